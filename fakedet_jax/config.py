@@ -1,0 +1,163 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What can be asked for: one frozen dataclass per mode, filled by the command line."""
+
+import dataclasses
+from pathlib import Path
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """Which pictures.
+
+    Attributes:
+        dataset: Name of the dataset.
+        data_dir: Where it lies; None for the user's cache folder.
+        real_classes: For `folder`: classes that are real whatever their name.
+        task: `multiclass` keeps the classes, `binary` merges them into real and fake.
+        validation_fraction: Part of the training pictures held out for validation
+            where the dataset has no split of its own.
+    """
+
+    dataset: str = "synthetic_faces"
+    data_dir: Path | None = None
+    real_classes: tuple[str, ...] = ()
+    task: str = "multiclass"
+    validation_fraction: float = 0.05
+
+
+@dataclasses.dataclass(frozen=True)
+class InputConfig:
+    """How pictures are read.
+
+    Attributes:
+        num_workers: Worker processes; 0 decodes in threads of this process.
+        num_threads: Decoding threads, in each worker process.
+    """
+
+    num_workers: int = 0
+    num_threads: int = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """A training run.
+
+    Attributes:
+        detector: Name of the detector.
+        workdir: Where everything is written.
+        data: The pictures.
+        input: How they are read.
+        recipe: Fields of `optim.Recipe` that replace the detector's own.
+        seed: Of initial values, order and flips.
+        flip: Whether pictures are mirrored at random.
+        dtype: `float32` or `bfloat16`, of the computation; parameters are float32.
+        num_microbatches: Parts of a batch whose gradients are averaged.
+        select_by: The validation metric that chooses the best step: `accuracy`, `auc`
+            or `loss`; of equals the later one is kept.
+        log_every: Steps between two transfers of the metrics.
+        checkpoint_every: Steps between two checkpoints.
+    """
+
+    detector: str
+    workdir: Path
+    data: DataConfig = DataConfig()
+    input: InputConfig = InputConfig()
+    recipe: dict[str, float | int | str] = dataclasses.field(default_factory=dict)
+    seed: int = 0
+    flip: bool = True
+    dtype: str = "float32"
+    num_microbatches: int = 1
+    select_by: str = "accuracy"
+    log_every: int = 20
+    checkpoint_every: int = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateConfig:
+    """An evaluation of a trained detector.
+
+    Attributes:
+        workdir: Of the training run.
+        data: The pictures; None for those that the detector was trained on.
+        input: How they are read.
+        split: `train`, `validation`, `test` or `all`.
+        name: Of the folder under `evaluations`; made of dataset and split when empty.
+        batch_size: Pictures per step, rounded up to a multiple of the devices.
+    """
+
+    workdir: Path
+    data: DataConfig | None = None
+    input: InputConfig = InputConfig()
+    split: str = "test"
+    name: str = ""
+    batch_size: int = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class PredictConfig:
+    """Scores for files and folders.
+
+    Attributes:
+        workdir: Of the training run.
+        paths: Files and folders.
+        output: CSV file; None for standard output.
+        batch_size: Pictures per step, rounded up to a multiple of the devices.
+        num_threads: Decoding threads.
+    """
+
+    workdir: Path
+    paths: tuple[str, ...]
+    output: Path | None = None
+    batch_size: int = 64
+    num_threads: int = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class ExtractConfig:
+    """Features of the pictures of a dataset or of files.
+
+    Attributes:
+        features: `traces`.
+        output: Folder for `features.npz` and pictures.
+        workdir: Of the training run whose network is used.
+        data: The pictures, unless `paths` are given.
+        input: How they are read.
+        split: Split of the dataset.
+        paths: Files and folders instead of a dataset.
+        batch_size: Pictures per step, rounded up to a multiple of the devices.
+        num_figures: Pictures whose traces are drawn.
+    """
+
+    features: str
+    output: Path
+    workdir: Path
+    data: DataConfig | None = None
+    input: InputConfig = InputConfig()
+    split: str = "test"
+    paths: tuple[str, ...] = ()
+    batch_size: int = 64
+    num_figures: int = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchmarkConfig:
+    """Measurements of speed on this machine.
+
+    Attributes:
+        detector: Name of the detector.
+        data: The pictures for the input pipeline; None makes JPEGs of 256².
+        input: How they are read.
+        batch_size: Pictures per step.
+        num_repeats: Runs of each measurement; the median counts.
+        dtype: Of the computation.
+        output: JSON file for the numbers; None for none.
+    """
+
+    detector: str
+    data: DataConfig | None = None
+    input: InputConfig = InputConfig()
+    batch_size: int = 64
+    num_repeats: int = 5
+    dtype: str = "float32"
+    output: Path | None = None

@@ -1,0 +1,219 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What a labelled collection of pictures is to the rest of the toolkit.
+
+A `Dataset` knows the names and labels of all its examples without opening a picture;
+the encoded bytes come one at a time from its `Source`. Everything here is random
+access and picklable, so that worker processes and a resumed run see the same order.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import os
+from collections.abc import Collection, Iterable, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from fakedet_jax.errors import RequestError
+
+BINARY_CLASSES = ("real", "fake")
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """One example as it is stored.
+
+    Attributes:
+        encoded: The bytes of the picture file, not decoded.
+        label: Index into the classes of the dataset.
+        name: Path or dataset key, as shown to users; bytes of a file name that are not
+            UTF-8 are kept as surrogate escapes.
+    """
+
+    encoded: bytes
+    label: int
+    name: str
+
+
+class Source(Protocol):
+    """Random access to the records of a dataset.
+
+    A source must be picklable and its `repr` must be the same in every process and
+    run (no memory addresses): Grain sends it to worker processes. `__getitem__` reads
+    the bytes when it is called and raises `ImageError` where they cannot be read.
+    """
+
+    def __len__(self) -> int:
+        """Number of records."""
+
+    def __getitem__(self, index: int, /) -> Record:
+        """Reads one record."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Dataset:
+    """One split of a labelled collection of pictures.
+
+    Attributes:
+        name: Name of the dataset, such as `folder`.
+        split: `train`, `validation`, `test` or `all`.
+        classes: Class names: the real ones first, each group in alphabetical order.
+        is_fake: For every class, whether its pictures are fake.
+        source: Reads the records.
+        names: One name per example.
+        labels: int32 `[num_examples]`, indices into `classes`.
+    """
+
+    name: str
+    split: str
+    classes: tuple[str, ...]
+    is_fake: tuple[bool, ...]
+    source: Source
+    names: Sequence[str]
+    labels: np.ndarray
+
+    def __post_init__(self) -> None:
+        sizes = {len(self.source), len(self.names), len(self.labels)}
+        if len(sizes) != 1 or len(self.classes) != len(self.is_fake):
+            raise ValueError(
+                f"Dataset {self.name!r}: source, names and labels must be equally long "
+                f"(found {len(self.source)}, {len(self.names)}, {len(self.labels)}), "
+                "and so must classes and is_fake "
+                f"(found {len(self.classes)}, {len(self.is_fake)})"
+            )
+
+    @property
+    def num_examples(self) -> int:
+        """Number of examples, readable or not."""
+        return len(self.labels)
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes, with or without examples in this split."""
+        return len(self.classes)
+
+    @property
+    def fake_labels(self) -> np.ndarray:
+        """int32 `[num_examples]`: 1 where the example is fake, 0 where it is real."""
+        return np.asarray(self.is_fake, np.int32)[self.labels]
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """Identifies the examples, their order and their labels, not where they lie."""
+        # A dataset that was moved to another folder is still the same dataset. Names
+        # need not be paths, so the prefix is one of characters.
+        common = len(os.path.commonprefix(list(self.names)))  # noqa: RUF071
+        digest = digest_of(name[common:] for name in self.names)
+        labels = np.ascontiguousarray(self.labels, np.int32).tobytes().hex()
+        return digest_of([digest, labels, *self.classes])
+
+    def as_binary(self) -> "Dataset":
+        """The same examples with the classes `real` and `fake`."""
+        mapping = tuple(int(fake) for fake in self.is_fake)
+        return dataclasses.replace(
+            self,
+            classes=BINARY_CLASSES,
+            is_fake=(False, True),
+            source=_RelabelledSource(self.source, mapping),
+            labels=self.fake_labels,
+        )
+
+    def subset(self, indices: Sequence[int] | np.ndarray) -> "Dataset":
+        """The examples at `indices`, in that order, with the same classes."""
+        chosen = tuple(int(index) for index in indices)
+        return dataclasses.replace(
+            self,
+            source=_SubsetSource(self.source, chosen),
+            names=[self.names[index] for index in chosen],
+            labels=np.asarray(self.labels, np.int32)[list(chosen)],
+        )
+
+
+def order_classes(
+    names: Iterable[str], real_classes: Collection[str] = ()
+) -> tuple[tuple[str, ...], tuple[bool, ...]]:
+    """Puts class names in order and says which are fake.
+
+    A class is real when its name starts with `real`, in any case of letters, or is
+    listed in `real_classes`. Real classes come first, each group in alphabetical
+    order, so that the label of a class depends on the set of names alone.
+
+    Args:
+        names: Class names in any order; repetitions are dropped.
+        real_classes: Further names of real classes.
+
+    Returns:
+        The ordered names, and for each whether it is fake.
+
+    Raises:
+        RequestError: A name in `real_classes` is not among `names`.
+
+    >>> order_classes(["stylegan2", "Real_FFHQ", "photos"], ["photos"])
+    (('Real_FFHQ', 'photos', 'stylegan2'), (False, False, True))
+    """
+    found = sorted(set(names))
+    unknown = sorted(set(real_classes) - set(found))
+    if unknown:
+        raise RequestError(
+            f"--real_classes: no class is named {', '.join(map(repr, unknown))}; "
+            f"found {', '.join(map(repr, found)) or 'none'}"
+        )
+    real = [
+        name
+        for name in found
+        if name.lower().startswith("real") or name in set(real_classes)
+    ]
+    fake = [name for name in found if name not in real]
+    return (*real, *fake), (False,) * len(real) + (True,) * len(fake)
+
+
+def digest_of(texts: Iterable[str]) -> str:
+    """A short digest of a sequence of strings, the same on every machine."""
+    digest = hashlib.blake2b(digest_size=12)
+    for text in texts:
+        encoded = text.encode("utf-8", "surrogateescape")
+        # The length in front keeps ["ab", "c"] and ["a", "bc"] apart.
+        digest.update(len(encoded).to_bytes(8, "little"))
+        digest.update(encoded)
+    return digest.hexdigest()
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class _RelabelledSource:
+    """A source whose labels are mapped through a table."""
+
+    source: Source
+    mapping: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, index: int) -> Record:
+        record = self.source[index]
+        return dataclasses.replace(record, label=self.mapping[record.label])
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.source!r}, mapping={self.mapping})"
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class _SubsetSource:
+    """Some records of another source, in an order of their own."""
+
+    source: Source
+    indices: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> Record:
+        return self.source[self.indices[index]]
+
+    def __repr__(self) -> str:
+        digest = digest_of(map(str, self.indices))
+        return (
+            f"{type(self).__name__}({self.source!r}, "
+            f"num_records={len(self.indices)}, indices={digest})"
+        )

@@ -1,0 +1,317 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Datasets that lie in folders, one per class, with or without split folders.
+
+`DIR/{train,validation,test}/CLASS/*` is taken as it is; without a validation folder a
+part of `train` is held out. `DIR/CLASS/*` is split by a hash of the content of each
+file: copies of one picture never lie on two sides, and a picture keeps its side when
+others are added.
+"""
+
+import concurrent.futures
+import dataclasses
+import functools
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Collection, Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from fakedet_jax.data.dataset import Dataset, Record, digest_of, order_classes
+from fakedet_jax.data.decode import check_file, read_file
+from fakedet_jax.data.files import PICTURE_EXTENSIONS, find_pictures, list_folder
+from fakedet_jax.errors import ImageError, RequestError
+
+TEST_FRACTION = 0.2
+SPLITS = ("train", "validation", "test", "all")
+
+_SPLIT_FOLDERS = {
+    "train": "train",
+    "validation": "validation",
+    "val": "validation",
+    "valid": "validation",
+    "test": "test",
+}
+_HASH_BLOCK_BYTES = 2**20
+
+_logger = logging.getLogger(__name__)
+
+
+def load_folder(
+    data_dir: str | Path,
+    split: str,
+    *,
+    real_classes: Collection[str] = (),
+    validation_fraction: float = 0.05,
+    require_both: bool = False,
+    num_threads: int = 8,
+) -> Dataset:
+    """Lists a folder of labelled pictures; no picture is decoded.
+
+    Args:
+        data_dir: The folder, with split folders (`train`, `validation`, `val` or
+            `valid`, `test`) that hold class folders, or with class folders.
+        split: `train`, `validation`, `test` or `all`.
+        real_classes: Classes that are real though their names do not start with
+            `real`.
+        validation_fraction: Part of the pictures that becomes `validation` where no
+            folder says so: of `train` with split folders, of everything without.
+        require_both: Whether there must be real and fake pictures, as training needs;
+            otherwise a missing side is only warned of.
+        num_threads: Threads that hash files, where hashes are needed.
+
+    Returns:
+        The dataset, in alphabetical order of paths. Files that cannot be read are
+        part of it and show when they are decoded.
+
+    Raises:
+        RequestError: The folder is not as described above.
+    """
+    root = Path(data_dir)
+    if split not in SPLITS:
+        raise RequestError(f"--split: expected {', '.join(SPLITS)}, found {split!r}")
+    if not 0 <= validation_fraction < 1 - TEST_FRACTION:
+        raise RequestError(
+            "--validation_fraction: expected a number from 0 to less than "
+            f"{1 - TEST_FRACTION:g}, found {validation_fraction:g}"
+        )
+    split_folders, others = _find_split_folders(root)
+    if split_folders:
+        for path in others:
+            _logger.warning("%s lies beside split folders and is ignored", path)
+        folders = {name: _find_classes(path) for name, path in split_folders.items()}
+    else:
+        folders = {"all": _find_classes(root)}
+    classes, is_fake = order_classes(
+        (name for found in folders.values() for name in found), real_classes
+    )
+    sources = _sources_of(split, set(folders), root, validation_fraction)
+    keep = _keep_fn(split, set(folders), validation_fraction)
+
+    files = [
+        (path, classes.index(name))
+        for folder in sources
+        for name, path_of_class in folders[folder].items()
+        for path in _pictures_of_class(path_of_class)
+    ]
+    if keep is not None:
+        files = _select(files, root, keep, num_threads)
+    if not files:
+        raise RequestError(
+            f"--data_dir: no picture of {root} falls into the split {split!r}; add "
+            "pictures, raise --validation_fraction or make split folders"
+        )
+    source = _FolderSource(
+        os.fspath(root),
+        tuple(os.fspath(path.relative_to(root)) for path, _ in files),
+        tuple(label for _, label in files),
+    )
+    dataset = Dataset(
+        name="folder",
+        split=split,
+        classes=classes,
+        is_fake=is_fake,
+        source=source,
+        names=[os.fspath(path) for path, _ in files],
+        labels=np.asarray([label for _, label in files], np.int32),
+    )
+    _check_sides(dataset, root, require_both)
+    return dataset
+
+
+def content_fraction(path: Path, name: str) -> float:
+    """Maps the content of a file to a number that is evenly spread over [0, 1).
+
+    Args:
+        path: The file.
+        name: What stands in for the content of a file that cannot be read.
+
+    Returns:
+        The number; equal for equal content.
+    """
+    try:
+        status = path.stat()
+        digest = _content_digest(path, status.st_size, status.st_mtime_ns)
+    except (ImageError, OSError):
+        encoded = name.encode("utf-8", "surrogateescape")
+        digest = hashlib.blake2b(encoded, digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class _FolderSource:
+    """Reads files below one folder."""
+
+    root: str
+    paths: tuple[str, ...]
+    labels: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Record:
+        path = Path(self.root, self.paths[index])
+        return Record(read_file(path), self.labels[index], os.fspath(path))
+
+    def __repr__(self) -> str:
+        digest = digest_of([*self.paths, *map(str, self.labels)])
+        return f"{type(self).__name__}(num_records={len(self)}, digest={digest})"
+
+
+# The key tells versions of a file apart; a second split is then cut without reading
+# everything again.
+@functools.lru_cache(maxsize=2**20)
+def _content_digest(path: Path, size: int, modified_ns: int) -> bytes:
+    del size, modified_ns
+    check_file(path)
+    digest = hashlib.blake2b(digest_size=8)
+    with path.open("rb") as file:
+        while block := file.read(_HASH_BLOCK_BYTES):
+            digest.update(block)
+    return digest.digest()
+
+
+def _find_split_folders(root: Path) -> tuple[dict[str, Path], list[Path]]:
+    """Finds split folders by name, and the other folders beside them."""
+    found: dict[str, Path] = {}
+    others = []
+    for path in _folders_in(root):
+        name = _SPLIT_FOLDERS.get(path.name.lower())
+        if name is None:
+            others.append(path)
+        elif name in found:
+            raise RequestError(
+                f"--data_dir: {root} holds both {found[name].name!r} and "
+                f"{path.name!r} for the split {name!r}; keep one of them"
+            )
+        else:
+            found[name] = path
+    return found, others
+
+
+def _find_classes(folder: Path) -> dict[str, Path]:
+    """Finds the class folders in a folder."""
+    classes = {path.name: path for path in _folders_in(folder)}
+    if not classes:
+        raise RequestError(
+            f"--data_dir: {folder} holds no class folders; expected a folder per "
+            "class, such as real and fake, with the pictures inside"
+        )
+    loose = [path for path in list_folder(folder) if _is_picture_name(path)]
+    if loose:
+        _logger.warning(
+            "%d pictures in %s lie beside the class folders and are ignored",
+            len(loose),
+            folder,
+        )
+    return classes
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    try:
+        return [path for path in list_folder(folder) if path.is_dir()]
+    except OSError as error:
+        raise RequestError(
+            f"--data_dir: {folder} cannot be read as a folder: "
+            f"{error.strerror or error}; expected a folder of class folders"
+        ) from error
+
+
+def _is_picture_name(path: Path) -> bool:
+    return path.suffix.lower() in PICTURE_EXTENSIONS and not path.is_dir()
+
+
+def _pictures_of_class(folder: Path) -> list[Path]:
+    paths = []
+    for found in find_pictures([folder]):
+        if found.error is not None:
+            raise RequestError(f"--data_dir: {found.path} {found.error}")
+        paths.append(found.path)
+    if not paths:
+        raise RequestError(
+            f"--data_dir: the class folder {folder} holds no pictures; add some or "
+            "remove the folder"
+        )
+    return paths
+
+
+def _sources_of(
+    split: str, folders: Collection[str], root: Path, validation_fraction: float
+) -> list[str]:
+    """Names the folders that the pictures of a split come from."""
+    if "all" in folders:
+        return ["all"]
+    if split == "all":
+        return [name for name in ("train", "validation", "test") if name in folders]
+    wanted = split
+    if split == "validation" and split not in folders and validation_fraction > 0:
+        wanted = "train"
+    if wanted not in folders:
+        raise RequestError(
+            f"--split: {root} holds no folder for the split {split!r}; found "
+            f"{', '.join(sorted(folders))}"
+        )
+    return [wanted]
+
+
+def _keep_fn(
+    split: str, folders: Collection[str], validation_fraction: float
+) -> Callable[[float], bool] | None:
+    """Says which content belongs to a split; `None` where folders say it already."""
+    if split == "all":
+        return None
+    if "all" in folders:
+        # Test comes first, so that it does not depend on --validation_fraction.
+        bounds: Mapping[str, tuple[float, float]] = {
+            "test": (0, TEST_FRACTION),
+            "validation": (TEST_FRACTION, TEST_FRACTION + validation_fraction),
+            "train": (TEST_FRACTION + validation_fraction, 1),
+        }
+    elif "validation" in folders or split == "test" or validation_fraction == 0:
+        return None
+    else:
+        bounds = {
+            "validation": (0, validation_fraction),
+            "train": (validation_fraction, 1),
+        }
+    low, high = bounds[split]
+    return lambda fraction: low <= fraction < high
+
+
+def _select(
+    files: Iterable[tuple[Path, int]],
+    root: Path,
+    keep: Callable[[float], bool],
+    num_threads: int,
+) -> list[tuple[Path, int]]:
+    """Keeps the files whose content belongs to a split."""
+    files = list(files)
+    paths = [path for path, _ in files]
+    names = [os.fspath(path.relative_to(root)) for path in paths]
+    with concurrent.futures.ThreadPoolExecutor(num_threads) as pool:
+        fractions = list(pool.map(content_fraction, paths, names))
+    return [file for file, u in zip(files, fractions, strict=True) if keep(u)]
+
+
+def _check_sides(dataset: Dataset, root: Path, require_both: bool) -> None:
+    """Checks that there are real and fake pictures."""
+    present = set(dataset.fake_labels.tolist())
+    if len(present) == 2:
+        return
+    kind, advice = (
+        (
+            "real",
+            "name the folder of real pictures 'real…' or list it in --real_classes",
+        )
+        if present == {1}
+        else ("fake", "add a class folder whose name does not start with 'real'")
+    )
+    message = (
+        f"--data_dir: the split {dataset.split!r} of {root} holds no {kind} pictures; "
+        f"found the classes {', '.join(map(repr, dataset.classes))}"
+    )
+    if require_both:
+        raise RequestError(f"{message}; {advice}")
+    _logger.warning("%s", message)

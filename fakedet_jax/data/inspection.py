@@ -1,0 +1,147 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What can be told about the files of a dataset besides what they show."""
+
+import concurrent.futures
+import dataclasses
+import functools
+import hashlib
+
+import numpy as np
+
+from fakedet_jax.data.dataset import Dataset
+from fakedet_jax.data.decode import Header, decode_with_header
+from fakedet_jax.errors import ImageError
+
+GREY_TOLERANCE = 2
+_DIGEST_BYTES = 16
+
+# Luminance quantisation table of Annex K of the JPEG standard, in reading order.
+_STANDARD_LUMINANCE = np.array(
+    [
+        *(16, 11, 10, 16, 24, 40, 51, 61),
+        *(12, 12, 14, 19, 26, 58, 60, 55),
+        *(14, 13, 16, 24, 40, 57, 69, 56),
+        *(14, 17, 22, 29, 51, 87, 80, 62),
+        *(18, 22, 37, 56, 68, 109, 103, 77),
+        *(24, 35, 55, 64, 81, 104, 113, 92),
+        *(49, 64, 78, 87, 103, 121, 120, 101),
+        *(72, 92, 95, 98, 112, 100, 103, 99),
+    ]
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """What was found out about one example.
+
+    Attributes:
+        name: Path or dataset key.
+        digest: Digest of the bytes of the file, empty where it cannot be read.
+        error: Why the picture cannot be decoded, else `None`; the fields below are
+            then without meaning.
+        format: Format of the file, such as `JPEG`.
+        width: Width of the upright picture in pixels.
+        height: Height of the upright picture in pixels.
+        jpeg_quality: Estimated quality setting of a JPEG, 1 to 100, else `None`.
+        is_grey: Whether all channels of all pixels agree within `GREY_TOLERANCE`.
+        has_exif: Whether the file carries EXIF data.
+    """
+
+    name: str
+    digest: str
+    error: str | None = None
+    format: str = ""
+    width: int = 0
+    height: int = 0
+    jpeg_quality: int | None = None
+    is_grey: bool = False
+    has_exif: bool = False
+
+
+def inspect(dataset: Dataset, num_threads: int = 8) -> list[Facts]:
+    """Reads and decodes every example once.
+
+    Args:
+        dataset: The examples.
+        num_threads: Threads that read and decode.
+
+    Returns:
+        Facts in the order of the examples.
+    """
+    with concurrent.futures.ThreadPoolExecutor(num_threads) as pool:
+        look = functools.partial(_inspect_one, dataset)
+        return list(pool.map(look, range(dataset.num_examples)))
+
+
+def estimate_jpeg_quality(luminance: tuple[int, ...]) -> int:
+    """Finds the quality setting of the IJG library that gives a quantisation table.
+
+    For tables of other making, such as those of cameras, it is the nearest setting.
+
+    Args:
+        luminance: 64 entries of the luminance table, in any order.
+
+    Returns:
+        Quality from 1 to 100.
+    """
+    # Sorted, so that it does not matter whether the entries go in zigzag.
+    distance = np.abs(_sorted_ijg_tables() - np.sort(luminance)).sum(axis=1)
+    return int(np.argmin(distance)) + 1
+
+
+def is_grey(picture: np.ndarray) -> bool:
+    """Whether a picture has no colour, whatever its file says.
+
+    Args:
+        picture: uint8 `[height, width, 3]`.
+
+    Returns:
+        Whether the channels of every pixel agree within `GREY_TOLERANCE`.
+    """
+    height = picture.shape[0]
+    # Nearly every picture shows colour in a few rows.
+    if not _channels_agree(picture[height // 2 : height // 2 + 4]):
+        return False
+    return _channels_agree(picture)
+
+
+def _inspect_one(dataset: Dataset, index: int) -> Facts:
+    name = dataset.names[index]
+    digest = ""
+    try:
+        encoded = dataset.source[index].encoded
+        digest = hashlib.blake2b(encoded, digest_size=_DIGEST_BYTES).hexdigest()
+        picture, header = decode_with_header(encoded)
+    except ImageError as error:
+        return Facts(name, digest, str(error))
+    return Facts(
+        name=name,
+        digest=digest,
+        format=header.format,
+        width=header.width,
+        height=header.height,
+        jpeg_quality=_quality(header),
+        is_grey=is_grey(picture),
+        has_exif=header.has_exif,
+    )
+
+
+def _quality(header: Header) -> int | None:
+    tables = header.quantization
+    return estimate_jpeg_quality(tables[0]) if tables else None
+
+
+def _channels_agree(picture: np.ndarray) -> bool:
+    red, green, blue = (picture[..., channel].astype(np.int16) for channel in range(3))
+    differences = (red - green, green - blue, red - blue)
+    return all(np.abs(part).max() <= GREY_TOLERANCE for part in differences)
+
+
+@functools.cache
+def _sorted_ijg_tables() -> np.ndarray:
+    """The sorted luminance tables for quality 1 to 100: int `[100, 64]`."""
+    quality = np.arange(1, 101)
+    scale = np.where(quality < 50, 5000 // quality, 200 - 2 * quality)
+    tables = (scale[:, None] * _STANDARD_LUMINANCE + 50) // 100
+    return np.sort(np.clip(tables, 1, 255), axis=1)

@@ -1,0 +1,250 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Builds `synthetic_faces` once and reads it at random."""
+
+import contextlib
+import dataclasses
+import functools
+import io
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fakedet_jax.data.dataset import Dataset, Record
+from fakedet_jax.data.synthetic_faces.examples import CLASSES, SPLITS
+from fakedet_jax.errors import RequestError
+
+if TYPE_CHECKING:
+    from fakedet_jax.data.synthetic_faces.builder import SyntheticFaces
+
+NAME = "synthetic_faces"
+NUM_IDENTITIES = 400
+"""People in the full data set, with eight pictures each."""
+
+_FEWEST_IDENTITIES = 6  # two each for validation and test, so that faces can be swapped
+
+
+def prepare(
+    data_dir: Path,
+    *,
+    num_identities: int = NUM_IDENTITIES,
+    seed: int = 0,
+    num_processes: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Builds the data set under `data_dir`, unless it is there.
+
+    A build that is interrupted leaves nothing that is taken for a data set.
+
+    Args:
+        data_dir: folder of data sets; this one gets a folder of its own in it.
+        num_identities: people, eight pictures each.
+        seed: of every random choice; the files depend on it and on `num_identities`.
+        num_processes: how many make pictures; None for one per core.
+        progress: called with the number of pictures made and their total; without it,
+            lines are logged.
+
+    Raises:
+        RequestError: `num_identities` is too small, or `data_dir` cannot be written.
+    """
+    builder = _builder(
+        data_dir,
+        num_identities,
+        seed,
+        num_processes=num_processes,
+        progress=progress,
+    )
+    if _is_complete(builder):
+        return
+    try:
+        with _quiet(), tempfile.TemporaryDirectory() as empty:
+            builder.download_and_prepare(download_dir=empty)
+    except OSError as error:
+        # Another process may have finished first; then its files are as good.
+        if not _is_complete(_builder(data_dir, num_identities, seed)):
+            raise RequestError(
+                f"--data_dir: {NAME} cannot be built in {data_dir} "
+                f"({error.strerror or error}); name a folder that can be written"
+            ) from error
+
+
+@dataclasses.dataclass(frozen=True)
+class SyntheticFacesSource:
+    """Random access to the files of one split.
+
+    Files are opened when they are first read, in every process anew.
+
+    Attributes:
+        data_dir: where `prepare` built the data set.
+        split: `train`, `validation`, `test` or `all`.
+        num_identities: see `prepare`.
+        seed: see `prepare`.
+    """
+
+    data_dir: Path
+    split: str
+    num_identities: int = NUM_IDENTITIES
+    seed: int = 0
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def __getitem__(self, index: int) -> Record:
+        example = self.example(index)
+        return Record(
+            encoded=example["image"], label=int(example["label"]), name=example["name"]
+        )
+
+    def __repr__(self) -> str:
+        # Without the folder: a data set that was moved is still the same one.
+        return (
+            f"SyntheticFacesSource({self.split!r}, "
+            f"num_identities={self.num_identities}, seed={self.seed})"
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+
+    def example(self, index: int) -> dict[str, Any]:
+        """Returns all features of an example; `image` as encoded bytes.
+
+        Raises:
+            IndexError: `index` is not in `[0, len(self))`.
+        """
+        index = int(index)
+        if not 0 <= index < len(self):
+            raise IndexError(f"{self!r} has no example {index}")
+        example = dict(self._examples[index])
+        example["name"] = example["name"].decode()
+        return example
+
+    @functools.cached_property
+    def index(self) -> tuple[list[str], np.ndarray]:
+        """Names and int32 labels of all examples, read without decoding pictures."""
+        names, labels = [], []
+        for start in range(0, len(self), _READ_AHEAD):
+            stop = min(start + _READ_AHEAD, len(self))
+            for example in self._examples.__getitems__(range(start, stop)):
+                names.append(example["name"].decode())
+                labels.append(example["label"])
+        return names, np.array(labels, np.int32)
+
+    @functools.cached_property
+    def _examples(self) -> Any:
+        import tensorflow_datasets as tfds
+
+        builder = _builder(self.data_dir, self.num_identities, self.seed)
+        return builder.as_data_source(
+            split=self.split,
+            decoders={"image": tfds.decode.SkipDecoding()},
+        )
+
+
+_READ_AHEAD = 256
+
+
+def load_source(
+    data_dir: Path,
+    split: str,
+    *,
+    num_identities: int = NUM_IDENTITIES,
+    seed: int = 0,
+) -> SyntheticFacesSource:
+    """Returns random access to a split that `prepare` has built.
+
+    Raises:
+        RequestError: there is no such split, or the data set is not there.
+    """
+    if split not in (*SPLITS, "all"):
+        raise RequestError(
+            f"--split: expected {', '.join(SPLITS)}, all, found {split!r}"
+        )
+    if not _is_complete(_builder(data_dir, num_identities, seed)):
+        raise RequestError(
+            f"--data_dir: {NAME} is not in {data_dir}; build it first with "
+            "fakedet_jax.data.synthetic_faces.prepare"
+        )
+    return SyntheticFacesSource(Path(data_dir), split, num_identities, seed)
+
+
+def load(
+    data_dir: Path,
+    split: str,
+    *,
+    num_identities: int = NUM_IDENTITIES,
+    seed: int = 0,
+) -> Dataset:
+    """Returns a split of the data set, which is built when it is not there.
+
+    Args:
+        data_dir: folder of data sets.
+        split: `train`, `validation`, `test` or `all`; no person is in two of them.
+        num_identities: see `prepare`.
+        seed: see `prepare`.
+
+    Raises:
+        RequestError: there is no such split, or the data set cannot be built.
+    """
+    if split in (*SPLITS, "all"):
+        prepare(data_dir, num_identities=num_identities, seed=seed)
+    source = load_source(data_dir, split, num_identities=num_identities, seed=seed)
+    names, labels = source.index
+    return Dataset(
+        name=NAME,
+        split=split,
+        classes=CLASSES,
+        is_fake=tuple(name != "real" for name in CLASSES),
+        source=source,
+        names=names,
+        labels=labels,
+    )
+
+
+def _builder(
+    data_dir: Path, num_identities: int, seed: int, **kwargs: Any
+) -> "SyntheticFaces":
+    from fakedet_jax.data.synthetic_faces.builder import (
+        SyntheticFaces,
+        SyntheticFacesConfig,
+    )
+
+    if num_identities < _FEWEST_IDENTITIES:
+        raise RequestError(
+            f"num_identities: expected at least {_FEWEST_IDENTITIES}, found "
+            f"{num_identities}; ask for more"
+        )
+    config = SyntheticFacesConfig(
+        name=f"identities{num_identities}_seed{seed}",
+        version="1.0.0",
+        description=f"{num_identities} people, seed {seed}",
+        num_identities=num_identities,
+        seed=seed,
+    )
+    return SyntheticFaces(data_dir=str(data_dir), config=config, **kwargs)
+
+
+def _is_complete(builder: "SyntheticFaces") -> bool:
+    # TFDS writes into a folder of another name and renames it at the very end.
+    return (Path(builder.data_dir) / "dataset_info.json").is_file()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps TFDS from writing to standard output and from showing progress bars.
+
+    Standard output belongs to the results of a command, and the bars know no totals.
+    """
+    from tensorflow_datasets.core.utils import tqdm_utils
+
+    # TFDS can set this in public but not tell it.
+    shown = getattr(tqdm_utils, "_active", True)
+    tqdm_utils.disable_progress_bar()
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        if shown:
+            tqdm_utils.enable_progress_bar()

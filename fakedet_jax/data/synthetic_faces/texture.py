@@ -1,0 +1,109 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Soft shapes and natural noise, the brushes that scenes are painted with.
+
+Everything is a pure function of float32 planes. Noise comes from a few periodic tiles
+that are computed once, so a lookup costs little more than reading memory.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]  # of float32; NumPy's stubs lose track of it
+
+TILE_SIZE = 256
+"""Side of a noise tile in texels; a power of two, so that lookups wrap with a mask."""
+
+_TILE_SEED = 20260101
+_TILES_PER_EXPONENT = 4
+
+
+def step(signed_distance: Array, width: float | Array) -> Array:
+    """Returns a soft step: 0 below `-width`, 1 above `width`, linear between.
+
+    Args:
+        signed_distance: distance inside a shape, in the unit of `width`.
+        width: half the width of the soft edge; about one pixel antialiases a shape.
+    """
+    result: Array = np.clip(signed_distance / (2 * width) + 0.5, 0, 1)
+    return result
+
+
+def smooth(x: Array, low: float, high: float) -> Array:
+    """Returns the cubic step that rises from 0 at `low` to 1 at `high`."""
+    t = np.clip((x - low) / (high - low), 0, 1)
+    result: Array = t * t * (3 - 2 * t)
+    return result
+
+
+def bump(x: Array, y: Array, sigma_x: float, sigma_y: float) -> Array:
+    """Returns a Gaussian of height 1 at the origin."""
+    result: Array = np.exp(-0.5 * ((x / sigma_x) ** 2 + (y / sigma_y) ** 2))
+    return result
+
+
+def mix(under: Array, over: Array | npt.ArrayLike, alpha: Array) -> Array:
+    """Paints `over` on `under` with opacity `alpha`.
+
+    Args:
+        under: `[h, w, 3]`.
+        over: `[h, w, 3]` or one colour `[3]`.
+        alpha: `[h, w]`.
+    """
+    over = np.asarray(over, np.float32)
+    result: Array = under + alpha[..., None] * (over - under)
+    return result
+
+
+def shade(colour: Sequence[float], factors: Sequence[float]) -> Array:
+    """Returns a colour `[3]` with each channel multiplied by a factor."""
+    return np.array([c * f for c, f in zip(colour, factors, strict=True)], np.float32)
+
+
+def noise(u: Array, v: Array, kind: int, exponent: int = 1) -> Array:
+    """Looks periodic noise of mean 0 and standard deviation 1 up, interpolated.
+
+    Args:
+        u: horizontal position in texels, any shape.
+        v: vertical position in texels, of the same shape.
+        kind: which tile (taken modulo their number); the origin is shifted with it.
+        exponent: the spectrum falls as 1/f to this power: 0 is white, 1 is pink.
+    """
+    tile = _tiles(exponent)[kind % _TILES_PER_EXPONENT]
+    # Far from the origin float32 would leave no fraction to interpolate with, so the
+    # shift stays within one tile.
+    u = u + np.float32(kind * 37 % TILE_SIZE)
+    v = v + np.float32(kind * 101 % TILE_SIZE)
+    whole_u, whole_v = np.floor(u), np.floor(v)
+    fraction_u, fraction_v = u - whole_u, v - whole_v
+    wrap = TILE_SIZE - 1
+    left = whole_u.astype(np.int32) & wrap
+    top = (whole_v.astype(np.int32) & wrap) * TILE_SIZE
+    right = (left + 1) & wrap
+    bottom = (top + TILE_SIZE) & (TILE_SIZE * TILE_SIZE - 1)
+    upper = tile.take(top + left)
+    upper += fraction_u * (tile.take(top + right) - upper)
+    lower = tile.take(bottom + left)
+    lower += fraction_u * (tile.take(bottom + right) - lower)
+    result: Array = upper + fraction_v * (lower - upper)
+    return result
+
+
+@functools.cache
+def _tiles(exponent: int) -> Array:
+    """Returns `[kinds, TILE_SIZE ** 2]` periodic noise, its spectrum 1/f**exponent."""
+    rng = np.random.default_rng([_TILE_SEED, exponent])
+    white = rng.standard_normal((_TILES_PER_EXPONENT, TILE_SIZE, TILE_SIZE))
+    frequency = np.hypot(
+        np.fft.fftfreq(TILE_SIZE)[:, None], np.fft.rfftfreq(TILE_SIZE)[None]
+    )
+    frequency[0, 0] = 1
+    spectrum = np.fft.rfft2(white) / frequency**exponent
+    spectrum[:, 0, 0] = 0
+    tiles = np.fft.irfft2(spectrum, s=(TILE_SIZE, TILE_SIZE))
+    tiles /= tiles.std(axis=(1, 2), keepdims=True)
+    return tiles.reshape(_TILES_PER_EXPONENT, -1).astype(np.float32)

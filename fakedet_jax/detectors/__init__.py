@@ -1,0 +1,76 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The detectors, by the name that the flag `--detector` takes."""
+
+from pathlib import Path
+
+from jax.sharding import Mesh
+
+from fakedet_jax import checkpoint, optim
+from fakedet_jax.detectors.base import (
+    Detector,
+    DetectorInfo,
+    FitRequest,
+    FittedDetector,
+)
+from fakedet_jax.detectors.network import NetworkDetector
+from fakedet_jax.errors import RequestError
+from fakedet_jax.models import amtennet
+
+__all__ = [
+    "Detector",
+    "DetectorInfo",
+    "FitRequest",
+    "FittedDetector",
+    "create",
+    "load",
+    "names",
+]
+
+_DETECTORS: tuple[Detector, ...] = (
+    NetworkDetector(
+        name="amtennet",
+        build=amtennet.AmtenNet,
+        preprocessing=amtennet.PREPROCESSING,
+        # The authors' Caffe solver; see third_party/README.md.
+        recipe=optim.Recipe(
+            optimizer="caffe_sgd",
+            learning_rate=1e-3,
+            schedule="step",
+            decay_steps=1000,
+            decay_factor=0.5,
+            momentum=0.95,
+            weight_decay=0.005,
+            batch_size=64,
+            num_epochs=10,
+        ),
+        frozen=amtennet.FROZEN,
+    ),
+)
+
+
+def names() -> list[str]:
+    """The valid names of detectors."""
+    return [detector.name for detector in _DETECTORS]
+
+
+def create(name: str) -> Detector:
+    """Looks a kind of detector up.
+
+    Raises:
+        RequestError: There is none of that name.
+    """
+    for detector in _DETECTORS:
+        if detector.name == name:
+            return detector
+    raise RequestError(f"--detector: expected {', '.join(names())}, found {name!r}")
+
+
+def load(workdir: Path, mesh: Mesh) -> FittedDetector:
+    """Loads the detector that was trained in a workdir, onto a mesh.
+
+    Raises:
+        RequestError: There is none, or it is damaged.
+    """
+    name = checkpoint.read_config(workdir).get("detector")
+    return create(str(name)).load(workdir, mesh)

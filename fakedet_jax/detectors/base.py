@@ -1,0 +1,129 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What every detector offers, whatever it is inside."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from jax.sharding import Mesh
+
+from fakedet_jax import optim
+from fakedet_jax.config import TrainConfig
+from fakedet_jax.data.dataset import Dataset
+from fakedet_jax.errors import RequestError
+from fakedet_jax.scoring import ProbabilityFn
+from fakedet_jax.signals import StopRequest
+
+
+@dataclasses.dataclass(frozen=True)
+class DetectorInfo:
+    """What a stored detector says of itself.
+
+    Attributes:
+        detector: Its name.
+        classes: Its classes: the real ones first.
+        is_fake: For every class, whether it is fake.
+        task: `multiclass` or `binary`.
+        image_size: Side of its square input.
+        threshold: Scores at or above it are decided fake.
+        threshold_origin: How the threshold was chosen, a sentence.
+        step: The training step.
+        face_detector: How the training faces were cropped; `none` when the pictures
+            were used as they are.
+        validation: Metrics on the validation split.
+    """
+
+    detector: str
+    classes: tuple[str, ...]
+    is_fake: tuple[bool, ...]
+    task: str
+    image_size: int
+    threshold: float
+    threshold_origin: str
+    step: int
+    face_detector: str = "none"
+    validation: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, facts: Mapping[str, Any]) -> "DetectorInfo":
+        """From what `dataclasses.asdict` gave, through JSON.
+
+        Raises:
+            RequestError: Fields are missing or unknown.
+        """
+        try:
+            info = cls(**facts)
+        except TypeError as error:
+            raise RequestError(
+                f"--workdir: the stored detector is of another version ({error}); "
+                "train it again"
+            ) from error
+        return dataclasses.replace(
+            info, classes=tuple(info.classes), is_fake=tuple(info.is_fake)
+        )
+
+    def scores(self, probabilities: np.ndarray) -> np.ndarray:
+        """P(fake), float64 `[n]`, from probabilities `[n, num_classes]`."""
+        values = probabilities.astype(np.float64)
+        return np.clip(values[:, list(self.is_fake)].sum(-1), 0.0, 1.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class FittedDetector:
+    """A detector ready to score.
+
+    Attributes:
+        info: What it says of itself.
+        variables: Its numbers, on the mesh.
+        probability_fn: Pure, from variables and pictures to class probabilities.
+    """
+
+    info: DetectorInfo
+    variables: Any
+    probability_fn: ProbabilityFn
+
+
+@dataclasses.dataclass(frozen=True)
+class FitRequest:
+    """What a detector is trained on.
+
+    Attributes:
+        config: The settings.
+        recipe: The optimisation, after flags.
+        train: Training pictures.
+        validation: Pictures to choose the step and the threshold on.
+        mesh: The devices.
+        stop: Tells when the run is asked to stop.
+    """
+
+    config: TrainConfig
+    recipe: optim.Recipe
+    train: Dataset
+    validation: Dataset
+    mesh: Mesh
+    stop: StopRequest
+
+
+class Detector(Protocol):
+    """A kind of detector: how to train it and how to load it."""
+
+    @property
+    def name(self) -> str:
+        """As the flag `--detector` names it."""
+
+    @property
+    def recipe(self) -> optim.Recipe:
+        """The published way to train it."""
+
+    @property
+    def image_size(self) -> int:
+        """Side of its square input, pixels."""
+
+    def fit(self, request: FitRequest) -> None:
+        """Trains, or goes on training, in the workdir of the request."""
+
+    def load(self, workdir: Path, mesh: Mesh) -> FittedDetector:
+        """Loads the best detector of a workdir."""

@@ -1,0 +1,242 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Detectors that are one network, trained by gradient descent."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from fakedet_jax import checkpoint, loop, metrics, optim, parallel, steps, writers
+from fakedet_jax.data import pipeline
+from fakedet_jax.data.dataset import Dataset
+from fakedet_jax.detectors.base import DetectorInfo, FitRequest, FittedDetector
+from fakedet_jax.errors import RequestError
+from fakedet_jax.models.preprocessing import Preprocessing
+from fakedet_jax.scoring import Scored, Scorer
+
+DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+VALIDATION_THRESHOLD = (
+    "The threshold was chosen on the validation split: it has the best mean of the "
+    "rates at which real and fake pictures are recognised there."
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkDetector:
+    """A classifier of pictures.
+
+    Attributes:
+        name: As the flag `--detector` names it.
+        build: From the number of classes and the dtype to a network
+            `(images, train) → (logits, outputs)`.
+        preprocessing: Of its input.
+        recipe: The published way to train it.
+        frozen: Parameters that are not trained.
+    """
+
+    name: str
+    build: Callable[[int, Any], nn.Module]
+    preprocessing: Preprocessing
+    recipe: optim.Recipe
+    frozen: tuple[str, ...] = ()
+
+    @property
+    def image_size(self) -> int:
+        """Side of its square input, pixels."""
+        return self.preprocessing.size
+
+    def fit(self, request: FitRequest) -> None:
+        """Trains, or goes on training, in the workdir of the request.
+
+        Raises:
+            RequestError: The request does not fit the devices or the workdir.
+            Stopped: The run was asked to stop and has saved.
+            NonFiniteLossError: The training diverged.
+        """
+        config, recipe, mesh = request.config, request.recipe, request.mesh
+        local_batch_size = parallel.local_batch_size(recipe.batch_size, mesh)
+        if recipe.batch_size % (mesh.size * config.num_microbatches):
+            raise RequestError(
+                f"--num_microbatches: {config.num_microbatches} parts do not cut a "
+                f"batch of {recipe.batch_size} evenly over {mesh.size} devices"
+            )
+        steps_per_epoch = math.ceil(request.train.num_examples / recipe.batch_size)
+        num_steps = recipe.num_epochs * steps_per_epoch
+        model = self._model(request.train.num_classes, config.dtype)
+        optimizer = optim.create_optimizer(recipe, num_steps, self.frozen)
+        train_step = steps.make_train_step(
+            model,
+            self.preprocessing,
+            optimizer,
+            optim.create_schedule(recipe, num_steps),
+            seed=config.seed,
+            num_microbatches=config.num_microbatches,
+        )
+
+        # Made on the devices, and in one go: dozens of small kernels less.
+        initial_state = jax.jit(
+            lambda: steps.create_train_state(
+                model, self.preprocessing, optimizer, config.seed
+            ),
+            out_shardings=parallel.replicated(mesh),
+        )
+        batches = pipeline.train_iterator(
+            request.train,
+            image_size=self.image_size,
+            batch_size=local_batch_size,
+            seed=config.seed,
+            flip=config.flip,
+            num_workers=config.input.num_workers,
+            num_threads=config.input.num_threads,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+        )
+        writer = writers.create(config.workdir, process_index=jax.process_index())
+        with (
+            batches,
+            writer,
+            checkpoint.Store(config.workdir / "checkpoints") as states,
+            checkpoint.Store(config.workdir / "best", max_to_keep=1) as bests,
+        ):
+            loop.train(
+                loop.LoopConfig(
+                    num_steps=num_steps,
+                    steps_per_epoch=steps_per_epoch,
+                    batch_size=recipe.batch_size,
+                    log_every=config.log_every,
+                    checkpoint_every=config.checkpoint_every,
+                ),
+                mesh=mesh,
+                train_step=train_step,
+                state=initial_state(),
+                batches=batches,
+                validate=self._validator(request, model),
+                states=states,
+                bests=bests,
+                writer=writer,
+                stop=request.stop,
+            )
+
+    def load(self, workdir: Path, mesh: Mesh) -> FittedDetector:
+        """Loads the best detector of a workdir.
+
+        Raises:
+            RequestError: There is none, or it is damaged or of another network.
+        """
+        config = checkpoint.read_config(workdir)
+        folder = workdir / "best"
+        if not folder.is_dir():
+            raise RequestError(_untrained(workdir))
+        with checkpoint.Store(folder, max_to_keep=1) as bests:
+            found = bests.steps()
+            if not found:
+                raise RequestError(_untrained(workdir))
+            info = DetectorInfo.from_json(bests.read_facts(found[-1]))
+            if info.detector != self.name:
+                raise RequestError(
+                    f"--workdir: {str(folder)!r} holds the detector {info.detector!r}, "
+                    f"but config.json says {self.name!r}; train again in another "
+                    "--workdir"
+                )
+            model = self._model(len(info.classes), config.get("dtype", "float32"))
+            pictures = jax.ShapeDtypeStruct(
+                (1, self.image_size, self.image_size, 3), jnp.float32
+            )
+            abstract = jax.eval_shape(model.init, jax.random.key(0), pictures)
+            abstract = checkpoint.abstract_like(abstract, parallel.replicated(mesh))
+            variables = bests.read_tree(found[-1], abstract)
+        probability_fn = steps.make_probability_fn(model, self.preprocessing)
+        return FittedDetector(info, variables, probability_fn)
+
+    def _model(self, num_classes: int, dtype: str) -> nn.Module:
+        if dtype not in DTYPES:
+            raise RequestError(
+                f"--dtype: expected {', '.join(DTYPES)}, found {dtype!r}"
+            )
+        return self.build(num_classes, DTYPES[dtype])
+
+    def _validator(
+        self, request: FitRequest, model: nn.Module
+    ) -> Callable[[int, Any], loop.Verdict]:
+        config, dataset = request.config, request.validation
+        batch_size = parallel.round_up_batch_size(
+            min(request.recipe.batch_size, dataset.num_examples), request.mesh
+        )
+        probability_fn = steps.make_probability_fn(model, self.preprocessing)
+        scorer = Scorer(probability_fn, request.mesh, batch_size)
+
+        def validate(step: int, variables: Any) -> loop.Verdict:
+            scored = scorer.score_dataset(
+                variables, dataset, self.image_size, config.input
+            )
+            info = DetectorInfo(
+                detector=self.name,
+                classes=dataset.classes,
+                is_fake=dataset.is_fake,
+                task=config.data.task,
+                image_size=self.image_size,
+                threshold=0.5,
+                threshold_origin=VALIDATION_THRESHOLD,
+                step=step,
+            )
+            return judge(info, dataset, scored, config.select_by)
+
+        return validate
+
+
+def judge(
+    info: DetectorInfo, dataset: Dataset, scored: Scored, select_by: str
+) -> loop.Verdict:
+    """Chooses the threshold on validation pictures and says how good the state is.
+
+    Args:
+        info: The detector, with any threshold.
+        dataset: The validation pictures.
+        scored: Their probabilities.
+        select_by: `accuracy` (of the most probable class), `auc` (real against fake)
+            or `loss` (mean cross-entropy).
+
+    Returns:
+        The verdict; its facts are `info` with the chosen threshold.
+
+    Raises:
+        RequestError: No validation picture can be read.
+    """
+    labels = dataset.labels[scored.valid]
+    probabilities = scored.probabilities[scored.valid]
+    if not len(labels):
+        raise RequestError(
+            f"--dataset: none of the {dataset.num_examples} validation pictures of "
+            f"{dataset.name} can be read"
+        )
+    scores = info.scores(probabilities)
+    fake = np.asarray(dataset.is_fake)[labels].astype(np.int32)
+    chosen = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    auc = metrics.auc(fake, scores)
+    values = {
+        "accuracy": float(np.mean(probabilities.argmax(-1) == labels)),
+        "loss": float(-np.log(np.maximum(chosen, np.finfo(np.float32).tiny)).mean()),
+    }
+    if auc is not None:
+        values["auc"] = auc
+    merit = -values["loss"] if select_by == "loss" else values.get(select_by, 0.0)
+    threshold = metrics.best_threshold(fake, scores)
+    info = dataclasses.replace(info, threshold=threshold, validation=values)
+    recorded = {f"validation/{name}": value for name, value in values.items()}
+    recorded["validation/threshold"] = threshold
+    return loop.Verdict(recorded, merit, dataclasses.asdict(info))
+
+
+def _untrained(workdir: Path) -> str:
+    return (
+        f"--workdir: {str(workdir)!r} holds no trained detector yet; run --mode=train "
+        "with this --workdir to the end of its first epoch"
+    )

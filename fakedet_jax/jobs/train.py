@@ -1,0 +1,246 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""`--mode=train`: trains a detector in a workdir, or goes on where it stopped."""
+
+import dataclasses
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from fakedet_jax import __version__, checkpoint, detectors, optim, parallel
+from fakedet_jax.config import DataConfig, TrainConfig
+from fakedet_jax.data import catalog, inspection, leaks
+from fakedet_jax.data.dataset import Dataset
+from fakedet_jax.detectors.base import Detector
+from fakedet_jax.errors import RequestError
+from fakedet_jax.report import files
+from fakedet_jax.signals import StopRequest
+
+_LOGGER = logging.getLogger(__name__)
+
+SELECT_BY = ("accuracy", "auc", "loss")
+
+# What may change between the runs that share a workdir: none of it changes the result.
+_FREE_SETTINGS = ("version", "data_dir", "num_threads")
+
+
+def train(config: TrainConfig) -> None:
+    """Trains to the end, resuming what an earlier run with the same settings left.
+
+    Args:
+        config: The settings.
+
+    Raises:
+        RequestError: The settings or the data are not as expected.
+        Stopped: The run was asked to stop and has saved.
+    """
+    detector = detectors.create(config.detector)
+    recipe = create_recipe(detector, config)
+    mesh = parallel.data_mesh()
+    parallel.local_batch_size(recipe.batch_size, mesh)
+    splits = _load_splits(config.data)
+    settings = _settings(config, recipe, detector, splits["train"])
+    is_new = _check_workdir(config, settings)
+    if is_new and jax.process_index() == 0:
+        config.workdir.mkdir(parents=True, exist_ok=True)
+        _check_pictures(config, splits)
+        checkpoint.write_config(config.workdir, settings)
+    parallel.wait_for_all("workdir")
+    _LOGGER.info(
+        "training %s on %d pictures of %s, validating on %d; workdir %s",
+        detector.name,
+        splits["train"].num_examples,
+        config.data.dataset,
+        splits["validation"].num_examples,
+        config.workdir,
+    )
+    with StopRequest() as stop:
+        detector.fit(
+            detectors.FitRequest(
+                config=config,
+                recipe=recipe,
+                train=splits["train"],
+                validation=splits["validation"],
+                mesh=mesh,
+                stop=stop,
+            )
+        )
+    _LOGGER.info("done; evaluate with --mode=evaluate --workdir=%s", config.workdir)
+
+
+def create_recipe(detector: Detector, config: TrainConfig) -> optim.Recipe:
+    """The detector's published recipe with what the request changes.
+
+    Raises:
+        RequestError: A value is out of range.
+    """
+    recipe = dataclasses.replace(detector.recipe, **config.recipe)  # type: ignore[arg-type]
+    positive = ("learning_rate", "batch_size", "num_epochs", "decay_steps")
+    for name in positive:
+        if not getattr(recipe, name) > 0:
+            raise RequestError(
+                f"--{name}: expected a positive number, found {getattr(recipe, name)}"
+            )
+    if config.select_by not in SELECT_BY:
+        raise RequestError(
+            f"--select_by: expected {', '.join(SELECT_BY)}, found {config.select_by!r}"
+        )
+    for name in ("log_every", "checkpoint_every", "num_microbatches"):
+        if getattr(config, name) < 1:
+            raise RequestError(
+                f"--{name}: expected at least 1, found {getattr(config, name)}"
+            )
+    return recipe
+
+
+def load_dataset(
+    data: DataConfig, split: str, *, require_both: bool | None = None
+) -> Dataset:
+    """Loads a split as the settings say."""
+    return catalog.load(
+        data.dataset,
+        data.data_dir,
+        split,
+        real_classes=data.real_classes,
+        validation_fraction=data.validation_fraction,
+        task=data.task,
+        require_both=require_both,
+    )
+
+
+def _load_splits(data: DataConfig) -> dict[str, Dataset]:
+    """The splits that training reads, and `test` where there is one, to look for leaks.
+
+    The pictures of `test` are compared with the others by content and by what their
+    files give away; nothing is trained or chosen on them.
+    """
+    # One process builds what is not there yet.
+    if jax.process_index() > 0:
+        parallel.wait_for_all("data")
+    splits = {split: load_dataset(data, split) for split in ("train", "validation")}
+    if jax.process_index() == 0:
+        parallel.wait_for_all("data")
+    for split, dataset in splits.items():
+        if not dataset.num_examples:
+            raise RequestError(
+                f"--dataset: {data.dataset} has no pictures in the split {split!r}; "
+                "add some, or raise --validation_fraction"
+            )
+    try:
+        splits["test"] = load_dataset(data, "test", require_both=False)
+    except RequestError:
+        _LOGGER.info("there is no test split")
+    return splits
+
+
+def _check_pictures(config: TrainConfig, splits: Mapping[str, Dataset]) -> None:
+    """Reads every picture once: names the unusable, warns of what gives labels away.
+
+    Raises:
+        RequestError: A class of the training split has no usable picture.
+    """
+    facts = {
+        split: inspection.inspect(dataset, config.input.num_threads)
+        for split, dataset in splits.items()
+    }
+    skipped = [
+        (fact.name, fact.error)
+        for split_facts in facts.values()
+        for fact in split_facts
+        if fact.error
+    ]
+    files.write_csv(config.workdir / "skipped.csv", ("path", "reason"), skipped)
+    if skipped:
+        _LOGGER.warning(
+            "%d pictures cannot be used and are skipped, such as %s, which %s; all are "
+            "listed in %s",
+            len(skipped),
+            skipped[0][0],
+            skipped[0][1],
+            config.workdir / "skipped.csv",
+        )
+    _check_classes(splits["train"], facts["train"])
+    warnings = leaks.find_leaks(
+        facts,
+        {split: dataset.labels for split, dataset in splits.items()},
+        splits["train"].classes,
+        splits["train"].is_fake,
+    )
+    for warning in warnings:
+        _LOGGER.warning("leak check: %s", warning)
+
+
+def _check_classes(dataset: Dataset, facts: Sequence[inspection.Facts]) -> None:
+    usable = {
+        int(label)
+        for label, fact in zip(dataset.labels, facts, strict=True)
+        if not fact.error
+    }
+    for label, name in enumerate(dataset.classes):
+        if label not in usable:
+            raise RequestError(
+                f"--dataset: the class {name!r} has no usable picture in the training "
+                "split; add some, or remove its folder"
+            )
+
+
+def _settings(
+    config: TrainConfig, recipe: optim.Recipe, detector: Detector, dataset: Dataset
+) -> dict[str, Any]:
+    """All that decides what a run computes, for `config.json`."""
+    data = config.data
+    return {
+        "version": __version__,
+        "detector": detector.name,
+        "dataset": data.dataset,
+        "data_dir": str(data.data_dir.absolute()) if data.data_dir else None,
+        "real_classes": list(data.real_classes),
+        "task": data.task,
+        "validation_fraction": data.validation_fraction,
+        "classes": list(dataset.classes),
+        **dataclasses.asdict(recipe),
+        "seed": config.seed,
+        "flip": config.flip,
+        "dtype": config.dtype,
+        "num_microbatches": config.num_microbatches,
+        "select_by": config.select_by,
+        "num_workers": config.input.num_workers,
+        "num_threads": config.input.num_threads,
+        "face_detector": "none",
+    }
+
+
+def _check_workdir(config: TrainConfig, settings: Mapping[str, Any]) -> bool:
+    """Whether the workdir is new; refuses one that belongs to another run."""
+    if config.workdir.exists() and not config.workdir.is_dir():
+        raise RequestError(f"--workdir: {str(config.workdir)!r} is not a folder")
+    if not (config.workdir / "config.json").exists():
+        return True
+    earlier = checkpoint.read_config(config.workdir)
+    different = [
+        f"{name}={earlier.get(name)!r} (now {value!r})"
+        for name, value in settings.items()
+        if name not in _FREE_SETTINGS and earlier.get(name) != value
+    ]
+    if different:
+        raise RequestError(
+            f"--workdir: {str(config.workdir)!r} belongs to a run with "
+            f"{', '.join(different)}; repeat its settings to go on with it, or choose "
+            "another --workdir"
+        )
+    return False
+
+
+def read_data_config(workdir_config: Mapping[str, Any]) -> DataConfig:
+    """The data of a training run, from its `config.json`."""
+    data_dir = workdir_config.get("data_dir")
+    return DataConfig(
+        dataset=workdir_config["dataset"],
+        data_dir=Path(data_dir) if data_dir else None,
+        real_classes=tuple(workdir_config["real_classes"]),
+        task=workdir_config["task"],
+        validation_fraction=workdir_config["validation_fraction"],
+    )

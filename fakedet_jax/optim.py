@@ -1,0 +1,228 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Update rules and learning-rate schedules of the published systems, as optax parts."""
+
+import dataclasses
+from collections.abc import Callable, Collection
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from fakedet_jax.errors import RequestError
+
+Schedule = Callable[[Any], Any]
+Params = Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How a network is optimised; a detector brings one, flags change it.
+
+    Attributes:
+        optimizer: `caffe_sgd` or `adam`.
+        learning_rate: Base learning rate.
+        schedule: `step`, `cosine` or `constant`.
+        decay_steps: For `step`: steps between two decays.
+        decay_factor: For `step`: factor of each decay.
+        momentum: For `caffe_sgd`.
+        weight_decay: L2 penalty of `caffe_sgd`, decoupled for `adam`.
+        batch_size: Examples per update, over all devices.
+        num_epochs: Passes over the training split.
+    """
+
+    optimizer: str = "caffe_sgd"
+    learning_rate: float = 1e-3
+    schedule: str = "constant"
+    decay_steps: int = 1000
+    decay_factor: float = 0.5
+    momentum: float = 0.95
+    weight_decay: float = 0.0
+    batch_size: int = 64
+    num_epochs: int = 10
+
+
+class Multipliers(NamedTuple):
+    """Factors of a parameter's own, Caffe's `lr_mult` and `decay_mult`."""
+
+    learning_rate: float
+    decay: float
+
+
+def create_schedule(recipe: Recipe, num_steps: int) -> Schedule:
+    """Learning rate as a function of the step, which counts from 0.
+
+    Args:
+        recipe: Names the schedule: `step` is `rate · factor^⌊step / decay_steps⌋`,
+            `cosine` falls from `rate` to 0 at `num_steps`.
+        num_steps: Updates of the whole run.
+
+    Returns:
+        A function of the step.
+
+    Raises:
+        RequestError: The schedule is unknown.
+    """
+    rate = recipe.learning_rate
+    schedules: dict[str, Callable[[], Schedule]] = {
+        "constant": lambda: optax.constant_schedule(rate),
+        "cosine": lambda: optax.cosine_decay_schedule(rate, max(num_steps, 1)),
+        "step": lambda: optax.exponential_decay(
+            rate, recipe.decay_steps, recipe.decay_factor, staircase=True
+        ),
+    }
+    return _look_up(schedules, recipe.schedule, "--schedule")()
+
+
+def create_optimizer(
+    recipe: Recipe, num_steps: int, frozen: Collection[str] = ()
+) -> optax.GradientTransformation:
+    """The update rule of a recipe.
+
+    Args:
+        recipe: Names the rule and its constants.
+        num_steps: Updates of the whole run, for the schedule.
+        frozen: Paths of parameters that stay as they are, such as `amten/conv1/bias`.
+
+    Returns:
+        An optax transformation whose updates are added to the parameters.
+
+    Raises:
+        RequestError: The optimizer or the schedule is unknown.
+    """
+    schedule = create_schedule(recipe, num_steps)
+
+    def multipliers(params: Params) -> Params:
+        return caffe_multipliers(params, frozen)
+
+    optimizers: dict[str, Callable[[], optax.GradientTransformation]] = {
+        "caffe_sgd": lambda: caffe_sgd(
+            schedule, recipe.momentum, recipe.weight_decay, multipliers
+        ),
+        "adam": lambda: optax.chain(
+            optax.adamw(schedule, weight_decay=recipe.weight_decay),
+            _zero_frozen(frozen),
+        ),
+    }
+    return _look_up(optimizers, recipe.optimizer, "--optimizer")()
+
+
+class CaffeSgdState(NamedTuple):
+    """State of `caffe_sgd`: the step (int32) and V, shaped like the parameters."""
+
+    step: jax.Array
+    velocity: Params
+
+
+def caffe_sgd(
+    learning_rate: Schedule,
+    momentum: float,
+    weight_decay: float = 0.0,
+    multipliers: Callable[[Params], Params] | None = None,
+) -> optax.GradientTransformation:
+    """Caffe's stochastic gradient descent with momentum.
+
+    `V ← μV + lr · lr_mult · (g + wd · decay_mult · W)`, `W ← W − V`.
+
+    The learning rate is inside V, and V keeps its size when the rate steps down:
+    `optax.sgd` and PyTorch multiply by the rate after the momentum and so differ for
+    the steps that follow. (Jia et al., "Caffe", 2014: `SGDSolver::ComputeUpdateValue`.)
+
+    Args:
+        learning_rate: Schedule, of the step from 0.
+        momentum: μ.
+        weight_decay: wd.
+        multipliers: From parameters to a tree of `Multipliers` of the same structure;
+            1 everywhere by default.
+
+    Returns:
+        An optax transformation that needs `params` in `update`.
+    """
+
+    def init(params: Params) -> CaffeSgdState:
+        velocity = jax.tree.map(jnp.zeros_like, params)
+        return CaffeSgdState(jnp.zeros((), jnp.int32), velocity)
+
+    def update(
+        gradients: Params, state: CaffeSgdState, params: Params | None = None
+    ) -> tuple[Params, CaffeSgdState]:
+        if params is None:
+            raise ValueError("caffe_sgd needs the parameters for the weight decay")
+        if multipliers is None:
+            factors = jax.tree.map(lambda _: Multipliers(1.0, 1.0), params)
+        else:
+            factors = multipliers(params)
+        rate = learning_rate(state.step)
+
+        def next_velocity(factor, gradient, velocity, param):  # type: ignore[no-untyped-def]
+            decayed = gradient + weight_decay * factor.decay * param
+            return momentum * velocity + rate * factor.learning_rate * decayed
+
+        velocity = jax.tree.map(
+            next_velocity,
+            factors,
+            gradients,
+            state.velocity,
+            params,
+            is_leaf=lambda node: isinstance(node, Multipliers),
+        )
+        updates = jax.tree.map(jnp.negative, velocity)
+        return updates, CaffeSgdState(state.step + 1, velocity)
+
+    return optax.GradientTransformation(init, update)  # type: ignore[arg-type]
+
+
+def caffe_multipliers(params: Params, frozen: Collection[str] = ()) -> Params:
+    """The multipliers that Caffe's definitions give to convolutional networks.
+
+    A bias of a layer with a kernel learns at twice the rate and does not decay;
+    everything else, batch normalisation's scale and bias too, has 1 and 1.
+
+    Args:
+        params: Nested dicts of arrays.
+        frozen: Paths, joined by slashes, of parameters with 0 and 0.
+
+    Returns:
+        A tree of `Multipliers`.
+
+    Raises:
+        ValueError: A frozen path is not among the parameters.
+    """
+    unknown = set(frozen)
+
+    def walk(node: Params, path: str) -> Params:
+        if not isinstance(node, dict):
+            unknown.discard(path)
+            return Multipliers(1.0, 1.0)
+        factors = {key: walk(node[key], f"{path}/{key}".lstrip("/")) for key in node}
+        if "kernel" in node and "bias" in node:
+            factors["bias"] = Multipliers(2.0, 0.0)
+        for key in node:
+            if f"{path}/{key}".lstrip("/") in frozen:
+                factors[key] = Multipliers(0.0, 0.0)
+        return factors
+
+    factors = walk(params, "")
+    if unknown:
+        raise ValueError(f"no parameter named {', '.join(sorted(unknown))} to freeze")
+    return factors
+
+
+def _zero_frozen(frozen: Collection[str]) -> optax.GradientTransformation:
+    def zero(updates: Params, params: Params | None = None) -> Params:
+        del params
+        return jax.tree.map(
+            lambda factor, value: value * bool(factor.learning_rate),
+            caffe_multipliers(updates, frozen),
+            updates,
+            is_leaf=lambda node: isinstance(node, Multipliers),
+        )
+
+    return optax.stateless(zero)
+
+
+def _look_up(table: dict[str, Any], name: str, flag: str) -> Any:
+    if name not in table:
+        raise RequestError(f"{flag}: expected {', '.join(table)}, found {name!r}")
+    return table[name]

@@ -1,0 +1,141 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Data parallelism: one mesh with one axis, `data`, over all devices of all hosts."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from fakedet_jax.errors import RequestError
+
+
+def initialize(
+    coordinator_address: str | None = None,
+    num_processes: int | None = None,
+    process_id: int | None = None,
+) -> None:
+    """Joins a run of several processes; call it before any other use of JAX.
+
+    Without arguments the cluster's own variables say what to join (Slurm, MPI, TPU pods
+    and what else `jax.distributed` knows).
+
+    Args:
+        coordinator_address: `HOST:PORT` of process 0.
+        num_processes: Number of processes.
+        process_id: Number of this one, from 0.
+
+    Raises:
+        RequestError: The processes did not find each other, or the arguments are
+            incomplete.
+    """
+    given = (coordinator_address, num_processes, process_id)
+    if any(value is None for value in given) and given != (None, None, None):
+        raise RequestError(
+            "--coordinator_address, --num_processes and --process_id belong together; "
+            "give all three, or --distributed alone on a cluster that sets them"
+        )
+    try:
+        jax.distributed.initialize(coordinator_address, num_processes, process_id)
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise RequestError(
+            f"--distributed: the processes did not find each other ({reason}); check "
+            "--coordinator_address, --num_processes and --process_id"
+        ) from error
+
+
+def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
+    """A mesh of all devices along the axis `data`."""
+    devices = jax.devices() if devices is None else devices
+    # Explicit axes, JAX's newer default, refuse parts of Linen networks.
+    return jax.make_mesh(
+        (len(devices),), ("data",), axis_types=(AxisType.Auto,), devices=devices
+    )
+
+
+def batch_sharding(mesh: Mesh) -> NamedSharding:
+    """The first axis is cut along the mesh."""
+    return NamedSharding(mesh, PartitionSpec("data"))
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    """Every device holds the whole array."""
+    return NamedSharding(mesh, PartitionSpec())
+
+
+def local_batch_size(global_batch_size: int, mesh: Mesh) -> int:
+    """Examples of a global batch that this process brings.
+
+    Raises:
+        RequestError: The batch cannot be cut evenly.
+    """
+    if global_batch_size < 1 or global_batch_size % mesh.size:
+        raise RequestError(
+            f"--batch_size: expected a positive multiple of the {mesh.size} devices, "
+            f"found {global_batch_size}"
+        )
+    return global_batch_size // jax.process_count()
+
+
+def round_up_batch_size(batch_size: int, mesh: Mesh) -> int:
+    """The next batch size that the devices can share evenly."""
+    return -(-max(batch_size, 1) // mesh.size) * mesh.size
+
+
+def put_batch(mesh: Mesh, batch: Mapping[str, np.ndarray]) -> dict[str, jax.Array]:
+    """Puts this process' part of a batch on its devices, as global arrays."""
+    sharding = batch_sharding(mesh)
+    return {
+        name: jax.make_array_from_process_local_data(sharding, values)
+        for name, values in batch.items()
+    }
+
+
+def replicate(mesh: Mesh, tree: Any) -> Any:
+    """Puts a tree that every process holds alike on every device."""
+    return jax.device_put(tree, replicated(mesh))
+
+
+def to_host(array: jax.Array) -> np.ndarray:
+    """The whole of a sharded array, in every process."""
+    if jax.process_count() == 1:
+        return np.asarray(jax.device_get(array))
+    from jax.experimental import multihost_utils
+
+    return np.asarray(multihost_utils.process_allgather(array, tiled=True))
+
+
+def agree_on_maximum(value: int) -> int:
+    """The largest of the processes' values; every process must call it."""
+    if jax.process_count() == 1:
+        return value
+    from jax.experimental import multihost_utils
+
+    return int(np.max(multihost_utils.process_allgather(np.int32(value))))
+
+
+def gather_json(value: Any) -> list[Any]:
+    """One JSON-able value of each process, in every process, in process order."""
+    if jax.process_count() == 1:
+        return [value]
+    from jax.experimental import multihost_utils
+
+    encoded = np.frombuffer(json.dumps(value).encode(), np.uint8)
+    length = agree_on_maximum(len(encoded))
+    # Trailing spaces are no part of a JSON text.
+    padded = np.full(length, ord(" "), np.uint8)
+    padded[: len(encoded)] = encoded
+    rows = np.asarray(multihost_utils.process_allgather(padded))
+    return [json.loads(bytes(row)) for row in rows.reshape(-1, length)]
+
+
+def wait_for_all(name: str) -> None:
+    """Returns once every process came here."""
+    if jax.process_count() > 1:
+        from jax.experimental import multihost_utils
+
+        multihost_utils.sync_global_devices(name)

@@ -1,0 +1,161 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""One line on stderr that says how far a long loop is and when it will be done."""
+
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from typing import Self, SupportsFloat, TextIO
+
+# A terminal is redrawn at most this often; a log gets a line at most this often.
+TERMINAL_SECONDS = 0.5
+LOG_SECONDS = 30.0
+
+_BAR_WIDTH = 20
+
+
+class Progress:
+    """Shows done and total items, items per second, the time left and the loss.
+
+    A terminal shows one line that is redrawn. Anything else (a log file, a pipe) gets
+    a plain line at most every 30 seconds. Both get a last line at the end.
+
+    The speed leaves out the time up to the first update, in which a loop compiles.
+
+    Example:
+        with Progress(len(dataset), label="evaluate") as progress:
+            for batch in batches:
+                ...
+                progress.update(batch["mask"].sum())
+    """
+
+    def __init__(
+        self,
+        total: int,
+        *,
+        label: str = "",
+        unit: str = "images",
+        initial: int = 0,
+        quiet: bool = False,
+        stream: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Starts the clock; nothing is shown before the first update.
+
+        Args:
+            total: how many items there will be.
+            label: what is being done, shown at the start of the line.
+            unit: what an item is, in the plural.
+            initial: items done before, by a run that is now resumed.
+            quiet: whether to show nothing.
+            stream: where to write; stderr when not given.
+            clock: returns seconds.
+        """
+        self._total = total
+        self._label = label
+        self._unit = unit
+        self._done = initial
+        self._stream = sys.stderr if stream is None else stream
+        self._quiet = quiet
+        self._clock = clock
+        self._is_terminal = self._stream.isatty()
+        self._loss: SupportsFloat | None = None
+        self._start = clock()
+        self._last_shown = self._start
+        # When the first update came, and how many items were done by then.
+        self._steady_from: tuple[float, int] | None = None
+        self._closed = False
+
+    def update(self, num_items: int, loss: SupportsFloat | None = None) -> None:
+        """Counts items as done, and shows the line when it is time to.
+
+        Args:
+            num_items: how many items were finished since the last update.
+            loss: the latest loss. It is converted to a number only when it is shown,
+                so a value on a device costs no transfer at the other steps.
+        """
+        now = self._clock()
+        self._done += int(num_items)
+        if loss is not None:
+            self._loss = loss
+        first = self._steady_from is None
+        if self._steady_from is None:
+            self._steady_from = (now, self._done)
+        interval = TERMINAL_SECONDS if self._is_terminal else LOG_SECONDS
+        # The first line of a terminal tells at once that the loop is under way.
+        if now - self._last_shown >= interval or (first and self._is_terminal):
+            self._last_shown = now
+            self._show(now)
+
+    def close(self) -> None:
+        """Shows the last line. Closing twice shows it once."""
+        if self._closed:
+            return
+        self._closed = True
+        self._show(self._clock(), final=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self.close()
+
+    def _rate(self, now: float) -> float | None:
+        """Returns items per second since the first update, None while unknown."""
+        if self._steady_from is None:
+            return None
+        since, done = self._steady_from
+        if now <= since or self._done <= done:
+            return None
+        return (self._done - done) / (now - since)
+
+    def _line(self, now: float, *, final: bool = False) -> str:
+        rate = self._rate(now)
+        parts = [f"{self._done:,}/{self._total:,} {self._unit}"]
+        if self._total > 0:
+            share = min(1.0, self._done / self._total)
+            filled = int(share * _BAR_WIDTH)
+            if self._is_terminal:
+                parts.append(f"[{'#' * filled}{'.' * (_BAR_WIDTH - filled)}]")
+            # Rounded down, so that 100 % is shown only when it is true.
+            parts.append(f"{self._done * 100 // self._total}%")
+        if rate is not None:
+            parts.append(f"{_significant(rate)} {self._unit}/s")
+        if final:
+            parts.append(f"took {_duration(now - self._start)}")
+        elif rate is not None:
+            left = max(0, self._total - self._done) / rate
+            parts.append(f"{_duration(left)} left")
+        if self._loss is not None:
+            parts.append(f"loss {float(self._loss):.4g}")
+        return "  ".join([self._label, *parts] if self._label else parts)
+
+    def _show(self, now: float, *, final: bool = False) -> None:
+        if self._quiet:
+            return
+        text = self._line(now, final=final)
+        if self._is_terminal:
+            # One column stays free: a full line would wrap and could not be redrawn.
+            text = f"\r{text[: shutil.get_terminal_size().columns - 1]}\x1b[K"
+        if final or not self._is_terminal:
+            text += "\n"
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except OSError:
+            # The terminal has gone (a closed ssh session). That must not end the run.
+            self._quiet = True
+
+
+def _significant(rate: float) -> str:
+    """Writes three significant digits, never as a power of ten."""
+    if rate >= 100:
+        return f"{rate:,.0f}"
+    return f"{rate:.1f}" if rate >= 10 else f"{rate:.2f}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}"

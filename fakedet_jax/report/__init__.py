@@ -1,0 +1,22 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Writes what an evaluation found: numbers, tables, figures and a page to circulate."""
+
+from fakedet_jax.report.evaluation import (
+    Evaluation,
+    telling_indices,
+    write_evaluation,
+)
+from fakedet_jax.report.page import Example, Panel
+from fakedet_jax.report.traces import traces_figure
+from fakedet_jax.report.training import training_curves
+
+__all__ = [
+    "Evaluation",
+    "Example",
+    "Panel",
+    "telling_indices",
+    "traces_figure",
+    "training_curves",
+    "write_evaluation",
+]

@@ -1,0 +1,232 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Writes the results of an evaluation into a folder."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fakedet_jax import metrics
+from fakedet_jax.report import figures, files, page
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Every picture of an evaluation, with its score or the reason it has none.
+
+    Attributes:
+        names: the path or key of each scored picture; `n` of them.
+        labels: int `[n]`, indices into `classes`.
+        scores: float `[n]`, evidence of being fake, in [0, 1].
+        threshold: scores at or above it are decided fake.
+        classes: the name of every class.
+        is_fake: whether each class is fake.
+        predicted: int `[n]`, the class a multi-class detector chose; None when the
+            decision by the threshold is the prediction.
+        skipped: path and reason of every file that has no score.
+    """
+
+    names: Sequence[str]
+    labels: NDArray[Any]
+    scores: NDArray[Any]
+    threshold: float
+    classes: Sequence[str] = metrics.BINARY_CLASSES
+    is_fake: Sequence[bool] = (False, True)
+    predicted: NDArray[Any] | None = None
+    skipped: Sequence[tuple[str, str]] = ()
+
+    def __post_init__(self) -> None:
+        """Checks that there is one of everything for each picture.
+
+        Raises:
+            ValueError: for lengths that differ.
+        """
+        lengths = {"labels": len(self.labels), "scores": len(self.scores)}
+        if self.predicted is not None:
+            lengths["predicted"] = len(self.predicted)
+        for name, length in lengths.items():
+            if length != len(self.names):
+                raise ValueError(f"{len(self.names)} names but {length} {name}")
+
+    @property
+    def fake(self) -> NDArray[np.bool_]:
+        """Whether each picture is fake, bool `[n]`."""
+        return np.asarray(self.is_fake, np.bool_)[np.asarray(self.labels, np.int64)]
+
+    @property
+    def decided(self) -> NDArray[np.bool_]:
+        """Whether each picture is decided fake, bool `[n]`."""
+        return metrics.decide(self.scores, self.threshold)
+
+    def summarize(self) -> dict[str, Any]:
+        """Computes the content of `metrics.json`; see `metrics.summarize`."""
+        return metrics.summarize(
+            self.labels,
+            self.scores,
+            self.threshold,
+            classes=self.classes,
+            is_fake=self.is_fake,
+            predicted=self.predicted,
+            num_skipped=len(self.skipped),
+        )
+
+
+def write_evaluation(
+    folder: Path,
+    evaluation: Evaluation,
+    *,
+    title: str,
+    threshold_origin: str = page.VALIDATION_THRESHOLD,
+    config: Mapping[str, object] | None = None,
+    examples: Sequence[page.Example] = (),
+    panels: Sequence[page.Panel] = (),
+) -> dict[str, Any]:
+    """Writes an evaluation as tables, numbers, figures and a page.
+
+    The files are `scores.csv`, `skipped.csv`, `roc.png`, `precision_recall.png`,
+    `confusion_matrix.png`, `scores.png`, `report.html` and, last, `metrics.json`: a
+    folder that has it is complete. Each is written whole or not at all.
+
+    Args:
+        folder: where to; made when missing, files of the same names are replaced.
+        evaluation: the results.
+        title: the heading of the page, such as the detector and the dataset.
+        threshold_origin: a sentence that says how the threshold was chosen.
+        config: settings to list, name to value.
+        examples: pictures to show, as `telling_indices` chooses them.
+        panels: more figures for the page.
+
+    Returns:
+        The content of `metrics.json`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    # An evaluation that is repeated is not complete until it is complete again.
+    (folder / "metrics.json").unlink(missing_ok=True)
+    summary = evaluation.summarize()
+    files.write_csv(
+        folder / "scores.csv",
+        ("path", "label", "score", "predicted"),
+        _score_rows(evaluation),
+    )
+    files.write_csv(folder / "skipped.csv", ("path", "reason"), evaluation.skipped)
+    drawn = _draw(evaluation, summary)
+    for name, panel in drawn.items():
+        files.write_bytes(folder / f"{name}.png", panel.png)
+    text = page.render(
+        title=title,
+        summary=summary,
+        class_rows=_class_rows(evaluation),
+        threshold_origin=threshold_origin,
+        skipped=evaluation.skipped,
+        panels=[*drawn.values(), *panels],
+        examples=examples,
+        fake_classes=_fake_classes(evaluation),
+        config=config or {},
+    )
+    files.write_text(folder / "report.html", text)
+    files.write_json(folder / "metrics.json", summary)
+    return summary
+
+
+def telling_indices(
+    evaluation: Evaluation, *, num_mistakes: int = 12, num_correct: int = 6
+) -> list[int]:
+    """Chooses the pictures worth looking at: confident mistakes and clear successes.
+
+    Confidence is the distance of the score from the threshold, as a share of the room
+    on that side of it. Successes are taken half from the fakes and half from the
+    reals. Ties go to the earlier picture.
+
+    Args:
+        evaluation: the results.
+        num_mistakes: at most so many mistakes, the most confident first.
+        num_correct: at most so many correct decisions, the most confident first.
+
+    Returns:
+        Indices into `evaluation.names`: mistakes, then fakes found, then reals.
+    """
+    scores = np.asarray(evaluation.scores, np.float64)
+    fake, decided = evaluation.fake, evaluation.decided
+    room = np.where(decided, 1 - evaluation.threshold, evaluation.threshold)
+    distance = np.abs(scores - evaluation.threshold)
+    confidence = distance / np.where(room > 0, room, 1)
+    ranked = np.argsort(-confidence, kind="stable")
+    wrong = ranked[(fake != decided)[ranked]][:num_mistakes]
+    found = ranked[(fake & decided)[ranked]][: (num_correct + 1) // 2]
+    passed = ranked[(~fake & ~decided)[ranked]][: num_correct // 2]
+    return [int(index) for index in np.concatenate([wrong, found, passed])]
+
+
+def _score_rows(evaluation: Evaluation) -> Iterator[tuple[str, str, float, str]]:
+    outcomes: tuple[str, ...]
+    if evaluation.predicted is None:
+        outcomes = metrics.decision_classes(evaluation.classes, evaluation.is_fake)
+        predicted = evaluation.decided.astype(np.int64)
+    else:
+        outcomes = tuple(evaluation.classes)
+        predicted = np.asarray(evaluation.predicted, np.int64)
+    # Lists of Python numbers: reading arrays one by one is several times slower.
+    rows = zip(
+        evaluation.names,
+        np.asarray(evaluation.labels, np.int64).tolist(),
+        np.asarray(evaluation.scores, np.float64).tolist(),
+        predicted.tolist(),
+        strict=True,
+    )
+    for name, label, score, outcome in rows:
+        yield name, evaluation.classes[label], score, outcomes[outcome]
+
+
+def _draw(evaluation: Evaluation, summary: Mapping[str, Any]) -> dict[str, page.Panel]:
+    fake, threshold = evaluation.fake, evaluation.threshold
+    labels = np.asarray(evaluation.labels, np.int64)
+    scores = np.asarray(evaluation.scores, np.float64)
+    classes, is_fake = evaluation.classes, evaluation.is_fake
+    matrix = np.asarray(summary["confusion_matrix"], np.int64)
+    return {
+        "scores": page.Panel(
+            "How the scores are spread",
+            figures.score_histogram(labels, scores, threshold, classes, is_fake),
+            "One row per class. The further apart real (blue) and fake (orange) lie, "
+            "the better. Bars on the wrong side of the dashed line are mistakes.",
+        ),
+        "confusion_matrix": page.Panel(
+            "Which class was taken for which",
+            figures.confusion(matrix, summary["classes"]),
+            "Each row is a true class and adds up to 100 %. A perfect detector has "
+            "100 % on the diagonal.",
+        ),
+        "roc": page.Panel(
+            "Fakes found against false alarms (ROC)",
+            figures.roc(fake, scores, threshold),
+            "What other thresholds would give: every point of the curve is one. Moving "
+            "left means fewer false alarms and fewer fakes found.",
+        ),
+        "precision_recall": page.Panel(
+            "Precision against recall",
+            figures.precision_recall(fake, scores, threshold),
+            "How many alarms are right, against how many fakes are found. It depends "
+            "on the share of fakes in this set, the dashed line.",
+        ),
+    }
+
+
+def _class_rows(evaluation: Evaluation) -> list[page.ClassRow]:
+    labels = np.asarray(evaluation.labels, np.int64)
+    totals = np.bincount(labels, minlength=len(evaluation.classes))
+    alarms = np.bincount(labels[evaluation.decided], minlength=len(evaluation.classes))
+    return [
+        page.ClassRow(name, bool(fake), int(total), int(count))
+        for name, fake, total, count in zip(
+            evaluation.classes, evaluation.is_fake, totals, alarms, strict=True
+        )
+    ]
+
+
+def _fake_classes(evaluation: Evaluation) -> frozenset[str]:
+    pairs = zip(evaluation.classes, evaluation.is_fake, strict=True)
+    return frozenset(name for name, fake in pairs if fake)

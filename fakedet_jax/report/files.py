@@ -1,0 +1,92 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Writes result files whole or not at all: JSON, CSV, text and bytes.
+
+Names of files may hold bytes that are no UTF-8, which Python carries as lone
+surrogates. They are written as backslash escapes, so every file is valid UTF-8.
+"""
+
+import contextlib
+import csv
+import io
+import json
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+    """Opens a file that takes its name only once it is completely written.
+
+    It is written under a temporary name in the same folder and then renamed, so a
+    reader sees the old file or the new one, and a failure leaves the old one.
+
+    Args:
+        path: the file; its folder exists.
+
+    Yields:
+        A binary file to write to.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes bytes, atomically."""
+    with atomic_file(path) as file:
+        file.write(content)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes text as valid UTF-8, atomically."""
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Writes strict JSON, atomically.
+
+    Raises:
+        ValueError: for NaN or infinity, which JSON does not have.
+    """
+    text = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False)
+    write_text(path, text + "\n")
+
+
+def write_csv(
+    path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]
+) -> None:
+    """Writes a table as RFC 4180 says (CRLF, quotes where needed), atomically.
+
+    Floats are written with all the digits that bring back the same float64.
+
+    Args:
+        path: the file; its folder exists.
+        header: the names of the columns.
+        rows: consumed one by one, so a table may be larger than memory.
+    """
+    with atomic_file(path) as file:
+        text = io.TextIOWrapper(
+            file, encoding="utf-8", errors="backslashreplace", newline=""
+        )
+        table = csv.writer(text, lineterminator="\r\n")
+        table.writerow(header)
+        table.writerows(rows)
+        text.flush()
+        text.detach()
+
+
+def json_number(value: float) -> float | None:
+    """Turns a number into one that JSON can hold: NaN and infinity become None."""
+    number = float(value)
+    return number if math.isfinite(number) else None

@@ -1,0 +1,53 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Asking a long run to save and stop, through SIGTERM and SIGINT."""
+
+import signal
+from types import FrameType
+from typing import Any, Self
+
+
+class Stopped(Exception):  # noqa: N818 - nothing went wrong
+    """A run stopped because it was asked to, after it had saved.
+
+    Attributes:
+        signum: The signal.
+        step: The step that was saved.
+    """
+
+    def __init__(self, signum: int, step: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(signum).name} at step {step}")
+        self.signum = signum
+        self.step = step
+
+
+class StopRequest:
+    """Remembers the first SIGTERM or SIGINT while its `with` block runs.
+
+    A second signal acts at once, as if nobody listened.
+
+    Attributes:
+        signum: The signal, None before one came.
+    """
+
+    def __init__(self) -> None:
+        self.signum: int | None = None
+        self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            self._previous[signum] = signal.signal(signum, self._remember)
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self._give_back()
+
+    def _remember(self, signum: int, frame: FrameType | None) -> None:
+        del frame
+        self.signum = signum
+        self._give_back()
+
+    def _give_back(self) -> None:
+        for signum, handler in self._previous.items():
+            signal.signal(signum, handler)
+        self._previous.clear()

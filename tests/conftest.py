@@ -1,0 +1,25 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Settings for all tests; pytest reads this before any test imports JAX."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+_NUM_DEVICES = "--xla_force_host_platform_device_count=8"
+os.environ["JAX_PLATFORMS"] = "cpu"
+if _NUM_DEVICES not in os.environ.get("XLA_FLAGS", ""):
+    os.environ["XLA_FLAGS"] = (
+        f"{os.environ.get('XLA_FLAGS', '')} {_NUM_DEVICES}".strip()
+    )
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The optional collection of real faces, which lies beside the checkout."""
+    beside = Path(__file__).parents[2] / "shared" / "data"
+    path = Path(os.environ.get("FAKEDET_SHARED") or beside)
+    if not path.is_dir():
+        pytest.skip(f"the collection of real faces is absent ({path} is no folder)")
+    return path

@@ -1,0 +1,68 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+from pathlib import Path
+
+import pytest
+
+from fakedet_jax.data import catalog
+from fakedet_jax.errors import RequestError
+from tests.data.pictures import write_folder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_folder(tmp_path, {"real": 10, "gan": 10, "diffusion": 10})
+
+
+def test_multiclass_task_keeps_the_classes(folder):
+    dataset = catalog.load("folder", folder, "all")
+    assert dataset.classes == ("real", "diffusion", "gan")
+
+
+def test_binary_task_merges_the_fakes(folder):
+    dataset = catalog.load("folder", folder, "all", task="binary")
+    assert dataset.classes == ("real", "fake")
+    assert dataset.labels.sum() == 20
+
+
+@pytest.mark.parametrize(
+    "changed, flag",
+    [
+        ({"name": "nonsense"}, "--dataset: expected folder, synthetic_faces"),
+        ({"split": "val"}, "--split: expected train, validation, test, all"),
+        ({"task": "ternary"}, "--task: expected binary or multiclass"),
+        ({"data_dir": None}, "--data_dir: "),
+    ],
+)
+def test_requests_that_cannot_be_met_name_the_flag(folder, changed, flag):
+    request = {"name": "folder", "data_dir": folder, "split": "all", **changed}
+    with pytest.raises(RequestError, match=f"^{flag}"):
+        catalog.load(**request)
+
+
+def test_fixed_classes_cannot_be_declared_real(tmp_path):
+    with pytest.raises(RequestError, match=r"--real_classes: synthetic_faces"):
+        catalog.load("synthetic_faces", tmp_path, "train", real_classes=["photos"])
+
+
+def test_training_needs_real_and_fake(tmp_path):
+    write_folder(tmp_path, {"train/real": 30, "test/real": 1})
+    with pytest.raises(RequestError, match="no fake"):
+        catalog.load("folder", tmp_path, "train")
+
+
+def test_evaluation_does_not_need_both(tmp_path):
+    write_folder(tmp_path, {"train/real": 30, "test/real": 1})
+    assert catalog.load("folder", tmp_path, "test").num_examples == 1
+
+
+def test_cache_folder_follows_the_environment(monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    assert catalog.default_data_dir() == Path("/somewhere/fakedet_jax/datasets")
+
+
+def test_cache_folder_without_environment(monkeypatch):
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", "/home/someone")
+    expected = Path("/home/someone/.cache/fakedet_jax/datasets")
+    assert catalog.default_data_dir() == expected

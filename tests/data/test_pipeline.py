@@ -1,0 +1,416 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+import json
+import os
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from absl import flags
+
+from fakedet_jax.data import pipeline
+from fakedet_jax.data.decode import read_picture
+from fakedet_jax.data.files import FoundFile, find_pictures
+from fakedet_jax.data.folder import load_folder
+from fakedet_jax.data.pipeline import (
+    eval_batches,
+    iterator_state,
+    reason,
+    restore_iterator,
+    stream_batches,
+    train_iterator,
+)
+from fakedet_jax.errors import RequestError
+from tests.data.pictures import colourful, encode, write_folder
+
+SIZE = 16
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    root = write_folder(tmp_path_factory.mktemp("sound"), {"real": 7, "fake": 6})
+    return load_folder(root, "all")
+
+
+@pytest.fixture(scope="module")
+def broken_dataset(tmp_path_factory):
+    """Ten pictures; 2 is no picture and 6 a dangling link."""
+    root = write_folder(tmp_path_factory.mktemp("broken"), {"fake": 5, "real": 4})
+    (root / "fake/002.png").write_bytes(b"no picture")
+    (root / "real/000_.png").symlink_to("nowhere")
+    dataset = load_folder(root, "all")
+    names = [Path(name).name for name in dataset.names]
+    assert (names[2], names[6]) == ("002.png", "000_.png")
+    return dataset
+
+
+@pytest.fixture
+def parsed_flags():
+    flags.FLAGS.mark_as_parsed()
+
+
+def make(dataset, **changed):
+    options = {
+        "image_size": SIZE,
+        "batch_size": 4,
+        "seed": 3,
+        "flip": True,
+        "num_threads": 2,
+        **changed,
+    }
+    return train_iterator(dataset, **options)
+
+
+def take(iterator, count):
+    return [next(iterator) for _ in range(count)]
+
+
+def first_batches(dataset, count, **changed):
+    with make(dataset, **changed) as iterator:
+        return take(iterator, count)
+
+
+def join(batches, name):
+    return np.concatenate([batch[name] for batch in batches])
+
+
+def assert_same(first, second):
+    assert len(first) == len(second)
+    for one, other in zip(first, second, strict=True):
+        assert one.keys() == other.keys()
+        for name in one:
+            np.testing.assert_array_equal(one[name], other[name])
+
+
+def test_types_and_shapes(dataset):
+    (batch,) = first_batches(dataset, 1)
+    found = {name: (array.dtype, array.shape) for name, array in batch.items()}
+    assert found == {
+        "image": (np.uint8, (4, SIZE, SIZE, 3)),
+        "label": (np.int32, (4,)),
+        "mask": (bool, (4,)),
+        "index": (np.int32, (4,)),
+    }
+
+
+def test_labels_and_pictures_belong_to_the_index(dataset):
+    for batch in first_batches(dataset, 4, flip=False):
+        assert batch["mask"].all()
+        for row, index in enumerate(batch["index"]):
+            expected = read_picture(dataset.names[index], SIZE)
+            np.testing.assert_array_equal(batch["image"][row], expected)
+            assert batch["label"][row] == dataset.labels[index]
+
+
+def test_every_epoch_holds_every_example_in_another_order(dataset):
+    indices = join(first_batches(dataset, 10), "index")
+    epochs = [indices[:13], indices[13:26], indices[26:39]]
+    for epoch in epochs:
+        assert sorted(epoch) == list(range(13))
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+
+
+def test_same_seed_gives_same_batches(dataset):
+    assert_same(first_batches(dataset, 5), first_batches(dataset, 5))
+
+
+def test_other_seed_gives_another_order(dataset):
+    first, second = (first_batches(dataset, 3, seed=seed) for seed in (0, 1))
+    assert (join(first, "index") != join(second, "index")).any()
+
+
+def test_number_of_threads_does_not_matter(dataset):
+    first, second = (first_batches(dataset, 5, num_threads=n) for n in (1, 5))
+    assert_same(first, second)
+
+
+def test_half_of_the_pictures_are_mirrored_without_other_change(dataset):
+    plain = first_batches(dataset, 60, flip=False)
+    flipped = first_batches(dataset, 60)
+    np.testing.assert_array_equal(join(plain, "index"), join(flipped, "index"))
+    is_flipped = []
+    for one, other in zip(join(plain, "image"), join(flipped, "image"), strict=True):
+        is_flipped.append((one != other).any())
+        np.testing.assert_array_equal(other, one[:, ::-1] if is_flipped[-1] else one)
+    # Four standard deviations of a fair coin tossed 240 times.
+    assert abs(np.mean(is_flipped) - 0.5) < 0.13
+
+
+@pytest.mark.parametrize("process_count", [2, 4])
+def test_processes_share_the_global_batch(dataset, process_count):
+    whole = first_batches(dataset, 9, batch_size=4)
+    parts = [
+        first_batches(
+            dataset,
+            9,
+            batch_size=4 // process_count,
+            process_index=process,
+            process_count=process_count,
+        )
+        for process in range(process_count)
+    ]
+    for step in range(9):
+        by_index = {
+            int(index): image
+            for part in parts
+            for index, image in zip(
+                part[step]["index"], part[step]["image"], strict=True
+            )
+        }
+        assert by_index.keys() == set(whole[step]["index"].tolist())
+        for index, image in zip(
+            whole[step]["index"], whole[step]["image"], strict=True
+        ):
+            np.testing.assert_array_equal(by_index[int(index)], image)
+
+
+def test_restored_iterator_goes_on_exactly(dataset):
+    with make(dataset) as iterator:
+        take(iterator, 5)
+        state = json.loads(json.dumps(iterator_state(iterator)))
+        expected = take(iterator, 5)
+    with make(dataset) as iterator:
+        restore_iterator(iterator, state)
+        assert_same(take(iterator, 5), expected)
+
+
+def test_used_iterator_can_go_back(dataset):
+    with make(dataset) as iterator:
+        state = iterator_state(iterator)
+        expected = take(iterator, 3)
+        restore_iterator(iterator, state)
+        assert_same(take(iterator, 3), expected)
+
+
+def test_restoring_skips_failures_alike(broken_dataset):
+    with make(broken_dataset) as iterator:
+        take(iterator, 5)
+        state = iterator_state(iterator)
+        expected = take(iterator, 5)
+    with make(broken_dataset) as iterator:
+        restore_iterator(iterator, state)
+        assert_same(take(iterator, 5), expected)
+
+
+def test_worker_processes_give_the_same_batches_and_resume(
+    broken_dataset, parsed_flags
+):
+    expected = first_batches(broken_dataset, 6)
+    with make(broken_dataset, num_workers=2) as iterator:
+        found = take(iterator, 3)
+        state = json.loads(json.dumps(iterator_state(iterator)))
+        found += take(iterator, 3)
+        assert set(iterator.failures) == {2, 6}
+    assert_same(found, expected)
+    with make(broken_dataset, num_workers=2) as iterator:
+        restore_iterator(iterator, state)
+        assert_same(take(iterator, 3), expected[3:])
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"num_workers": 1},
+        {"batch_size": 2},
+        {"seed": 4},
+        {"flip": False},
+        {"image_size": 32},
+        {"process_count": 2},
+    ],
+)
+def test_state_of_other_settings_is_refused(dataset, changed):
+    with make(dataset) as iterator:
+        state = iterator_state(iterator)
+    (name,) = changed
+    with (
+        make(dataset, **changed) as other,
+        pytest.raises(
+            RequestError, match=rf"was made with {name}=.*this run has {name}="
+        ),
+    ):
+        restore_iterator(other, state)
+
+
+def test_state_of_other_data_is_refused(dataset, broken_dataset):
+    with make(dataset) as iterator:
+        state = iterator_state(iterator)
+    with (
+        make(dataset.subset(range(12, -1, -1))) as other,
+        pytest.raises(RequestError, match=r"dataset_digest"),
+    ):
+        restore_iterator(other, state)
+
+
+def test_failures_are_skipped_and_remembered(broken_dataset):
+    with make(broken_dataset) as iterator:
+        batches = take(iterator, 6)
+        assert iterator.failures.keys() == {2, 6}
+        assert "does not exist" in iterator.failures[6]
+        assert "known format" in iterator.failures[2]
+    assert join(batches, "mask").all()
+    assert not {2, 6} & set(join(batches, "index").tolist())
+
+
+def test_nothing_but_failures_ends_with_an_error(broken_dataset):
+    with (
+        make(broken_dataset.subset([2, 6])) as iterator,
+        pytest.raises(RequestError, match=r"2 pictures in a row cannot be decoded"),
+    ):
+        next(iterator)
+
+
+def test_empty_dataset_is_refused(dataset):
+    with pytest.raises(RequestError, match=r"no examples"):
+        make(dataset.subset([]))
+
+
+def test_closed_iterator_says_so(dataset):
+    iterator = make(dataset)
+    iterator.close()
+    iterator.close()
+    with pytest.raises(ValueError, match=r"closed"):
+        next(iterator)
+
+
+def evaluate(dataset, **changed):
+    options = {"image_size": SIZE, "batch_size": 4, "num_threads": 2, **changed}
+    return list(eval_batches(dataset, **options))
+
+
+def test_evaluation_gives_every_example_once_in_order(dataset):
+    batches = evaluate(dataset)
+    np.testing.assert_array_equal(join(batches, "index"), [*range(13), -1, -1, -1])
+    np.testing.assert_array_equal(join(batches, "mask"), [True] * 13 + [False] * 3)
+
+
+def test_evaluation_gives_pictures_and_labels(dataset):
+    batches = evaluate(dataset)
+    np.testing.assert_array_equal(join(batches, "label")[:13], dataset.labels)
+    for image, name in zip(join(batches, "image"), dataset.names, strict=False):
+        np.testing.assert_array_equal(image, read_picture(name, SIZE))
+
+
+def test_padding_is_black(dataset):
+    assert not evaluate(dataset)[-1]["image"][1:].any()
+
+
+def test_full_last_batch_has_no_padding(dataset):
+    assert join(evaluate(dataset.subset(range(8))), "mask").tolist() == [True] * 8
+
+
+@pytest.mark.parametrize("process_count", [2, 3])
+def test_processes_give_equally_many_batches_in_global_order(dataset, process_count):
+    parts = [
+        evaluate(
+            dataset,
+            batch_size=2,
+            process_index=process,
+            process_count=process_count,
+        )
+        for process in range(process_count)
+    ]
+    num_batches = -(-13 // (2 * process_count))
+    assert {len(part) for part in parts} == {num_batches}
+    order = np.concatenate(
+        [part[step]["index"] for step in range(num_batches) for part in parts]
+    )
+    np.testing.assert_array_equal(order[:13], range(13))
+    assert (order[13:] == -1).all()
+
+
+def test_unreadable_pictures_keep_their_row(broken_dataset):
+    batches = evaluate(broken_dataset)
+    masked = ~join(batches, "mask") & (join(batches, "index") >= 0)
+    np.testing.assert_array_equal(join(batches, "index")[masked], [2, 6])
+    np.testing.assert_array_equal(
+        join(batches, "label")[masked], broken_dataset.labels[[2, 6]]
+    )
+
+
+def test_reasons_can_be_asked_for(broken_dataset):
+    assert reason(broken_dataset, 6) == "is a link to a file that does not exist"
+    assert reason(broken_dataset, 0) == ""
+
+
+def test_evaluation_of_nothing_gives_nothing(dataset):
+    assert evaluate(dataset.subset([])) == []
+
+
+def test_evaluation_with_worker_processes_is_the_same(broken_dataset, parsed_flags):
+    assert_same(evaluate(broken_dataset, num_workers=2), evaluate(broken_dataset))
+
+
+def stream(found, **changed):
+    options = {"image_size": SIZE, "batch_size": 4, "num_threads": 3, **changed}
+    return list(stream_batches(found, **options))
+
+
+def test_stream_gives_every_file_in_order(tmp_path):
+    write_folder(tmp_path, {"a": 5, "b": 6})
+    found = list(find_pictures([tmp_path]))
+    batches = stream(found)
+    items = [item for part, _ in batches for item in part]
+    assert [item.path for item in items] == [file.path for file in found]
+    assert [len(part) for part, _ in batches] == [4, 4, 3]
+    indices = np.concatenate([batch["index"] for _, batch in batches])
+    np.testing.assert_array_equal(indices, [*range(11), -1])
+
+
+def test_stream_gives_the_pictures(tmp_path):
+    write_folder(tmp_path, {"a": 3})
+    ((items, batch),) = stream(find_pictures([tmp_path]))
+    for row, item in enumerate(items):
+        np.testing.assert_array_equal(
+            batch["image"][row], read_picture(item.path, SIZE)
+        )
+
+
+def test_stream_keeps_bad_files_with_their_reasons(tmp_path):
+    write_folder(tmp_path, {"a": 1})
+    (tmp_path / "a/text.jpg").write_text("no picture")
+    os.mkfifo(tmp_path / "a/pipe.png")
+    found = [*find_pictures([tmp_path]), FoundFile(tmp_path, "is locked")]
+    ((items, batch),) = stream(found)
+    assert [item.error and item.error[:12] for item in items] == [
+        None,
+        "is not a reg",
+        "is not a pic",
+        "is locked",
+    ]
+    assert batch["mask"].tolist() == [True, False, False, False]
+
+
+def test_stream_of_nothing_gives_nothing():
+    assert stream([]) == []
+
+
+def test_stream_takes_files_only_as_fast_as_batches(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(encode(colourful()))
+    taken = 0
+
+    def endless():
+        nonlocal taken
+        while True:
+            taken += 1
+            yield FoundFile(path)
+
+    batches = stream_batches(endless(), image_size=SIZE, batch_size=4, num_threads=2)
+    next(batches)
+    assert taken <= 12
+    batches.close()
+
+
+def test_closing_a_stream_ends_its_threads(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(encode(colourful()))
+    batches = stream_batches([FoundFile(path)] * 50, image_size=SIZE, batch_size=4)
+    next(batches)
+    batches.close()
+    assert not [thread for thread in threading.enumerate() if "fakedet" in thread.name]
+
+
+def test_sources_of_a_pipeline_have_a_stable_repr(dataset):
+    places = pipeline._Places(np.arange(3))
+    assert " at 0x" not in repr(places) + repr(dataset.source)

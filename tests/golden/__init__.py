@@ -1,0 +1,3 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Numbers from independent programs, and the scripts that made them."""

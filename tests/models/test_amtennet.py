@@ -1,0 +1,304 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of fakedet_jax.models.amtennet against the paper's table and PyTorch."""
+
+import functools
+import json
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from fakedet_jax import optim, parallel
+from fakedet_jax.models import amtennet
+from tests.golden import make_amtennet_golden
+
+# (layer, its parameters, its output's [features, height, width]), as the paper has it.
+TABLE = [
+    ("conv1", 84, (3, 128, 128)),
+    ("trace", 0, (3, 128, 128)),
+    ("conv2", 84, (3, 128, 128)),
+    ("conv3", 84, (3, 128, 128)),
+    ("conv4", 330, (6, 128, 128)),
+    ("conv5", 330, (6, 128, 128)),
+    ("reused_trace", 0, (12, 128, 128)),
+    ("conv6", 2_616, (24, 128, 128)),
+    ("conv7", 10_416, (48, 62, 62)),
+    ("conv8", 27_712, (64, 29, 29)),
+    ("conv9", 8_320, (128, 14, 14)),
+    ("fc1", 1_881_900, (300,)),
+    ("fc2", 90_300, (300,)),
+    ("fc3", 602, (2,)),
+]
+NORMS = {"bn6": 48, "bn7": 96, "bn8": 128}
+
+
+def _shapes(num_classes, dtype=jnp.float32):
+    """Abstract variables, logits and outputs of a batch of five."""
+    model = amtennet.AmtenNet(num_classes, dtype=dtype)
+    images = jax.ShapeDtypeStruct((5, 128, 128, 3), jnp.float32)
+    variables = jax.eval_shape(model.init, jax.random.key(0), images)
+    return variables, *jax.eval_shape(model.apply, variables, images)
+
+
+def _count(tree):
+    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))
+
+
+def _layers(params):
+    return {**params["amten"], **params["base"]}
+
+
+def test_parameters_of_each_layer():
+    found = {
+        name: _count(node) for name, node in _layers(_shapes(2)[0]["params"]).items()
+    }
+    expected = {name: count for name, count, _ in TABLE if count}
+    assert found == {**expected, **NORMS}
+
+
+@pytest.mark.parametrize(("num_classes", "count"), [(2, 2_023_050), (8, 2_024_856)])
+def test_parameters_in_all(num_classes, count):
+    assert _count(_shapes(num_classes)[0]["params"]) == count
+
+
+def test_output_shapes_in_network_order():
+    _, _, out = _shapes(2)
+    found = [(name, value.shape) for name, value in out.items()]
+    assert found == [(name, (5, *shape)) for name, _, shape in TABLE]
+
+
+def test_network_order_survives_the_call():
+    # Trees that pass through `jit` come back sorted; a plain call must not.
+    model = amtennet.Amten()
+    _, out = model.apply(model.init(jax.random.key(0), IMAGES[:1]), IMAGES[:1])
+    assert list(out) == [name for name, _, _ in TABLE[:7]]
+
+
+def test_fully_connected_layers_read_the_pooled_planes():
+    kernel = _layers(_shapes(2)[0]["params"])["fc1"]["kernel"]
+    assert kernel.shape == (128 * 7 * 7, 300)
+
+
+def test_bfloat16_keeps_parameters_and_logits_in_float32():
+    variables, logits, out = _shapes(2, jnp.bfloat16)
+    dtypes = {leaf.dtype for leaf in jax.tree.leaves((variables, logits))}
+    assert (dtypes, out["conv9"].dtype) == ({jnp.dtype("float32")}, jnp.bfloat16)
+
+
+IMAGES = np.random.default_rng(5).uniform(0, 255, (8, 48, 48, 3)).astype(np.float32)
+
+
+def test_preprocessing_hands_over_blue_first():
+    pictures = np.zeros((1, 1, 1, 3), np.uint8)
+    pictures[..., :] = 10, 20, 30
+    prepared = amtennet.PREPROCESSING(jnp.asarray(pictures))
+    assert prepared.ravel().tolist() == [30, 20, 10]
+
+
+def test_swapped_channels_with_a_swapped_predictor_swap_the_trace():
+    model = amtennet.Amten()
+    variables = model.init(jax.random.key(0), IMAGES[:1])
+    params = variables["params"]
+    swapped = {**params, "conv1": {**params["conv1"]}}
+    swapped["conv1"]["kernel"] = params["conv1"]["kernel"][:, :, ::-1, ::-1]
+    _, out = model.apply(variables, IMAGES[:1])
+    _, swapped_out = model.apply({"params": swapped}, IMAGES[:1, ..., ::-1])
+    np.testing.assert_allclose(
+        swapped_out["trace"][:, ::-1], out["trace"], rtol=1e-5, atol=1e-3
+    )
+
+
+def test_trace_is_prediction_minus_picture():
+    model = amtennet.Amten()
+    variables = model.init(jax.random.key(0), IMAGES[:1])
+    _, out = model.apply(variables, IMAGES[:1])
+    picture = IMAGES[:1].transpose(0, 3, 1, 2)
+    np.testing.assert_array_equal(out["trace"], out["conv1"] - picture)
+
+
+def _small_loss(params, model_state, images):
+    """Loss of a small network of two classes in training, and its new statistics."""
+    model = amtennet.AmtenNet(2)
+    (logits, _), model_state = model.apply(
+        {"params": params, **model_state}, images, train=True, mutable=["batch_stats"]
+    )
+    labels = jnp.arange(len(images)) % 2
+    loss = optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+    return loss, model_state
+
+
+@functools.cache
+def _small_variables():
+    variables = amtennet.AmtenNet(2).init(jax.random.key(1), jnp.asarray(IMAGES[:1]))
+    return variables["params"], {"batch_stats": variables["batch_stats"]}
+
+
+@functools.cache
+def _small_step():
+    params, model_state = _small_variables()
+    step = jax.jit(jax.value_and_grad(_small_loss, has_aux=True))
+    return step(params, model_state, IMAGES)
+
+
+def test_frozen_bias_of_the_predictor_does_not_move():
+    params, _ = _small_variables()
+    gradients = _small_step()[1]
+    recipe = optim.Recipe(momentum=0.95, weight_decay=0.005)
+    optimizer = optim.create_optimizer(recipe, 10, amtennet.FROZEN)
+    updates, _ = optimizer.update(gradients, optimizer.init(params), params)
+    still = [
+        jax.tree_util.keystr(path, simple=True, separator="/")
+        for path, update in jax.tree_util.tree_leaves_with_path(updates)
+        if not np.any(update)
+    ]
+    assert still == ["amten/conv1/bias"]
+
+
+@pytest.fixture(scope="module")
+def sharded():
+    """The small step over eight devices: its compiled text and its result."""
+    mesh = parallel.data_mesh()
+    with jax.set_mesh(mesh):
+        params, model_state = parallel.replicate(mesh, _small_variables())
+        images = parallel.put_batch(mesh, {"image": IMAGES})["image"]
+        step = jax.jit(jax.value_and_grad(_small_loss, has_aux=True))
+        compiled = step.lower(params, model_state, images).compile()
+        return compiled.as_text(), compiled(params, model_state, images)
+
+
+def test_sharded_step_equals_the_whole(sharded):
+    (loss, model_state), gradients = _small_step()
+    (sharded_loss, sharded_state), sharded_gradients = sharded[1]
+    np.testing.assert_allclose(sharded_loss, loss, rtol=1e-5)
+    for found, expected in zip(
+        jax.tree.leaves((sharded_state, sharded_gradients)),
+        jax.tree.leaves((model_state, gradients)),
+        strict=True,
+    ):
+        scale = float(jnp.max(jnp.abs(expected)))
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * scale)
+
+
+def test_sharded_step_gathers_nothing(sharded):
+    assert "all-gather" not in sharded[0]
+
+
+@pytest.fixture(scope="module")
+def golden():
+    return json.loads(make_amtennet_golden.GOLDEN.read_text())
+
+
+def _to_flax(weights):
+    """Variables from arrays in Caffe's layout."""
+    variables = {"params": {}, "batch_stats": {}}
+    for path, value in weights.items():
+        part, layer, name = path.split("/")
+        if name == "kernel":
+            value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
+        kind = "batch_stats" if name in ("mean_sum", "var_sum", "weight") else "params"
+        node = variables[kind].setdefault(part, {}).setdefault(layer, {})
+        node[name] = jnp.asarray(value)
+    return variables
+
+
+def _to_caffe(tree):
+    """The reverse of `_to_flax` for one collection."""
+    arrays = {}
+    for path, value in jax.tree_util.tree_leaves_with_path(tree):
+        name = jax.tree_util.keystr(path, simple=True, separator="/")
+        value = np.asarray(value)
+        if value.ndim == 4:
+            value = value.transpose(3, 2, 0, 1)
+        arrays[name] = value.T if value.ndim == 2 else value
+    return arrays
+
+
+@functools.cache
+def _golden_inputs():
+    variables = _to_flax(make_amtennet_golden.make_weights())
+    pictures = jnp.asarray(make_amtennet_golden.make_images())
+    return variables, amtennet.PREPROCESSING(pictures)
+
+
+@functools.cache
+def _golden_eval():
+    model = amtennet.AmtenNet(make_amtennet_golden.NUM_CLASSES)
+    return jax.jit(model.apply)(*_golden_inputs())
+
+
+@functools.cache
+def _golden_step():
+    """Loss, logits, new statistics and gradients in training."""
+    variables, images = _golden_inputs()
+    model = amtennet.AmtenNet(make_amtennet_golden.NUM_CLASSES)
+    labels = jnp.asarray(make_amtennet_golden.LABELS)
+
+    @jax.jit
+    def step(variables, images):
+        def loss_fn(params):
+            (logits, _), state = model.apply(
+                {**variables, "params": params},
+                images,
+                train=True,
+                mutable=["batch_stats"],
+            )
+            losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+            return losses.mean(), (logits, state["batch_stats"])
+
+        gradient = jax.value_and_grad(loss_fn, has_aux=True)
+        (loss, (logits, stats)), gradients = gradient(variables["params"])
+        return loss, logits, stats, gradients
+
+    loss, logits, stats, gradients = step(variables, images)
+    return loss, logits, _to_caffe(stats), _to_caffe(gradients)
+
+
+def _assert_close(found, expected):
+    expected = np.asarray(expected)
+    atol = 1e-4 * np.abs(expected).max()
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=atol)
+
+
+def test_evaluated_logits_equal_pytorch(golden):
+    _assert_close(_golden_eval()[0], golden["eval_logits"])
+
+
+@pytest.mark.parametrize("layer", [name for name, _, _ in TABLE])
+def test_evaluated_layers_equal_pytorch(golden, layer):
+    out = np.asarray(_golden_eval()[1][layer], np.float64)
+    _assert_close([out.mean(), out.std()], golden["eval_layers"][layer])
+
+
+def test_training_logits_equal_pytorch(golden):
+    _assert_close(_golden_step()[1], golden["train_logits"])
+
+
+def test_training_loss_equals_pytorch(golden):
+    _assert_close(_golden_step()[0], golden["train_loss"])
+
+
+def test_running_statistics_equal_pytorch(golden):
+    found = _golden_step()[2]
+    assert found.keys() == golden["batch_stats"].keys()
+    for name, expected in golden["batch_stats"].items():
+        _assert_close(found[name].ravel(), expected)
+
+
+def test_gradients_equal_pytorch(golden):
+    found = _golden_step()[3]
+    assert found.keys() == golden["gradients"].keys()
+    for name, expected in golden["gradients"].items():
+        gradient = found[name].astype(np.float64)
+        _assert_close(np.linalg.norm(gradient), expected["norm"])
+        atol = 1e-4 * np.abs(gradient).max()
+        np.testing.assert_allclose(
+            make_amtennet_golden.pick_entries(gradient),
+            expected["entries"],
+            rtol=1e-4,
+            atol=atol,
+            err_msg=name,
+        )
