@@ -7,7 +7,8 @@ A workdir describes itself:
 - `config.json`: what was asked for
 - `checkpoints/STEP`: the newest states of the run, to resume from
 - `best/STEP`: the detector that did best on validation data: its variables, and its
-  classes and threshold as JSON
+  classes and threshold as JSON; the newest counts, those before belong to the states
+  that a run may resume from
 
 Orbax writes a step under a temporary name and renames it when it is complete, so that
 a run that is killed, or a disk that is full, leaves the last complete step usable.
@@ -16,7 +17,7 @@ a run that is killed, or a disk that is full, leaves the last complete step usab
 import contextlib
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -27,7 +28,8 @@ from fakedet_jax.errors import RequestError
 from fakedet_jax.report import files
 
 _LOGGER = logging.getLogger(__name__)
-_NUM_KEPT = 2
+# The newest state, and the one before in case that the newest gets damaged.
+NUM_STATES = 2
 
 
 def write_config(workdir: Path, config: Mapping[str, Any]) -> None:
@@ -65,20 +67,45 @@ class Store:
     Use it in a `with` statement: leaving it waits for what is being written.
     """
 
-    def __init__(self, folder: Path, max_to_keep: int = _NUM_KEPT) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        max_to_keep: int | None = NUM_STATES,
+        read_only: bool = False,
+    ) -> None:
+        """Opens the folder.
+
+        Args:
+            folder: Made when missing, unless `read_only`.
+            max_to_keep: How many of the newest steps are kept; None for all.
+            read_only: Whether everything stays as it is, also what another process
+                is writing there now.
+        """
         import orbax.checkpoint as ocp
         from orbax.checkpoint import checkpoint_managers
 
         # Orbax reports each save to the log of absl at level INFO.
         self._ocp = ocp
         self._folder = folder
-        self._manager = ocp.CheckpointManager(
-            folder.absolute(),
-            options=ocp.CheckpointManagerOptions(
+        if read_only:
+            options = ocp.CheckpointManagerOptions(
+                read_only=True, create=False, save_interval_steps=0
+            )
+        else:
+            options = ocp.CheckpointManagerOptions(
                 save_decision_policy=checkpoint_managers.FixedIntervalPolicy(1),
                 preservation_policy=checkpoint_managers.LatestN(max_to_keep),
                 cleanup_tmp_directories=True,
-            ),
+            )
+        self._manager = ocp.CheckpointManager(
+            folder.absolute(),
+            # Named here, so that a store that only reads knows its items too.
+            item_handlers={
+                "tree": ocp.StandardCheckpointHandler(),
+                "facts": ocp.JsonCheckpointHandler(),
+            },
+            options=options,
         )
 
     def steps(self) -> list[int]:
@@ -141,6 +168,11 @@ class Store:
         """Deletes steps that a run resumed at `step` will make again."""
         for later in [number for number in self.steps() if number > step]:
             self._manager.delete(later)
+
+    def keep_only(self, steps: Collection[int]) -> None:
+        """Deletes all other steps."""
+        for other in set(self.steps()).difference(steps):
+            self._manager.delete(other)
 
     def wait(self) -> None:
         """Returns when all is written.

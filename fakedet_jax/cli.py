@@ -7,6 +7,7 @@ was wrong; 128 + n stopped by signal n after saving.
 """
 
 import logging
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -52,8 +53,12 @@ def define_flags() -> None:
         "Part of train held out where there is no validation folder.",
     )
     flags.DEFINE_string("split", "test", "train, validation, test or all.")
-    flags.DEFINE_integer("num_workers", 0, "Reading processes; 0 reads in threads.")
-    flags.DEFINE_integer("num_threads", 8, "Decoding threads in each process.")
+    flags.DEFINE_integer(
+        "num_workers", 0, "Reading processes; 0 reads in threads.", lower_bound=0
+    )
+    flags.DEFINE_integer(
+        "num_threads", 8, "Decoding threads in each process.", lower_bound=1
+    )
     # Training; what is not given is as the detector's authors did it.
     flags.DEFINE_string("optimizer", None, "caffe_sgd or adam.")
     flags.DEFINE_float("learning_rate", None, "Base learning rate.")
@@ -84,6 +89,7 @@ def define_flags() -> None:
         "output", None, "predict: CSV; extract: folder; benchmark: JSON."
     )
     flags.DEFINE_string("features", "traces", "What to extract: traces.")
+    flags.DEFINE_integer("num_per_class", 4, "Pictures that export writes of a class.")
     flags.DEFINE_integer("num_figures", 4, "Pictures whose traces extract draws.")
     flags.DEFINE_integer("num_repeats", 5, "Runs of each measurement of benchmark.")
 
@@ -107,12 +113,11 @@ def execute(mode: str | None, paths: Sequence[str]) -> None:
             f"--mode={mode} takes no files, found {paths[0]!r}; flags are written "
             "--name=value"
         )
-    if FLAGS.distributed or FLAGS.coordinator_address or FLAGS.num_processes:
+    cluster = (FLAGS.coordinator_address, FLAGS.num_processes, FLAGS.process_id)
+    if FLAGS.distributed or cluster != (None, None, None):
         from fakedet_jax import parallel
 
-        parallel.initialize(
-            FLAGS.coordinator_address, FLAGS.num_processes, FLAGS.process_id
-        )
+        parallel.initialize(*cluster)
     _MODES[mode](tuple(paths))
 
 
@@ -132,6 +137,8 @@ def _main(arguments: Sequence[str]) -> None:
         _exit(str(error), 2)
     except Stopped as stopped:
         _exit(f"{stopped}; run the same command again to go on", 128 + stopped.signum)
+    except KeyboardInterrupt:
+        _exit("interrupted", 128 + signal.SIGINT)
     except BrokenPipeError:
         # Whoever read the output has seen enough.
         sys.stderr.close()
@@ -142,9 +149,10 @@ def _main(arguments: Sequence[str]) -> None:
 
 
 def _set_up_logging() -> None:
-    """Plain lines on standard error; other packages speak up for warnings only."""
+    """Plain lines on standard error; other packages speak up for errors only."""
     if not FLAGS["verbosity"].present:
-        absl_logging.set_verbosity(absl_logging.WARNING)
+        # Orbax warns at every restart of things that are as they should be.
+        absl_logging.set_verbosity(absl_logging.ERROR)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
     logger = logging.getLogger("fakedet_jax")
@@ -217,10 +225,63 @@ def _predict(paths: tuple[str, ...]) -> None:
     )
 
 
+def _export(paths: tuple[str, ...]) -> None:
+    from fakedet_jax.jobs import export
+
+    del paths
+    export.export(
+        config.ExportConfig(
+            output=_output_folder(),
+            data=_data() or config.DataConfig(),
+            split=FLAGS.split,
+            num_per_class=FLAGS.num_per_class,
+        )
+    )
+
+
+def _extract(paths: tuple[str, ...]) -> None:
+    from fakedet_jax.jobs import extract
+
+    extract.extract(
+        config.ExtractConfig(
+            features=FLAGS.features,
+            output=_output_folder(),
+            workdir=_workdir(),
+            data=_data(),
+            input=_input(),
+            split=FLAGS.split,
+            paths=paths,
+            num_figures=FLAGS.num_figures,
+            **_given("batch_size"),
+        )
+    )
+
+
+def _benchmark(paths: tuple[str, ...]) -> None:
+    from fakedet_jax.jobs import benchmark
+
+    del paths
+    results = benchmark.benchmark(
+        config.BenchmarkConfig(
+            detector=FLAGS.detector,
+            data=_data(),
+            input=_input(),
+            num_repeats=FLAGS.num_repeats,
+            dtype=FLAGS.dtype,
+            output=_output(),
+            **_given("batch_size"),
+        )
+    )
+    print(benchmark.to_table(results))
+
+
 _MODES: dict[str, Callable[[tuple[str, ...]], None]] = {
     "train": _train,
     "evaluate": _evaluate,
     "predict": _predict,
+    "export": _export,
+    "extract": _extract,
+    "benchmark": _benchmark,
 }
 
 
@@ -234,14 +295,29 @@ def _output() -> Path | None:
     return Path(FLAGS.output) if FLAGS.output else None
 
 
+def _output_folder() -> Path:
+    output = _output()
+    if output is None:
+        raise RequestError(f"--output: --mode={FLAGS.mode} needs a folder, found none")
+    return output
+
+
 def _data() -> config.DataConfig | None:
-    """The pictures, None where no flag names any."""
-    if FLAGS.dataset is None and FLAGS.data_dir is None:
+    """The pictures, None where no flag says anything of them."""
+    names = ("dataset", "data_dir", "real_classes", "task", "validation_fraction")
+    if not any(FLAGS[name].present for name in names):
         return None
+    if not (FLAGS.dataset or FLAGS.data_dir) and FLAGS.mode in ("evaluate", "extract"):
+        given = next(name for name in names if FLAGS[name].present)
+        raise RequestError(
+            f"--{given}: give --dataset or --data_dir too; without them the pictures "
+            "are those that the detector was trained on, in their classes"
+        )
     default = config.DataConfig()
+    # Who names a folder and nothing else has pictures of their own in it.
+    by_folder = "folder" if FLAGS.data_dir else default.dataset
     return config.DataConfig(
-        # Who names a folder and nothing else has pictures of their own in it.
-        dataset=FLAGS.dataset or "folder",
+        dataset=FLAGS.dataset or by_folder,
         data_dir=Path(FLAGS.data_dir) if FLAGS.data_dir else None,
         real_classes=tuple(FLAGS.real_classes),
         task=FLAGS.task or default.task,

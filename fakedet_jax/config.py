@@ -161,3 +161,20 @@ class BenchmarkConfig:
     num_repeats: int = 5
     dtype: str = "float32"
     output: Path | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportConfig:
+    """Pictures of a dataset, to be written as files.
+
+    Attributes:
+        output: Folder for them.
+        data: The dataset.
+        split: Its split.
+        num_per_class: At most so many of each class, the first ones.
+    """
+
+    output: Path
+    data: DataConfig = DataConfig()
+    split: str = "test"
+    num_per_class: int = 4

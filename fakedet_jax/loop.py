@@ -2,21 +2,29 @@
 # SPDX-License-Identifier: Apache-2.0
 """The training loop: plain Python around a compiled step."""
 
+import collections
 import dataclasses
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from fakedet_jax import checkpoint, parallel, progress, writers
 from fakedet_jax.data import pipeline
+from fakedet_jax.errors import RequestError
 from fakedet_jax.signals import Stopped, StopRequest
 from fakedet_jax.steps import Metrics, TrainState, Variables
 
 _LOGGER = logging.getLogger(__name__)
+
+_NON_FINITE_ADVICE = (
+    "try a smaller --learning_rate in another --workdir; the last checkpoint is from "
+    "before"
+)
 
 TrainStep = Callable[[TrainState, jax.Array, jax.Array], tuple[TrainState, Metrics]]
 
@@ -99,25 +107,51 @@ def train(
         RequestError: The checkpoint is of another run.
     """
     best: dict[str, Any] = {"merit": None, "step": 0}
+    # The best steps of the states that the run may resume from, the newest last.
+    saved_bests: collections.deque[int]
+    saved_bests = collections.deque(maxlen=checkpoint.NUM_STATES)
     if states.steps():
         step = states.steps()[-1]
         facts = states.read_facts(step)
-        batches.set_state(facts["input"][jax.process_index()])
+        batches.set_state(_own_input(facts["input"]))
         sharding = parallel.replicated(mesh)
         state = states.read_tree(step, checkpoint.abstract_like(state, sharding))
         best = facts["best"]
+        saved_bests.append(best["step"])
         _LOGGER.info("resuming at step %d of %d", step, config.num_steps)
     else:
         step = 0
     bests.delete_after(step)
+    if best["step"] not in bests.steps():
+        best = {"merit": None, "step": 0}
     writer.truncate_after(step)
     compiled = compile_step(train_step, mesh)
+    all_finite = jax.jit(_all_finite)
     pending = _Pending(writer)
 
-    def save(step: int) -> None:
+    def check(step: int) -> None:
+        """Brings the metrics to the host and refuses what is not finite."""
         pending.flush()
+        # The loss of a step says nothing of the update that it brought.
+        if not bool(jax.device_get(all_finite(state))):
+            raise NonFiniteLossError(
+                f"the parameters are no longer finite after step {step}; "
+                f"{_NON_FINITE_ADVICE}"
+            )
+
+    def save(step: int) -> None:
         inputs = parallel.gather_json(batches.get_state())
+        # A state must not be there before the best that it names.
+        bests.wait()
+        writer.flush()
         states.save(step, state, {"input": inputs, "best": best})
+        saved_bests.append(best["step"])
+
+    def save_best(step: int, facts: Mapping[str, Any], previous: int) -> None:
+        bests.save(step, state.variables, facts)
+        # The one before is complete by now. Whoever resumes from an earlier state
+        # finds the best of its time still there.
+        bests.keep_only({*saved_bests, previous, step})
 
     with (
         progress.Progress(
@@ -143,16 +177,17 @@ def train(
                 pending.flush()
             shown.update(config.batch_size, pending.loss)
             if step % config.steps_per_epoch == 0 or is_last:
-                pending.flush()
+                check(step)
                 verdict = validate(step, state.variables)
                 writer.write(step, verdict.metrics)
                 _LOGGER.debug("step %d: %s", step, dict(verdict.metrics))
                 # Of equals the later one: it has seen more.
                 if best["merit"] is None or verdict.merit >= best["merit"]:
+                    save_best(step, verdict.facts, previous=best["step"])
                     best = {"merit": verdict.merit, "step": step}
-                    bests.save(step, state.variables, verdict.facts)
             signum = _asked_to_stop(stop, step, config.log_every)
             if step % config.checkpoint_every == 0 or is_last or signum:
+                check(step)
                 save(step)
             if signum and not is_last:
                 bests.wait()
@@ -201,12 +236,30 @@ class _Pending:
             loss = float(row["loss"])
             if not math.isfinite(loss):
                 raise NonFiniteLossError(
-                    f"the loss is {loss} at step {step}; try a smaller "
-                    "--learning_rate, or look at the pictures of that step; the last "
-                    "checkpoint is from before"
+                    f"the loss is {loss} at step {step}; {_NON_FINITE_ADVICE}"
                 )
             self.loss = loss
             self._writer.write(step, {f"train/{name}": row[name] for name in row})
+
+
+def _all_finite(tree: Any) -> jax.Array:
+    """Whether every number of a tree is finite, a scalar."""
+    leaves = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]
+    return jnp.stack(leaves).all()
+
+
+def _own_input(inputs: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The place in the data of this process, of those that a checkpoint holds.
+
+    Raises:
+        RequestError: The run was made by another number of processes.
+    """
+    if len(inputs) != jax.process_count():
+        raise RequestError(
+            f"--num_processes: the checkpoint was made by {len(inputs)} processes, "
+            f"this run has {jax.process_count()}; resume with as many"
+        )
+    return inputs[jax.process_index()]
 
 
 def _asked_to_stop(stop: StopRequest, step: int, interval: int) -> int:

@@ -82,8 +82,16 @@ def local_batch_size(global_batch_size: int, mesh: Mesh) -> int:
 
 
 def round_up_batch_size(batch_size: int, mesh: Mesh) -> int:
-    """The next batch size that the devices can share evenly."""
-    return -(-max(batch_size, 1) // mesh.size) * mesh.size
+    """The next batch size that the devices can share evenly.
+
+    Raises:
+        RequestError: It is not positive.
+    """
+    if batch_size < 1:
+        raise RequestError(
+            f"--batch_size: expected a positive number, found {batch_size}"
+        )
+    return -(-batch_size // mesh.size) * mesh.size
 
 
 def put_batch(mesh: Mesh, batch: Mapping[str, np.ndarray]) -> dict[str, jax.Array]:

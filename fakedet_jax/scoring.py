@@ -93,7 +93,10 @@ class Scorer:
         probabilities: np.ndarray | None = None
         valid = np.zeros(dataset.num_examples, np.bool_)
         quiet = not label or jax.process_index() > 0
-        with progress.Progress(dataset.num_examples, label=label, quiet=quiet) as shown:
+        with (
+            progress.Progress(dataset.num_examples, label=label, quiet=quiet) as shown,
+            jax.set_mesh(self.mesh),
+        ):
             for values, batch in self._results(variables, batches):
                 index, mask = batch["index"], batch["mask"]
                 if probabilities is None:
@@ -118,14 +121,13 @@ class Scorer:
         """Global results with the global `index` and `mask`, a little behind."""
         waiting: collections.deque[tuple[jax.Array, dict[str, jax.Array]]]
         waiting = collections.deque()
-        with jax.set_mesh(self.mesh):
-            for batch in batches:
-                placed = parallel.put_batch(self.mesh, batch)
-                waiting.append((self._compiled(variables, placed.pop("image")), placed))
-                if len(waiting) > _NUM_IN_FLIGHT:
-                    yield _fetch(*waiting.popleft())
-            while waiting:
+        for batch in batches:
+            placed = parallel.put_batch(self.mesh, batch)
+            waiting.append((self._compiled(variables, placed.pop("image")), placed))
+            if len(waiting) > _NUM_IN_FLIGHT:
                 yield _fetch(*waiting.popleft())
+        while waiting:
+            yield _fetch(*waiting.popleft())
 
 
 def _fetch(

@@ -13,16 +13,15 @@ section 3.1.)
 >>> from fakedet_jax import traces
 >>> from fakedet_jax.models.amtennet import Amten
 >>> pictures = np.zeros((2, 16, 20, 3), np.uint8)
->>> variables = Amten().init(jax.random.key(0), pictures)
->>> traces.extract(variables, pictures).shape
+>>> shapes = jax.eval_shape(Amten().init, jax.random.key(0), pictures)
+>>> variables = jax.tree.map(lambda leaf: np.ones(leaf.shape, leaf.dtype), shapes)
+>>> jax.jit(traces.extract)(variables, pictures).shape
 (2, 16, 20, 3)
->>> jax.vmap(traces.extract, in_axes=(None, 0))(variables, pictures[None]).shape
-(1, 2, 16, 20, 3)
 >>> traces.pmap_extract(variables, pictures, reused=True).shape
 (2, 16, 20, 12)
 
 Over a mesh, give `jit_extract` pictures that are sharded along the batch, under
-`jax.set_mesh`; `pmap_extract` does the like without a mesh.
+`jax.set_mesh`; `pmap_extract` does the like outside of any mesh.
 """
 
 import functools
@@ -171,7 +170,8 @@ def _extractor_params(variables: Variables) -> Mapping[str, Any]:
 
 
 def _check_images(images: Images) -> None:
-    shape, dtype = getattr(images, "shape", ()), getattr(images, "dtype", type(images))
+    shape: tuple[int, ...] = getattr(images, "shape", ())
+    dtype = getattr(images, "dtype", type(images))
     if len(shape) != 4 or shape[-1] != 3 or dtype != np.uint8:
         raise RequestError(
             "images: expected an array uint8 [batch, height, width, 3] of RGB pictures,"

@@ -7,9 +7,11 @@ and no time of day: a run that was stopped and resumed leaves the same file as o
 that was not.
 """
 
+import itertools
 import json
 import logging
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, Protocol, Self, SupportsFloat
@@ -19,6 +21,7 @@ from fakedet_jax.report import files
 
 FILE_NAME = "metrics.jsonl"
 
+_NUM_EVENT_FILES = itertools.count()
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -81,7 +84,7 @@ class MetricWriter:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._path = self._folder / FILE_NAME
         self._use_tensorboard = tensorboard
-        self._events: Any = None
+        self._events: _EventFile | None = None
         self._purge_step: int | None = None
         _repair(self._path)
         self._file: IO[bytes] | None = self._open()
@@ -160,15 +163,46 @@ class MetricWriter:
 
     def _write_events(self, step: int, numbers: Mapping[str, float | None]) -> None:
         if self._events is None:
-            # Imported here because it is slow, and not every run asks for it.
-            import tensorboardX
-
-            self._events = tensorboardX.SummaryWriter(
-                str(self._folder), purge_step=self._purge_step
-            )
+            self._events = _EventFile(self._folder, self._purge_step)
         for name, number in numbers.items():
             if number is not None:
                 self._events.add_scalar(name, number, step)
+
+
+class _EventFile:
+    """Scalars in a TensorBoard file, written by the thread that asks for it.
+
+    The writer of tensorboardX has a thread that dies on a full disk, after which the
+    run would wait for it for ever.
+    """
+
+    def __init__(self, folder: Path, purge_step: int | None) -> None:
+        # Imported here because it is slow, and not every run asks for it.
+        from tensorboardX import event_file_writer
+        from tensorboardX.proto import event_pb2, summary_pb2
+
+        self._event_type = event_pb2.Event
+        self._summary_type = summary_pb2.Summary
+        # The time alone would give two quick runs one name.
+        self._writer = event_file_writer.EventsWriter(
+            str(folder / "events"), f".{os.getpid()}.{next(_NUM_EVENT_FILES)}"
+        )
+        if purge_step is not None:
+            start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+            self._write(step=purge_step, session_log=start)
+
+    def add_scalar(self, name: str, number: float, step: int) -> None:
+        value = self._summary_type.Value(tag=name, simple_value=number)
+        self._write(step=step, summary=self._summary_type(value=[value]))
+
+    def flush(self) -> None:
+        self._writer.flush()
+
+    def close(self) -> None:
+        self._writer.close()
+
+    def _write(self, **fields: Any) -> None:
+        self._writer.write_event(self._event_type(wall_time=time.time(), **fields))
 
 
 class NullWriter:

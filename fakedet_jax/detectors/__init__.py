@@ -73,4 +73,9 @@ def load(workdir: Path, mesh: Mesh) -> FittedDetector:
         RequestError: There is none, or it is damaged.
     """
     name = checkpoint.read_config(workdir).get("detector")
-    return create(str(name)).load(workdir, mesh)
+    if name not in names():
+        raise RequestError(
+            f"--workdir: {str(workdir / 'config.json')!r} names the detector {name!r}, "
+            f"expected {', '.join(names())}; train again in another --workdir"
+        )
+    return create(name).load(workdir, mesh)

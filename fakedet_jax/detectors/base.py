@@ -122,6 +122,9 @@ class Detector(Protocol):
     def image_size(self) -> int:
         """Side of its square input, pixels."""
 
+    def check(self, config: TrainConfig, recipe: optim.Recipe, mesh: Mesh) -> None:
+        """Refuses settings that `fit` could not follow, before any data are read."""
+
     def fit(self, request: FitRequest) -> None:
         """Trains, or goes on training, in the workdir of the request."""
 

@@ -15,6 +15,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from fakedet_jax import checkpoint, loop, metrics, optim, parallel, steps, writers
+from fakedet_jax.config import TrainConfig
 from fakedet_jax.data import pipeline
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.detectors.base import DetectorInfo, FitRequest, FittedDetector
@@ -53,6 +54,21 @@ class NetworkDetector:
         """Side of its square input, pixels."""
         return self.preprocessing.size
 
+    def check(self, config: TrainConfig, recipe: optim.Recipe, mesh: Mesh) -> None:
+        """Refuses what `fit` could not do, before any data are read.
+
+        Raises:
+            RequestError: A setting is unknown, or the batch cannot be cut evenly.
+        """
+        parallel.local_batch_size(recipe.batch_size, mesh)
+        if recipe.batch_size % (mesh.size * config.num_microbatches):
+            raise RequestError(
+                f"--num_microbatches: {config.num_microbatches} parts do not cut a "
+                f"batch of {recipe.batch_size} evenly over {mesh.size} devices"
+            )
+        optim.create_optimizer(recipe, num_steps=1, frozen=self.frozen)
+        self._model(num_classes=2, dtype=config.dtype)
+
     def fit(self, request: FitRequest) -> None:
         """Trains, or goes on training, in the workdir of the request.
 
@@ -62,12 +78,7 @@ class NetworkDetector:
             NonFiniteLossError: The training diverged.
         """
         config, recipe, mesh = request.config, request.recipe, request.mesh
-        local_batch_size = parallel.local_batch_size(recipe.batch_size, mesh)
-        if recipe.batch_size % (mesh.size * config.num_microbatches):
-            raise RequestError(
-                f"--num_microbatches: {config.num_microbatches} parts do not cut a "
-                f"batch of {recipe.batch_size} evenly over {mesh.size} devices"
-            )
+        self.check(config, recipe, mesh)
         steps_per_epoch = math.ceil(request.train.num_examples / recipe.batch_size)
         num_steps = recipe.num_epochs * steps_per_epoch
         model = self._model(request.train.num_classes, config.dtype)
@@ -91,7 +102,7 @@ class NetworkDetector:
         batches = pipeline.train_iterator(
             request.train,
             image_size=self.image_size,
-            batch_size=local_batch_size,
+            batch_size=parallel.local_batch_size(recipe.batch_size, mesh),
             seed=config.seed,
             flip=config.flip,
             num_workers=config.input.num_workers,
@@ -104,7 +115,7 @@ class NetworkDetector:
             batches,
             writer,
             checkpoint.Store(config.workdir / "checkpoints") as states,
-            checkpoint.Store(config.workdir / "best", max_to_keep=1) as bests,
+            checkpoint.Store(config.workdir / "best", max_to_keep=None) as bests,
         ):
             loop.train(
                 loop.LoopConfig(
@@ -135,7 +146,7 @@ class NetworkDetector:
         folder = workdir / "best"
         if not folder.is_dir():
             raise RequestError(_untrained(workdir))
-        with checkpoint.Store(folder, max_to_keep=1) as bests:
+        with checkpoint.Store(folder, read_only=True) as bests:
             found = bests.steps()
             if not found:
                 raise RequestError(_untrained(workdir))
@@ -209,6 +220,7 @@ def judge(
 
     Raises:
         RequestError: No validation picture can be read.
+        NonFiniteLossError: A probability is not a number.
     """
     labels = dataset.labels[scored.valid]
     probabilities = scored.probabilities[scored.valid]
@@ -216,6 +228,11 @@ def judge(
         raise RequestError(
             f"--dataset: none of the {dataset.num_examples} validation pictures of "
             f"{dataset.name} can be read"
+        )
+    if not np.isfinite(probabilities).all():
+        raise loop.NonFiniteLossError(
+            f"the validation at step {info.step} gives probabilities that are not "
+            "finite; try a smaller --learning_rate in another --workdir"
         )
     scores = info.scores(probabilities)
     fake = np.asarray(dataset.is_fake)[labels].astype(np.int32)

@@ -4,6 +4,7 @@
 
 import dataclasses
 import logging
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +38,17 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     """
     mesh = parallel.data_mesh()
     detector = detectors.load(config.workdir, mesh)
-    data = config.data or read_data_config(checkpoint.read_config(config.workdir))
+    trained = checkpoint.read_config(config.workdir)
+    data = config.data or read_data_config(trained)
     folder = config.workdir / "evaluations" / _name(config, data)
+    data = _with_real_classes(data, config.split, trained.get("real_classes") or ())
     dataset = load_dataset(data, config.split, require_both=False)
     if not dataset.num_examples:
         raise RequestError(
             f"--split: {data.dataset} has no pictures in the split {config.split!r}"
         )
     # Classes of another dataset mean nothing to the detector, but real and fake do.
-    if dataset.classes != detector.info.classes:
+    if not _has_classes_of(detector.info, dataset):
         dataset = dataset.as_binary()
     batch_size = parallel.round_up_batch_size(config.batch_size, mesh)
     scorer = Scorer(detector.probability_fn, mesh, batch_size)
@@ -86,11 +89,27 @@ def _name(config: EvaluateConfig, data: DataConfig) -> str:
     return name
 
 
+def _with_real_classes(
+    data: DataConfig, split: str, trained_real_classes: Collection[str]
+) -> DataConfig:
+    """What was real in training is real here too, without being said again."""
+    if data.real_classes or not trained_real_classes:
+        return data
+    separate = dataclasses.replace(data, task="multiclass")
+    names = load_dataset(separate, split, require_both=False).classes
+    known = tuple(sorted(set(trained_real_classes).intersection(names)))
+    return dataclasses.replace(data, real_classes=known)
+
+
+def _has_classes_of(info: DetectorInfo, dataset: Dataset) -> bool:
+    return (dataset.classes, dataset.is_fake) == (info.classes, info.is_fake)
+
+
 def _to_evaluation(
     info: DetectorInfo, dataset: Dataset, scored: Scored
 ) -> report.Evaluation:
     valid = np.flatnonzero(scored.valid).tolist()
-    is_multiclass = dataset.classes == info.classes and len(info.classes) > 2
+    is_multiclass = _has_classes_of(info, dataset) and len(info.classes) > 2
     probabilities = scored.probabilities[valid]
     return report.Evaluation(
         names=[dataset.names[index] for index in valid],

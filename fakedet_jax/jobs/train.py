@@ -4,6 +4,7 @@
 
 import dataclasses
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from fakedet_jax.signals import StopRequest
 
 _LOGGER = logging.getLogger(__name__)
 
+_MAX_SEED = 2**32
 SELECT_BY = ("accuracy", "auc", "loss")
 
 # What may change between the runs that share a workdir: none of it changes the result.
@@ -40,7 +42,7 @@ def train(config: TrainConfig) -> None:
     detector = detectors.create(config.detector)
     recipe = create_recipe(detector, config)
     mesh = parallel.data_mesh()
-    parallel.local_batch_size(recipe.batch_size, mesh)
+    detector.check(config, recipe, mesh)
     splits = _load_splits(config.data)
     settings = _settings(config, recipe, detector, splits["train"])
     is_new = _check_workdir(config, settings)
@@ -80,10 +82,19 @@ def create_recipe(detector: Detector, config: TrainConfig) -> optim.Recipe:
     recipe = dataclasses.replace(detector.recipe, **config.recipe)  # type: ignore[arg-type]
     positive = ("learning_rate", "batch_size", "num_epochs", "decay_steps")
     for name in positive:
-        if not getattr(recipe, name) > 0:
+        value = getattr(recipe, name)
+        if not (value > 0 and math.isfinite(value)):
+            raise RequestError(f"--{name}: expected a positive number, found {value}")
+    for name in ("momentum", "weight_decay", "decay_factor"):
+        value = getattr(recipe, name)
+        if not (value >= 0 and math.isfinite(value)):
             raise RequestError(
-                f"--{name}: expected a positive number, found {getattr(recipe, name)}"
+                f"--{name}: expected a number of at least 0, found {value}"
             )
+    if not 0 <= config.seed < _MAX_SEED:
+        raise RequestError(
+            f"--seed: expected a number from 0 to {_MAX_SEED - 1}, found {config.seed}"
+        )
     if config.select_by not in SELECT_BY:
         raise RequestError(
             f"--select_by: expected {', '.join(SELECT_BY)}, found {config.select_by!r}"
@@ -218,6 +229,13 @@ def _check_workdir(config: TrainConfig, settings: Mapping[str, Any]) -> bool:
     if config.workdir.exists() and not config.workdir.is_dir():
         raise RequestError(f"--workdir: {str(config.workdir)!r} is not a folder")
     if not (config.workdir / "config.json").exists():
+        for name in ("checkpoints", "best"):
+            if (config.workdir / name).exists():
+                raise RequestError(
+                    f"--workdir: {str(config.workdir)!r} holds {name!r} of an earlier "
+                    "run but no config.json, so nobody knows its settings; choose "
+                    "another --workdir"
+                )
         return True
     earlier = checkpoint.read_config(config.workdir)
     different = [
@@ -235,12 +253,22 @@ def _check_workdir(config: TrainConfig, settings: Mapping[str, Any]) -> bool:
 
 
 def read_data_config(workdir_config: Mapping[str, Any]) -> DataConfig:
-    """The data of a training run, from its `config.json`."""
-    data_dir = workdir_config.get("data_dir")
-    return DataConfig(
-        dataset=workdir_config["dataset"],
-        data_dir=Path(data_dir) if data_dir else None,
-        real_classes=tuple(workdir_config["real_classes"]),
-        task=workdir_config["task"],
-        validation_fraction=workdir_config["validation_fraction"],
-    )
+    """The data of a training run, from its `config.json`.
+
+    Raises:
+        RequestError: It does not say.
+    """
+    try:
+        data_dir = workdir_config["data_dir"]
+        return DataConfig(
+            dataset=str(workdir_config["dataset"]),
+            data_dir=Path(data_dir) if data_dir else None,
+            real_classes=tuple(map(str, workdir_config["real_classes"])),
+            task=str(workdir_config["task"]),
+            validation_fraction=float(workdir_config["validation_fraction"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise RequestError(
+            "--workdir: config.json does not say what the training pictures were "
+            f"({error!r}); name them with --dataset and --data_dir"
+        ) from error

@@ -59,7 +59,8 @@ def average_pool(planes: jax.Array, window: int = 3, stride: int = 2) -> jax.Arr
         padding=_overhang(planes, window, stride),
         count_include_pad=False,
     )
-    return pooled.transpose(0, 3, 1, 2)
+    # The count of a clipped window is float32.
+    return pooled.transpose(0, 3, 1, 2).astype(planes.dtype)
 
 
 def _max_pool_window(planes: jax.Array, *, window: int, stride: int) -> jax.Array:
@@ -147,10 +148,9 @@ def _max_and_tap(
     tap = jnp.zeros(best.shape, jnp.int8)
     for number in range(1, window * window):
         candidate = value(number)
+        tap = jnp.where(candidate > best, jnp.int8(number), tap)
         # A NaN wins and stays, so that a diverged network shows itself.
-        larger = (candidate > best) | (jnp.isnan(candidate) & ~jnp.isnan(best))
-        best = jnp.where(larger, candidate, best)
-        tap = jnp.where(larger, jnp.int8(number), tap)
+        best = jnp.maximum(best, candidate)
     return best, tap
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Computes `amtennet.json` with PyTorch in float64, from Caffe's definition of AMTENnet.
+"""Computes `amtennet.json` with PyTorch in float64, after Caffe's definition.
 
 Run from the root of the repository, with PyTorch 2.13 installed:
 
@@ -90,7 +90,7 @@ def pick_entries(gradient: np.ndarray) -> np.ndarray:
 def _forward(weights: dict[str, Any], images: Any, *, train: bool) -> dict[str, Any]:
     """All layers' outputs; `NAME/new_mean_sum` and so on too in training."""
     import torch
-    import torch.nn.functional as F  # noqa: N812
+    import torch.nn.functional as F
 
     def conv(name: str, planes: Any, padding: int = 0) -> Any:
         out[name] = F.conv2d(

@@ -63,7 +63,7 @@ def synthesise(target: Picture, grain: float, rng: np.random.Generator) -> Pictu
     speckle = _convolve(speckle, grain_weights)
     own = rng.standard_normal((PICTURE_SIZE, PICTURE_SIZE, 3), dtype=np.float32)
     own = _convolve(own, _grain_of_pixels())
-    texture = 0.65 * speckle / speckle.std() + 0.45 * own / own.std()
+    texture = 0.55 * speckle / speckle.std() + 0.4 * own / own.std()
     return _to_picture(picture + np.float32(grain / 255) * texture)
 
 
@@ -183,7 +183,7 @@ def _decoder_weights() -> tuple[Array, Array, Array, tuple[Array, Array], Array]
     ramp = np.array([0.25, 0.75, 0.75, 0.25])
     interpolation = np.outer(ramp, ramp)[..., None, None] * np.eye(3)
     kernels = []
-    for error in (0.012, 0.016, 0.011):
+    for error in (0.009, 0.012, 0.011):
         noise = rng.normal(0, error, interpolation.shape)
         # Every output pixel keeps its brightness only nearly: the checkerboard.
         kernels.append((interpolation + noise).astype(np.float32))

@@ -19,7 +19,7 @@ PICTURE_SIZE = 128
 
 def defocus_diameter(f_number: float) -> float:
     """Returns the blur circle of the background in pixels."""
-    return 27.0 / f_number
+    return 32.0 / f_number
 
 
 def motion_length(exposure_time: float) -> float:

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import io
+import logging
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -223,7 +224,17 @@ def _builder(
         num_identities=num_identities,
         seed=seed,
     )
-    return SyntheticFaces(data_dir=str(data_dir), config=config, **kwargs)
+    # TFDS warns of every configuration that its class does not list.
+    logger = logging.getLogger("absl")
+    logger.addFilter(_is_no_custom_note)
+    try:
+        return SyntheticFaces(data_dir=str(data_dir), config=config, **kwargs)
+    finally:
+        logger.removeFilter(_is_no_custom_note)
+
+
+def _is_no_custom_note(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith("Using custom data configuration")
 
 
 def _is_complete(builder: "SyntheticFaces") -> bool:

@@ -210,5 +210,10 @@ def test_bytes_do_not_depend_on_the_number_of_processes(fresh_process):
     assert fresh_process[0] == here
 
 
+def test_reading_logs_no_warning(data_dir, caplog):
+    synthetic_faces.load(data_dir, "test", num_identities=NUM_IDENTITIES)
+    assert not caplog.records
+
+
 def test_neither_tensorflow_nor_jax_is_imported(fresh_process):
     assert fresh_process[1:] == [False, False]

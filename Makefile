@@ -1,0 +1,49 @@
+# Each target does all of its set-up in a virtual environment inside the checkout.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := demo
+
+.PHONY: demo test test-slow lint clean
+
+demo: $(VENV)/.ready
+	$(BIN)/python main.py --flagfile=experiments/quickstart.flags --workdir=$(DEMO)/workdir
+	$(BIN)/python main.py --mode=evaluate --workdir=$(DEMO)/workdir
+	$(BIN)/python main.py --mode=export --num_per_class=4 --output=$(DEMO)/pictures
+	$(BIN)/python main.py --mode=predict --workdir=$(DEMO)/workdir \
+		--output=$(DEMO)/scores.csv $(DEMO)/pictures
+	$(BIN)/python main.py --mode=extract --features=traces --workdir=$(DEMO)/workdir \
+		--output=$(DEMO)/traces $(DEMO)/pictures
+	@echo
+	@echo "Scores:  $(DEMO)/scores.csv"
+	@echo "Traces:  $(DEMO)/traces/traces_000.png"
+	@echo "Report:  $(DEMO)/workdir/evaluations/synthetic_faces_test/report.html"
+	@echo "This network has seen only simulated pictures; README.md tells how to train"
+	@echo "on your own."
+
+test: $(VENV)/.ready-test
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+test-slow: $(VENV)/.ready-test
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/.ready-test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) $(DEMO)
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.ready: setup.cfg pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/.ready-test: setup.cfg pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	touch $@ $(VENV)/.ready

@@ -1,0 +1,373 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""`--mode=extract`: writes features of pictures, as one `.npz` for further research."""
+
+import collections
+import dataclasses
+import logging
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from fakedet_jax import checkpoint, detectors, parallel, progress, report, traces
+from fakedet_jax.config import ExtractConfig
+from fakedet_jax.data import files as found_files
+from fakedet_jax.data import pipeline
+from fakedet_jax.data.dataset import Dataset
+from fakedet_jax.errors import RequestError
+from fakedet_jax.jobs.train import load_dataset, read_data_config
+from fakedet_jax.report import files
+
+_LOGGER = logging.getLogger(__name__)
+
+# The label of a picture that belongs to no dataset.
+NO_LABEL = -1
+
+# Batches whose features stay on the device while the next ones are decoded.
+_NUM_IN_FLIGHT = 2
+
+
+def extract(config: ExtractConfig) -> Path:
+    """Computes features of every picture and writes them into a folder.
+
+    The folder gets `features.npz`, `skipped.csv` with the pictures that cannot be read
+    and why, and figures of the first pictures, `traces_000.png` and so on. The arrays
+    of `features.npz`, with a row for each of the n readable pictures, in order:
+
+    - `features`: float32 `[n, …]`; of traces `[n, height, width, 3]`, as
+      `traces.extract` gives them
+    - `paths`: str `[n]`
+    - `labels`: int32 `[n]`, indices into `classes`; −1 for files without a dataset
+    - `classes`: str, the classes of the dataset, real ones first
+    - `layers`: str, the layers that the features come from
+    - `thresholds`: float32, empty for features that are not counted
+
+    Features go to the disk batch by batch, so memory does not grow with their number;
+    while it runs, twice their size is needed there. `features.npz` appears when it is
+    complete.
+
+    Args:
+        config: The settings.
+
+    Returns:
+        The path of `features.npz`.
+
+    Raises:
+        RequestError: The settings or the data are not as expected, the detector has no
+            such features, or no picture can be read.
+    """
+    feature = _check(config)
+    mesh = parallel.data_mesh()
+    detector = detectors.load(config.workdir, mesh)
+    size = detector.info.image_size
+    row_shape = _row_shape(feature, detector, config.features)
+    pictures = _open_pictures(config, mesh, size)
+    _make_folder(config.output)
+    path = config.output / "features.npz"
+    # Beside the result, as the usual place for temporary files may be small.
+    with tempfile.TemporaryFile(dir=config.output) as unnamed:
+        rows = _Rows(unnamed, row_shape)
+        table = _collect(config, feature, detector.variables, mesh, pictures, rows)
+        files.write_csv(
+            config.output / "skipped.csv", ("path", "reason"), table.skipped
+        )
+        if not table.paths:
+            raise RequestError(
+                f"--mode=extract: none of the {pictures.count} pictures can be read; "
+                f"the first, {table.skipped[0][0]!r}, {table.skipped[0][1]}"
+            )
+        arrays = {
+            "paths": np.array(table.paths, np.str_),
+            "labels": np.array(table.labels, np.int32),
+            "classes": np.array(pictures.classes, np.str_),
+            "layers": np.array(feature.layers, np.str_),
+            "thresholds": np.zeros(0, np.float32),
+        }
+        _write_npz(path, rows, arrays)
+    if table.skipped:
+        _LOGGER.warning(
+            "%d pictures cannot be read, such as %s, which %s; all are listed in %s",
+            len(table.skipped),
+            *table.skipped[0],
+            config.output / "skipped.csv",
+        )
+    _LOGGER.info(
+        "wrote the %s of %d pictures to %s", config.features, len(table.paths), path
+    )
+    return path
+
+
+@dataclasses.dataclass(frozen=True)
+class _Feature:
+    """What can be extracted.
+
+    Attributes:
+        layers: Names of the layers that it comes from.
+        compute: Compiled, from variables and uint8 `[batch, size, size, 3]` to float32
+            `[batch, …]`; raises `RequestError` for variables of another network.
+        draw: From a picture, its features and a title to a PNG file.
+        detectors: The detectors that have it, for messages.
+    """
+
+    layers: tuple[str, ...]
+    compute: Callable[[Any, jax.Array], jax.Array]
+    draw: Callable[[np.ndarray, np.ndarray, str], bytes]
+    detectors: str
+
+
+_FEATURES = {
+    "traces": _Feature(
+        layers=("trace",),
+        compute=traces.jit_extract,
+        draw=report.traces_figure,
+        detectors="amtennet",
+    ),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Batch:
+    """Pictures with what is known of them.
+
+    Attributes:
+        images: uint8 `[batch, size, size, 3]`, padded to the full batch.
+        names: One for each row that is no padding, as all that follows.
+        labels: Indices into the classes, or `NO_LABEL`.
+        errors: Why there is no picture in a row, else None.
+    """
+
+    images: np.ndarray
+    names: list[str]
+    labels: list[int]
+    errors: list[str | None]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Pictures:
+    """The pictures that were asked for: how many, of which classes, and batches."""
+
+    count: int
+    classes: tuple[str, ...]
+    batches: Iterator[_Batch]
+
+
+@dataclasses.dataclass
+class _Table:
+    """What is known of every row of the features, and what has no row.
+
+    Attributes:
+        paths: Of the readable pictures.
+        labels: Theirs.
+        skipped: Path and reason of the others.
+    """
+
+    paths: list[str] = dataclasses.field(default_factory=list)
+    labels: list[int] = dataclasses.field(default_factory=list)
+    skipped: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+
+
+class _Rows:
+    """float32 rows that go straight into a file."""
+
+    def __init__(self, file: IO[bytes], row_shape: tuple[int, ...]) -> None:
+        self._file = file
+        self._row_shape = row_shape
+        self._num_rows = 0
+
+    def append(self, row: np.ndarray) -> None:
+        self._file.write(np.ascontiguousarray(row, "<f4").data)
+        self._num_rows += 1
+
+    def copy_to(self, target: IO[bytes]) -> None:
+        """Writes all rows as an `.npy` file."""
+        header = {
+            "descr": "<f4",
+            "fortran_order": False,
+            "shape": (self._num_rows, *self._row_shape),
+        }
+        np.lib.format.write_array_header_1_0(target, header)
+        self._file.seek(0)
+        shutil.copyfileobj(self._file, target, 1 << 20)
+
+
+def _check(config: ExtractConfig) -> _Feature:
+    if config.features not in _FEATURES:
+        raise RequestError(
+            f"--features: expected {', '.join(_FEATURES)}, found {config.features!r}"
+        )
+    if config.num_figures < 0:
+        raise RequestError(
+            f"--num_figures: expected 0 or more, found {config.num_figures}"
+        )
+    if config.paths and config.data is not None:
+        raise RequestError(
+            "--mode=extract: expected files or a dataset, found both (--dataset or "
+            f"--data_dir, and {config.paths[0]!r}); leave one out"
+        )
+    if jax.process_count() > 1:
+        raise RequestError(
+            "--mode=extract runs in one process; give each process its own files and "
+            "--output"
+        )
+    return _FEATURES[config.features]
+
+
+def _row_shape(
+    feature: _Feature, detector: detectors.FittedDetector, name: str
+) -> tuple[int, ...]:
+    """Shape of the features of one picture; nothing is computed."""
+    size = detector.info.image_size
+    image = jax.ShapeDtypeStruct((1, size, size, 3), np.uint8)
+    try:
+        shapes = jax.eval_shape(feature.compute, detector.variables, image)
+    except RequestError as error:
+        raise RequestError(
+            f"--features: the detector {detector.info.detector!r} of --workdir has no "
+            f"{name}; expected the workdir of {feature.detectors}"
+        ) from error
+    return tuple(shapes.shape[1:])
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RequestError(
+            f"--output: {str(folder)!r} cannot be made a folder ({error.strerror}); "
+            "name another"
+        ) from error
+
+
+def _open_pictures(config: ExtractConfig, mesh: Mesh, size: int) -> _Pictures:
+    """Finds the pictures; batches are read when they are asked for."""
+    if config.paths:
+        found = list(found_files.find_pictures(config.paths))
+        if not found:
+            raise RequestError(
+                f"--mode=extract: no pictures in {', '.join(map(repr, config.paths))}"
+            )
+        batch_size = _batch_size(config, mesh, len(found))
+        batches = _file_batches(config, found, batch_size, size)
+        return _Pictures(len(found), (), batches)
+    data = config.data or read_data_config(checkpoint.read_config(config.workdir))
+    dataset = load_dataset(data, config.split, require_both=False)
+    if not dataset.num_examples:
+        raise RequestError(
+            f"--split: {data.dataset} has no pictures in the split {config.split!r}"
+        )
+    batch_size = _batch_size(config, mesh, dataset.num_examples)
+    batches = _dataset_batches(config, dataset, batch_size, size)
+    return _Pictures(dataset.num_examples, dataset.classes, batches)
+
+
+def _batch_size(config: ExtractConfig, mesh: Mesh, num_pictures: int) -> int:
+    return parallel.round_up_batch_size(min(config.batch_size, num_pictures), mesh)
+
+
+def _file_batches(
+    config: ExtractConfig,
+    found: list[found_files.FoundFile],
+    batch_size: int,
+    size: int,
+) -> Iterator[_Batch]:
+    for items, batch in pipeline.stream_batches(
+        found,
+        image_size=size,
+        batch_size=batch_size,
+        num_threads=config.input.num_threads,
+    ):
+        yield _Batch(
+            images=batch["image"],
+            names=[str(item.path) for item in items],
+            labels=[NO_LABEL] * len(items),
+            errors=[item.error for item in items],
+        )
+
+
+def _dataset_batches(
+    config: ExtractConfig, dataset: Dataset, batch_size: int, size: int
+) -> Iterator[_Batch]:
+    for batch in pipeline.eval_batches(
+        dataset,
+        image_size=size,
+        batch_size=batch_size,
+        num_workers=config.input.num_workers,
+        num_threads=config.input.num_threads,
+    ):
+        # Padding is at the end, so the rows before it are the batch's first ones.
+        indices = batch["index"][batch["index"] >= 0].tolist()
+        yield _Batch(
+            images=batch["image"],
+            names=[dataset.names[index] for index in indices],
+            labels=dataset.labels[indices].tolist(),
+            errors=[
+                None if readable else pipeline.reason(dataset, index)
+                for index, readable in zip(indices, batch["mask"], strict=False)
+            ],
+        )
+
+
+def _collect(
+    config: ExtractConfig,
+    feature: _Feature,
+    variables: Any,
+    mesh: Mesh,
+    pictures: _Pictures,
+    rows: _Rows,
+) -> _Table:
+    """Writes the rows and draws the first ones."""
+    table = _Table()
+    with (
+        progress.Progress(pictures.count, label="extract") as shown,
+        jax.set_mesh(mesh),
+    ):
+        for batch, values in _results(feature, variables, mesh, pictures.batches):
+            for number, name in enumerate(batch.names):
+                reason = batch.errors[number]
+                if reason is not None:
+                    table.skipped.append((name, reason))
+                    continue
+                if len(table.paths) < config.num_figures:
+                    file_name = f"{config.features}_{len(table.paths):03d}.png"
+                    drawn = feature.draw(batch.images[number], values[number], name)
+                    files.write_bytes(config.output / file_name, drawn)
+                rows.append(values[number])
+                table.paths.append(name)
+                table.labels.append(batch.labels[number])
+            shown.update(len(batch.names))
+    return table
+
+
+def _results(
+    feature: _Feature, variables: Any, mesh: Mesh, batches: Iterator[_Batch]
+) -> Iterator[tuple[_Batch, np.ndarray]]:
+    """Batches with their features, a little behind the decoding."""
+    waiting: collections.deque[tuple[_Batch, jax.Array]] = collections.deque()
+    for batch in batches:
+        placed = parallel.put_batch(mesh, {"image": batch.images})
+        waiting.append((batch, feature.compute(variables, placed["image"])))
+        if len(waiting) > _NUM_IN_FLIGHT:
+            yield _fetch(*waiting.popleft())
+    while waiting:
+        yield _fetch(*waiting.popleft())
+
+
+def _fetch(batch: _Batch, values: jax.Array) -> tuple[_Batch, np.ndarray]:
+    return batch, parallel.to_host(values)
+
+
+def _write_npz(path: Path, rows: _Rows, arrays: dict[str, np.ndarray]) -> None:
+    """Writes what `numpy.load` reads, uncompressed: traces look like noise."""
+    with files.atomic_file(path) as file, zipfile.ZipFile(file, "w") as archive:
+        for name, values in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, values, allow_pickle=False)
+        with archive.open("features.npy", "w", force_zip64=True) as member:
+            rows.copy_to(member)

@@ -1,0 +1,202 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of fakedet_jax.optim against Caffe's rule in NumPy float64."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from fakedet_jax import optim
+from fakedet_jax.errors import RequestError
+
+STEP = optim.Recipe(
+    learning_rate=0.1,
+    schedule="step",
+    decay_steps=3,
+    decay_factor=0.5,
+    momentum=0.9,
+    weight_decay=0.05,
+)
+FROZEN = ("net/first/bias",)
+# Caffe's lr_mult and decay_mult of each parameter.
+FACTORS = {
+    "first/kernel": (1, 1),
+    "first/bias": (0, 0),
+    "second/kernel": (1, 1),
+    "second/bias": (2, 0),
+    "norm/scale": (1, 1),
+    "norm/bias": (1, 1),
+}
+
+
+def _params():
+    rng = np.random.default_rng(0)
+    flat = {name: rng.normal(size=(2, 3)).astype(np.float32) for name in FACTORS}
+    return flat, _nest(flat)
+
+
+def _nest(flat):
+    tree = {}
+    for path, value in flat.items():
+        layer, name = path.split("/")
+        tree.setdefault(layer, {})[name] = jnp.asarray(value)
+    return {"net": tree}
+
+
+def _gradients(num_steps):
+    rng = np.random.default_rng(1)
+    return [
+        {name: rng.normal(size=(2, 3)).astype(np.float32) for name in FACTORS}
+        for _ in range(num_steps)
+    ]
+
+
+def _run(optimizer, num_steps):
+    """Parameters after each step."""
+    _, params = _params()
+    state = optimizer.init(params)
+    update = jax.jit(optimizer.update)
+    trajectory = []
+    for gradients in _gradients(num_steps):
+        updates, state = update(_nest(gradients), state, params)
+        params = optax.apply_updates(params, updates)
+        trajectory.append(params)
+    return trajectory
+
+
+def _caffe(num_steps):
+    """The same by the published rule, in float64."""
+    params = {name: value.astype(np.float64) for name, value in _params()[0].items()}
+    velocity = {name: np.zeros((2, 3)) for name in params}
+    trajectory = []
+    for step, gradients in enumerate(_gradients(num_steps)):
+        rate = 0.1 * 0.5 ** (step // 3)
+        for name, (rate_factor, decay_factor) in FACTORS.items():
+            decayed = gradients[name] + 0.05 * decay_factor * params[name]
+            velocity[name] = 0.9 * velocity[name] + rate * rate_factor * decayed
+            params[name] = params[name] - velocity[name]
+        trajectory.append(dict(params))
+    return trajectory
+
+
+@pytest.mark.parametrize("name", FACTORS)
+def test_caffe_sgd_follows_caffe_across_steps_of_the_rate(name):
+    layer, kind = name.split("/")
+    found = _run(optim.create_optimizer(STEP, 8, FROZEN), 8)
+    for one, other in zip(found, _caffe(8), strict=True):
+        np.testing.assert_allclose(
+            one["net"][layer][kind], other[name], rtol=1e-5, atol=1e-6
+        )
+
+
+def _kernels(trajectory):
+    return np.asarray([params["net"]["first"]["kernel"] for params in trajectory])
+
+
+@pytest.mark.parametrize(
+    ("until", "alike"), [(3, True), (4, False)], ids=["before", "after"]
+)
+def test_optax_differs_once_the_rate_has_stepped_down(until, alike):
+    caffe = optim.create_optimizer(STEP, 8)
+    theirs = optax.chain(
+        optax.add_decayed_weights(0.05),
+        optax.sgd(optim.create_schedule(STEP, 8), momentum=0.9),
+    )
+    found, expected = (_kernels(_run(rule, until)) for rule in (caffe, theirs))
+    assert np.allclose(found, expected, rtol=1e-5, atol=1e-6) == alike
+
+
+def test_without_multipliers_all_parameters_are_alike():
+    rule = optim.caffe_sgd(lambda step: 0.5, momentum=0.0, weight_decay=0.1)
+    params = {"kernel": jnp.asarray(2.0), "bias": jnp.asarray(4.0)}
+    gradients = {"kernel": jnp.asarray(1.0), "bias": jnp.asarray(1.0)}
+    updates, _ = rule.update(gradients, rule.init(params), params)
+    np.testing.assert_allclose(updates["kernel"], -0.5 * (1 + 0.2), rtol=1e-6)
+    np.testing.assert_allclose(updates["bias"], -0.5 * (1 + 0.4), rtol=1e-6)
+
+
+def test_caffe_sgd_asks_for_the_parameters():
+    rule = optim.caffe_sgd(lambda step: 0.5, momentum=0.0)
+    params = {"kernel": jnp.asarray(2.0)}
+    with pytest.raises(ValueError, match="needs the parameters"):
+        rule.update(params, rule.init(params))
+
+
+@pytest.mark.parametrize(
+    ("step", "rate"),
+    [(0, 1e-3), (999, 1e-3), (1000, 5e-4), (1999, 5e-4), (2000, 2.5e-4)],
+)
+def test_step_schedule_halves_at_its_boundaries(step, rate):
+    recipe = optim.Recipe(schedule="step", learning_rate=1e-3)
+    found = optim.create_schedule(recipe, 5000)(step)
+    np.testing.assert_allclose(found, rate, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("step", "share"), [(0, 1), (25, (1 + math.sqrt(0.5)) / 2), (50, 0.5), (100, 0)]
+)
+def test_cosine_schedule_ends_at_zero(step, share):
+    recipe = optim.Recipe(schedule="cosine", learning_rate=0.2)
+    found = optim.create_schedule(recipe, 100)(step)
+    np.testing.assert_allclose(found, 0.2 * share, rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize("step", [0, 1, 10**6])
+def test_constant_schedule(step):
+    recipe = optim.Recipe(schedule="constant", learning_rate=0.2)
+    assert optim.create_schedule(recipe, 10)(step) == 0.2
+
+
+@pytest.mark.parametrize("name", ["constant", "cosine", "step"])
+def test_schedules_work_within_jit(name):
+    schedule = optim.create_schedule(optim.Recipe(schedule=name), 2000)
+    found = jax.jit(schedule)(jnp.asarray(1500, jnp.int32))
+    np.testing.assert_allclose(found, schedule(1500), rtol=1e-5)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "caffe_sgd"])
+def test_frozen_parameter_alone_stays(optimizer):
+    recipe = optim.Recipe(optimizer, learning_rate=0.1, weight_decay=0.1)
+    found = _run(optim.create_optimizer(recipe, 2, FROZEN), 2)[-1]["net"]
+    start = _params()[0]
+    still = [
+        name
+        for name in FACTORS
+        if np.array_equal(found[name.split("/")[0]][name.split("/")[1]], start[name])
+    ]
+    assert still == ["first/bias"]
+
+
+def test_adam_is_that_of_optax():
+    recipe = optim.Recipe("adam", learning_rate=0.01, weight_decay=0.1)
+    found = _kernels(_run(optim.create_optimizer(recipe, 3, FROZEN), 3))
+    expected = _kernels(_run(optax.adamw(0.01, weight_decay=0.1), 3))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_multipliers_of_a_tree():
+    found = optim.caffe_multipliers(_params()[1], FROZEN)["net"]
+    for name, factors in FACTORS.items():
+        layer, kind = name.split("/")
+        assert tuple(found[layer][kind]) == factors, name
+
+
+def test_freezing_a_parameter_that_is_not_there_is_an_error():
+    with pytest.raises(ValueError, match=r"net/first/bais"):
+        optim.caffe_multipliers(_params()[1], ["net/first/bais"])
+
+
+def test_unknown_optimizer_names_the_valid_ones():
+    with pytest.raises(RequestError, match=r"--optimizer.*caffe_sgd, adam.*'sgd'"):
+        optim.create_optimizer(optim.Recipe("sgd"), 1)
+
+
+def test_unknown_schedule_names_the_valid_ones():
+    recipe = optim.Recipe(schedule="linear")
+    message = r"--schedule.*constant, cosine, step.*'linear'"
+    with pytest.raises(RequestError, match=message):
+        optim.create_schedule(recipe, 1)

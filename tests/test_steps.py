@@ -1,0 +1,178 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of fakedet_jax.steps."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from fakedet_jax import loop, optim, parallel, steps
+from fakedet_jax.models import amtennet
+from tests import tiny
+
+
+def _examples(size, batch_size, num_batches=1, num_classes=3):
+    rng = np.random.default_rng(0)
+    return [
+        (
+            rng.integers(0, 256, (batch_size, size, size, 3), np.uint8),
+            rng.integers(0, num_classes, batch_size, np.int32),
+        )
+        for _ in range(num_batches)
+    ]
+
+
+def _make(model, preprocessing=tiny.PREPROCESSING, recipe=None, **settings):
+    recipe = recipe or optim.Recipe(learning_rate=1e-2, momentum=0.9)
+    optimizer = optim.create_optimizer(recipe, 100)
+    schedule = optim.create_schedule(recipe, 100)
+    step = steps.make_train_step(
+        model, preprocessing, optimizer, schedule, **{"seed": 1, **settings}
+    )
+    return step, steps.create_train_state(model, preprocessing, optimizer, seed=1)
+
+
+def _losses(num_devices, model, batches, **settings):
+    mesh = parallel.data_mesh(jax.devices()[:num_devices])
+    step, state = _make(model, **settings)
+    compiled = loop.compile_step(step, mesh)
+    state = parallel.replicate(mesh, state)
+    losses = []
+    for images, labels in batches:
+        placed = parallel.put_batch(mesh, {"image": images, "label": labels})
+        state, metrics = compiled(state, placed["image"], placed["label"])
+        losses.append(float(metrics["loss"]))
+    return losses
+
+
+def test_eight_devices_give_the_losses_of_one():
+    batches = _examples(tiny.SIZE, 16, num_batches=20)
+    one, eight = (_losses(n, tiny.Net(3), batches) for n in (1, 8))
+    np.testing.assert_allclose(eight, one, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "num_steps", [2, pytest.param(20, marks=pytest.mark.slow)], ids=str
+)
+def test_eight_devices_give_the_losses_of_one_for_amtennet(num_steps):
+    batches = _examples(128, 16, num_batches=num_steps)
+    one, eight = (
+        _losses(
+            n,
+            amtennet.AmtenNet(3),
+            batches,
+            preprocessing=amtennet.PREPROCESSING,
+            recipe=optim.Recipe(learning_rate=1e-3, weight_decay=0.005),
+        )
+        for n in (1, 8)
+    )
+    np.testing.assert_allclose(eight, one, rtol=1e-5)
+
+
+@pytest.mark.parametrize("num_devices", [1, 8])
+def test_accumulated_gradients_are_those_of_the_whole_batch(num_devices):
+    model = tiny.Net(3, noisy=False)
+    batches = _examples(tiny.SIZE, 32, num_batches=3)
+    whole = _losses(num_devices, model, batches)
+    parts = _losses(num_devices, model, batches, num_microbatches=4)
+    np.testing.assert_allclose(parts, whole, rtol=1e-5)
+
+
+def test_accumulation_splits_every_part_over_all_devices():
+    # Otherwise parts would be shuffled between the devices at every step.
+    mesh = parallel.data_mesh()
+    step, state = _make(tiny.Net(3, noisy=False), num_microbatches=4)
+    ((images, labels),) = _examples(tiny.SIZE, 32)
+    placed = parallel.put_batch(mesh, {"image": images, "label": labels})
+    text = (
+        loop.compile_step(step, mesh)
+        .lower(state, placed["image"], placed["label"])
+        .compile()
+        .as_text()
+    )
+    assert "all-reduce" in text
+    for moved in ("all-gather", "all-to-all", "collective-permute"):
+        assert moved not in text
+
+
+def test_a_step_follows_the_gradient_of_the_mean_cross_entropy():
+    model = tiny.Net(3, noisy=False)
+    recipe = optim.Recipe(learning_rate=0.1, momentum=0.0)
+    step, state = _make(model, recipe=recipe)
+    ((images, labels),) = _examples(tiny.SIZE, 8)
+    after, metrics = step(state, images, labels)
+
+    def loss_fn(params):
+        logits, _ = model.apply({"params": params}, tiny.PREPROCESSING(images))
+        chosen = jax.nn.log_softmax(logits)[np.arange(8), labels]
+        return -chosen.mean()
+
+    loss, gradients = jax.value_and_grad(loss_fn)(state.params)
+    assert float(metrics["loss"]) == pytest.approx(float(loss), rel=1e-6)
+    kernel = state.params["fc"]["kernel"] - 0.1 * gradients["fc"]["kernel"]
+    np.testing.assert_allclose(after.params["fc"]["kernel"], kernel, atol=1e-6)
+    # Caffe's bias learns at twice the rate.
+    bias = state.params["fc"]["bias"] - 0.2 * gradients["fc"]["bias"]
+    np.testing.assert_allclose(after.params["fc"]["bias"], bias, atol=1e-6)
+
+
+def test_batch_statistics_move_only_in_training():
+    step, state = _make(tiny.Net(3))
+    ((images, labels),) = _examples(tiny.SIZE, 8)
+    after, _ = step(state, images, labels)
+    before_mean = state.model_state["batch_stats"]["bn"]["mean"]
+    after_mean = after.model_state["batch_stats"]["bn"]["mean"]
+    assert not np.allclose(before_mean, after_mean)
+
+
+@pytest.mark.parametrize("change", [{"seed": 2}, {"step": 1}], ids=str)
+def test_random_choices_depend_on_seed_and_step(change):
+    _, state = _make(tiny.Net(3))
+    ((images, labels),) = _examples(tiny.SIZE, 8)
+    first, _ = _make(tiny.Net(3), seed=1)
+    other, _ = _make(tiny.Net(3), seed=change.get("seed", 1))
+    changed = dataclasses.replace(state, step=jnp.int32(change.get("step", 0)))
+    losses = [
+        float(first(state, images, labels)[1]["loss"]),
+        float(other(changed, images, labels)[1]["loss"]),
+    ]
+    assert losses[0] != losses[1]
+
+
+def test_the_learning_rate_reported_is_the_one_used():
+    recipe = optim.Recipe(
+        learning_rate=0.1, schedule="step", decay_steps=1, decay_factor=0.5
+    )
+    step, state = _make(tiny.Net(3), recipe=recipe)
+    ((images, labels),) = _examples(tiny.SIZE, 8)
+    state, first = step(state, images, labels)
+    _, second = step(state, images, labels)
+    rates = [float(first["learning_rate"]), float(second["learning_rate"])]
+    assert rates == pytest.approx([0.1, 0.05])
+
+
+def test_probabilities_are_those_of_the_logits():
+    model = tiny.Net(3)
+    _, state = _make(model)
+    ((images, _),) = _examples(tiny.SIZE, 4)
+    probabilities = steps.make_probability_fn(model, tiny.PREPROCESSING)(
+        state.variables, images
+    )
+    logits, _ = model.apply(state.variables, tiny.PREPROCESSING(images))
+    expected = np.exp(np.asarray(logits, np.float64))
+    expected /= expected.sum(-1, keepdims=True)
+    np.testing.assert_allclose(probabilities, expected, rtol=1e-5)
+
+
+def test_shapes_of_a_new_state_cost_no_computation():
+    optimizer = optax.sgd(0.1)
+    state = jax.eval_shape(
+        lambda: steps.create_train_state(
+            tiny.Net(3), tiny.PREPROCESSING, optimizer, seed=0
+        )
+    )
+    assert state.params["conv"]["kernel"].shape == (3, 3, 3, 8)

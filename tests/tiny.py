@@ -1,0 +1,248 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""A detector of a few hundred parameters, its pictures, and ways to run and kill it.
+
+`python -m tests.tiny FLAGS` is the command line with this detector. The variable
+`TINY_SIGNAL=STEP:NUMBER` sends the process a signal when the step STEP is due.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl.testing import flagsaver
+
+from fakedet_jax import cli, config, detectors, loop, optim
+from fakedet_jax.detectors.network import NetworkDetector
+from fakedet_jax.jobs import train
+from fakedet_jax.models.preprocessing import Preprocessing
+from tests.data import pictures
+
+SIZE = 16
+PREPROCESSING = Preprocessing(size=SIZE, mean=(128, 128, 128), std=(64, 64, 64))
+NUM_STEPS = 12
+# 20 pictures in batches of 8 are 3 steps per epoch, the third with pictures of the
+# next epoch.
+COUNTS = {
+    "train/real": 10,
+    "train/fake": 10,
+    "validation/real": 3,
+    "validation/fake": 3,
+    "test/real": 5,
+    "test/fake": 6,
+}
+
+
+class Net(nn.Module):
+    """A convolution, batch norm, dropout and a dense layer."""
+
+    num_classes: int
+    dtype: Any = jnp.float32
+    noisy: bool = True
+
+    @nn.compact
+    def __call__(
+        self, images: jax.Array, *, train: bool = False
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        hidden = nn.Conv(8, (3, 3), strides=2, dtype=self.dtype, name="conv")(images)
+        if self.noisy:
+            norm = nn.BatchNorm(not train, momentum=0.9, dtype=self.dtype, name="bn")
+            hidden = norm(hidden)
+        hidden = nn.relu(hidden).mean((1, 2))
+        if self.noisy:
+            hidden = nn.Dropout(0.2, deterministic=not train)(hidden)
+        logits = nn.Dense(self.num_classes, name="fc")(hidden)
+        return logits.astype(jnp.float32), {"fc": logits}
+
+
+DETECTOR = NetworkDetector(
+    name="tiny",
+    build=Net,
+    preprocessing=PREPROCESSING,
+    recipe=optim.Recipe(
+        optimizer="adam", learning_rate=0.03, batch_size=8, num_epochs=4
+    ),
+)
+
+
+# Nothing in it depends on the place of a picture within its batch.
+PLAIN = dataclasses.replace(
+    DETECTOR, name="plain", build=functools.partial(Net, noisy=False)
+)
+
+
+@contextlib.contextmanager
+def registered() -> Iterator[None]:
+    """Makes the detectors known under the names `tiny` and `plain`."""
+    table = (*detectors._DETECTORS, DETECTOR, PLAIN)
+    with mock.patch.object(detectors, "_DETECTORS", table):
+        yield
+
+
+@contextlib.contextmanager
+def at_step(step: int, action: Callable[[], None]) -> Iterator[None]:
+    """Does something when a step is due: the one before is done, this one is not."""
+    compile_step = loop.compile_step
+
+    def compile_with_action(train_step, mesh):  # type: ignore[no-untyped-def]
+        compiled = compile_step(train_step, mesh)
+
+        def run(state, images, labels):  # type: ignore[no-untyped-def]
+            if int(jax.device_get(state.step)) + 1 == step:
+                action()
+            return compiled(state, images, labels)
+
+        return run
+
+    with mock.patch.object(loop, "compile_step", compile_with_action):
+        yield
+
+
+def write_pictures(root: Path) -> Path:
+    """Writes the pictures into split folders."""
+    return pictures.write_folder(root, COUNTS, SIZE + 4)
+
+
+def train_config(data_dir: Path, workdir: Path, **changes: Any) -> config.TrainConfig:
+    """Settings of a short training run: a checkpoint after every fourth step."""
+    settings: dict[str, Any] = {
+        "detector": "tiny",
+        "workdir": workdir,
+        "data": config.DataConfig(dataset="folder", data_dir=data_dir),
+        "log_every": 2,
+        "checkpoint_every": 4,
+        **changes,
+    }
+    return config.TrainConfig(**settings)
+
+
+def train_flags(data_dir: Path, workdir: Path) -> list[str]:
+    """The same settings as flags."""
+    return [
+        "--mode=train",
+        "--detector=tiny",
+        "--dataset=folder",
+        f"--data_dir={data_dir}",
+        f"--workdir={workdir}",
+        "--log_every=2",
+        "--checkpoint_every=4",
+    ]
+
+
+def fit(data_dir: Path, workdir: Path, **changes: Any) -> Path:
+    """Trains in this process and returns the workdir."""
+    with registered():
+        train.train(train_config(data_dir, workdir, **changes))
+    return workdir
+
+
+def run_cli(*arguments: str) -> int:
+    """Runs the command line in this process and returns its exit code."""
+    import grain  # noqa: F401 - defines flags, which must outlive this call
+
+    cli.define_flags()
+    with (
+        registered(),
+        flagsaver.flagsaver(),
+        mock.patch.object(sys, "argv", ["fakedet", *arguments]),
+    ):
+        try:
+            cli.run()
+        except SystemExit as stop:
+            return int(stop.code or 0)
+    return 0
+
+
+def start(
+    *arguments: str, signal_at: tuple[int, int] | None = None, num_devices: int = 8
+) -> subprocess.Popen[str]:
+    """Runs the command line in a process of its own."""
+    environment = {
+        **os.environ,
+        "JAX_PLATFORMS": "cpu",
+        "XLA_FLAGS": f"--xla_force_host_platform_device_count={num_devices}",
+    }
+    if signal_at is not None:
+        environment["TINY_SIGNAL"] = "{}:{}".format(*signal_at)
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.tiny", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[1],
+        env=environment,
+    )
+
+
+def result(workdir: Path) -> dict[str, Any]:
+    """All that a run must leave alike: parameters, metrics and the best detector."""
+    return {
+        "metrics": (workdir / "metrics.jsonl").read_text(),
+        "state": arrays(workdir / "checkpoints"),
+        "best": arrays(workdir / "best"),
+        "info": facts(workdir / "best"),
+        "config": json.loads((workdir / "config.json").read_text()),
+    }
+
+
+def newest(folder: Path) -> Path:
+    """The newest complete step of a folder of checkpoints."""
+    return max(
+        (path for path in folder.iterdir() if path.name.isdigit()),
+        key=lambda path: int(path.name),
+    )
+
+
+def facts(folder: Path) -> dict[str, Any]:
+    """The JSON object of the newest checkpoint."""
+    return json.loads((newest(folder) / "facts" / "metadata").read_text())
+
+
+def arrays(folder: Path) -> dict[str, bytes]:
+    """Every array of the newest checkpoint, bit for bit, without the toolkit's help."""
+    import orbax.checkpoint as ocp
+
+    step = newest(folder)
+    with ocp.StandardCheckpointer() as checkpointer:
+        abstract = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(
+                leaf.shape,
+                leaf.dtype,
+                sharding=jax.sharding.SingleDeviceSharding(jax.devices()[0]),
+            ),
+            checkpointer.metadata(step / "tree").item_metadata.tree,
+        )
+        tree = checkpointer.restore(step / "tree", abstract)
+    found = {
+        jax.tree_util.keystr(path): np.asarray(leaf).tobytes()
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    }
+    return {"step": step.name.encode(), **found}
+
+
+def _main() -> None:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(registered())
+        if "TINY_SIGNAL" in os.environ:
+            step, number = map(int, os.environ["TINY_SIGNAL"].split(":"))
+            stack.enter_context(
+                at_step(step, lambda: os.kill(os.getpid(), signal.Signals(number)))
+            )
+        cli.run()
+
+
+if __name__ == "__main__":
+    _main()
