@@ -15,8 +15,13 @@ a run that is killed, or a disk that is full, leaves the last complete step usab
 """
 
 import contextlib
+import errno
+import gc
 import json
 import logging
+import os
+import sys
+import time
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -24,17 +29,18 @@ from typing import Any, Self
 
 import jax
 
+from fakedet_jax import storage
 from fakedet_jax.errors import RequestError
-from fakedet_jax.report import files
 
 _LOGGER = logging.getLogger(__name__)
 # The newest state, and the one before in case that the newest gets damaged.
 NUM_STATES = 2
+_ECHO_SECONDS = 0.2
 
 
 def write_config(workdir: Path, config: Mapping[str, Any]) -> None:
     """Writes `config.json` of a workdir."""
-    files.write_json(workdir / "config.json", dict(config))
+    storage.write_json(workdir / "config.json", dict(config))
 
 
 def read_config(workdir: Path) -> dict[str, Any]:
@@ -200,7 +206,7 @@ class Store:
         try:
             self._manager.close()
         except Exception as second:
-            _LOGGER.warning("While closing %s: %s", self._folder, second)
+            _LOGGER.debug("While closing %s: %s", self._folder, second)
 
 
 def abstract_like(tree: Any, sharding: Any) -> Any:
@@ -234,18 +240,53 @@ def _disk_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        reason = str(error).strip().splitlines()[-1] if str(error) else repr(error)
         raise OSError(
-            f"could not write a checkpoint under {str(folder)!r} ({reason[:300]}); the "
+            f"could not write a checkpoint under {str(folder)!r} "
+            f"({_disk_reason(error)}); the "
             "last complete one stays usable; free some space and run the same command "
             "again"
         ) from error
 
 
+def _disk_reason(error: BaseException) -> str:
+    text = f"{error} {error.__cause__ or ''} {error.__context__ or ''}"
+    # TensorStore says it at the end of a page about its settings.
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+        if os.strerror(number) in text:
+            return os.strerror(number)
+    return (str(error).strip() or repr(error)).splitlines()[-1][:300]
+
+
+@contextlib.contextmanager
+def _without_echo() -> Iterator[None]:
+    """Silences the other reads that Orbax abandons when one of them fails.
+
+    It reads all arrays at once and reports the first failure; the others end as
+    complaints of asyncio and the interpreter, some of them a little later.
+    """
+    loggers = [logging.getLogger(name) for name in ("asyncio", "absl")]
+    levels = [logger.level for logger in loggers]
+    hook = sys.unraisablehook
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    sys.unraisablehook = lambda unused: None
+    try:
+        yield
+    except Exception:
+        time.sleep(_ECHO_SECONDS)
+        gc.collect()
+        raise
+    finally:
+        sys.unraisablehook = hook
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
 @contextlib.contextmanager
 def _damage(folder: Path, step: int) -> Iterator[None]:
     try:
-        yield
+        with _without_echo():
+            yield
     except Exception as error:
         reason = (str(error).strip() or repr(error)).splitlines()[0]
         raise RequestError(

@@ -122,8 +122,13 @@ def execute(mode: str | None, paths: Sequence[str]) -> None:
 
 
 def _parse(arguments: Sequence[str]) -> list[str]:
+    # absl shows with --help the flags of the file that was started.
+    for flag in FLAGS.flags_by_module_dict()[__name__]:
+        FLAGS.register_key_flag_for_module(sys.argv[0], flag)
     try:
         return FLAGS(list(arguments))
+    except SystemExit:
+        sys.exit(0)  # Help was asked for and shown.
     except flags.Error as error:
         # absl would print all flags; the message says which one it is.
         _exit(f"{error}; see --help", 2)
@@ -149,10 +154,14 @@ def _main(arguments: Sequence[str]) -> None:
 
 
 def _set_up_logging() -> None:
-    """Plain lines on standard error; other packages speak up for errors only."""
+    """Plain lines on standard error; other packages raise what matters."""
     if not FLAGS["verbosity"].present:
-        # Orbax warns at every restart of things that are as they should be.
-        absl_logging.set_verbosity(absl_logging.ERROR)
+        # Orbax warns at every restart of things that are as they should be. What fails
+        # in its threads is raised where they are waited for, and has echoes that would
+        # bury the line that says what to do.
+        absl_logging.set_verbosity(absl_logging.FATAL)
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+        sys.unraisablehook = lambda unraisable: None
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
     logger = logging.getLogger("fakedet_jax")

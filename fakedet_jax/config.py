@@ -3,7 +3,11 @@
 """What can be asked for: one frozen dataclass per mode, filled by the command line."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from fakedet_jax.errors import RequestError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +28,28 @@ class DataConfig:
     real_classes: tuple[str, ...] = ()
     task: str = "multiclass"
     validation_fraction: float = 0.05
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> "DataConfig":
+        """The pictures of a training run, from its `config.json`.
+
+        Raises:
+            RequestError: It does not say.
+        """
+        try:
+            data_dir = settings["data_dir"]
+            return cls(
+                dataset=str(settings["dataset"]),
+                data_dir=Path(data_dir) if data_dir else None,
+                real_classes=tuple(map(str, settings["real_classes"])),
+                task=str(settings["task"]),
+                validation_fraction=float(settings["validation_fraction"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise RequestError(
+                "--workdir: config.json does not say what the training pictures were "
+                f"({error!r}); name them with --dataset and --data_dir"
+            ) from error
 
 
 @dataclasses.dataclass(frozen=True)

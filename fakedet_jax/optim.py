@@ -170,7 +170,7 @@ def caffe_sgd(
         updates = jax.tree.map(jnp.negative, velocity)
         return updates, CaffeSgdState(state.step + 1, velocity)
 
-    return optax.GradientTransformation(init, update)  # type: ignore[arg-type]
+    return optax.GradientTransformation(init, update)
 
 
 def caffe_multipliers(params: Params, frozen: Collection[str] = ()) -> Params:

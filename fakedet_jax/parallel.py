@@ -38,6 +38,8 @@ def initialize(
             "--coordinator_address, --num_processes and --process_id belong together; "
             "give all three, or --distributed alone on a cluster that sets them"
         )
+    if coordinator_address is not None:
+        _check_cluster(coordinator_address, num_processes or 0, process_id or 0)
     try:
         jax.distributed.initialize(coordinator_address, num_processes, process_id)
     except (RuntimeError, ValueError) as error:
@@ -46,6 +48,22 @@ def initialize(
             f"--distributed: the processes did not find each other ({reason}); check "
             "--coordinator_address, --num_processes and --process_id"
         ) from error
+
+
+def _check_cluster(
+    coordinator_address: str, num_processes: int, process_id: int
+) -> None:
+    host, _, port = coordinator_address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise RequestError(
+            "--coordinator_address: expected HOST:PORT of process 0, found "
+            f"{coordinator_address!r}"
+        )
+    if not 0 <= process_id < num_processes:
+        raise RequestError(
+            f"--process_id: expected a number from 0 to {num_processes - 1}, one less "
+            f"than --num_processes, found {process_id}"
+        )
 
 
 def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:

@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 
 from fakedet_jax import parallel, progress
 from fakedet_jax.config import InputConfig
-from fakedet_jax.data import pipeline
+from fakedet_jax.data import batching, pipeline
 from fakedet_jax.data.dataset import Dataset
 
 ProbabilityFn = Callable[[Any, jax.Array], jax.Array]
@@ -116,8 +116,8 @@ class Scorer:
             return parallel.to_host(self._compiled(variables, placed["image"]))
 
     def _results(
-        self, variables: Any, batches: Iterator[pipeline.Batch]
-    ) -> Iterator[tuple[np.ndarray, pipeline.Batch]]:
+        self, variables: Any, batches: Iterator[batching.Batch]
+    ) -> Iterator[tuple[np.ndarray, batching.Batch]]:
         """Global results with the global `index` and `mask`, a little behind."""
         waiting: collections.deque[tuple[jax.Array, dict[str, jax.Array]]]
         waiting = collections.deque()
@@ -132,6 +132,6 @@ class Scorer:
 
 def _fetch(
     values: jax.Array, placed: dict[str, jax.Array]
-) -> tuple[np.ndarray, pipeline.Batch]:
+) -> tuple[np.ndarray, batching.Batch]:
     batch = {name: parallel.to_host(array) for name, array in placed.items()}
     return parallel.to_host(values), batch

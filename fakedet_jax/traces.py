@@ -145,10 +145,7 @@ def _outputs(variables: Variables, images: Images) -> dict[str, jax.Array]:
     params = _extractor_params(variables)
     _check_images(images)
     values = amtennet.PREPROCESSING(jnp.asarray(images))
-    # By default GPUs and TPUs multiply with 8 to 11 bits of mantissa. The trace is a
-    # small difference of large numbers, of which little would be left.
-    with jax.default_matmul_precision("highest"):
-        _, out = amtennet.Amten().apply({"params": params}, values)
+    _, out = amtennet.Amten().apply({"params": params}, values)
     return {name: planes.transpose(0, 2, 3, 1) for name, planes in out.items()}
 
 

@@ -16,8 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, Protocol, Self, SupportsFloat
 
-from fakedet_jax import errors
-from fakedet_jax.report import files
+from fakedet_jax import errors, storage
 
 FILE_NAME = "metrics.jsonl"
 
@@ -128,7 +127,7 @@ class MetricWriter:
             line for line, row in _read_lines(self._path) if row["step"] <= step
         )
         if kept != self._path.read_bytes():
-            files.write_bytes(self._path, kept)
+            storage.write_bytes(self._path, kept)
         self._purge_step = step + 1
         self._file = self._open()
 
@@ -252,7 +251,7 @@ def _as_number(name: str, value: SupportsFloat) -> float | None:
     # float() would take a string, which is a mistake of the caller here.
     if isinstance(value, str | bytes):
         raise TypeError(f"metric {name!r} must be a number, not {value!r}")
-    return files.json_number(float(value))
+    return storage.json_number(float(value))
 
 
 def _read_lines(path: Path) -> list[tuple[bytes, dict[str, Any]]]:
@@ -293,7 +292,7 @@ def _repair(path: Path) -> None:
         return
     if _parse(tail) is not None:
         # The object is whole and only its line end is missing.
-        files.write_bytes(path, content + b"\n")
+        storage.write_bytes(path, content + b"\n")
         return
     _LOGGER.warning("%s: removed an incomplete last line: %r", path, tail[:40])
-    files.write_bytes(path, complete)
+    storage.write_bytes(path, complete)

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fakedet_jax import metrics, report
-from fakedet_jax.report import canvas, figures, files
+from fakedet_jax import metrics, report, storage
+from fakedet_jax.report import canvas, figures
 
 HOSTILE = '<script>alert("1")</script>'
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -169,8 +169,8 @@ def test_an_evaluation_that_fails_is_not_complete(tmp_path, monkeypatch):
     def fail(*args, **kwargs):
         raise OSError("disk full")
 
-    files.write_text(tmp_path / "metrics.json", "{}")
-    monkeypatch.setattr(files, "write_bytes", fail)
+    storage.write_text(tmp_path / "metrics.json", "{}")
+    monkeypatch.setattr(storage, "write_bytes", fail)
     with pytest.raises(OSError, match="disk full"):
         report.write_evaluation(tmp_path, _evaluation(), title="t")
     assert not (tmp_path / "metrics.json").exists()
@@ -290,7 +290,7 @@ def test_training_curves(num_rows):
 def test_atomic_file_keeps_the_old_content_when_writing_fails(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(b"old")
-    with pytest.raises(RuntimeError), files.atomic_file(path) as file:
+    with pytest.raises(RuntimeError), storage.atomic_file(path) as file:
         file.write(b"new")
         raise RuntimeError
     assert [(item.name, item.read_bytes()) for item in tmp_path.iterdir()] == [
@@ -300,7 +300,7 @@ def test_atomic_file_keeps_the_old_content_when_writing_fails(tmp_path):
 
 def test_atomic_file_shows_nothing_before_it_is_complete(tmp_path):
     path = tmp_path / "file"
-    with files.atomic_file(path) as file:
+    with storage.atomic_file(path) as file:
         file.write(b"new")
         assert not path.exists()
     assert path.read_bytes() == b"new"
@@ -308,7 +308,7 @@ def test_atomic_file_shows_nothing_before_it_is_complete(tmp_path):
 
 def test_json_refuses_nan(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
-        files.write_json(tmp_path / "file", {"auc": float("nan")})
+        storage.write_json(tmp_path / "file", {"auc": float("nan")})
 
 
 def test_drawing_leaves_pyplot_alone():

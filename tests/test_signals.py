@@ -19,7 +19,7 @@ def test_the_first_signal_is_remembered(signum):
 
 
 def test_a_second_signal_acts_at_once():
-    with StopRequest() as stop, pytest.raises(KeyboardInterrupt):  # noqa: PT012
+    with StopRequest() as stop, pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), signal.SIGINT)
         assert stop.signum == signal.SIGINT
         os.kill(os.getpid(), signal.SIGINT)

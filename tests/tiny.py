@@ -158,6 +158,8 @@ def run_cli(*arguments: str) -> int:
         registered(),
         flagsaver.flagsaver(),
         mock.patch.object(sys, "argv", ["fakedet", *arguments]),
+        # The command line changes it for good.
+        mock.patch.object(sys, "unraisablehook", sys.unraisablehook),
     ):
         try:
             cli.run()

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from fakedet_jax.config import DataConfig
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.data.folder import SPLITS, load_folder
 from fakedet_jax.errors import RequestError
@@ -62,6 +63,21 @@ def load(
         require_both,
     )
     return dataset.as_binary() if task == "binary" else dataset
+
+
+def load_configured(
+    data: DataConfig, split: str, *, require_both: bool | None = None
+) -> Dataset:
+    """Loads a split of the pictures that a request names; see `load`."""
+    return load(
+        data.dataset,
+        data.data_dir,
+        split,
+        real_classes=data.real_classes,
+        validation_fraction=data.validation_fraction,
+        task=data.task,
+        require_both=require_both,
+    )
 
 
 def dataset_names() -> list[str]:

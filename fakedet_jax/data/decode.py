@@ -329,13 +329,11 @@ def _is_cut(encoded: bytes, kind: str) -> bool:
 def _check_size(image: ImageFile.ImageFile) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
-        raise ImageError(
-            f"{width}×{height} pixels exceed the limit of {MAX_PIXELS}"  # noqa: RUF001
-        )
+        raise ImageError(f"{width}×{height} pixels exceed the limit of {MAX_PIXELS}")
     if min(width, height) < MIN_SIDE:
         raise ImageError(
-            f"is only {width}×{height} pixels; "  # noqa: RUF001
-            f"at least {MIN_SIDE}×{MIN_SIDE} are needed"  # noqa: RUF001
+            f"is only {width}×{height} pixels; "
+            f"at least {MIN_SIDE}×{MIN_SIDE} are needed"
         )
 
 

@@ -1,55 +1,29 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Batches of pictures for training, evaluation and prediction.
-
-A batch is a dict of arrays with `batch_size` rows, the same number in every batch:
-
-- `image`: uint8 `[batch_size, size, size, 3]`
-- `label`: int32 `[batch_size]`, 0 where there is no example
-- `mask`: bool `[batch_size]`, false for padding and for pictures that cannot be decoded
-- `index`: int32 `[batch_size]`, the example in the dataset, -1 for padding
+"""Batches of labelled pictures for training and evaluation, by Grain.
 
 Order, flips and batches depend on the seed alone, and not on the number of threads or
 worker processes; a global batch holds the same examples for any number of hosts.
+`batching` says what a batch is.
 """
 
-import collections
-import concurrent.futures
 import dataclasses
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 
+from fakedet_jax.data import batching
 from fakedet_jax.data.dataset import Dataset, Source
-from fakedet_jax.data.decode import decode, read_picture, to_square
-from fakedet_jax.data.files import FoundFile
+from fakedet_jax.data.decode import decode, to_square
 from fakedet_jax.errors import ImageError, RequestError
 
-Batch = dict[str, np.ndarray]
-
 _MIN_PREFETCH = 32
-_NO_EXAMPLE = -1
 
 
-class StreamItem(NamedTuple):
-    """What one row of a batch of `stream_batches` belongs to.
-
-    Attributes:
-        path: The file or folder that was given or found.
-        face: Which face of the picture the row shows, from 0.
-        error: Why there is no picture in the row, else `None`.
-    """
-
-    path: Path
-    face: int
-    error: str | None
-
-
-class TrainIterator(Iterator[Batch]):
+class TrainIterator(Iterator[batching.Batch]):
     """Endless batches, whose place can be saved and restored exactly.
 
     Made by `train_iterator`. Close it, or use it in a `with` statement, to end its
@@ -69,7 +43,7 @@ class TrainIterator(Iterator[Batch]):
         self._settings = dict(settings)
         self.failures = failures
 
-    def __next__(self) -> Batch:
+    def __next__(self) -> batching.Batch:
         return next(self._iterator)
 
     def get_state(self) -> dict[str, Any]:
@@ -220,7 +194,7 @@ def eval_batches(
     num_threads: int = 8,
     process_index: int = 0,
     process_count: int = 1,
-) -> Iterator[Batch]:
+) -> Iterator[batching.Batch]:
     """Gives every example once, in order, in batches of equal size.
 
     Concatenated over the processes, batch k holds the examples from k times the global
@@ -246,7 +220,7 @@ def eval_batches(
     if num_batches == 0:
         return
     places = np.arange(num_batches * global_size, dtype=np.int32)
-    places[dataset.num_examples :] = _NO_EXAMPLE
+    places[dataset.num_examples :] = batching.NO_EXAMPLE
     local = places.reshape(num_batches, process_count, batch_size)[:, process_index]
     examples = grain.MapDataset.source(_Places(local.reshape(-1))).map(
         _LoadRow(
@@ -282,60 +256,6 @@ def reason(dataset: Dataset, index: int) -> str:
     return ""
 
 
-def stream_batches(
-    found_files: Iterable[FoundFile],
-    *,
-    image_size: int,
-    batch_size: int,
-    num_threads: int = 8,
-) -> Iterator[tuple[list[StreamItem], Batch]]:
-    """Decodes files as they are found, in order, in bounded memory.
-
-    Args:
-        found_files: The files; taken only as fast as batches are.
-        image_size: Side of the pictures in pixels.
-        batch_size: Rows per batch.
-        num_threads: Threads that decode.
-
-    Yields:
-        Items, one for each row that is no padding, and the batch. `index` counts the
-        rows of the whole stream; `label` is 0. The row of an item with an error has a
-        false `mask`.
-    """
-    pending: collections.deque[
-        tuple[FoundFile, concurrent.futures.Future[np.ndarray] | None]
-    ] = collections.deque()
-    max_pending = max(batch_size, 2 * num_threads)
-    items: list[StreamItem] = []
-    rows: list[dict[str, Any]] = []
-    num_rows = 0
-    pool = concurrent.futures.ThreadPoolExecutor(num_threads, "fakedet-decode")
-    files = iter(found_files)
-    try:
-        while True:
-            while len(pending) < max_pending and (file := next(files, None)):
-                task = (
-                    pool.submit(read_picture, file.path, image_size)
-                    if file.error is None
-                    else None
-                )
-                pending.append((file, task))
-            if not pending:
-                break
-            item, picture = _finish(*pending.popleft())
-            items.append(item)
-            rows.append(_row(num_rows, 0, picture, image_size))
-            num_rows += 1
-            if len(items) == batch_size:
-                yield items, _stack(rows)
-                items, rows = [], []
-        if items:
-            padding = _row(_NO_EXAMPLE, 0, None, image_size)
-            yield items, _stack(rows + [padding] * (batch_size - len(rows)))
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
 @dataclasses.dataclass(frozen=True)
 class _ChooseFlip:
     """Adds to an index the choice whether its picture is mirrored this time."""
@@ -364,7 +284,9 @@ class _LoadExample:
             return {"index": index, "error": str(error)}
         if flip:
             picture = np.ascontiguousarray(picture[:, ::-1])
-        return _row(index, int(self.labels[index]), picture, self.image_size)
+        return batching.make_row(
+            index, int(self.labels[index]), picture, self.image_size
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -375,12 +297,12 @@ class _LoadRow:
 
     def __call__(self, place: int) -> dict[str, Any]:
         index = int(place)
-        if index == _NO_EXAMPLE:
-            return _row(index, 0, None, self.load.image_size)
+        if index == batching.NO_EXAMPLE:
+            return batching.make_row(index, 0, None, self.load.image_size)
         element = self.load((index, False))
         if "error" in element:
             label = int(self.load.labels[index])
-            return _row(index, label, None, self.load.image_size)
+            return batching.make_row(index, label, None, self.load.image_size)
         return element
 
 
@@ -444,34 +366,3 @@ def _parallel(
             num_workers=num_workers, per_worker_buffer_size=_MIN_PREFETCH
         )
     )
-
-
-def _finish(
-    file: FoundFile, task: concurrent.futures.Future[np.ndarray] | None
-) -> tuple[StreamItem, np.ndarray | None]:
-    if task is None:
-        return StreamItem(file.path, 0, file.error), None
-    try:
-        return StreamItem(file.path, 0, None), task.result()
-    except ImageError as error:
-        return StreamItem(file.path, 0, str(error)), None
-
-
-def _row(
-    index: int, label: int, picture: np.ndarray | None, image_size: int
-) -> dict[str, Any]:
-    """One row of a batch; without a picture it is black and masked."""
-    if picture is None:
-        image = np.zeros((image_size, image_size, 3), np.uint8)
-    else:
-        image = picture
-    return {
-        "image": image,
-        "label": np.int32(label),
-        "mask": np.bool_(picture is not None),
-        "index": np.int32(index),
-    }
-
-
-def _stack(rows: list[dict[str, Any]]) -> Batch:
-    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}

@@ -13,12 +13,11 @@ import numpy as np
 
 from fakedet_jax import checkpoint, detectors, parallel, report, writers
 from fakedet_jax.config import DataConfig, EvaluateConfig
-from fakedet_jax.data import pipeline
+from fakedet_jax.data import catalog, pipeline
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.data.decode import decode, to_square
 from fakedet_jax.detectors.base import DetectorInfo
 from fakedet_jax.errors import RequestError
-from fakedet_jax.jobs.train import load_dataset, read_data_config
 from fakedet_jax.scoring import Scored, Scorer
 
 _LOGGER = logging.getLogger(__name__)
@@ -39,10 +38,10 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     mesh = parallel.data_mesh()
     detector = detectors.load(config.workdir, mesh)
     trained = checkpoint.read_config(config.workdir)
-    data = config.data or read_data_config(trained)
+    data = config.data or DataConfig.from_settings(trained)
     folder = config.workdir / "evaluations" / _name(config, data)
     data = _with_real_classes(data, config.split, trained.get("real_classes") or ())
-    dataset = load_dataset(data, config.split, require_both=False)
+    dataset = catalog.load_configured(data, config.split, require_both=False)
     if not dataset.num_examples:
         raise RequestError(
             f"--split: {data.dataset} has no pictures in the split {config.split!r}"
@@ -96,7 +95,7 @@ def _with_real_classes(
     if data.real_classes or not trained_real_classes:
         return data
     separate = dataclasses.replace(data, task="multiclass")
-    names = load_dataset(separate, split, require_both=False).classes
+    names = catalog.load_configured(separate, split, require_both=False).classes
     known = tuple(sorted(set(trained_real_classes).intersection(names)))
     return dataclasses.replace(data, real_classes=known)
 

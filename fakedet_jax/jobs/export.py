@@ -5,10 +5,10 @@
 import logging
 from pathlib import Path
 
+from fakedet_jax import storage
 from fakedet_jax.config import ExportConfig
+from fakedet_jax.data import catalog
 from fakedet_jax.errors import RequestError
-from fakedet_jax.jobs.train import load_dataset
-from fakedet_jax.report import files
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ def export(config: ExportConfig) -> int:
     Raises:
         RequestError: The settings are not as expected.
     """
-    dataset = load_dataset(config.data, config.split, require_both=False)
+    dataset = catalog.load_configured(config.data, config.split, require_both=False)
     if config.num_per_class < 1:
         raise RequestError(
             f"--num_per_class: expected at least 1, found {config.num_per_class}"
@@ -38,7 +38,7 @@ def export(config: ExportConfig) -> int:
             name = Path(dataset.names[index]).name
             path = config.output / class_name / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            files.write_bytes(path, dataset.source[index].encoded)
+            storage.write_bytes(path, dataset.source[index].encoded)
             written += 1
     _LOGGER.info("wrote %d pictures under %s", written, config.output)
     return written

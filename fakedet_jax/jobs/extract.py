@@ -16,14 +16,21 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from fakedet_jax import checkpoint, detectors, parallel, progress, report, traces
-from fakedet_jax.config import ExtractConfig
+from fakedet_jax import (
+    checkpoint,
+    detectors,
+    parallel,
+    progress,
+    report,
+    storage,
+    traces,
+)
+from fakedet_jax.config import DataConfig, ExtractConfig
+from fakedet_jax.data import catalog, pipeline
 from fakedet_jax.data import files as found_files
-from fakedet_jax.data import pipeline
 from fakedet_jax.data.dataset import Dataset
+from fakedet_jax.data.stream import stream_batches
 from fakedet_jax.errors import RequestError
-from fakedet_jax.jobs.train import load_dataset, read_data_config
-from fakedet_jax.report import files
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -75,7 +82,7 @@ def extract(config: ExtractConfig) -> Path:
     with tempfile.TemporaryFile(dir=config.output) as unnamed:
         rows = _Rows(unnamed, row_shape)
         table = _collect(config, feature, detector.variables, mesh, pictures, rows)
-        files.write_csv(
+        storage.write_csv(
             config.output / "skipped.csv", ("path", "reason"), table.skipped
         )
         if not table.paths:
@@ -256,8 +263,10 @@ def _open_pictures(config: ExtractConfig, mesh: Mesh, size: int) -> _Pictures:
         batch_size = _batch_size(config, mesh, len(found))
         batches = _file_batches(config, found, batch_size, size)
         return _Pictures(len(found), (), batches)
-    data = config.data or read_data_config(checkpoint.read_config(config.workdir))
-    dataset = load_dataset(data, config.split, require_both=False)
+    data = config.data or DataConfig.from_settings(
+        checkpoint.read_config(config.workdir)
+    )
+    dataset = catalog.load_configured(data, config.split, require_both=False)
     if not dataset.num_examples:
         raise RequestError(
             f"--split: {data.dataset} has no pictures in the split {config.split!r}"
@@ -277,7 +286,7 @@ def _file_batches(
     batch_size: int,
     size: int,
 ) -> Iterator[_Batch]:
-    for items, batch in pipeline.stream_batches(
+    for items, batch in stream_batches(
         found,
         image_size=size,
         batch_size=batch_size,
@@ -337,7 +346,7 @@ def _collect(
                 if len(table.paths) < config.num_figures:
                     file_name = f"{config.features}_{len(table.paths):03d}.png"
                     drawn = feature.draw(batch.images[number], values[number], name)
-                    files.write_bytes(config.output / file_name, drawn)
+                    storage.write_bytes(config.output / file_name, drawn)
                 rows.append(values[number])
                 table.paths.append(name)
                 table.labels.append(batch.labels[number])
@@ -365,7 +374,7 @@ def _fetch(batch: _Batch, values: jax.Array) -> tuple[_Batch, np.ndarray]:
 
 def _write_npz(path: Path, rows: _Rows, arrays: dict[str, np.ndarray]) -> None:
     """Writes what `numpy.load` reads, uncompressed: traces look like noise."""
-    with files.atomic_file(path) as file, zipfile.ZipFile(file, "w") as archive:
+    with storage.atomic_file(path) as file, zipfile.ZipFile(file, "w") as archive:
         for name, values in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, values, allow_pickle=False)

@@ -16,7 +16,8 @@ import jax
 
 from fakedet_jax import detectors, metrics, parallel, progress
 from fakedet_jax.config import PredictConfig
-from fakedet_jax.data import files, pipeline
+from fakedet_jax.data import files
+from fakedet_jax.data.stream import stream_batches
 from fakedet_jax.errors import RequestError
 from fakedet_jax.scoring import Scorer
 
@@ -60,7 +61,7 @@ def predict(config: PredictConfig) -> dict[str, int]:
         mesh,
         parallel.round_up_batch_size(min(config.batch_size, len(found)), mesh),
     )
-    batches = pipeline.stream_batches(
+    batches = stream_batches(
         found,
         image_size=detector.info.image_size,
         batch_size=scorer.local_batch_size,

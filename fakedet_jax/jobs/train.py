@@ -6,18 +6,16 @@ import dataclasses
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
 
-from fakedet_jax import __version__, checkpoint, detectors, optim, parallel
+from fakedet_jax import __version__, checkpoint, detectors, optim, parallel, storage
 from fakedet_jax.config import DataConfig, TrainConfig
 from fakedet_jax.data import catalog, inspection, leaks
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.detectors.base import Detector
 from fakedet_jax.errors import RequestError
-from fakedet_jax.report import files
 from fakedet_jax.signals import StopRequest
 
 _LOGGER = logging.getLogger(__name__)
@@ -107,21 +105,6 @@ def create_recipe(detector: Detector, config: TrainConfig) -> optim.Recipe:
     return recipe
 
 
-def load_dataset(
-    data: DataConfig, split: str, *, require_both: bool | None = None
-) -> Dataset:
-    """Loads a split as the settings say."""
-    return catalog.load(
-        data.dataset,
-        data.data_dir,
-        split,
-        real_classes=data.real_classes,
-        validation_fraction=data.validation_fraction,
-        task=data.task,
-        require_both=require_both,
-    )
-
-
 def _load_splits(data: DataConfig) -> dict[str, Dataset]:
     """The splits that training reads, and `test` where there is one, to look for leaks.
 
@@ -131,7 +114,9 @@ def _load_splits(data: DataConfig) -> dict[str, Dataset]:
     # One process builds what is not there yet.
     if jax.process_index() > 0:
         parallel.wait_for_all("data")
-    splits = {split: load_dataset(data, split) for split in ("train", "validation")}
+    splits = {
+        split: catalog.load_configured(data, split) for split in ("train", "validation")
+    }
     if jax.process_index() == 0:
         parallel.wait_for_all("data")
     for split, dataset in splits.items():
@@ -141,7 +126,7 @@ def _load_splits(data: DataConfig) -> dict[str, Dataset]:
                 "add some, or raise --validation_fraction"
             )
     try:
-        splits["test"] = load_dataset(data, "test", require_both=False)
+        splits["test"] = catalog.load_configured(data, "test", require_both=False)
     except RequestError:
         _LOGGER.info("there is no test split")
     return splits
@@ -163,7 +148,7 @@ def _check_pictures(config: TrainConfig, splits: Mapping[str, Dataset]) -> None:
         for fact in split_facts
         if fact.error
     ]
-    files.write_csv(config.workdir / "skipped.csv", ("path", "reason"), skipped)
+    storage.write_csv(config.workdir / "skipped.csv", ("path", "reason"), skipped)
     if skipped:
         _LOGGER.warning(
             "%d pictures cannot be used and are skipped, such as %s, which %s; all are "
@@ -250,25 +235,3 @@ def _check_workdir(config: TrainConfig, settings: Mapping[str, Any]) -> bool:
             "another --workdir"
         )
     return False
-
-
-def read_data_config(workdir_config: Mapping[str, Any]) -> DataConfig:
-    """The data of a training run, from its `config.json`.
-
-    Raises:
-        RequestError: It does not say.
-    """
-    try:
-        data_dir = workdir_config["data_dir"]
-        return DataConfig(
-            dataset=str(workdir_config["dataset"]),
-            data_dir=Path(data_dir) if data_dir else None,
-            real_classes=tuple(map(str, workdir_config["real_classes"])),
-            task=str(workdir_config["task"]),
-            validation_fraction=float(workdir_config["validation_fraction"]),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise RequestError(
-            "--workdir: config.json does not say what the training pictures were "
-            f"({error!r}); name them with --dataset and --data_dir"
-        ) from error

@@ -71,6 +71,8 @@ def _conv_general(
         window_strides=(stride, stride),
         padding=((padding, padding), (padding, padding)),
         dimension_numbers=("NCHW", "HWIO", "NCHW"),
+        # Accelerators would round float32 operands to TF32 or bfloat16 by default.
+        precision=lax.Precision.HIGHEST,
     )
     return convolved + bias[:, None, None]
 

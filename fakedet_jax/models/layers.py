@@ -4,7 +4,7 @@
 
 Channel-first, `[batch, features, height, width]`: Caffe's order, and the faster one on
 CPUs (see `convolution`). Computation runs in `dtype`; parameters, statistics and
-normalisation stay in float32.
+normalisation stay in float32, and float32 means float32 on accelerators too.
 """
 
 import math
@@ -13,6 +13,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from fakedet_jax.models import convolution
 
@@ -72,7 +73,8 @@ class Dense(nn.Module):
         inputs, kernel, bias = (
             value.astype(self.dtype) for value in (inputs, kernel, bias)
         )
-        return inputs @ kernel + bias
+        product = jnp.matmul(inputs, kernel, precision=lax.Precision.HIGHEST)
+        return product + bias
 
 
 class BatchNorm(nn.Module):
@@ -119,6 +121,6 @@ class BatchNorm(nn.Module):
             # A weight of zero means that nothing was averaged yet; Caffe then takes 0.
             per_weight = jnp.where(weight.value > 0, 1.0 / weight.value, 0.0)
             mean, variance = mean_sum.value * per_weight, var_sum.value * per_weight
-        factor = scale * jax.lax.rsqrt(variance + self.epsilon)
+        factor = scale * lax.rsqrt(variance + self.epsilon)
         shifted = (values - mean[:, None, None]) * factor[:, None, None]
         return (shifted + bias[:, None, None]).astype(self.dtype)

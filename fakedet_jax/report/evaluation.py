@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fakedet_jax import metrics
-from fakedet_jax.report import figures, files, page
+from fakedet_jax import metrics, storage
+from fakedet_jax.report import figures, page
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -107,15 +107,15 @@ def write_evaluation(
     # An evaluation that is repeated is not complete until it is complete again.
     (folder / "metrics.json").unlink(missing_ok=True)
     summary = evaluation.summarize()
-    files.write_csv(
+    storage.write_csv(
         folder / "scores.csv",
         ("path", "label", "score", "predicted"),
         _score_rows(evaluation),
     )
-    files.write_csv(folder / "skipped.csv", ("path", "reason"), evaluation.skipped)
+    storage.write_csv(folder / "skipped.csv", ("path", "reason"), evaluation.skipped)
     drawn = _draw(evaluation, summary)
     for name, panel in drawn.items():
-        files.write_bytes(folder / f"{name}.png", panel.png)
+        storage.write_bytes(folder / f"{name}.png", panel.png)
     text = page.render(
         title=title,
         summary=summary,
@@ -127,8 +127,8 @@ def write_evaluation(
         fake_classes=_fake_classes(evaluation),
         config=config or {},
     )
-    files.write_text(folder / "report.html", text)
-    files.write_json(folder / "metrics.json", summary)
+    storage.write_text(folder / "report.html", text)
+    storage.write_json(folder / "metrics.json", summary)
     return summary
 
 

@@ -1,0 +1,212 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of fakedet_jax.jobs.evaluate."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from fakedet_jax import checkpoint, metrics
+from fakedet_jax.config import DataConfig, EvaluateConfig
+from fakedet_jax.errors import RequestError
+from fakedet_jax.jobs import evaluate
+from tests import tiny
+from tests.data import pictures
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    return tiny.write_pictures(tmp_path_factory.mktemp("evaluate") / "pictures")
+
+
+@pytest.fixture(scope="module")
+def workdir(data_dir, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("evaluate") / "workdir"
+    return tiny.fit(data_dir, folder, recipe={"num_epochs": 1})
+
+
+def _evaluate(workdir, name="result", **settings):
+    with tiny.registered():
+        summary = evaluate.evaluate(
+            EvaluateConfig(workdir=workdir, name=name, **settings)
+        )
+    return summary, workdir / "evaluations" / name
+
+
+def _folder(path, **settings):
+    return DataConfig(dataset="folder", data_dir=path, **settings)
+
+
+def _rows(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, strict=True))
+
+
+def _scores(folder):
+    return {row["path"]: float(row["score"]) for row in _rows(folder / "scores.csv")}
+
+
+def test_the_numbers_are_those_of_the_scores(workdir):
+    summary, folder = _evaluate(workdir)
+    rows = _rows(folder / "scores.csv")
+    labels = [row["label"] == "fake" for row in rows]
+    scores = [float(row["score"]) for row in rows]
+    expected = metrics.summarize(labels, scores, summary["threshold"])
+    assert summary["auc"] == expected["auc"]
+    assert summary["accuracy"] == expected["accuracy"]
+    assert json.loads((folder / "metrics.json").read_text()) == summary
+
+
+def test_every_picture_of_the_split_is_there(workdir, data_dir):
+    _, folder = _evaluate(workdir)
+    assert sorted(_scores(folder)) == sorted(map(str, data_dir.glob("test/*/*")))
+
+
+@pytest.mark.parametrize("batch_size", [3, 64])
+def test_the_batch_size_does_not_matter(workdir, batch_size):
+    _, reference = _evaluate(workdir, batch_size=8)
+    _, folder = _evaluate(workdir, name="other", batch_size=batch_size)
+    expected, found = _scores(reference), _scores(folder)
+    assert list(found) == list(expected)
+    np.testing.assert_allclose(
+        list(found.values()), list(expected.values()), rtol=0, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("batch_size", [0, -3])
+def test_a_batch_of_nothing_is_refused(workdir, batch_size):
+    with pytest.raises(RequestError, match="--batch_size: expected a positive number"):
+        _evaluate(workdir, batch_size=batch_size)
+
+
+def test_the_threshold_is_the_one_that_training_stored(workdir):
+    summary, _ = _evaluate(workdir)
+    assert summary["threshold"] == tiny.facts(workdir / "best")["threshold"]
+
+
+def test_other_classes_are_evaluated_real_against_fake(workdir, tmp_path):
+    root = pictures.write_folder(
+        tmp_path / "other", {"real_photos": 4, "glow": 3, "stylegan": 3}, 16
+    )
+    summary, folder = _evaluate(workdir, data=_folder(root), split="all")
+    assert summary["classes"] == ["real", "fake"]
+    assert summary["num_examples"] == 10
+    labels = {row["path"]: row["label"] for row in _rows(folder / "scores.csv")}
+    for path, label in labels.items():
+        assert label == ("real" if "real_photos" in path else "fake")
+
+
+def test_what_was_real_in_training_is_real_again(tmp_path):
+    counts = {f"{split}/photos": 8 for split in ("train", "validation", "test")}
+    counts |= {f"{split}/gan": 8 for split in ("train", "validation", "test")}
+    root = pictures.write_folder(tmp_path / "data", counts, 16)
+    data = _folder(root, real_classes=("photos",))
+    workdir = tiny.fit(root, tmp_path / "workdir", data=data, recipe={"num_epochs": 1})
+    summary, folder = _evaluate(workdir, data=_folder(root))
+    assert summary["auc"] is not None
+    assert {row["label"] for row in _rows(folder / "scores.csv")} == {"photos", "gan"}
+
+
+def test_skipped_files_are_counted_and_named(workdir, data_dir, tmp_path):
+    root = shutil.copytree(data_dir, tmp_path / "data")
+    bad = {
+        root / "test" / "real" / "001.png": b"",
+        root / "test" / "fake" / "002.png": b"text",
+    }
+    for path, content in bad.items():
+        path.write_bytes(content)
+    summary, folder = _evaluate(workdir, data=_folder(root))
+    assert (summary["num_examples"], summary["num_skipped"]) == (9, 2)
+    skipped = {row["path"]: row["reason"] for row in _rows(folder / "skipped.csv")}
+    assert set(skipped) == set(map(str, bad))
+    assert all(skipped.values())
+
+
+def test_nothing_readable_is_refused(workdir, tmp_path):
+    root = pictures.write_folder(tmp_path / "data", {"test/real": 1, "test/fake": 1})
+    for path in root.rglob("*.png"):
+        path.write_bytes(b"")
+    with pytest.raises(
+        RequestError, match=r"none of the 2 pictures can be read.*empty"
+    ):
+        _evaluate(workdir, data=_folder(root))
+
+
+def test_a_single_class_has_no_auc(workdir, tmp_path, caplog):
+    root = pictures.write_folder(tmp_path / "data", {"fake": 4}, 16)
+    summary, _ = _evaluate(workdir, data=_folder(root), split="all")
+    assert summary["auc"] is None
+    assert summary["recall"] is not None
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", "/tmp", "."])
+def test_a_name_that_leads_elsewhere_is_refused(workdir, name):
+    with pytest.raises(RequestError, match="--name: expected a plain folder name"):
+        _evaluate(workdir, name=name)
+
+
+def test_an_unknown_split_lists_the_valid_ones(workdir):
+    with pytest.raises(RequestError, match="--split: expected train, validation, test"):
+        _evaluate(workdir, split="dev")
+
+
+def test_the_multiclass_prediction_is_the_most_probable_class(tmp_path):
+    names = ("real", "glow", "gan")
+    counts = {f"{split}/{name}": 8 for split in ("train", "test") for name in names}
+    root = pictures.write_folder(tmp_path / "data", counts, 16)
+    workdir = tiny.fit(
+        root,
+        tmp_path / "workdir",
+        data=_folder(root, validation_fraction=0.3),
+        recipe={"num_epochs": 1},
+    )
+    summary, folder = _evaluate(workdir)
+    rows = _rows(folder / "scores.csv")
+    assert summary["classes"] == ["real", "gan", "glow"]
+    accuracy = np.mean([row["label"] == row["predicted"] for row in rows])
+    assert summary["multiclass_accuracy"] == pytest.approx(accuracy)
+
+
+@pytest.fixture
+def damaged(workdir, tmp_path):
+    copy = shutil.copytree(workdir, tmp_path / "workdir")
+    shutil.rmtree(copy / "evaluations", ignore_errors=True)
+    return copy
+
+
+@pytest.mark.parametrize("part", ["best", "best/3"])
+def test_a_workdir_without_its_best_is_named(damaged, capsys, part):
+    shutil.rmtree(damaged / part)
+    assert tiny.run_cli("--mode=evaluate", f"--workdir={damaged}") == 2
+    assert "holds no trained detector yet" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("part", ["tree", "facts"])
+def test_a_damaged_detector_is_one_line(damaged, capsys, part):
+    shutil.rmtree(tiny.newest(damaged / "best") / part)
+    assert tiny.run_cli("--mode=evaluate", f"--workdir={damaged}") == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert captured.err.startswith("fakedet: --workdir: the checkpoint ")
+    assert not (damaged / "evaluations").exists()
+
+
+def test_facts_that_are_no_json_are_one_line(damaged, capsys):
+    path = tiny.newest(damaged / "best") / "facts" / "metadata"
+    path.write_text(path.read_text()[:20])
+    assert tiny.run_cli("--mode=evaluate", f"--workdir={damaged}") == 2
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1
+    assert "is damaged" in captured.err
+
+
+def test_a_config_without_its_data_needs_the_flags(damaged):
+    config = checkpoint.read_config(damaged)
+    del config["dataset"]
+    checkpoint.write_config(damaged, config)
+    with pytest.raises(RequestError, match="name them with --dataset and --data_dir"):
+        _evaluate(damaged)

@@ -1,0 +1,280 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+import dataclasses
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fakedet_jax import detectors, parallel, traces
+from fakedet_jax.config import DataConfig, ExtractConfig, InputConfig
+from fakedet_jax.data.decode import decode
+from fakedet_jax.errors import RequestError
+from fakedet_jax.jobs import extract
+from tests.data.pictures import colourful, encode
+
+ARRAYS = {"classes", "features", "labels", "layers", "paths", "thresholds"}
+
+
+@pytest.fixture(scope="module")
+def request_for(trained_workdir):
+    """From an output folder and changes to a request."""
+
+    def make(output, **changes):
+        plain = ExtractConfig(
+            "traces",
+            output,
+            trained_workdir,
+            input=InputConfig(num_threads=2),
+            batch_size=8,
+            num_figures=0,
+        )
+        return dataclasses.replace(plain, **changes)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def expected(trained_workdir):
+    """From the paths of files to their traces, decoded and computed here."""
+    mesh = parallel.data_mesh()
+    variables = detectors.load(trained_workdir, mesh).variables
+
+    def compute(paths):
+        pictures = [decode(Path(path).read_bytes()) for path in paths]
+        return np.asarray(traces.extract(variables, np.stack(pictures)))
+
+    return compute
+
+
+@pytest.fixture(scope="module")
+def of_dataset(tmp_path_factory, request_for):
+    """The folder that the test split of the training data gives, with two figures."""
+    output = tmp_path_factory.mktemp("extract") / "made" / "features"
+    path = extract.extract(request_for(output, num_figures=2))
+    assert path == output / "features.npz"
+    return output
+
+
+@pytest.fixture(scope="module")
+def arrays(of_dataset):
+    return _load(of_dataset / "features.npz")
+
+
+def _load(path):
+    with np.load(path, allow_pickle=False) as archive:
+        return dict(archive)
+
+
+def test_arrays_are_those_that_other_tools_expect(arrays):
+    assert set(arrays) == ARRAYS
+    assert arrays["features"].dtype == np.float32
+    assert arrays["features"].shape == (5, 128, 128, 3)
+    assert arrays["labels"].dtype == np.int32
+    assert arrays["layers"].tolist() == ["trace"]
+    assert arrays["thresholds"].size == 0
+
+
+def test_the_dataset_is_that_of_the_training_run(arrays, picture_folder):
+    paths = [str(path) for path in sorted((picture_folder / "test").rglob("*.png"))]
+    assert sorted(arrays["paths"].tolist()) == paths
+    classes = arrays["classes"][arrays["labels"]]
+    assert arrays["classes"].tolist() == ["real", "fake"]
+    assert all(
+        f"/{name}/" in path for name, path in zip(classes, arrays["paths"], strict=True)
+    )
+
+
+def test_features_are_traces_of_pictures_as_they_are(arrays, expected):
+    np.testing.assert_allclose(
+        arrays["features"], expected(arrays["paths"].tolist()), rtol=1e-5, atol=1e-4
+    )
+
+
+def test_the_first_pictures_are_drawn(of_dataset):
+    figures = sorted(path.name for path in of_dataset.glob("*.png"))
+    assert figures == ["traces_000.png", "traces_001.png"]
+    for name in figures:
+        with Image.open(of_dataset / name) as figure:
+            figure.verify()
+
+
+def test_only_whole_results_are_left(of_dataset):
+    names = sorted(path.name for path in of_dataset.iterdir())
+    results = ["features.npz", "skipped.csv", "traces_000.png", "traces_001.png"]
+    assert names == results
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    """Ten pictures among broken ones, more than a batch, one of them large."""
+    folder = tmp_path_factory.mktemp("mixed")
+    for number in range(10):
+        side = 150 if number == 9 else 128
+        picture = encode(colourful(side, side, 50 + number))
+        (folder / f"{number}.png").write_bytes(picture)
+    (folder / "00_empty.png").touch()
+    (folder / "4_broken.jpg").write_bytes(b"\xff\xd8 no picture")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def of_files(tmp_path_factory, request_for, mixed):
+    output = tmp_path_factory.mktemp("extract")
+    extract.extract(request_for(output, paths=(str(mixed),)))
+    return output
+
+
+def test_files_have_no_label(of_files):
+    found = _load(of_files / "features.npz")
+    assert found["labels"].tolist() == [-1] * 10
+    assert found["classes"].size == 0
+
+
+def test_readable_files_keep_their_rows(of_files, mixed, expected):
+    found = _load(of_files / "features.npz")
+    paths = [str(mixed / f"{number}.png") for number in range(10)]
+    assert found["paths"].tolist() == paths
+    np.testing.assert_allclose(
+        found["features"][:9], expected(paths[:9]), rtol=1e-5, atol=1e-4
+    )
+
+
+def test_every_other_file_is_named_with_a_reason(of_files, mixed):
+    lines = (of_files / "skipped.csv").read_text().splitlines()
+    assert lines[0] == "path,reason"
+    assert [line.split(",")[0] for line in lines[1:]] == [
+        str(mixed / "00_empty.png"),
+        str(mixed / "4_broken.jpg"),
+    ]
+    assert all(line.split(",", 1)[1] for line in lines[1:])
+
+
+def test_unreadable_pictures_of_a_dataset_have_no_row(tmp_path, request_for):
+    for name in ("real", "fake"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        picture = encode(colourful(128, 128, len(name)))
+        (tmp_path / "data" / name / "b.png").write_bytes(picture)
+    (tmp_path / "data" / "real" / "a.png").write_bytes(b"broken")
+    output = tmp_path / "out"
+    data = DataConfig("folder", tmp_path / "data")
+    found = _load(extract.extract(request_for(output, data=data, split="all")))
+    kept = [str(tmp_path / "data" / name / "b.png") for name in ("real", "fake")]
+    assert sorted(found["paths"].tolist()) == sorted(kept)
+    assert "a.png" in (output / "skipped.csv").read_text()
+
+
+def test_names_that_are_no_utf8_come_back(tmp_path, request_for):
+    name = os.fsencode(tmp_path) + b"/\xff.png"
+    with open(name, "wb") as file:  # noqa: PTH123
+        file.write(encode(colourful(128, 128)))
+    path = extract.extract(request_for(tmp_path / "out", paths=(os.fsdecode(name),)))
+    assert os.fsencode(str(_load(path)["paths"][0])) == name
+
+
+def test_one_compilation_serves_all_batches(tmp_path, request_for, mixed, monkeypatch):
+    batches = []
+    original = traces.extract
+
+    def counting(variables, images):
+        batches.append(len(images))
+        return original(variables, images)
+
+    monkeypatch.setattr(traces, "extract", counting)
+    extract.extract(request_for(tmp_path, paths=(str(mixed),)))
+    # A single picture is traced for the shape of the result, but not compiled.
+    assert [size for size in batches if size > 1] == [8]
+
+
+def test_rows_leave_memory_batch_by_batch(tmp_path, request_for, mixed, monkeypatch):
+    events = []
+    fetch, append = extract._fetch, extract._Rows.append
+
+    def fetching(batch, values):
+        events.append("batch")
+        return fetch(batch, values)
+
+    def appending(self, row):
+        events.append("row")
+        append(self, row)
+
+    monkeypatch.setattr(extract, "_fetch", fetching)
+    monkeypatch.setattr(extract._Rows, "append", appending)
+    extract.extract(request_for(tmp_path, paths=(str(mixed),)))
+    # Twelve files in batches of eight, two of the first eight unreadable.
+    assert events == ["batch", *["row"] * 6, "batch", *["row"] * 4]
+
+
+def test_a_failure_leaves_the_earlier_result(tmp_path, request_for, mixed, monkeypatch):
+    request = request_for(tmp_path, paths=(str(mixed / "1.png"),))
+    before = extract.extract(request).read_bytes()
+
+    def fail(self, target):
+        target.write(b"half")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(extract._Rows, "copy_to", fail)
+    with pytest.raises(OSError, match="no space"):
+        extract.extract(request)
+    assert (tmp_path / "features.npz").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "features.npz",
+        "skipped.csv",
+    ]
+
+
+def test_no_readable_picture_is_an_error_that_names_the_first(
+    tmp_path, request_for, mixed
+):
+    request = request_for(tmp_path, paths=(str(mixed / "00_empty.png"),))
+    with pytest.raises(RequestError, match=r"none of the 1 pictures.*00_empty"):
+        extract.extract(request)
+    assert not (tmp_path / "features.npz").exists()
+
+
+def test_unknown_features_are_refused_with_the_valid_names(tmp_path, request_for):
+    with pytest.raises(RequestError, match=r"--features: expected traces.*'edges'"):
+        extract.extract(request_for(tmp_path, features="edges"))
+
+
+def test_a_network_without_extractor_is_refused(tmp_path, request_for, monkeypatch):
+    load = detectors.load
+
+    def without_extractor(workdir, mesh):
+        loaded = load(workdir, mesh)
+        variables = {"params": {"base": loaded.variables["params"]["base"]}}
+        info = dataclasses.replace(loaded.info, detector="other")
+        return dataclasses.replace(loaded, variables=variables, info=info)
+
+    monkeypatch.setattr(detectors, "load", without_extractor)
+    with pytest.raises(RequestError, match=r"'other'.*no traces.*amtennet"):
+        extract.extract(request_for(tmp_path))
+
+
+def test_files_and_a_dataset_together_are_refused(
+    tmp_path, request_for, mixed, picture_folder
+):
+    data = DataConfig("folder", picture_folder)
+    request = request_for(tmp_path, data=data, paths=(str(mixed),))
+    with pytest.raises(RequestError, match="found both"):
+        extract.extract(request)
+
+
+def test_a_folder_without_pictures_is_refused(tmp_path, request_for):
+    (tmp_path / "empty").mkdir()
+    request = request_for(tmp_path / "out", paths=(str(tmp_path / "empty"),))
+    with pytest.raises(RequestError, match="no pictures in"):
+        extract.extract(request)
+
+
+def test_an_output_that_is_a_file_is_refused(tmp_path, request_for):
+    (tmp_path / "out").touch()
+    with pytest.raises(RequestError, match=r"--output: .*out"):
+        extract.extract(request_for(tmp_path / "out"))
+
+
+def test_a_negative_number_of_figures_is_refused(tmp_path, request_for):
+    with pytest.raises(RequestError, match="--num_figures"):
+        extract.extract(request_for(tmp_path, num_figures=-1))

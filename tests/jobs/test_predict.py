@@ -1,0 +1,184 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of fakedet_jax.jobs.predict."""
+
+import csv
+import io
+import os
+import re
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests import tiny
+from tests.data import pictures
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    return tiny.write_pictures(tmp_path_factory.mktemp("predict") / "pictures")
+
+
+@pytest.fixture(scope="module")
+def workdir(data_dir, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("predict") / "workdir"
+    return tiny.fit(data_dir, folder, recipe={"num_epochs": 1})
+
+
+def _chunk(kind, content):
+    checksum = struct.pack(">I", zlib.crc32(kind + content))
+    return struct.pack(">I", len(content)) + kind + content + checksum
+
+
+def _bomb():
+    """A PNG of 100 bytes that promises 50,000 x 50,000 pixels."""
+    header = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", b"x" * 30)
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    """A folder of everything; gives it with the names of the good files."""
+    root = tmp_path / "mixed"
+    root.mkdir()
+    sound = pictures.encode(pictures.colourful(20, 24, 7), "JPEG")
+    frames = [Image.fromarray(pictures.colourful(20, 20, seed)) for seed in (1, 2)]
+    animated = io.BytesIO()
+    frames[0].save(animated, "GIF", save_all=True, append_images=frames[1:])
+    good = {b"a good one.jpg", b"two\nlines.jpg", b'quo"te,comma.jpg', b"\xff\xfe.jpg"}
+    contents = {
+        **dict.fromkeys(good, sound),
+        b"truncated.jpg": sound[: len(sound) // 3],
+        b"empty.jpg": b"",
+        b"text.jpg": b"no picture at all",
+        b"bomb.png": _bomb(),
+        b"animated.gif": animated.getvalue(),
+        b"tiny.png": pictures.encode(pictures.colourful(1, 1)),
+    }
+    for name, content in contents.items():
+        Path(os.fsdecode(os.fsencode(root) + b"/" + name)).write_bytes(content)
+    (root / "dangling.jpg").symlink_to(root / "nowhere.jpg")
+    os.mkfifo(root / "pipe.jpg")
+    return root
+
+
+def _predict(capfd, *arguments):
+    assert tiny.run_cli("--mode=predict", *map(str, arguments)) == 0
+    captured = capfd.readouterr()
+    return _parse(captured.out), captured.err
+
+
+def _parse(text):
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    rows = list(reader)
+    assert reader.fieldnames == ["path", "face", "score", "decision", "error"]
+    return rows
+
+
+def test_every_file_has_one_row_with_a_score_or_a_reason(workdir, mixed, capfd):
+    missing = mixed / "missing.jpg"
+    rows, errors = _predict(capfd, f"--workdir={workdir}", mixed, missing)
+    names = [*map(os.fspath, mixed.iterdir()), os.fspath(missing)]
+    escaped = [
+        name.encode("utf-8", "backslashreplace").decode("utf-8") for name in names
+    ]
+    assert sorted(row["path"] for row in rows) == sorted(escaped)
+    for row in rows:
+        assert bool(row["score"]) == bool(row["decision"]) != bool(row["error"])
+    scored = {Path(row["path"]).name for row in rows if row["score"]}
+    good = {
+        "a good one.jpg",
+        "two\nlines.jpg",
+        'quo"te,comma.jpg',
+        "\\udcff\\udcfe.jpg",
+    }
+    assert good <= scored
+    assert scored <= good | {"animated.gif"}
+    _check_counts(rows, errors)
+
+
+def _check_counts(rows, errors):
+    found = re.search(
+        r"(\d+) files: (\d+) scored \((\d+) fake, (\d+) real .*\), (\d+) with an error",
+        errors,
+    )
+    total, scored, fake, real, failed = map(int, found.groups())
+    decisions = [row["decision"] for row in rows]
+    assert (total, failed) == (len(rows), decisions.count(""))
+    assert (fake, real) == (decisions.count("fake"), decisions.count("real"))
+    assert scored == fake + real
+
+
+def test_the_order_is_that_of_the_arguments_and_the_names(workdir, data_dir, capfd):
+    folders = [data_dir / "test" / "real", data_dir / "test" / "fake"]
+    rows, _ = _predict(capfd, f"--workdir={workdir}", *folders)
+    expected = [os.fspath(p) for folder in folders for p in sorted(folder.iterdir())]
+    assert [row["path"] for row in rows] == expected
+
+
+def test_a_file_named_twice_has_two_rows(workdir, data_dir, capfd):
+    path = data_dir / "test" / "real" / "000.png"
+    rows, _ = _predict(capfd, f"--workdir={workdir}", path, path)
+    assert len(rows) == 2
+    assert rows[0] == rows[1]
+
+
+def test_scores_and_decisions_are_those_of_evaluate(workdir, data_dir, capfd):
+    assert tiny.run_cli("--mode=evaluate", f"--workdir={workdir}", "--name=x") == 0
+    capfd.readouterr()
+    table = workdir / "evaluations" / "x" / "scores.csv"
+    with table.open(encoding="utf-8", newline="") as file:
+        expected = {row["path"]: row for row in csv.DictReader(file)}
+    rows, _ = _predict(
+        capfd, f"--workdir={workdir}", data_dir / "test", "--batch_size=3"
+    )
+    assert len(rows) == len(expected)
+    for row in rows:
+        score = float(expected[row["path"]]["score"])
+        # Six digits are written.
+        np.testing.assert_allclose(float(row["score"]), score, rtol=0, atol=1.5e-6)
+        assert row["decision"] == expected[row["path"]]["predicted"]
+
+
+def test_the_output_file_holds_what_standard_output_would(
+    workdir, mixed, tmp_path, capfd
+):
+    expected, _ = _predict(capfd, f"--workdir={workdir}", mixed)
+    output = tmp_path / "new" / "scores.csv"
+    assert (
+        tiny.run_cli(
+            "--mode=predict", f"--workdir={workdir}", f"--output={output}", str(mixed)
+        )
+        == 0
+    )
+    assert capfd.readouterr().out == ""
+    assert _parse(output.read_bytes().decode("utf-8")) == expected
+
+
+def test_only_bad_files_are_no_failure(workdir, tmp_path, capfd):
+    (tmp_path / "bad.jpg").write_bytes(b"")
+    rows, _ = _predict(capfd, f"--workdir={workdir}", tmp_path / "bad.jpg")
+    assert rows[0]["error"] == "is empty (0 bytes)"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "--mode=predict: name files or folders"),
+        (["{empty}"], "--mode=predict: no pictures in "),
+        (["{empty}/a.jpg", "--output={empty}"], "--output: "),
+        (["{empty}/a.jpg", "--batch_size=0"], "--batch_size: expected a positive"),
+    ],
+    ids=["no files", "an empty folder", "a folder as output", "batch size"],
+)
+def test_a_wrong_request_is_one_line(workdir, tmp_path, capfd, arguments, message):
+    arguments = [argument.format(empty=tmp_path) for argument in arguments]
+    assert tiny.run_cli("--mode=predict", f"--workdir={workdir}", *arguments) == 2
+    captured = capfd.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith(f"fakedet: {message}")
+    assert captured.err.count("\n") == 1

@@ -1,0 +1,303 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of fakedet_jax.jobs.train, mostly through the command line."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+from fakedet_jax import config
+from fakedet_jax.data import catalog
+from fakedet_jax.errors import RequestError
+from fakedet_jax.jobs import train
+from tests import tiny
+from tests.data import pictures
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    return tiny.write_pictures(tmp_path_factory.mktemp("train") / "pictures")
+
+
+@pytest.fixture(scope="module")
+def trained(data_dir, tmp_path_factory):
+    return tiny.fit(data_dir, tmp_path_factory.mktemp("train") / "workdir")
+
+
+@pytest.fixture
+def workdir(trained, tmp_path):
+    """A copy of the trained workdir that a test may damage."""
+    return shutil.copytree(trained, tmp_path / "workdir")
+
+
+def _complaint(capsys):
+    """The last line on standard error, which is the only one of the failure."""
+    captured = capsys.readouterr()
+    lines = captured.err.splitlines()
+    assert captured.out == ""
+    assert "Traceback" not in captured.err
+    assert [line for line in lines if line.startswith("fakedet: ")] == lines[-1:]
+    return lines[-1]
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_is_answered_with_its_code_and_how_to_go_on(
+    data_dir, trained, tmp_path, capsys, signum
+):
+    flags = tiny.train_flags(data_dir, tmp_path)
+    with tiny.at_step(6, lambda: os.kill(os.getpid(), signum)):
+        assert tiny.run_cli(*flags) == 128 + signum
+    name = signal.Signals(signum).name
+    assert _complaint(capsys) == (
+        f"fakedet: stopped by {name} at step 6; run the same command again to go on"
+    )
+    assert tiny.run_cli(*flags) == 0
+    assert tiny.result(tmp_path) == tiny.result(trained)
+
+
+@contextlib.contextmanager
+def _small_disk(folder, size):
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("a small disk cannot be mounted here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def _fill(folder, complete):
+    """Leaves not a byte free, once a checkpoint is complete."""
+    deadline = time.monotonic() + 60
+    while not complete.is_dir() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    with (folder / "filler").open("wb", buffering=0) as file:
+        for size in (2**16, 2**12, 1):
+            with contextlib.suppress(OSError):
+                while file.write(b"\0" * size) == size:
+                    pass
+
+
+def test_a_full_disk_ends_the_run_and_space_continues_it(
+    data_dir, trained, tmp_path, capsys
+):
+    with _small_disk(tmp_path / "disk", "2m") as disk:
+        workdir = disk / "workdir"
+        flags = tiny.train_flags(data_dir, workdir)
+        with tiny.at_step(7, lambda: _fill(disk, workdir / "checkpoints" / "4")):
+            assert tiny.run_cli(*flags) == 1
+        assert "No space left on device" in _complaint(capsys)
+        assert tiny.newest(workdir / "checkpoints").name == "4"
+        (disk / "filler").unlink()
+        assert tiny.run_cli(*flags) == 0
+        assert tiny.result(workdir) == tiny.result(trained)
+
+
+def test_a_full_disk_does_not_harm_the_detector(data_dir, tmp_path):
+    with _small_disk(tmp_path / "disk", "2m") as disk:
+        workdir = disk / "workdir"
+        with tiny.at_step(8, lambda: _fill(disk, workdir / "best" / "6")):
+            assert tiny.run_cli(*tiny.train_flags(data_dir, workdir)) == 1
+        (disk / "filler").unlink()
+        assert tiny.run_cli("--mode=evaluate", f"--workdir={workdir}") == 0
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--seed=1", "belongs to a run with seed=0 (now 1)"),
+        ("--detector=plain", "detector='tiny' (now 'plain')"),
+        ("--dtype=bfloat16", "dtype='float32' (now 'bfloat16')"),
+        ("--num_epochs=5", "num_epochs=4 (now 5)"),
+    ],
+)
+def test_the_workdir_of_another_run_is_refused(
+    data_dir, trained, capsys, flag, message
+):
+    flags = tiny.train_flags(data_dir, trained)
+    assert tiny.run_cli(*flags, flag) == 2
+    assert message in _complaint(capsys)
+
+
+def test_the_workdir_of_other_classes_is_refused(trained, tmp_path, capsys):
+    counts = {"real": 30, "glow": 30, "stylegan": 30}
+    other = pictures.write_folder(tmp_path / "other", counts, 16)
+    flags = tiny.train_flags(other, trained)
+    assert tiny.run_cli(*flags, "--validation_fraction=0.2") == 2
+    assert "classes=['real', 'fake'] (now ['real', 'glow'" in _complaint(capsys)
+
+
+def test_pictures_that_were_added_are_noticed(data_dir, workdir, tmp_path, capsys):
+    more = shutil.copytree(data_dir, tmp_path / "more")
+    encoded = pictures.encode(pictures.colourful(20, 20, 99))
+    (more / "train" / "real" / "new.png").write_bytes(encoded)
+    assert tiny.run_cli(*tiny.train_flags(more, workdir)) == 2
+    assert "num_examples=20, this run has num_examples=21" in _complaint(capsys)
+
+
+def test_pictures_that_were_moved_are_no_other_pictures(data_dir, workdir, tmp_path):
+    moved = shutil.copytree(data_dir, tmp_path / "moved")
+    assert tiny.run_cli(*tiny.train_flags(moved, workdir)) == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b'{"seed": ', "cannot be read"), (b"[]", "is not a JSON object")],
+)
+def test_a_damaged_config_is_named(data_dir, workdir, capsys, content, message):
+    (workdir / "config.json").write_bytes(content)
+    assert tiny.run_cli(*tiny.train_flags(data_dir, workdir)) == 2
+    assert message in _complaint(capsys)
+
+
+def test_checkpoints_without_a_config_are_not_trained_on(data_dir, workdir, capsys):
+    (workdir / "config.json").unlink()
+    assert tiny.run_cli(*tiny.train_flags(data_dir, workdir)) == 2
+    assert "holds 'checkpoints' of an earlier run but no config" in _complaint(capsys)
+
+
+def test_a_damaged_checkpoint_is_named(data_dir, workdir, capsys):
+    step = tiny.newest(workdir / "checkpoints")
+    shutil.rmtree(step / "tree")
+    assert tiny.run_cli(*tiny.train_flags(data_dir, workdir)) == 2
+    complaint = _complaint(capsys)
+    assert str(step) in complaint
+    assert "is damaged" in complaint
+    assert "delete that folder to go on from an earlier one" in complaint
+
+
+def test_deleting_a_damaged_checkpoint_helps(data_dir, workdir, trained):
+    shutil.rmtree(tiny.newest(workdir / "checkpoints"))
+    assert tiny.run_cli(*tiny.train_flags(data_dir, workdir)) == 0
+    assert tiny.result(workdir) == tiny.result(trained)
+
+
+def test_a_workdir_that_is_a_file_is_refused(data_dir, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert tiny.run_cli(*tiny.train_flags(data_dir, tmp_path / "file")) == 2
+    assert "is not a folder" in _complaint(capsys)
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--batch_size=12", "--batch_size: expected a positive multiple of the 8"),
+        ("--batch_size=0", "--batch_size: expected a positive number, found 0"),
+        ("--learning_rate=nan", "--learning_rate: expected a positive number"),
+        ("--learning_rate=inf", "--learning_rate: expected a positive number"),
+        ("--momentum=-1", "--momentum: expected a number of at least 0"),
+        ("--num_epochs=0", "--num_epochs: expected a positive number"),
+        ("--seed=-1", "--seed: expected a number from 0"),
+        ("--seed=4294967296", "--seed: expected a number from 0"),
+        ("--log_every=0", "--log_every: expected at least 1"),
+        ("--checkpoint_every=0", "--checkpoint_every: expected at least 1"),
+        ("--num_microbatches=0", "--num_microbatches: expected at least 1"),
+        ("--num_microbatches=3", "--num_microbatches: 3 parts do not cut a batch"),
+        ("--select_by=f1", "--select_by: expected accuracy, auc, loss, found 'f1'"),
+        ("--dtype=float64", "--dtype: expected float32, bfloat16, found 'float64'"),
+        ("--schedule=linear", "--schedule: expected constant"),
+        ("--optimizer=lion", "--optimizer: expected caffe_sgd, adam, found 'lion'"),
+        ("--detector=gone", "--detector: expected amtennet"),
+        ("--dataset=gone", "--dataset: expected folder"),
+        ("--task=both", "--task: expected binary or multiclass, found 'both'"),
+        ("--validation_fraction=0.9", "--validation_fraction: expected a number"),
+        ("--real_classes=photos", "--real_classes: no class is named 'photos'"),
+    ],
+)
+def test_a_wrong_setting_is_refused_before_anything_is_written(
+    data_dir, tmp_path, capsys, flag, message
+):
+    workdir = tmp_path / "workdir"
+    assert tiny.run_cli(*tiny.train_flags(data_dir, workdir), flag) == 2
+    assert _complaint(capsys).startswith(f"fakedet: {message}")
+    assert not workdir.exists()
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        (None, "cannot be read as a folder"),
+        ({}, "holds no class folders"),
+        ({"real": 40}, "holds no fake pictures"),
+        ({"fake": 40}, "holds no real pictures"),
+        ({"real": 40, "fake": 40, "glow": 0}, "glow holds no pictures"),
+        ({"real": 1, "fake": 1}, "falls into the split 'train'"),
+    ],
+    ids=["missing", "empty", "only real", "only fake", "empty class", "too few"],
+)
+def test_a_folder_that_cannot_be_trained_on_is_named(tmp_path, capsys, counts, message):
+    root = tmp_path / "data"
+    if counts is not None:
+        root.mkdir()
+        pictures.write_folder(root, counts, 16)
+    assert tiny.run_cli(*tiny.train_flags(root, tmp_path / "workdir")) == 2
+    complaint = _complaint(capsys)
+    assert complaint.startswith("fakedet: --data_dir: ")
+    assert message in complaint
+
+
+def test_a_class_without_a_usable_picture_is_named(data_dir, tmp_path, capsys):
+    root = shutil.copytree(data_dir, tmp_path / "data")
+    for path in (root / "train" / "real").iterdir():
+        path.write_bytes(b"text")
+    assert tiny.run_cli(*tiny.train_flags(root, tmp_path / "workdir")) == 2
+    assert "the class 'real' has no usable picture" in _complaint(capsys)
+
+
+def test_pictures_that_cannot_be_used_are_listed(data_dir, tmp_path):
+    root = shutil.copytree(data_dir, tmp_path / "data")
+    bad = root / "train" / "fake" / "000.png"
+    bad.write_bytes(b"")
+    workdir = tiny.fit(root, tmp_path / "workdir")
+    rows = (workdir / "skipped.csv").read_text().splitlines()
+    assert rows == ["path,reason", f"{bad},is empty (0 bytes)"]
+
+
+def test_the_task_is_heard_without_a_dataset():
+    # The flag says something of the pictures even where no other one does.
+    data = config.DataConfig(task="both")
+    with pytest.raises(RequestError, match="--task"):
+        catalog.load_configured(data, "train")
+    assert tiny.run_cli("--mode=train", "--workdir=/nowhere", "--task=both") == 2
+
+
+def test_a_binary_task_has_two_classes(tmp_path):
+    counts = {"train/real": 8, "train/glow": 8, "train/gan": 8}
+    counts |= {f"validation/{name}": 2 for name in ("real", "glow", "gan")}
+    root = pictures.write_folder(tmp_path / "data", counts, 16)
+    data = config.DataConfig(dataset="folder", data_dir=root, task="binary")
+    workdir = tiny.fit(root, tmp_path / "workdir", data=data)
+    assert tiny.facts(workdir / "best")["classes"] == ["real", "fake"]
+
+
+def test_the_config_says_what_was_asked_for(trained, data_dir):
+    stored = json.loads((trained / "config.json").read_text())
+    assert stored["data_dir"] == str(data_dir)
+    assert (stored["detector"], stored["batch_size"], stored["seed"]) == ("tiny", 8, 0)
+    assert config.DataConfig.from_settings(stored).data_dir == data_dir
+
+
+def test_a_config_without_data_is_refused():
+    with pytest.raises(RequestError, match=r"does not say what the training pict"):
+        config.DataConfig.from_settings({"detector": "tiny"})
+
+
+def test_bfloat16_computes_and_keeps_float32(data_dir, tmp_path):
+    workdir = tiny.fit(data_dir, tmp_path, dtype="bfloat16", recipe={"num_epochs": 1})
+    kernel = tiny.arrays(workdir / "best")["['params']['conv']['kernel']"]
+    assert len(kernel) == 3 * 3 * 3 * 8 * 4
+
+
+def test_worker_processes_change_nothing(data_dir, trained, tmp_path):
+    workers = config.InputConfig(num_workers=2, num_threads=2)
+    workdir = tiny.fit(data_dir, tmp_path, input=workers)
+    assert tiny.result(workdir)["state"] == tiny.result(trained)["state"]
