@@ -55,7 +55,7 @@ def _fails(capsys, *arguments, code=2):
         ([*_CLUSTER, "--coordinator_address=nowhere"], "expected HOST:PORT of process"),
         ([*_CLUSTER, "--process_id=2"], "--process_id: expected a number from 0 to 1"),
     ],
-    ids=" ".join,
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_a_wrong_command_line_gets_one_line(capsys, arguments, message):
     assert message in _fails(capsys, *arguments)

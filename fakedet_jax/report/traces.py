@@ -20,8 +20,8 @@ def traces_figure(
 
     In the manner of Fig. 3 of the AMTENnet paper: the photograph, its traces averaged
     over the channels, the spectrum of the traces, then the traces of each channel.
-    Zero is mid-grey; the contrast is stretched symmetrically around it, to the 99.5 %
-    quantile of the magnitude, which the figure states.
+    The mean of a plane is mid-grey; the contrast is stretched symmetrically around it,
+    to the 99 % quantile of the distance from it. The figure states both.
 
     Args:
         picture: uint8 `[height, width, 3]`, RGB.
@@ -74,10 +74,16 @@ def _log_spectrum(traces: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _stretched(axes: "Axes", plane: NDArray[np.float64], title: str) -> None:
-    limit = float(np.quantile(np.abs(plane), 0.995)) or float(np.abs(plane).max())
+    # A trained predictor need not keep the brightness; what it misses of the detail
+    # shows only once that offset is out.
+    mean = float(plane.mean())
+    centred = plane - mean
+    limit = float(np.quantile(np.abs(centred), 0.99)) or float(np.abs(centred).max())
     scale = limit or 1.0
-    note = f"grey is 0, black and white are ±{scale:.3g}" if limit else "all zero"
-    _picture(axes, np.clip(plane / scale, -1, 1), title, note, limits=(-1, 1))
+    note = f"grey is {mean:.3g}, black and white are ±{scale:.3g} from it"
+    if not limit:
+        note = f"{mean:.3g} everywhere"
+    _picture(axes, np.clip(centred / scale, -1, 1), title, note, limits=(-1, 1))
 
 
 def _picture(

@@ -192,7 +192,7 @@ def test_a_config_of_another_detector_is_refused(trained, changes, message):
 def test_facts_of_another_version_are_refused():
     facts = dataclasses.asdict(_info())
     del facts["threshold"]
-    with pytest.raises(RequestError, match="of another version .*threshold"):
+    with pytest.raises(RequestError, match=r"of another version .*threshold"):
         DetectorInfo.from_json(facts)
 
 

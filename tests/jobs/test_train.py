@@ -13,9 +13,7 @@ import time
 import pytest
 
 from fakedet_jax import config
-from fakedet_jax.data import catalog
 from fakedet_jax.errors import RequestError
-from fakedet_jax.jobs import train
 from tests import tiny
 from tests.data import pictures
 
@@ -262,14 +260,6 @@ def test_pictures_that_cannot_be_used_are_listed(data_dir, tmp_path):
     assert rows == ["path,reason", f"{bad},is empty (0 bytes)"]
 
 
-def test_the_task_is_heard_without_a_dataset():
-    # The flag says something of the pictures even where no other one does.
-    data = config.DataConfig(task="both")
-    with pytest.raises(RequestError, match="--task"):
-        catalog.load_configured(data, "train")
-    assert tiny.run_cli("--mode=train", "--workdir=/nowhere", "--task=both") == 2
-
-
 def test_a_binary_task_has_two_classes(tmp_path):
     counts = {"train/real": 8, "train/glow": 8, "train/gan": 8}
     counts |= {f"validation/{name}": 2 for name in ("real", "glow", "gan")}
@@ -297,6 +287,7 @@ def test_bfloat16_computes_and_keeps_float32(data_dir, tmp_path):
     assert len(kernel) == 3 * 3 * 3 * 8 * 4
 
 
+@pytest.mark.slow
 def test_worker_processes_change_nothing(data_dir, trained, tmp_path):
     workers = config.InputConfig(num_workers=2, num_threads=2)
     workdir = tiny.fit(data_dir, tmp_path, input=workers)

@@ -1,0 +1,72 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The commands of the README, with the real network, each in a process of its own."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import tiny
+
+pytestmark = pytest.mark.slow
+
+
+def _run(*arguments):
+    return subprocess.run(
+        [sys.executable, "-W", "error", "main.py", *map(str, arguments)],
+        cwd=Path(__file__).parents[1],
+        env={**os.environ, "XLA_FLAGS": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with pictures, a workdir, and what `train` printed."""
+    root = tmp_path_factory.mktemp("end_to_end")
+    tiny.write_pictures(root / "pictures")
+    arguments = ("--mode=train", "--detector=amtennet", f"--workdir={root / 'workdir'}")
+    result = _run(
+        *arguments,
+        f"--data_dir={root / 'pictures'}",
+        "--batch_size=4",
+        "--num_epochs=1",
+        "--checkpoint_every=2",
+    )
+    assert result.returncode == 0, result.stderr
+    (root / "stderr").write_text(result.stderr)
+    return root
+
+
+def test_training_prints_lines_of_its_own_only(place):
+    lines = (place / "stderr").read_text().splitlines()
+    assert lines[0].startswith("training amtennet on 20 pictures of folder, validating")
+    assert lines[-1].startswith("done; evaluate with --mode=evaluate --workdir=")
+    for line in lines[1:-1]:
+        assert line.startswith("train  ")
+
+
+def test_evaluating_prints_the_metrics(place):
+    result = _run("--mode=evaluate", f"--workdir={place / 'workdir'}")
+    assert result.returncode == 0, result.stderr
+    folder = place / "workdir" / "evaluations" / "folder_test"
+    summary = json.loads((folder / "metrics.json").read_text())
+    assert f"num_examples         {summary['num_examples']}" in result.stdout
+    assert summary["num_examples"] == 11
+
+
+def test_predicting_prints_a_table(place):
+    pictures = place / "pictures" / "test"
+    result = _run("--mode=predict", f"--workdir={place / 'workdir'}", pictures)
+    assert result.returncode == 0, result.stderr
+    rows = list(csv.DictReader(io.StringIO(result.stdout), strict=True))
+    assert len(rows) == 11
+    assert all(0 <= float(row["score"]) <= 1 for row in rows)
