@@ -22,10 +22,10 @@ demo: $(VENV)/.ready
 	@echo "on your own."
 
 test: $(VENV)/.ready-test
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow" --doctest-modules fakedet_jax tests
 
 test-slow: $(VENV)/.ready-test
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow tests
 
 lint: $(VENV)/.ready-test
 	$(BIN)/ruff format --check .
