@@ -90,8 +90,8 @@ def benchmark(config: BenchmarkConfig) -> Results:
         - `*_images_per_second`: pictures on the devices already, except for
           `pipeline` (from files to uint8 on the host) and `traces` (from uint8 on the
           host to traces on the devices).
-        - `matmul_*_flops_per_second`: of a large matrix product, with the default
-          precision of the platform (on GPUs and TPUs less than float32).
+        - `matmul_*_flops_per_second`: of a large matrix product, float32 in full
+          precision.
         - `train_flops_per_image`: multiplications and additions that XLA counts in
           the network's plain form, whatever form is faster here.
         - `train_share_of_peak`: the arithmetic of the training step per second as a

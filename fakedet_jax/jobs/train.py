@@ -127,8 +127,8 @@ def _load_splits(data: DataConfig) -> dict[str, Dataset]:
             )
     try:
         splits["test"] = catalog.load_configured(data, "test", require_both=False)
-    except RequestError:
-        _LOGGER.info("there is no test split")
+    except RequestError as error:
+        _LOGGER.info("no test split to compare with: %s", error)
     return splits
 
 
