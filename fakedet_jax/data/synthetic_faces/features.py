@@ -10,6 +10,7 @@ import numpy as np
 from fakedet_jax.data.synthetic_faces.person import Identity, Sitting
 from fakedet_jax.data.synthetic_faces.texture import (
     Array,
+    bounding_slices,
     bump,
     mix,
     noise,
@@ -41,14 +42,7 @@ class Canvas:
     def window(self, x: float, y: float, half_x: float, half_y: float) -> "Canvas":
         """Returns views of the part that holds a rectangle around `(x, y)`."""
         hit = (np.abs(self.x - x) < half_x) & (np.abs(self.y - y) < half_y)
-        rows, columns = np.flatnonzero(hit.any(1)), np.flatnonzero(hit.any(0))
-        if not rows.size:
-            part = (slice(0, 0), slice(0, 0))
-        else:
-            part = (
-                slice(int(rows[0]), int(rows[-1]) + 1),
-                slice(int(columns[0]), int(columns[-1]) + 1),
-            )
+        part = bounding_slices(hit)
         return Canvas(
             x=self.x[part],
             y=self.y[part],

@@ -20,7 +20,14 @@ from fakedet_jax.data.synthetic_faces.features import (
 )
 from fakedet_jax.data.synthetic_faces.head import Head, Surface
 from fakedet_jax.data.synthetic_faces.person import Identity, Sitting
-from fakedet_jax.data.synthetic_faces.texture import Array, noise, shade, smooth, step
+from fakedet_jax.data.synthetic_faces.texture import (
+    Array,
+    bounding_slices,
+    noise,
+    shade,
+    smooth,
+    step,
+)
 
 SCENE_SIZE = 180
 """Side of a rendered scene in pixels."""
@@ -106,14 +113,7 @@ class _Easel:
     def window(self, left: float, right: float, top: float, bottom: float) -> "_Easel":
         """Returns views of the part that holds a rectangle of the plane."""
         hit = (self.x > left) & (self.x < right) & (self.y > top) & (self.y < bottom)
-        rows, columns = np.flatnonzero(hit.any(1)), np.flatnonzero(hit.any(0))
-        if not rows.size:
-            part = (slice(0, 0), slice(0, 0))
-        else:
-            part = (
-                slice(int(rows[0]), int(rows[-1]) + 1),
-                slice(int(columns[0]), int(columns[-1]) + 1),
-            )
+        part = bounding_slices(hit)
         return _Easel(
             self.subject[part], self.alpha[part], self.x[part], self.y[part], self.unit
         )

@@ -107,3 +107,21 @@ def _tiles(exponent: int) -> Array:
     tiles = np.fft.irfft2(spectrum, s=(TILE_SIZE, TILE_SIZE))
     tiles /= tiles.std(axis=(1, 2), keepdims=True)
     return tiles.reshape(_TILES_PER_EXPONENT, -1).astype(np.float32)
+
+
+def bounding_slices(hit: npt.NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Rows and columns of the smallest rectangle that holds all of a mask.
+
+    Args:
+        hit: bool `[height, width]`.
+
+    Returns:
+        Two slices; empty ones where the mask is false everywhere.
+    """
+    rows, columns = np.flatnonzero(hit.any(1)), np.flatnonzero(hit.any(0))
+    if not rows.size:
+        return slice(0, 0), slice(0, 0)
+    return (
+        slice(int(rows[0]), int(rows[-1]) + 1),
+        slice(int(columns[0]), int(columns[-1]) + 1),
+    )
