@@ -104,15 +104,17 @@ class Store:
                 preservation_policy=checkpoint_managers.LatestN(max_to_keep),
                 cleanup_tmp_directories=True,
             )
-        self._manager = ocp.CheckpointManager(
-            folder.absolute(),
-            # Named here, so that a store that only reads knows its items too.
-            item_handlers={
-                "tree": ocp.StandardCheckpointHandler(),
-                "facts": ocp.JsonCheckpointHandler(),
-            },
-            options=options,
-        )
+        # Orbax warns of a folder that is read only, which was asked for.
+        with _quiet_loggers("absl"):
+            self._manager = ocp.CheckpointManager(
+                folder.absolute(),
+                # Named here, so that a store that only reads knows its items too.
+                item_handlers={
+                    "tree": ocp.StandardCheckpointHandler(),
+                    "facts": ocp.JsonCheckpointHandler(),
+                },
+                options=options,
+            )
 
     def steps(self) -> list[int]:
         """Complete steps, ascending."""
@@ -264,20 +266,29 @@ def _without_echo() -> Iterator[None]:
     It reads all arrays at once and reports the first failure; the others end as
     complaints of asyncio and the interpreter, some of them a little later.
     """
-    loggers = [logging.getLogger(name) for name in ("asyncio", "absl")]
-    levels = [logger.level for logger in loggers]
     hook = sys.unraisablehook
+    sys.unraisablehook = lambda unused: None
+    with _quiet_loggers("asyncio", "absl"):
+        try:
+            yield
+        except Exception:
+            time.sleep(_ECHO_SECONDS)
+            gc.collect()
+            raise
+        finally:
+            sys.unraisablehook = hook
+
+
+@contextlib.contextmanager
+def _quiet_loggers(*names: str) -> Iterator[None]:
+    """Lets loggers speak up for critical messages only."""
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL)
-    sys.unraisablehook = lambda unused: None
     try:
         yield
-    except Exception:
-        time.sleep(_ECHO_SECONDS)
-        gc.collect()
-        raise
     finally:
-        sys.unraisablehook = hook
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
 

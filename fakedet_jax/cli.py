@@ -74,6 +74,11 @@ def define_flags() -> None:
     flags.DEFINE_integer("seed", 0, "Of every random choice.")
     flags.DEFINE_bool("flip", True, "Mirror training pictures at random.")
     flags.DEFINE_string("dtype", "float32", "float32 or bfloat16.")
+    flags.DEFINE_float(
+        "batch_norm_fraction",
+        None,
+        "What the running statistics keep at a step; less for short runs.",
+    )
     flags.DEFINE_integer("num_microbatches", 1, "Parts of a batch, to save memory.")
     flags.DEFINE_string("select_by", "accuracy", "Best by accuracy, auc or loss.")
     flags.DEFINE_integer("log_every", 20, "Steps between transfers of the metrics.")
@@ -190,6 +195,7 @@ def _train(paths: tuple[str, ...]) -> None:
                 "seed",
                 "flip",
                 "dtype",
+                "batch_norm_fraction",
                 "num_microbatches",
                 "select_by",
                 "log_every",

@@ -78,6 +78,8 @@ class TrainConfig:
         seed: Of initial values, order and flips.
         flip: Whether pictures are mirrored at random.
         dtype: `float32` or `bfloat16`, of the computation; parameters are float32.
+        batch_norm_fraction: How much of their old value the running statistics of
+            batch normalisation keep at a step; None for the network's own.
         num_microbatches: Parts of a batch whose gradients are averaged.
         select_by: The validation metric that chooses the best step: `accuracy`, `auc`
             or `loss`; of equals the later one is kept.
@@ -93,6 +95,7 @@ class TrainConfig:
     seed: int = 0
     flip: bool = True
     dtype: str = "float32"
+    batch_norm_fraction: float | None = None
     num_microbatches: int = 1
     select_by: str = "accuracy"
     log_every: int = 20

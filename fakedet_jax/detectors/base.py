@@ -67,7 +67,7 @@ class DetectorInfo:
 
     def scores(self, probabilities: np.ndarray) -> np.ndarray:
         """P(fake), float64 `[n]`, from probabilities `[n, num_classes]`."""
-        values = probabilities.astype(np.float64)
+        values = np.asarray(probabilities, np.float64)
         return np.clip(values[:, list(self.is_fake)].sum(-1), 0.0, 1.0)
 
 

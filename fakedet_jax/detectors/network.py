@@ -67,7 +67,7 @@ class NetworkDetector:
                 f"batch of {recipe.batch_size} evenly over {mesh.size} devices"
             )
         optim.create_optimizer(recipe, num_steps=1, frozen=self.frozen)
-        self._model(num_classes=2, dtype=config.dtype)
+        self._model(2, config.dtype, config.batch_norm_fraction)
 
     def fit(self, request: FitRequest) -> None:
         """Trains, or goes on training, in the workdir of the request.
@@ -81,7 +81,9 @@ class NetworkDetector:
         self.check(config, recipe, mesh)
         steps_per_epoch = math.ceil(request.train.num_examples / recipe.batch_size)
         num_steps = recipe.num_epochs * steps_per_epoch
-        model = self._model(request.train.num_classes, config.dtype)
+        model = self._model(
+            request.train.num_classes, config.dtype, config.batch_norm_fraction
+        )
         optimizer = optim.create_optimizer(recipe, num_steps, self.frozen)
         train_step = steps.make_train_step(
             model,
@@ -167,12 +169,26 @@ class NetworkDetector:
         probability_fn = steps.make_probability_fn(model, self.preprocessing)
         return FittedDetector(info, variables, probability_fn)
 
-    def _model(self, num_classes: int, dtype: str) -> nn.Module:
+    def _model(
+        self, num_classes: int, dtype: str, batch_norm_fraction: float | None = None
+    ) -> nn.Module:
         if dtype not in DTYPES:
             raise RequestError(
                 f"--dtype: expected {', '.join(DTYPES)}, found {dtype!r}"
             )
-        return self.build(num_classes, DTYPES[dtype])
+        model = self.build(num_classes, DTYPES[dtype])
+        if batch_norm_fraction is None:
+            return model
+        if not hasattr(model, "batch_norm_fraction"):
+            raise RequestError(
+                f"--batch_norm_fraction: {self.name} has no such setting; leave it out"
+            )
+        if not 0 < batch_norm_fraction < 1:
+            raise RequestError(
+                "--batch_norm_fraction: expected a number between 0 and 1, found "
+                f"{batch_norm_fraction}"
+            )
+        return model.clone(batch_norm_fraction=batch_norm_fraction)
 
     def _validator(
         self, request: FitRequest, model: nn.Module

@@ -201,6 +201,7 @@ def _settings(
         "seed": config.seed,
         "flip": config.flip,
         "dtype": config.dtype,
+        "batch_norm_fraction": config.batch_norm_fraction,
         "num_microbatches": config.num_microbatches,
         "select_by": config.select_by,
         "num_workers": config.input.num_workers,

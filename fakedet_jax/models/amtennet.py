@@ -65,10 +65,17 @@ class ModelBase(nn.Module):
     """The CNN behind the extractor (section 3.2): four convolutions, three dense.
 
     The paper puts neither ReLU nor dropout between the dense layers.
+
+    Attributes:
+        num_classes: Number of logits.
+        dtype: Of the computation.
+        batch_norm_fraction: See `layers.BatchNorm`. The authors' 0.999 averages over
+            a thousand steps and more; shorter runs want less.
     """
 
     num_classes: int
     dtype: layers.Dtype = jnp.float32
+    batch_norm_fraction: float = 0.999
 
     @nn.compact
     def __call__(
@@ -94,7 +101,11 @@ class ModelBase(nn.Module):
             )
             out[name] = conv(hidden)
             hidden = nn.relu(pooling.max_pool(out[name]))
-            norm = layers.BatchNorm(dtype=self.dtype, name=f"bn{name[-1]}")
+            norm = layers.BatchNorm(
+                fraction=self.batch_norm_fraction,
+                dtype=self.dtype,
+                name=f"bn{name[-1]}",
+            )
             hidden = norm(hidden, train=train)
         out["conv9"] = layers.Conv(128, 1, dtype=self.dtype, name="conv9")(hidden)
         hidden = nn.relu(pooling.max_pool(out["conv9"]))
@@ -106,10 +117,14 @@ class ModelBase(nn.Module):
 
 
 class AmtenNet(nn.Module):
-    """The whole network: 2,023,050 parameters for two classes, 2,024,856 for eight."""
+    """The whole network: 2,023,050 parameters for two classes, 2,024,856 for eight.
+
+    Attributes: see `ModelBase`.
+    """
 
     num_classes: int
     dtype: layers.Dtype = jnp.float32
+    batch_norm_fraction: float = 0.999
 
     @nn.compact
     def __call__(
@@ -125,6 +140,11 @@ class AmtenNet(nn.Module):
           Logits float32 `[batch, num_classes]` and all named outputs in network order.
         """
         features, traces = Amten(dtype=self.dtype, name="amten")(images)
-        base = ModelBase(self.num_classes, dtype=self.dtype, name="base")
+        base = ModelBase(
+            self.num_classes,
+            dtype=self.dtype,
+            batch_norm_fraction=self.batch_norm_fraction,
+            name="base",
+        )
         logits, out = base(features, train=train)
         return logits, {**traces, **out}

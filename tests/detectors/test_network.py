@@ -4,12 +4,14 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 
 from fakedet_jax import detectors, loop, metrics, optim, parallel
+from fakedet_jax.config import TrainConfig
 from fakedet_jax.data import catalog
 from fakedet_jax.data.decode import decode
 from fakedet_jax.detectors.base import DetectorInfo
@@ -216,3 +218,23 @@ def test_rounding_does_not_lead_out_of_the_unit_interval():
 def test_an_unknown_name_lists_the_valid_ones():
     with pytest.raises(RequestError, match="--detector: expected amtennet, found 'x'"):
         detectors.create("x")
+
+
+@pytest.mark.parametrize("fraction", [0.0, 1.0, float("nan")])
+def test_a_batch_norm_fraction_out_of_range_is_refused(fraction):
+    amtennet = detectors.create("amtennet")
+    with pytest.raises(RequestError, match="--batch_norm_fraction: expected"):
+        amtennet.check(_with_fraction(fraction), amtennet.recipe, parallel.data_mesh())
+
+
+def test_a_network_without_a_batch_norm_fraction_refuses_one():
+    with pytest.raises(RequestError, match="has no such setting"):
+        tiny.DETECTOR.check(
+            _with_fraction(0.9), tiny.DETECTOR.recipe, parallel.data_mesh()
+        )
+
+
+def _with_fraction(fraction):
+    return TrainConfig(
+        detector="", workdir=Path("nowhere"), batch_norm_fraction=fraction
+    )

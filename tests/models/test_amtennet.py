@@ -297,3 +297,13 @@ def test_sharded_gradients_equal_the_whole():
 
 def test_sharded_step_gathers_nothing():
     assert "all-gather" not in _sharded_step()[0]
+
+
+def test_the_batch_norm_fraction_reaches_the_running_statistics():
+    model = amtennet.ModelBase(2, batch_norm_fraction=0.5)
+    planes = np.ones((1, 12, 32, 32), np.float32)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), planes)
+    variables = jax.tree.map(lambda leaf: np.ones(leaf.shape, leaf.dtype), shapes)
+    _, updated = model.apply(variables, planes, train=True, mutable=["batch_stats"])
+    # The weight was 1 before: it decays by the fraction and gains 1.
+    assert updated["batch_stats"]["bn6"]["weight"] == 1.5
