@@ -167,24 +167,6 @@ def train_iterator(
     return TrainIterator(iter(batches), skip.failures, settings)
 
 
-def iterator_state(iterator: TrainIterator) -> dict[str, Any]:
-    """The place of an iterator with the settings it holds for, ready for JSON."""
-    return iterator.get_state()
-
-
-def restore_iterator(iterator: TrainIterator, state: Mapping[str, Any]) -> None:
-    """Brings an iterator to a place given by `iterator_state`.
-
-    Args:
-        iterator: A new iterator, made as the saved one was.
-        state: What `iterator_state` gave; a pass through JSON does not harm it.
-
-    Raises:
-        RequestError: The iterators differ in data or settings, such as `num_workers`.
-    """
-    iterator.set_state(state)
-
-
 def eval_batches(
     dataset: Dataset,
     *,

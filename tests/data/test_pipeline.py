@@ -12,9 +12,7 @@ from fakedet_jax.data.decode import read_picture
 from fakedet_jax.data.folder import load_folder
 from fakedet_jax.data.pipeline import (
     eval_batches,
-    iterator_state,
     reason,
-    restore_iterator,
     train_iterator,
 )
 from fakedet_jax.errors import RequestError
@@ -164,28 +162,28 @@ def test_processes_share_the_global_batch(dataset, process_count):
 def test_restored_iterator_goes_on_exactly(dataset):
     with make(dataset) as iterator:
         take(iterator, 5)
-        state = json.loads(json.dumps(iterator_state(iterator)))
+        state = json.loads(json.dumps(iterator.get_state()))
         expected = take(iterator, 5)
     with make(dataset) as iterator:
-        restore_iterator(iterator, state)
+        iterator.set_state(state)
         assert_same(take(iterator, 5), expected)
 
 
 def test_used_iterator_can_go_back(dataset):
     with make(dataset) as iterator:
-        state = iterator_state(iterator)
+        state = iterator.get_state()
         expected = take(iterator, 3)
-        restore_iterator(iterator, state)
+        iterator.set_state(state)
         assert_same(take(iterator, 3), expected)
 
 
 def test_restoring_skips_failures_alike(broken_dataset):
     with make(broken_dataset) as iterator:
         take(iterator, 5)
-        state = iterator_state(iterator)
+        state = iterator.get_state()
         expected = take(iterator, 5)
     with make(broken_dataset) as iterator:
-        restore_iterator(iterator, state)
+        iterator.set_state(state)
         assert_same(take(iterator, 5), expected)
 
 
@@ -195,12 +193,12 @@ def test_worker_processes_give_the_same_batches_and_resume(
     expected = first_batches(broken_dataset, 6)
     with make(broken_dataset, num_workers=2) as iterator:
         found = take(iterator, 3)
-        state = json.loads(json.dumps(iterator_state(iterator)))
+        state = json.loads(json.dumps(iterator.get_state()))
         found += take(iterator, 3)
         assert set(iterator.failures) == {2, 6}
     assert_same(found, expected)
     with make(broken_dataset, num_workers=2) as iterator:
-        restore_iterator(iterator, state)
+        iterator.set_state(state)
         assert_same(take(iterator, 3), expected[3:])
 
 
@@ -217,7 +215,7 @@ def test_worker_processes_give_the_same_batches_and_resume(
 )
 def test_state_of_other_settings_is_refused(dataset, changed):
     with make(dataset) as iterator:
-        state = iterator_state(iterator)
+        state = iterator.get_state()
     (name,) = changed
     with (
         make(dataset, **changed) as other,
@@ -225,17 +223,17 @@ def test_state_of_other_settings_is_refused(dataset, changed):
             RequestError, match=rf"was made with {name}=.*this run has {name}="
         ),
     ):
-        restore_iterator(other, state)
+        other.set_state(state)
 
 
 def test_state_of_other_data_is_refused(dataset, broken_dataset):
     with make(dataset) as iterator:
-        state = iterator_state(iterator)
+        state = iterator.get_state()
     with (
         make(dataset.subset(range(12, -1, -1))) as other,
         pytest.raises(RequestError, match=r"dataset_digest"),
     ):
-        restore_iterator(other, state)
+        other.set_state(state)
 
 
 def test_failures_are_skipped_and_remembered(broken_dataset):
