@@ -15,6 +15,7 @@ from fakedet_jax import parallel, progress
 from fakedet_jax.config import InputConfig
 from fakedet_jax.data import batching, pipeline
 from fakedet_jax.data.dataset import Dataset
+from fakedet_jax.framing import Framing
 
 ProbabilityFn = Callable[[Any, jax.Array], jax.Array]
 
@@ -45,7 +46,7 @@ class Scorer:
         """Prepares; the first batch compiles.
 
         Args:
-            probability_fn: From variables and uint8 `[batch, size, size, 3]` to
+            probability_fn: From variables and uint8 `[batch, height, width, 3]` to
                 float32 `[batch, num_classes]`.
             mesh: The devices.
             batch_size: Pictures per step over all devices and hosts.
@@ -64,7 +65,7 @@ class Scorer:
         self,
         variables: Any,
         dataset: Dataset,
-        image_size: int,
+        framing: Framing,
         settings: InputConfig,
         *,
         label: str = "",
@@ -74,7 +75,7 @@ class Scorer:
         Args:
             variables: Of the network, on the mesh.
             dataset: The pictures.
-            image_size: Side of the network's input.
+            framing: Of the network's input.
             settings: How pictures are read.
             label: Shown with the progress; no progress is shown without.
 
@@ -83,7 +84,7 @@ class Scorer:
         """
         batches = pipeline.eval_batches(
             dataset,
-            image_size=image_size,
+            framing=framing,
             batch_size=self.local_batch_size,
             num_workers=settings.num_workers,
             num_threads=settings.num_threads,
@@ -110,7 +111,7 @@ class Scorer:
         return Scored(probabilities, valid)
 
     def score_images(self, variables: Any, images: np.ndarray) -> np.ndarray:
-        """Scores one batch of this process: uint8 `[local batch, size, size, 3]`."""
+        """Scores one batch of this process: uint8 `[local batch, height, width, 3]`."""
         with jax.set_mesh(self.mesh):
             placed = parallel.put_batch(self.mesh, {"image": images})
             return parallel.to_host(self._compiled(variables, placed["image"]))

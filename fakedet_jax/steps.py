@@ -48,8 +48,7 @@ def create_train_state(
     seed: int,
 ) -> TrainState:
     """A network before its first step; traceable, so that shapes cost nothing."""
-    side = preprocessing.size
-    pictures = jnp.zeros((1, side, side, 3), jnp.uint8)
+    pictures = jnp.zeros((1, *preprocessing.framing.shape), jnp.uint8)
     variables = model.init(jax.random.key(seed), preprocessing(pictures))
     model_state = {key: value for key, value in variables.items() if key != "params"}
     params = variables["params"]
@@ -78,7 +77,7 @@ def make_train_step(
             update; batch statistics move with every part.
 
     Returns:
-        `step(state, images, labels)` with uint8 `[batch, size, size, 3]` and int32
+        `step(state, images, labels)` with uint8 `[batch, height, width, 3]` and int32
         `[batch]`; gives the next state and the scalars `loss` (mean cross-entropy),
         `accuracy` and `learning_rate`.
     """
@@ -149,7 +148,7 @@ def make_probability_fn(
     """Class probabilities of pictures, a pure function.
 
     Returns:
-        `fn(variables, images)` from uint8 `[batch, size, size, 3]` to float32
+        `fn(variables, images)` from uint8 `[batch, height, width, 3]` to float32
         `[batch, num_classes]`, rows adding up to 1.
     """
 

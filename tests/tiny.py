@@ -27,12 +27,15 @@ from absl.testing import flagsaver
 
 from fakedet_jax import cli, config, detectors, loop, optim
 from fakedet_jax.detectors.network import NetworkDetector
+from fakedet_jax.framing import Framing
 from fakedet_jax.jobs import train
 from fakedet_jax.models.preprocessing import Preprocessing
 from tests.data import pictures
 
 SIZE = 16
-PREPROCESSING = Preprocessing(size=SIZE, mean=(128, 128, 128), std=(64, 64, 64))
+PREPROCESSING = Preprocessing(
+    Framing.square(SIZE), mean=(128, 128, 128), std=(64, 64, 64)
+)
 NUM_STEPS = 12
 # 20 pictures in batches of 8 are 3 steps per epoch, the third with pictures of the
 # next epoch.

@@ -4,7 +4,7 @@
 
 A batch is a dict of arrays with `batch_size` rows, the same number in every batch:
 
-- `image`: uint8 `[batch_size, size, size, 3]`
+- `image`: uint8 `[batch_size, height, width, 3]`
 - `label`: int32 `[batch_size]`, 0 where there is no example
 - `mask`: bool `[batch_size]`, false for padding and for pictures that cannot be decoded
 - `index`: int32 `[batch_size]`, the example in the dataset, -1 for padding
@@ -14,19 +14,18 @@ from typing import Any
 
 import numpy as np
 
+from fakedet_jax.framing import Framing
+
 Batch = dict[str, np.ndarray]
 
 NO_EXAMPLE = -1
 
 
 def make_row(
-    index: int, label: int, picture: np.ndarray | None, image_size: int
+    index: int, label: int, picture: np.ndarray | None, framing: Framing
 ) -> dict[str, Any]:
     """One row of a batch; without a picture it is black and masked."""
-    if picture is None:
-        image = np.zeros((image_size, image_size, 3), np.uint8)
-    else:
-        image = picture
+    image = np.zeros(framing.shape, np.uint8) if picture is None else picture
     return {
         "image": image,
         "label": np.int32(label),

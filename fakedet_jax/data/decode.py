@@ -33,6 +33,7 @@ from PIL import (
 )
 
 from fakedet_jax.errors import ImageError
+from fakedet_jax.framing import Framing
 
 MAX_FILE_BYTES = 512 * 2**20
 MAX_PIXELS = 178_956_970  # Where Pillow refuses too: 512 MiB of RGB.
@@ -118,29 +119,26 @@ def decode_with_header(encoded: bytes) -> tuple[np.ndarray, Header]:
     return picture, Header(kind, width, height, has_exif, quantization)
 
 
-def to_square(picture: np.ndarray, size: int) -> np.ndarray:
-    """Brings the largest centred square of a picture to a given size.
+def to_input(picture: np.ndarray, framing: Framing) -> np.ndarray:
+    """Brings the region that a network looks at to the size of its input.
 
-    Cropping and antialiased resizing (Lanczos) are one resampling. A square that has
+    Cropping and antialiased resizing (Lanczos) are one resampling. A region that has
     the size already is cut out unchanged.
 
     Args:
         picture: uint8 `[height, width, 3]`.
-        size: Side of the result in pixels.
+        framing: The region and the size.
 
     Returns:
-        uint8 `[size, size, 3]`.
+        uint8 `[framing.height, framing.width, 3]`.
     """
     height, width = picture.shape[:2]
-    side = min(height, width)
-    # Whole pixels: half a pixel of shift would blur a square that needs no resizing.
-    top, left = (height - side) // 2, (width - side) // 2
-    if side == size:
-        return np.ascontiguousarray(picture[top : top + side, left : left + side])
+    box = framing.region(height, width)
+    left, top, right, bottom = map(round, box)
+    if box == (left, top, left + framing.width, top + framing.height):
+        return np.ascontiguousarray(picture[top:bottom, left:right])
     resized = Image.fromarray(picture).resize(
-        (size, size),
-        resample=Image.Resampling.LANCZOS,
-        box=(left, top, left + side, top + side),
+        (framing.width, framing.height), resample=Image.Resampling.LANCZOS, box=box
     )
     return np.asarray(resized)
 
@@ -196,20 +194,20 @@ def check_file(path: Path) -> None:
         raise ImageError(_too_large())
 
 
-def read_picture(path: str | Path, size: int) -> np.ndarray:
-    """Reads a picture file and brings its centre to a given size.
+def read_picture(path: str | Path, framing: Framing) -> np.ndarray:
+    """Reads a picture file and cuts out what a network looks at.
 
     Args:
         path: The picture file.
-        size: Side of the result in pixels.
+        framing: Of the network's input.
 
     Returns:
-        uint8 `[size, size, 3]`.
+        uint8 `[framing.height, framing.width, 3]`.
 
     Raises:
         ImageError: The picture cannot be used; the message says why.
     """
-    return to_square(decode(read_file(path)), size)
+    return to_input(decode(read_file(path)), framing)
 
 
 _PLUGINS: dict[str, type[ImageFile.ImageFile]] = {

@@ -17,8 +17,9 @@ import numpy as np
 
 from fakedet_jax.data import batching
 from fakedet_jax.data.dataset import Dataset, Source
-from fakedet_jax.data.decode import decode, to_square
+from fakedet_jax.data.decode import decode, to_input
 from fakedet_jax.errors import ImageError, RequestError
+from fakedet_jax.framing import Framing
 
 _MIN_PREFETCH = 32
 
@@ -99,7 +100,7 @@ class TrainIterator(Iterator[batching.Batch]):
 def train_iterator(
     dataset: Dataset,
     *,
-    image_size: int,
+    framing: Framing,
     batch_size: int,
     seed: int,
     flip: bool,
@@ -115,7 +116,7 @@ def train_iterator(
 
     Args:
         dataset: The examples.
-        image_size: Side of the pictures in pixels.
+        framing: Of the network's input.
         batch_size: Rows per batch in this process.
         seed: Decides order and flips, from 0 to 2³² - 1.
         flip: Whether to mirror pictures at random, half of them.
@@ -143,7 +144,7 @@ def train_iterator(
     examples = grain.MapDataset.range(dataset.num_examples).seed(seed)
     examples = examples.shuffle().repeat().random_map(_ChooseFlip(flip))
     examples = examples[process_index::process_count].map(
-        _LoadExample(dataset.source, np.asarray(dataset.labels, np.int32), image_size)
+        _LoadExample(dataset.source, np.asarray(dataset.labels, np.int32), framing)
     )
     skip = _SkipFailures(dataset)
     # Skipping and batching come after the worker processes: the batches are then the
@@ -160,7 +161,7 @@ def train_iterator(
         "process_index": process_index,
         "seed": seed,
         "flip": flip,
-        "image_size": image_size,
+        "framing": repr(framing),
         "num_examples": dataset.num_examples,
         "dataset_digest": dataset.digest,
     }
@@ -170,7 +171,7 @@ def train_iterator(
 def eval_batches(
     dataset: Dataset,
     *,
-    image_size: int,
+    framing: Framing,
     batch_size: int,
     num_workers: int = 0,
     num_threads: int = 8,
@@ -184,7 +185,7 @@ def eval_batches(
 
     Args:
         dataset: The examples.
-        image_size: Side of the pictures in pixels.
+        framing: Of the network's input.
         batch_size: Rows per batch in this process.
         num_workers: As for `train_iterator`.
         num_threads: Threads that decode, in each worker process.
@@ -206,9 +207,7 @@ def eval_batches(
     local = places.reshape(num_batches, process_count, batch_size)[:, process_index]
     examples = grain.MapDataset.source(_Places(local.reshape(-1))).map(
         _LoadRow(
-            _LoadExample(
-                dataset.source, np.asarray(dataset.labels, np.int32), image_size
-            )
+            _LoadExample(dataset.source, np.asarray(dataset.labels, np.int32), framing)
         )
     )
     batches = _parallel(examples, batch_size, num_threads, num_workers).batch(
@@ -256,19 +255,17 @@ class _LoadExample:
 
     source: Source
     labels: np.ndarray
-    image_size: int
+    framing: Framing
 
     def __call__(self, choice: tuple[int, bool]) -> dict[str, Any]:
         index, flip = choice
         try:
-            picture = to_square(decode(self.source[index].encoded), self.image_size)
+            picture = to_input(decode(self.source[index].encoded), self.framing)
         except ImageError as error:
             return {"index": index, "error": str(error)}
         if flip:
             picture = np.ascontiguousarray(picture[:, ::-1])
-        return batching.make_row(
-            index, int(self.labels[index]), picture, self.image_size
-        )
+        return batching.make_row(index, int(self.labels[index]), picture, self.framing)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -280,11 +277,11 @@ class _LoadRow:
     def __call__(self, place: int) -> dict[str, Any]:
         index = int(place)
         if index == batching.NO_EXAMPLE:
-            return batching.make_row(index, 0, None, self.load.image_size)
+            return batching.make_row(index, 0, None, self.load.framing)
         element = self.load((index, False))
         if "error" in element:
             label = int(self.load.labels[index])
-            return batching.make_row(index, label, None, self.load.image_size)
+            return batching.make_row(index, label, None, self.load.framing)
         return element
 
 

@@ -14,6 +14,7 @@ from fakedet_jax.data import batching
 from fakedet_jax.data.decode import read_picture
 from fakedet_jax.data.files import FoundFile
 from fakedet_jax.errors import ImageError
+from fakedet_jax.framing import Framing
 
 
 class StreamItem(NamedTuple):
@@ -33,7 +34,7 @@ class StreamItem(NamedTuple):
 def stream_batches(
     found_files: Iterable[FoundFile],
     *,
-    image_size: int,
+    framing: Framing,
     batch_size: int,
     num_threads: int = 8,
 ) -> Iterator[tuple[list[StreamItem], batching.Batch]]:
@@ -41,7 +42,7 @@ def stream_batches(
 
     Args:
         found_files: The files; taken only as fast as batches are.
-        image_size: Side of the pictures in pixels.
+        framing: Of the network's input.
         batch_size: Rows per batch.
         num_threads: Threads that decode.
 
@@ -63,7 +64,7 @@ def stream_batches(
         while True:
             while len(pending) < max_pending and (file := next(files, None)):
                 task = (
-                    pool.submit(read_picture, file.path, image_size)
+                    pool.submit(read_picture, file.path, framing)
                     if file.error is None
                     else None
                 )
@@ -72,13 +73,13 @@ def stream_batches(
                 break
             item, picture = _finish(*pending.popleft())
             items.append(item)
-            rows.append(batching.make_row(num_rows, 0, picture, image_size))
+            rows.append(batching.make_row(num_rows, 0, picture, framing))
             num_rows += 1
             if len(items) == batch_size:
                 yield items, batching.stack_rows(rows)
                 items, rows = [], []
         if items:
-            padding = batching.make_row(batching.NO_EXAMPLE, 0, None, image_size)
+            padding = batching.make_row(batching.NO_EXAMPLE, 0, None, framing)
             yield (
                 items,
                 batching.stack_rows(rows + [padding] * (batch_size - len(rows))),

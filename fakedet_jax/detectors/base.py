@@ -14,6 +14,7 @@ from fakedet_jax import optim
 from fakedet_jax.config import TrainConfig
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.errors import RequestError
+from fakedet_jax.framing import Framing
 from fakedet_jax.scoring import ProbabilityFn
 from fakedet_jax.signals import StopRequest
 
@@ -27,7 +28,7 @@ class DetectorInfo:
         classes: Its classes: the real ones first.
         is_fake: For every class, whether it is fake.
         task: `multiclass` or `binary`.
-        image_size: Side of its square input.
+        framing: Of its input.
         threshold: Scores at or above it are decided fake.
         threshold_origin: How the threshold was chosen, a sentence.
         step: The training step.
@@ -40,7 +41,7 @@ class DetectorInfo:
     classes: tuple[str, ...]
     is_fake: tuple[bool, ...]
     task: str
-    image_size: int
+    framing: Framing
     threshold: float
     threshold_origin: str
     step: int
@@ -56,13 +57,17 @@ class DetectorInfo:
         """
         try:
             info = cls(**facts)
+            framing = Framing.from_json(facts["framing"])
         except TypeError as error:
             raise RequestError(
                 f"--workdir: the stored detector is of another version ({error}); "
                 "train it again"
             ) from error
         return dataclasses.replace(
-            info, classes=tuple(info.classes), is_fake=tuple(info.is_fake)
+            info,
+            classes=tuple(info.classes),
+            is_fake=tuple(info.is_fake),
+            framing=framing,
         )
 
     def scores(self, probabilities: np.ndarray) -> np.ndarray:
@@ -119,8 +124,8 @@ class Detector(Protocol):
         """The published way to train it."""
 
     @property
-    def image_size(self) -> int:
-        """Side of its square input, pixels."""
+    def framing(self) -> Framing:
+        """Of its input."""
 
     def check(self, config: TrainConfig, recipe: optim.Recipe, mesh: Mesh) -> None:
         """Refuses settings that `fit` could not follow, before any data are read."""

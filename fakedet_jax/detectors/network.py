@@ -20,6 +20,7 @@ from fakedet_jax.data import pipeline
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.detectors.base import DetectorInfo, FitRequest, FittedDetector
 from fakedet_jax.errors import RequestError
+from fakedet_jax.framing import Framing
 from fakedet_jax.models.preprocessing import Preprocessing
 from fakedet_jax.scoring import Scored, Scorer
 
@@ -50,9 +51,9 @@ class NetworkDetector:
     frozen: tuple[str, ...] = ()
 
     @property
-    def image_size(self) -> int:
-        """Side of its square input, pixels."""
-        return self.preprocessing.size
+    def framing(self) -> Framing:
+        """Of its input."""
+        return self.preprocessing.framing
 
     def check(self, config: TrainConfig, recipe: optim.Recipe, mesh: Mesh) -> None:
         """Refuses what `fit` could not do, before any data are read.
@@ -103,7 +104,7 @@ class NetworkDetector:
         )
         batches = pipeline.train_iterator(
             request.train,
-            image_size=self.image_size,
+            framing=self.framing,
             batch_size=parallel.local_batch_size(recipe.batch_size, mesh),
             seed=config.seed,
             flip=config.flip,
@@ -160,9 +161,7 @@ class NetworkDetector:
                     "--workdir"
                 )
             model = self._model(len(info.classes), config.get("dtype", "float32"))
-            pictures = jax.ShapeDtypeStruct(
-                (1, self.image_size, self.image_size, 3), jnp.float32
-            )
+            pictures = jax.ShapeDtypeStruct((1, *self.framing.shape), jnp.float32)
             abstract = jax.eval_shape(model.init, jax.random.key(0), pictures)
             abstract = checkpoint.abstract_like(abstract, parallel.replicated(mesh))
             variables = bests.read_tree(found[-1], abstract)
@@ -202,14 +201,14 @@ class NetworkDetector:
 
         def validate(step: int, variables: Any) -> loop.Verdict:
             scored = scorer.score_dataset(
-                variables, dataset, self.image_size, config.input
+                variables, dataset, self.framing, config.input
             )
             info = DetectorInfo(
                 detector=self.name,
                 classes=dataset.classes,
                 is_fake=dataset.is_fake,
                 task=config.data.task,
-                image_size=self.image_size,
+                framing=self.framing,
                 threshold=0.5,
                 threshold_origin=VALIDATION_THRESHOLD,
                 step=step,

@@ -131,7 +131,7 @@ def to_table(results: Mapping[str, Any]) -> str:
         Lines of text; what could not be measured says so.
     """
     lines = [
-        "{detector}, {dtype}, batches of {batch_size}, {image_size}² pictures, on "
+        "{detector}, {dtype}, batches of {batch_size}, {framing} pictures, on "
         "{num_devices} × {device_kind} ({platform}); jax {jax_version}".format(
             **results
         ),
@@ -193,9 +193,9 @@ def _subject(
         out_shardings=parallel.replicated(mesh),
     )
     rng = np.random.default_rng(0)
-    rows, side = config.batch_size, detector.image_size
+    rows = config.batch_size
     batch = {
-        "image": rng.integers(0, 256, (rows, side, side, 3), np.uint8),
+        "image": rng.integers(0, 256, (rows, *detector.framing.shape), np.uint8),
         "label": np.arange(rows, dtype=np.int32) % num_classes,
     }
     return _Subject(config, detector, model, optimizer, create_state(), mesh, batch)
@@ -260,7 +260,7 @@ def _describe(
         "detector": detector.name,
         "dtype": config.dtype,
         "batch_size": config.batch_size,
-        "image_size": detector.image_size,
+        "framing": str(detector.framing),
         "num_repeats": config.num_repeats,
         "dataset": config.data.dataset if config.data else made,
         "platform": device.platform,
@@ -355,7 +355,7 @@ def _pipeline(
 ) -> Results:
     with pipeline.train_iterator(
         dataset,
-        image_size=detector.image_size,
+        framing=detector.framing,
         batch_size=config.batch_size,
         seed=0,
         flip=True,

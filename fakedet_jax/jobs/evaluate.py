@@ -15,7 +15,7 @@ from fakedet_jax import checkpoint, detectors, parallel, report, writers
 from fakedet_jax.config import DataConfig, EvaluateConfig
 from fakedet_jax.data import catalog, pipeline
 from fakedet_jax.data.dataset import Dataset
-from fakedet_jax.data.decode import decode, to_square
+from fakedet_jax.data.decode import decode, to_input
 from fakedet_jax.detectors.base import DetectorInfo
 from fakedet_jax.errors import RequestError
 from fakedet_jax.scoring import Scored, Scorer
@@ -54,7 +54,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     scored = scorer.score_dataset(
         detector.variables,
         dataset,
-        detector.info.image_size,
+        detector.info.framing,
         config.input,
         label="evaluate",
     )
@@ -140,7 +140,7 @@ def _examples(
                 evaluation.names[row],
                 dataset.classes[evaluation.labels[row]],
                 float(evaluation.scores[row]),
-                to_square(decode(encoded), info.image_size),
+                to_input(decode(encoded), info.framing),
             )
         )
     return examples

@@ -31,6 +31,7 @@ from fakedet_jax.data import files as found_files
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.data.stream import stream_batches
 from fakedet_jax.errors import RequestError
+from fakedet_jax.framing import Framing
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -73,9 +74,9 @@ def extract(config: ExtractConfig) -> Path:
     feature = _check(config)
     mesh = parallel.data_mesh()
     detector = detectors.load(config.workdir, mesh)
-    size = detector.info.image_size
+    framing = detector.info.framing
     row_shape = _row_shape(feature, detector, config.features)
-    pictures = _open_pictures(config, mesh, size)
+    pictures = _open_pictures(config, mesh, framing)
     _make_folder(config.output)
     path = config.output / "features.npz"
     # Beside the result, as the usual place for temporary files may be small.
@@ -117,8 +118,8 @@ class _Feature:
 
     Attributes:
         layers: Names of the layers that it comes from.
-        compute: Compiled, from variables and uint8 `[batch, size, size, 3]` to float32
-            `[batch, …]`; raises `RequestError` for variables of another network.
+        compute: Compiled, from variables and uint8 `[batch, height, width, 3]` to
+            float32 `[batch, …]`; raises `RequestError` for variables of another network.
         draw: From a picture, its features and a title to a PNG file.
         detectors: The detectors that have it, for messages.
     """
@@ -144,7 +145,7 @@ class _Batch:
     """Pictures with what is known of them.
 
     Attributes:
-        images: uint8 `[batch, size, size, 3]`, padded to the full batch.
+        images: uint8 `[batch, height, width, 3]`, padded to the full batch.
         names: One for each row that is no padding, as all that follows.
         labels: Indices into the classes, or `NO_LABEL`.
         errors: Why there is no picture in a row, else None.
@@ -230,8 +231,8 @@ def _row_shape(
     feature: _Feature, detector: detectors.FittedDetector, name: str
 ) -> tuple[int, ...]:
     """Shape of the features of one picture; nothing is computed."""
-    size = detector.info.image_size
-    image = jax.ShapeDtypeStruct((1, size, size, 3), np.uint8)
+    framing = detector.info.framing
+    image = jax.ShapeDtypeStruct((1, *framing.shape), np.uint8)
     try:
         shapes = jax.eval_shape(feature.compute, detector.variables, image)
     except RequestError as error:
@@ -252,7 +253,7 @@ def _make_folder(folder: Path) -> None:
         ) from error
 
 
-def _open_pictures(config: ExtractConfig, mesh: Mesh, size: int) -> _Pictures:
+def _open_pictures(config: ExtractConfig, mesh: Mesh, framing: Framing) -> _Pictures:
     """Finds the pictures; batches are read when they are asked for."""
     if config.paths:
         found = list(found_files.find_pictures(config.paths))
@@ -261,7 +262,7 @@ def _open_pictures(config: ExtractConfig, mesh: Mesh, size: int) -> _Pictures:
                 f"--mode=extract: no pictures in {', '.join(map(repr, config.paths))}"
             )
         batch_size = _batch_size(config, mesh, len(found))
-        batches = _file_batches(config, found, batch_size, size)
+        batches = _file_batches(config, found, batch_size, framing)
         return _Pictures(len(found), (), batches)
     data = config.data or DataConfig.from_settings(
         checkpoint.read_config(config.workdir)
@@ -272,7 +273,7 @@ def _open_pictures(config: ExtractConfig, mesh: Mesh, size: int) -> _Pictures:
             f"--split: {data.dataset} has no pictures in the split {config.split!r}"
         )
     batch_size = _batch_size(config, mesh, dataset.num_examples)
-    batches = _dataset_batches(config, dataset, batch_size, size)
+    batches = _dataset_batches(config, dataset, batch_size, framing)
     return _Pictures(dataset.num_examples, dataset.classes, batches)
 
 
@@ -284,11 +285,11 @@ def _file_batches(
     config: ExtractConfig,
     found: list[found_files.FoundFile],
     batch_size: int,
-    size: int,
+    framing: Framing,
 ) -> Iterator[_Batch]:
     for items, batch in stream_batches(
         found,
-        image_size=size,
+        framing=framing,
         batch_size=batch_size,
         num_threads=config.input.num_threads,
     ):
@@ -301,11 +302,11 @@ def _file_batches(
 
 
 def _dataset_batches(
-    config: ExtractConfig, dataset: Dataset, batch_size: int, size: int
+    config: ExtractConfig, dataset: Dataset, batch_size: int, framing: Framing
 ) -> Iterator[_Batch]:
     for batch in pipeline.eval_batches(
         dataset,
-        image_size=size,
+        framing=framing,
         batch_size=batch_size,
         num_workers=config.input.num_workers,
         num_threads=config.input.num_threads,

@@ -63,7 +63,7 @@ def predict(config: PredictConfig) -> dict[str, int]:
     )
     batches = stream_batches(
         found,
-        image_size=detector.info.image_size,
+        framing=detector.info.framing,
         batch_size=scorer.local_batch_size,
         num_threads=config.num_threads,
     )

@@ -11,10 +11,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from fakedet_jax.framing import Framing
 from fakedet_jax.models import layers, pooling
 from fakedet_jax.models.preprocessing import Preprocessing
 
-PREPROCESSING = Preprocessing(size=128, bgr=True)
+PREPROCESSING = Preprocessing(Framing.square(128), bgr=True)
 
 # Caffe's definition gives conv1 a bias with learning rate 0; it counts as parameters.
 FROZEN = ("amten/conv1/bias",)

@@ -16,10 +16,11 @@ from fakedet_jax.data.decode import (
     decode_with_header,
     read_file,
     read_picture,
-    to_square,
+    to_input,
 )
 from fakedet_jax.data.files import find_pictures
 from fakedet_jax.errors import ImageError
+from fakedet_jax.framing import Framing
 from tests.data.pictures import colourful, encode
 
 
@@ -270,7 +271,7 @@ def test_tiny_picture():
 
 def test_square_of_the_right_size_is_not_resampled():
     picture = colourful(128, 128)
-    np.testing.assert_array_equal(to_square(picture, 128), picture)
+    np.testing.assert_array_equal(to_input(picture, Framing.square(128)), picture)
 
 
 @pytest.mark.parametrize("shape", [(64, 97), (98, 64)])
@@ -278,7 +279,7 @@ def test_centre_of_the_right_size_is_cut_out_exactly(shape):
     picture = colourful(*shape)
     top, left = (shape[0] - 64) // 2, (shape[1] - 64) // 2
     np.testing.assert_array_equal(
-        to_square(picture, 64), picture[top : top + 64, left : left + 64]
+        to_input(picture, Framing.square(64)), picture[top : top + 64, left : left + 64]
     )
 
 
@@ -287,26 +288,32 @@ def test_crop_and_resize_are_one_resampling():
     expected = Image.fromarray(picture).resize(
         (48, 48), Image.Resampling.LANCZOS, box=(40, 0, 160, 120)
     )
-    np.testing.assert_array_equal(to_square(picture, 48), np.asarray(expected))
+    np.testing.assert_array_equal(
+        to_input(picture, Framing.square(48)), np.asarray(expected)
+    )
 
 
 def test_resizing_is_antialiased():
     # The finest checkerboard is grey from afar; taking single pixels would show it.
     board = (np.indices((128, 128)).sum(axis=0) % 2 * 255).astype(np.uint8)
-    small = to_square(np.repeat(board[..., None], 3, axis=2), 32)
+    small = to_input(np.repeat(board[..., None], 3, axis=2), Framing.square(32))
     assert np.abs(small.astype(int) - 127).max() <= 8
 
 
 def test_resizing_agrees_with_opencv_area_on_smooth_pictures():
     picture = colourful(128, 128)
     expected = cv2.resize(picture, (64, 64), interpolation=cv2.INTER_AREA)
-    assert np.abs(to_square(picture, 64).astype(int) - expected).mean() < 1
+    assert (
+        np.abs(to_input(picture, Framing.square(64)).astype(int) - expected).mean() < 1
+    )
 
 
 def test_read_picture_from_a_file(tmp_path):
     path = tmp_path / "a picture\nwith a line break.png"
     path.write_bytes(encode(colourful(32, 32)))
-    np.testing.assert_array_equal(read_picture(path, 32), colourful(32, 32))
+    np.testing.assert_array_equal(
+        read_picture(path, Framing.square(32)), colourful(32, 32)
+    )
 
 
 def test_name_that_is_not_utf8(tmp_path):
@@ -314,7 +321,7 @@ def test_name_that_is_not_utf8(tmp_path):
     with open(path, "wb") as file:  # noqa: PTH123
         file.write(encode(colourful(32, 32)))
     (found,) = find_pictures([tmp_path])
-    assert read_picture(found.path, 16).shape == (16, 16, 3)
+    assert read_picture(found.path, Framing.square(16)).shape == (16, 16, 3)
 
 
 def test_missing_file(tmp_path):

@@ -16,6 +16,7 @@ from fakedet_jax.data.pipeline import (
     train_iterator,
 )
 from fakedet_jax.errors import RequestError
+from fakedet_jax.framing import Framing
 from tests.data.pictures import write_folder
 
 SIZE = 16
@@ -46,7 +47,7 @@ def parsed_flags():
 
 def make(dataset, **changed):
     options = {
-        "image_size": SIZE,
+        "framing": Framing.square(SIZE),
         "batch_size": 4,
         "seed": 3,
         "flip": True,
@@ -92,7 +93,7 @@ def test_labels_and_pictures_belong_to_the_index(dataset):
     for batch in first_batches(dataset, 4, flip=False):
         assert batch["mask"].all()
         for row, index in enumerate(batch["index"]):
-            expected = read_picture(dataset.names[index], SIZE)
+            expected = read_picture(dataset.names[index], Framing.square(SIZE))
             np.testing.assert_array_equal(batch["image"][row], expected)
             assert batch["label"][row] == dataset.labels[index]
 
@@ -209,7 +210,7 @@ def test_worker_processes_give_the_same_batches_and_resume(
         {"batch_size": 2},
         {"seed": 4},
         {"flip": False},
-        {"image_size": 32},
+        {"framing": Framing.square(32)},
         {"process_count": 2},
     ],
 )
@@ -268,7 +269,12 @@ def test_closed_iterator_says_so(dataset):
 
 
 def evaluate(dataset, **changed):
-    options = {"image_size": SIZE, "batch_size": 4, "num_threads": 2, **changed}
+    options = {
+        "framing": Framing.square(SIZE),
+        "batch_size": 4,
+        "num_threads": 2,
+        **changed,
+    }
     return list(eval_batches(dataset, **options))
 
 
@@ -282,7 +288,7 @@ def test_evaluation_gives_pictures_and_labels(dataset):
     batches = evaluate(dataset)
     np.testing.assert_array_equal(join(batches, "label")[:13], dataset.labels)
     for image, name in zip(join(batches, "image"), dataset.names, strict=False):
-        np.testing.assert_array_equal(image, read_picture(name, SIZE))
+        np.testing.assert_array_equal(image, read_picture(name, Framing.square(SIZE)))
 
 
 def test_padding_is_black(dataset):

@@ -8,13 +8,19 @@ import numpy as np
 from fakedet_jax.data.decode import read_picture
 from fakedet_jax.data.files import FoundFile, find_pictures
 from fakedet_jax.data.stream import stream_batches
+from fakedet_jax.framing import Framing
 from tests.data.pictures import colourful, encode, write_folder
 
 SIZE = 16
 
 
 def stream(found, **changed):
-    options = {"image_size": SIZE, "batch_size": 4, "num_threads": 3, **changed}
+    options = {
+        "framing": Framing.square(SIZE),
+        "batch_size": 4,
+        "num_threads": 3,
+        **changed,
+    }
     return list(stream_batches(found, **options))
 
 
@@ -34,7 +40,7 @@ def test_stream_gives_the_pictures(tmp_path):
     ((items, batch),) = stream(find_pictures([tmp_path]))
     for row, item in enumerate(items):
         np.testing.assert_array_equal(
-            batch["image"][row], read_picture(item.path, SIZE)
+            batch["image"][row], read_picture(item.path, Framing.square(SIZE))
         )
 
 
@@ -68,7 +74,9 @@ def test_stream_takes_files_only_as_fast_as_batches(tmp_path):
             taken += 1
             yield FoundFile(path)
 
-    batches = stream_batches(endless(), image_size=SIZE, batch_size=4, num_threads=2)
+    batches = stream_batches(
+        endless(), framing=Framing.square(SIZE), batch_size=4, num_threads=2
+    )
     next(batches)
     assert taken <= 12
     batches.close()
@@ -77,7 +85,9 @@ def test_stream_takes_files_only_as_fast_as_batches(tmp_path):
 def test_closing_a_stream_ends_its_threads(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(encode(colourful()))
-    batches = stream_batches([FoundFile(path)] * 50, image_size=SIZE, batch_size=4)
+    batches = stream_batches(
+        [FoundFile(path)] * 50, framing=Framing.square(SIZE), batch_size=4
+    )
     next(batches)
     batches.close()
     assert not [thread for thread in threading.enumerate() if "fakedet" in thread.name]

@@ -17,6 +17,7 @@ from fakedet_jax.data.decode import decode
 from fakedet_jax.detectors.base import DetectorInfo
 from fakedet_jax.detectors.network import judge
 from fakedet_jax.errors import RequestError
+from fakedet_jax.framing import Framing
 from fakedet_jax.scoring import Scored
 from tests import tiny
 from tests.data import pictures
@@ -43,7 +44,7 @@ def _info(classes=_CLASSES):
         classes=classes,
         is_fake=tuple(name != "real" for name in classes),
         task="multiclass",
-        image_size=16,
+        framing=Framing.square(16),
         threshold=0.5,
         threshold_origin="",
         step=3,
@@ -129,7 +130,7 @@ def test_the_stored_detector_scores_like_the_network(trained):
 def test_the_stored_detector_says_what_it_is(trained):
     with tiny.registered():
         info = detectors.load(trained, parallel.data_mesh()).info
-    assert (info.detector, info.classes, info.is_fake, info.image_size) == (
+    assert (info.detector, info.classes, info.is_fake, info.framing) == (
         "tiny",
         ("real", "fake"),
         (False, True),

@@ -57,7 +57,7 @@ def test_machine_and_settings_are_named(results):
         "detector": "amtennet",
         "dtype": "float32",
         "batch_size": 8,
-        "image_size": 128,
+        "framing": "128 × 128",
         "num_repeats": 1,
         "platform": "cpu",
         "device_kind": jax.devices()[0].device_kind,
