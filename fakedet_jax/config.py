@@ -113,6 +113,7 @@ class EvaluateConfig:
         split: `train`, `validation`, `test` or `all`.
         name: Of the folder under `evaluations`; made of dataset and split when empty.
         batch_size: Pictures per step, rounded up to a multiple of the devices.
+        suite: Name of a robustness suite; empty for the pictures as they are.
     """
 
     workdir: Path
@@ -121,6 +122,7 @@ class EvaluateConfig:
     split: str = "test"
     name: str = ""
     batch_size: int = 64
+    suite: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -207,3 +209,36 @@ class ExportConfig:
     data: DataConfig = DataConfig()
     split: str = "test"
     num_per_class: int = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class ConvertConfig:
+    """Weights of a foreign file, to be stored as ours.
+
+    Attributes:
+        model: Name of the network.
+        weights: The file.
+        output: Folder for the result.
+        ignore: Names of arrays, or patterns of names, that may be missing, superfluous
+            or of another shape.
+    """
+
+    model: str
+    weights: Path
+    output: Path
+    ignore: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class CompareConfig:
+    """Evaluations, to be shown side by side.
+
+    Attributes:
+        paths: Folders of evaluations, or CSV files with `path,label,score`.
+        output: Folder for the result.
+        names: What to call them; made of the paths when empty.
+    """
+
+    paths: tuple[str, ...]
+    output: Path
+    names: tuple[str, ...] = ()

@@ -119,7 +119,8 @@ class _Feature:
     Attributes:
         layers: Names of the layers that it comes from.
         compute: Compiled, from variables and uint8 `[batch, height, width, 3]` to
-            float32 `[batch, …]`; raises `RequestError` for variables of another network.
+            float32 `[batch, …]`; raises `RequestError` for variables of another
+            network.
         draw: From a picture, its features and a title to a PNG file.
         detectors: The detectors that have it, for messages.
     """
