@@ -1,6 +1,9 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Class probabilities for whole datasets and streams, over all devices and hosts."""
+"""A function of pictures over whole datasets and streams, on all devices and hosts.
+
+Such as the class probabilities of a detector, or the neuron counts of a backbone.
+"""
 
 import collections
 import dataclasses
@@ -17,7 +20,10 @@ from fakedet_jax.data import batching, pipeline
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.framing import Framing
 
-ProbabilityFn = Callable[[Any, jax.Array], jax.Array]
+# From variables and uint8 `[batch, height, width, 3]` to `[batch, columns]`.
+PictureFn = Callable[[Any, jax.Array], jax.Array]
+# The columns are class probabilities, float32.
+ProbabilityFn = PictureFn
 
 # Batches whose results stay on the device while the next ones are decoded.
 _NUM_IN_FLIGHT = 2
@@ -25,29 +31,27 @@ _NUM_IN_FLIGHT = 2
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Scored:
-    """What a detector says of a dataset.
+    """What a function says of a dataset.
 
     Attributes:
-        probabilities: float32 `[num_examples, num_classes]`, rows of zeros where the
-            picture could not be read.
+        values: `[num_examples, columns]`, rows of zeros where the picture could not be
+            read; class probabilities of a detector.
         valid: bool `[num_examples]`, false where the picture could not be read.
     """
 
-    probabilities: np.ndarray
+    values: np.ndarray
     valid: np.ndarray
 
 
 class Scorer:
-    """A probability function, compiled once for one mesh and batch size."""
+    """A function of pictures, compiled once for one mesh and batch size."""
 
-    def __init__(
-        self, probability_fn: ProbabilityFn, mesh: Mesh, batch_size: int
-    ) -> None:
+    def __init__(self, picture_fn: PictureFn, mesh: Mesh, batch_size: int) -> None:
         """Prepares; the first batch compiles.
 
         Args:
-            probability_fn: From variables and uint8 `[batch, height, width, 3]` to
-                float32 `[batch, num_classes]`.
+            picture_fn: From variables and uint8 `[batch, height, width, 3]` to
+                `[batch, columns]`.
             mesh: The devices.
             batch_size: Pictures per step over all devices and hosts.
 
@@ -58,7 +62,7 @@ class Scorer:
         self.batch_size = batch_size
         self.local_batch_size = parallel.local_batch_size(batch_size, mesh)
         self._compiled = jax.jit(
-            probability_fn, out_shardings=parallel.batch_sharding(mesh)
+            picture_fn, out_shardings=parallel.batch_sharding(mesh)
         )
 
     def score_dataset(
@@ -91,7 +95,7 @@ class Scorer:
             process_index=jax.process_index(),
             process_count=jax.process_count(),
         )
-        probabilities: np.ndarray | None = None
+        table: np.ndarray | None = None
         valid = np.zeros(dataset.num_examples, np.bool_)
         quiet = not label or jax.process_index() > 0
         with (
@@ -100,15 +104,15 @@ class Scorer:
         ):
             for values, batch in self._results(variables, batches):
                 index, mask = batch["index"], batch["mask"]
-                if probabilities is None:
+                if table is None:
                     shape = (dataset.num_examples, values.shape[1])
-                    probabilities = np.zeros(shape, np.float32)
-                probabilities[index[mask]] = values[mask]
+                    table = np.zeros(shape, values.dtype)
+                table[index[mask]] = values[mask]
                 valid[index[mask]] = True
                 shown.update(int((index >= 0).sum()))
-        if probabilities is None:
-            probabilities = np.zeros((0, dataset.num_classes), np.float32)
-        return Scored(probabilities, valid)
+        if table is None:
+            table = np.zeros((0, dataset.num_classes), np.float32)
+        return Scored(table, valid)
 
     def score_images(self, variables: Any, images: np.ndarray) -> np.ndarray:
         """Scores one batch of this process: uint8 `[local batch, height, width, 3]`."""

@@ -12,6 +12,7 @@ from fakedet_jax.config import InputConfig
 from fakedet_jax.data import catalog
 from fakedet_jax.data.decode import decode
 from fakedet_jax.errors import RequestError
+from fakedet_jax.framing import Framing
 from tests.data import pictures
 
 _SIZE = 16
@@ -33,7 +34,7 @@ def dataset(tmp_path):
 def _score(dataset, batch_size, mesh=None):
     mesh = mesh or parallel.data_mesh()
     scorer = scoring.Scorer(_mean_fn, mesh, batch_size)
-    return scorer.score_dataset(np.float32(1), dataset, _SIZE, _SETTINGS)
+    return scorer.score_dataset(np.float32(1), dataset, Framing.square(_SIZE), _SETTINGS)
 
 
 @pytest.mark.parametrize("batch_size", [8, 16, 104])
@@ -43,7 +44,7 @@ def test_every_picture_has_its_score_whatever_the_batch_size(dataset, batch_size
         decode(dataset.source[index].encoded).mean() / 255
         for index in range(dataset.num_examples)
     ]
-    np.testing.assert_allclose(scored.probabilities[:, 1], expected, rtol=1e-5)
+    np.testing.assert_allclose(scored.values[:, 1], expected, rtol=1e-5)
     assert scored.valid.all()
 
 
@@ -52,19 +53,17 @@ def test_a_picture_that_cannot_be_read_is_not_valid(dataset):
         file.write(b"text")
     scored = _score(dataset, 8)
     assert np.flatnonzero(~scored.valid).tolist() == [3]
-    assert not scored.probabilities[3].any()
+    assert not scored.values[3].any()
 
 
 def test_one_device_gives_what_eight_give(dataset):
     one = _score(dataset, 8, parallel.data_mesh(jax.devices()[:1]))
-    np.testing.assert_allclose(
-        one.probabilities, _score(dataset, 8).probabilities, rtol=1e-6
-    )
+    np.testing.assert_allclose(one.values, _score(dataset, 8).values, rtol=1e-6)
 
 
 def test_no_pictures_give_no_rows(dataset):
     scored = _score(dataset.subset([]), 8)
-    assert scored.probabilities.shape == (0, 2)
+    assert scored.values.shape == (0, 2)
 
 
 def test_all_batches_run_one_program(dataset):
@@ -76,7 +75,7 @@ def test_all_batches_run_one_program(dataset):
 
     scorer = scoring.Scorer(probability_fn, parallel.data_mesh(), 8)
     for _ in range(2):
-        scorer.score_dataset(np.float32(1), dataset, _SIZE, _SETTINGS)
+        scorer.score_dataset(np.float32(1), dataset, Framing.square(_SIZE), _SETTINGS)
     assert traced == [(8, _SIZE, _SIZE, 3)]
     assert scorer._compiled._cache_size() == 1
 
@@ -86,7 +85,7 @@ def test_a_single_batch_is_scored_alike(dataset):
     scorer = scoring.Scorer(_mean_fn, parallel.data_mesh(), 8)
     np.testing.assert_allclose(
         scorer.score_images(np.float32(1), images),
-        _score(dataset, 8).probabilities[:8],
+        _score(dataset, 8).values[:8],
         rtol=1e-6,
     )
 
@@ -108,5 +107,5 @@ def test_the_mesh_in_use_is_given_back_after_a_failure(dataset):
 
     scorer = scoring.Scorer(fail, parallel.data_mesh(), 8)
     with pytest.raises(RuntimeError, match="on purpose"):
-        scorer.score_dataset(np.float32(1), dataset, _SIZE, _SETTINGS)
+        scorer.score_dataset(np.float32(1), dataset, Framing.square(_SIZE), _SETTINGS)
     assert jax.sharding.get_abstract_mesh().empty

@@ -11,24 +11,19 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.sharding import Mesh
 
-from fakedet_jax import checkpoint, loop, metrics, optim, parallel, steps, writers
+from fakedet_jax import checkpoint, loop, optim, parallel, steps, writers
 from fakedet_jax.config import TrainConfig
 from fakedet_jax.data import pipeline
-from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.detectors.base import DetectorInfo, FitRequest, FittedDetector
+from fakedet_jax.detectors.verdict import VALIDATION_THRESHOLD, judge
 from fakedet_jax.errors import RequestError
 from fakedet_jax.framing import Framing
 from fakedet_jax.models.preprocessing import Preprocessing
-from fakedet_jax.scoring import Scored, Scorer
+from fakedet_jax.scoring import Scorer
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
-VALIDATION_THRESHOLD = (
-    "The threshold was chosen on the validation split: it has the best mean of the "
-    "rates at which real and fake pictures are recognised there."
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -216,55 +211,6 @@ class NetworkDetector:
             return judge(info, dataset, scored, config.select_by)
 
         return validate
-
-
-def judge(
-    info: DetectorInfo, dataset: Dataset, scored: Scored, select_by: str
-) -> loop.Verdict:
-    """Chooses the threshold on validation pictures and says how good the state is.
-
-    Args:
-        info: The detector, with any threshold.
-        dataset: The validation pictures.
-        scored: Their probabilities.
-        select_by: `accuracy` (of the most probable class), `auc` (real against fake)
-            or `loss` (mean cross-entropy).
-
-    Returns:
-        The verdict; its facts are `info` with the chosen threshold.
-
-    Raises:
-        RequestError: No validation picture can be read.
-        NonFiniteLossError: A probability is not a number.
-    """
-    labels = dataset.labels[scored.valid]
-    probabilities = scored.probabilities[scored.valid]
-    if not len(labels):
-        raise RequestError(
-            f"--dataset: none of the {dataset.num_examples} validation pictures of "
-            f"{dataset.name} can be read"
-        )
-    if not np.isfinite(probabilities).all():
-        raise loop.NonFiniteLossError(
-            f"the validation at step {info.step} gives probabilities that are not "
-            "finite; try a smaller --learning_rate in another --workdir"
-        )
-    scores = info.scores(probabilities)
-    fake = np.asarray(dataset.is_fake)[labels].astype(np.int32)
-    chosen = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    auc = metrics.auc(fake, scores)
-    values = {
-        "accuracy": float(np.mean(probabilities.argmax(-1) == labels)),
-        "loss": float(-np.log(np.maximum(chosen, np.finfo(np.float32).tiny)).mean()),
-    }
-    if auc is not None:
-        values["auc"] = auc
-    merit = -values["loss"] if select_by == "loss" else values.get(select_by, 0.0)
-    threshold = metrics.best_threshold(fake, scores)
-    info = dataclasses.replace(info, threshold=threshold, validation=values)
-    recorded = {f"validation/{name}": value for name, value in values.items()}
-    recorded["validation/threshold"] = threshold
-    return loop.Verdict(recorded, merit, dataclasses.asdict(info))
 
 
 def _untrained(workdir: Path) -> str:

@@ -109,7 +109,7 @@ def _to_evaluation(
 ) -> report.Evaluation:
     valid = np.flatnonzero(scored.valid).tolist()
     is_multiclass = _has_classes_of(info, dataset) and len(info.classes) > 2
-    probabilities = scored.probabilities[valid]
+    probabilities = scored.values[valid]
     return report.Evaluation(
         names=[dataset.names[index] for index in valid],
         labels=dataset.labels[valid],

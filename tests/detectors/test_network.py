@@ -15,7 +15,7 @@ from fakedet_jax.config import TrainConfig
 from fakedet_jax.data import catalog
 from fakedet_jax.data.decode import decode
 from fakedet_jax.detectors.base import DetectorInfo
-from fakedet_jax.detectors.network import judge
+from fakedet_jax.detectors.verdict import judge
 from fakedet_jax.errors import RequestError
 from fakedet_jax.framing import Framing
 from fakedet_jax.scoring import Scored
@@ -134,7 +134,7 @@ def test_the_stored_detector_says_what_it_is(trained):
         "tiny",
         ("real", "fake"),
         (False, True),
-        tiny.SIZE,
+        Framing.square(tiny.SIZE),
     )
     assert "validation split" in info.threshold_origin
 
@@ -144,7 +144,7 @@ def test_the_stored_detector_says_what_it_is(trained):
     [
         ({"batch_size": 12}, {}, "--batch_size: expected a positive multiple of the 8"),
         ({}, {"num_microbatches": 2}, "--num_microbatches: 2 parts do not cut"),
-        ({"optimizer": "lion"}, {}, "--optimizer: expected caffe_sgd, adam"),
+        ({"optimizer": "lion"}, {}, "--optimizer: expected caffe_sgd, sgd, torch_sgd, adam"),
         ({"schedule": "linear"}, {}, "--schedule: expected constant"),
         ({}, {"dtype": "float16"}, "--dtype: expected float32, bfloat16"),
     ],
