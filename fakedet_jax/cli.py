@@ -32,6 +32,8 @@ _RECIPE_FLAGS = (
     "weight_decay",
     "batch_size",
     "num_epochs",
+    "decay_per_step",
+    "dampening",
 )
 
 
@@ -60,14 +62,18 @@ def define_flags() -> None:
         "num_threads", 8, "Decoding threads in each process.", lower_bound=1
     )
     # Training; what is not given is as the detector's authors did it.
-    flags.DEFINE_string("optimizer", None, "caffe_sgd or adam.")
+    flags.DEFINE_string("optimizer", None, "caffe_sgd, sgd, torch_sgd or adam.")
     flags.DEFINE_float("learning_rate", None, "Base learning rate.")
-    flags.DEFINE_string("schedule", None, "step, cosine or constant.")
+    flags.DEFINE_string("schedule", None, "step, cosine, time_decay or constant.")
     flags.DEFINE_integer(
         "decay_steps", None, "Steps between decays of --schedule=step."
     )
     flags.DEFINE_float("decay_factor", None, "Factor of each decay.")
-    flags.DEFINE_float("momentum", None, "Momentum of caffe_sgd.")
+    flags.DEFINE_float(
+        "decay_per_step", None, "What a step of --schedule=time_decay adds to 1."
+    )
+    flags.DEFINE_float("momentum", None, "Momentum, of all optimizers but adam.")
+    flags.DEFINE_float("dampening", None, "Dampening of torch_sgd.")
     flags.DEFINE_float("weight_decay", None, "Weight decay.")
     flags.DEFINE_integer("batch_size", None, "Pictures per step, over all devices.")
     flags.DEFINE_integer("num_epochs", None, "Passes over the training pictures.")
@@ -83,6 +89,20 @@ def define_flags() -> None:
     flags.DEFINE_string("select_by", "accuracy", "Best by accuracy, auc or loss.")
     flags.DEFINE_integer("log_every", 20, "Steps between transfers of the metrics.")
     flags.DEFINE_integer("checkpoint_every", 200, "Steps between checkpoints.")
+    # Recognition networks and published weights
+    flags.DEFINE_string("backbone", None, "Recognition network to look at.")
+    flags.DEFINE_string(
+        "weights", None, "Published weight file, or folder that convert wrote."
+    )
+    flags.DEFINE_string("model", None, "Network that convert reads weights for.")
+    flags.DEFINE_list("ignore", [], "Arrays that may differ; names or patterns.")
+    flags.DEFINE_string("neuron", "unit", "What is counted: unit or channel.")
+    flags.DEFINE_string("site", "layer", "Where it is counted: layer or activation.")
+    flags.DEFINE_list("widths", None, "Hidden layers of the counts' classifier.")
+    flags.DEFINE_string("cache_dir", None, "Where counts are kept.")
+    flags.DEFINE_string(
+        "thresholds", None, ".npz with thresholds, such as a features.npz."
+    )
     # Several processes
     flags.DEFINE_bool("distributed", False, "Join the processes of a cluster.")
     flags.DEFINE_string("coordinator_address", None, "HOST:PORT of process 0.")
@@ -93,7 +113,11 @@ def define_flags() -> None:
     flags.DEFINE_string(
         "output", None, "predict: CSV; extract: folder; benchmark: JSON."
     )
-    flags.DEFINE_string("features", "traces", "What to extract: traces.")
+    flags.DEFINE_string(
+        "features", "traces", "What to extract: traces, coverage or embedding."
+    )
+    flags.DEFINE_string("suite", "", "Robustness suite to evaluate: fakespotter.")
+    flags.DEFINE_list("names", [], "What compare calls the runs.")
     flags.DEFINE_integer("num_per_class", 4, "Pictures that export writes of a class.")
     flags.DEFINE_integer("num_figures", 4, "Pictures whose traces extract draws.")
     flags.DEFINE_integer("num_repeats", 5, "Runs of each measurement of benchmark.")
@@ -113,7 +137,7 @@ def execute(mode: str | None, paths: Sequence[str]) -> None:
     """
     if mode is None:
         raise RequestError(f"--mode: expected one of {', '.join(_MODES)}, found none")
-    if paths and mode not in ("predict", "extract"):
+    if paths and mode not in ("predict", "extract", "compare"):
         raise RequestError(
             f"--mode={mode} takes no files, found {paths[0]!r}; flags are written "
             "--name=value"
@@ -191,6 +215,9 @@ def _train(paths: tuple[str, ...]) -> None:
             data=_data() or config.DataConfig(),
             input=_input(),
             recipe=_given(*_RECIPE_FLAGS),
+            weights=_path("weights"),
+            cache_dir=_path("cache_dir"),
+            **_widths(),
             **_given(
                 "seed",
                 "flip",
@@ -200,25 +227,32 @@ def _train(paths: tuple[str, ...]) -> None:
                 "select_by",
                 "log_every",
                 "checkpoint_every",
+                "backbone",
+                "neuron",
+                "site",
             ),
         )
     )
 
 
 def _evaluate(paths: tuple[str, ...]) -> None:
-    from fakedet_jax.jobs import evaluate
+    from fakedet_jax.jobs import evaluate, robustness
+    from fakedet_jax.report.robustness import robustness_table
 
     del paths
-    summary = evaluate.evaluate(
-        config.EvaluateConfig(
-            workdir=_workdir(),
-            data=_data(),
-            input=_input(),
-            split=FLAGS.split,
-            name=FLAGS.name,
-            **_given("batch_size"),
-        )
+    request = config.EvaluateConfig(
+        workdir=_workdir(),
+        data=_data(),
+        input=_input(),
+        split=FLAGS.split,
+        name=FLAGS.name,
+        suite=FLAGS.suite,
+        **_given("batch_size"),
     )
+    if request.suite:
+        print(robustness_table(robustness.evaluate_suite(request)))
+        return
+    summary = evaluate.evaluate(request)
     for name, value in summary.items():
         if isinstance(value, float):
             print(f"{name:20s} {value:.4f}")
@@ -261,13 +295,15 @@ def _extract(paths: tuple[str, ...]) -> None:
         config.ExtractConfig(
             features=FLAGS.features,
             output=_output_folder(),
-            workdir=_workdir(),
+            workdir=_path("workdir"),
+            weights=_path("weights"),
+            thresholds=_path("thresholds"),
             data=_data(),
             input=_input(),
             split=FLAGS.split,
             paths=paths,
             num_figures=FLAGS.num_figures,
-            **_given("batch_size"),
+            **_given("batch_size", "backbone", "neuron", "site", "dtype"),
         )
     )
 
@@ -290,12 +326,47 @@ def _benchmark(paths: tuple[str, ...]) -> None:
     print(benchmark.to_table(results))
 
 
+def _convert(paths: tuple[str, ...]) -> None:
+    from fakedet_jax.jobs import convert
+
+    del paths
+    weights = _path("weights")
+    if weights is None or not FLAGS.model:
+        raise RequestError(
+            "--mode=convert needs --model=NAME and --weights=FILE, found "
+            f"--model={FLAGS.model or ''} --weights={FLAGS.weights or ''}"
+        )
+    result = convert.convert(
+        config.ConvertConfig(
+            model=FLAGS.model,
+            weights=weights,
+            output=_output_folder(),
+            ignore=tuple(FLAGS.ignore),
+        )
+    )
+    print(convert.to_text(result))
+
+
+def _compare(paths: tuple[str, ...]) -> None:
+    from fakedet_jax.jobs import compare
+
+    print(
+        compare.compare(
+            config.CompareConfig(
+                paths=paths, output=_output_folder(), names=tuple(FLAGS.names)
+            )
+        )
+    )
+
+
 _MODES: dict[str, Callable[[tuple[str, ...]], None]] = {
     "train": _train,
     "evaluate": _evaluate,
     "predict": _predict,
     "export": _export,
     "extract": _extract,
+    "convert": _convert,
+    "compare": _compare,
     "benchmark": _benchmark,
 }
 
@@ -307,7 +378,24 @@ def _workdir() -> Path:
 
 
 def _output() -> Path | None:
-    return Path(FLAGS.output) if FLAGS.output else None
+    return _path("output")
+
+
+def _path(name: str) -> Path | None:
+    value = FLAGS[name].value
+    return Path(value) if value else None
+
+
+def _widths() -> dict[str, Any]:
+    if FLAGS.widths is None:
+        return {}
+    try:
+        return {"widths": tuple(int(width) for width in FLAGS.widths)}
+    except ValueError as error:
+        raise RequestError(
+            "--widths: expected whole numbers with commas between them, found "
+            f"{','.join(FLAGS.widths)!r}"
+        ) from error
 
 
 def _output_folder() -> Path:

@@ -85,6 +85,14 @@ class TrainConfig:
             or `loss`; of equals the later one is kept.
         log_every: Steps between two transfers of the metrics.
         checkpoint_every: Steps between two checkpoints.
+        weights: File of published weights, or folder that `convert` wrote: of the
+            backbone, or to start from where the detector is one network.
+        backbone: Name of the recognition network, for detectors that look at one.
+        neuron: What counts as a neuron of a layer: `unit` or `channel`.
+        site: Where a layer is looked at: `layer` or `activation`.
+        widths: Of the hidden layers of the classifier of neuron counts.
+        cache_dir: Folder for features that were computed once; None for the user's
+            cache folder.
     """
 
     detector: str
@@ -100,6 +108,12 @@ class TrainConfig:
     select_by: str = "accuracy"
     log_every: int = 20
     checkpoint_every: int = 200
+    weights: Path | None = None
+    backbone: str | None = None
+    neuron: str = "unit"
+    site: str = "layer"
+    widths: tuple[int, ...] = (64, 32, 16, 8)
+    cache_dir: Path | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,9 +163,16 @@ class ExtractConfig:
     """Features of the pictures of a dataset or of files.
 
     Attributes:
-        features: `traces`.
+        features: `traces`, `coverage` or `embedding`.
         output: Folder for `features.npz` and pictures.
-        workdir: Of the training run whose network is used.
+        workdir: Of the training run whose network is used; None for a backbone.
+        backbone: Name of a recognition network instead of a workdir.
+        weights: Its weights: a published file, or a folder that `convert` wrote.
+        neuron: See `TrainConfig`.
+        site: See `TrainConfig`.
+        dtype: Of the computation of a backbone.
+        thresholds: `.npz` file with an array `thresholds`; None takes those of the
+            workdir, or fits them on the pictures.
         data: The pictures, unless `paths` are given.
         input: How they are read.
         split: Split of the dataset.
@@ -162,7 +183,13 @@ class ExtractConfig:
 
     features: str
     output: Path
-    workdir: Path
+    workdir: Path | None = None
+    backbone: str | None = None
+    weights: Path | None = None
+    neuron: str = "unit"
+    site: str = "layer"
+    dtype: str = "float32"
+    thresholds: Path | None = None
     data: DataConfig | None = None
     input: InputConfig = InputConfig()
     split: str = "test"

@@ -21,13 +21,16 @@ class Recipe:
     """How a network is optimised; a detector brings one, flags change it.
 
     Attributes:
-        optimizer: `caffe_sgd` or `adam`.
+        optimizer: `caffe_sgd`, `sgd`, `torch_sgd` or `adam`.
         learning_rate: Base learning rate.
-        schedule: `step`, `cosine` or `constant`.
+        schedule: `step`, `cosine`, `time_decay` or `constant`.
         decay_steps: For `step`: steps between two decays.
         decay_factor: For `step`: factor of each decay.
-        momentum: For `caffe_sgd`.
-        weight_decay: L2 penalty of `caffe_sgd`, decoupled for `adam`.
+        decay_per_step: For `time_decay`: what each step adds to the divisor.
+        momentum: For all but `adam`.
+        dampening: For `torch_sgd`: part of a gradient that its momentum leaves out.
+        weight_decay: Decoupled for `adam`; otherwise this multiple of the parameters
+            is added to their gradient, an L2 penalty.
         batch_size: Examples per update, over all devices.
         num_epochs: Passes over the training split.
     """
@@ -37,7 +40,9 @@ class Recipe:
     schedule: str = "constant"
     decay_steps: int = 1000
     decay_factor: float = 0.5
+    decay_per_step: float = 0.0
     momentum: float = 0.95
+    dampening: float = 0.0
     weight_decay: float = 0.0
     batch_size: int = 64
     num_epochs: int = 10
@@ -55,7 +60,8 @@ def create_schedule(recipe: Recipe, num_steps: int) -> Schedule:
 
     Args:
         recipe: Names the schedule: `step` is `rate · factor^⌊step / decay_steps⌋`,
-            `cosine` falls from `rate` to 0 at `num_steps`.
+            `cosine` falls from `rate` to 0 at `num_steps`, `time_decay` (the `decay`
+            of Keras' optimizers) is `rate / (1 + decay_per_step · step)`.
         num_steps: Updates of the whole run.
 
     Returns:
@@ -71,6 +77,7 @@ def create_schedule(recipe: Recipe, num_steps: int) -> Schedule:
         "step": lambda: optax.exponential_decay(
             rate, recipe.decay_steps, recipe.decay_factor, staircase=True
         ),
+        "time_decay": lambda: lambda step: rate / (1.0 + recipe.decay_per_step * step),
     }
     return _look_up(schedules, recipe.schedule, "--schedule")()
 
@@ -99,6 +106,15 @@ def create_optimizer(
     optimizers: dict[str, Callable[[], optax.GradientTransformation]] = {
         "caffe_sgd": lambda: caffe_sgd(
             schedule, recipe.momentum, recipe.weight_decay, multipliers
+        ),
+        # Keras' rule is Caffe's with all parameters alike.
+        "sgd": lambda: optax.chain(
+            caffe_sgd(schedule, recipe.momentum, recipe.weight_decay),
+            _zero_frozen(frozen),
+        ),
+        "torch_sgd": lambda: optax.chain(
+            torch_sgd(schedule, recipe.momentum, recipe.dampening, recipe.weight_decay),
+            _zero_frozen(frozen),
         ),
         "adam": lambda: optax.chain(
             optax.adamw(schedule, weight_decay=recipe.weight_decay),
@@ -169,6 +185,62 @@ def caffe_sgd(
         )
         updates = jax.tree.map(jnp.negative, velocity)
         return updates, CaffeSgdState(state.step + 1, velocity)
+
+    return optax.GradientTransformation(init, update)
+
+
+class TorchSgdState(NamedTuple):
+    """State of `torch_sgd`: the step (int32) and B, shaped like the parameters."""
+
+    step: jax.Array
+    buffer: Params
+
+
+def torch_sgd(
+    learning_rate: Schedule,
+    momentum: float,
+    dampening: float = 0.0,
+    weight_decay: float = 0.0,
+) -> optax.GradientTransformation:
+    """PyTorch's stochastic gradient descent with momentum and dampening.
+
+    `G = g + wd · W`, `B ← μB + (1 − dampening) · G` but `B = G` at the first step,
+    `W ← W − lr · B`. Without momentum there is no dampening: `W ← W − lr · G`.
+    (PyTorch's documentation of `torch.optim.SGD`.)
+
+    Args:
+        learning_rate: Schedule, of the step from 0.
+        momentum: μ.
+        dampening: Part of a gradient that is left out, from the second step on.
+        weight_decay: wd.
+
+    Returns:
+        An optax transformation that needs `params` in `update`.
+    """
+    share = 1.0 - dampening if momentum else 1.0
+
+    def init(params: Params) -> TorchSgdState:
+        buffer = jax.tree.map(jnp.zeros_like, params)
+        return TorchSgdState(jnp.zeros((), jnp.int32), buffer)
+
+    def update(
+        gradients: Params, state: TorchSgdState, params: Params | None = None
+    ) -> tuple[Params, TorchSgdState]:
+        if params is None:
+            raise ValueError("torch_sgd needs the parameters for the weight decay")
+        # The buffer starts at zero, so only the gradient's share sets the first apart.
+        first_or_share = jnp.where(state.step == 0, 1.0, share)
+        buffer = jax.tree.map(
+            lambda gradient, old, param: (
+                momentum * old + first_or_share * (gradient + weight_decay * param)
+            ),
+            gradients,
+            state.buffer,
+            params,
+        )
+        rate = learning_rate(state.step)
+        updates = jax.tree.map(lambda value: -rate * value, buffer)
+        return updates, TorchSgdState(state.step + 1, buffer)
 
     return optax.GradientTransformation(init, update)
 

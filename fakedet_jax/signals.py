@@ -12,11 +12,12 @@ class Stopped(Exception):  # noqa: N818 - nothing went wrong
 
     Attributes:
         signum: The signal.
-        step: The step that was saved.
+        step: The step that was saved, None where steps are not what is saved.
     """
 
-    def __init__(self, signum: int, step: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(signum).name} at step {step}")
+    def __init__(self, signum: int, step: int | None = None) -> None:
+        where = "" if step is None else f" at step {step}"
+        super().__init__(f"stopped by {signal.Signals(signum).name}{where}")
         self.signum = signum
         self.step = step
 

@@ -86,6 +86,13 @@ def write_csv(
         text.detach()
 
 
+def user_cache_dir() -> Path:
+    """The toolkit's folder in the user's cache; not made here."""
+    cache = os.environ.get("XDG_CACHE_HOME")
+    base = Path(cache) if cache else Path.home() / ".cache"
+    return base / "fakedet_jax"
+
+
 def json_number(value: float) -> float | None:
     """Turns a number into one that JSON can hold: NaN and infinity become None."""
     number = float(value)

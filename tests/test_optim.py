@@ -1,7 +1,9 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of fakedet_jax.optim against Caffe's rule in NumPy float64."""
+"""Tests of fakedet_jax.optim against the published rules in float64."""
 
+import dataclasses
+import json
 import math
 
 import jax
@@ -12,6 +14,7 @@ import pytest
 
 from fakedet_jax import optim
 from fakedet_jax.errors import RequestError
+from tests.golden import make_sgd_golden
 
 STEP = optim.Recipe(
     learning_rate=0.1,
@@ -68,14 +71,14 @@ def _run(optimizer, num_steps):
     return trajectory
 
 
-def _caffe(num_steps):
-    """The same by the published rule, in float64."""
+def _caffe(num_steps, all_factors=FACTORS):
+    """The same by Caffe's published rule, in float64."""
     params = {name: value.astype(np.float64) for name, value in _params()[0].items()}
     velocity = {name: np.zeros((2, 3)) for name in params}
     trajectory = []
     for step, gradients in enumerate(_gradients(num_steps)):
         rate = 0.1 * 0.5 ** (step // 3)
-        for name, (rate_factor, decay_factor) in FACTORS.items():
+        for name, (rate_factor, decay_factor) in all_factors.items():
             decayed = gradients[name] + 0.05 * decay_factor * params[name]
             velocity[name] = 0.9 * velocity[name] + rate * rate_factor * decayed
             params[name] = params[name] - velocity[name]
@@ -91,6 +94,66 @@ def test_caffe_sgd_follows_caffe_across_steps_of_the_rate(name):
         np.testing.assert_allclose(
             one["net"][layer][kind], other[name], rtol=1e-5, atol=1e-6
         )
+
+
+@pytest.mark.parametrize("name", FACTORS)
+def test_sgd_is_caffes_rule_with_all_parameters_alike(name):
+    layer, kind = name.split("/")
+    recipe = dataclasses.replace(STEP, optimizer="sgd")
+    found = _run(optim.create_optimizer(recipe, 8), 8)
+    expected = _caffe(8, dict.fromkeys(FACTORS, (1, 1)))
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(
+            one["net"][layer][kind], other[name], rtol=1e-5, atol=1e-6
+        )
+
+
+def test_sgd_follows_keras_under_its_time_decay():
+    # Keras: v ← μv − lr·g, w ← w + v, lr = 0.1 / (1 + 0.5 · step).
+    recipe = optim.Recipe(
+        "sgd",
+        learning_rate=0.1,
+        schedule="time_decay",
+        decay_per_step=0.5,
+        momentum=0.9,
+    )
+    found = _kernels(_run(optim.create_optimizer(recipe, 8), 8))
+    weights, velocity = _params()[0]["first/kernel"].astype(np.float64), 0.0
+    for step, gradients in enumerate(_gradients(8)):
+        rate = 0.1 / (1 + 0.5 * step)
+        velocity = 0.9 * velocity - rate * gradients["first/kernel"]
+        weights = weights + velocity
+        np.testing.assert_allclose(found[step], weights, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", make_sgd_golden.SETTINGS)
+def test_torch_sgd_equals_pytorch(name):
+    rates = jnp.asarray(make_sgd_golden.RATES)
+    rule = optim.torch_sgd(lambda step: rates[step], **make_sgd_golden.SETTINGS[name])
+    params = {"w": jnp.asarray(make_sgd_golden.make_start(), jnp.float32)}
+    state = rule.init(params)
+    golden = json.loads(make_sgd_golden.GOLDEN.read_text())[name]
+    for gradient, expected in zip(
+        make_sgd_golden.make_gradients(), golden, strict=True
+    ):
+        gradients = {"w": jnp.asarray(gradient, jnp.float32)}
+        updates, state = jax.jit(rule.update)(gradients, state, params)
+        params = optax.apply_updates(params, updates)
+        np.testing.assert_allclose(params["w"], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_torch_sgd_takes_its_constants_from_the_recipe():
+    recipe = optim.Recipe(
+        "torch_sgd",
+        learning_rate=0.1,
+        momentum=0.8,
+        dampening=0.3,
+        weight_decay=0.05,
+    )
+    found = _kernels(_run(optim.create_optimizer(recipe, 3), 3))
+    direct = optim.torch_sgd(lambda step: 0.1, 0.8, 0.3, 0.05)
+    expected = _kernels(_run(direct, 3))
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def _kernels(trajectory):
@@ -119,8 +182,9 @@ def test_without_multipliers_all_parameters_are_alike():
     np.testing.assert_allclose(updates["bias"], -0.5 * (1 + 0.4), rtol=1e-6)
 
 
-def test_caffe_sgd_asks_for_the_parameters():
-    rule = optim.caffe_sgd(lambda step: 0.5, momentum=0.0)
+@pytest.mark.parametrize("create", [optim.caffe_sgd, optim.torch_sgd])
+def test_sgd_asks_for_the_parameters(create):
+    rule = create(lambda step: 0.5, momentum=0.0)
     params = {"kernel": jnp.asarray(2.0)}
     with pytest.raises(ValueError, match="needs the parameters"):
         rule.update(params, rule.init(params))
@@ -151,14 +215,26 @@ def test_constant_schedule(step):
     assert optim.create_schedule(recipe, 10)(step) == 0.2
 
 
-@pytest.mark.parametrize("name", ["constant", "cosine", "step"])
+@pytest.mark.parametrize(
+    ("step", "rate"), [(0, 1e-4), (1, 1e-4 / 1.000001), (10**6, 5e-5)]
+)
+def test_time_decay_divides_the_rate(step, rate):
+    recipe = optim.Recipe(
+        schedule="time_decay", learning_rate=1e-4, decay_per_step=1e-6
+    )
+    found = optim.create_schedule(recipe, 10)(step)
+    np.testing.assert_allclose(found, rate, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["constant", "cosine", "step", "time_decay"])
 def test_schedules_work_within_jit(name):
-    schedule = optim.create_schedule(optim.Recipe(schedule=name), 2000)
+    recipe = optim.Recipe(schedule=name, decay_per_step=1e-3)
+    schedule = optim.create_schedule(recipe, 2000)
     found = jax.jit(schedule)(jnp.asarray(1500, jnp.int32))
     np.testing.assert_allclose(found, schedule(1500), rtol=1e-5)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "caffe_sgd"])
+@pytest.mark.parametrize("optimizer", ["adam", "caffe_sgd", "sgd", "torch_sgd"])
 def test_frozen_parameter_alone_stays(optimizer):
     recipe = optim.Recipe(optimizer, learning_rate=0.1, weight_decay=0.1)
     found = _run(optim.create_optimizer(recipe, 2, FROZEN), 2)[-1]["net"]
@@ -191,8 +267,8 @@ def test_freezing_a_parameter_that_is_not_there_is_an_error():
 
 
 def test_unknown_optimizer_names_the_valid_ones():
-    with pytest.raises(RequestError, match=r"--optimizer.*caffe_sgd, adam.*'sgd'"):
-        optim.create_optimizer(optim.Recipe("sgd"), 1)
+    with pytest.raises(RequestError, match=r"--optimizer.*caffe_sgd, sgd.*'sdg'"):
+        optim.create_optimizer(optim.Recipe("sdg"), 1)
 
 
 def test_unknown_schedule_names_the_valid_ones():

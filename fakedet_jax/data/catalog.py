@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The datasets that can be asked for by name."""
 
-import os
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from fakedet_jax import storage
 from fakedet_jax.config import DataConfig
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.data.folder import SPLITS, load_folder
@@ -87,9 +87,7 @@ def dataset_names() -> list[str]:
 
 def default_data_dir() -> Path:
     """The folder in the user's cache where datasets are built."""
-    cache = os.environ.get("XDG_CACHE_HOME")
-    base = Path(cache) if cache else Path.home() / ".cache"
-    return base / "fakedet_jax" / "datasets"
+    return storage.user_cache_dir() / "datasets"
 
 
 def _load_folder(

@@ -9,7 +9,7 @@ import hashlib
 
 import numpy as np
 
-from fakedet_jax.data.dataset import Dataset
+from fakedet_jax.data.dataset import Dataset, digest_of
 from fakedet_jax.data.decode import Header, decode_with_header
 from fakedet_jax.errors import ImageError
 
@@ -74,6 +74,21 @@ def inspect(dataset: Dataset, num_threads: int = 8) -> list[Facts]:
         return list(pool.map(look, range(dataset.num_examples)))
 
 
+def digest_contents(dataset: Dataset, num_threads: int = 8) -> str:
+    """Identifies the bytes of all files and their order; nothing is decoded.
+
+    Args:
+        dataset: The examples.
+        num_threads: Threads that read.
+
+    Returns:
+        A digest, the same wherever the files lie.
+    """
+    with concurrent.futures.ThreadPoolExecutor(num_threads) as pool:
+        read = functools.partial(_digest_one, dataset)
+        return digest_of(pool.map(read, range(dataset.num_examples)))
+
+
 def estimate_jpeg_quality(luminance: tuple[int, ...]) -> int:
     """Finds the quality setting of the IJG library that gives a quantisation table.
 
@@ -111,7 +126,7 @@ def _inspect_one(dataset: Dataset, index: int) -> Facts:
     digest = ""
     try:
         encoded = dataset.source[index].encoded
-        digest = hashlib.blake2b(encoded, digest_size=_DIGEST_BYTES).hexdigest()
+        digest = _digest(encoded)
         picture, header = decode_with_header(encoded)
     except ImageError as error:
         return Facts(name, digest, str(error))
@@ -125,6 +140,17 @@ def _inspect_one(dataset: Dataset, index: int) -> Facts:
         is_grey=is_grey(picture),
         has_exif=header.has_exif,
     )
+
+
+def _digest_one(dataset: Dataset, index: int) -> str:
+    try:
+        return _digest(dataset.source[index].encoded)
+    except ImageError:
+        return ""
+
+
+def _digest(encoded: bytes) -> str:
+    return hashlib.blake2b(encoded, digest_size=_DIGEST_BYTES).hexdigest()
 
 
 def _quality(header: Header) -> int | None:

@@ -13,6 +13,7 @@ from fakedet_jax.detectors.base import (
     FitRequest,
     FittedDetector,
 )
+from fakedet_jax.detectors.fakespotter import FakeSpotter
 from fakedet_jax.detectors.network import NetworkDetector
 from fakedet_jax.errors import RequestError
 from fakedet_jax.models import amtennet
@@ -45,6 +46,19 @@ _DETECTORS: tuple[Detector, ...] = (
             num_epochs=10,
         ),
         frozen=amtennet.FROZEN,
+    ),
+    FakeSpotter(
+        name="fakespotter",
+        # The paper's optimiser (section 4.1); batch size and epochs are choices.
+        recipe=optim.Recipe(
+            optimizer="sgd",
+            learning_rate=1e-4,
+            schedule="time_decay",
+            decay_per_step=1e-6,
+            momentum=0.9,
+            batch_size=16,
+            num_epochs=200,
+        ),
     ),
 )
 

@@ -123,12 +123,11 @@ class Detector(Protocol):
     def recipe(self) -> optim.Recipe:
         """The published way to train it."""
 
-    @property
-    def framing(self) -> Framing:
-        """Of its input."""
-
     def check(self, config: TrainConfig, recipe: optim.Recipe, mesh: Mesh) -> None:
         """Refuses settings that `fit` could not follow, before any data are read."""
+
+    def settings(self, config: TrainConfig) -> dict[str, Any]:
+        """What decides the result besides the common settings, for `config.json`."""
 
     def fit(self, request: FitRequest) -> None:
         """Trains, or goes on training, in the workdir of the request."""

@@ -17,13 +17,14 @@ from fakedet_jax import checkpoint, loop, optim, parallel, steps, writers
 from fakedet_jax.config import TrainConfig
 from fakedet_jax.data import pipeline
 from fakedet_jax.detectors.base import DetectorInfo, FitRequest, FittedDetector
-from fakedet_jax.detectors.verdict import VALIDATION_THRESHOLD, judge
+from fakedet_jax.detectors.verdict import VALIDATION_THRESHOLD, judge, untrained
 from fakedet_jax.errors import RequestError
 from fakedet_jax.framing import Framing
+from fakedet_jax.models.backbone import Backbone
+from fakedet_jax.models.dtypes import DTYPES
 from fakedet_jax.models.preprocessing import Preprocessing
 from fakedet_jax.scoring import Scorer
-
-DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+from fakedet_jax.weights import store
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +38,9 @@ class NetworkDetector:
         preprocessing: Of its input.
         recipe: The published way to train it.
         frozen: Parameters that are not trained.
+        pretrained: The network whose published weights it can start from, if any.
+        start_from: From its own fresh variables and those weights to the variables
+            that the training starts with.
     """
 
     name: str
@@ -44,6 +48,8 @@ class NetworkDetector:
     preprocessing: Preprocessing
     recipe: optim.Recipe
     frozen: tuple[str, ...] = ()
+    pretrained: Backbone | None = None
+    start_from: Callable[[Any, Any], Any] | None = None
 
     @property
     def framing(self) -> Framing:
@@ -64,6 +70,17 @@ class NetworkDetector:
             )
         optim.create_optimizer(recipe, num_steps=1, frozen=self.frozen)
         self._model(2, config.dtype, config.batch_norm_fraction)
+        if config.weights is not None and self.pretrained is None:
+            self._read_weights(config.weights)
+        if config.backbone is not None:
+            raise RequestError(f"--backbone: {self.name} has none; leave the flag out")
+
+    def settings(self, config: TrainConfig) -> dict[str, Any]:
+        """What decides the result besides the common settings, for `config.json`."""
+        if config.weights is None:
+            return {}
+        _, card = self._read_weights(config.weights)
+        return {"weights": card["digest"]}
 
     def fit(self, request: FitRequest) -> None:
         """Trains, or goes on training, in the workdir of the request.
@@ -97,6 +114,14 @@ class NetworkDetector:
             ),
             out_shardings=parallel.replicated(mesh),
         )
+        state = initial_state()
+        if config.weights is not None and self.start_from is not None:
+            read, _ = self._read_weights(config.weights)
+            started = parallel.replicate(mesh, self.start_from(state.variables, read))
+            state = state.replace(
+                params=started["params"],
+                model_state={name: started[name] for name in state.model_state},
+            )
         batches = pipeline.train_iterator(
             request.train,
             framing=self.framing,
@@ -125,7 +150,7 @@ class NetworkDetector:
                 ),
                 mesh=mesh,
                 train_step=train_step,
-                state=initial_state(),
+                state=state,
                 batches=batches,
                 validate=self._validator(request, model),
                 states=states,
@@ -143,11 +168,11 @@ class NetworkDetector:
         config = checkpoint.read_config(workdir)
         folder = workdir / "best"
         if not folder.is_dir():
-            raise RequestError(_untrained(workdir))
+            raise RequestError(untrained(workdir))
         with checkpoint.Store(folder, read_only=True) as bests:
             found = bests.steps()
             if not found:
-                raise RequestError(_untrained(workdir))
+                raise RequestError(untrained(workdir))
             info = DetectorInfo.from_json(bests.read_facts(found[-1]))
             if info.detector != self.name:
                 raise RequestError(
@@ -162,6 +187,14 @@ class NetworkDetector:
             variables = bests.read_tree(found[-1], abstract)
         probability_fn = steps.make_probability_fn(model, self.preprocessing)
         return FittedDetector(info, variables, probability_fn)
+
+    def _read_weights(self, path: Path) -> tuple[Any, dict[str, Any]]:
+        """Variables to start from, and their card."""
+        if self.pretrained is None:
+            raise RequestError(
+                f"--weights: {self.name} starts from no published weights; leave it out"
+            )
+        return store.load(self.pretrained, path)
 
     def _model(
         self, num_classes: int, dtype: str, batch_norm_fraction: float | None = None
@@ -211,10 +244,3 @@ class NetworkDetector:
             return judge(info, dataset, scored, config.select_by)
 
         return validate
-
-
-def _untrained(workdir: Path) -> str:
-    return (
-        f"--workdir: {str(workdir)!r} holds no trained detector yet; run --mode=train "
-        "with this --workdir to the end of its first epoch"
-    )

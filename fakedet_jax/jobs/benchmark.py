@@ -37,8 +37,9 @@ from fakedet_jax import (
 from fakedet_jax.config import BenchmarkConfig, DataConfig, TrainConfig
 from fakedet_jax.data import catalog, pipeline
 from fakedet_jax.data.dataset import Dataset
-from fakedet_jax.detectors.network import DTYPES, NetworkDetector
+from fakedet_jax.detectors.network import NetworkDetector
 from fakedet_jax.errors import RequestError
+from fakedet_jax.models.dtypes import DTYPES
 
 _LOGGER = logging.getLogger(__name__)
 

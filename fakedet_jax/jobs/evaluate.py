@@ -4,20 +4,18 @@
 
 import dataclasses
 import logging
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from fakedet_jax import checkpoint, detectors, parallel, report, writers
+from fakedet_jax import detectors, parallel, report, writers
 from fakedet_jax.config import DataConfig, EvaluateConfig
-from fakedet_jax.data import catalog, pipeline
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.data.decode import decode, to_input
 from fakedet_jax.detectors.base import DetectorInfo
-from fakedet_jax.errors import RequestError
+from fakedet_jax.jobs import evaluation_data
 from fakedet_jax.scoring import Scored, Scorer
 
 _LOGGER = logging.getLogger(__name__)
@@ -37,18 +35,9 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     """
     mesh = parallel.data_mesh()
     detector = detectors.load(config.workdir, mesh)
-    trained = checkpoint.read_config(config.workdir)
-    data = config.data or DataConfig.from_settings(trained)
-    folder = config.workdir / "evaluations" / _name(config, data)
-    data = _with_real_classes(data, config.split, trained.get("real_classes") or ())
-    dataset = catalog.load_configured(data, config.split, require_both=False)
-    if not dataset.num_examples:
-        raise RequestError(
-            f"--split: {data.dataset} has no pictures in the split {config.split!r}"
-        )
-    # Classes of another dataset mean nothing to the detector, but real and fake do.
-    if not _has_classes_of(detector.info, dataset):
-        dataset = dataset.as_binary()
+    chosen = evaluation_data.choose(config, detector.info)
+    data, dataset = chosen.data, chosen.dataset
+    folder = config.workdir / "evaluations" / chosen.name
     batch_size = parallel.round_up_batch_size(config.batch_size, mesh)
     scorer = Scorer(detector.probability_fn, mesh, batch_size)
     scored = scorer.score_dataset(
@@ -60,12 +49,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     )
     if jax.process_index() > 0:
         return {}
-    evaluation = _to_evaluation(detector.info, dataset, scored)
-    if not len(evaluation.names):
-        raise RequestError(
-            f"--dataset: none of the {dataset.num_examples} pictures can be read; the "
-            f"first, {evaluation.skipped[0][0]!r}, {evaluation.skipped[0][1]}"
-        )
+    evaluation = evaluation_data.to_evaluation(detector.info, dataset, scored)
     summary = report.write_evaluation(
         folder,
         evaluation,
@@ -79,50 +63,6 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
         "wrote %s; open %s to read it", folder / "metrics.json", folder / "report.html"
     )
     return summary
-
-
-def _name(config: EvaluateConfig, data: DataConfig) -> str:
-    name = config.name or f"{data.dataset}_{config.split}"
-    if Path(name).name != name or name in (".", ".."):
-        raise RequestError(f"--name: expected a plain folder name, found {name!r}")
-    return name
-
-
-def _with_real_classes(
-    data: DataConfig, split: str, trained_real_classes: Collection[str]
-) -> DataConfig:
-    """What was real in training is real here too, without being said again."""
-    if data.real_classes or not trained_real_classes:
-        return data
-    separate = dataclasses.replace(data, task="multiclass")
-    names = catalog.load_configured(separate, split, require_both=False).classes
-    known = tuple(sorted(set(trained_real_classes).intersection(names)))
-    return dataclasses.replace(data, real_classes=known)
-
-
-def _has_classes_of(info: DetectorInfo, dataset: Dataset) -> bool:
-    return (dataset.classes, dataset.is_fake) == (info.classes, info.is_fake)
-
-
-def _to_evaluation(
-    info: DetectorInfo, dataset: Dataset, scored: Scored
-) -> report.Evaluation:
-    valid = np.flatnonzero(scored.valid).tolist()
-    is_multiclass = _has_classes_of(info, dataset) and len(info.classes) > 2
-    probabilities = scored.values[valid]
-    return report.Evaluation(
-        names=[dataset.names[index] for index in valid],
-        labels=dataset.labels[valid],
-        scores=info.scores(probabilities),
-        threshold=info.threshold,
-        classes=dataset.classes,
-        is_fake=dataset.is_fake,
-        predicted=probabilities.argmax(-1) if is_multiclass else None,
-        skipped=[
-            (dataset.names[index], pipeline.reason(dataset, index))
-            for index in np.flatnonzero(~scored.valid).tolist()
-        ],
-    )
 
 
 def _examples(

@@ -10,28 +10,21 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from fakedet_jax import (
-    checkpoint,
-    detectors,
-    parallel,
-    progress,
-    report,
-    storage,
-    traces,
-)
-from fakedet_jax.config import DataConfig, ExtractConfig
+from fakedet_jax import parallel, progress, storage
+from fakedet_jax.config import ExtractConfig
 from fakedet_jax.data import catalog, pipeline
 from fakedet_jax.data import files as found_files
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.data.stream import stream_batches
 from fakedet_jax.errors import RequestError
 from fakedet_jax.framing import Framing
+from fakedet_jax.jobs import features
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -49,13 +42,18 @@ def extract(config: ExtractConfig) -> Path:
     and why, and figures of the first pictures, `traces_000.png` and so on. The arrays
     of `features.npz`, with a row for each of the n readable pictures, in order:
 
-    - `features`: float32 `[n, …]`; of traces `[n, height, width, 3]`, as
-      `traces.extract` gives them
+    - `features`: `[n, …]`: of traces float32 `[n, height, width, 3]`, as
+      `traces.extract` gives them; of coverage int32 `[n, layers]`, the counts; of
+      embeddings float32 `[n, features]`
     - `paths`: str `[n]`
     - `labels`: int32 `[n]`, indices into `classes`; −1 for files without a dataset
     - `classes`: str, the classes of the dataset, real ones first
     - `layers`: str, the layers that the features come from
-    - `thresholds`: float32, empty for features that are not counted
+    - `layer_sizes`: int64, the neurons of each layer, and `thresholds`: float32; both
+      empty for features that are not counted
+
+    Coverage without thresholds from elsewhere is counted with those of the very
+    pictures that are asked for, in a pass of its own.
 
     Features go to the disk batch by batch, so memory does not grow with their number;
     while it runs, twice their size is needed there. `features.npz` appears when it is
@@ -71,18 +69,17 @@ def extract(config: ExtractConfig) -> Path:
         RequestError: The settings or the data are not as expected, the detector has no
             such features, or no picture can be read.
     """
-    feature = _check(config)
+    _check(config)
     mesh = parallel.data_mesh()
-    detector = detectors.load(config.workdir, mesh)
-    framing = detector.info.framing
-    row_shape = _row_shape(feature, detector, config.features)
-    pictures = _open_pictures(config, mesh, framing)
+    network = features.open_network(config, mesh)
+    pictures = _open_pictures(config, mesh, network)
+    feature = network.feature(lambda: _masked(pictures.open()))
     _make_folder(config.output)
     path = config.output / "features.npz"
     # Beside the result, as the usual place for temporary files may be small.
     with tempfile.TemporaryFile(dir=config.output) as unnamed:
-        rows = _Rows(unnamed, row_shape)
-        table = _collect(config, feature, detector.variables, mesh, pictures, rows)
+        rows = _Rows(unnamed, feature.row_shape, feature.dtype)
+        table = _collect(config, feature, mesh, pictures, rows)
         storage.write_csv(
             config.output / "skipped.csv", ("path", "reason"), table.skipped
         )
@@ -96,7 +93,8 @@ def extract(config: ExtractConfig) -> Path:
             "labels": np.array(table.labels, np.int32),
             "classes": np.array(pictures.classes, np.str_),
             "layers": np.array(feature.layers, np.str_),
-            "thresholds": np.zeros(0, np.float32),
+            "layer_sizes": np.array(feature.layer_sizes, np.int64),
+            "thresholds": np.asarray(feature.thresholds, np.float32),
         }
         _write_npz(path, rows, arrays)
     if table.skipped:
@@ -110,35 +108,6 @@ def extract(config: ExtractConfig) -> Path:
         "wrote the %s of %d pictures to %s", config.features, len(table.paths), path
     )
     return path
-
-
-@dataclasses.dataclass(frozen=True)
-class _Feature:
-    """What can be extracted.
-
-    Attributes:
-        layers: Names of the layers that it comes from.
-        compute: Compiled, from variables and uint8 `[batch, height, width, 3]` to
-            float32 `[batch, …]`; raises `RequestError` for variables of another
-            network.
-        draw: From a picture, its features and a title to a PNG file.
-        detectors: The detectors that have it, for messages.
-    """
-
-    layers: tuple[str, ...]
-    compute: Callable[[Any, jax.Array], jax.Array]
-    draw: Callable[[np.ndarray, np.ndarray, str], bytes]
-    detectors: str
-
-
-_FEATURES = {
-    "traces": _Feature(
-        layers=("trace",),
-        compute=traces.jit_extract,
-        draw=report.traces_figure,
-        detectors="amtennet",
-    ),
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,11 +129,14 @@ class _Batch:
 
 @dataclasses.dataclass(frozen=True)
 class _Pictures:
-    """The pictures that were asked for: how many, of which classes, and batches."""
+    """The pictures that were asked for: how many, of which classes.
+
+    `open` starts to read them, from the first one on.
+    """
 
     count: int
     classes: tuple[str, ...]
-    batches: Iterator[_Batch]
+    open: Callable[[], Iterator[_Batch]]
 
 
 @dataclasses.dataclass
@@ -183,21 +155,24 @@ class _Table:
 
 
 class _Rows:
-    """float32 rows that go straight into a file."""
+    """Rows that go straight into a file."""
 
-    def __init__(self, file: IO[bytes], row_shape: tuple[int, ...]) -> None:
+    def __init__(
+        self, file: IO[bytes], row_shape: tuple[int, ...], dtype: np.dtype
+    ) -> None:
+        self._dtype = dtype.newbyteorder("<")
         self._file = file
         self._row_shape = row_shape
         self._num_rows = 0
 
     def append(self, row: np.ndarray) -> None:
-        self._file.write(np.ascontiguousarray(row, "<f4").data)
+        self._file.write(np.ascontiguousarray(row, self._dtype).data)
         self._num_rows += 1
 
     def copy_to(self, target: IO[bytes]) -> None:
         """Writes all rows as an `.npy` file."""
         header = {
-            "descr": "<f4",
+            "descr": np.lib.format.dtype_to_descr(self._dtype),
             "fortran_order": False,
             "shape": (self._num_rows, *self._row_shape),
         }
@@ -206,11 +181,7 @@ class _Rows:
         shutil.copyfileobj(self._file, target, 1 << 20)
 
 
-def _check(config: ExtractConfig) -> _Feature:
-    if config.features not in _FEATURES:
-        raise RequestError(
-            f"--features: expected {', '.join(_FEATURES)}, found {config.features!r}"
-        )
+def _check(config: ExtractConfig) -> None:
     if config.num_figures < 0:
         raise RequestError(
             f"--num_figures: expected 0 or more, found {config.num_figures}"
@@ -225,23 +196,6 @@ def _check(config: ExtractConfig) -> _Feature:
             "--mode=extract runs in one process; give each process its own files and "
             "--output"
         )
-    return _FEATURES[config.features]
-
-
-def _row_shape(
-    feature: _Feature, detector: detectors.FittedDetector, name: str
-) -> tuple[int, ...]:
-    """Shape of the features of one picture; nothing is computed."""
-    framing = detector.info.framing
-    image = jax.ShapeDtypeStruct((1, *framing.shape), np.uint8)
-    try:
-        shapes = jax.eval_shape(feature.compute, detector.variables, image)
-    except RequestError as error:
-        raise RequestError(
-            f"--features: the detector {detector.info.detector!r} of --workdir has no "
-            f"{name}; expected the workdir of {feature.detectors}"
-        ) from error
-    return tuple(shapes.shape[1:])
 
 
 def _make_folder(folder: Path) -> None:
@@ -254,8 +208,10 @@ def _make_folder(folder: Path) -> None:
         ) from error
 
 
-def _open_pictures(config: ExtractConfig, mesh: Mesh, framing: Framing) -> _Pictures:
-    """Finds the pictures; batches are read when they are asked for."""
+def _open_pictures(
+    config: ExtractConfig, mesh: Mesh, network: features.Network
+) -> _Pictures:
+    """Finds the pictures; they are read when they are asked for."""
     if config.paths:
         found = list(found_files.find_pictures(config.paths))
         if not found:
@@ -263,19 +219,35 @@ def _open_pictures(config: ExtractConfig, mesh: Mesh, framing: Framing) -> _Pict
                 f"--mode=extract: no pictures in {', '.join(map(repr, config.paths))}"
             )
         batch_size = _batch_size(config, mesh, len(found))
-        batches = _file_batches(config, found, batch_size, framing)
-        return _Pictures(len(found), (), batches)
-    data = config.data or DataConfig.from_settings(
-        checkpoint.read_config(config.workdir)
-    )
+        return _Pictures(
+            len(found),
+            (),
+            lambda: _file_batches(config, found, batch_size, network.framing),
+        )
+    data = config.data or network.training_data
+    if data is None:
+        raise RequestError(
+            "--mode=extract: name files, or the pictures by --dataset or --data_dir"
+        )
     dataset = catalog.load_configured(data, config.split, require_both=False)
     if not dataset.num_examples:
         raise RequestError(
             f"--split: {data.dataset} has no pictures in the split {config.split!r}"
         )
     batch_size = _batch_size(config, mesh, dataset.num_examples)
-    batches = _dataset_batches(config, dataset, batch_size, framing)
-    return _Pictures(dataset.num_examples, dataset.classes, batches)
+    return _Pictures(
+        dataset.num_examples,
+        dataset.classes,
+        lambda: _dataset_batches(config, dataset, batch_size, network.framing),
+    )
+
+
+def _masked(batches: Iterator[_Batch]) -> Iterator[features.MaskedBatch]:
+    """Pictures, and which of them are neither padding nor unreadable."""
+    for batch in batches:
+        mask = np.zeros(len(batch.images), np.bool_)
+        mask[: len(batch.errors)] = [error is None for error in batch.errors]
+        yield batch.images, mask
 
 
 def _batch_size(config: ExtractConfig, mesh: Mesh, num_pictures: int) -> int:
@@ -327,8 +299,7 @@ def _dataset_batches(
 
 def _collect(
     config: ExtractConfig,
-    feature: _Feature,
-    variables: Any,
+    feature: features.Feature,
     mesh: Mesh,
     pictures: _Pictures,
     rows: _Rows,
@@ -339,13 +310,13 @@ def _collect(
         progress.Progress(pictures.count, label="extract") as shown,
         jax.set_mesh(mesh),
     ):
-        for batch, values in _results(feature, variables, mesh, pictures.batches):
+        for batch, values in _results(feature, mesh, pictures.open()):
             for number, name in enumerate(batch.names):
                 reason = batch.errors[number]
                 if reason is not None:
                     table.skipped.append((name, reason))
                     continue
-                if len(table.paths) < config.num_figures:
+                if feature.draw and len(table.paths) < config.num_figures:
                     file_name = f"{config.features}_{len(table.paths):03d}.png"
                     drawn = feature.draw(batch.images[number], values[number], name)
                     storage.write_bytes(config.output / file_name, drawn)
@@ -357,13 +328,13 @@ def _collect(
 
 
 def _results(
-    feature: _Feature, variables: Any, mesh: Mesh, batches: Iterator[_Batch]
+    feature: features.Feature, mesh: Mesh, batches: Iterator[_Batch]
 ) -> Iterator[tuple[_Batch, np.ndarray]]:
     """Batches with their features, a little behind the decoding."""
     waiting: collections.deque[tuple[_Batch, jax.Array]] = collections.deque()
     for batch in batches:
         placed = parallel.put_batch(mesh, {"image": batch.images})
-        waiting.append((batch, feature.compute(variables, placed["image"])))
+        waiting.append((batch, feature.compute(placed["image"])))
         if len(waiting) > _NUM_IN_FLIGHT:
             yield _fetch(*waiting.popleft())
     while waiting:

@@ -207,6 +207,7 @@ def _settings(
         "num_workers": config.input.num_workers,
         "num_threads": config.input.num_threads,
         "face_detector": "none",
+        **detector.settings(config),
     }
 
 

@@ -1,0 +1,295 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""`--mode=compare`: shows several evaluations side by side."""
+
+import csv
+import itertools
+import json
+import logging
+import math
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fakedet_jax.config import CompareConfig
+from fakedet_jax.errors import RequestError
+from fakedet_jax.report import comparison
+from fakedet_jax.report.evaluation import Evaluation
+
+_LOGGER = logging.getLogger(__name__)
+
+# What a CSV file without an evaluation around it may call the two classes.
+_LABELS = {"real": False, "0": False, "fake": True, "1": True}
+# Decides in such a file, for want of one that was chosen.
+_THRESHOLD = 0.5
+_COLUMNS = ("path", "label", "score")
+_MAX_METRICS_BYTES = 1 << 24
+
+
+def compare(config: CompareConfig) -> str:
+    """Writes the curves and the metrics of several evaluations into one folder.
+
+    Evaluations decide by the threshold that was stored with their detector; CSV files
+    of other origin, whose labels are `real` and `fake` or 0 and 1, by 0.5. Runs on
+    different pictures are compared all the same, with a warning.
+
+    Args:
+        config: The settings.
+
+    Returns:
+        The eight metrics of each run as a table for a terminal. The files are those of
+        `comparison.write_comparison`.
+
+    Raises:
+        RequestError: A path or a file is not as expected.
+    """
+    paths = [Path(path) for path in config.paths]
+    names = _names(config, paths)
+    runs = {name: _read(path) for name, path in zip(names, paths, strict=True)}
+    _warn_about_differences(runs)
+    try:
+        comparison.write_comparison(config.output, runs)
+    except OSError as error:
+        raise RequestError(
+            f"--output: {str(config.output)!r} cannot be written ({error.strerror}); "
+            "name another folder"
+        ) from error
+    _LOGGER.info("wrote %s", config.output / "comparison.csv")
+    return comparison.comparison_table(runs)
+
+
+def _names(config: CompareConfig, paths: Sequence[Path]) -> Sequence[str]:
+    if not paths:
+        raise RequestError(
+            "--mode=compare: expected folders of evaluations or CSV files, found none"
+        )
+    if len(paths) > comparison.MAX_RUNS:
+        raise RequestError(
+            f"--mode=compare: expected at most {comparison.MAX_RUNS} runs, found "
+            f"{len(paths)}; compare fewer at a time"
+        )
+    names = config.names or _tell_apart(paths)
+    if config.names and len(names) != len(paths):
+        raise RequestError(
+            f"--names: expected {len(paths)} names, one for each path, found "
+            f"{len(names)}"
+        )
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            flag = "--names" if config.names else "--mode=compare"
+            raise RequestError(
+                f"{flag}: expected every run once, found {name!r} twice; leave one out"
+            )
+    return names
+
+
+def _tell_apart(paths: Sequence[Path]) -> list[str]:
+    """Names of paths: what is not the same at their beginnings or at their ends.
+
+    >>> _tell_apart([Path("a/evaluations/test"), Path("b/evaluations/test")])
+    ['a', 'b']
+    >>> _tell_apart([Path("scores/first.csv"), Path("scores/second.csv")])
+    ['first', 'second']
+    """
+    texts = [str(path.absolute()).removesuffix(".csv") for path in paths]
+    parts = [Path(os.path.normpath(text)).parts for text in texts]
+    if len(set(parts)) == 1:
+        return [own[-1] for own in parts]
+    start = _num_common(parts)
+    end = _num_common([own[start:][::-1] for own in parts])
+    # Nothing is left of a path that another one goes on from.
+    return ["/".join(own[start : len(own) - end]) or own[-1] for own in parts]
+
+
+def _num_common(sequences: Sequence[Sequence[str]]) -> int:
+    """How many items all sequences begin with."""
+    columns = zip(*sequences, strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda own: len(set(own)) == 1, columns))
+
+
+def _read(path: Path) -> Evaluation:
+    if path.is_dir():
+        run = _read_evaluation(path)
+    elif path.is_file():
+        run = _to_evaluation(path, _read_scores(path), _LABELS, _THRESHOLD)
+    else:
+        raise RequestError(
+            f"{str(path)!r}: expected the folder of an evaluation or a CSV file, found "
+            "nothing of that name"
+        )
+    if run.fake.all() or not run.fake.any():
+        found = (
+            "only fake ones" if len(run.names) and run.fake.all() else "no fake ones"
+        )
+        raise RequestError(
+            f"{str(path)!r}: expected real and fake pictures, found {found}; curves "
+            "need both"
+        )
+    return run
+
+
+def _read_evaluation(folder: Path) -> Evaluation:
+    """Reads what `report.write_evaluation` wrote."""
+    summary = _read_metrics(folder / "metrics.json")
+    rows = list(_read_scores(folder / "scores.csv"))
+    if len(rows) != summary.num_examples:
+        raise RequestError(
+            f"{str(folder / 'scores.csv')!r}: expected {summary.num_examples} rows, as "
+            f"metrics.json says, found {len(rows)}; evaluate again"
+        )
+    labels = {row.label: row.label in summary.fake_classes for row in rows}
+    return _to_evaluation(folder / "scores.csv", rows, labels, summary.threshold)
+
+
+class _Summary(NamedTuple):
+    threshold: float
+    num_examples: int
+    fake_classes: Collection[str]
+
+
+def _read_metrics(path: Path) -> _Summary:
+    again = "run --mode=evaluate again"
+    try:
+        with path.open("rb") as file:
+            found: Any = json.loads(file.read(_MAX_METRICS_BYTES))
+        summary = _Summary(
+            float(found["threshold"]),
+            int(found["num_examples"]),
+            frozenset(map(str, found["fake_classes"])),
+        )
+    except FileNotFoundError as error:
+        raise RequestError(
+            f"{str(path.parent)!r}: expected the folder of an evaluation, with "
+            f"metrics.json and scores.csv, found no {path.name}; name WORKDIR/"
+            f"evaluations/NAME or {again}"
+        ) from error
+    except (OSError, RecursionError) as error:
+        raise RequestError(
+            f"{str(path)!r} cannot be read ({error}); {again}"
+        ) from error
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        raise RequestError(
+            f"{str(path)!r}: expected threshold, num_examples and fake_classes, found "
+            f"otherwise ({error!r}); {again}"
+        ) from error
+    if not math.isfinite(summary.threshold):
+        raise RequestError(
+            f"{str(path)!r}: expected a finite threshold, found {summary.threshold}; "
+            f"{again}"
+        )
+    return summary
+
+
+class _Row(NamedTuple):
+    path: str
+    label: str
+    score: float
+
+
+def _read_scores(path: Path) -> Iterator[_Row]:
+    """Reads the three columns of a CSV file; others may stand beside them."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            table = csv.reader(file, strict=True)
+            header = next(table, [])
+            missing = [name for name in _COLUMNS if name not in header]
+            if missing:
+                raise RequestError(
+                    f"{str(path)!r}: expected a first line with {','.join(_COLUMNS)}, "
+                    f"found no {' and no '.join(missing)}"
+                )
+            places = [header.index(name) for name in _COLUMNS]
+            for row in filter(None, table):  # blank lines are no rows
+                if len(row) != len(header):
+                    raise RequestError(
+                        f"{str(path)!r}, line {table.line_num}: expected {len(header)} "
+                        f"cells, found {len(row)}"
+                    )
+                name, label, score = (row[place] for place in places)
+                yield _Row(name, label, _to_score(score, path, table.line_num))
+    except FileNotFoundError as error:
+        raise RequestError(
+            f"{str(path)!r} is missing; run --mode=evaluate again"
+        ) from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise RequestError(
+            f"{str(path)!r}: expected a CSV file in UTF-8, found otherwise ({error})"
+        ) from error
+
+
+def _to_score(text: str, path: Path, line: int) -> float:
+    try:
+        score = float(text)
+    except ValueError:
+        score = math.nan
+    # No comparison holds for NaN.
+    if not 0 <= score <= 1:
+        raise RequestError(
+            f"{str(path)!r}, line {line}: expected a score from 0 to 1, found {text!r}"
+        )
+    return score
+
+
+def _to_evaluation(
+    path: Path,
+    rows: Iterator[_Row] | Sequence[_Row],
+    is_fake: Mapping[str, bool],
+    threshold: float,
+) -> Evaluation:
+    names, fake, scores = [], [], []
+    for row in rows:
+        if row.label not in is_fake:
+            raise RequestError(
+                f"{str(path)!r}: expected the labels real and fake, or 0 and 1, found "
+                f"{row.label!r}; for other classes name the folder of the evaluation"
+            )
+        names.append(row.path)
+        fake.append(is_fake[row.label])
+        scores.append(row.score)
+    return Evaluation(
+        names=names,
+        labels=np.asarray(fake, np.int64),
+        scores=np.asarray(scores, np.float64),
+        threshold=threshold,
+    )
+
+
+def _warn_about_differences(runs: Mapping[str, Evaluation]) -> None:
+    """Each run is held against the first."""
+    (first_name, first), *others = runs.items()
+    expected = _truth(first)
+    for name, run in others:
+        found = _truth(run)
+        only_first, only_other = expected.keys() - found.keys(), found.keys() - expected
+        if only_first or only_other:
+            _LOGGER.warning(
+                "%s and %s were measured on different pictures: %d only in %s, %d only "
+                "in %s, such as %r",
+                first_name,
+                name,
+                len(only_first),
+                first_name,
+                len(only_other),
+                name,
+                min(only_first or only_other),
+            )
+        contrary = [
+            path for path in expected.keys() & found if expected[path] != found[path]
+        ]
+        if contrary:
+            _LOGGER.warning(
+                "%s and %s disagree on what is real and what is fake for %d pictures, "
+                "such as %r",
+                first_name,
+                name,
+                len(contrary),
+                min(contrary),
+            )
+
+
+def _truth(run: Evaluation) -> dict[str, bool]:
+    """Whether each picture is fake, by its name."""
+    return dict(zip(run.names, run.fake.tolist(), strict=True))

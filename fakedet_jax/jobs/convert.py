@@ -1,0 +1,78 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""`--mode=convert`: weights that others published, stored as ours."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from fakedet_jax.config import ConvertConfig
+from fakedet_jax.errors import RequestError
+from fakedet_jax.models import backbones
+from fakedet_jax.weights import formats, store
+from fakedet_jax.weights.tensors import shown
+
+
+def convert(config: ConvertConfig) -> dict[str, Any]:
+    """Reads a weight file, compares it with a network and stores it.
+
+    Args:
+        config: The settings.
+
+    Returns:
+        The card of the weights, and under `comparison` the names that the file and the
+        network have of each other (the fields of `weights.mapping.Comparison`).
+
+    Raises:
+        RequestError: The file does not fit the network, or the folder is in use;
+            nothing was written.
+    """
+    if config.model not in backbones.names():
+        raise RequestError(
+            f"--model: expected one of {', '.join(backbones.names())}, found "
+            f"{config.model!r}"
+        )
+    store.check_output(config.output)
+    backbone = backbones.create(config.model)
+    tensor_file = formats.read(config.weights)
+    variables, card, comparison = store.convert(
+        backbone, tensor_file, ignore=config.ignore
+    )
+    stored = store.save(config.output, backbone, variables, card)
+    return {**stored, "comparison": dataclasses.asdict(comparison)}
+
+
+def to_text(result: Mapping[str, Any]) -> str:
+    """What was compared, for reading.
+
+    Args:
+        result: Of `convert`.
+
+    Returns:
+        Lines of text: the file, every array with its two names, what was left out.
+    """
+    comparison = result["comparison"]
+    arrays = result["arrays"]
+    matched = comparison["matched"]
+    width = max((len(name) for name, _ in matched), default=0)
+    lines = [
+        "{source} ({format}, names of {layout}, sha256 {sha256}) → {model}".format(
+            **result
+        ),
+        *(f"  {shown(name):{width}} → {path} {arrays[path]}" for name, path in matched),
+        f"{len(matched)} of {len(arrays)} arrays matched",
+    ]
+    if comparison["unused"]:
+        lines.append(f"{len(comparison['unused'])} counters that no network needs")
+    for title, names in (
+        ("superfluous, ignored", comparison["dropped"]),
+        (
+            "missing or of another shape, ignored, initial values kept",
+            comparison["initialised"],
+        ),
+        ("notes", comparison["notes"]),
+    ):
+        if names:
+            lines.append(f"{len(names)} {title}: {', '.join(map(shown, names))}")
+    lines.append(f"digest {result['digest']}")
+    return "\n".join(lines)

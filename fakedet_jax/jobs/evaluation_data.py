@@ -1,0 +1,129 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What a trained detector is measured on, and what its scores there amount to."""
+
+import dataclasses
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from fakedet_jax import checkpoint, report
+from fakedet_jax.config import DataConfig, EvaluateConfig
+from fakedet_jax.data import catalog, pipeline
+from fakedet_jax.data.dataset import Dataset
+from fakedet_jax.detectors.base import DetectorInfo
+from fakedet_jax.errors import RequestError
+from fakedet_jax.scoring import Scored
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationData:
+    """The pictures of an evaluation.
+
+    Attributes:
+        name: Of the evaluation, a plain folder name.
+        data: Which pictures, in full.
+        dataset: The pictures; its classes are the detector's, or real and fake.
+    """
+
+    name: str
+    data: DataConfig
+    dataset: Dataset
+
+
+def choose(config: EvaluateConfig, info: DetectorInfo) -> EvaluationData:
+    """Loads the pictures that a request means.
+
+    Args:
+        config: The request. Without `data` it means those of the training; what was
+            real in the training is real in any case.
+        info: The detector. Where its classes are others than those of the pictures,
+            these become real and fake.
+
+    Returns:
+        The pictures, at least one.
+
+    Raises:
+        RequestError: The settings or the data are not as expected.
+    """
+    trained = checkpoint.read_config(config.workdir)
+    data = config.data or DataConfig.from_settings(trained)
+    name = _name(config, data)
+    data = _with_real_classes(data, config.split, trained.get("real_classes") or ())
+    dataset = catalog.load_configured(data, config.split, require_both=False)
+    if not dataset.num_examples:
+        raise RequestError(
+            f"--split: {data.dataset} has no pictures in the split {config.split!r}"
+        )
+    # Classes of another dataset mean nothing to the detector, but real and fake do.
+    if not _has_classes_of(info, dataset):
+        dataset = dataset.as_binary()
+    return EvaluationData(name, data, dataset)
+
+
+def to_evaluation(
+    info: DetectorInfo,
+    dataset: Dataset,
+    scored: Scored,
+    reasons: Mapping[int, str] | None = None,
+) -> report.Evaluation:
+    """Joins scores and labels.
+
+    Args:
+        info: The detector.
+        dataset: The pictures.
+        scored: Their class probabilities.
+        reasons: By index, why a picture has none; found out again when not given.
+
+    Returns:
+        The evaluation of all pictures that can be read; the others are skipped in it.
+
+    Raises:
+        RequestError: None can be read.
+    """
+    if reasons is None:
+        unread = np.flatnonzero(~scored.valid).tolist()
+        reasons = {index: pipeline.reason(dataset, index) for index in unread}
+    skipped = [(dataset.names[index], reasons[index]) for index in sorted(reasons)]
+    valid = np.flatnonzero(scored.valid).tolist()
+    if not valid:
+        raise RequestError(
+            f"--dataset: none of the {dataset.num_examples} pictures can be read; the "
+            f"first, {skipped[0][0]!r}, {skipped[0][1]}"
+        )
+    is_multiclass = _has_classes_of(info, dataset) and len(info.classes) > 2
+    probabilities = scored.values[valid]
+    return report.Evaluation(
+        names=[dataset.names[index] for index in valid],
+        labels=dataset.labels[valid],
+        scores=info.scores(probabilities),
+        threshold=info.threshold,
+        classes=dataset.classes,
+        is_fake=dataset.is_fake,
+        predicted=probabilities.argmax(-1) if is_multiclass else None,
+        skipped=skipped,
+    )
+
+
+def _name(config: EvaluateConfig, data: DataConfig) -> str:
+    name = config.name or f"{data.dataset}_{config.split}"
+    if Path(name).name != name or name in (".", ".."):
+        raise RequestError(f"--name: expected a plain folder name, found {name!r}")
+    return name
+
+
+def _with_real_classes(
+    data: DataConfig, split: str, trained_real_classes: Collection[str]
+) -> DataConfig:
+    """What was real in training is real here too, without being said again."""
+    if data.real_classes or not trained_real_classes:
+        return data
+    separate = dataclasses.replace(data, task="multiclass")
+    names = catalog.load_configured(separate, split, require_both=False).classes
+    known = tuple(sorted(set(trained_real_classes).intersection(names)))
+    return dataclasses.replace(data, real_classes=known)
+
+
+def _has_classes_of(info: DetectorInfo, dataset: Dataset) -> bool:
+    return (dataset.classes, dataset.is_fake) == (info.classes, info.is_fake)

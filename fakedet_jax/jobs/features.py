@@ -1,0 +1,266 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What `--mode=extract` can extract: the features, and the networks they come from."""
+
+import dataclasses
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from fakedet_jax import (
+    checkpoint,
+    coverage,
+    detectors,
+    parallel,
+    report,
+    traces,
+)
+from fakedet_jax.config import DataConfig, ExtractConfig, InputConfig
+from fakedet_jax.detectors import fakespotter
+from fakedet_jax.detectors.neuron_counts import CountSettings, NeuronCounter
+from fakedet_jax.errors import RequestError
+from fakedet_jax.framing import Framing
+from fakedet_jax.models import backbones
+from fakedet_jax.weights import store
+
+_LOGGER = logging.getLogger(__name__)
+
+# uint8 `[batch, height, width, 3]`, and bool `[batch]`: which rows are pictures.
+MaskedBatch = tuple[np.ndarray, np.ndarray]
+OpenFn = Callable[[], Iterator[MaskedBatch]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Feature:
+    """A feature of pictures, ready to be computed.
+
+    Attributes:
+        compute: Compiled, from uint8 `[batch, height, width, 3]` on the mesh to
+            `[batch, …]`.
+        row_shape: Of the features of one picture.
+        dtype: Of the features.
+        layers: Names of the layers that they come from.
+        layer_sizes: Neurons of each layer, where neurons are counted.
+        thresholds: float32 `[layers]`, where neurons are counted.
+        draw: From a picture, its features and a title to a PNG file, if it can be
+            drawn.
+    """
+
+    compute: Callable[[jax.Array], jax.Array]
+    row_shape: tuple[int, ...]
+    dtype: np.dtype
+    layers: tuple[str, ...]
+    layer_sizes: tuple[int, ...] = ()
+    thresholds: np.ndarray = dataclasses.field(
+        default_factory=lambda: np.zeros(0, np.float32)
+    )
+    draw: Callable[[np.ndarray, np.ndarray, str], bytes] | None = None
+
+
+class Network(Protocol):
+    """A network that features come from."""
+
+    @property
+    def framing(self) -> Framing:
+        """Of its input."""
+
+    @property
+    def training_data(self) -> DataConfig | None:
+        """The pictures it was trained on, None where nobody knows."""
+
+    def feature(self, open_batches: OpenFn) -> Feature:
+        """Gets the feature ready.
+
+        Args:
+            open_batches: Starts to read the pictures, for features that depend on all
+                of them.
+        """
+
+
+def open_network(config: ExtractConfig, mesh: Mesh) -> Network:
+    """Loads the network that the asked feature comes from.
+
+    Raises:
+        RequestError: The settings or the network are not as expected.
+    """
+    if config.features not in _NETWORKS:
+        raise RequestError(
+            f"--features: expected {', '.join(_NETWORKS)}, found {config.features!r}"
+        )
+    if config.backbone is not None and config.workdir is not None:
+        raise RequestError(
+            "--workdir, --backbone: the network comes from one of them; leave the "
+            "other out"
+        )
+    if config.thresholds is not None and config.features != "coverage":
+        raise RequestError(
+            f"--thresholds: --features={config.features} counts nothing; leave it out"
+        )
+    return _NETWORKS[config.features](config, mesh)
+
+
+class _Traces:
+    """AMTEN's manipulation traces."""
+
+    def __init__(self, config: ExtractConfig, mesh: Mesh) -> None:
+        workdir = _workdir(config, "amtennet")
+        self._detector = detectors.load(workdir, mesh)
+        self.framing = self._detector.info.framing
+        self.training_data = _training_data(workdir)
+        picture = jax.ShapeDtypeStruct((1, *self.framing.shape), np.uint8)
+        try:
+            shape = jax.eval_shape(
+                traces.jit_extract, self._detector.variables, picture
+            )
+        except RequestError as error:
+            raise RequestError(
+                f"--features: the detector {self._detector.info.detector!r} of "
+                f"--workdir has no {config.features}; expected the workdir of amtennet"
+            ) from error
+        self._shape = shape
+
+    def feature(self, open_batches: OpenFn) -> Feature:
+        del open_batches
+        variables = self._detector.variables
+        return Feature(
+            compute=lambda images: traces.jit_extract(variables, images),
+            row_shape=self._shape.shape[1:],
+            dtype=np.dtype(self._shape.dtype),
+            layers=("trace",),
+            draw=report.traces_figure,
+        )
+
+
+class _Recognition:
+    """A recognition network, of a FakeSpotter or by itself."""
+
+    def __init__(self, config: ExtractConfig, mesh: Mesh) -> None:
+        self._config, self._mesh = config, mesh
+        self._thresholds: np.ndarray | None = None
+        self.training_data: DataConfig | None = None
+        if config.backbone is not None:
+            self._settings = CountSettings(
+                backbones.create(config.backbone),
+                config.neuron,
+                config.site,
+                config.dtype,
+            )
+            if config.weights is None:
+                raise RequestError(
+                    f"--weights: --backbone={config.backbone} needs its weights; name "
+                    "a published file, or a folder that --mode=convert wrote"
+                )
+            variables, _ = store.load(self._settings.backbone, config.weights)
+            self._variables = parallel.replicate(mesh, variables)
+        else:
+            workdir = _workdir(config, "fakespotter, or --backbone and --weights")
+            self._settings, _ = fakespotter.read_settings(workdir)
+            fitted = detectors.load(workdir, mesh)
+            self._variables = fitted.variables["backbone"]
+            self._thresholds = parallel.to_host(fitted.variables["thresholds"])
+            self.training_data = _training_data(workdir)
+        self.framing = self._settings.backbone.preprocessing.framing
+
+    def _jit(self, function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+        return jax.jit(function, out_shardings=parallel.batch_sharding(self._mesh))
+
+
+class _Coverage(_Recognition):
+    """Neuron counts."""
+
+    def feature(self, open_batches: OpenFn) -> Feature:
+        network = self._settings.network
+        sizes = network.layer_sizes
+        thresholds = self._thresholds
+        if self._config.thresholds is not None:
+            thresholds = _read_thresholds(self._config.thresholds, tuple(sizes))
+        if thresholds is None:
+            _LOGGER.info("fitting the thresholds on these pictures")
+            counter = NeuronCounter(
+                self._settings,
+                self._variables,
+                self._mesh,
+                batch_size=self._mesh.size,
+                reading=InputConfig(),
+            )
+            thresholds = counter.thresholds_of(open_batches())
+        placed = parallel.replicate(self._mesh, thresholds)
+        compiled = self._jit(network.counts)
+        return Feature(
+            compute=lambda images: compiled(self._variables, images, placed),
+            row_shape=(len(sizes),),
+            dtype=np.dtype(np.int32),
+            layers=tuple(sizes),
+            layer_sizes=tuple(sizes.values()),
+            thresholds=thresholds,
+        )
+
+
+class _Embedding(_Recognition):
+    """What the network itself makes of a face."""
+
+    def feature(self, open_batches: OpenFn) -> Feature:
+        del open_batches
+        network = self._settings.network
+
+        def embed(variables: Any, images: jax.Array) -> jax.Array:
+            pictures = network.preprocessing(images)
+            embedding, _ = network.module.apply(variables, pictures, train=False)
+            return embedding
+
+        picture = jax.ShapeDtypeStruct((1, *self.framing.shape), np.uint8)
+        shape = jax.eval_shape(embed, self._variables, picture)
+        compiled = self._jit(embed)
+        return Feature(
+            compute=lambda images: compiled(self._variables, images),
+            row_shape=shape.shape[1:],
+            dtype=np.dtype(shape.dtype),
+            layers=("embedding",),
+        )
+
+
+_NETWORKS: dict[str, Callable[[ExtractConfig, Mesh], Network]] = {
+    "traces": _Traces,
+    "coverage": _Coverage,
+    "embedding": _Embedding,
+}
+
+
+def _workdir(config: ExtractConfig, what: str) -> Path:
+    if config.workdir is None:
+        raise RequestError(
+            f"--workdir: --features={config.features} needs the workdir of {what}, "
+            "found none"
+        )
+    return config.workdir
+
+
+def _training_data(workdir: Path) -> DataConfig:
+    return DataConfig.from_settings(checkpoint.read_config(workdir))
+
+
+def _read_thresholds(path: Path, layers: Iterable[str]) -> np.ndarray:
+    """The array `thresholds` of an `.npz` file.
+
+    Raises:
+        RequestError: There is none, or it is of another network.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            found = archive["thresholds"]
+    except Exception as error:
+        # A file from elsewhere may be damaged in any way that zip and NumPy know.
+        raise RequestError(
+            f"--thresholds: {str(path)!r} holds no array of that name that can be read "
+            f"({' '.join(str(error).split())}); expected an .npz file, such as the "
+            "features.npz of --features=coverage"
+        ) from error
+    try:
+        return coverage.check_thresholds(found, layers)
+    except RequestError as error:
+        raise RequestError(f"--thresholds: {str(path)!r}: {error}") from error

@@ -1,0 +1,225 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Residual networks with the geometry and the initial values of torchvision.
+
+He, Zhang, Ren, Sun: "Deep residual learning for image recognition", CVPR 2016. Of its
+two blocks, the bottleneck has its stride in the 3×3 convolution here and not, as in the
+paper, in the first 1×1.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from fakedet_jax.errors import RequestError
+from fakedet_jax.models import channel_last
+from fakedet_jax.models.parameters import Layer
+
+Outputs = dict[str, jax.Array]
+Variables = Mapping[str, Any]
+
+
+class Geometry(NamedTuple):
+    """What tells the networks apart: the blocks of each stage, and their kind."""
+
+    num_blocks: tuple[int, int, int, int]
+    bottleneck: bool
+
+
+# By the number of layers with a kernel, projections left out.
+GEOMETRIES = {
+    18: Geometry((2, 2, 2, 2), bottleneck=False),
+    34: Geometry((3, 4, 6, 3), bottleneck=False),
+    50: Geometry((3, 4, 6, 3), bottleneck=True),
+}
+
+# A bottleneck widens its output by this factor.
+_EXPANSION = 4
+
+# Kaiming's normal distribution by fan-out, and uniform on ±1/√fan_in.
+_CONV_INIT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
+_DENSE_INIT = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+
+
+class ResNet(nn.Module):
+    """A residual network: 21,797,672 parameters for depth 34 and 1000 classes.
+
+    Attributes:
+        depth: One of `GEOMETRIES`.
+        num_classes: Number of logits.
+        dtype: Of the computation.
+    """
+
+    depth: int
+    num_classes: int = 1000
+    dtype: channel_last.Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, images: jax.Array, *, train: bool = False
+    ) -> tuple[jax.Array, Outputs]:
+        """Classifies pictures.
+
+        Args:
+            images: Float `[batch, height, width, channels]`, 224 × 224 as published;
+                other sizes work too.
+            train: Whether batch normalisation uses, and learns from, this batch.
+
+        Returns:
+            Logits float32 `[batch, num_classes]`, and the outputs of all convolutions
+            and of `fc` by name, in network order, as the layers define them: before
+            the normalisation.
+        """
+        out: Outputs = {}
+
+        def conv_norm(
+            planes: jax.Array, name: str, features: int, size: int, stride: int = 1
+        ) -> jax.Array:
+            conv = channel_last.Conv(
+                features,
+                size,
+                stride=stride,
+                padding=size // 2,
+                dtype=self.dtype,
+                kernel_init=_CONV_INIT,
+                name=name,
+            )
+            out[name] = conv(planes)
+            norm = channel_last.BatchNorm(dtype=self.dtype, name=_norm_name(name))
+            return norm(out[name], train=train)
+
+        hidden = nn.relu(conv_norm(images, "conv1", 64, 7, stride=2))
+        hidden = channel_last.max_pool(hidden, padding=1)
+        for block in _blocks(self.depth):
+            shortcut = hidden
+            for convolution in block.convolutions:
+                hidden = conv_norm(nn.relu(hidden), *convolution)
+            if block.projection:
+                shortcut = conv_norm(shortcut, *block.projection)
+            hidden = nn.relu(hidden + shortcut)
+        pooled = hidden.mean((1, 2), dtype=jnp.float32)
+        # torch.nn.Linear draws the bias like the kernel.
+        bound = pooled.shape[-1] ** -0.5
+        out["fc"] = nn.Dense(
+            self.num_classes,
+            dtype=self.dtype,
+            precision=lax.Precision.HIGHEST,
+            kernel_init=_DENSE_INIT,
+            bias_init=lambda key, shape, dtype: jax.random.uniform(
+                key, shape, dtype, -bound, bound
+            ),
+            name="fc",
+        )(pooled)
+        return out["fc"].astype(jnp.float32), out
+
+
+def layers(depth: int) -> tuple[Layer, ...]:
+    """All layers with numbers, and their names in torchvision's files.
+
+    >>> [layer.torch for layer in layers(34)][:4]
+    ['conv1', 'bn1', 'layer1.0.conv1', 'layer1.0.bn1']
+    """
+    found = []
+    names = ["conv1"]
+    for block in _blocks(depth):
+        parts = (*block.convolutions, block.projection)
+        names.extend(part.name for part in parts if part)
+    for name in names:
+        # layer1_0_conv1 → layer1.0.conv1; a projection is a pair without names.
+        torch = name.replace("_", ".")
+        if name.endswith("downsample"):
+            conv, norm = f"{torch}.0", f"{torch}.1"
+        else:
+            conv, norm = torch, _norm_name(torch)
+        found.append(Layer(name, "conv", torch=conv))
+        found.append(Layer(_norm_name(name), "norm", torch=norm))
+    return (*found, Layer("fc", "dense", torch="fc", bias=True))
+
+
+def start_from(fresh: Variables, pretrained: Variables) -> Variables:
+    """Initial values for a training that starts from a trained network.
+
+    Args:
+        fresh: Variables of a `ResNet`, as initialised.
+        pretrained: Variables of one of the same depth.
+
+    Returns:
+        The pretrained variables; with the fresh `fc` where the number of classes
+        differs.
+
+    Raises:
+        RequestError: The networks differ in anything else.
+    """
+    params = dict(pretrained["params"])
+    if _shapes(params.get("fc")) != _shapes(fresh["params"]["fc"]):
+        params["fc"] = fresh["params"]["fc"]
+    result = {**pretrained, "params": params}
+    found, expected = _shapes(result), _shapes(fresh)
+    wrong = sorted(
+        name for name in {*found, *expected} if found.get(name) != expected.get(name)
+    )
+    if wrong:
+        name = wrong[0]
+        raise RequestError(
+            f"--weights: expected {name} of shape {expected.get(name)}, found "
+            f"{found.get(name)} (and {len(wrong) - 1} more differences); give the "
+            "weights of the same network"
+        )
+    return result
+
+
+class _Convolution(NamedTuple):
+    name: str
+    features: int
+    size: int
+    stride: int
+
+
+class _Block(NamedTuple):
+    convolutions: tuple[_Convolution, ...]
+    projection: _Convolution | None
+
+
+def _blocks(depth: int) -> Iterator[_Block]:
+    geometry = GEOMETRIES[depth]
+    in_features = 64
+    for stage, num_blocks in enumerate(geometry.num_blocks):
+        width = 64 * 2**stage
+        for number in range(num_blocks):
+            prefix = f"layer{stage + 1}_{number}"
+            stride = 2 if stage and not number else 1
+            if geometry.bottleneck:
+                features = _EXPANSION * width
+                shapes = [(width, 1, 1), (width, 3, stride), (features, 1, 1)]
+            else:
+                features = width
+                shapes = [(width, 3, stride), (width, 3, 1)]
+            convolutions = tuple(
+                _Convolution(f"{prefix}_conv{place}", *shape)
+                for place, shape in enumerate(shapes, 1)
+            )
+            projection = None
+            if stride > 1 or in_features != features:
+                name = f"{prefix}_downsample"
+                projection = _Convolution(name, features, 1, stride)
+            yield _Block(convolutions, projection)
+            in_features = features
+
+
+def _norm_name(name: str) -> str:
+    """Of the normalisation behind a convolution."""
+    if name.endswith("downsample"):
+        return f"{name}_bn"
+    return name.replace("conv", "bn")
+
+
+def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
+    """Shape of each leaf, by its path."""
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="/"): leaf.shape
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    }

@@ -1,0 +1,326 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Reads `.caffemodel` files: a `NetParameter` message of protocol buffers.
+
+Only the fields that lead to numbers are described here (Y. Jia et al., Caffe, file
+`caffe.proto`); all others are skipped. Arrays are called
+
+- `NAME/weight` and `NAME/bias` of convolutions and inner products
+- `NAME/slope` of PReLU
+- `NAME/mean`, `NAME/variance` of BatchNorm, divided by the factor that Caffe keeps
+  beside its sums, and `NAME/scale`, `NAME/shift` of the Scale layer behind it
+- `NAME/blob0`, … of everything else
+"""
+
+import dataclasses
+import functools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fakedet_jax.weights.tensors import (
+    Contents,
+    UnreadableError,
+    check_total,
+    count,
+)
+
+# Types of the layers of Caffe before 2014, by their numbers.
+_V1_TYPES = (
+    "None Accuracy BNLL Concat Convolution Data Dropout EuclideanLoss Flatten HDF5Data "
+    "HDF5Output Im2col ImageData InfogainLoss InnerProduct LRN "
+    "MultinomialLogisticLoss Pooling ReLU Sigmoid Softmax SoftmaxWithLoss Split TanH "
+    "WindowData Eltwise Power SigmoidCrossEntropyLoss HingeLoss MemoryData ArgMax "
+    "Threshold DummyData Slice MVN AbsVal Silence ContrastiveLoss Exp Deconvolution"
+)
+_PACKAGE = "fakedet_jax"
+_PLANES = ("Convolution", "Deconvolution")
+
+
+@dataclasses.dataclass(frozen=True)
+class CaffeLayer:
+    """A layer of a Caffe network.
+
+    Attributes:
+        name: Of the layer.
+        type: As Caffe calls it.
+        bottoms: Names of its inputs.
+        tops: Names of its outputs.
+        blobs: Its arrays, float32 or float64, in Caffe's order.
+    """
+
+    name: str
+    type: str
+    bottoms: tuple[str, ...]
+    tops: tuple[str, ...]
+    blobs: tuple[np.ndarray, ...]
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Of the arrays."""
+        return tuple(blob.shape for blob in self.blobs)
+
+
+def read(path: Path) -> Contents:
+    """Reads all arrays.
+
+    Raises:
+        UnreadableError: The file is damaged or has no arrays.
+    """
+    layers = read_layers(path)
+    tensors: dict[str, np.ndarray] = {}
+    for name, array in _named(layers):
+        if name in tensors:
+            raise UnreadableError(f"holds two arrays named {name[:80]!r}")
+        tensors[name] = array
+    if not tensors:
+        raise UnreadableError("is a Caffe network without arrays")
+    return Contents(tensors)
+
+
+def read_layers(path: Path) -> list[CaffeLayer]:
+    """Reads all layers of a network, those without arrays too.
+
+    Raises:
+        UnreadableError: The file is damaged or no Caffe network.
+    """
+    net = _parse("NetParameter", path.read_bytes())
+    layers = [_layer(layer, layer.type) for layer in net.layer]
+    old_types = dict(enumerate(_V1_TYPES.split()))
+    layers += [
+        _layer(layer, old_types.get(layer.type, str(layer.type)))
+        for layer in net.layers
+    ]
+    check_total(sum(blob.nbytes for layer in layers for blob in layer.blobs))
+    return layers
+
+
+def looks_like(start: bytes) -> bool:
+    """Whether a file may be a Caffe network, by its first bytes.
+
+    Protocol buffers have no signature. Caffe writes the name of the network first, or,
+    where it has none, the first layer, which starts with a name of something.
+    """
+    for tag in (b"\x0a", b"\x12", b"\xa2\x06"):
+        if start.startswith(tag):
+            length, offset = _varint(start, len(tag))
+            if tag == b"\x0a":
+                text = start[offset : offset + length]
+                return length < 1024 and text.isascii() and text.decode().isprintable()
+            return start[offset : offset + 1] in (b"\x0a", b"\x12", b"\x1a", b"\x22")
+    return False
+
+
+def _varint(data: bytes, offset: int) -> tuple[int, int]:
+    value = 0
+    for position, byte in enumerate(data[offset : offset + 10]):
+        value |= (byte & 0x7F) << (7 * position)
+        if byte < 0x80:
+            return value, offset + position + 1
+    return value, len(data)
+
+
+def _parse(message: str, content: bytes) -> Any:
+    from google.protobuf.message import DecodeError
+
+    try:
+        return _messages()[message].FromString(content)
+    except DecodeError as error:
+        raise UnreadableError("is a damaged or truncated .caffemodel") from error
+
+
+def _layer(layer: Any, kind: str) -> CaffeLayer:
+    return CaffeLayer(
+        name=layer.name,
+        type=kind,
+        bottoms=tuple(layer.bottom),
+        tops=tuple(layer.top),
+        blobs=tuple(_blob(layer.name, blob) for blob in layer.blobs),
+    )
+
+
+def _blob(layer: str, blob: Any) -> np.ndarray:
+    if blob.HasField("shape"):
+        shape = tuple(blob.shape.dim)
+    else:
+        shape = (blob.num, blob.channels, blob.height, blob.width)
+    size = count(shape)
+    if len(blob.double_data):
+        numbers = np.asarray(blob.double_data, np.float64)
+    else:
+        packed = blob.data[0] if len(blob.data) == 1 else b"".join(blob.data)
+        if len(packed) == 4 * size:
+            numbers = np.frombuffer(packed, "<f4")
+        else:
+            # Written one by one, as protocol buffers allow too.
+            again = _parse("Floats", blob.SerializeToString())
+            numbers = np.asarray(again.data, np.float32)
+    if numbers.size != size:
+        raise UnreadableError(
+            f"claims {size:,} numbers for layer {layer[:80]!r} and holds "
+            f"{numbers.size:,}; it is damaged"
+        )
+    return numbers.reshape(shape)
+
+
+def _named(layers: Sequence[CaffeLayer]) -> Iterator[tuple[str, np.ndarray]]:
+    scales = _scales(layers)
+    joined = {id(scale) for scale in scales.values()}
+    for layer in layers:
+        if id(layer) in joined or not layer.blobs:
+            continue
+        names = _blob_names(layer)
+        blobs = _blobs(layer)
+        for name, blob in zip(names, blobs, strict=True):
+            if name != "factor":
+                yield f"{layer.name}/{name}", blob
+        if layer.name in scales and "mean" in names:
+            scale = scales[layer.name]
+            for name, blob in zip(_blob_names(scale), _blobs(scale), strict=True):
+                yield f"{layer.name}/{name}", blob
+
+
+def _scales(layers: Sequence[CaffeLayer]) -> dict[str, CaffeLayer]:
+    """The Scale layer of each BatchNorm layer, by the name of the latter."""
+    scales: dict[str, CaffeLayer] = {}
+    candidates = [layer for layer in layers if layer.type == "Scale"]
+    by_name = {layer.name: layer for layer in candidates}
+    taken = set()
+    for layer in layers:
+        if layer.type == "BatchNorm" and f"{layer.name}/scale" in by_name:
+            scales[layer.name] = by_name[f"{layer.name}/scale"]
+            taken.add(f"{layer.name}/scale")
+    # Otherwise the next one that reads what the BatchNorm writes, which may be the
+    # name of its input too.
+    open_norms: dict[str, str] = {}
+    for layer in layers:
+        if layer.type == "BatchNorm" and layer.name not in scales:
+            open_norms.update(dict.fromkeys(layer.tops, layer.name))
+        elif layer.type == "Scale" and layer.name not in taken:
+            norm = next(
+                (open_norms.pop(b) for b in layer.bottoms if b in open_norms), None
+            )
+            if norm is not None:
+                scales[norm] = layer
+        else:
+            for top in layer.tops:
+                open_norms.pop(top, None)
+    return scales
+
+
+def _blob_names(layer: CaffeLayer) -> list[str]:
+    """What the arrays of a layer are called; see `_blobs` for their values."""
+    number = len(layer.blobs)
+    if layer.type in (*_PLANES, "InnerProduct") and number <= 2:
+        return ["weight", "bias"][:number]
+    if layer.type == "PReLU" and number == 1:
+        return ["slope"]
+    if layer.type == "Scale" and number <= 2:
+        return ["scale", "shift"][:number]
+    if layer.type in ("BatchNorm", "BN") and number >= 3:
+        merged = _merged_names(layer)
+        if merged:
+            return merged
+    return [f"blob{i}" for i in range(number)]
+
+
+def _merged_names(layer: CaffeLayer) -> list[str]:
+    blobs = layer.blobs
+    factor = [blob.size == 1 for blob in blobs]
+    if len(blobs) in (3, 5) and factor[2] and blobs[0].size == blobs[1].size:
+        return ["mean", "variance", "factor", "scale", "shift"][: len(blobs)]
+    if len(blobs) == 4 and len({blob.size for blob in blobs}) == 1:
+        # Two orders are about; what has negative numbers is no variance.
+        last, second = bool(np.all(blobs[3] >= 0)), bool(np.all(blobs[1] >= 0))
+        if last and not second:
+            return ["scale", "shift", "mean", "variance"]
+        if second and not last:
+            return ["mean", "variance", "scale", "shift"]
+    return []
+
+
+def _blobs(layer: CaffeLayer) -> list[np.ndarray]:
+    """The arrays of a layer in their plain shapes and units."""
+    names = _blob_names(layer)
+    blobs = dict(zip(names, layer.blobs, strict=True))
+    if "factor" in blobs:
+        factor = float(blobs["factor"].ravel()[0])
+        # What is not finite is refused with the name of the array, later.
+        with np.errstate(all="ignore"):
+            inverse = np.float32(1.0) / np.float32(factor) if factor else 0.0
+            for name in ("mean", "variance"):
+                blobs[name] = blobs[name] * np.float32(inverse)
+    for name, blob in blobs.items():
+        if name == "weight" and layer.type == "InnerProduct":
+            if blob.ndim == 4 and blob.shape[:2] == (1, 1):
+                blobs[name] = blob.reshape(blob.shape[2:])
+        elif name in ("bias", "slope", "scale", "shift", "mean", "variance"):
+            blobs[name] = blob.ravel()
+    return [blobs[name] for name in names]
+
+
+@functools.cache
+def _messages() -> dict[str, Any]:
+    """Classes of the messages, made from descriptions instead of generated code."""
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+    field = descriptor_pb2.FieldDescriptorProto
+    repeated, optional = field.LABEL_REPEATED, field.LABEL_OPTIONAL
+    file = descriptor_pb2.FileDescriptorProto(
+        name="fakedet_jax_caffe.proto", package=_PACKAGE, syntax="proto2"
+    )
+
+    def message(name: str, *fields: tuple[str, int, Any, Any]) -> None:
+        described = file.message_type.add(name=name)
+        for field_name, number, label, kind in fields:
+            entry = described.field.add(name=field_name, number=number, label=label)
+            if isinstance(kind, str):
+                entry.type = field.TYPE_MESSAGE
+                entry.type_name = f".{_PACKAGE}.{kind}"
+            else:
+                entry.type = kind
+            if kind == field.TYPE_DOUBLE or field_name == "dim":
+                entry.options.packed = True
+
+    sizes = [
+        (name, number, optional, field.TYPE_INT32)
+        for number, name in enumerate(("num", "channels", "height", "width"), start=1)
+    ]
+    message("BlobShape", ("dim", 1, repeated, field.TYPE_INT64))
+    message(
+        "BlobProto",
+        *sizes,
+        # Packed floats, which Python gets as they lie in the file.
+        ("data", 5, repeated, field.TYPE_BYTES),
+        ("shape", 7, optional, "BlobShape"),
+        ("double_data", 8, repeated, field.TYPE_DOUBLE),
+    )
+    message("Floats", ("data", 5, repeated, field.TYPE_FLOAT))
+    for name, numbers, kind in (
+        ("LayerParameter", (1, 2, 3, 4, 7), field.TYPE_STRING),
+        ("V1LayerParameter", (4, 5, 2, 3, 6), field.TYPE_INT32),
+    ):
+        message(
+            name,
+            ("name", numbers[0], optional, field.TYPE_STRING),
+            ("type", numbers[1], optional, kind),
+            ("bottom", numbers[2], repeated, field.TYPE_STRING),
+            ("top", numbers[3], repeated, field.TYPE_STRING),
+            ("blobs", numbers[4], repeated, "BlobProto"),
+        )
+    message(
+        "NetParameter",
+        ("name", 1, optional, field.TYPE_STRING),
+        ("layers", 2, repeated, "V1LayerParameter"),
+        ("layer", 100, repeated, "LayerParameter"),
+    )
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(file.SerializeToString())
+    return {
+        described.name: message_factory.GetMessageClass(
+            pool.FindMessageTypeByName(f"{_PACKAGE}.{described.name}")
+        )
+        for described in file.message_type
+    }

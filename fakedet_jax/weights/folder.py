@@ -1,0 +1,164 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The folder of a converted network: variables through Orbax, and a card.
+
+`card.json` says what the variables are and where they came from; it is written last,
+and the folder takes its name only when it is complete.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fakedet_jax import checkpoint, storage
+from fakedet_jax.weights import mapping
+from fakedet_jax.weights.tensors import (
+    TensorFile,
+    UnreadableError,
+    check_total,
+    count,
+)
+
+CARD = "card.json"
+_VARIABLES = "variables"
+_MAX_CARD_BYTES = 16 * 2**20
+_STEP = 0
+
+
+def digest(variables: mapping.Variables) -> str:
+    """Identifies variables by their paths, shapes and float32 values.
+
+    Args:
+        variables: Nested dicts of arrays.
+
+    Returns:
+        SHA-256, hexadecimal; the same on every machine.
+
+    >>> tree = {"params": {"a": {"bias": np.zeros(2)}}}
+    >>> digest(tree) == digest({"params": {"a": {"bias": np.zeros(2, np.float32)}}})
+    True
+    """
+    result = hashlib.sha256()
+    for path, array in sorted(mapping.flatten(variables).items()):
+        values = np.ascontiguousarray(array, "<f4")
+        result.update(f"{path}\0{_to_text(values.shape)}\0".encode())
+        result.update(values.data)
+    return result.hexdigest()
+
+
+def identity(variables: mapping.Variables) -> dict[str, Any]:
+    """What a card must say of its variables: `digest`, and the shapes of `arrays`."""
+    shapes = {
+        path: _to_text(array.shape)
+        for path, array in mapping.flatten(variables).items()
+    }
+    return {"digest": digest(variables), "arrays": shapes}
+
+
+def write(output: Path, variables: mapping.Variables, card: Mapping[str, Any]) -> None:
+    """Writes the folder, whole or not at all.
+
+    Args:
+        output: The folder; it does not exist, or is empty.
+        variables: Nested dicts of float32 arrays.
+        card: What to say of them, for JSON, with their `identity`.
+
+    Raises:
+        OSError: It could not be written; nothing is left behind.
+    """
+    output = output.resolve()
+    output.parent.mkdir(parents=True, exist_ok=True)
+    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
+    try:
+        temporary.mkdir()
+        with checkpoint.Store(temporary / _VARIABLES, max_to_keep=None) as store:
+            store.save(_STEP, variables, {})
+        storage.write_json(temporary / CARD, card)
+        temporary.replace(output)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """Reads the card of a converted network.
+
+    Raises:
+        UnreadableError: There is none, or it is damaged.
+    """
+    try:
+        with (path / CARD).open("rb") as file:
+            card = json.loads(file.read(_MAX_CARD_BYTES))
+    except FileNotFoundError as error:
+        raise UnreadableError(
+            f"is a folder without {CARD}; expected a file, or a folder that "
+            "--mode=convert completed"
+        ) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise UnreadableError(
+            f"has a damaged {CARD} ({str(error)[:80]}); convert again"
+        ) from error
+    texts = ("model", "digest", "sha256", "format")
+    if (
+        not isinstance(card, dict)
+        or not all(isinstance(card.get(name), str) for name in texts)
+        or not isinstance(card.get("arrays"), dict)
+        or not isinstance(card.get("bytes"), int)
+    ):
+        raise UnreadableError(f"has a damaged {CARD}; convert again")
+    return card
+
+
+def read(path: Path) -> TensorFile:
+    """Reads a converted network.
+
+    Returns:
+        The arrays by their paths, in our own layout.
+
+    Raises:
+        UnreadableError: It is incomplete or damaged.
+    """
+    card = read_card(path)
+    try:
+        shapes = {name: _to_shape(text) for name, text in card["arrays"].items()}
+        check_total(4 * sum(count(shape) for shape in shapes.values()))
+        # NumPy arrays in the place of the stored ones make Orbax return such.
+        abstract = mapping.nest(
+            {name: np.empty(shape, np.float32) for name, shape in shapes.items()}
+        )
+        with checkpoint.Store(path / _VARIABLES, read_only=True) as store:
+            if store.steps() != [_STEP]:
+                raise UnreadableError("lacks its variables; convert again")
+            variables = store.read_tree(_STEP, abstract)
+    except UnreadableError:
+        raise
+    except (AttributeError, LookupError, TypeError, ValueError, OSError) as error:
+        raise UnreadableError(
+            "is damaged: its variables are not what its card says; convert again"
+        ) from error
+    if digest(variables) != card["digest"]:
+        raise UnreadableError(
+            "is damaged: its numbers are not those that were converted; convert again"
+        )
+    return TensorFile(
+        path=path,
+        format=card["format"],
+        layout="flax",
+        tensors=mapping.flatten(variables),
+        sha256=card["sha256"],
+        num_bytes=card["bytes"],
+    )
+
+
+def _to_text(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
+
+
+def _to_shape(text: str) -> tuple[int, ...]:
+    return tuple(int(size) for size in text.split("x") if size)

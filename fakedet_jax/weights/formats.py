@@ -1,0 +1,128 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Recognises weight files by their content and reads them."""
+
+import dataclasses
+import hashlib
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from fakedet_jax.errors import RequestError
+from fakedet_jax.weights import caffe, folder, keras, safetensors_files, torch_files
+from fakedet_jax.weights.tensors import (
+    MAX_BYTES,
+    Contents,
+    TensorFile,
+    UnreadableError,
+)
+
+_HEAD_BYTES = 2048
+# How pickles of protocols 0 and 1 start, which have no signature.
+_TEXT_PICKLE = re.compile(rb"\((?:d|l|i|c|t|\]|\})|[\]}](?:q|p)|c[A-Za-z_][\w.]*\n")
+# Of the JSON text at the start of safetensors, which says the same of itself.
+_MAX_HEADER_BYTES = 100_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class _Format:
+    name: str
+    layout: str
+    matches: Callable[[bytes], bool]
+    read: Callable[[Path], Contents]
+
+
+def read(path: Path) -> TensorFile:
+    """Reads all arrays of a weight file, or of the folder of a converted network.
+
+    Args:
+        path: The file; its name says nothing.
+
+    Returns:
+        The arrays, named as in the format's own layout.
+
+    Raises:
+        RequestError: There is no such file, its format is none of those known, it is
+            damaged, or it holds something else than arrays.
+    """
+    try:
+        if path.is_dir():
+            return folder.read(path)
+        return _read_file(path)
+    except UnreadableError as error:
+        raise RequestError(f"--weights: {str(path)!r} {error}") from error
+    except OSError as error:
+        raise RequestError(
+            f"--weights: {str(path)!r} cannot be read ({error.strerror or error})"
+        ) from error
+
+
+def known() -> list[str]:
+    """The names of all formats of files."""
+    return [form.name for form in _FORMATS]
+
+
+def _read_file(path: Path) -> TensorFile:
+    if not path.exists():
+        raise UnreadableError("does not exist")
+    if not path.is_file():
+        raise UnreadableError("is no file")
+    num_bytes = path.stat().st_size
+    if num_bytes == 0:
+        raise UnreadableError("is empty")
+    if num_bytes > MAX_BYTES:
+        raise UnreadableError(
+            f"has {num_bytes / 2**30:.1f} GiB, expected at most {MAX_BYTES // 2**30}"
+        )
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+        file.seek(0)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    for form in _FORMATS:
+        if form.matches(head):
+            contents = form.read(path)
+            return TensorFile(
+                path=path,
+                format=form.name,
+                layout=form.layout,
+                tensors=contents.tensors,
+                sha256=digest,
+                num_bytes=num_bytes,
+                notes=contents.notes,
+            )
+    raise UnreadableError(
+        f"is in no known format (it starts with {head[:16]!r}); expected "
+        f"{', '.join(known())}, or a folder that --mode=convert wrote"
+    )
+
+
+def _is_hdf5(head: bytes) -> bool:
+    # Other data may stand before it, in powers of two from 512 on.
+    return any(
+        head[start:].startswith(b"\x89HDF\r\n\x1a\n") for start in (0, 512, 1024)
+    )
+
+
+def _is_zip(head: bytes) -> bool:
+    return head.startswith((b"PK\x03\x04", b"PK\x05\x06"))
+
+
+def _is_pickle(head: bytes) -> bool:
+    binary = head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")
+    return binary or _TEXT_PICKLE.match(head) is not None
+
+
+def _is_safetensors(head: bytes) -> bool:
+    length = int.from_bytes(head[:8], "little")
+    return head[8:9] == b"{" and length <= _MAX_HEADER_BYTES
+
+
+# Those with a signature first.
+_FORMATS = (
+    _Format("Keras HDF5", "keras", _is_hdf5, keras.read),
+    _Format("PyTorch zip archive", "torch", _is_zip, torch_files.read_zip),
+    _Format("PyTorch stream", "torch", torch_files.is_stream, torch_files.read_stream),
+    _Format("pickle", "torch", _is_pickle, torch_files.read_pickle),
+    _Format("safetensors", "torch", _is_safetensors, safetensors_files.read),
+    _Format("caffemodel", "caffe", caffe.looks_like, caffe.read),
+)

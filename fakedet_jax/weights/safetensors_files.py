@@ -1,0 +1,58 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Reads safetensors, with names and axes as in PyTorch."""
+
+from pathlib import Path
+
+import numpy as np
+
+from fakedet_jax.weights.tensors import (
+    BFLOAT16,
+    Contents,
+    UnreadableError,
+    view,
+    without_prefix,
+)
+
+_DTYPES = {
+    "F64": np.dtype(np.float64),
+    "F32": np.dtype(np.float32),
+    "F16": np.dtype(np.float16),
+    "BF16": BFLOAT16,
+    "I64": np.dtype(np.int64),
+    "I32": np.dtype(np.int32),
+    "I16": np.dtype(np.int16),
+    "I8": np.dtype(np.int8),
+    "U8": np.dtype(np.uint8),
+    "BOOL": np.dtype(np.bool_),
+}
+
+
+def read(path: Path) -> Contents:
+    """Reads all arrays.
+
+    Raises:
+        UnreadableError: The file is damaged or truncated.
+    """
+    import safetensors
+
+    try:
+        # The package checks that the arrays fill the file without overlap.
+        found = safetensors.deserialize(path.read_bytes())
+    except safetensors.SafetensorError as error:
+        raise UnreadableError(
+            f"is a damaged or truncated safetensors file ({str(error)[:120]})"
+        ) from error
+    tensors = {}
+    for name, entry in found:
+        if entry["dtype"] not in _DTYPES:
+            raise UnreadableError(
+                f"holds {entry['dtype']} in {name[:80]!r}, expected one of "
+                f"{', '.join(_DTYPES)}"
+            )
+        tensors[name] = view(entry["data"], _DTYPES[entry["dtype"]], entry["shape"])
+    if not tensors:
+        raise UnreadableError("holds no arrays")
+    plain = without_prefix(tensors, "module.")
+    notes = () if plain is tensors else ("'module.' taken off all names",)
+    return Contents(plain, notes)

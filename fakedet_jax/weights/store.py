@@ -1,0 +1,168 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Weights for a backbone: from what others published, or from what was converted."""
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+import fakedet_jax
+from fakedet_jax.errors import RequestError
+from fakedet_jax.models.backbone import Backbone
+from fakedet_jax.weights import folder, formats, mapping
+from fakedet_jax.weights.mapping import Comparison, Variables
+from fakedet_jax.weights.tensors import TensorFile, UnreadableError
+
+_LOGGER = logging.getLogger(__name__)
+
+
+def load(backbone: Backbone, path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Reads the weights of a backbone.
+
+    Args:
+        backbone: The network.
+        path: A folder that `save` wrote, or the file that others published.
+
+    Returns:
+        The variables, NumPy float32, and their card. `card["digest"]` identifies the
+        variables; it is the same for a file and for its converted form.
+
+    Raises:
+        RequestError: There is no such file, or it cannot be used for this network.
+    """
+    if not path.is_dir():
+        variables, card, _ = convert(backbone, formats.read(path))
+        return variables, card
+    try:
+        card = folder.read_card(path)
+    except UnreadableError as error:
+        raise RequestError(f"--weights: {str(path)!r} {error}") from error
+    _check_model(backbone, card, path)
+    variables, _ = mapping.to_variables(
+        backbone.layers, formats.read(path), abstract(backbone)
+    )
+    return variables, card
+
+
+def convert(
+    backbone: Backbone, tensor_file: TensorFile, *, ignore: Sequence[str] = ()
+) -> tuple[dict[str, Any], dict[str, Any], Comparison]:
+    """Maps the arrays of a file onto a backbone.
+
+    Args:
+        backbone: The network.
+        tensor_file: The arrays.
+        ignore: Names, or patterns of names, of arrays that may differ.
+
+    Returns:
+        The variables, NumPy float32; a card of where they came from; the comparison.
+
+    Raises:
+        RequestError: The file does not fit.
+    """
+    if tensor_file.layout == "flax":
+        _check_model(backbone, folder.read_card(tensor_file.path), tensor_file.path)
+    variables, comparison = mapping.to_variables(
+        backbone.layers,
+        tensor_file,
+        abstract(backbone),
+        ignore=ignore,
+        initial=lambda: initial(backbone),
+    )
+    card = {
+        "model": backbone.name,
+        "source": tensor_file.path.name,
+        "sha256": tensor_file.sha256,
+        "bytes": tensor_file.num_bytes,
+        "format": tensor_file.format,
+        "layout": tensor_file.layout,
+        "num_tensors": len(tensor_file.tensors),
+        "preprocessing": dataclasses.asdict(backbone.preprocessing),
+        "notes": list(comparison.notes),
+        "ignored": sorted({*comparison.dropped, *comparison.initialised}),
+        "initialised": list(comparison.initialised),
+        "toolkit_version": fakedet_jax.__version__,
+        **folder.identity(variables),
+    }
+    return variables, card, comparison
+
+
+def save(
+    output: Path, backbone: Backbone, variables: Variables, card: dict[str, Any]
+) -> dict[str, Any]:
+    """Writes the folder of a converted network.
+
+    A folder that holds the same variables of the same network already is left as it is.
+
+    Args:
+        output: The folder.
+        backbone: The network.
+        variables: Of `convert`.
+        card: Of `convert`.
+
+    Returns:
+        The card as it stands in the folder.
+
+    Raises:
+        RequestError: The folder holds something else.
+        OSError: It could not be written.
+    """
+    check_output(output)
+    if (output / folder.CARD).exists():
+        kept, stored = load(backbone, output)
+        if folder.digest(kept) != folder.digest(variables):
+            raise RequestError(
+                f"--output: {str(output)!r} holds other weights of {backbone.name}; "
+                "give another folder"
+            )
+        _LOGGER.info("%s holds these weights already", output)
+        return stored
+    folder.write(output, variables, card)
+    _LOGGER.info("wrote %s", output)
+    return card
+
+
+def check_output(output: Path) -> None:
+    """Refuses a folder that is neither new nor empty nor of a converted network.
+
+    Raises:
+        RequestError: It is such a folder.
+    """
+    if not output.exists() and not output.is_symlink():
+        return
+    if not output.is_dir():
+        raise RequestError(f"--output: expected a folder, found the file {output!s}")
+    if any(output.iterdir()) and not (output / folder.CARD).exists():
+        raise RequestError(
+            f"--output: expected a new or an empty folder, {str(output)!r} holds "
+            "something else; give another one"
+        )
+
+
+def abstract(backbone: Backbone) -> Variables:
+    """The variables of a backbone, as shapes."""
+    return jax.eval_shape(lambda: _init(backbone))
+
+
+def initial(backbone: Backbone) -> Variables:
+    """The initial variables of a backbone, the same ones each time."""
+    return jax.jit(lambda: _init(backbone))()
+
+
+def _init(backbone: Backbone) -> Variables:
+    module = backbone.build(jnp.float32, "layer")
+    pictures = jnp.zeros((1, *backbone.preprocessing.framing.shape))
+    return module.init(jax.random.key(0), pictures)
+
+
+def _check_model(backbone: Backbone, card: dict[str, Any], path: Path) -> None:
+    if card["model"] != backbone.name:
+        raise RequestError(
+            f"--weights: {str(path)!r} holds {card['model'][:80]}, expected "
+            f"{backbone.name}; name the network that it holds, or give other weights"
+        )

@@ -1,0 +1,179 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Seeded weights of the recognition networks, as published PyTorch files hold them.
+
+Keys and shapes are written down here once more, so that the tables of the package are
+tested against something else. NumPy alone makes the numbers, so no file keeps them.
+Their scales keep activations of the order of one.
+"""
+
+import math
+import zlib
+from collections.abc import Iterator
+
+import numpy as np
+
+# Height and width of the input.
+SIZES = {
+    "vggface2_resnet50": (224, 224),
+    "vggface2_senet50": (224, 224),
+    "vggface_vgg16": (224, 224),
+    "mobilefacenet": (112, 96),
+}
+VGG_WIDTHS = ((64,) * 2, (128,) * 2, (256,) * 3, (512,) * 3, (512,) * 3)
+# Blocks and inner width of the stages of ResNet-50.
+RESNET_STAGES = ((3, 64), (4, 128), (6, 256), (3, 512))
+# Input, inner and output features and stride of the blocks of MobileFaceNet.
+MOBILE_BLOCKS = (
+    (64, 128, 64, 2),
+    *((64, 128, 64, 1),) * 4,
+    (64, 256, 128, 2),
+    *((128, 256, 128, 1),) * 6,
+    (128, 512, 128, 2),
+    *((128, 256, 128, 1),) * 2,
+)
+
+# A key, what kind of number it names, and its shape.
+_Entry = tuple[str, str, tuple[int, ...]]
+
+
+def torch_tensors(name: str, seed: int = 0) -> dict[str, np.ndarray]:
+    """All arrays of a network.
+
+    Args:
+        name: Of the backbone, one of `SIZES`.
+        seed: Another one gives other numbers.
+
+    Returns:
+        float32 arrays by PyTorch's keys, in the order of the file.
+    """
+    return {key: _draw(seed, key, kind, shape) for key, kind, shape in _entries(name)}
+
+
+def torch_shapes(name: str) -> dict[str, tuple[int, ...]]:
+    """Shapes of the arrays that `torch_tensors` gives."""
+    return {key: shape for key, _, shape in _entries(name)}
+
+
+def make_pictures(name: str) -> np.ndarray:
+    """Pictures uint8 RGB `[2, height, width, 3]`: tilted slopes under noise."""
+    height, width = SIZES[name]
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    row = np.linspace(0, 1, height)[:, None, None]
+    column = np.linspace(0, 1, width)[:, None]
+    tilt = rng.uniform(0, 1, (2, 1, 1, 3))
+    slope = tilt * row + (1 - tilt) * column
+    noise = rng.uniform(0, 1, slope.shape)
+    return np.floor(255 * (0.7 * slope + 0.3 * noise)).astype(np.uint8)
+
+
+def summarise(values: np.ndarray) -> list[float]:
+    """Mean, standard deviation and three entries of an array with features last."""
+    flat = np.asarray(values, np.float64).ravel()
+    entries = np.random.default_rng(flat.size).integers(0, flat.size, 3)
+    return [float(flat.mean()), float(flat.std()), *flat[entries].tolist()]
+
+
+def _entries(name: str) -> Iterator[_Entry]:
+    if name == "vggface_vgg16":
+        return _vgg16()
+    if name == "mobilefacenet":
+        return _mobilefacenet()
+    return _resnet50(squeeze_excite=name == "vggface2_senet50")
+
+
+def _draw(seed: int, key: str, kind: str, shape: tuple[int, ...]) -> np.ndarray:
+    rng = np.random.default_rng([seed, zlib.crc32(key.encode())])
+    uniform = {
+        "scale": (0.5, 1.5),
+        "small scale": (0.2, 0.4),  # of a residual branch
+        "var": (0.5, 1.5),
+        "slope": (0.1, 0.4),
+    }
+    if kind in uniform:
+        return rng.uniform(*uniform[kind], shape).astype(np.float32)
+    deviation = {
+        "kernel": lambda: math.sqrt(2 / math.prod(shape[1:])),
+        "pixel kernel": lambda: math.sqrt(2 / math.prod(shape[1:])) / 64,
+        "shift": lambda: 0.1,  # biases and means
+    }[kind]()
+    values = rng.standard_normal(shape, np.float32)
+    values *= np.float32(deviation)
+    return values
+
+
+def _norm(key: str, features: int, scale: str = "scale") -> Iterator[_Entry]:
+    yield f"{key}.weight", scale, (features,)
+    yield f"{key}.bias", "shift", (features,)
+    yield f"{key}.running_mean", "shift", (features,)
+    yield f"{key}.running_var", "var", (features,)
+
+
+def _biased(
+    key: str, shape: tuple[int, ...], kernel: str = "kernel"
+) -> Iterator[_Entry]:
+    yield f"{key}.weight", kernel, shape
+    yield f"{key}.bias", "shift", shape[:1]
+
+
+def _resnet50(*, squeeze_excite: bool) -> Iterator[_Entry]:
+    yield "conv1.weight", "pixel kernel", (64, 3, 7, 7)
+    yield from _norm("bn1", 64)
+    features = 64
+    for stage, (num_blocks, width) in enumerate(RESNET_STAGES, 1):
+        for block in range(num_blocks):
+            key, wide = f"layer{stage}.{block}", 4 * width
+            yield f"{key}.conv1.weight", "kernel", (width, features, 1, 1)
+            yield from _norm(f"{key}.bn1", width)
+            yield f"{key}.conv2.weight", "kernel", (width, width, 3, 3)
+            yield from _norm(f"{key}.bn2", width)
+            yield f"{key}.conv3.weight", "kernel", (wide, width, 1, 1)
+            yield from _norm(f"{key}.bn3", wide, "small scale")
+            if squeeze_excite:
+                yield from _biased(f"{key}.conv4", (wide // 16, wide, 1, 1))
+                yield from _biased(f"{key}.conv5", (wide, wide // 16, 1, 1))
+            if block == 0:
+                shortcut = f"{key}.downsample"
+                yield f"{shortcut}.0.weight", "kernel", (wide, features, 1, 1)
+                yield from _norm(f"{shortcut}.1", wide)
+            features = wide
+    yield from _biased("fc", (8631, 2048))
+
+
+def _vgg16() -> Iterator[_Entry]:
+    features = 3
+    for stage, widths in enumerate(VGG_WIDTHS, 1):
+        for number, width in enumerate(widths, 1):
+            kernel = "pixel kernel" if features == 3 else "kernel"
+            key = f"conv{stage}_{number}"
+            yield from _biased(key, (width, features, 3, 3), kernel)
+            features = width
+    yield from _biased("fc6", (4096, 512 * 7 * 7))
+    yield from _biased("fc7", (4096, 4096))
+    yield from _biased("fc8", (2622, 4096))
+
+
+def _mobilefacenet() -> Iterator[_Entry]:
+    def single(
+        key: str, shape: tuple[int, ...], *, linear: bool = False
+    ) -> Iterator[_Entry]:
+        yield f"{key}.conv.weight", "kernel", shape
+        yield from _norm(f"{key}.bn", shape[0])
+        if not linear:
+            yield f"{key}.prelu.weight", "slope", shape[:1]
+
+    yield from single("conv1", (64, 3, 3, 3))
+    yield from single("dw_conv1", (64, 1, 3, 3))
+    for number, (features, inner, width, _) in enumerate(MOBILE_BLOCKS):
+        key = f"blocks.{number}.conv"
+        yield f"{key}.0.weight", "kernel", (inner, features, 1, 1)
+        yield from _norm(f"{key}.1", inner)
+        yield f"{key}.2.weight", "slope", (inner,)
+        yield f"{key}.3.weight", "kernel", (inner, 1, 3, 3)
+        yield from _norm(f"{key}.4", inner)
+        yield f"{key}.5.weight", "slope", (inner,)
+        yield f"{key}.6.weight", "kernel", (width, inner, 1, 1)
+        yield from _norm(f"{key}.7", width, "small scale")
+    yield from single("conv2", (512, 128, 1, 1))
+    yield from single("linear7", (512, 1, 7, 6), linear=True)
+    yield from single("linear1", (128, 512, 1, 1), linear=True)

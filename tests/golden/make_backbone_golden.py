@@ -1,0 +1,272 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Computes `backbones.json` with PyTorch, from weights that `backbone_weights` draws.
+
+Run from the root of the repository; the networks need PyTorch 2.13, the pixels of the
+real faces need this package:
+
+    python -m tests.golden.make_backbone_golden --export faces.npy REAL_FFHQ_FOLDER
+    python -m tests.golden.make_backbone_golden faces.npy mobilefacenet_casia.ckpt
+
+The networks are written down here as their papers describe them, on planes with the
+features first, in float64. Layers go by the names of the Caffe definitions; where there
+is none, by those of this package.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.golden.backbone_weights import (
+    MOBILE_BLOCKS,
+    RESNET_STAGES,
+    SIZES,
+    VGG_WIDTHS,
+    make_pictures,
+    summarise,
+    torch_tensors,
+)
+
+GOLDEN = Path(__file__).with_name("backbones.json")
+NUM_FACES = 8
+# Entries of each embedding that are stored, evenly spaced.
+NUM_ENTRIES = 8
+
+Tensors = dict[str, Any]
+# What a network gives: the embedding, and each layer at both sites.
+Result = tuple[Any, dict[str, tuple[Any, Any]]]
+
+
+class Recorder:
+    """Applies layers to planes and keeps what comes out at both sites."""
+
+    def __init__(self, tensors: Tensors) -> None:
+        self.tensors = tensors
+        self.layers: dict[str, tuple[Any, Any]] = {}
+
+    def conv(self, planes: Any, key: str, **how: Any) -> Any:
+        import torch.nn.functional as F
+
+        tensors = self.tensors
+        bias = tensors.get(f"{key}.bias")
+        return F.conv2d(planes, tensors[f"{key}.weight"], bias, **how)
+
+    def norm(self, planes: Any, key: str) -> Any:
+        import torch.nn.functional as F
+
+        names = ("running_mean", "running_var", "weight", "bias")
+        statistics = [self.tensors[f"{key}.{name}"] for name in names]
+        return F.batch_norm(planes, *statistics, eps=1e-5)
+
+    def layer(
+        self,
+        planes: Any,
+        name: str,
+        conv: str,
+        norm: str,
+        activation: Callable[[Any], Any] | str | None = None,
+        **how: Any,
+    ) -> Any:
+        """Convolution, normalisation and activation: a function, or a PReLU's key."""
+        import torch.nn.functional as F
+
+        convolved = self.conv(planes, conv, **how)
+        planes = self.norm(convolved, norm)
+        if isinstance(activation, str):
+            planes = F.prelu(planes, self.tensors[f"{activation}.weight"])
+        elif activation is not None:
+            planes = activation(planes)
+        self.layers[name] = convolved, planes
+        return planes
+
+    def linear(self, inputs: Any, key: str) -> Any:
+        import torch.nn.functional as F
+
+        weight, bias = (self.tensors[f"{key}.{part}"] for part in ("weight", "bias"))
+        return F.linear(inputs, weight, bias)
+
+
+def _bgr(pictures: Any, mean: tuple[float, float, float]) -> Any:
+    planes = pictures.flip(-1).permute(0, 3, 1, 2)
+    return planes - planes.new_tensor(mean)[:, None, None]
+
+
+def resnet50(tensors: Tensors, pictures: Any) -> Result:
+    """VGGFace2's ResNet-50 and SE-ResNet-50."""
+    import torch.nn.functional as F
+
+    record = Recorder(tensors)
+    planes = _bgr(pictures, (91.4953, 103.8827, 131.0912))
+    planes = record.layer(planes, "conv1", "conv1", "bn1", F.relu, stride=2, padding=3)
+    planes = F.max_pool2d(planes, 3, 2, ceil_mode=True)
+    for stage, (num_blocks, _) in enumerate(RESNET_STAGES, 1):
+        for number in range(num_blocks):
+            key, name = f"layer{stage}.{number}", f"conv{stage + 1}_{number + 1}"
+            stride = 2 if stage > 1 and number == 0 else 1
+            hidden = record.layer(
+                planes,
+                f"{name}_1x1_reduce",
+                f"{key}.conv1",
+                f"{key}.bn1",
+                F.relu,
+                stride=stride,
+            )
+            hidden = record.layer(
+                hidden, f"{name}_3x3", f"{key}.conv2", f"{key}.bn2", F.relu, padding=1
+            )
+            increase = f"{name}_1x1_increase"
+            hidden = record.layer(hidden, increase, f"{key}.conv3", f"{key}.bn3")
+            if f"{key}.conv4.weight" in tensors:
+                down = record.conv(F.adaptive_avg_pool2d(hidden, 1), f"{key}.conv4")
+                up = record.conv(F.relu(down), f"{key}.conv5")
+                record.layers[f"{name}_1x1_down"] = down, F.relu(down)
+                record.layers[f"{name}_1x1_up"] = up, up.sigmoid()
+                hidden = hidden * up.sigmoid()
+            if number == 0:
+                planes = record.layer(
+                    planes,
+                    f"{name}_1x1_proj",
+                    f"{key}.downsample.0",
+                    f"{key}.downsample.1",
+                    stride=stride,
+                )
+            planes = F.relu(hidden + planes)
+            record.layers[increase] = record.layers[increase][0], planes
+    embedding = F.adaptive_avg_pool2d(planes, 1).flatten(1)
+    logits = record.linear(embedding, "fc")
+    record.layers["classifier"] = logits, logits
+    return embedding, record.layers
+
+
+def vgg16(tensors: Tensors, pictures: Any) -> Result:
+    """VGG-Face."""
+    import torch.nn.functional as F
+
+    record = Recorder(tensors)
+    planes = _bgr(pictures, (93.5940, 104.7624, 129.1863))
+    for stage, widths in enumerate(VGG_WIDTHS, 1):
+        for number in range(1, len(widths) + 1):
+            name = f"conv{stage}_{number}"
+            planes = F.relu(record.conv(planes, name, padding=1))
+            record.layers[name] = planes, planes
+        planes = F.max_pool2d(planes, 2, 2)
+    hidden = planes.flatten(1)
+    for name in ("fc6", "fc7"):
+        hidden = F.relu(record.linear(hidden, name))
+        record.layers[name] = hidden, hidden
+    logits = record.linear(hidden, "fc8")
+    record.layers["fc8"] = logits, logits
+    return hidden, record.layers
+
+
+def mobilefacenet(tensors: Tensors, pictures: Any) -> Result:
+    """MobileFaceNet."""
+    record = Recorder(tensors)
+
+    def single(planes: Any, key: str, *, linear: bool = False, **how: Any) -> Any:
+        prelu = None if linear else f"{key}.prelu"
+        return record.layer(planes, key, f"{key}.conv", f"{key}.bn", prelu, **how)
+
+    planes = (pictures.permute(0, 3, 1, 2) - 127.5) / 128
+    planes = single(planes, "conv1", stride=2, padding=1)
+    planes = single(planes, "dw_conv1", padding=1, groups=64)
+    for number, (features, inner, width, stride) in enumerate(MOBILE_BLOCKS):
+        name, key = f"block{number + 1}", f"blocks.{number}.conv"
+        hidden = record.layer(
+            planes, f"{name}_expand", f"{key}.0", f"{key}.1", f"{key}.2"
+        )
+        hidden = record.layer(
+            hidden,
+            f"{name}_depthwise",
+            f"{key}.3",
+            f"{key}.4",
+            f"{key}.5",
+            stride=stride,
+            padding=1,
+            groups=inner,
+        )
+        hidden = record.layer(hidden, f"{name}_project", f"{key}.6", f"{key}.7")
+        planes = planes + hidden if stride == 1 and features == width else hidden
+    planes = single(planes, "conv2")
+    planes = single(planes, "linear7", linear=True, groups=512)
+    planes = single(planes, "linear1", linear=True)
+    return planes.flatten(1), record.layers
+
+
+NETWORKS = {
+    "vggface2_resnet50": resnet50,
+    "vggface2_senet50": resnet50,
+    "vggface_vgg16": vgg16,
+    "mobilefacenet": mobilefacenet,
+}
+
+
+def pick_entries(embedding: np.ndarray) -> list[list[float]]:
+    """The stored entries of embeddings `[batch, features]`."""
+    chosen = np.linspace(0, embedding.shape[1] - 1, NUM_ENTRIES).astype(int)
+    return np.asarray(embedding, np.float64)[:, chosen].tolist()
+
+
+def _rounded(value: Any) -> Any:
+    """Seven significant digits: more than any comparison in float32 can use."""
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    return float(f"{value:.7g}")
+
+
+def _golden(name: str) -> dict[str, Any]:
+    import torch
+
+    tensors = {
+        key: torch.tensor(value, dtype=torch.float64)
+        for key, value in torch_tensors(name).items()
+    }
+    pictures = torch.tensor(make_pictures(name), dtype=torch.float64)
+    embedding, layers = NETWORKS[name](tensors, pictures)
+    sites: dict[str, dict[str, list[float]]] = {"layer": {}, "activation": {}}
+    for layer, outputs in layers.items():
+        for site, output in zip(sites, outputs, strict=True):
+            # Features last.
+            values = output.permute(0, 2, 3, 1) if output.ndim == 4 else output
+            sites[site][layer] = summarise(values.numpy())
+    return {"embedding": pick_entries(embedding.numpy()), "layers": sites}
+
+
+def _real_embeddings(pixels: Path, checkpoint: Path) -> list[list[float]]:
+    """Of MobileFaceNet's published weights, on real faces."""
+    import torch
+
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    tensors = {key: value.double() for key, value in state["net_state_dict"].items()}
+    pictures = torch.tensor(np.load(pixels)[:NUM_FACES], dtype=torch.float64)
+    return pick_entries(mobilefacenet(tensors, pictures)[0].numpy())
+
+
+def main(arguments: list[str]) -> None:
+    """Writes the pixels of real faces, or the golden file."""
+    if arguments[0] == "--export":
+        from fakedet_jax.data import decode
+        from fakedet_jax.models.mobilefacenet import PREPROCESSING
+
+        paths = sorted(Path(arguments[2]).glob("*.jpg"))[:NUM_FACES]
+        faces = [decode.read_picture(path, PREPROCESSING.framing) for path in paths]
+        np.save(arguments[1], np.stack(faces))
+        return
+    import torch
+
+    with torch.no_grad():
+        golden: dict[str, Any] = {name: _golden(name) for name in SIZES}
+        golden["mobilefacenet_casia"] = {
+            "embedding": _real_embeddings(Path(arguments[0]), Path(arguments[1]))
+        }
+    GOLDEN.write_text(json.dumps(_rounded(golden)) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,77 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+import pickle
+import re
+
+import numpy as np
+import pytest
+
+from fakedet_jax.config import ConvertConfig
+from fakedet_jax.errors import RequestError
+from fakedet_jax.jobs import convert
+from fakedet_jax.models import backbones
+from fakedet_jax.weights import store
+from tests.weights import networks, writers
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch):
+    monkeypatch.setattr(backbones, "_BACKBONES", (networks.BACKBONE,))
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "published"
+    arrays = networks.torch_arrays(networks.random_arrays())
+    path.write_bytes(writers.torch_stream(arrays, wrap="state_dict"))
+    return ConvertConfig(model="tiny", weights=path, output=tmp_path / "deep" / "out")
+
+
+def replace(config, **changes):
+    return ConvertConfig(**{**vars(config), **changes})
+
+
+def test_weights_are_stored_and_compared(config):
+    result = convert.convert(config)
+    _, card = store.load(networks.BACKBONE, config.output)
+    assert card["digest"] == result["digest"]
+    text = convert.to_text(result)
+    assert re.search(r"features\.0\.weight +→ params/conv/kernel 3x2x3x5", text)
+    assert "11 of 11 arrays matched" in text
+    assert "1 counters" in text
+    assert "arrays taken from 'state_dict'" in text
+
+
+def test_what_was_ignored_is_told(config):
+    arrays = networks.torch_arrays(networks.random_arrays())
+    del arrays["head.weight"]
+    arrays["classifier.weight"] = np.ones(3, np.float32)
+    config.weights.write_bytes(writers.torch_zip(arrays))
+    ignoring = replace(config, ignore=("head.*", "classifier.*"))
+    text = convert.to_text(convert.convert(ignoring))
+    assert "1 superfluous, ignored: classifier.weight" in text
+    assert "initial values kept: params/head/kernel" in text
+
+
+def test_nothing_is_written_when_the_file_does_not_fit(config):
+    config.weights.write_bytes(pickle.dumps({"a": np.ones(3)}))
+    with pytest.raises(RequestError, match="0 of 11 arrays match"):
+        convert.convert(config)
+    assert not config.output.parent.exists()
+
+
+@pytest.mark.parametrize(
+    "changes, flag",
+    [
+        ({"model": "resnet"}, "--model: expected one of tiny, found 'resnet'"),
+        ({"weights": "missing"}, "--weights: .*missing' does not exist"),
+        ({"output": "published"}, "--output: expected a folder"),
+        ({"output": "."}, "--output: expected a new or an empty folder"),
+    ],
+)
+def test_errors_name_their_flag(config, tmp_path, changes, flag):
+    for name in ("weights", "output"):
+        if name in changes:
+            changes = {name: tmp_path / changes[name]}
+    with pytest.raises(RequestError, match=flag):
+        convert.convert(replace(config, **changes))

@@ -1,0 +1,43 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of fakedet_jax.perturb.suites."""
+
+import collections
+
+import jax
+import pytest
+
+from fakedet_jax.errors import RequestError
+from fakedet_jax.perturb import suites
+
+
+def test_the_table_of_fakespotter_is_frozen():
+    suite = suites.create("fakespotter")
+    strengths = collections.defaultdict(list)
+    for condition in suite.conditions:
+        strengths[condition.operation].append(condition.strength)
+    assert (suite.name, suite.version, suite.seed) == ("fakespotter", 1, 0)
+    assert dict(strengths) == {
+        "jpeg": [90, 70, 50, 30, 10],
+        "gaussian_blur": [0.5, 1, 1.5, 2, 3],
+        "resize": [0.9, 0.75, 0.5, 0.35, 0.25],
+        "gaussian_noise": [0.001, 0.005, 0.01, 0.02, 0.05],
+    }
+    assert suite.operations == tuple(strengths)
+
+
+def test_every_condition_has_its_own_key_on_every_machine():
+    suite = suites.create("fakespotter")
+    bits = [
+        tuple(jax.random.key_data(suite.key(index)).tolist())
+        for index in range(len(suite.conditions))
+    ]
+    assert len(set(bits)) == len(bits)
+    # Numbers that were published once depend on it.
+    assert bits[0] == (1_797_259_609, 2_579_123_966)
+
+
+def test_an_unknown_suite_lists_the_valid_ones():
+    with pytest.raises(RequestError, match=r"--suite: expected fakespotter, .*'x'"):
+        suites.create("x")
+    assert suites.names() == ["fakespotter"]

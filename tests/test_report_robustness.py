@@ -1,0 +1,100 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of fakedet_jax.report.robustness."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fakedet_jax import metrics, report
+from fakedet_jax.perturb import suites
+from fakedet_jax.report import robustness
+
+SUITE = suites.create("fakespotter")
+
+
+def _evaluation(noise, seed=0):
+    rng = np.random.default_rng(seed)
+    labels = np.arange(40) % 2
+    scores = np.clip(labels + noise * rng.normal(size=40), 0, 1)
+    names = [f"{row}.png" for row in range(40)]
+    return report.Evaluation(
+        names, labels, scores, threshold=0.5, skipped=[("x.png", "is empty (0 bytes)")]
+    )
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report") / "new" / "folder"
+    evaluations = [_evaluation(0.3 + 0.1 * (row % 5), row) for row in range(20)]
+    summary = robustness.write_robustness(
+        folder, SUITE, _evaluation(0.2), evaluations, title="tiny on $pictures_"
+    )
+    return summary, folder, evaluations
+
+
+def test_every_condition_has_the_metrics_of_its_evaluation(written):
+    summary, _, evaluations = written
+    for row, evaluation in zip(summary["conditions"], evaluations, strict=True):
+        assert row["auc"] == metrics.auc(evaluation.labels, evaluation.scores)
+        expected = evaluation.summarize()
+        assert {name: row[name] for name in robustness.METRICS} == {
+            name: expected[name] for name in robustness.METRICS
+        }
+
+
+def test_the_files_are_complete(written):
+    summary, folder, _ = written
+    assert {path.name for path in folder.iterdir()} == {
+        "robustness.csv",
+        "robustness.json",
+        "robustness.png",
+        "skipped.csv",
+    }
+    assert json.loads((folder / "robustness.json").read_text()) == summary
+    assert len((folder / "robustness.csv").read_text().splitlines()) == 22
+    assert "is empty" in (folder / "skipped.csv").read_text()
+
+
+def test_missing_evaluations_are_an_error(tmp_path):
+    with pytest.raises(ValueError, match="zip"):
+        robustness.write_robustness(
+            tmp_path, SUITE, _evaluation(0.2), [_evaluation(0.3)], title=""
+        )
+    assert not (tmp_path / "robustness.json").exists()
+
+
+def test_a_repetition_is_incomplete_until_it_is_done(tmp_path):
+    (tmp_path / "robustness.json").write_text("{}")
+    with pytest.raises(ValueError, match="zip"):
+        robustness.write_robustness(tmp_path, SUITE, _evaluation(0.2), [], title="")
+    assert not (tmp_path / "robustness.json").exists()
+
+
+def test_the_figure_is_the_same_each_time(written):
+    summary, folder, _ = written
+    drawn = robustness.robustness_figure(summary, title="tiny on $pictures_")
+    assert drawn == (folder / "robustness.png").read_bytes()
+    picture = np.asarray(Image.open(io.BytesIO(drawn)).convert("RGB"))
+    assert picture.std() > 5
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_suite_of_other_operations_has_as_many_panels(written, number):
+    summary = dict(written[0])
+    drops = summary["mean_auc_drop_by_operation"]
+    summary["mean_auc_drop_by_operation"] = dict(list(drops.items())[:number])
+    drawn = robustness.robustness_figure(summary, title="few")
+    assert Image.open(io.BytesIO(drawn)).size[0] > 500
+
+
+def test_the_table_has_a_line_for_each_condition(written):
+    summary, _, _ = written
+    lines = robustness.robustness_table(summary).splitlines()
+    assert len(lines) == 1 + 1 + 20 + 1
+    assert lines[2].split()[:2] == ["jpeg", "90"]
+    assert f"{summary['mean_auc_drop']:.4f}" in lines[-1]
+    assert len({len(line) for line in lines[:-1]}) == 1

@@ -1,0 +1,185 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""HDF5 files of Keras, and what HDF5 could do besides."""
+
+import h5py
+import numpy as np
+import pytest
+
+from fakedet_jax.errors import RequestError
+from fakedet_jax.weights import formats, keras
+from tests.weights import writers
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "weights"
+
+
+@pytest.fixture
+def layers():
+    rng = np.random.default_rng(0)
+    norm = ("gamma", "beta", "moving_mean", "moving_variance")
+    return {
+        "conv1/3x3": {"kernel": rng.normal(size=(3, 3, 3, 4)).astype(np.float32)},
+        "conv1/3x3/bn": {n: rng.normal(size=4).astype(np.float32) for n in norm},
+        "fc": {"kernel": np.ones((4, 2), np.float32), "bias": np.ones(2, np.float32)},
+    }
+
+
+def expected(layers):
+    return {
+        f"{layer}/{leaf}": array
+        for layer, arrays in layers.items()
+        for leaf, array in arrays.items()
+    }
+
+
+@pytest.mark.parametrize("group", [None, "model_weights"])
+def test_layers_with_slashes_in_their_names(path, layers, group):
+    writers.keras(path, layers, group=group)
+    tensor_file = formats.read(path)
+    assert (tensor_file.layout, tensor_file.format) == ("keras", "Keras HDF5")
+    wanted = expected(layers)
+    assert set(tensor_file.tensors) == set(wanted)
+    for name, array in wanted.items():
+        np.testing.assert_array_equal(tensor_file.tensors[name], array)
+
+
+@pytest.mark.parametrize(
+    "path_in_file, name",
+    [
+        ("conv/conv_3/kernel:0", "conv/kernel"),
+        ("conv/kernel:0", "conv/kernel"),
+        ("a/b/a/b_3/kernel:0", "a/b/kernel"),
+        ("conv/conv_W", "conv/kernel"),
+        ("conv/conv_b:0", "conv/bias"),
+        ("bn/bn_running_mean", "bn/moving_mean"),
+        ("bn/bn_running_std", "bn/moving_variance"),
+        ("inner/conv/kernel:0", "inner/conv/kernel"),
+    ],
+)
+def test_other_ways_to_name_an_array(path_in_file, name):
+    assert keras.array_name(path_in_file) == name
+
+
+def test_the_optimizer_is_left_out(path, layers):
+    writers.keras(path, layers, group="model_weights")
+    with h5py.File(path, "a") as file:
+        file["optimizer_weights/Adam/iterations"] = 3
+    assert formats.read(path).notes == ("left out the arrays of 'optimizer_weights'",)
+
+
+def test_compressed_arrays(path):
+    with h5py.File(path, "w") as file:
+        file.create_dataset(
+            "a/kernel:0",
+            data=np.arange(64.0).reshape(8, 8),
+            compression="gzip",
+            shuffle=True,
+        )
+    found = formats.read(path).tensors["a/kernel"]
+    np.testing.assert_array_equal(found, np.arange(64.0).reshape(8, 8))
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        h5py.ExternalLink("/etc/passwd", "/a"),
+        h5py.ExternalLink("other.h5", "/a"),
+        h5py.SoftLink("/somewhere"),
+    ],
+)
+@pytest.mark.parametrize("place", ["a", "layer/a", "model_weights"])
+def test_links_are_not_followed(path, link, place):
+    with h5py.File(path, "w") as file:
+        file["b/kernel:0"] = np.ones(3)
+        file[place] = link
+    with pytest.raises(RequestError, match=f"has a link at '{place}'"):
+        formats.read(path)
+
+
+def test_numbers_in_other_files(path, tmp_path):
+    (tmp_path / "other").write_bytes(bytes(12))
+    with h5py.File(path, "w") as file:
+        file.create_dataset(
+            "a/kernel:0", (3,), "f4", external=[(str(tmp_path / "other"), 0, 12)]
+        )
+    with pytest.raises(RequestError, match="in other files"):
+        formats.read(path)
+
+
+def test_virtual_datasets(path):
+    layout = h5py.VirtualLayout((3,), "f4")
+    layout[:] = h5py.VirtualSource("other.h5", "a", (3,))
+    with h5py.File(path, "w") as file:
+        file.create_virtual_dataset("a/kernel:0", layout)
+    with pytest.raises(RequestError, match="in other files"):
+        formats.read(path)
+
+
+@pytest.mark.parametrize("chunks", [None, (1024, 1024)])
+def test_claims_without_numbers(path, chunks):
+    with h5py.File(path, "w") as file:
+        file.create_dataset("a/kernel:0", (2**14, 2**14), "f4", chunks=chunks)
+    with pytest.raises(RequestError, match="claims 1,073,741,824 bytes"):
+        formats.read(path)
+
+
+def test_bombs(path):
+    with h5py.File(path, "w") as file:
+        zeros = np.zeros(2**25, np.uint8)
+        file.create_dataset("a/kernel:0", data=zeros, compression="gzip")
+    with pytest.raises(RequestError, match="which weights never need"):
+        formats.read(path)
+
+
+def test_text_is_refused(path):
+    with h5py.File(path, "w") as file:
+        file["a/kernel:0"] = "text"
+    with pytest.raises(RequestError, match="expected numbers"):
+        formats.read(path)
+
+
+def test_groups_within_themselves(path):
+    with h5py.File(path, "w") as file:
+        file["a/kernel:0"] = np.ones(3)
+        file["a/again"] = file["a"]
+    assert list(formats.read(path).tensors) == ["a/kernel"]
+
+
+def test_keras_3(path):
+    with h5py.File(path, "w") as file:
+        file["layers/conv2d/vars/0"] = np.ones(3)
+    with pytest.raises(RequestError, match="Keras 3"):
+        formats.read(path)
+
+
+def test_no_arrays(path):
+    with h5py.File(path, "w") as file:
+        file.create_group("input_1")
+    with pytest.raises(RequestError, match="no arrays"):
+        formats.read(path)
+
+
+def test_truncated_files(path, layers):
+    writers.keras(path, layers)
+    content = path.read_bytes()
+    for size in (60, len(content) // 2, len(content) - 1):
+        path.write_bytes(content[:size])
+        with pytest.raises(RequestError, match="truncated"):
+            formats.read(path)
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize(
+    "name, num_arrays, num_numbers",
+    [("Meso4", 28, 28_073), ("MesoInception", 52, 28_725)],
+)
+@pytest.mark.parametrize("task", ["DF", "F2F"])
+def test_published_files(shared_data, name, num_arrays, num_numbers, task):
+    path = shared_data.parent / "models" / f"{name}_{task}.h5"
+    tensors = formats.read(path).tensors
+    assert len(tensors) == num_arrays
+    # Those that are trained and the running statistics.
+    assert sum(array.size for array in tensors.values()) == num_numbers
