@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 
 _SUBMODULES = (
     "checkpoint",
+    "coverage",
     "data",
     "detectors",
     "errors",
@@ -24,8 +25,10 @@ _SUBMODULES = (
     "models",
     "optim",
     "parallel",
+    "perturb",
     "report",
     "traces",
+    "weights",
 )
 
 

@@ -45,7 +45,7 @@ Over a mesh, give them pictures that are sharded along the batch, under `jax.set
 import dataclasses
 import functools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -57,6 +57,7 @@ from jax import lax
 
 from fakedet_jax import parallel
 from fakedet_jax.errors import RequestError
+from fakedet_jax.models import blocking
 from fakedet_jax.models.preprocessing import Preprocessing
 
 # What one neuron is; the paper leaves it open. "unit": every number in a layer's
@@ -72,6 +73,13 @@ Thresholds = jax.Array | np.ndarray | Sequence[float]
 # longer axes take several times as long.
 _MAX_SLICES = 16
 
+# CPUs walk a batch in blocks of so many pictures, at most, on each device: outputs then
+# stay in the cache, and the memory needed does not grow with the batch.
+_BLOCK_SIZE = 4
+
+# From a layer's outputs, float32 `[batch, ...]`, to `[batch]`.
+_LayerFn = Callable[[jax.Array], jax.Array]
+
 # An unevaluated sum of float32 arrays, the second some 2⁻²⁴ of the first: together
 # they hold about twice the digits.
 _TwoFloats = tuple[jax.Array, jax.Array]
@@ -82,7 +90,8 @@ class Coverage:
     """The coverage of one network, as pure functions of variables and pictures.
 
     Layers are in network order wherever they are numbered. Under `jit` no output of a
-    layer outlives its counting: the memory needed is that of the network alone.
+    layer outlives its counting: no more memory is needed than for the network alone,
+    and on CPUs, which take a few pictures at a time, much less.
 
     Attributes:
         module: `module.apply(variables, images, train=False) → (embedding, out)`, where
@@ -141,9 +150,8 @@ class Coverage:
         Raises:
             RequestError: The images are no such array.
         """
-        outputs = self._outputs(variables, images).values()
-        means = [_mean(values.reshape(len(values), -1)) for values in outputs]
-        return jnp.stack(means, axis=1)
+        functions = [_mean_of_units] * len(self.layer_sizes)
+        return self._reduce_layers(variables, images, functions)
 
     def counts(
         self, variables: Variables, images: Images, thresholds: Thresholds
@@ -163,20 +171,41 @@ class Coverage:
             RequestError: The images are no such array, or the thresholds belong to
                 another network; `check_thresholds` checks more.
         """
-        outputs = self._outputs(variables, images)
         if not isinstance(thresholds, jax.Array):
-            thresholds = check_thresholds(thresholds, outputs)
-        _check_length(thresholds, outputs)
-        counts = []
-        for threshold, values in zip(thresholds, outputs.values(), strict=True):
-            neurons = values.reshape(len(values), -1, values.shape[-1])
-            if self.neuron == "channel":
-                neurons = _mean(neurons)
-            counts.append(_count_above(neurons.reshape(len(values), -1), threshold))
-        return jnp.stack(counts, axis=1)
+            thresholds = check_thresholds(thresholds, self.layer_sizes)
+        _check_length(thresholds, self.layer_sizes)
+        functions = [functools.partial(self._count, number) for number in thresholds]
+        return self._reduce_layers(variables, images, functions)
 
-    def _outputs(self, variables: Variables, images: Images) -> dict[str, jax.Array]:
-        """Every layer's outputs, float32, in network order."""
+    def _count(self, threshold: jax.Array, values: jax.Array) -> jax.Array:
+        neurons = values.reshape(len(values), -1, values.shape[-1])
+        if self.neuron == "channel":
+            # The sums against as many thresholds: XLA multiplies by reciprocals where it
+            # should divide, so a mean of equal numbers may lie above them.
+            threshold = threshold * neurons.shape[1]
+            neurons = jnp.add(*_sum(neurons))
+        return _count_above(neurons.reshape(len(values), -1), threshold)
+
+    def _reduce_layers(
+        self, variables: Variables, images: Images, functions: Sequence[_LayerFn]
+    ) -> jax.Array:
+        """Each layer's own function of its outputs, `[batch, layers]`."""
+        self._check_images(images)
+
+        def reduce(functions: Sequence[_LayerFn], images: jax.Array) -> jax.Array:
+            values = self.preprocessing(images)
+            _, out = self.module.apply(variables, values, train=False)
+            pairs = zip(functions, out.values(), strict=True)
+            return jnp.stack([fn(v.astype(jnp.float32)) for fn, v in pairs], axis=1)
+
+        one_by_one = [functools.partial(_one_by_one, fn) for fn in functions]
+        return lax.platform_dependent(
+            jnp.asarray(images),
+            cpu=functools.partial(_walk, functools.partial(reduce, one_by_one)),
+            default=functools.partial(reduce, functions),
+        )
+
+    def _check_images(self, images: Images) -> None:
         height, width, _ = shape = self.preprocessing.framing.shape
         found: tuple[int, ...] = getattr(images, "shape", ())
         dtype = getattr(images, "dtype", type(images))
@@ -185,9 +214,6 @@ class Coverage:
                 f"images: expected an array uint8 [batch, {height}, {width}, 3] of RGB "
                 f"pictures, found {dtype} {list(found)}; resize them"
             )
-        values = self.preprocessing(jnp.asarray(images))
-        _, out = self.module.apply(variables, values, train=False)
-        return {name: values.astype(jnp.float32) for name, values in out.items()}
 
 
 @flax.struct.dataclass
@@ -321,12 +347,35 @@ def _check_length(thresholds: jax.Array | np.ndarray, layers: Iterable[str]) -> 
         )
 
 
+def _walk(function: _LayerFn, images: jax.Array) -> jax.Array:
+    """Applies a function of `[batch, ...]` block by block, all devices at once."""
+    shards = blocking.split_blocks(images)
+    num_shards, shard_size, *shape = shards.shape
+    size = math.gcd(shard_size, _BLOCK_SIZE)
+    blocks = shards.reshape(num_shards, shard_size // size, size, *shape)
+    walked = jax.vmap(functools.partial(lax.map, function))(blocks)
+    return walked.reshape(len(images), *walked.shape[3:])
+
+
+def _one_by_one(function: _LayerFn, values: jax.Array) -> jax.Array:
+    """Applies a function of `[batch, ...]` to one picture at a time.
+
+    XLA does not fuse the layer into a loop. Without it, a CPU would compute depthwise
+    convolutions once for the next layer and again, number by number, for the count.
+    """
+    return lax.map(lambda picture: function(picture[None])[0], values)
+
+
 def _count_above(neurons: jax.Array, threshold: jax.Array | np.float32) -> jax.Array:
     """How many of `[batch, neurons]` are above, int32 `[batch]`."""
     above = _cut(neurons) > threshold
     partial = above.sum(1, dtype=jnp.int32)
     # Without the barrier XLA merges the two sums into a slow one over everything.
     return lax.optimization_barrier(partial).sum(1)
+
+
+def _mean_of_units(values: jax.Array) -> jax.Array:
+    return _mean(values.reshape(len(values), -1))
 
 
 def _mean(values: jax.Array) -> jax.Array:

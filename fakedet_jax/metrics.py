@@ -16,6 +16,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 BINARY_CLASSES = ("real", "fake")
+# What is said of every decision between real and fake, in this order.
+BINARY_METRICS = (
+    "accuracy",
+    "precision",
+    "recall",
+    "f1",
+    "average_precision",
+    "auc",
+    "fpr",
+    "fnr",
+)
 # Without both classes no threshold is better than another.
 SINGLE_CLASS_THRESHOLD = 0.5
 

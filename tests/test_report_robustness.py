@@ -41,8 +41,8 @@ def test_every_condition_has_the_metrics_of_its_evaluation(written):
     for row, evaluation in zip(summary["conditions"], evaluations, strict=True):
         assert row["auc"] == metrics.auc(evaluation.labels, evaluation.scores)
         expected = evaluation.summarize()
-        assert {name: row[name] for name in robustness.METRICS} == {
-            name: expected[name] for name in robustness.METRICS
+        assert {name: row[name] for name in metrics.BINARY_METRICS} == {
+            name: expected[name] for name in metrics.BINARY_METRICS
         }
 
 

@@ -34,7 +34,9 @@ def dataset(tmp_path):
 def _score(dataset, batch_size, mesh=None):
     mesh = mesh or parallel.data_mesh()
     scorer = scoring.Scorer(_mean_fn, mesh, batch_size)
-    return scorer.score_dataset(np.float32(1), dataset, Framing.square(_SIZE), _SETTINGS)
+    return scorer.score_dataset(
+        np.float32(1), dataset, Framing.square(_SIZE), _SETTINGS
+    )
 
 
 @pytest.mark.parametrize("batch_size", [8, 16, 104])

@@ -16,7 +16,7 @@ from fakedet_jax.detectors.base import (
 from fakedet_jax.detectors.fakespotter import FakeSpotter
 from fakedet_jax.detectors.network import NetworkDetector
 from fakedet_jax.errors import RequestError
-from fakedet_jax.models import amtennet
+from fakedet_jax.models import amtennet, pretrained, spectrum
 
 __all__ = [
     "Detector",
@@ -46,6 +46,23 @@ _DETECTORS: tuple[Detector, ...] = (
             num_epochs=10,
         ),
         frozen=amtennet.FROZEN,
+    ),
+    NetworkDetector(
+        name="autogan",
+        build=spectrum.AutoGanNet,
+        preprocessing=spectrum.PREPROCESSING,
+        # The authors' settings; see third_party/README.md.
+        recipe=optim.Recipe(
+            optimizer="torch_sgd",
+            learning_rate=0.01,
+            momentum=0.9,
+            dampening=0.9,
+            weight_decay=1e-4,
+            batch_size=16,
+            num_epochs=20,
+        ),
+        pretrained=pretrained.RESNET34,
+        start_from=spectrum.start_from,
     ),
     FakeSpotter(
         name="fakespotter",

@@ -8,7 +8,7 @@ from typing import Any
 
 from fakedet_jax.config import ConvertConfig
 from fakedet_jax.errors import RequestError
-from fakedet_jax.models import backbones
+from fakedet_jax.models import backbones, pretrained
 from fakedet_jax.weights import formats, store
 from fakedet_jax.weights.tensors import shown
 
@@ -27,13 +27,16 @@ def convert(config: ConvertConfig) -> dict[str, Any]:
         RequestError: The file does not fit the network, or the folder is in use;
             nothing was written.
     """
-    if config.model not in backbones.names():
+    known = {
+        **{name: backbones.create(name) for name in backbones.names()},
+        **{network.name: network for network in pretrained.NETWORKS},
+    }
+    if config.model not in known:
         raise RequestError(
-            f"--model: expected one of {', '.join(backbones.names())}, found "
-            f"{config.model!r}"
+            f"--model: expected one of {', '.join(known)}, found {config.model!r}"
         )
     store.check_output(config.output)
-    backbone = backbones.create(config.model)
+    backbone = known[config.model]
     tensor_file = formats.read(config.weights)
     variables, card, comparison = store.convert(
         backbone, tensor_file, ignore=config.ignore

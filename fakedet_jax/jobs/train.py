@@ -83,7 +83,14 @@ def create_recipe(detector: Detector, config: TrainConfig) -> optim.Recipe:
         value = getattr(recipe, name)
         if not (value > 0 and math.isfinite(value)):
             raise RequestError(f"--{name}: expected a positive number, found {value}")
-    for name in ("momentum", "weight_decay", "decay_factor"):
+    at_least_zero = (
+        "momentum",
+        "weight_decay",
+        "decay_factor",
+        "decay_per_step",
+        "dampening",
+    )
+    for name in at_least_zero:
         value = getattr(recipe, name)
         if not (value >= 0 and math.isfinite(value)):
             raise RequestError(

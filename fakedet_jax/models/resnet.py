@@ -97,6 +97,7 @@ class ResNet(nn.Module):
         for block in _blocks(self.depth):
             shortcut = hidden
             for convolution in block.convolutions:
+                # What enters a block is rectified already, and stays as it is.
                 hidden = conv_norm(nn.relu(hidden), *convolution)
             if block.projection:
                 shortcut = conv_norm(shortcut, *block.projection)

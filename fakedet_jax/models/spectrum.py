@@ -136,8 +136,9 @@ def spectrum(images: jax.Array) -> jax.Array:
 def _half_magnitudes(images: jax.Array) -> jax.Array:
     """|F| of `[b, h, w, c]` as `[b, c, h, w // 2 + 1]`, by two matrix products.
 
-    At such sizes they are as fast as a fast transform, and unlike it they are cut
-    along the batch where the batch is spread over devices.
+    A fast transform takes a third of the time on CPUs, but XLA gathers a batch that is
+    spread over devices for it; these products stay where the pictures are. They take
+    about a percent of the network's time.
     """
     height, width = images.shape[1:3]
     half = width // 2 + 1

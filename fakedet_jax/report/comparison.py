@@ -22,17 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-METRICS = (
-    "precision",
-    "recall",
-    "f1",
-    "accuracy",
-    "average_precision",
-    "auc",
-    "fpr",
-    "fnr",
-)
-
 _SHORT = {
     "accuracy": "acc",
     "average_precision": "AP",
@@ -82,10 +71,10 @@ def write_comparison(folder: Path, runs: Mapping[str, Evaluation]) -> None:
     rows = []
     for name, run in runs.items():
         summary = run.summarize()
-        values = [summary[metric] for metric in METRICS]
+        values = [summary[metric] for metric in metrics.BINARY_METRICS]
         counts = summary["num_examples"], int(run.fake.sum())
         rows.append([name, *values, run.threshold, *counts])
-    header = ("name", *METRICS, "threshold", "num_examples", "num_fake")
+    header = ("name", *metrics.BINARY_METRICS, "threshold", "num_examples", "num_fake")
     storage.write_csv(folder / "comparison.csv", header, rows)
 
 
@@ -103,7 +92,7 @@ def comparison_table(runs: Mapping[str, Evaluation]) -> str:
     run      precision  recall     f1    acc     AP    AUC    FPR    FNR  pictures
     autogan     1.0000  1.0000 1.0000 1.0000 1.0000 1.0000 0.0000 0.0000         2
     """
-    heads = [_SHORT.get(name, name) for name in METRICS]
+    heads = [_SHORT.get(name, name) for name in metrics.BINARY_METRICS]
     widths = [max(6, len(head) + 1) for head in heads]
     name_width = max(3, *map(len, runs)) if runs else 3
     cells = zip(heads, widths, strict=True)
@@ -111,7 +100,7 @@ def comparison_table(runs: Mapping[str, Evaluation]) -> str:
     lines = [f"{'run':{name_width}} {head}  pictures"]
     for name, run in runs.items():
         summary = run.summarize()
-        values = [summary[metric] for metric in METRICS]
+        values = [summary[metric] for metric in metrics.BINARY_METRICS]
         row = " ".join(
             f"{'-' if value is None else f'{value:.4f}':>{width}}"
             for value, width in zip(values, widths, strict=True)

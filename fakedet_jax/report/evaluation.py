@@ -107,6 +107,8 @@ def write_evaluation(
     # An evaluation that is repeated is not complete until it is complete again.
     (folder / "metrics.json").unlink(missing_ok=True)
     summary = evaluation.summarize()
+    # Of a multi-class run nobody could tell otherwise what its labels mean.
+    summary["fake_classes"] = sorted(_fake_classes(evaluation))
     storage.write_csv(
         folder / "scores.csv",
         ("path", "label", "score", "predicted"),

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fakedet_jax import storage
+from fakedet_jax import metrics, storage
 from fakedet_jax.perturb.perturbation import OPERATIONS
 from fakedet_jax.perturb.suites import Suite
 from fakedet_jax.report import canvas
@@ -20,16 +20,6 @@ from fakedet_jax.report.evaluation import Evaluation
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-METRICS = (
-    "auc",
-    "accuracy",
-    "precision",
-    "recall",
-    "f1",
-    "average_precision",
-    "fpr",
-    "fnr",
-)
 _COUNTS = ("num_examples", "num_skipped")
 # The row of the pictures as they are.
 _UNPERTURBED = "none"
@@ -72,9 +62,14 @@ def write_robustness(
     rows += [(row["operation"], row["strength"], row) for row in summary["conditions"]]
     storage.write_csv(
         folder / "robustness.csv",
-        ("operation", "strength", *METRICS, *_COUNTS),
+        ("operation", "strength", *metrics.BINARY_METRICS, *_COUNTS),
         (
-            (operation, strength, *(row[name] for name in METRICS), *counts)
+            (
+                operation,
+                strength,
+                *(row[name] for name in metrics.BINARY_METRICS),
+                *counts,
+            )
             for operation, strength, row in rows
         ),
     )
@@ -159,7 +154,7 @@ def _summarize(
             {
                 "operation": condition.operation,
                 "strength": condition.strength,
-                **{name: own[name] for name in METRICS},
+                **{name: own[name] for name in metrics.BINARY_METRICS},
             }
         )
         drops[condition.operation].append(whole["auc"] - own["auc"])
@@ -171,7 +166,7 @@ def _summarize(
         **{name: whole[name] for name in _COUNTS},
         "mean_auc_drop": _mean([drop for own in drops.values() for drop in own]),
         "mean_auc_drop_by_operation": {name: _mean(own) for name, own in drops.items()},
-        "baseline": {name: whole[name] for name in METRICS},
+        "baseline": {name: whole[name] for name in metrics.BINARY_METRICS},
         "conditions": conditions,
     }
 

@@ -18,7 +18,7 @@ import collections
 import dataclasses
 import fnmatch
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -109,6 +109,7 @@ def to_variables(
     *,
     ignore: Sequence[str] = (),
     initial: Callable[[], Variables] | None = None,
+    network: str = "the network",
 ) -> tuple[dict[str, Any], Comparison]:
     """Maps the arrays of a file onto the variables of a network.
 
@@ -120,6 +121,7 @@ def to_variables(
             may differ: superfluous ones are dropped, missing and mis-shaped ones keep
             their initial values.
         initial: Makes the initial variables, where some are needed; zeros without.
+        network: What errors call the network.
 
     Returns:
         The variables, float32, and what was compared.
@@ -128,7 +130,10 @@ def to_variables(
         RequestError: Arrays are missing, superfluous, of another shape, no floats, or
             not finite, and are not to be ignored.
     """
-    slots = _slots(layers, tensor_file, _flatten_shapes(shapes))
+    _check_layout(layers, tensor_file, network)
+    slots = _slots(
+        layers, tensor_file.layout, _flatten_shapes(shapes), tensor_file.tensors
+    )
     tensors, prefix = _without_prefix(tensor_file.tensors, slots)
     wanted = {slot.name for slot in slots}
     missing = [slot for slot in slots if slot.name not in tensors]
@@ -144,6 +149,8 @@ def to_variables(
 
     kept = [slot for slot in (*missing, *misshaped) if is_ignored(slot.name, slot.path)]
     left = {slot.path for slot in kept}
+    candidates = [*extra, *(name for s in kept for name in (s.name, s.path))]
+    idle = [p for p in ignore if not fnmatch.filter(candidates, p)]
     comparison = Comparison(
         matched=tuple((prefix + slot.name, slot.path) for slot in matched),
         missing=tuple(slot.name for slot in missing if slot.path not in left),
@@ -161,9 +168,10 @@ def to_variables(
             *tensor_file.notes,
             *([f"{prefix!r} taken off the names"] if prefix else []),
             *_dtype_notes([tensors[slot.name] for slot in matched]),
+            *(f"nothing to ignore for {pattern!r}" for pattern in idle),
         ),
     )
-    _refuse_differences(comparison, tensor_file, len(slots))
+    _refuse_differences(comparison, tensor_file, network, len(slots))
     values = {
         slot.path: _values(tensors[slot.name], slot, tensor_file) for slot in matched
     }
@@ -173,6 +181,20 @@ def to_variables(
             value = start.get(slot.path, np.zeros(slot.shape))
             values[slot.path] = np.asarray(value, np.float32)
     return nest({slot.path: values[slot.path] for slot in slots}), comparison
+
+
+def expected(
+    layers: Sequence[Layer], layout: str, shapes: Variables
+) -> dict[str, tuple[int, ...]]:
+    """What a file of a network holds: the names of its arrays and their shapes.
+
+    Args:
+        layers: Of the network.
+        layout: One of `tensors.LAYOUTS`.
+        shapes: The variables of the network, or their shapes.
+    """
+    slots = _slots(layers, layout, _flatten_shapes(shapes))
+    return {slot.name: slot.file_shape for slot in slots}
 
 
 def flatten(variables: Variables) -> dict[str, Any]:
@@ -210,24 +232,29 @@ def _flatten_shapes(shapes: Variables) -> dict[str, tuple[int, ...]]:
     return {path: tuple(leaf.shape) for path, leaf in flatten(shapes).items()}
 
 
+def _check_layout(
+    layers: Sequence[Layer], tensor_file: TensorFile, network: str
+) -> None:
+    layout = tensor_file.layout
+    if layout == "flax" or any(getattr(layer, layout) for layer in layers):
+        return
+    known = [
+        name for name in _OTHER_NAMES if any(getattr(layer, name) for layer in layers)
+    ]
+    raise RequestError(
+        f"--weights: {str(tensor_file.path)!r} has the names of {layout}, which are "
+        f"not known for {network}; give a file of {' or '.join(known)}"
+    )
+
+
 def _slots(
     layers: Sequence[Layer],
-    tensor_file: TensorFile,
+    layout: str,
     shapes: Mapping[str, tuple[int, ...]],
+    names: Collection[str] = (),
 ) -> list[_Slot]:
-    layout = tensor_file.layout
-    if layout != "flax" and not any(getattr(layer, layout) for layer in layers):
-        known = [
-            name
-            for name in _OTHER_NAMES
-            if any(getattr(layer, name) for layer in layers)
-        ]
-        raise RequestError(
-            f"--weights: {str(tensor_file.path)!r} has the names of {layout}, which "
-            f"are not known for this network; give a file of {' or '.join(known)}"
-        )
     slots = [
-        slot for layer in layers for slot in _layer_slots(layer, tensor_file, shapes)
+        slot for layer in layers for slot in _layer_slots(layer, layout, shapes, names)
     ]
     paths = {slot.path for slot in slots}
     if paths != set(shapes):
@@ -238,9 +265,11 @@ def _slots(
 
 
 def _layer_slots(
-    layer: Layer, tensor_file: TensorFile, shapes: Mapping[str, tuple[int, ...]]
+    layer: Layer,
+    layout: str,
+    shapes: Mapping[str, tuple[int, ...]],
+    names: Collection[str],
 ) -> Iterator[_Slot]:
-    layout = tensor_file.layout
     for collection, leaf in _arrays(layer):
         path = f"{collection}/{layer.name}/{leaf}"
         if path not in shapes:
@@ -261,7 +290,7 @@ def _layer_slots(
         depthwise = f"{foreign}{separator}depthwise_kernel"
         if leaf != "kernel":
             yield _Slot(path, shape, name, shape, _same)
-        elif layout == "keras" and depthwise in tensor_file.tensors:
+        elif layout == "keras" and depthwise in names:
             planes = (*shape[:2], shape[3], shape[2])
             yield _Slot(path, shape, depthwise, planes, _last_swapped)
         elif layout == "keras":
@@ -330,7 +359,7 @@ def _without_prefix(
 
 
 def _refuse_differences(
-    comparison: Comparison, tensor_file: TensorFile, num_arrays: int
+    comparison: Comparison, tensor_file: TensorFile, network: str, num_arrays: int
 ) -> None:
     differences = [
         f"{title}: {', '.join(map(shown, names))}"
@@ -343,7 +372,7 @@ def _refuse_differences(
     ]
     if differences:
         raise RequestError(
-            f"--weights: {str(tensor_file.path)!r} does not fit the network: "
+            f"--weights: {str(tensor_file.path)!r} does not fit {network}: "
             f"{len(comparison.matched)} of {num_arrays} arrays match; "
             f"{'; '.join(differences)}; give weights of this network, or convert them "
             "and name what may differ with --ignore"

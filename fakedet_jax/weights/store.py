@@ -44,7 +44,10 @@ def load(backbone: Backbone, path: Path) -> tuple[dict[str, Any], dict[str, Any]
         raise RequestError(f"--weights: {str(path)!r} {error}") from error
     _check_model(backbone, card, path)
     variables, _ = mapping.to_variables(
-        backbone.layers, formats.read(path), abstract(backbone)
+        backbone.layers,
+        formats.read(path),
+        abstract(backbone),
+        network=backbone.name,
     )
     return variables, card
 
@@ -73,6 +76,7 @@ def convert(
         abstract(backbone),
         ignore=ignore,
         initial=lambda: initial(backbone),
+        network=backbone.name,
     )
     card = {
         "model": backbone.name,
@@ -163,6 +167,6 @@ def _init(backbone: Backbone) -> Variables:
 def _check_model(backbone: Backbone, card: dict[str, Any], path: Path) -> None:
     if card["model"] != backbone.name:
         raise RequestError(
-            f"--weights: {str(path)!r} holds {card['model'][:80]}, expected "
-            f"{backbone.name}; name the network that it holds, or give other weights"
+            f"--weights: {str(path)!r} holds {card['model'][:80]!r}, expected "
+            f"{backbone.name!r}; name the network that it holds, or give other weights"
         )

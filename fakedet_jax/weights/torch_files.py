@@ -60,7 +60,7 @@ def read_pickle(path: Path) -> Contents:
 def is_stream(head: bytes) -> bool:
     """Whether a file is in PyTorch's older format, by its first bytes."""
     magic = STREAM_MAGIC.to_bytes(10, "little")
-    return head[:1] == b"\x80" and magic in head[:16]
+    return head[:1] == b"\x80" and magic in head[:32]
 
 
 def read_stream(path: Path) -> Contents:

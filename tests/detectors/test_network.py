@@ -144,7 +144,11 @@ def test_the_stored_detector_says_what_it_is(trained):
     [
         ({"batch_size": 12}, {}, "--batch_size: expected a positive multiple of the 8"),
         ({}, {"num_microbatches": 2}, "--num_microbatches: 2 parts do not cut"),
-        ({"optimizer": "lion"}, {}, "--optimizer: expected caffe_sgd, sgd, torch_sgd, adam"),
+        (
+            {"optimizer": "lion"},
+            {},
+            "--optimizer: expected caffe_sgd, sgd, torch_sgd, adam",
+        ),
         ({"schedule": "linear"}, {}, "--schedule: expected constant"),
         ({}, {"dtype": "float16"}, "--dtype: expected float32, bfloat16"),
     ],

@@ -248,15 +248,24 @@ def _real_embeddings(pixels: Path, checkpoint: Path) -> list[list[float]]:
     return pick_entries(mobilefacenet(tensors, pictures)[0].numpy())
 
 
+def read_faces(folder: Path) -> np.ndarray:
+    """The first real faces as uint8 `[8, 112, 96, 3]`, as large as they fit.
+
+    Not by the preprocessing of the backbone: which part of a face to look at may
+    change, the numbers of the network may not.
+    """
+    from fakedet_jax.data import decode
+    from fakedet_jax.framing import Framing
+
+    framing = Framing(*SIZES["mobilefacenet"])
+    paths = sorted(folder.glob("*.jpg"))[:NUM_FACES]
+    return np.stack([decode.read_picture(path, framing) for path in paths])
+
+
 def main(arguments: list[str]) -> None:
     """Writes the pixels of real faces, or the golden file."""
     if arguments[0] == "--export":
-        from fakedet_jax.data import decode
-        from fakedet_jax.models.mobilefacenet import PREPROCESSING
-
-        paths = sorted(Path(arguments[2]).glob("*.jpg"))[:NUM_FACES]
-        faces = [decode.read_picture(path, PREPROCESSING.framing) for path in paths]
-        np.save(arguments[1], np.stack(faces))
+        np.save(arguments[1], read_faces(Path(arguments[2])))
         return
     import torch
 

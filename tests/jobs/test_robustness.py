@@ -15,8 +15,8 @@ from fakedet_jax.config import DataConfig, EvaluateConfig
 from fakedet_jax.data.decode import decode
 from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs import evaluate, robustness
+from fakedet_jax.metrics import BINARY_METRICS
 from fakedet_jax.perturb import apply, suites
-from fakedet_jax.report.robustness import METRICS
 from tests import tiny
 from tests.data import pictures
 
@@ -77,7 +77,7 @@ def test_the_files_tell_what_is_returned(measured):
     ]
     expected = [summary["baseline"], *summary["conditions"]]
     for row, values in zip([first, *rows], expected, strict=True):
-        for name in METRICS:
+        for name in BINARY_METRICS:
             found = row[name]
             assert (float(found) if found else None) == values[name]
         assert (row["num_examples"], row["num_skipped"]) == ("11", "0")
@@ -104,7 +104,7 @@ def test_the_drop_is_the_mean_over_all_conditions(measured):
 def test_the_baseline_is_what_evaluate_gives(workdir, measured):
     summary, _ = measured
     evaluated = _evaluate(workdir)
-    assert summary["baseline"] == {name: evaluated[name] for name in METRICS}
+    assert summary["baseline"] == {name: evaluated[name] for name in BINARY_METRICS}
     assert summary["threshold"] == evaluated["threshold"]
 
 
@@ -124,8 +124,8 @@ def test_a_condition_is_an_evaluation_of_perturbed_files(
         target.write_bytes(pictures.encode(picture))
     expected = _evaluate(workdir, data=_folder(tmp_path))
     condition = measured[0]["conditions"][index]
-    assert {name: condition[name] for name in METRICS} == {
-        name: expected[name] for name in METRICS
+    assert {name: condition[name] for name in BINARY_METRICS} == {
+        name: expected[name] for name in BINARY_METRICS
     }
 
 
@@ -158,7 +158,7 @@ def test_skipped_files_are_counted_and_named(workdir, data_dir, tmp_path):
         {"path": str(bad), "reason": "is empty (0 bytes)"}
     ]
     evaluated = _evaluate(workdir, data=_folder(root))
-    assert summary["baseline"] == {name: evaluated[name] for name in METRICS}
+    assert summary["baseline"] == {name: evaluated[name] for name in BINARY_METRICS}
 
 
 def test_classes_of_several_fakes_are_measured_real_against_fake(workdir, tmp_path):

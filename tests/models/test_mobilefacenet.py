@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fakedet_jax.data import decode
 from fakedet_jax.models import mobilefacenet
 from fakedet_jax.weights import formats
 from tests.golden import backbone_weights, make_backbone_golden
@@ -126,14 +125,10 @@ def test_published_weights_give_pytorch_s_embeddings_of_real_faces(shared_data):
     path = shared_data.parent / "models" / "mobilefacenet_casia.ckpt"
     if not path.is_file():
         pytest.skip(f"the published weights are absent ({path} is no file)")
-    faces = sorted((shared_data / "faces256" / "test" / "real_ffhq").glob("*.jpg"))
-    framing = mobilefacenet.PREPROCESSING.framing
-    pictures = [
-        decode.read_picture(path, framing)
-        for path in faces[: make_backbone_golden.NUM_FACES]
-    ]
+    folder = shared_data / "faces256" / "test" / "real_ffhq"
+    faces = make_backbone_golden.read_faces(folder)
     variables = backbone_outputs.to_variables(NAME, formats.read(path).tensors)
-    embedding, _ = backbone_outputs.run(NAME, variables, np.stack(pictures))
+    embedding, _ = backbone_outputs.run(NAME, variables, faces)
     found = make_backbone_golden.pick_entries(embedding)
     expected = backbone_outputs.golden()["mobilefacenet_casia"]["embedding"]
     np.testing.assert_allclose(found, expected, atol=1e-4)

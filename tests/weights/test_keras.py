@@ -134,6 +134,19 @@ def test_bombs(path):
         formats.read(path)
 
 
+def test_small_arrays_in_large_chunks(path):
+    with h5py.File(path, "w") as file:
+        file.create_dataset(
+            "a/kernel:0",
+            data=np.ones(3),
+            chunks=(2**25,),
+            maxshape=(None,),
+            compression="gzip",
+        )
+    with pytest.raises(RequestError, match="which weights never need"):
+        formats.read(path)
+
+
 def test_text_is_refused(path):
     with h5py.File(path, "w") as file:
         file["a/kernel:0"] = "text"

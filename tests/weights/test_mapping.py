@@ -171,6 +171,19 @@ def test_ignored_superfluous_arrays_are_dropped(tensors):
     assert comparison.extra == ()
 
 
+def test_one_of_several_networks(tensors):
+    both = {f"state_dict.{name}": array for name, array in tensors.items()}
+    both |= {f"ema.{name}": array + 1 for name, array in tensors.items()}
+    variables, comparison = convert(both, ignore=["ema.*"])
+    assert_ours(variables)
+    assert len(comparison.dropped) == len(OURS)
+
+
+def test_a_pattern_that_ignores_nothing_is_told(tensors):
+    _, comparison = convert(tensors, ignore=["fd.*"])
+    assert comparison.notes == ("nothing to ignore for 'fd.*'",)
+
+
 @pytest.mark.parametrize("number", [np.nan, np.inf, 1e300])
 def test_numbers_that_are_not_finite(tensors, number):
     weight = tensors["fc.weight"].astype(np.float64)

@@ -103,7 +103,7 @@ def test_a_converted_folder_is_converted_once_more(converted, tmp_path):
 
 def test_weights_of_another_network(converted):
     other = dataclasses.replace(BACKBONE, name="other")
-    with pytest.raises(RequestError, match="holds tiny, expected other"):
+    with pytest.raises(RequestError, match="holds 'tiny', expected 'other'"):
         store.load(other, converted)
 
 
