@@ -320,7 +320,9 @@ def _benchmark(paths: tuple[str, ...]) -> None:
             num_repeats=FLAGS.num_repeats,
             dtype=FLAGS.dtype,
             output=_output(),
-            **_given("batch_size"),
+            workdir=_path("workdir"),
+            weights=_path("weights"),
+            **_given("batch_size", "backbone", "neuron", "site"),
         )
     )
     print(benchmark.to_table(results))

@@ -204,6 +204,11 @@ class BenchmarkConfig:
 
     Attributes:
         detector: Name of the detector.
+        workdir: For `fakespotter`: of a training run whose network is measured.
+        backbone: For `fakespotter`: the network, where there is no workdir.
+        weights: Its weights; None takes initial ones, which are as fast.
+        neuron: See `TrainConfig`.
+        site: See `TrainConfig`.
         data: The pictures for the input pipeline; None makes JPEGs of 256².
         input: How they are read.
         batch_size: Pictures per step.
@@ -213,6 +218,11 @@ class BenchmarkConfig:
     """
 
     detector: str
+    workdir: Path | None = None
+    backbone: str | None = None
+    weights: Path | None = None
+    neuron: str = "unit"
+    site: str = "layer"
     data: DataConfig | None = None
     input: InputConfig = InputConfig()
     batch_size: int = 64

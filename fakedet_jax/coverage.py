@@ -180,8 +180,8 @@ class Coverage:
     def _count(self, threshold: jax.Array, values: jax.Array) -> jax.Array:
         neurons = values.reshape(len(values), -1, values.shape[-1])
         if self.neuron == "channel":
-            # The sums against as many thresholds: XLA multiplies by reciprocals where it
-            # should divide, so a mean of equal numbers may lie above them.
+            # The sums, against as many thresholds: XLA multiplies by reciprocals where
+            # it should divide, and a mean of equal numbers may lie above them.
             threshold = threshold * neurons.shape[1]
             neurons = jnp.add(*_sum(neurons))
         return _count_above(neurons.reshape(len(values), -1), threshold)
@@ -353,8 +353,10 @@ def _walk(function: _LayerFn, images: jax.Array) -> jax.Array:
     num_shards, shard_size, *shape = shards.shape
     size = math.gcd(shard_size, _BLOCK_SIZE)
     blocks = shards.reshape(num_shards, shard_size // size, size, *shape)
-    walked = jax.vmap(functools.partial(lax.map, function))(blocks)
-    return walked.reshape(len(images), *walked.shape[3:])
+    walk = functools.partial(lax.map, function)
+    # Vectorising over one device would still transpose what the inner loops take.
+    walked = jax.vmap(walk)(blocks) if num_shards > 1 else walk(blocks[0])
+    return walked.reshape(len(images), -1)
 
 
 def _one_by_one(function: _LayerFn, values: jax.Array) -> jax.Array:

@@ -9,7 +9,7 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -46,10 +46,36 @@ def seconds_per_call(
     """
     for _ in range(num_warmup):
         jax.block_until_ready(call())
-    once = _time(call, 1)
-    num_calls = min(max(math.ceil(_RUN_SECONDS / once), 1), _MAX_CALLS)
+    num_calls = _calls_of_a_run(call)
     runs = [_time(call, num_calls) / num_calls for _ in range(num_repeats)]
     return statistics.median(runs)
+
+
+def seconds_in_turns(
+    calls: Mapping[str, Callable[[], Any]], num_repeats: int, *, num_warmup: int = 2
+) -> dict[str, float]:
+    """Measures several calls whose ratio matters: each run is of another one.
+
+    Whatever else keeps the machine busy then slows all of them alike.
+
+    Args:
+        calls: As for `seconds_per_call`, by name.
+        num_repeats: Runs of each.
+        num_warmup: Calls of each before.
+
+    Returns:
+        The median of each over its runs, seconds.
+    """
+    num_calls = {}
+    for name, call in calls.items():
+        for _ in range(num_warmup):
+            jax.block_until_ready(call())
+        num_calls[name] = _calls_of_a_run(call)
+    runs: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(num_repeats):
+        for name, call in calls.items():
+            runs[name].append(_time(call, num_calls[name]) / num_calls[name])
+    return {name: statistics.median(times) for name, times in runs.items()}
 
 
 def compile_timed(jitted: Any, arguments: tuple[Any, ...]) -> tuple[Any, float, float]:
@@ -143,6 +169,11 @@ def matmul_flops_per_second(mesh: Mesh, dtype: Any, num_repeats: int) -> float:
     product = jax.jit(multiply, out_shardings=cut)
     seconds = seconds_per_call(lambda: product(left, right), num_repeats)
     return 2.0 * rows * side * side / seconds
+
+
+def _calls_of_a_run(call: Callable[[], Any]) -> int:
+    once = _time(call, 1)
+    return min(max(math.ceil(_RUN_SECONDS / once), 1), _MAX_CALLS)
 
 
 def _time(call: Callable[[], Any], num_calls: int) -> float:

@@ -15,7 +15,7 @@ import numpy as np
 import optax
 from jax import lax
 
-from fakedet_jax import loop, optim, writers
+from fakedet_jax import loop, optim, parallel, writers
 from fakedet_jax.errors import RequestError
 from fakedet_jax.signals import Stopped, StopRequest
 
@@ -136,7 +136,7 @@ def train(
             best = Best(step, carry[0], verdict)
         if (epoch + 1) % log_every == 0:
             _LOGGER.info("epoch %d: loss %.4f", epoch + 1, float(loss))
-        if stop.signum:
-            raise Stopped(stop.signum)
+        if signum := parallel.agree_on_maximum(stop.signum or 0):
+            raise Stopped(signum)
     assert best is not None
     return best

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A detector of a few hundred parameters, its pictures, and ways to run and kill it.
 
+There is a recognition network as small, too, and its weights.
+
 `python -m tests.tiny FLAGS` is the command line with this detector. The variable
 `TINY_SIGNAL=STEP:NUMBER` sends the process a signal when the step STEP is due.
 """
@@ -29,7 +31,11 @@ from fakedet_jax import cli, config, detectors, loop, optim
 from fakedet_jax.detectors.network import NetworkDetector
 from fakedet_jax.framing import Framing
 from fakedet_jax.jobs import train
+from fakedet_jax.models import backbones
+from fakedet_jax.models.backbone import Backbone
+from fakedet_jax.models.parameters import Layer
 from fakedet_jax.models.preprocessing import Preprocessing
+from fakedet_jax.weights import folder, store
 from tests.data import pictures
 
 SIZE = 16
@@ -87,12 +93,82 @@ PLAIN = dataclasses.replace(
 )
 
 
+class Recognizer(nn.Module):
+    """Two convolutions and a dense layer, not in alphabetical order."""
+
+    dtype: Any = jnp.float32
+    site: str = "layer"
+
+    @nn.compact
+    def __call__(
+        self, images: jax.Array, *, train: bool = False
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        out, hidden = {}, images
+        settings = {"dtype": self.dtype, "precision": jax.lax.Precision.HIGHEST}
+        for name, features, stride in (("stem", 6, 1), ("body", 8, 2)):
+            conv = nn.Conv(features, (3, 3), strides=stride, name=name, **settings)
+            layer = conv(hidden)
+            hidden = nn.relu(layer)
+            out[name] = layer if self.site == "layer" else hidden
+        flat = hidden.reshape(len(hidden), -1)
+        out["head"] = nn.Dense(5, name="head", **settings)(flat)
+        return out["head"].astype(jnp.float32), out
+
+
+BACKBONE = Backbone(
+    name="tiny_faces",
+    build=lambda dtype, site: Recognizer(dtype, site),
+    preprocessing=Preprocessing(
+        Framing(16, 12), bgr=True, mean=(90, 100, 110), std=(64, 64, 64)
+    ),
+    layers=(
+        Layer("stem", "conv", torch="stem", bias=True),
+        Layer("body", "conv", torch="body", bias=True),
+        Layer("head", "dense", torch="head", bias=True, flattened=(8, 6, 8)),
+    ),
+    embedding="five numbers",
+)
+# Of its layers, counted by hand.
+LAYER_SIZES = {"stem": 16 * 12 * 6, "body": 8 * 6 * 8, "head": 5}
+
+
 @contextlib.contextmanager
 def registered() -> Iterator[None]:
-    """Makes the detectors known under the names `tiny` and `plain`."""
+    """Makes the detectors `tiny` and `plain` and the backbone `tiny_faces` known."""
     table = (*detectors._DETECTORS, DETECTOR, PLAIN)
-    with mock.patch.object(detectors, "_DETECTORS", table):
+    networks = (*backbones._BACKBONES, BACKBONE)
+    with (
+        mock.patch.object(detectors, "_DETECTORS", table),
+        mock.patch.object(backbones, "_BACKBONES", networks),
+    ):
         yield
+
+
+@functools.cache
+def recognizer_variables(seed: int = 0) -> dict[str, Any]:
+    """Weights of `BACKBONE`, NumPy float32, so that layers are half on."""
+    rng = np.random.default_rng(seed)
+    shapes = jax.tree.map(lambda leaf: leaf.shape, store.abstract(BACKBONE))
+
+    def draw(shape: tuple[int, ...]) -> np.ndarray:
+        scale = np.sqrt(np.prod(shape[:-1]))
+        return (rng.standard_normal(shape) / scale).astype(np.float32)
+
+    return jax.tree.map(draw, shapes, is_leaf=lambda node: isinstance(node, tuple))
+
+
+def write_weights(output: Path, seed: int = 0) -> Path:
+    """Writes weights of `BACKBONE` as `--mode=convert` does."""
+    variables = recognizer_variables(seed)
+    card = {
+        "model": BACKBONE.name,
+        "sha256": "",
+        "bytes": 0,
+        "format": "random numbers",
+        **folder.identity(variables),
+    }
+    store.save(output, BACKBONE, variables, card)
+    return output
 
 
 @contextlib.contextmanager
@@ -142,6 +218,41 @@ def train_flags(data_dir: Path, workdir: Path) -> list[str]:
         f"--workdir={workdir}",
         "--log_every=2",
         "--checkpoint_every=4",
+    ]
+
+
+def spotter_config(
+    data_dir: Path, workdir: Path, weights: Path, cache_dir: Path, **changes: Any
+) -> config.TrainConfig:
+    """Settings of a short training of the classifier of neuron counts."""
+    settings: dict[str, Any] = {
+        "detector": "fakespotter",
+        "backbone": BACKBONE.name,
+        "weights": weights,
+        "cache_dir": cache_dir,
+        "recipe": {"num_epochs": 3, "learning_rate": 0.01},
+        "input": config.InputConfig(num_threads=2),
+        **changes,
+    }
+    return train_config(data_dir, workdir, **settings)
+
+
+def spotter_flags(
+    data_dir: Path, workdir: Path, weights: Path, cache_dir: Path
+) -> list[str]:
+    """The same settings as flags."""
+    return [
+        "--mode=train",
+        "--detector=fakespotter",
+        f"--backbone={BACKBONE.name}",
+        f"--weights={weights}",
+        f"--cache_dir={cache_dir}",
+        "--dataset=folder",
+        f"--data_dir={data_dir}",
+        f"--workdir={workdir}",
+        "--num_epochs=3",
+        "--learning_rate=0.01",
+        "--num_threads=2",
     ]
 
 

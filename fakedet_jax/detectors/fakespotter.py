@@ -81,11 +81,7 @@ class FakeSpotter:
                 f"--weights: {self.name} needs the weights of {settings.backbone.name};"
                 " name a published file, or a folder that --mode=convert wrote"
             )
-        if not all(1 <= width <= _MAX_WIDTH for width in config.widths):
-            raise RequestError(
-                "--widths: expected numbers of at least 1, found "
-                f"{','.join(map(str, config.widths))}"
-            )
+        _check_widths(config.widths)
         if config.batch_norm_fraction is not None or config.num_microbatches != 1:
             raise RequestError(
                 f"--batch_norm_fraction, --num_microbatches: {self.name} has no such "
@@ -265,7 +261,9 @@ def read_settings(workdir: Path) -> tuple[CountSettings, tuple[int, ...]]:
             found["site"],
             found["dtype"],
         )
-        return settings, tuple(map(int, found["widths"]))
+        widths = tuple(map(int, found["widths"]))
+        _check_widths(widths)
+        return settings, widths
     except (KeyError, TypeError, ValueError) as error:
         raise RequestError(
             f"--workdir: {str(workdir / 'config.json')!r} does not say how neurons "
@@ -324,6 +322,14 @@ def _count_settings(config: TrainConfig) -> CountSettings:
     return CountSettings(
         backbones.create(config.backbone), config.neuron, config.site, config.dtype
     )
+
+
+def _check_widths(widths: tuple[int, ...]) -> None:
+    if not all(1 <= width <= _MAX_WIDTH for width in widths):
+        raise RequestError(
+            f"--widths: expected numbers from 1 to {_MAX_WIDTH}, found "
+            f"{','.join(map(str, widths))}"
+        )
 
 
 def _standardise(scaling: Any, counts: Any, sizes: Any) -> jax.Array:

@@ -8,10 +8,11 @@ never read by mistake. Rows come in parts, each written whole or not at all; a p
 is damaged or cut short is computed anew.
 """
 
+import contextlib
 import dataclasses
 import json
 import logging
-import zipfile
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -55,19 +56,40 @@ class Table:
         while (path := self._part(num_rows)).exists():
             part = self._read_part(path)
             if part is None:
-                path.unlink(missing_ok=True)
+                # Where others own the cache, it stays and is not read.
+                with contextlib.suppress(OSError):
+                    path.unlink()
                 break
             parts.append(part)
             num_rows += _length(part)
         return self._join(parts)
 
+    def prepare(self) -> None:
+        """Gets the folder ready for parts; call it before any is computed.
+
+        Raises:
+            RequestError: It cannot be written.
+        """
+        reason = "it is read-only"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if not self._is_ours():
+                self._take_over()
+            is_writable = os.access(self.folder, os.W_OK)
+        except OSError as error:
+            is_writable, reason = False, error.strerror or str(error)
+        if not is_writable:
+            raise RequestError(
+                f"--cache_dir: {str(self.folder.parent)!r} cannot be written "
+                f"({reason}); name another folder"
+            )
+
     def append(self, num_rows: int, part: Rows) -> None:
-        """Writes a part behind the first `num_rows` rows.
+        """Writes a part behind the first `num_rows` rows of a prepared folder.
 
         Raises:
             OSError: It cannot be written.
         """
-        self._make_folder()
         with storage.atomic_file(self._part(num_rows)) as file:
             np.savez(file, **part)  # type: ignore[arg-type]
 
@@ -80,32 +102,39 @@ class Table:
     def _is_ours(self) -> bool:
         try:
             found = json.loads((self.folder / "key.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return False
         return found == json.loads(json.dumps(self._description()))
 
-    def _make_folder(self) -> None:
-        if self._is_ours():
-            return
-        self.folder.mkdir(parents=True, exist_ok=True)
+    def _take_over(self) -> None:
+        if any(self.folder.iterdir()):
+            _LOGGER.warning(
+                "the cache %s holds something else; computed anew", self.folder
+            )
         for path in self.folder.glob("rows_*.npz"):
-            path.unlink()
+            path.unlink(missing_ok=True)
         storage.write_json(self.folder / "key.json", self._description())
 
     def _read_part(self, path: Path) -> Rows | None:
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            # NumPy leaves files open that are damaged, unless it did not open them.
+            with (
+                path.open("rb") as file,
+                np.load(file, allow_pickle=False) as archive,
+            ):
                 part = {name: archive[name] for name in self.row_shapes}
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            _LOGGER.warning("the cache %s is damaged (%s); computed anew", path, error)
+        except Exception as error:
+            # A file may be damaged in any way that zip and NumPy know.
+            reason = " ".join(str(error).split())
+            _LOGGER.warning("the cache %s is damaged (%s); computed anew", path, reason)
             return None
+        num_rows = {len(values) if values.ndim else 0 for values in part.values()}
         expected = all(
             part[name].shape[1:] == self.row_shapes[name]
             and part[name].dtype == self.dtypes[name]
-            and len(part[name]) == _length(part)
             for name in self.row_shapes
         )
-        if not expected or not _length(part):
+        if not expected or len(num_rows) != 1 or 0 in num_rows:
             _LOGGER.warning("the cache %s holds something else; computed anew", path)
             return None
         return part
@@ -133,19 +162,8 @@ class FeatureCache:
         row_shapes: Mapping[str, tuple[int, ...]],
         dtypes: Mapping[str, Any],
     ) -> Table:
-        """The table of a key, with or without rows yet.
-
-        Raises:
-            RequestError: The folder cannot be made.
-        """
+        """The table of a key, with or without rows yet."""
         digest = digest_of([json.dumps(key, sort_keys=True), str(FORMAT)])
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise RequestError(
-                f"--cache_dir: {str(self.folder)!r} cannot be made a folder "
-                f"({error.strerror}); name another"
-            ) from error
         return Table(self.folder / digest, key, dict(row_shapes), dict(dtypes))
 
 

@@ -236,6 +236,7 @@ class CachedCounter:
         rows = table.read()["thresholds"]
         if _agree_on_rows(len(rows)):
             return rows[0]
+        table.prepare()
         thresholds = self._counter().fit_thresholds(dataset, self._check)
         if jax.process_index() == 0:
             table.append(0, {"thresholds": thresholds[None]})
@@ -256,6 +257,7 @@ class CachedCounter:
         done = min(_agree_on_rows(len(rows["counts"])), dataset.num_examples)
         parts = [{name: values[:done] for name, values in rows.items()}]
         if done < dataset.num_examples:
+            table.prepare()
             _LOGGER.info(
                 "counting neurons of %d pictures%s; %d are in the cache",
                 dataset.num_examples - done,

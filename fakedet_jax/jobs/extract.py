@@ -73,8 +73,9 @@ def extract(config: ExtractConfig) -> Path:
     mesh = parallel.data_mesh()
     network = features.open_network(config, mesh)
     pictures = _open_pictures(config, mesh, network)
-    feature = network.feature(lambda: _masked(pictures.open()))
+    # Before thresholds are fitted, which may take long.
     _make_folder(config.output)
+    feature = network.feature(lambda: _masked(pictures.open()))
     path = config.output / "features.npz"
     # Beside the result, as the usual place for temporary files may be small.
     with tempfile.TemporaryFile(dir=config.output) as unnamed:

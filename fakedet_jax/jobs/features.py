@@ -3,7 +3,9 @@
 """What `--mode=extract` can extract: the features, and the networks they come from."""
 
 import dataclasses
+import io
 import logging
+import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -29,6 +31,8 @@ from fakedet_jax.models import backbones
 from fakedet_jax.weights import store
 
 _LOGGER = logging.getLogger(__name__)
+
+_MAX_THRESHOLDS_BYTES = 2**20
 
 # uint8 `[batch, height, width, 3]`, and bool `[batch]`: which rows are pictures.
 MaskedBatch = tuple[np.ndarray, np.ndarray]
@@ -97,6 +101,11 @@ def open_network(config: ExtractConfig, mesh: Mesh) -> Network:
             "--workdir, --backbone: the network comes from one of them; leave the "
             "other out"
         )
+    if config.weights is not None and config.backbone is None:
+        raise RequestError(
+            "--weights: they belong to a --backbone, found none; name it, or leave "
+            "them out"
+        )
     if config.thresholds is not None and config.features != "coverage":
         raise RequestError(
             f"--thresholds: --features={config.features} counts nothing; leave it out"
@@ -140,7 +149,7 @@ class _Recognition:
     """A recognition network, of a FakeSpotter or by itself."""
 
     def __init__(self, config: ExtractConfig, mesh: Mesh) -> None:
-        self._config, self._mesh = config, mesh
+        self._mesh = mesh
         self._thresholds: np.ndarray | None = None
         self.training_data: DataConfig | None = None
         if config.backbone is not None:
@@ -173,12 +182,16 @@ class _Recognition:
 class _Coverage(_Recognition):
     """Neuron counts."""
 
+    def __init__(self, config: ExtractConfig, mesh: Mesh) -> None:
+        super().__init__(config, mesh)
+        if config.thresholds is not None:
+            layers = self._settings.network.layer_sizes
+            self._thresholds = _read_thresholds(config.thresholds, layers)
+
     def feature(self, open_batches: OpenFn) -> Feature:
         network = self._settings.network
         sizes = network.layer_sizes
         thresholds = self._thresholds
-        if self._config.thresholds is not None:
-            thresholds = _read_thresholds(self._config.thresholds, tuple(sizes))
         if thresholds is None:
             _LOGGER.info("fitting the thresholds on these pictures")
             counter = NeuronCounter(
@@ -250,15 +263,24 @@ def _read_thresholds(path: Path, layers: Iterable[str]) -> np.ndarray:
     Raises:
         RequestError: There is none, or it is of another network.
     """
+    expected = "expected an .npz file, such as the features.npz of --features=coverage"
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            found = archive["thresholds"]
+        # The other arrays stay on the disk; they may be large.
+        with zipfile.ZipFile(path) as archive, archive.open("thresholds.npy") as file:
+            content = file.read(_MAX_THRESHOLDS_BYTES + 1)
+        if len(content) > _MAX_THRESHOLDS_BYTES:
+            raise ValueError("the array is too large")
+        found = np.load(io.BytesIO(content), allow_pickle=False)
+    except OSError as error:
+        raise RequestError(
+            f"--thresholds: {str(path)!r} cannot be read ({error.strerror or error}); "
+            f"{expected}"
+        ) from error
     except Exception as error:
         # A file from elsewhere may be damaged in any way that zip and NumPy know.
         raise RequestError(
-            f"--thresholds: {str(path)!r} holds no array of that name that can be read "
-            f"({' '.join(str(error).split())}); expected an .npz file, such as the "
-            "features.npz of --features=coverage"
+            f"--thresholds: {str(path)!r} holds no array `thresholds` of numbers that "
+            f"can be read; {expected}"
         ) from error
     try:
         return coverage.check_thresholds(found, layers)

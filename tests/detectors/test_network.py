@@ -10,17 +10,13 @@ import jax
 import numpy as np
 import pytest
 
-from fakedet_jax import detectors, loop, metrics, optim, parallel
+from fakedet_jax import detectors, optim, parallel
 from fakedet_jax.config import TrainConfig
-from fakedet_jax.data import catalog
 from fakedet_jax.data.decode import decode
 from fakedet_jax.detectors.base import DetectorInfo
-from fakedet_jax.detectors.verdict import judge
 from fakedet_jax.errors import RequestError
 from fakedet_jax.framing import Framing
-from fakedet_jax.scoring import Scored
 from tests import tiny
-from tests.data import pictures
 
 _CLASSES = ("real", "glow", "stylegan")
 
@@ -29,13 +25,6 @@ _CLASSES = ("real", "glow", "stylegan")
 def trained(tmp_path_factory):
     root = tmp_path_factory.mktemp("network")
     return tiny.fit(tiny.write_pictures(root / "pictures"), root / "workdir")
-
-
-@pytest.fixture
-def dataset(tmp_path):
-    counts = {"real": 3, "glow": 2, "stylegan": 2}
-    root = pictures.write_folder(tmp_path / "data", counts, 16)
-    return catalog.load("folder", root, "all")
 
 
 def _info(classes=_CLASSES):
@@ -49,66 +38,6 @@ def _info(classes=_CLASSES):
         threshold_origin="",
         step=3,
     )
-
-
-def _probabilities(dataset, seed=0):
-    values = np.random.default_rng(seed).random((dataset.num_examples, 3), np.float32)
-    return values / values.sum(-1, keepdims=True)
-
-
-def _judge(dataset, probabilities, valid=None, select_by="accuracy"):
-    valid = np.ones(dataset.num_examples, np.bool_) if valid is None else valid
-    info = dataclasses.replace(_info(), classes=dataset.classes)
-    return judge(info, dataset, Scored(probabilities, valid), select_by)
-
-
-def test_the_threshold_is_chosen_on_the_validation_scores(dataset):
-    probabilities = _probabilities(dataset)
-    verdict = _judge(dataset, probabilities)
-    expected = metrics.best_threshold(dataset.fake_labels, 1 - probabilities[:, 0])
-    assert verdict.facts["threshold"] == pytest.approx(expected, rel=1e-6)
-
-
-def test_the_metrics_are_those_of_the_definition(dataset):
-    probabilities = _probabilities(dataset)
-    labels = dataset.labels
-    recorded = _judge(dataset, probabilities).metrics
-    loss = -np.log(probabilities[np.arange(len(labels)), labels]).mean()
-    assert recorded["validation/loss"] == pytest.approx(loss, rel=1e-5)
-    accuracy = (probabilities.argmax(-1) == labels).mean()
-    assert recorded["validation/accuracy"] == pytest.approx(accuracy)
-
-
-@pytest.mark.parametrize("select_by", ["accuracy", "auc", "loss"])
-def test_merit_is_the_metric_that_selects(dataset, select_by):
-    verdict = _judge(dataset, _probabilities(dataset), select_by=select_by)
-    sign = -1 if select_by == "loss" else 1
-    assert verdict.merit == sign * verdict.metrics[f"validation/{select_by}"]
-
-
-def test_pictures_that_cannot_be_read_do_not_count(dataset):
-    probabilities = _probabilities(dataset)
-    valid = np.arange(dataset.num_examples) != 2
-    spoilt = probabilities.copy()
-    spoilt[2] = 0
-    kept = dataset.subset(np.flatnonzero(valid))
-    assert (
-        _judge(dataset, spoilt, valid).metrics
-        == _judge(kept, probabilities[valid]).metrics
-    )
-
-
-def test_validation_without_a_readable_picture_is_refused(dataset):
-    none = np.zeros(dataset.num_examples, np.bool_)
-    with pytest.raises(RequestError, match="none of the 7 validation pictures"):
-        _judge(dataset, _probabilities(dataset), none)
-
-
-def test_probabilities_that_are_no_numbers_end_the_run(dataset):
-    probabilities = _probabilities(dataset)
-    probabilities[1] = np.nan
-    with pytest.raises(loop.NonFiniteLossError, match="step 3"):
-        _judge(dataset, probabilities)
 
 
 def test_the_stored_detector_scores_like_the_network(trained):
@@ -163,9 +92,10 @@ def test_settings_it_cannot_follow_are_refused(tmp_path, recipe, changes, messag
 
 def test_every_detector_can_follow_its_own_recipe():
     mesh = parallel.data_mesh()
+    needs = {"fakespotter": {"backbone": "mobilefacenet", "weights": Path("file")}}
     for name in detectors.names():
         detector = detectors.create(name)
-        config = tiny.train_config(None, None, detector=name)
+        config = tiny.train_config(None, None, detector=name, **needs.get(name, {}))
         assert isinstance(detector.recipe, optim.Recipe)
         detector.check(config, detector.recipe, mesh)
 
@@ -221,7 +151,9 @@ def test_rounding_does_not_lead_out_of_the_unit_interval():
 
 
 def test_an_unknown_name_lists_the_valid_ones():
-    with pytest.raises(RequestError, match="--detector: expected amtennet, found 'x'"):
+    names = ", ".join(detectors.names())
+    assert names == "amtennet, autogan, fakespotter"
+    with pytest.raises(RequestError, match=f"--detector: expected {names}, found 'x'"):
         detectors.create("x")
 
 

@@ -64,9 +64,12 @@ def seeded_outputs(name):
     return run(name, seeded_variables(name), pictures)
 
 
-def deviating_layers(name, site):
-    """Layers whose summary is not the golden one, with the deviation."""
-    outputs = seeded_outputs(name)[1][site]
+def deviating_layers(name, site, outputs=None):
+    """Layers whose summary is not the golden one, with the deviation.
+
+    Of the outputs that `run` gives with the golden weights, or of others.
+    """
+    outputs = (seeded_outputs(name)[1] if outputs is None else outputs)[site]
     deviating = {}
     for layer, expected in golden()[name]["layers"][site].items():
         found = np.asarray(backbone_weights.summarise(outputs[layer]))

@@ -115,21 +115,21 @@ def keras(path, layers, *, group=None):
 
 def caffe(layers, *, name="net", old=False, packed=True, legacy=False):
     """A `NetParameter` of `(name, type, bottoms, tops, blobs)`."""
-    content = _field(1, name.encode()) if name else b""
+    content = [_field(1, name.encode()) if name else b""]
     for layer_name, kind, bottoms, tops, blobs in layers:
         numbers = (4, 5, 2, 3, 6) if old else (1, 2, 3, 4, 7)
-        layer = _field(numbers[0], layer_name.encode())
+        layer = [_field(numbers[0], layer_name.encode())]
         if old:
-            layer += _tag(numbers[1], 0) + _varint(kind)
+            layer.append(_tag(numbers[1], 0) + _varint(kind))
         else:
-            layer += _field(numbers[1], kind.encode())
+            layer.append(_field(numbers[1], kind.encode()))
         for number, names in zip(numbers[2:4], (bottoms, tops), strict=True):
-            layer += b"".join(_field(number, text.encode()) for text in names)
-        for blob in blobs:
-            layer += _field(numbers[4], _blob(blob, packed, legacy))
+            layer += [_field(number, text.encode()) for text in names]
+        layer += [_field(numbers[4], _blob(blob, packed, legacy)) for blob in blobs]
         # A field that nobody reads: the phase.
-        content += _field(2 if old else 100, layer + _tag(10, 0) + _varint(1))
-    return content
+        layer.append(_tag(10, 0) + _varint(1))
+        content.append(_field(2 if old else 100, b"".join(layer)))
+    return b"".join(content)
 
 
 def _blob(blob, packed, legacy):
