@@ -94,14 +94,14 @@ def test_a_flag_that_would_not_be_heard_is_refused(capsys, tmp_path, flag):
     ids=lambda value: type(value).__name__,
 )
 def test_a_failure_is_one_line_with_its_code(capsys, error, code, message):
-    modes = {**cli._MODES, "train": mock.Mock(side_effect=error)}
-    with mock.patch.object(cli, "_MODES", modes):
+    modes = {**cli.MODES, "train": mock.Mock(side_effect=error)}
+    with mock.patch.object(cli, "MODES", modes):
         assert message in _fails(capsys, "--mode=train", code=code)
 
 
 def test_a_mistake_of_the_program_is_not_hidden():
-    modes = {**cli._MODES, "train": mock.Mock(side_effect=KeyError("bug"))}
-    with mock.patch.object(cli, "_MODES", modes), pytest.raises(KeyError, match="bug"):
+    modes = {**cli.MODES, "train": mock.Mock(side_effect=KeyError("bug"))}
+    with mock.patch.object(cli, "MODES", modes), pytest.raises(KeyError, match="bug"):
         tiny.run_cli("--mode=train")
 
 
@@ -163,7 +163,7 @@ def test_a_reader_that_has_seen_enough_leaves_no_traceback():
         f"{sys.executable} -c 'from unittest import mock\n"
         "from fakedet_jax import cli\n"
         'modes = {"predict": lambda _: [print("x" * 80) for _ in range(10**5)]}\n'
-        "cli._MODES.update(modes)\ncli.run()' --mode=predict | head -n 1",
+        "cli.MODES.update(modes)\ncli.run()' --mode=predict | head -n 1",
         shell=True,
         cwd=_ROOT,
         env={**os.environ, "PYTHONPATH": str(_ROOT)},

@@ -1,0 +1,109 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: absl flags in, one frozen dataclass out, one job called.
+
+The only package that knows flags. Exit codes: 0 done; 1 the run failed; 2 the request
+was wrong; 128 + n stopped by signal n after saving.
+"""
+
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from absl import app, flags
+from absl import logging as absl_logging
+
+from fakedet_jax.cli import definitions
+from fakedet_jax.cli.modes import MODES
+from fakedet_jax.errors import RequestError
+from fakedet_jax.signals import Stopped
+
+FLAGS = flags.FLAGS
+
+
+def define_flags() -> None:
+    """Defines the flags of all modes, once."""
+    definitions.define_flags(list(MODES))
+
+
+def run() -> None:
+    """Runs the command line and exits."""
+    define_flags()
+    app.run(_main, flags_parser=_parse)
+
+
+def execute(mode: str | None, paths: Sequence[str]) -> None:
+    """Calls the job of a mode with what the flags say.
+
+    Raises:
+        RequestError: The request is wrong.
+    """
+    if mode is None:
+        raise RequestError(f"--mode: expected one of {', '.join(MODES)}, found none")
+    if paths and mode not in ("predict", "extract", "compare"):
+        raise RequestError(
+            f"--mode={mode} takes no files, found {paths[0]!r}; flags are written "
+            "--name=value"
+        )
+    cluster = (FLAGS.coordinator_address, FLAGS.num_processes, FLAGS.process_id)
+    if FLAGS.distributed or cluster != (None, None, None):
+        from fakedet_jax import parallel
+
+        parallel.initialize(*cluster)
+    MODES[mode](tuple(paths))
+
+
+def _parse(arguments: Sequence[str]) -> list[str]:
+    # absl shows with --help the flags of the file that was started.
+    for flag in FLAGS.flags_by_module_dict()[definitions.__name__]:
+        FLAGS.register_key_flag_for_module(sys.argv[0], flag)
+    try:
+        return FLAGS(list(arguments))
+    except SystemExit:
+        sys.exit(0)  # Help was asked for and shown.
+    except flags.Error as error:
+        # absl would print all flags; the message says which one it is.
+        _exit(f"{error}; see --help", 2)
+
+
+def _main(arguments: Sequence[str]) -> None:
+    _set_up_logging()
+    try:
+        execute(FLAGS.mode, arguments[1:])
+    except RequestError as error:
+        _exit(str(error), 2)
+    except Stopped as stopped:
+        _exit(f"{stopped}; run the same command again to go on", 128 + stopped.signum)
+    except KeyboardInterrupt:
+        _exit("interrupted", 128 + signal.SIGINT)
+    except BrokenPipeError:
+        # Whoever read the output has seen enough.
+        sys.stderr.close()
+        sys.exit(1)
+    except (OSError, RuntimeError, MemoryError) as error:
+        logging.getLogger(__name__).debug("failed", exc_info=True)
+        _exit(str(error) or repr(error), 1)
+
+
+def _set_up_logging() -> None:
+    """Plain lines on standard error; other packages raise what matters."""
+    if not FLAGS["verbosity"].present:
+        # Orbax warns at every restart of things that are as they should be. What fails
+        # in its threads is raised where they are waited for, and has echoes that would
+        # bury the line that says what to do.
+        absl_logging.set_verbosity(absl_logging.FATAL)
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+        sys.unraisablehook = lambda unraisable: None
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("fakedet_jax")
+    logger.handlers = [handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+def _exit(message: str, code: int) -> NoReturn:
+    print(f"fakedet: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,99 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The flags of the command line: names, defaults and one line of help each."""
+
+from collections.abc import Sequence
+
+from absl import flags
+
+FLAGS = flags.FLAGS
+
+
+def define_flags(modes: Sequence[str]) -> None:
+    """Defines the flags of all modes, once.
+
+    Args:
+        modes: The values of `--mode`.
+    """
+    if "mode" in FLAGS:
+        return
+    flags.DEFINE_enum("mode", None, list(modes), "What to do.")
+    flags.DEFINE_string("workdir", None, "Folder of a training run.")
+    flags.DEFINE_string("detector", "amtennet", "Detector to train or to measure.")
+    # The pictures
+    flags.DEFINE_string("dataset", None, "synthetic_faces, or folder for one's own.")
+    flags.DEFINE_string("data_dir", None, "Where the dataset lies.")
+    flags.DEFINE_list("real_classes", [], "Class folders that are real by any name.")
+    flags.DEFINE_string("task", None, "multiclass (default), or binary: real or fake.")
+    flags.DEFINE_float(
+        "validation_fraction",
+        0.05,
+        "Part of train held out where there is no validation folder.",
+    )
+    flags.DEFINE_string("split", "test", "train, validation, test or all.")
+    flags.DEFINE_integer(
+        "num_workers", 0, "Reading processes; 0 reads in threads.", lower_bound=0
+    )
+    flags.DEFINE_integer(
+        "num_threads", 8, "Decoding threads in each process.", lower_bound=1
+    )
+    # Training; what is not given is as the detector's authors did it.
+    flags.DEFINE_string("optimizer", None, "caffe_sgd, sgd, torch_sgd or adam.")
+    flags.DEFINE_float("learning_rate", None, "Base learning rate.")
+    flags.DEFINE_string("schedule", None, "step, cosine, time_decay or constant.")
+    flags.DEFINE_integer(
+        "decay_steps", None, "Steps between decays of --schedule=step."
+    )
+    flags.DEFINE_float("decay_factor", None, "Factor of each decay.")
+    flags.DEFINE_float(
+        "decay_per_step", None, "What a step of --schedule=time_decay adds to 1."
+    )
+    flags.DEFINE_float("momentum", None, "Momentum, of all optimizers but adam.")
+    flags.DEFINE_float("dampening", None, "Dampening of torch_sgd.")
+    flags.DEFINE_float("weight_decay", None, "Weight decay.")
+    flags.DEFINE_integer("batch_size", None, "Pictures per step, over all devices.")
+    flags.DEFINE_integer("num_epochs", None, "Passes over the training pictures.")
+    flags.DEFINE_integer("seed", 0, "Of every random choice.")
+    flags.DEFINE_bool("flip", True, "Mirror training pictures at random.")
+    flags.DEFINE_string("dtype", "float32", "float32 or bfloat16.")
+    flags.DEFINE_float(
+        "batch_norm_fraction",
+        None,
+        "What the running statistics keep at a step; less for short runs.",
+    )
+    flags.DEFINE_integer("num_microbatches", 1, "Parts of a batch, to save memory.")
+    flags.DEFINE_string("select_by", "accuracy", "Best by accuracy, auc or loss.")
+    flags.DEFINE_integer("log_every", 20, "Steps between transfers of the metrics.")
+    flags.DEFINE_integer("checkpoint_every", 200, "Steps between checkpoints.")
+    # Recognition networks and published weights
+    flags.DEFINE_string("backbone", None, "Recognition network to look at.")
+    flags.DEFINE_string(
+        "weights", None, "Published weight file, or folder that convert wrote."
+    )
+    flags.DEFINE_string("model", None, "Network that convert reads weights for.")
+    flags.DEFINE_list("ignore", [], "Arrays that may differ; names or patterns.")
+    flags.DEFINE_string("neuron", "unit", "What is counted: unit or channel.")
+    flags.DEFINE_string("site", "layer", "Where it is counted: layer or activation.")
+    flags.DEFINE_list("widths", None, "Hidden layers of the counts' classifier.")
+    flags.DEFINE_string("cache_dir", None, "Where counts are kept.")
+    flags.DEFINE_string(
+        "thresholds", None, ".npz with thresholds, such as a features.npz."
+    )
+    # Several processes
+    flags.DEFINE_bool("distributed", False, "Join the processes of a cluster.")
+    flags.DEFINE_string("coordinator_address", None, "HOST:PORT of process 0.")
+    flags.DEFINE_integer("num_processes", None, "Number of processes.")
+    flags.DEFINE_integer("process_id", None, "Number of this process, from 0.")
+    # Results
+    flags.DEFINE_string("name", "", "Name of the evaluation; dataset_split by default.")
+    flags.DEFINE_string(
+        "output", None, "predict: CSV; extract: folder; benchmark: JSON."
+    )
+    flags.DEFINE_string(
+        "features", "traces", "What to extract: traces, coverage or embedding."
+    )
+    flags.DEFINE_string("suite", "", "Robustness suite to evaluate: fakespotter.")
+    flags.DEFINE_list("names", [], "What compare calls the runs.")
+    flags.DEFINE_integer("num_per_class", 4, "Pictures that export writes of a class.")
+    flags.DEFINE_integer("num_figures", 4, "Pictures whose traces extract draws.")
+    flags.DEFINE_integer("num_repeats", 5, "Runs of each measurement of benchmark.")

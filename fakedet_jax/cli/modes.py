@@ -1,0 +1,266 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The modes of the command line: flags in, one frozen dataclass out, one job called."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from fakedet_jax import config
+from fakedet_jax.errors import RequestError
+
+FLAGS = flags.FLAGS
+
+_RECIPE_FLAGS = (
+    "optimizer",
+    "learning_rate",
+    "schedule",
+    "decay_steps",
+    "decay_factor",
+    "momentum",
+    "weight_decay",
+    "batch_size",
+    "num_epochs",
+    "decay_per_step",
+    "dampening",
+)
+
+
+def _train(paths: tuple[str, ...]) -> None:
+    from fakedet_jax.jobs import train
+
+    del paths
+    train.train(
+        config.TrainConfig(
+            detector=FLAGS.detector,
+            workdir=_workdir(),
+            data=_data() or config.DataConfig(),
+            input=_input(),
+            recipe=_given(*_RECIPE_FLAGS),
+            weights=_path("weights"),
+            cache_dir=_path("cache_dir"),
+            **_widths(),
+            **_given(
+                "seed",
+                "flip",
+                "dtype",
+                "batch_norm_fraction",
+                "num_microbatches",
+                "select_by",
+                "log_every",
+                "checkpoint_every",
+                "backbone",
+                "neuron",
+                "site",
+            ),
+        )
+    )
+
+
+def _evaluate(paths: tuple[str, ...]) -> None:
+    from fakedet_jax.jobs import evaluate, robustness
+    from fakedet_jax.report.robustness import robustness_table
+
+    del paths
+    request = config.EvaluateConfig(
+        workdir=_workdir(),
+        data=_data(),
+        input=_input(),
+        split=FLAGS.split,
+        name=FLAGS.name,
+        suite=FLAGS.suite,
+        **_given("batch_size"),
+    )
+    if request.suite:
+        print(robustness_table(robustness.evaluate_suite(request)))
+        return
+    summary = evaluate.evaluate(request)
+    for name, value in summary.items():
+        if isinstance(value, float):
+            print(f"{name:20s} {value:.4f}")
+        elif not isinstance(value, list):
+            print(f"{name:20s} {value}")
+
+
+def _predict(paths: tuple[str, ...]) -> None:
+    from fakedet_jax.jobs import predict
+
+    predict.predict(
+        config.PredictConfig(
+            workdir=_workdir(),
+            paths=paths,
+            output=_output(),
+            num_threads=FLAGS.num_threads,
+            **_given("batch_size"),
+        )
+    )
+
+
+def _export(paths: tuple[str, ...]) -> None:
+    from fakedet_jax.jobs import export
+
+    del paths
+    export.export(
+        config.ExportConfig(
+            output=_output_folder(),
+            data=_data() or config.DataConfig(),
+            split=FLAGS.split,
+            num_per_class=FLAGS.num_per_class,
+        )
+    )
+
+
+def _extract(paths: tuple[str, ...]) -> None:
+    from fakedet_jax.jobs import extract
+
+    extract.extract(
+        config.ExtractConfig(
+            features=FLAGS.features,
+            output=_output_folder(),
+            workdir=_path("workdir"),
+            weights=_path("weights"),
+            thresholds=_path("thresholds"),
+            data=_data(),
+            input=_input(),
+            split=FLAGS.split,
+            paths=paths,
+            num_figures=FLAGS.num_figures,
+            **_given("batch_size", "backbone", "neuron", "site", "dtype"),
+        )
+    )
+
+
+def _benchmark(paths: tuple[str, ...]) -> None:
+    from fakedet_jax.jobs import benchmark
+
+    del paths
+    results = benchmark.benchmark(
+        config.BenchmarkConfig(
+            detector=FLAGS.detector,
+            data=_data(),
+            input=_input(),
+            num_repeats=FLAGS.num_repeats,
+            dtype=FLAGS.dtype,
+            output=_output(),
+            workdir=_path("workdir"),
+            weights=_path("weights"),
+            **_given("batch_size", "backbone", "neuron", "site"),
+        )
+    )
+    print(benchmark.to_table(results))
+
+
+def _convert(paths: tuple[str, ...]) -> None:
+    from fakedet_jax.jobs import convert
+
+    del paths
+    weights = _path("weights")
+    if weights is None or not FLAGS.model:
+        raise RequestError(
+            "--mode=convert needs --model=NAME and --weights=FILE, found "
+            f"--model={FLAGS.model or ''} --weights={FLAGS.weights or ''}"
+        )
+    result = convert.convert(
+        config.ConvertConfig(
+            model=FLAGS.model,
+            weights=weights,
+            output=_output_folder(),
+            ignore=tuple(FLAGS.ignore),
+        )
+    )
+    print(convert.to_text(result))
+
+
+def _compare(paths: tuple[str, ...]) -> None:
+    from fakedet_jax.jobs import compare
+
+    print(
+        compare.compare(
+            config.CompareConfig(
+                paths=paths, output=_output_folder(), names=tuple(FLAGS.names)
+            )
+        )
+    )
+
+
+MODES: dict[str, Callable[[tuple[str, ...]], None]] = {
+    "train": _train,
+    "evaluate": _evaluate,
+    "predict": _predict,
+    "export": _export,
+    "extract": _extract,
+    "convert": _convert,
+    "compare": _compare,
+    "benchmark": _benchmark,
+}
+
+
+def _workdir() -> Path:
+    if not FLAGS.workdir:
+        raise RequestError(f"--workdir: --mode={FLAGS.mode} needs a folder, found none")
+    return Path(FLAGS.workdir)
+
+
+def _output() -> Path | None:
+    return _path("output")
+
+
+def _path(name: str) -> Path | None:
+    value = FLAGS[name].value
+    return Path(value) if value else None
+
+
+def _widths() -> dict[str, Any]:
+    if FLAGS.widths is None:
+        return {}
+    try:
+        return {"widths": tuple(int(width) for width in FLAGS.widths)}
+    except ValueError as error:
+        raise RequestError(
+            "--widths: expected whole numbers with commas between them, found "
+            f"{','.join(FLAGS.widths)!r}"
+        ) from error
+
+
+def _output_folder() -> Path:
+    output = _output()
+    if output is None:
+        raise RequestError(f"--output: --mode={FLAGS.mode} needs a folder, found none")
+    return output
+
+
+def _data() -> config.DataConfig | None:
+    """The pictures, None where no flag says anything of them."""
+    names = ("dataset", "data_dir", "real_classes", "task", "validation_fraction")
+    if not any(FLAGS[name].present for name in names):
+        return None
+    if not (FLAGS.dataset or FLAGS.data_dir) and FLAGS.mode in ("evaluate", "extract"):
+        given = next(name for name in names if FLAGS[name].present)
+        raise RequestError(
+            f"--{given}: give --dataset or --data_dir too; without them the pictures "
+            "are those that the detector was trained on, in their classes"
+        )
+    default = config.DataConfig()
+    # Who names a folder and nothing else has pictures of their own in it.
+    by_folder = "folder" if FLAGS.data_dir else default.dataset
+    return config.DataConfig(
+        dataset=FLAGS.dataset or by_folder,
+        data_dir=Path(FLAGS.data_dir) if FLAGS.data_dir else None,
+        real_classes=tuple(FLAGS.real_classes),
+        task=FLAGS.task or default.task,
+        validation_fraction=FLAGS.validation_fraction,
+    )
+
+
+def _input() -> config.InputConfig:
+    return config.InputConfig(
+        num_workers=FLAGS.num_workers, num_threads=FLAGS.num_threads
+    )
+
+
+def _given(*names: str) -> dict[str, Any]:
+    """Flags that were given, as arguments of the same names."""
+    values = {name: FLAGS[name].value for name in names}
+    return {name: value for name, value in values.items() if value is not None}
