@@ -5,17 +5,22 @@
 import dataclasses
 import json
 from pathlib import Path
+from unittest import mock
 
 import jax
 import numpy as np
 import pytest
 
-from fakedet_jax import detectors, optim, parallel
+from fakedet_jax import detectors, loop, optim, parallel
 from fakedet_jax.config import TrainConfig
 from fakedet_jax.data.decode import decode
 from fakedet_jax.detectors.base import DetectorInfo
 from fakedet_jax.errors import RequestError
 from fakedet_jax.framing import Framing
+from fakedet_jax.jobs import train as jobs_train
+from fakedet_jax.models.backbone import Backbone
+from fakedet_jax.models.parameters import Layer
+from fakedet_jax.weights import folder, mapping, store
 from tests import tiny
 
 _CLASSES = ("real", "glow", "stylegan")
@@ -175,3 +180,58 @@ def _with_fraction(fraction):
     return TrainConfig(
         detector="", workdir=Path("nowhere"), batch_norm_fraction=fraction
     )
+
+
+_PRETRAINED = Backbone(
+    name="tiny_pretrained",
+    build=lambda dtype, site: tiny.Net(3, dtype),
+    preprocessing=tiny.PREPROCESSING,
+    layers=(
+        Layer("conv", "conv", torch="conv", bias=True),
+        Layer("bn", "norm", torch="bn"),
+        Layer("fc", "dense", torch="fc", bias=True),
+    ),
+    embedding="three logits",
+)
+
+
+def _start_from(fresh, read):
+    """All but the last layer, which has another number of classes."""
+    params = {**read["params"], "fc": fresh["params"]["fc"]}
+    return {**read, "params": params}
+
+
+def test_a_training_starts_from_published_weights(tmp_path):
+    rng = np.random.default_rng(0)
+    read = jax.tree.map(
+        lambda leaf: np.abs(rng.normal(size=leaf.shape)).astype(np.float32),
+        store.abstract(_PRETRAINED),
+    )
+    tensors = {path: np.asarray(leaf) for path, leaf in mapping.flatten(read).items()}
+    origin = {"sha256": "", "format": "made here", "bytes": 0}
+    card = {"model": _PRETRAINED.name, **origin, **folder.identity(read)}
+    store.save(tmp_path / "weights", _PRETRAINED, read, card)
+    detector = dataclasses.replace(
+        tiny.DETECTOR, name="started", pretrained=_PRETRAINED, start_from=_start_from
+    )
+    pictures = tiny.write_pictures(tmp_path / "pictures")
+    table = (*detectors._DETECTORS, detector)
+    with (
+        mock.patch.object(detectors, "_DETECTORS", table),
+        mock.patch.object(loop, "train") as train,
+    ):
+        jobs_train.train(
+            tiny.train_config(
+                pictures,
+                tmp_path / "workdir",
+                detector="started",
+                weights=tmp_path / "weights",
+            )
+        )
+    variables = mapping.flatten(train.call_args.kwargs["state"].variables)
+    for path, leaf in variables.items():
+        if "fc" not in path:
+            np.testing.assert_array_equal(leaf, tensors[path], err_msg=path)
+    assert variables["params/fc/kernel"].shape == (8, 2)
+    config = json.loads((tmp_path / "workdir" / "config.json").read_text())
+    assert config["weights"] == card["digest"]

@@ -2,11 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Computes `backbones.json` with PyTorch, from weights that `backbone_weights` draws.
 
-Run from the root of the repository; the networks need PyTorch 2.13, the pixels of the
-real faces need this package:
+Run with PyTorch 2.13 from the root of the repository:
 
-    python -m tests.golden.make_backbone_golden --export faces.npy REAL_FFHQ_FOLDER
-    python -m tests.golden.make_backbone_golden faces.npy mobilefacenet_casia.ckpt
+    python -m tests.golden.make_backbone_golden
 
 The networks are written down here as their papers describe them, on planes with the
 features first, in float64. Layers go by the names of the Caffe definitions; where there
@@ -14,7 +12,6 @@ is none, by those of this package.
 """
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,7 +29,6 @@ from tests.golden.backbone_weights import (
 )
 
 GOLDEN = Path(__file__).with_name("backbones.json")
-NUM_FACES = 8
 # Entries of each embedding that are stored, evenly spaced.
 NUM_ENTRIES = 8
 
@@ -238,44 +234,14 @@ def _golden(name: str) -> dict[str, Any]:
     return {"embedding": pick_entries(embedding.numpy()), "layers": sites}
 
 
-def _real_embeddings(pixels: Path, checkpoint: Path) -> list[list[float]]:
-    """Of MobileFaceNet's published weights, on real faces."""
-    import torch
-
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    tensors = {key: value.double() for key, value in state["net_state_dict"].items()}
-    pictures = torch.tensor(np.load(pixels)[:NUM_FACES], dtype=torch.float64)
-    return pick_entries(mobilefacenet(tensors, pictures)[0].numpy())
-
-
-def read_faces(folder: Path) -> np.ndarray:
-    """The first real faces as uint8 `[8, 112, 96, 3]`, as large as they fit.
-
-    Not by the preprocessing of the backbone: which part of a face to look at may
-    change, the numbers of the network may not.
-    """
-    from fakedet_jax.data import decode
-    from fakedet_jax.framing import Framing
-
-    framing = Framing(*SIZES["mobilefacenet"])
-    paths = sorted(folder.glob("*.jpg"))[:NUM_FACES]
-    return np.stack([decode.read_picture(path, framing) for path in paths])
-
-
-def main(arguments: list[str]) -> None:
-    """Writes the pixels of real faces, or the golden file."""
-    if arguments[0] == "--export":
-        np.save(arguments[1], read_faces(Path(arguments[2])))
-        return
+def main() -> None:
+    """Writes the golden file."""
     import torch
 
     with torch.no_grad():
-        golden: dict[str, Any] = {name: _golden(name) for name in SIZES}
-        golden["mobilefacenet_casia"] = {
-            "embedding": _real_embeddings(Path(arguments[0]), Path(arguments[1]))
-        }
+        golden = {name: _golden(name) for name in SIZES}
     GOLDEN.write_text(json.dumps(_rounded(golden)) + "\n")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
