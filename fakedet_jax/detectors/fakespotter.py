@@ -104,9 +104,9 @@ class FakeSpotter:
     def fit(self, request: FitRequest) -> None:
         """Fits thresholds, counts neurons, trains the classifier.
 
-        Thresholds and counts are kept in the cache, so a run that was stopped goes on
-        where it was, and a second one with other settings of the classifier starts in
-        seconds.
+        Thresholds and counts are kept in the cache, so a run that was stopped while it
+        counted goes on there, and a second one with other settings of the classifier
+        starts in seconds. A pass for thresholds that was stopped begins anew.
 
         Raises:
             RequestError: The weights or the pictures are not as expected.

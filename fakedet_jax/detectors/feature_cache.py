@@ -123,10 +123,9 @@ class Table:
                 np.load(file, allow_pickle=False) as archive,
             ):
                 part = {name: archive[name] for name in self.row_shapes}
-        except Exception as error:
+        except Exception:
             # A file may be damaged in any way that zip and NumPy know.
-            reason = " ".join(str(error).split())
-            _LOGGER.warning("the cache %s is damaged (%s); computed anew", path, reason)
+            _LOGGER.warning("the cache %s is damaged; computed anew", path)
             return None
         num_rows = {len(values) if values.ndim else 0 for values in part.values()}
         expected = all(

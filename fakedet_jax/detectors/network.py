@@ -72,8 +72,12 @@ class NetworkDetector:
         self._model(2, config.dtype, config.batch_norm_fraction)
         if config.weights is not None and self.pretrained is None:
             self._read_weights(config.weights)
-        if config.backbone is not None:
-            raise RequestError(f"--backbone: {self.name} has none; leave the flag out")
+        for name in ("backbone", "neuron", "site", "widths", "cache_dir"):
+            if getattr(config, name) != getattr(TrainConfig, name):
+                raise RequestError(
+                    f"--{name}: {self.name} looks at no recognition network; leave it "
+                    "out"
+                )
 
     def settings(self, config: TrainConfig) -> dict[str, Any]:
         """What decides the result besides the common settings, for `config.json`."""

@@ -25,8 +25,8 @@ from fakedet_jax.scoring import Scored, Scorer
 
 _LOGGER = logging.getLogger(__name__)
 
-# Rows that are written to the cache at once.
-_PART_ROWS = 2048
+# Rows that are written to the cache at once; in between, a run can be stopped.
+_PART_ROWS = 512
 
 # Called between batches of work; raises to end it.
 CheckFn = Callable[[], None]

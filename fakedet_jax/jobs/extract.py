@@ -75,20 +75,13 @@ def extract(config: ExtractConfig) -> Path:
     pictures = _open_pictures(config, mesh, network)
     # Before thresholds are fitted, which may take long.
     _make_folder(config.output)
-    feature = network.feature(lambda: _masked(pictures.open()))
+    feature = network.feature(lambda: _masked(config, pictures))
     path = config.output / "features.npz"
     # Beside the result, as the usual place for temporary files may be small.
     with tempfile.TemporaryFile(dir=config.output) as unnamed:
         rows = _Rows(unnamed, feature.row_shape, feature.dtype)
         table = _collect(config, feature, mesh, pictures, rows)
-        storage.write_csv(
-            config.output / "skipped.csv", ("path", "reason"), table.skipped
-        )
-        if not table.paths:
-            raise RequestError(
-                f"--mode=extract: none of the {pictures.count} pictures can be read; "
-                f"the first, {table.skipped[0][0]!r}, {table.skipped[0][1]}"
-            )
+        _write_skipped(config, pictures, table.skipped)
         arrays = {
             "paths": np.array(table.paths, np.str_),
             "labels": np.array(table.labels, np.int32),
@@ -243,12 +236,44 @@ def _open_pictures(
     )
 
 
-def _masked(batches: Iterator[_Batch]) -> Iterator[features.MaskedBatch]:
-    """Pictures, and which of them are neither padding nor unreadable."""
-    for batch in batches:
+def _masked(
+    config: ExtractConfig, pictures: _Pictures
+) -> Iterator[features.MaskedBatch]:
+    """Pictures, and which of them are neither padding nor unreadable.
+
+    Raises:
+        RequestError: None can be read.
+    """
+    skipped: list[tuple[str, str]] = []
+    for batch in pictures.open():
         mask = np.zeros(len(batch.images), np.bool_)
         mask[: len(batch.errors)] = [error is None for error in batch.errors]
+        skipped.extend(_unreadable(batch))
         yield batch.images, mask
+    _write_skipped(config, pictures, skipped)
+
+
+def _unreadable(batch: _Batch) -> Iterator[tuple[str, str]]:
+    for name, error in zip(batch.names, batch.errors, strict=True):
+        if error is not None:
+            yield name, error
+
+
+def _write_skipped(
+    config: ExtractConfig, pictures: _Pictures, skipped: list[tuple[str, str]]
+) -> None:
+    """Writes what cannot be read.
+
+    Raises:
+        RequestError: It is all that there is.
+    """
+    path = config.output / "skipped.csv"
+    storage.write_csv(path, ("path", "reason"), skipped)
+    if len(skipped) == pictures.count:
+        raise RequestError(
+            f"--mode=extract: none of the {pictures.count} pictures can be read; the "
+            f"first, {skipped[0][0]!r}, {skipped[0][1]}"
+        )
 
 
 def _batch_size(config: ExtractConfig, mesh: Mesh, num_pictures: int) -> int:
@@ -312,10 +337,9 @@ def _collect(
         jax.set_mesh(mesh),
     ):
         for batch, values in _results(feature, mesh, pictures.open()):
+            table.skipped.extend(_unreadable(batch))
             for number, name in enumerate(batch.names):
-                reason = batch.errors[number]
-                if reason is not None:
-                    table.skipped.append((name, reason))
+                if batch.errors[number] is not None:
                     continue
                 if feature.draw and len(table.paths) < config.num_figures:
                     file_name = f"{config.features}_{len(table.paths):03d}.png"

@@ -101,6 +101,13 @@ def open_network(config: ExtractConfig, mesh: Mesh) -> Network:
             "--workdir, --backbone: the network comes from one of them; leave the "
             "other out"
         )
+    for name in ("neuron", "site", "dtype"):
+        changed = getattr(config, name) != getattr(ExtractConfig, name)
+        if changed and config.backbone is None:
+            raise RequestError(
+                f"--{name}: it belongs to a --backbone; a --workdir has its own, leave "
+                "the flag out"
+            )
     if config.weights is not None and config.backbone is None:
         raise RequestError(
             "--weights: they belong to a --backbone, found none; name it, or leave "

@@ -15,7 +15,15 @@ from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs import extract
 from tests.data.pictures import colourful, encode
 
-ARRAYS = {"classes", "features", "labels", "layers", "paths", "thresholds"}
+ARRAYS = {
+    "classes",
+    "features",
+    "labels",
+    "layer_sizes",
+    "layers",
+    "paths",
+    "thresholds",
+}
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +82,7 @@ def test_arrays_are_those_that_other_tools_expect(arrays):
     assert arrays["features"].shape == (5, 128, 128, 3)
     assert arrays["labels"].dtype == np.int32
     assert arrays["layers"].tolist() == ["trace"]
-    assert arrays["thresholds"].size == 0
+    assert arrays["thresholds"].size == arrays["layer_sizes"].size == 0
 
 
 def test_the_dataset_is_that_of_the_training_run(arrays, picture_folder):

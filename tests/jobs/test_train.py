@@ -203,7 +203,10 @@ def test_a_workdir_that_is_a_file_is_refused(data_dir, tmp_path, capsys):
         ("--select_by=f1", "--select_by: expected accuracy, auc, loss, found 'f1'"),
         ("--dtype=float64", "--dtype: expected float32, bfloat16, found 'float64'"),
         ("--schedule=linear", "--schedule: expected constant"),
-        ("--optimizer=lion", "--optimizer: expected caffe_sgd, adam, found 'lion'"),
+        (
+            "--optimizer=lion",
+            "--optimizer: expected caffe_sgd, sgd, torch_sgd, adam, found",
+        ),
         ("--detector=gone", "--detector: expected amtennet"),
         ("--dataset=gone", "--dataset: expected folder"),
         ("--task=both", "--task: expected binary or multiclass, found 'both'"),
