@@ -53,3 +53,13 @@ def test_speed_of_a_product_is_its_arithmetic_over_its_time(monkeypatch):
     monkeypatch.setattr(measurement, "seconds_per_call", lambda call, repeats: 0.5)
     speed = measurement.matmul_flops_per_second(parallel.data_mesh(), jnp.float32, 1)
     assert speed == pytest.approx(2 * 64**3 / 0.5)
+
+
+def test_calls_take_turns(monkeypatch):
+    monkeypatch.setattr(measurement, "_RUN_SECONDS", 0.0)
+    order = []
+    calls = {name: lambda name=name: order.append(name) for name in ("one", "two")}
+    seconds = measurement.seconds_in_turns(calls, 3, num_warmup=0)
+    # Each is called once before, to see how long it takes.
+    assert order == ["one", "two", *["one", "two"] * 3]
+    assert seconds.keys() == calls.keys()

@@ -89,8 +89,8 @@ def comparison_table(runs: Mapping[str, Evaluation]) -> str:
 
     >>> run = Evaluation(["a", "b"], [0, 1], [0.2, 0.9], threshold=0.5)
     >>> print(comparison_table({"autogan": run}))
-    run      precision  recall     f1    acc     AP    AUC    FPR    FNR  pictures
-    autogan     1.0000  1.0000 1.0000 1.0000 1.0000 1.0000 0.0000 0.0000         2
+    run        acc  precision  recall     f1     AP    AUC    FPR    FNR  pictures
+    autogan 1.0000     1.0000  1.0000 1.0000 1.0000 1.0000 0.0000 0.0000         2
     """
     heads = [_SHORT.get(name, name) for name in metrics.BINARY_METRICS]
     widths = [max(6, len(head) + 1) for head in heads]

@@ -496,8 +496,8 @@ def test_other_detectors_have_no_backbone(root, tmp_path, capsys):
     for name in ("tiny", "amtennet"):
         chosen = (f"--detector={name}", "--batch_size=8")
         assert tiny.run_cli(*flags, *chosen, "--backbone=mobilefacenet") == 2
-        message = f"fakedet: --backbone: {name} has none; leave the flag out"
-        assert _complaint(capsys) == message
+        message = f"--backbone: {name} looks at no recognition network; leave it out"
+        assert _complaint(capsys) == f"fakedet: {message}"
 
 
 def test_a_cache_that_cannot_be_written_is_refused(flags, root, tmp_path, capsys):

@@ -63,7 +63,10 @@ def test_nothing_is_written_when_the_file_does_not_fit(config):
 @pytest.mark.parametrize(
     "changes, flag",
     [
-        ({"model": "resnet"}, "--model: expected one of tiny, found 'resnet'"),
+        (
+            {"model": "resnet"},
+            "--model: expected one of tiny, resnet34, found 'resnet'",
+        ),
         ({"weights": "missing"}, "--weights: .*missing' does not exist"),
         ({"output": "published"}, "--output: expected a folder"),
         ({"output": "."}, "--output: expected a new or an empty folder"),

@@ -323,7 +323,9 @@ def test_a_fakespotter_has_no_traces(tmp_path, request_for, workdir):
 
 def test_no_readable_picture_is_refused(tmp_path, request_for, root):
     request = request_for(tmp_path, paths=(str(root / "files" / "00_empty.png"),))
-    with pytest.raises(RequestError, match="found none that can be used"):
+    with pytest.raises(
+        RequestError, match=r"none of the 1 pictures can be read; the first"
+    ):
         _extract(request)
     assert not (tmp_path / "features.npz").exists()
 
