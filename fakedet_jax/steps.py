@@ -19,6 +19,30 @@ Variables = Any
 Metrics = dict[str, jax.Array]
 
 
+def mean_squared_error(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """Of the class probabilities, averaged over the classes.
+
+    With two classes it is the squared error of the one probability that a network with
+    a single sigmoid gives.
+
+    Args:
+        logits: float32 `[batch, classes]`.
+        labels: int32 `[batch]`.
+
+    Returns:
+        float32 `[batch]`.
+    """
+    wanted = jax.nn.one_hot(labels, logits.shape[-1])
+    return jnp.square(jax.nn.softmax(logits) - wanted).mean(-1)
+
+
+# From logits `[batch, classes]` and labels `[batch]` to losses `[batch]`.
+LOSSES: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
+    "cross_entropy": optax.softmax_cross_entropy_with_integer_labels,
+    "mean_squared_error": mean_squared_error,
+}
+
+
 @flax.struct.dataclass
 class TrainState:
     """All that changes in training.
@@ -64,6 +88,8 @@ def make_train_step(
     *,
     seed: int,
     num_microbatches: int = 1,
+    loss: str = "cross_entropy",
+    project: Callable[[Any], Any] | None = None,
 ) -> Callable[[TrainState, jax.Array, jax.Array], tuple[TrainState, Metrics]]:
     """The update of one batch, a pure function.
 
@@ -75,12 +101,16 @@ def make_train_step(
         seed: Of the network's random choices, such as dropout.
         num_microbatches: Parts of the batch whose gradients are averaged before the
             update; batch statistics move with every part.
+        loss: One of `LOSSES`.
+        project: From parameters to those that keep a constraint; applied after every
+            update.
 
     Returns:
         `step(state, images, labels)` with uint8 `[batch, height, width, 3]` and int32
-        `[batch]`; gives the next state and the scalars `loss` (mean cross-entropy),
+        `[batch]`; gives the next state and the scalars `loss` (mean over the batch),
         `accuracy` and `learning_rate`.
     """
+    losses_of = LOSSES[loss]
 
     def loss_fn(params, model_state, images, labels, key):  # type: ignore[no-untyped-def]
         (logits, _), updated = model.apply(
@@ -90,7 +120,7 @@ def make_train_step(
             mutable=list(model_state),
             rngs={"dropout": key},
         )
-        losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+        losses = losses_of(logits, labels)
         correct = jnp.mean(jnp.argmax(logits, -1) == labels, dtype=jnp.float32)
         return losses.mean(), (updated, correct)
 
@@ -131,6 +161,8 @@ def make_train_step(
         loss, correct, gradients = jax.tree.map(lambda t: t / num_microbatches, totals)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
+        if project is not None:
+            params = project(params)
         metrics = {
             "loss": loss,
             "accuracy": correct,

@@ -176,3 +176,40 @@ def test_shapes_of_a_new_state_cost_no_computation():
         )
     )
     assert state.params["conv"]["kernel"].shape == (3, 3, 3, 8)
+
+
+def test_the_squared_error_of_two_classes_is_that_of_a_sigmoid():
+    logits = np.random.default_rng(0).normal(size=(7, 2)).astype(np.float32)
+    labels = np.array([0, 1, 1, 0, 1, 0, 1], np.int32)
+    probability = 1 / (1 + np.exp(logits[:, 0] - logits[:, 1]))
+    found = steps.mean_squared_error(jnp.asarray(logits), jnp.asarray(labels))
+    np.testing.assert_allclose(found, (probability - labels) ** 2, rtol=1e-5)
+
+
+def test_a_constraint_holds_after_every_step():
+    def project(params):
+        kernel = params["conv"]["kernel"]
+        return {
+            **params,
+            "conv": {**params["conv"], "kernel": kernel / jnp.abs(kernel).sum()},
+        }
+
+    recipe = tiny.DETECTOR.recipe
+    model, schedule = tiny.Net(2), optim.create_schedule(recipe, 10)
+    optimizer = optim.create_optimizer(recipe, 10)
+    state = steps.create_train_state(model, tiny.PREPROCESSING, optimizer, 0)
+    step = steps.make_train_step(
+        model,
+        tiny.PREPROCESSING,
+        optimizer,
+        schedule,
+        seed=0,
+        loss="mean_squared_error",
+        project=project,
+    )
+    step = jax.jit(step)
+    ((images, labels),) = _examples(tiny.SIZE, 8)
+    for _ in range(3):
+        state, metrics = step(state, images, labels)
+        assert jnp.abs(state.params["conv"]["kernel"]).sum() == pytest.approx(1)
+    assert 0 < metrics["loss"] < 1

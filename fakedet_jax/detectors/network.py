@@ -38,6 +38,9 @@ class NetworkDetector:
         preprocessing: Of its input.
         recipe: The published way to train it.
         frozen: Parameters that are not trained.
+        loss: One of `steps.LOSSES`.
+        project: From parameters to those that keep a constraint of the network;
+            applied after every update.
         pretrained: The network whose published weights it can start from, if any.
         start_from: From its own fresh variables and those weights to the variables
             that the training starts with.
@@ -48,6 +51,8 @@ class NetworkDetector:
     preprocessing: Preprocessing
     recipe: optim.Recipe
     frozen: tuple[str, ...] = ()
+    loss: str = "cross_entropy"
+    project: Callable[[Any], Any] | None = None
     pretrained: Backbone | None = None
     start_from: Callable[[Any, Any], Any] | None = None
 
@@ -109,6 +114,8 @@ class NetworkDetector:
             optim.create_schedule(recipe, num_steps),
             seed=config.seed,
             num_microbatches=config.num_microbatches,
+            loss=self.loss,
+            project=self.project,
         )
 
         # Made on the devices, and in one go: dozens of small kernels less.
