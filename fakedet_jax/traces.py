@@ -45,7 +45,8 @@ def extract(variables: Variables, images: Images) -> jax.Array:
 
     Args:
         variables: Of `amtennet.AmtenNet`, `{"params": {"amten": …}}`, or of
-            `amtennet.Amten` alone, `{"params": {"conv1": …}}`; the rest is ignored.
+            `amtennet.Amten` alone, `{"params": {"conv1": …}}`, in any variant that
+            predicts the picture; the rest is ignored.
         images: uint8 RGB `[batch, height, width, 3]`, of any size.
 
     Returns:
@@ -68,7 +69,7 @@ def extract_reused(variables: Variables, images: Images) -> jax.Array:
 
     Returns:
         float32 `[batch, height, width, 12]` in the network's order: conv5 (6), conv3
-        (3), F_mt (3, here blue, green, red).
+        (3), F_mt (3, here blue, green, red). Variants have other widths.
 
     Raises:
         RequestError: As for `extract`.
@@ -145,7 +146,8 @@ def _outputs(variables: Variables, images: Images) -> dict[str, jax.Array]:
     params = _extractor_params(variables)
     _check_images(images)
     values = amtennet.PREPROCESSING(jnp.asarray(images))
-    _, out = amtennet.Amten().apply({"params": params}, values)
+    extractor = amtennet.Amten(variant=amtennet.extractor_variant(params))
+    _, out = extractor.apply({"params": params}, values)
     return {name: planes.transpose(0, 2, 3, 1) for name, planes in out.items()}
 
 
@@ -156,6 +158,12 @@ def _extractor_params(variables: Variables) -> Mapping[str, Any]:
         params = params.get("amten", params)
         if isinstance(params, Mapping) and "conv1" in params:
             return params
+        if "base" in variables["params"]:
+            raise RequestError(
+                "variables: this variant of AMTENnet has no predictor conv1, so there "
+                "are no manipulation traces in it; load a variant that has one, such "
+                "as amten"
+            )
     found = variables
     if isinstance(variables, Mapping):
         found = variables.get("params", variables)

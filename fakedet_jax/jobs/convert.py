@@ -6,7 +6,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from fakedet_jax import detectors
 from fakedet_jax.config import ConvertConfig
+from fakedet_jax.detectors import converted
+from fakedet_jax.detectors.network import NetworkDetector
 from fakedet_jax.errors import RequestError
 from fakedet_jax.models import backbones, pretrained
 from fakedet_jax.weights import formats, store
@@ -15,6 +18,8 @@ from fakedet_jax.weights.tensors import shown
 
 def convert(config: ConvertConfig) -> dict[str, Any]:
     """Reads a weight file, compares it with a network and stores it.
+
+    A detector becomes a workdir, a recognition network a folder for `--weights`.
 
     Args:
         config: The settings.
@@ -27,21 +32,34 @@ def convert(config: ConvertConfig) -> dict[str, Any]:
         RequestError: The file does not fit the network, or the folder is in use;
             nothing was written.
     """
-    known = {
+    networks = {
         **{name: backbones.create(name) for name in backbones.names()},
         **{network.name: network for network in pretrained.NETWORKS},
     }
+    published = {
+        detector.name: detector
+        for detector in map(detectors.create, detectors.names())
+        if isinstance(detector, NetworkDetector) and converted.published(detector)
+    }
+    known = [*networks, *published]
     if config.model not in known:
         raise RequestError(
             f"--model: expected one of {', '.join(known)}, found {config.model!r}"
         )
     store.check_output(config.output)
-    backbone = known[config.model]
     tensor_file = formats.read(config.weights)
-    variables, card, comparison = store.convert(
-        backbone, tensor_file, ignore=config.ignore
-    )
-    stored = store.save(config.output, backbone, variables, card)
+    if config.model in networks:
+        backbone = networks[config.model]
+        variables, card, comparison = store.convert(
+            backbone, tensor_file, ignore=config.ignore
+        )
+        stored = store.save(config.output, backbone, variables, card)
+    else:
+        detector = published[config.model]
+        variables, card, comparison = converted.convert(
+            detector, tensor_file, ignore=config.ignore
+        )
+        stored = converted.write(config.output, detector, variables, card)
     return {**stored, "comparison": dataclasses.asdict(comparison)}
 
 
@@ -63,7 +81,7 @@ def to_text(result: Mapping[str, Any]) -> str:
             **result
         ),
         *(f"  {shown(name):{width}} → {path} {arrays[path]}" for name, path in matched),
-        f"{len(matched)} of {len(arrays)} arrays matched",
+        f"{len(matched)} of {len(arrays) - len(comparison['derived'])} arrays matched",
     ]
     if comparison["unused"]:
         lines.append(f"{len(comparison['unused'])} counters that no network needs")

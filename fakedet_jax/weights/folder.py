@@ -6,11 +6,12 @@
 and the folder takes its name only when it is complete.
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -72,14 +73,31 @@ def write(output: Path, variables: mapping.Variables, card: Mapping[str, Any]) -
     Raises:
         OSError: It could not be written; nothing is left behind.
     """
+    with atomic(output) as temporary:
+        with checkpoint.Store(temporary / _VARIABLES, max_to_keep=None) as store:
+            store.save(_STEP, variables, {})
+        storage.write_json(temporary / CARD, card)
+
+
+@contextlib.contextmanager
+def atomic(output: Path) -> Iterator[Path]:
+    """A folder that takes its name only when it is complete.
+
+    Args:
+        output: The folder; it does not exist, or is empty.
+
+    Yields:
+        The folder under a temporary name, to be filled.
+
+    Raises:
+        OSError: It could not be made or renamed; nothing is left behind.
+    """
     output = output.resolve()
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
     try:
         temporary.mkdir()
-        with checkpoint.Store(temporary / _VARIABLES, max_to_keep=None) as store:
-            store.save(_STEP, variables, {})
-        storage.write_json(temporary / CARD, card)
+        yield temporary
         temporary.replace(output)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -7,9 +7,11 @@
 | conv | `kernel` HWIO, `bias` | `weight` OIHW, `bias` | as PyTorch | as ours |
 | dense | `kernel` IO, `bias` | `weight` OI, `bias` | as PyTorch | as ours |
 | norm | `scale`, `bias`, `mean`, `var` | `weight`, `bias`, `running_mean`, `running_var` | `scale`, `shift`, `mean`, `variance` | `gamma`, `beta`, `moving_mean`, `moving_variance` |
+| caffe_norm | `scale`, `bias`, `mean_sum`, `var_sum` | as norm | as norm | as norm |
 | prelu | `slope` | `weight` | `slope` | `alpha` |
 
-PyTorch and Caffe put `.` and `/` between a layer and its array. Depthwise kernels have
+The `weight` of a `caffe_norm`, which divides its sums, is 1: what files call mean and
+variance is divided already. PyTorch and Caffe put `.` and `/` between a layer and its array. Depthwise kernels have
 one input feature per group in every layout but Keras', which keeps the features of the
 input and calls the array `depthwise_kernel`.
 """  # noqa: E501 - a table
@@ -47,6 +49,14 @@ _NORM_PATHS = (
     ("batch_stats", "mean"),
     ("batch_stats", "var"),
 )
+# In the order of `_NORM_PATHS`; the last one is in no file.
+_CAFFE_NORM_PATHS = (
+    ("params", "scale"),
+    ("params", "bias"),
+    ("batch_stats", "mean_sum"),
+    ("batch_stats", "var_sum"),
+    ("batch_stats", "weight"),
+)
 # Networks in one file among which the one that fits is looked for.
 _MAX_PREFIXES = 16
 # Counts the batches that PyTorch's running statistics have seen.
@@ -64,6 +74,7 @@ class Comparison:
         misshaped: Names whose arrays have another shape, with both shapes in words.
         dropped: Superfluous names that were to be ignored.
         initialised: Paths of ours that keep their initial values, as was to be ignored.
+        derived: Paths of ours that no file has, because they follow from the layout.
         unused: Names of counters that no network needs.
         notes: What was converted, in words.
     """
@@ -74,6 +85,7 @@ class Comparison:
     misshaped: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     initialised: tuple[str, ...] = ()
+    derived: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -134,6 +146,7 @@ def to_variables(
     slots = _slots(
         layers, tensor_file.layout, _flatten_shapes(shapes), tensor_file.tensors
     )
+    derived = _derived(layers, tensor_file.layout)
     tensors, prefix = _without_prefix(tensor_file.tensors, slots)
     wanted = {slot.name for slot in slots}
     missing = [slot for slot in slots if slot.name not in tensors]
@@ -163,6 +176,7 @@ def to_variables(
         ),
         dropped=tuple(name for name in extra if is_ignored(name)),
         initialised=tuple(slot.path for slot in kept),
+        derived=tuple(derived),
         unused=tuple(unused),
         notes=(
             *tensor_file.notes,
@@ -180,7 +194,8 @@ def to_variables(
         for slot in kept:
             value = start.get(slot.path, np.zeros(slot.shape))
             values[slot.path] = np.asarray(value, np.float32)
-    return nest({slot.path: values[slot.path] for slot in slots}), comparison
+    ordered = {slot.path: values[slot.path] for slot in slots}
+    return nest({**ordered, **derived}), comparison
 
 
 def expected(
@@ -256,7 +271,7 @@ def _slots(
     slots = [
         slot for layer in layers for slot in _layer_slots(layer, layout, shapes, names)
     ]
-    paths = {slot.path for slot in slots}
+    paths = {slot.path for slot in slots} | set(_derived(layers, layout))
     if paths != set(shapes):
         raise ValueError(
             f"the layers do not describe the network: {sorted(paths ^ set(shapes))}"
@@ -275,13 +290,15 @@ def _layer_slots(
         if path not in shapes:
             raise ValueError(f"the network has no array {path}")
         shape = shapes[path]
-        foreign = None if layout == "flax" else getattr(layer, layout)
+        foreign = _foreign_name(layer, layout)
         if foreign is None:
             # In our own files, and where no file is known to have it.
             yield _Slot(path, shape, path, shape, _same)
             continue
-        if layer.kind == "norm":
-            index = _NORM_PATHS.index((collection, leaf))
+        if layer.kind == "caffe_norm" and leaf == "weight":
+            continue
+        if layer.kind in ("norm", "caffe_norm"):
+            index = _arrays(layer).index((collection, leaf))
             name = _NORM_NAMES[layout][index]
         else:
             name = _OTHER_NAMES[layout][leaf]
@@ -306,10 +323,25 @@ def _layer_slots(
 def _arrays(layer: Layer) -> tuple[tuple[str, str], ...]:
     if layer.kind == "norm":
         return _NORM_PATHS
+    if layer.kind == "caffe_norm":
+        return _CAFFE_NORM_PATHS
     if layer.kind == "prelu":
         return (("params", "slope"),)
     kernel = (("params", "kernel"),)
     return (*kernel, ("params", "bias")) if layer.bias else kernel
+
+
+def _foreign_name(layer: Layer, layout: str) -> str | None:
+    return None if layout == "flax" else getattr(layer, layout)
+
+
+def _derived(layers: Sequence[Layer], layout: str) -> dict[str, np.ndarray]:
+    """Arrays of ours that are the same whatever a file of the layout holds."""
+    return {
+        f"batch_stats/{layer.name}/weight": np.ones((), np.float32)
+        for layer in layers
+        if layer.kind == "caffe_norm" and _foreign_name(layer, layout) is not None
+    }
 
 
 def _same(array: np.ndarray) -> np.ndarray:
@@ -392,9 +424,10 @@ def _values(array: np.ndarray, slot: _Slot, tensor_file: TensorFile) -> np.ndarr
         raise RequestError(
             f"{where} holds numbers that are not finite in float32; get the file anew"
         )
-    if slot.path.endswith("/var") and (values < 0).any():
+    if slot.path.endswith(("/var", "/var_sum")) and (values < 0).any():
         raise RequestError(f"{where} holds negative variances; get the file anew")
-    return np.ascontiguousarray(slot.convert(values))
+    # Not `ascontiguousarray`, which makes an array of a single number.
+    return np.asarray(slot.convert(values), order="C")
 
 
 def _dtype_notes(arrays: Sequence[np.ndarray]) -> list[str]:
