@@ -52,6 +52,7 @@ def test_the_files_are_complete(written):
         "robustness.csv",
         "robustness.json",
         "robustness.png",
+        "robustness_heatmap.png",
         "skipped.csv",
     }
     assert json.loads((folder / "robustness.json").read_text()) == summary
@@ -98,3 +99,46 @@ def test_the_table_has_a_line_for_each_condition(written):
     assert lines[2].split()[:2] == ["jpeg", "90"]
     assert f"{summary['mean_auc_drop']:.4f}" in lines[-1]
     assert len({len(line) for line in lines[:-1]}) == 1
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    suite = suites.create("amten")
+    evaluations = [_evaluation(0.6, row % 4) for row in range(len(suite.conditions))]
+    folder = tmp_path_factory.mktemp("report")
+    summary = robustness.write_robustness(
+        folder, suite, _evaluation(0.2), evaluations, title="tiny"
+    )
+    return summary, folder
+
+
+def test_mixes_are_rows_but_not_in_the_means(mixed):
+    summary, folder = mixed
+    jpeg = [row for row in summary["conditions"] if row["operation"] == "jpeg"]
+    assert [row["strength"] for row in jpeg] == [90, 85, 80, 75, 70, 65, 60, "mix"]
+    baseline = summary["baseline"]["auc"]
+    drops = [baseline - row["auc"] for row in jpeg[:-1]]
+    found = summary["mean_auc_drop_by_operation"]
+    assert found["jpeg"] == pytest.approx(np.mean(drops))
+    assert "mix" not in found
+    assert "\nmix,mix," in (folder / "robustness.csv").read_text()
+
+
+def test_the_table_names_the_mixes(mixed):
+    lines = robustness.robustness_table(mixed[0]).splitlines()
+    assert lines[-2].split()[:2] == ["mix", "mix"]
+    assert len({len(line) for line in lines[:-1]}) == 1
+
+
+@pytest.mark.parametrize("name", ["robustness", "robustness_heatmap"])
+def test_the_figures_of_a_large_suite_grow_with_it(mixed, written, name):
+    sizes = [
+        Image.open(folder / f"{name}.png").size for folder in (mixed[1], written[1])
+    ]
+    assert sizes[0][1] > sizes[1][1]
+
+
+def test_the_heatmap_is_the_same_each_time(mixed):
+    summary, folder = mixed
+    drawn = robustness.robustness_heatmap(summary, title="tiny")
+    assert drawn == (folder / "robustness_heatmap.png").read_bytes()

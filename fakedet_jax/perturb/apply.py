@@ -16,7 +16,13 @@ from jax.sharding import Mesh
 from fakedet_jax import parallel
 from fakedet_jax.errors import ImageError
 from fakedet_jax.perturb import operations
-from fakedet_jax.perturb.perturbation import DeviceFn, Perturbation
+from fakedet_jax.perturb.perturbation import (
+    OPERATIONS,
+    DeviceFn,
+    Mix,
+    Operation,
+    Perturbation,
+)
 
 # Sides are rounded up to multiples of this, larger ones more coarsely.
 _SIDE_STEP = 64
@@ -24,10 +30,17 @@ _SIDE_STEP = 64
 _DEVICE_PIXELS = 2**20
 # Bytes of pictures that wait for others of their size, or for their turn.
 _MAX_HELD_BYTES = 2**28
+# Pictures among which those of one operation are gathered in a mix of several.
+_MAX_WINDOW = 256
+
+# A picture and what is done to it.
+_Chosen = tuple[np.ndarray, Perturbation]
+# A place in the order, a picture and its strength.
+_Waiting = tuple[int, np.ndarray, float]
 
 
 def apply(
-    perturbation: Perturbation,
+    perturbation: Perturbation | Mix,
     pictures: Iterable[np.ndarray],
     *,
     key: jax.Array,
@@ -40,7 +53,7 @@ def apply(
     not on its neighbours, its name, its place or the number of devices.
 
     Args:
-        perturbation: What is done.
+        perturbation: What is done; of a mix, what is drawn for each picture.
         pictures: uint8 `[height, width, 3]` each, taken as they are needed; sides of at
             most `operations.MAX_SIDE`.
         key: A typed key. Each picture's own is made of it and a digest of the pixels.
@@ -53,19 +66,75 @@ def apply(
     Raises:
         ImageError: A picture is larger than that.
     """
-    kind = perturbation.kind
+    mesh = parallel.data_mesh(jax.local_devices()) if mesh is None else mesh
     checked = map(_checked, pictures)
-    if kind.on_host is not None:
-        strengths = itertools.repeat(perturbation.strength)
+    if isinstance(perturbation, Perturbation):
+        chosen = ((picture, perturbation) for picture in checked)
+        yield from _apply_kind(perturbation.kind, chosen, key, mesh, num_threads)
+        return
+    drawn = ((picture, _draw(perturbation, picture, key)) for picture in checked)
+    if len(perturbation.operations) == 1:
+        kind = perturbation.choices[0].kind
+        yield from _apply_kind(kind, drawn, key, mesh, num_threads)
+        return
+    while window := _take_window(drawn):
+        yield from _apply_each(window, key, mesh, num_threads)
+
+
+def _apply_kind(
+    kind: Operation,
+    chosen: Iterable[_Chosen],
+    key: jax.Array,
+    mesh: Mesh,
+    num_threads: int,
+) -> Iterator[np.ndarray]:
+    """Perturbs pictures by one operation, each at its own strength."""
+    if kind.on_device is not None:
+        yield from _Batches(kind.on_device, key, mesh).run(chosen)
+    elif kind.on_host is not None:
+        chosen = iter(chosen)
         with concurrent.futures.ThreadPoolExecutor(
             num_threads, "fakedet-perturb"
         ) as pool:
-            while window := list(itertools.islice(checked, 4 * num_threads)):
-                yield from pool.map(kind.on_host, window, strengths)
-    elif kind.on_device is not None:
-        mesh = parallel.data_mesh(jax.local_devices()) if mesh is None else mesh
-        batches = _Batches(kind.on_device, perturbation.strength, key, mesh)
-        yield from batches.run(checked)
+            while window := list(itertools.islice(chosen, 4 * num_threads)):
+                pictures = [picture for picture, _ in window]
+                strengths = [own.strength for _, own in window]
+                yield from pool.map(kind.on_host, pictures, strengths)
+
+
+def _apply_each(
+    window: list[_Chosen], key: jax.Array, mesh: Mesh, num_threads: int
+) -> list[np.ndarray]:
+    """Perturbs a few pictures, sorted by their operations meanwhile."""
+    positions: dict[str, list[int]] = {}
+    for position, (_, own) in enumerate(window):
+        positions.setdefault(own.operation, []).append(position)
+    done: dict[int, np.ndarray] = {}
+    for operation, places in positions.items():
+        group = [window[place] for place in places]
+        kind = OPERATIONS[operation]
+        perturbed = _apply_kind(kind, group, key, mesh, num_threads)
+        done.update(zip(places, perturbed, strict=True))
+    return [done[position] for position in range(len(window))]
+
+
+def _take_window(chosen: Iterator[_Chosen]) -> list[_Chosen]:
+    """The next pictures, as many as may be held but at least one; none at the end."""
+    window: list[_Chosen] = []
+    num_bytes = 0
+    while num_bytes < _MAX_HELD_BYTES and len(window) < _MAX_WINDOW:
+        following = next(chosen, None)
+        if following is None:
+            break
+        window.append(following)
+        num_bytes += following[0].nbytes
+    return window
+
+
+def _draw(mix: Mix, picture: np.ndarray, key: jax.Array) -> Perturbation:
+    """Chooses for a picture, from its pixels and the key alone."""
+    bits = np.asarray(jax.random.key_data(key), "<u4").tobytes()
+    return mix.draw(_digest(picture, num_bytes=16, secret=bits))
 
 
 def check_picture(picture: np.ndarray) -> None:
@@ -90,24 +159,21 @@ def _checked(picture: np.ndarray) -> np.ndarray:
 class _Batches:
     """Gathers pictures of like sizes until a batch is full, and keeps their order."""
 
-    def __init__(
-        self, function: DeviceFn, strength: float, key: jax.Array, mesh: Mesh
-    ) -> None:
+    def __init__(self, function: DeviceFn, key: jax.Array, mesh: Mesh) -> None:
         self._compiled = _compile(function, mesh)
-        self._strength = strength
         self._key = parallel.replicate(mesh, key)
         self._mesh = mesh
-        self._waiting: dict[tuple[int, int], list[tuple[int, np.ndarray]]] = {}
+        self._waiting: dict[tuple[int, int], list[_Waiting]] = {}
         self._done: dict[int, np.ndarray] = {}
 
-    def run(self, pictures: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    def run(self, chosen: Iterable[_Chosen]) -> Iterator[np.ndarray]:
         held: collections.deque[int] = collections.deque()
         num_held_bytes = 0
         turn = 0
-        for position, picture in enumerate(pictures):
+        for position, (picture, own) in enumerate(chosen):
             shape = _padded_shape(picture)
             group = self._waiting.setdefault(shape, [])
-            group.append((position, picture))
+            group.append((position, picture, own.strength))
             held.append(picture.nbytes)
             num_held_bytes += picture.nbytes
             if len(group) == _full_size(shape, self._mesh):
@@ -139,10 +205,11 @@ class _Batches:
         images = np.zeros((num_rows, *shape, 3), np.uint8)
         sizes = np.ones((num_rows, 2), np.int32)
         digests = np.zeros(num_rows, np.uint32)
-        strengths = np.full(num_rows, self._strength, np.float32)
-        for row, (_, picture) in enumerate(group):
+        strengths = np.full(num_rows, group[0][2], np.float32)
+        for row, (_, picture, strength) in enumerate(group):
             height, width = sizes[row] = picture.shape[:2]
             images[row, :height, :width] = picture
+            strengths[row] = strength
             digests[row] = _digest(picture)
         placed = parallel.put_batch(
             self._mesh,
@@ -154,7 +221,7 @@ class _Batches:
             },
         )
         perturbed, new_sizes = jax.device_get(self._compiled(self._key, **placed))
-        for row, (position, _) in enumerate(group):
+        for row, (position, *_) in enumerate(group):
             height, width = new_sizes[row]
             self._done[position] = perturbed[row, :height, :width]
 
@@ -180,9 +247,11 @@ def _with_keys(
     return function(images, sizes, strengths, keys)
 
 
-def _digest(picture: np.ndarray) -> int:
-    """32 bits that identify a picture, on every machine."""
-    digest = hashlib.blake2b(repr(picture.shape).encode(), digest_size=4)
+def _digest(picture: np.ndarray, *, num_bytes: int = 4, secret: bytes = b"") -> int:
+    """Bits that identify a picture, on every machine; others with another secret."""
+    digest = hashlib.blake2b(
+        repr(picture.shape).encode(), digest_size=num_bytes, key=secret
+    )
     digest.update(picture.tobytes())
     return int.from_bytes(digest.digest(), "little")
 

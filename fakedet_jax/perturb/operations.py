@@ -7,26 +7,44 @@ left of its row, `sizes` says how large it is, and what lies beyond is neither r
 of any meaning in the result. A picture's result depends on nothing but the picture, its
 strength and its key: not on the padding, the batch or the devices.
 
-Blur and resize are OpenCV's for uint8, in the fixed-point integers that OpenCV itself
-computes with, so they do not depend on the device's rounding either.
+Filters and resampling are OpenCV's for uint8, in the fixed-point integers that OpenCV
+itself computes with, so they do not depend on the device's rounding either. A picture
+may be smaller than a kernel: its border is then folded as often as it takes.
 
 References:
-    R. Wang et al., FakeSpotter, IJCAI 2020, Fig. 4: the four perturbations.
+    R. Wang et al., FakeSpotter, IJCAI 2020, Fig. 4: blur, resize and noise.
+    Z. Guo et al., Fake face detection via adaptive manipulation traces extraction
+    network, CVIU 2021, Table IX: mean, median and Gaussian filters, gamma correction
+    and scaling.
 """
+
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from fakedet_jax.errors import RequestError
 
-# The longest side whose coordinates fit the integers of `resize`.
+# The longest side whose coordinates fit the integers of `resize` and `scale`.
 MAX_SIDE = 32_767
+# The kernels of the filters whose size is a strength, in pixels.
+KERNEL_SIZES = (3, 5, 7)
+# The most that `scale` enlarges: each side to twice its length.
+MAX_ENLARGEMENT = 2
 
 # Fraction bits of the weights: OpenCV's for uint8.
 _BLUR_BITS = 8
 _RESIZE_BITS = 11
 # Noise is drawn for this many pixels of a row at a time.
 _RUN = 64
+# OpenCV's kernels for a standard deviation of "0", outermost first, in `_BLUR_BITS`:
+# Gaussians of 0.3 ((size - 1) / 2 - 1) + 0.8 pixels, rounded to a few bits.
+_AUTOMATIC_WEIGHTS = {
+    3: (0, 0, 64, 128, 64, 0, 0),
+    5: (0, 16, 64, 96, 64, 16, 0),
+    7: (8, 28, 56, 72, 56, 28, 8),
+}
 
 
 def gaussian_blur(
@@ -54,17 +72,107 @@ def gaussian_blur(
         )
     radius = kernel_size // 2
     weights = _gaussian_weights(sigmas, radius)
-    values = images.astype(jnp.int32)
-    for axis in (1, 2):
-        blurred = jnp.zeros_like(values)
-        for tap in range(kernel_size):
-            places = jnp.arange(images.shape[axis]) + (tap - radius)
-            indices = _mirror(places, sizes[:, axis - 1, None])
-            weight = weights[:, tap, None, None, None]
-            blurred += weight * _take(values, indices, axis)
-        values = blurred
-    half = 1 << (2 * _BLUR_BITS - 1)
-    return ((values + half) >> (2 * _BLUR_BITS)).astype(jnp.uint8)
+    return _round_bits(_convolve(images, sizes, weights), 2 * _BLUR_BITS)
+
+
+def gaussian_filter(
+    images: jax.Array, sizes: jax.Array, kernel_sizes: jax.Array
+) -> jax.Array:
+    """Blurs with `cv2.GaussianBlur` of a kernel size and a standard deviation of 0.
+
+    Which means 0.3 ((size - 1) / 2 - 1) + 0.8 pixels: 0.8, 1.1 and 1.4. For kernels as
+    small as these OpenCV has tables of that Gaussian rounded to a few bits, as here.
+
+    Args:
+        images: uint8 `[batch, height, width, 3]`.
+        sizes: int32 `[batch, 2]`, height and width of each picture.
+        kernel_sizes: int32 `[batch]`, each in `KERNEL_SIZES`.
+
+    Returns:
+        uint8 `[batch, height, width, 3]`.
+    """
+    table = jnp.array([_AUTOMATIC_WEIGHTS[size] for size in KERNEL_SIZES], jnp.int32)
+    weights = table[jnp.searchsorted(jnp.array(KERNEL_SIZES), kernel_sizes)]
+    return _round_bits(_convolve(images, sizes, weights), 2 * _BLUR_BITS)
+
+
+def mean_filter(
+    images: jax.Array, sizes: jax.Array, kernel_sizes: jax.Array
+) -> jax.Array:
+    """Replaces each sample by the mean of a square around it, as `cv2.blur` does.
+
+    The border is mirrored without repeating its pixels (`BORDER_REFLECT_101`).
+
+    Args:
+        images: uint8 `[batch, height, width, 3]`.
+        sizes: int32 `[batch, 2]`, height and width of each picture.
+        kernel_sizes: int32 `[batch]`, each in `KERNEL_SIZES`.
+
+    Returns:
+        uint8 `[batch, height, width, 3]`.
+    """
+    inside = _is_inside(kernel_sizes).astype(jnp.int32)
+    total = _convolve(images, sizes, inside)
+    # Of an odd number there is no half: nearest is all there is to say.
+    number = (kernel_sizes**2)[:, None, None, None]
+    return ((total + number // 2) // number).astype(jnp.uint8)
+
+
+def median_filter(
+    images: jax.Array, sizes: jax.Array, kernel_sizes: jax.Array
+) -> jax.Array:
+    """Replaces each sample by the median of a square, as `cv2.medianBlur` does.
+
+    Beyond the border lie repetitions of its pixels (`BORDER_REPLICATE`). The median is
+    found bit by bit from the highest: the bit is set where at most half of the square
+    is below the value that has it. Eight rounds of counting sort nothing, and a
+    compiler turns them into few instructions for many samples at a time.
+
+    Args:
+        images: uint8 `[batch, height, width, 3]`.
+        sizes: int32 `[batch, 2]`, height and width of each picture.
+        kernel_sizes: int32 `[batch]`, each in `KERNEL_SIZES`.
+
+    Returns:
+        uint8 `[batch, height, width, 3]`.
+    """
+    height, width = images.shape[1:3]
+    lines = _extend(images, sizes, KERNEL_SIZES[-1] // 2, _repeat)
+    inside = _is_inside(kernel_sizes).astype(jnp.uint8)
+    inside = inside[:, :, None] * inside[:, None, :]
+    half = (kernel_sizes**2 // 2).astype(jnp.uint8)[:, None, None]
+
+    def settle(step: jax.Array, median: jax.Array) -> jax.Array:
+        candidate = median | (jnp.uint8(128) >> step.astype(jnp.uint8))
+        num_below = jnp.zeros_like(median)
+        for row in range(KERNEL_SIZES[-1]):
+            for column in range(KERNEL_SIZES[-1]):
+                shifted = lines[:, row : row + height, 3 * column :][:, :, : 3 * width]
+                is_below = (shifted < candidate).astype(jnp.uint8)
+                num_below += is_below & inside[:, row, column, None, None]
+        return jnp.where(num_below <= half, candidate, median)
+
+    start = jnp.zeros((len(images), height, 3 * width), jnp.uint8)
+    return lax.fori_loop(0, 8, settle, start).reshape(images.shape)
+
+
+def gamma_correction(
+    images: jax.Array, sizes: jax.Array, gammas: jax.Array
+) -> jax.Array:
+    """Makes of each sample x the nearest to 255 (x / 255) ^ gamma.
+
+    Args:
+        images: uint8 `[batch, height, width, 3]`.
+        sizes: int32 `[batch, 2]`; not needed, as samples have no neighbours here.
+        gammas: float32 `[batch]`, positive; less than 1 brightens.
+
+    Returns:
+        uint8 `[batch, height, width, 3]`.
+    """
+    del sizes
+    levels = jnp.arange(256, dtype=jnp.float32) / 255
+    tables = jnp.round(255 * levels ** gammas[:, None]).astype(jnp.uint8)
+    return jax.vmap(lambda table, image: table[image])(tables, images)
 
 
 def resize(images: jax.Array, sizes: jax.Array, scales: jax.Array) -> jax.Array:
@@ -86,6 +194,29 @@ def resize(images: jax.Array, sizes: jax.Array, scales: jax.Array) -> jax.Array:
     small = jnp.round(scales[:, None] * sizes.astype(jnp.float32)).astype(jnp.int32)
     small = jnp.maximum(small, 1)
     return _resample(_resample(images, sizes, small), small, sizes)
+
+
+def scale(
+    images: jax.Array, sizes: jax.Array, percentages: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Makes pictures larger or smaller, which they stay.
+
+    With `cv2.resize` and `INTER_LINEAR`. A new side is percentage × side / 100, rounded
+    to nearest and halves up, and at least 1.
+
+    Args:
+        images: uint8 `[batch, height, width, 3]`.
+        sizes: int32 `[batch, 2]`, height and width of each picture, at most `MAX_SIDE`.
+        percentages: int32 `[batch]`, of the sides after to those before; from 1 to 100
+            times `MAX_ENLARGEMENT`.
+
+    Returns:
+        uint8 `[batch, new_height, new_width, 3]`, which has room for pictures of
+        `MAX_ENLARGEMENT` times their sides, and the new sizes int32 `[batch, 2]`.
+    """
+    targets = jnp.maximum(1, (percentages[:, None] * sizes + 50) // 100)
+    height, width = (MAX_ENLARGEMENT * side for side in images.shape[1:3])
+    return _resample(images, sizes, targets, (height, width)), targets
 
 
 def gaussian_noise(
@@ -141,6 +272,72 @@ def _gaussian_weights(sigmas: jax.Array, radius: int) -> jax.Array:
     return jnp.stack([*outer, centre, *reversed(outer)], axis=1).astype(jnp.int32)
 
 
+def _is_inside(kernel_sizes: jax.Array) -> jax.Array:
+    """Which taps of the largest kernel belong to one: bool `[batch, taps]`."""
+    radius = KERNEL_SIZES[-1] // 2
+    distances = jnp.abs(jnp.arange(-radius, radius + 1))
+    return distances <= kernel_sizes[:, None] // 2
+
+
+def _convolve(images: jax.Array, sizes: jax.Array, weights: jax.Array) -> jax.Array:
+    """Weighs the neighbours of each sample along both axes, the border mirrored.
+
+    Args:
+        images: uint8 `[batch, height, width, 3]`.
+        sizes: int32 `[batch, 2]`.
+        weights: int32 `[batch, taps]`, of an odd number of taps.
+
+    Returns:
+        int32 `[batch, height, width, 3]`, not divided by anything.
+    """
+    height, width = images.shape[1:3]
+    num_taps = weights.shape[1]
+    lines = _extend(images, sizes, num_taps // 2, _mirror)
+    down = jnp.zeros((len(images), height, lines.shape[2]), jnp.int32)
+    for tap in range(num_taps):
+        weight = weights[:, tap, None, None]
+        down += weight * lines[:, tap : tap + height].astype(jnp.int32)
+    across = jnp.zeros((len(images), height, 3 * width), jnp.int32)
+    for tap in range(num_taps):
+        weight = weights[:, tap, None, None]
+        across += weight * down[:, :, 3 * tap : 3 * (tap + width)]
+    return across.reshape(images.shape)
+
+
+def _round_bits(values: jax.Array, bits: int) -> jax.Array:
+    """Takes fraction bits off, to nearest and halves up: uint8."""
+    return ((values + (1 << (bits - 1))) >> bits).astype(jnp.uint8)
+
+
+def _extend(
+    images: jax.Array,
+    sizes: jax.Array,
+    radius: int,
+    border: Callable[[jax.Array, jax.Array], jax.Array],
+) -> jax.Array:
+    """Continues each picture beyond its own borders.
+
+    Args:
+        images: `[batch, height, width, 3]`.
+        sizes: int32 `[batch, 2]`.
+        radius: Pixels on each side.
+        border: From places and lengths to places within them.
+
+    Returns:
+        `[batch, height + 2 radius, (width + 2 radius) 3]`: pixels and channels share an
+        axis, as loops over an axis of three are slow.
+    """
+    for axis in (1, 2):
+        places = jnp.arange(images.shape[axis] + 2 * radius) - radius
+        images = _take(images, border(places, sizes[:, axis - 1, None]), axis)
+    return images.reshape(*images.shape[:2], -1)
+
+
+def _repeat(places: jax.Array, lengths: jax.Array) -> jax.Array:
+    """Replaces places beyond the ends of `[0, length)` by the ends."""
+    return jnp.clip(places, 0, lengths - 1)
+
+
 def _mirror(places: jax.Array, lengths: jax.Array) -> jax.Array:
     """Folds places beyond the ends of `[0, length)` back, around the end pixels."""
     period = jnp.maximum(2 * (lengths - 1), 1)
@@ -148,10 +345,19 @@ def _mirror(places: jax.Array, lengths: jax.Array) -> jax.Array:
     return jnp.minimum(folded, period - folded) * (lengths > 1)
 
 
-def _resample(images: jax.Array, sizes: jax.Array, targets: jax.Array) -> jax.Array:
-    """Bilinear resampling of each picture from its size to another within the batch."""
-    rows = _linear_taps(images.shape[1], sizes[:, 0], targets[:, 0])
-    columns = _linear_taps(images.shape[2], sizes[:, 1], targets[:, 1])
+def _resample(
+    images: jax.Array,
+    sizes: jax.Array,
+    targets: jax.Array,
+    shape: tuple[int, int] | None = None,
+) -> jax.Array:
+    """Bilinear resampling of each picture from its size to another.
+
+    `shape` is that of the batch's pictures after; as before if there is none.
+    """
+    height, width = images.shape[1:3] if shape is None else shape
+    rows = _linear_taps(height, sizes[:, 0], targets[:, 0])
+    columns = _linear_taps(width, sizes[:, 1], targets[:, 1])
     one = 1 << _RESIZE_BITS
     first, second, weight = columns
     weight = weight[:, None, :, None]
@@ -183,14 +389,17 @@ def _linear_taps(
         `[batch, length]`.
     """
     sources, targets = sources[:, None], targets[:, None]
-    # Pixel centres agree: (place + ½) sources / targets - ½, as a fraction of integers.
-    places = jnp.minimum(jnp.arange(length), targets - 1)
-    numerator = (2 * places + 1) * sources - targets
-    denominator = 2 * targets
-    first = numerator // denominator
-    rest = numerator - first * denominator
+    # Pixel centres agree: (place + ½) sources / targets - ½, as a fraction of integers;
+    # one more, so that it is not negative and has all bits of an unsigned integer.
+    places = jnp.minimum(jnp.arange(length), targets - 1).astype(jnp.uint32)
+    wide_sources, wide_targets = sources.astype(jnp.uint32), targets.astype(jnp.uint32)
+    numerator = (2 * places + 1) * wide_sources + wide_targets
+    denominator = 2 * wide_targets
+    next_place = numerator // denominator
+    rest = numerator - next_place * denominator
     weight = ((rest << (_RESIZE_BITS + 1)) + denominator) // (2 * denominator)
-    weight = jnp.where(first < 0, 0, weight)
+    first = next_place.astype(jnp.int32) - 1
+    weight = jnp.where(first < 0, 0, weight.astype(jnp.int32))
     first = jnp.clip(first, 0, sources - 1)
     return first, jnp.minimum(first + 1, sources - 1), weight
 

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from fakedet_jax.errors import RequestError
@@ -19,6 +20,13 @@ DeviceFn = Callable[
 ]
 # From uint8 [height, width, 3] and a strength to such a picture.
 HostFn = Callable[[np.ndarray, float], np.ndarray]
+
+# What a mix is called: of operations, and of the strengths of one.
+MIX = "mix"
+
+_MAX_GAIN = 100 * (operations.MAX_ENLARGEMENT - 1)
+# Beyond these all but a few grey levels become one.
+_MIN_GAMMA, _MAX_GAMMA = 0.01, 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,8 +90,102 @@ class Perturbation:
         return OPERATIONS[self.operation]
 
 
+@dataclasses.dataclass(frozen=True)
+class Mix:
+    """One of several perturbations, another one for each picture.
+
+    Attributes:
+        choices: The perturbations, of one operation or of several. Operations are
+            equally likely, and so are the strengths of each.
+
+    Raises:
+        RequestError: There is nothing to choose from.
+
+    >>> str(Mix((Perturbation("jpeg", 90), Perturbation("jpeg", 60))))
+    'jpeg-mix'
+    """
+
+    choices: tuple[Perturbation, ...]
+
+    def __post_init__(self) -> None:
+        if not self.choices:
+            raise RequestError("mix: expected at least one perturbation, found none")
+
+    def __str__(self) -> str:
+        return MIX if self.operation == MIX else f"{self.operation}-{MIX}"
+
+    @property
+    def operations(self) -> tuple[str, ...]:
+        """The names of the operations, in the order of the choices."""
+        return tuple(dict.fromkeys(choice.operation for choice in self.choices))
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation if there is one, else "mix"."""
+        names = self.operations
+        return names[0] if len(names) == 1 else MIX
+
+    @property
+    def strength(self) -> str:
+        """What stands for the strength in a table."""
+        return MIX
+
+    def draw(self, number: int) -> Perturbation:
+        """Makes a choice of a random number, which should have many bits."""
+        number, place = divmod(number, len(self.operations))
+        name = self.operations[place]
+        own = [choice for choice in self.choices if choice.operation == name]
+        return own[number % len(own)]
+
+
 def _jpeg(picture: np.ndarray, strength: float) -> np.ndarray:
     return codecs.jpeg(picture, int(strength))
+
+
+def _mean_filter(
+    images: jax.Array, sizes: jax.Array, strengths: jax.Array, keys: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    del keys
+    return operations.mean_filter(images, sizes, _whole(strengths)), sizes
+
+
+def _median_filter(
+    images: jax.Array, sizes: jax.Array, strengths: jax.Array, keys: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    del keys
+    return operations.median_filter(images, sizes, _whole(strengths)), sizes
+
+
+def _gaussian_filter(
+    images: jax.Array, sizes: jax.Array, strengths: jax.Array, keys: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    del keys
+    return operations.gaussian_filter(images, sizes, _whole(strengths)), sizes
+
+
+def _gamma_correction(
+    images: jax.Array, sizes: jax.Array, strengths: jax.Array, keys: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    del keys
+    return operations.gamma_correction(images, sizes, strengths), sizes
+
+
+def _scale_up(
+    images: jax.Array, sizes: jax.Array, strengths: jax.Array, keys: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    del keys
+    return operations.scale(images, sizes, 100 + _whole(strengths))
+
+
+def _scale_down(
+    images: jax.Array, sizes: jax.Array, strengths: jax.Array, keys: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    del keys
+    return operations.scale(images, sizes, 100 - _whole(strengths))
+
+
+def _whole(strengths: jax.Array) -> jax.Array:
+    return strengths.astype(jnp.int32)
 
 
 def _gaussian_blur(
@@ -104,6 +206,18 @@ def _gaussian_noise(
     images: jax.Array, sizes: jax.Array, strengths: jax.Array, keys: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     return operations.gaussian_noise(images, sizes, strengths, keys), sizes
+
+
+def _filter(title: str, on_device: DeviceFn) -> Operation:
+    """A filter whose strength is the size of its kernel."""
+    *others, largest = map(str, operations.KERNEL_SIZES)
+    return Operation(
+        title=title,
+        strength_name="kernel size, pixels",
+        expected=f"a kernel size of {', '.join(others)} or {largest}",
+        accepts=lambda size: size in operations.KERNEL_SIZES,
+        on_device=on_device,
+    )
 
 
 OPERATIONS = {
@@ -136,5 +250,37 @@ OPERATIONS = {
         expected="a variance that is not negative",
         accepts=lambda variance: variance >= 0,
         on_device=_gaussian_noise,
+    ),
+    "mean_filter": _filter("Mean filter", _mean_filter),
+    "median_filter": _filter("Median filter", _median_filter),
+    "gaussian_filter": _filter("Gaussian filter", _gaussian_filter),
+    "gamma_correction": Operation(
+        title="Gamma correction",
+        strength_name="gamma",
+        expected=f"a gamma from {_MIN_GAMMA} to {_MAX_GAMMA}",
+        accepts=lambda gamma: _MIN_GAMMA <= gamma <= _MAX_GAMMA,
+        on_device=_gamma_correction,
+    ),
+    "jpeg2000": Operation(
+        title="JPEG 2000 compression",
+        strength_name="ratio",
+        expected=f"a ratio from {codecs.MIN_RATIO} to {codecs.MAX_RATIO}",
+        accepts=lambda ratio: codecs.MIN_RATIO <= ratio <= codecs.MAX_RATIO,
+        on_host=codecs.jpeg2000,
+    ),
+    # Pictures stay at the new size; what scores them brings them to its input's.
+    "scale_up": Operation(
+        title="Scaling up",
+        strength_name="per cent that the sides gain",
+        expected=f"a whole percentage from 0 to {_MAX_GAIN}",
+        accepts=lambda gain: 0 <= gain <= _MAX_GAIN and gain == int(gain),
+        on_device=_scale_up,
+    ),
+    "scale_down": Operation(
+        title="Scaling down",
+        strength_name="per cent that the sides lose",
+        expected="a whole percentage from 0 to 99",
+        accepts=lambda loss: 0 <= loss <= 99 and loss == int(loss),
+        on_device=_scale_down,
     ),
 }

@@ -8,14 +8,19 @@ order writes another version.
 References:
     R. Wang et al., FakeSpotter, IJCAI 2020, Fig. 4: four perturbations at five
     intensities each. The paper does not print its grid; the one here is a choice.
+    Z. Guo et al., Fake face detection via adaptive manipulation traces extraction
+    network, CVIU 2021, Table IX: mean, median and Gaussian filters, gamma correction,
+    JPEG, JPEG 2000 and scaling, with strengths of their own and drawn for each picture.
+    The steps of JPEG and JPEG 2000 between the ends of their ranges are a choice.
 """
 
 import dataclasses
+import itertools
 
 import jax
 
 from fakedet_jax.errors import RequestError
-from fakedet_jax.perturb.perturbation import Perturbation
+from fakedet_jax.perturb.perturbation import MIX, Mix, Perturbation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,18 +31,21 @@ class Suite:
         name: As the flag `--suite` names it.
         version: Rises when anything else here changes.
         seed: Of whatever is random.
-        conditions: Each operation's from mild to severe.
+        conditions: Each operation's from mild to severe, or in the order of the
+            strength where there are two ways to be severe; then, if there are any, the
+            mixes of each operation's strengths and at last of everything.
     """
 
     name: str
     version: int
     seed: int
-    conditions: tuple[Perturbation, ...]
+    conditions: tuple[Perturbation | Mix, ...]
 
     @property
     def operations(self) -> tuple[str, ...]:
         """The names of the operations, in the order of the conditions."""
-        return tuple(dict.fromkeys(item.operation for item in self.conditions))
+        names = dict.fromkeys(item.operation for item in self.conditions)
+        return tuple(name for name in names if name != MIX)
 
     def key(self, index: int) -> jax.Array:
         """The key of the condition at an index, of the same kind on every machine."""
@@ -68,6 +76,14 @@ def _grid(**strengths: tuple[float, ...]) -> tuple[Perturbation, ...]:
     )
 
 
+def _with_mixes(grid: tuple[Perturbation, ...]) -> tuple[Perturbation | Mix, ...]:
+    """Adds a mix for each operation, and one of all."""
+    mixes = [
+        Mix(tuple(own)) for _, own in itertools.groupby(grid, lambda one: one.operation)
+    ]
+    return (*grid, *mixes, Mix(grid))
+
+
 _SUITES = {
     suite.name: suite
     for suite in (
@@ -80,6 +96,23 @@ _SUITES = {
                 gaussian_blur=(0.5, 1, 1.5, 2, 3),
                 resize=(0.9, 0.75, 0.5, 0.35, 0.25),
                 gaussian_noise=(0.001, 0.005, 0.01, 0.02, 0.05),
+            ),
+        ),
+        Suite(
+            name="amten",
+            version=1,
+            seed=0,
+            conditions=_with_mixes(
+                _grid(
+                    mean_filter=(3, 5, 7),
+                    median_filter=(3, 5, 7),
+                    gaussian_filter=(3, 5, 7),
+                    gamma_correction=(0.6, 0.8, 1, 1.2, 1.4, 1.6, 1.8, 2),
+                    jpeg=(90, 85, 80, 75, 70, 65, 60),
+                    jpeg2000=(2, 4, 6, 8),
+                    scale_up=(1, 3, 5, *range(10, 91, 10)),
+                    scale_down=(1, 3, 5, *range(10, 46, 5)),
+                )
             ),
         ),
     )

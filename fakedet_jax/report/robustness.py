@@ -4,6 +4,8 @@
 
 References:
     R. Wang et al., FakeSpotter, IJCAI 2020, Fig. 4: AUC against intensity.
+    Z. Guo et al., Fake face detection via adaptive manipulation traces extraction
+    network, CVIU 2021, Table IX: a table of operations and strengths.
 """
 
 import math
@@ -11,8 +13,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from fakedet_jax import metrics, storage
-from fakedet_jax.perturb.perturbation import OPERATIONS
+from fakedet_jax.perturb.perturbation import MIX, OPERATIONS
 from fakedet_jax.perturb.suites import Suite
 from fakedet_jax.report import canvas
 from fakedet_jax.report.evaluation import Evaluation
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
 _COUNTS = ("num_examples", "num_skipped")
 # The row of the pictures as they are.
 _UNPERTURBED = "none"
+# The drop in points of AUC that is drawn darkest unless there is a larger one.
+_LEAST_DARKEST = 10.0
 
 
 def write_robustness(
@@ -36,8 +42,9 @@ def write_robustness(
     """Writes the measurements of a suite as tables, numbers and a figure.
 
     The files are `robustness.csv` (first the pictures as they are, then a row for each
-    condition), `skipped.csv`, `robustness.png` and, last, `robustness.json`: a folder
-    that has it is complete. Each is written whole or not at all.
+    condition), `skipped.csv`, `robustness.png`, `robustness_heatmap.png` and, last,
+    `robustness.json`: a folder that has it is complete. Each is written whole or not at
+    all.
 
     Args:
         folder: where to; made when missing, files of the same names are replaced.
@@ -49,9 +56,10 @@ def write_robustness(
     Returns:
         The content of `robustness.json`: `suite`, `version`, `seed`, `threshold`,
         `num_examples`, `num_skipped`; `baseline` with the eight metrics; `conditions`,
-        each with `operation`, `strength` and the metrics; `mean_auc_drop`, the mean
-        over the conditions of the baseline's AUC minus theirs; and
-        `mean_auc_drop_by_operation`.
+        each with `operation`, `strength` and the metrics, where "mix" stands for a
+        strength, or an operation too, that was drawn for each picture; `mean_auc_drop`,
+        the mean over the conditions of the baseline's AUC minus theirs; and
+        `mean_auc_drop_by_operation`. Mixes, which repeat the others, are not in means.
     """
     folder.mkdir(parents=True, exist_ok=True)
     # What is repeated is not complete until it is complete again.
@@ -77,6 +85,9 @@ def write_robustness(
     storage.write_bytes(
         folder / "robustness.png", robustness_figure(summary, title=title)
     )
+    storage.write_bytes(
+        folder / "robustness_heatmap.png", robustness_heatmap(summary, title=title)
+    )
     storage.write_json(folder / "robustness.json", summary)
     return summary
 
@@ -84,7 +95,8 @@ def write_robustness(
 def robustness_figure(summary: Mapping[str, Any], *, title: str) -> bytes:
     """Draws AUC against intensity, a panel for each operation, mild to the left.
 
-    The strengths of a suite are not evenly spaced; their places on the axis are.
+    The strengths of a suite are not evenly spaced; their places on the axis are. What
+    their mix gives stands apart at the right.
 
     Args:
         summary: as `write_robustness` returns it.
@@ -113,6 +125,58 @@ def robustness_figure(summary: Mapping[str, Any], *, title: str) -> bytes:
     return canvas.render(figure)
 
 
+def robustness_heatmap(summary: Mapping[str, Any], *, title: str) -> bytes:
+    """Draws the drop of every condition: a row for each operation, mild to the left.
+
+    A cell shows the strength and, below, the AUC in per cent; its colour is the drop.
+
+    Args:
+        summary: as `write_robustness` returns it.
+        title: the heading.
+
+    Returns:
+        A PNG file.
+    """
+    from matplotlib.colors import LinearSegmentedColormap
+
+    rows = _by_operation(summary)
+    num_columns = max(len(row) for row in rows.values())
+    baseline = summary["baseline"]["auc"]
+    drops = np.full((len(rows), num_columns), np.nan)
+    for place, row in enumerate(rows.values()):
+        drops[place, : len(row)] = [100 * (baseline - one["auc"]) for one in row]
+    # Never darker than its drop deserves where all drops are small.
+    most = max(_LEAST_DARKEST, float(np.nanmax(drops)))
+    figure = canvas.figure((3.2 + 0.72 * num_columns, 1.6 + 0.55 * len(rows)))
+    axes = figure.subplots()
+    colours = LinearSegmentedColormap.from_list("drop", ("white", canvas.FAKE_COLOUR))
+    drawn = axes.pcolormesh(
+        np.ma.masked_invalid(drops),
+        cmap=colours,
+        vmin=0,
+        vmax=most,
+        edgecolors="white",
+        linewidth=2,
+    )
+    for place, row in enumerate(rows.values()):
+        for column, one in enumerate(row):
+            centre = (column + 0.5, place + 0.5)
+            _write_cell(axes, centre, _strength(one), f"{100 * one['auc']:.1f}")
+    axes.set_yticks(
+        np.arange(len(rows)) + 0.5,
+        ["Everything" if name == MIX else OPERATIONS[name].title for name in rows],
+    )
+    axes.set_xticks([])
+    axes.tick_params(length=0, labelsize=10, colors=canvas.INK)
+    axes.spines[:].set_visible(False)
+    axes.invert_yaxis()
+    bar = figure.colorbar(drawn, ax=axes, aspect=30, pad=0.02)
+    bar.set_label(f"drop from {100 * baseline:.1f}, points of AUC")
+    bar.outline.set_visible(False)
+    canvas.heading(figure, canvas.plain(f"AUC under perturbation: {title}", 90))
+    return canvas.render(figure)
+
+
 def robustness_table(summary: Mapping[str, Any]) -> str:
     """Sets the AUC and the accuracy of every condition as a table for a terminal.
 
@@ -130,7 +194,7 @@ def robustness_table(summary: Mapping[str, Any]) -> str:
         f"{summary['baseline']['accuracy']:9.4f}",
     ]
     lines += [
-        f"{row['operation']:16s} {row['strength']:8g} {row['auc']:7.4f} "
+        f"{row['operation']:16s} {_strength(row):>8s} {row['auc']:7.4f} "
         f"{row['auc'] - baseline:+8.4f} {row['accuracy']:9.4f}"
         for row in summary["conditions"]
     ]
@@ -157,7 +221,8 @@ def _summarize(
                 **{name: own[name] for name in metrics.BINARY_METRICS},
             }
         )
-        drops[condition.operation].append(whole["auc"] - own["auc"])
+        if condition.strength != MIX:
+            drops[condition.operation].append(whole["auc"] - own["auc"])
     return {
         "suite": suite.name,
         "version": suite.version,
@@ -169,6 +234,44 @@ def _summarize(
         "baseline": {name: whole[name] for name in metrics.BINARY_METRICS},
         "conditions": conditions,
     }
+
+
+def _by_operation(summary: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
+    """The rows of the conditions, by operation in their order."""
+    rows: dict[str, list[Mapping[str, Any]]] = {}
+    for row in summary["conditions"]:
+        rows.setdefault(row["operation"], []).append(row)
+    return rows
+
+
+def _strength(row: Mapping[str, Any]) -> str:
+    return MIX if row["strength"] == MIX else f"{row['strength']:g}"
+
+
+def _write_cell(
+    axes: "Axes", centre: tuple[float, float], strength: str, auc: str
+) -> None:
+    axes.annotate(
+        strength,
+        centre,
+        xytext=(0, 4),
+        textcoords="offset points",
+        ha="center",
+        va="bottom",
+        fontsize=7.5,
+        color=canvas.INK,
+    )
+    axes.annotate(
+        auc,
+        centre,
+        xytext=(0, 2),
+        textcoords="offset points",
+        ha="center",
+        va="top",
+        fontsize=10,
+        color=canvas.INK,
+        fontweight="bold",
+    )
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -198,13 +301,23 @@ def _draw_panel(
         linewidth=1.4,
         label=f"unperturbed {baseline:.3f}",
     )
+    single = [row["auc"] for row in rows if row["strength"] != MIX]
+    mixed = [row["auc"] for row in rows if row["strength"] == MIX]
     axes.plot(
-        range(len(rows)),
-        [row["auc"] for row in rows],
+        range(len(single)),
+        single,
         color=canvas.FAKE_COLOUR,
         marker="o",
         linewidth=2.2,
         clip_on=False,
     )
-    axes.set_xticks(range(len(rows)), [f"{row['strength']:g}" for row in rows])
+    axes.plot(
+        range(len(single), len(rows)),
+        mixed,
+        color=canvas.REAL_COLOUR,
+        marker="D",
+        linestyle="none",
+        clip_on=False,
+    )
+    axes.set_xticks(range(len(rows)), [_strength(row) for row in rows])
     axes.set_xlabel(kind.strength_name)

@@ -177,7 +177,7 @@ def _assert_refused(workdir, match, **settings):
 
 
 def test_an_unknown_suite_is_refused(workdir):
-    _assert_refused(workdir, "--suite: expected fakespotter", suite="x")
+    _assert_refused(workdir, "--suite: expected amten, fakespotter", suite="x")
 
 
 def test_several_processes_are_refused(workdir, monkeypatch):

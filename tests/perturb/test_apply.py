@@ -9,7 +9,7 @@ import pytest
 from fakedet_jax import parallel
 from fakedet_jax.errors import ImageError
 from fakedet_jax.perturb import apply, codecs, operations
-from fakedet_jax.perturb.perturbation import Perturbation
+from fakedet_jax.perturb.perturbation import Mix, Perturbation
 from tests.perturb import samples
 
 KEY = jax.random.key(3)
@@ -18,6 +18,11 @@ CONDITIONS = [
     Perturbation("gaussian_blur", 1.5),
     Perturbation("resize", 0.5),
     Perturbation("gaussian_noise", 0.01),
+]
+MIXES = [
+    Mix(tuple(Perturbation("jpeg", quality) for quality in (90, 30))),
+    Mix(tuple(Perturbation("median_filter", size) for size in (3, 5, 7))),
+    Mix((*CONDITIONS, Perturbation("scale_down", 20), Perturbation("scale_up", 50))),
 ]
 NOISE = CONDITIONS[3]
 # Of two padded sizes.
@@ -61,7 +66,7 @@ def test_the_results_are_those_of_the_operations():
     _assert_equal(_apply(Perturbation("jpeg", 50), pictures), compressed)
 
 
-@pytest.mark.parametrize("condition", CONDITIONS, ids=str)
+@pytest.mark.parametrize("condition", [*CONDITIONS, *MIXES], ids=str)
 def test_neighbours_and_devices_do_not_matter(condition):
     expected = _apply(condition, PICTURES)
     _assert_equal(_apply(condition, PICTURES, mesh=_mesh(1)), expected)
@@ -85,7 +90,7 @@ def test_pictures_are_taken_only_as_they_are_needed(monkeypatch):
             taken.append(True)
             yield samples.random(20, 20)
 
-    for condition in CONDITIONS:
+    for condition in (*CONDITIONS, MIXES[0]):
         taken.clear()
         perturbed = apply.apply(condition, endless(), key=KEY, num_threads=2)
         for _ in range(3):
@@ -129,6 +134,40 @@ def test_a_picture_that_is_too_large_says_so(condition):
     picture = np.zeros((1, operations.MAX_SIDE + 1, 3), np.uint8)
     with pytest.raises(ImageError, match=r"is 32768×1 pixels; .* at most 32767"):
         _apply(condition, [picture])
+
+
+@pytest.mark.parametrize("mix", MIXES, ids=str)
+def test_each_picture_of_a_mix_is_one_of_its_choices(mix):
+    pictures = [samples.random(30, 40, seed) for seed in range(12)]
+    choices = [_apply(choice, pictures) for choice in mix.choices]
+    found = []
+    for row, perturbed in enumerate(_apply(mix, pictures)):
+        equal = [np.array_equal(perturbed, choice[row]) for choice in choices]
+        assert sum(equal) == 1
+        found.append(equal.index(True))
+    assert len(set(found)) > 1
+
+
+def test_the_key_decides_what_a_mix_draws():
+    pictures = [samples.random(8, 8, seed) for seed in range(64)]
+    drawn = [
+        [apply._draw(MIXES[0], picture, jax.random.key(seed)) for picture in pictures]
+        for seed in (0, 0, 1)
+    ]
+    assert drawn[0] == drawn[1] != drawn[2]
+    # Of two choices each is likely.
+    assert 16 < drawn[0].count(MIXES[0].choices[0]) < 48
+
+
+def test_a_window_of_a_mix_may_be_small(monkeypatch):
+    expected = _apply(MIXES[2], PICTURES)
+    monkeypatch.setattr(apply, "_MAX_WINDOW", 3)
+    _assert_equal(_apply(MIXES[2], PICTURES), expected)
+
+
+def test_scaled_pictures_keep_their_new_sizes():
+    perturbed = _apply(Perturbation("scale_up", 50), PICTURES[2:6])
+    assert [one.shape[:2] for one in perturbed] == [(56, 80)] * 2 + [(152, 60)] * 2
 
 
 def test_pictures_of_many_sizes_share_few_compilations():

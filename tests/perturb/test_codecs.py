@@ -63,3 +63,36 @@ def test_quality_zero_is_the_worst_and_not_the_default():
 def test_a_quality_off_the_scale_is_refused(quality):
     with pytest.raises(RequestError, match=f"from 0 to 100, found {quality}"):
         codecs.jpeg(samples.random(8, 8), quality)
+
+
+@pytest.mark.parametrize("size", samples.SIZES)
+def test_jpeg2000_keeps_the_size(size):
+    compressed = codecs.jpeg2000(samples.random(*size), 4)
+    assert compressed.shape == (*size, 3)
+    assert compressed.dtype == np.uint8
+
+
+def test_a_higher_ratio_is_further_from_the_picture():
+    picture = samples.random(64, 64)
+    errors = [
+        np.abs(codecs.jpeg2000(picture, ratio).astype(int) - picture).mean()
+        for ratio in (1.5, 2, 4, 8, 100)
+    ]
+    assert errors == sorted(errors)
+    assert errors[0] < errors[-1]
+
+
+def test_the_jpeg2000_is_nearly_that_of_opencv():
+    picture = colourful(65, 90)
+    # OpenCV counts thousandths of the picture's size.
+    flags = [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 125]
+    _, encoded = cv2.imencode(".jp2", picture[..., ::-1], flags)
+    expected = cv2.imdecode(encoded, cv2.IMREAD_COLOR)[..., ::-1]
+    difference = np.abs(codecs.jpeg2000(picture, 8).astype(int) - expected)
+    assert difference.mean() < 2
+
+
+@pytest.mark.parametrize("ratio", [0.5, 1001, float("nan")])
+def test_a_ratio_out_of_range_is_refused(ratio):
+    with pytest.raises(RequestError, match=f"ratio from 1 to 1000, found {ratio:g}"):
+        codecs.jpeg2000(samples.random(8, 8), ratio)

@@ -15,6 +15,22 @@ from tests.perturb import samples
 _BLUR = jax.jit(operations.gaussian_blur, static_argnames="kernel_size")
 _RESIZE = jax.jit(operations.resize)
 _NOISE = jax.jit(operations.gaussian_noise)
+_MEAN = jax.jit(operations.mean_filter)
+_MEDIAN = jax.jit(operations.median_filter)
+_GAUSSIAN = jax.jit(operations.gaussian_filter)
+_GAMMA = jax.jit(operations.gamma_correction)
+_SCALE = jax.jit(operations.scale)
+
+# Each filter and OpenCV's.
+_FILTERS = {
+    "mean": (_MEAN, lambda picture, size: cv2.blur(picture, (size, size))),
+    "median": (_MEDIAN, cv2.medianBlur),
+    "gaussian": (
+        _GAUSSIAN,
+        lambda picture, size: cv2.GaussianBlur(picture, (size, size), 0),
+    ),
+}
+_GAMMAS = (0.6, 0.8, 1, 1.2, 1.4, 1.6, 1.8, 2)
 
 
 def _keys(number, seed=0):
@@ -34,6 +50,19 @@ def _resize(images, sizes, scale=0.35):
 def _noise(images, sizes, variance=0.01, keys=None):
     keys = _keys(len(images)) if keys is None else keys
     return _NOISE(images, sizes, np.full(len(images), variance, np.float32), keys)
+
+
+def _median(images, sizes, kernel_size=5):
+    return _MEDIAN(images, sizes, np.full(len(images), kernel_size, np.int32))
+
+
+def _mean(images, sizes, kernel_size=5):
+    return _MEAN(images, sizes, np.full(len(images), kernel_size, np.int32))
+
+
+def _assert_equal(found, expected):
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def _assert_within_one(found, expected):
@@ -114,7 +143,7 @@ def test_the_longest_sides_fit_the_integers(side):
     assert np.abs(found.astype(int) - ramp).max() <= 1
 
 
-@pytest.mark.parametrize("perturb", [_blur, _resize, _noise])
+@pytest.mark.parametrize("perturb", [_blur, _resize, _noise, _median, _mean])
 @pytest.mark.parametrize(("extra", "fill"), [(64, 0), (27, 255)])
 def test_the_padding_does_not_matter(perturb, extra, fill):
     pictures = samples.pictures()
@@ -126,7 +155,7 @@ def test_the_padding_does_not_matter(perturb, extra, fill):
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("perturb", [_blur, _resize, _noise])
+@pytest.mark.parametrize("perturb", [_blur, _resize, _noise, _median, _mean])
 def test_a_batch_gives_what_single_pictures_give(perturb):
     pictures = [samples.random(64, 64, seed) for seed in range(3)]
     images, sizes = samples.batch(pictures)
@@ -208,6 +237,72 @@ def test_the_seed_decides_the_noise():
     first = _noise(images, sizes, keys=_keys(1))
     np.testing.assert_array_equal(first, _noise(images, sizes, keys=_keys(1)))
     assert (first != _noise(images, sizes, keys=_keys(1, seed=1))).mean() > 0.9
+
+
+@pytest.mark.parametrize("name", _FILTERS)
+@pytest.mark.parametrize("kernel_size", operations.KERNEL_SIZES)
+def test_a_filter_is_that_of_opencv_even_on_pictures_below_its_size(name, kernel_size):
+    run, reference = _FILTERS[name]
+    pictures = samples.pictures()
+    images, sizes = samples.batch(pictures)
+    filtered = run(images, sizes, np.full(len(images), kernel_size, np.int32))
+    expected = [reference(picture, kernel_size) for picture in pictures]
+    _assert_equal(samples.unbatch(filtered, sizes), expected)
+
+
+@pytest.mark.parametrize("name", _FILTERS)
+def test_a_batch_may_have_kernels_of_every_size(name):
+    run, reference = _FILTERS[name]
+    pictures = [samples.random(20, 30, seed) for seed in range(3)]
+    images, sizes = samples.batch(pictures)
+    found = np.asarray(run(images, sizes, np.int32(operations.KERNEL_SIZES)))
+    _assert_equal(found, map(reference, pictures, operations.KERNEL_SIZES))
+
+
+def _gamma_table(gamma):
+    return np.round(255 * (np.arange(256) / 255) ** gamma).astype(np.uint8)
+
+
+@pytest.mark.parametrize("gamma", [*_GAMMAS, 0.01, 100])
+def test_the_gamma_correction_is_a_table(gamma):
+    levels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(3, 3)
+    found = _GAMMA(levels, np.int32([[16, 16]]), np.float32([gamma]))
+    np.testing.assert_array_equal(found[0], cv2.LUT(levels[0], _gamma_table(gamma)))
+
+
+def test_no_level_of_the_usual_gammas_is_near_a_tie():
+    # So that no device's rounding of a power can decide a level.
+    for gamma in _GAMMAS:
+        exact = 255 * (np.arange(256) / 255) ** gamma
+        assert np.abs(exact % 1 - 0.5).min() > 5e-4
+
+
+@pytest.mark.parametrize("percentage", [55, 99, 100, 101, 190, 200])
+def test_the_scaling_is_that_of_opencv_and_keeps_the_new_size(percentage):
+    pictures = samples.pictures()
+    images, sizes = samples.batch(pictures)
+    percentages = np.full(len(images), percentage, np.int32)
+    scaled, new_sizes = _SCALE(images, sizes, percentages)
+    expected = []
+    for picture in pictures:
+        height, width = (
+            max(1, (percentage * side + 50) // 100) for side in picture.shape[:2]
+        )
+        large = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
+        expected.append(large.reshape(height, width, 3))
+    found = samples.unbatch(scaled, np.asarray(new_sizes))
+    assert [one.shape for one in found] == [one.shape for one in expected]
+    _assert_within_one(found, expected)
+
+
+def test_the_longest_sides_can_be_doubled():
+    side = operations.MAX_SIDE
+    ramp = np.repeat(np.linspace(0, 255, side)[None, :, None], 3, 2).astype(np.uint8)
+    found, sizes = _SCALE(ramp[None], np.int32([[1, side]]), np.int32([200]))
+    assert sizes.tolist() == [[2, 2 * side]]
+    # Each pixel of the ramp becomes two of nearly its level.
+    doubled = np.repeat(ramp, 2, 1)
+    assert np.abs(np.asarray(found)[0, :1, : 2 * side].astype(int) - doubled).max() <= 1
 
 
 def test_sizes_and_strengths_share_a_compilation():

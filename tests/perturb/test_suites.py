@@ -26,6 +26,34 @@ def test_the_table_of_fakespotter_is_frozen():
     assert suite.operations == tuple(strengths)
 
 
+def test_the_table_of_amten_is_frozen():
+    suite = suites.create("amten")
+    *single, overall = suite.conditions
+    strengths = collections.defaultdict(list)
+    for condition in single:
+        strengths[condition.operation].append(condition.strength)
+    assert (suite.name, suite.version, suite.seed) == ("amten", 1, 0)
+    assert dict(strengths) == {
+        "mean_filter": [3, 5, 7, "mix"],
+        "median_filter": [3, 5, 7, "mix"],
+        "gaussian_filter": [3, 5, 7, "mix"],
+        "gamma_correction": [0.6, 0.8, 1, 1.2, 1.4, 1.6, 1.8, 2, "mix"],
+        "jpeg": [90, 85, 80, 75, 70, 65, 60, "mix"],
+        "jpeg2000": [2, 4, 6, 8, "mix"],
+        "scale_up": [1, 3, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, "mix"],
+        "scale_down": [1, 3, 5, 10, 15, 20, 25, 30, 35, 40, 45, "mix"],
+    }
+    assert suite.operations == tuple(strengths)
+    assert str(overall) == "mix"
+    assert overall.operations == suite.operations
+    # Each mix is of the strengths that are tested one by one.
+    fixed = [one for one in single if one.strength != "mix"]
+    assert overall.choices == tuple(fixed)
+    for mix in single[len(fixed) :]:
+        own = [one for one in fixed if one.operation == mix.operation]
+        assert mix.choices == tuple(own)
+
+
 def test_every_condition_has_its_own_key_on_every_machine():
     suite = suites.create("fakespotter")
     bits = [
@@ -38,6 +66,8 @@ def test_every_condition_has_its_own_key_on_every_machine():
 
 
 def test_an_unknown_suite_lists_the_valid_ones():
-    with pytest.raises(RequestError, match=r"--suite: expected fakespotter, .*'x'"):
+    with pytest.raises(
+        RequestError, match=r"--suite: expected amten, fakespotter, .*'x'"
+    ):
         suites.create("x")
-    assert suites.names() == ["fakespotter"]
+    assert suites.names() == ["amten", "fakespotter"]
