@@ -87,6 +87,15 @@ class TrainConfig:
         checkpoint_every: Steps between two checkpoints.
         weights: File of published weights, or folder that `convert` wrote: of the
             backbone, or to start from where the detector is one network.
+        amten_variant: Of AMTENnet, one of `models.amtennet.VARIANTS`; None for the
+            published network.
+        residual: Residual layer that takes AMTEN's place, one of
+            `models.residuals.KINDS`; None for AMTEN.
+        perturb: Post-processing of the training pictures, one of these for each
+            picture, equally often; as `perturb.specification.parse` reads them. Empty
+            for the pictures as they are.
+        perturb_copies: Training pictures to those of the dataset, post-processed once
+            and for all; None draws anew in every epoch.
         backbone: Name of the recognition network, for detectors that look at one.
         neuron: What counts as a neuron of a layer: `unit` or `channel`.
         site: Where a layer is looked at: `layer` or `activation`.
@@ -109,6 +118,10 @@ class TrainConfig:
     log_every: int = 20
     checkpoint_every: int = 200
     weights: Path | None = None
+    amten_variant: str | None = None
+    residual: str | None = None
+    perturb: tuple[str, ...] = ()
+    perturb_copies: float | None = None
     backbone: str | None = None
     neuron: str = "unit"
     site: str = "layer"
@@ -128,6 +141,9 @@ class EvaluateConfig:
         name: Of the folder under `evaluations`; made of dataset and split when empty.
         batch_size: Pictures per step, rounded up to a multiple of the devices.
         suite: Name of a robustness suite; empty for the pictures as they are.
+        perturb: Post-processing of every picture, as `perturb.specification.parse`
+            reads it; empty for the pictures as they are.
+        seed: Of what `perturb` draws.
     """
 
     workdir: Path
@@ -137,6 +153,28 @@ class EvaluateConfig:
     name: str = ""
     batch_size: int = 64
     suite: str = ""
+    perturb: str = ""
+    seed: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class ForeignScoresConfig:
+    """A suite's table for a detector that is not of this project.
+
+    Attributes:
+        scores: CSV file with the score of every picture that `export` wrote for the
+            suite.
+        suite: Name of the robustness suite.
+        pictures: Folder that `export` wrote.
+        output: Folder for the result.
+        name: What to call the detector; the stem of `scores` when empty.
+    """
+
+    scores: Path
+    suite: str
+    pictures: Path
+    output: Path
+    name: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -239,13 +277,16 @@ class ExportConfig:
         output: Folder for them.
         data: The dataset.
         split: Its split.
-        num_per_class: At most so many of each class, the first ones.
+        num_per_class: At most so many of each class, the first ones; None for all.
+        suite: Name of a robustness suite under whose conditions they are written;
+            empty for the pictures as they are.
     """
 
     output: Path
     data: DataConfig = DataConfig()
     split: str = "test"
-    num_per_class: int = 4
+    num_per_class: int | None = 4
+    suite: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -258,12 +299,14 @@ class ConvertConfig:
         output: Folder for the result.
         ignore: Names of arrays, or patterns of names, that may be missing, superfluous
             or of another shape.
+        amten_variant: See `TrainConfig`.
     """
 
     model: str
     weights: Path
     output: Path
     ignore: tuple[str, ...] = ()
+    amten_variant: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -279,3 +322,24 @@ class CompareConfig:
     paths: tuple[str, ...]
     output: Path
     names: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class StudyConfig:
+    """Trainings and tests that make up a table.
+
+    Attributes:
+        study: JSON file that lists them.
+        output: Folder for the runs and the table.
+        seeds: Of the trainings; each is repeated with every one of them.
+        overrides: Flags such as `--num_epochs=5` that follow those of each training.
+        data: The pictures of training and tests; None for those of the flagfiles.
+        input: How they are read.
+    """
+
+    study: Path
+    output: Path
+    seeds: tuple[int, ...] = (0,)
+    overrides: tuple[str, ...] = ()
+    data: DataConfig | None = None
+    input: InputConfig = InputConfig()

@@ -19,6 +19,7 @@ from fakedet_jax.config import InputConfig
 from fakedet_jax.data import batching, pipeline
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.framing import Framing
+from fakedet_jax.perturb.treatment import Treatment
 
 # From variables and uint8 `[batch, height, width, 3]` to `[batch, columns]`.
 PictureFn = Callable[[Any, jax.Array], jax.Array]
@@ -72,6 +73,7 @@ class Scorer:
         framing: Framing,
         settings: InputConfig,
         *,
+        treatment: Treatment | None = None,
         label: str = "",
     ) -> Scored:
         """Scores every picture of a dataset once.
@@ -81,6 +83,7 @@ class Scorer:
             dataset: The pictures.
             framing: Of the network's input.
             settings: How pictures are read.
+            treatment: What is done to them as they are decoded, the same each time.
             label: Shown with the progress; no progress is shown without.
 
         Returns:
@@ -90,6 +93,7 @@ class Scorer:
             dataset,
             framing=framing,
             batch_size=self.local_batch_size,
+            treatment=treatment,
             num_workers=settings.num_workers,
             num_threads=settings.num_threads,
             process_index=jax.process_index(),

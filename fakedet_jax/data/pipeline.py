@@ -15,11 +15,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from fakedet_jax.data import batching
-from fakedet_jax.data.dataset import Dataset, Source
-from fakedet_jax.data.decode import decode, to_input
+from fakedet_jax.data import batching, rows
+from fakedet_jax.data.dataset import Dataset
+from fakedet_jax.data.decode import decode
 from fakedet_jax.errors import ImageError, RequestError
 from fakedet_jax.framing import Framing
+from fakedet_jax.perturb.treatment import Treatment
 
 _MIN_PREFETCH = 32
 
@@ -37,15 +38,17 @@ class TrainIterator(Iterator[batching.Batch]):
     def __init__(
         self,
         iterator: Any,
+        finish: rows.Finish,
         failures: Mapping[int, str],
         settings: Mapping[str, Any],
     ) -> None:
         self._open_iterator = iterator
+        self._finish = finish
         self._settings = dict(settings)
         self.failures = failures
 
     def __next__(self) -> batching.Batch:
-        return next(self._iterator)
+        return self._finish(next(self._iterator))
 
     def get_state(self) -> dict[str, Any]:
         """The place after the last batch, as a dict that JSON can hold.
@@ -104,6 +107,7 @@ def train_iterator(
     batch_size: int,
     seed: int,
     flip: bool,
+    treatment: Treatment | None = None,
     num_workers: int = 0,
     num_threads: int = 8,
     process_index: int = 0,
@@ -120,6 +124,7 @@ def train_iterator(
         batch_size: Rows per batch in this process.
         seed: Decides order and flips, from 0 to 2³² - 1.
         flip: Whether to mirror pictures at random, half of them.
+        treatment: What is done to the pictures as they are decoded.
         num_workers: Worker processes that decode; with 0 only threads do. Grain needs
             absl flags to be parsed where this is not 0.
         num_threads: Threads that decode, in each worker process.
@@ -142,17 +147,16 @@ def train_iterator(
     # The order and the flips are settled before the examples are dealt out to the
     # processes, so that they do not depend on the number of processes.
     examples = grain.MapDataset.range(dataset.num_examples).seed(seed)
-    examples = examples.shuffle().repeat().random_map(_ChooseFlip(flip))
-    examples = examples[process_index::process_count].map(
-        _LoadExample(dataset.source, np.asarray(dataset.labels, np.int32), framing)
-    )
+    examples = examples.shuffle().repeat().random_map(rows.Choose(flip, treatment))
+    load = rows.LoadExample.of(dataset, framing, treatment)
+    examples = examples[process_index::process_count].map(load)
     skip = _SkipFailures(dataset)
     # Skipping and batching come after the worker processes: the batches are then the
     # same for any number of them.
     batches = (
         _parallel(examples, batch_size, num_threads, num_workers)
         .filter(skip)
-        .batch(batch_size, drop_remainder=True)
+        .batch(batch_size, drop_remainder=True, batch_fn=list)
     )
     settings = {
         "num_workers": num_workers,
@@ -165,7 +169,10 @@ def train_iterator(
         "num_examples": dataset.num_examples,
         "dataset_digest": dataset.digest,
     }
-    return TrainIterator(iter(batches), skip.failures, settings)
+    if treatment is not None:
+        settings["treatment"] = repr(treatment)
+    finish = rows.Finish(framing, treatment)
+    return TrainIterator(iter(batches), finish, skip.failures, settings)
 
 
 def eval_batches(
@@ -173,6 +180,7 @@ def eval_batches(
     *,
     framing: Framing,
     batch_size: int,
+    treatment: Treatment | None = None,
     num_workers: int = 0,
     num_threads: int = 8,
     process_index: int = 0,
@@ -187,6 +195,8 @@ def eval_batches(
         dataset: The examples.
         framing: Of the network's input.
         batch_size: Rows per batch in this process.
+        treatment: What is done to the pictures as they are decoded, the same each
+            time.
         num_workers: As for `train_iterator`.
         num_threads: Threads that decode, in each worker process.
         process_index: Number of this process (host).
@@ -206,83 +216,36 @@ def eval_batches(
     places[dataset.num_examples :] = batching.NO_EXAMPLE
     local = places.reshape(num_batches, process_count, batch_size)[:, process_index]
     examples = grain.MapDataset.source(_Places(local.reshape(-1))).map(
-        _LoadRow(
-            _LoadExample(dataset.source, np.asarray(dataset.labels, np.int32), framing)
-        )
+        rows.LoadRow(rows.LoadExample.of(dataset, framing, treatment), treatment)
     )
     batches = _parallel(examples, batch_size, num_threads, num_workers).batch(
-        batch_size, drop_remainder=True
+        batch_size, drop_remainder=True, batch_fn=list
     )
     iterator = iter(batches)
     try:
-        yield from iterator
+        yield from map(rows.Finish(framing, treatment), iterator)
     finally:
         iterator.close()
 
 
-def reason(dataset: Dataset, index: int) -> str:
-    """Tells why an example cannot be decoded, by trying once more.
+def reason(dataset: Dataset, index: int, treatment: Treatment | None = None) -> str:
+    """Tells why an example cannot be used, by trying once more.
 
     Args:
         dataset: The examples.
         index: The example.
+        treatment: As for `eval_batches`.
 
     Returns:
         The reason, empty where the picture is sound.
     """
     try:
-        decode(dataset.source[index].encoded)
+        picture = decode(dataset.source[index].encoded)
+        if treatment is not None:
+            treatment.start(picture, treatment.choose(index))
     except ImageError as error:
         return str(error)
     return ""
-
-
-@dataclasses.dataclass(frozen=True)
-class _ChooseFlip:
-    """Adds to an index the choice whether its picture is mirrored this time."""
-
-    flip: bool
-
-    def __call__(self, index: int, rng: np.random.Generator) -> tuple[int, bool]:
-        # The generator is asked in any case: the order must not depend on the choice.
-        chosen = bool(rng.integers(2))
-        return index, self.flip and chosen
-
-
-@dataclasses.dataclass(frozen=True)
-class _LoadExample:
-    """Reads and decodes one example; a failure becomes an element of its own."""
-
-    source: Source
-    labels: np.ndarray
-    framing: Framing
-
-    def __call__(self, choice: tuple[int, bool]) -> dict[str, Any]:
-        index, flip = choice
-        try:
-            picture = to_input(decode(self.source[index].encoded), self.framing)
-        except ImageError as error:
-            return {"index": index, "error": str(error)}
-        if flip:
-            picture = np.ascontiguousarray(picture[:, ::-1])
-        return batching.make_row(index, int(self.labels[index]), picture, self.framing)
-
-
-@dataclasses.dataclass(frozen=True)
-class _LoadRow:
-    """Loads a row of an evaluation batch; failures and padding become empty rows."""
-
-    load: _LoadExample
-
-    def __call__(self, place: int) -> dict[str, Any]:
-        index = int(place)
-        if index == batching.NO_EXAMPLE:
-            return batching.make_row(index, 0, None, self.load.framing)
-        element = self.load((index, False))
-        if "error" in element:
-            label = int(self.load.labels[index])
-            return batching.make_row(index, label, None, self.load.framing)
-        return element
 
 
 class _SkipFailures:

@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The detectors, by the name that the flag `--detector` takes."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from jax.sharding import Mesh
 
 from fakedet_jax import checkpoint, optim
+from fakedet_jax.detectors import networks
 from fakedet_jax.detectors.base import (
     Detector,
     DetectorInfo,
@@ -14,9 +17,7 @@ from fakedet_jax.detectors.base import (
     FittedDetector,
 )
 from fakedet_jax.detectors.fakespotter import FakeSpotter
-from fakedet_jax.detectors.network import NetworkDetector
 from fakedet_jax.errors import RequestError
-from fakedet_jax.models import amtennet, pretrained, spectrum
 
 __all__ = [
     "Detector",
@@ -28,42 +29,11 @@ __all__ = [
     "names",
 ]
 
+# Options of a detector's own, by the names of their flags.
+_OPTIONS = ("amten_variant", "residual")
+
 _DETECTORS: tuple[Detector, ...] = (
-    NetworkDetector(
-        name="amtennet",
-        build=amtennet.AmtenNet,
-        preprocessing=amtennet.PREPROCESSING,
-        # The authors' Caffe solver; see third_party/README.md.
-        recipe=optim.Recipe(
-            optimizer="caffe_sgd",
-            learning_rate=1e-3,
-            schedule="step",
-            decay_steps=1000,
-            decay_factor=0.5,
-            momentum=0.95,
-            weight_decay=0.005,
-            batch_size=64,
-            num_epochs=10,
-        ),
-        frozen=amtennet.FROZEN,
-    ),
-    NetworkDetector(
-        name="autogan",
-        build=spectrum.AutoGanNet,
-        preprocessing=spectrum.PREPROCESSING,
-        # The authors' settings; see third_party/README.md.
-        recipe=optim.Recipe(
-            optimizer="torch_sgd",
-            learning_rate=0.01,
-            momentum=0.9,
-            dampening=0.9,
-            weight_decay=1e-4,
-            batch_size=16,
-            num_epochs=20,
-        ),
-        pretrained=pretrained.RESNET34,
-        start_from=spectrum.start_from,
-    ),
+    *networks.NETWORKS,
     FakeSpotter(
         name="fakespotter",
         # The paper's optimiser (section 4.1); batch size and epochs are choices.
@@ -85,16 +55,36 @@ def names() -> list[str]:
     return [detector.name for detector in _DETECTORS]
 
 
-def create(name: str) -> Detector:
+def create(name: str, settings: Mapping[str, Any] | None = None) -> Detector:
     """Looks a kind of detector up.
 
+    Args:
+        name: Its name.
+        settings: May hold options of its own, such as `amten_variant`; all else in it
+            is left to others.
+
+    Returns:
+        The detector.
+
     Raises:
-        RequestError: There is none of that name.
+        RequestError: There is none of that name, or none with those options.
     """
-    for detector in _DETECTORS:
-        if detector.name == name:
-            return detector
-    raise RequestError(f"--detector: expected {', '.join(names())}, found {name!r}")
+    if name not in names():
+        raise RequestError(f"--detector: expected {', '.join(names())}, found {name!r}")
+    settings = settings or {}
+    options = {
+        option: settings[option]
+        for option in _OPTIONS
+        if settings.get(option) is not None
+    }
+    if options and name == "amtennet":
+        return networks.create_amtennet(**options)
+    if options:
+        raise RequestError(
+            f"--{next(iter(options))}: {name} has no such option, only amtennet has; "
+            "leave it out"
+        )
+    return next(detector for detector in _DETECTORS if detector.name == name)
 
 
 def load(workdir: Path, mesh: Mesh) -> FittedDetector:
@@ -103,10 +93,11 @@ def load(workdir: Path, mesh: Mesh) -> FittedDetector:
     Raises:
         RequestError: There is none, or it is damaged.
     """
-    name = checkpoint.read_config(workdir).get("detector")
+    config = checkpoint.read_config(workdir)
+    name = config.get("detector")
     if name not in names():
         raise RequestError(
             f"--workdir: {str(workdir / 'config.json')!r} names the detector {name!r}, "
             f"expected {', '.join(names())}; train again in another --workdir"
         )
-    return create(name).load(workdir, mesh)
+    return create(name, config).load(workdir, mesh)

@@ -18,9 +18,7 @@ from fakedet_jax import checkpoint, storage
 from fakedet_jax.detectors.base import DetectorInfo
 from fakedet_jax.detectors.network import NetworkDetector
 from fakedet_jax.errors import RequestError
-from fakedet_jax.models import amtennet
 from fakedet_jax.models.backbone import Backbone
-from fakedet_jax.models.parameters import Published
 from fakedet_jax.weights import folder, store
 from fakedet_jax.weights.mapping import Comparison, Variables
 from fakedet_jax.weights.tensors import TensorFile, UnreadableError, shown
@@ -30,12 +28,6 @@ _LOGGER = logging.getLogger(__name__)
 CLASSES = ("real", "fake")
 _DTYPE = "float32"
 _STEP = 0
-_PUBLISHED = {"amtennet": Published(amtennet.LAYERS)}
-
-
-def published(detector: NetworkDetector) -> Published | None:
-    """How the published weights of a detector become ours, where there are any."""
-    return _PUBLISHED.get(detector.name)
 
 
 def convert(
@@ -47,7 +39,7 @@ def convert(
     """Maps the arrays of a file onto the network of a detector of two classes.
 
     Args:
-        detector: One whose weights were `published`.
+        detector: One that others published.
         tensor_file: The arrays.
         ignore: Names, or patterns of names, of superfluous arrays.
 
@@ -57,7 +49,7 @@ def convert(
     Raises:
         RequestError: The file does not fit, or lacks numbers.
     """
-    release = published(detector)
+    release = detector.published
     if release is None:
         raise ValueError(f"{detector.name}: no published weights are known")
     # To the mapping it is a network like any other.
@@ -83,7 +75,6 @@ def write(
     detector: NetworkDetector,
     variables: Variables,
     card: dict[str, Any],
-    settings: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Writes a workdir that `evaluate` and `predict` can use, whole or not at all.
 
@@ -94,7 +85,6 @@ def write(
         detector: The detector.
         variables: Of `convert`.
         card: Of `convert`.
-        settings: What `config.json` says besides, such as the variant of the network.
 
     Returns:
         The card as it stands in the folder.
@@ -128,7 +118,7 @@ def write(
         "face_detector": info.face_detector,
         "weights": card["digest"],
         "converted_from": {name: card[name] for name in ("source", "sha256")},
-        **(settings or {}),
+        **detector.options,
     }
     with folder.atomic(workdir) as temporary:
         with checkpoint.Store(temporary / "best", max_to_keep=None) as bests:

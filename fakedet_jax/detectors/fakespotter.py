@@ -87,6 +87,11 @@ class FakeSpotter:
                 f"--batch_norm_fraction, --num_microbatches: {self.name} has no such "
                 "settings; leave them out"
             )
+        if config.perturb or config.perturb_copies is not None:
+            raise RequestError(
+                f"--perturb, --perturb_copies: {self.name} is trained on the pictures "
+                "as they are; leave them out"
+            )
         optim.create_optimizer(recipe, num_steps=1)
 
     def settings(self, config: TrainConfig) -> dict[str, Any]:

@@ -4,7 +4,7 @@
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,17 @@ from jax.sharding import Mesh
 from fakedet_jax import checkpoint, loop, optim, parallel, steps, writers
 from fakedet_jax.config import TrainConfig
 from fakedet_jax.data import pipeline
+from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.detectors.base import DetectorInfo, FitRequest, FittedDetector
 from fakedet_jax.detectors.verdict import VALIDATION_THRESHOLD, judge, untrained
 from fakedet_jax.errors import RequestError
 from fakedet_jax.framing import Framing
 from fakedet_jax.models.backbone import Backbone
 from fakedet_jax.models.dtypes import DTYPES
+from fakedet_jax.models.parameters import Published
 from fakedet_jax.models.preprocessing import Preprocessing
+from fakedet_jax.perturb import specification
+from fakedet_jax.perturb.treatment import Treatment, fixed_set
 from fakedet_jax.scoring import Scorer
 from fakedet_jax.weights import store
 
@@ -44,6 +48,8 @@ class NetworkDetector:
         pretrained: The network whose published weights it can start from, if any.
         start_from: From its own fresh variables and those weights to the variables
             that the training starts with.
+        published: How a whole detector that others trained is read, if any is.
+        options: Of its own, by the names of their flags.
     """
 
     name: str
@@ -55,6 +61,8 @@ class NetworkDetector:
     project: Callable[[Any], Any] | None = None
     pretrained: Backbone | None = None
     start_from: Callable[[Any, Any], Any] | None = None
+    published: Published | None = None
+    options: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
 
     @property
     def framing(self) -> Framing:
@@ -74,6 +82,12 @@ class NetworkDetector:
                 f"batch of {recipe.batch_size} evenly over {mesh.size} devices"
             )
         optim.create_optimizer(recipe, num_steps=1, frozen=self.frozen)
+        specification.parse_all(config.perturb)
+        if config.perturb_copies is not None and not config.perturb:
+            raise RequestError(
+                "--perturb_copies: there is nothing to do to the pictures; give "
+                "--perturb too, or leave it out"
+            )
         self._model(2, config.dtype, config.batch_norm_fraction)
         if config.weights is not None and self.pretrained is None:
             self._read_weights(config.weights)
@@ -86,10 +100,11 @@ class NetworkDetector:
 
     def settings(self, config: TrainConfig) -> dict[str, Any]:
         """What decides the result besides the common settings, for `config.json`."""
-        if config.weights is None:
-            return {}
-        _, card = self._read_weights(config.weights)
-        return {"weights": card["digest"]}
+        digest = None
+        if config.weights is not None:
+            _, card = self._read_weights(config.weights)
+            digest = card["digest"]
+        return {**self.options, "weights": digest}
 
     def fit(self, request: FitRequest) -> None:
         """Trains, or goes on training, in the workdir of the request.
@@ -101,7 +116,8 @@ class NetworkDetector:
         """
         config, recipe, mesh = request.config, request.recipe, request.mesh
         self.check(config, recipe, mesh)
-        steps_per_epoch = math.ceil(request.train.num_examples / recipe.batch_size)
+        pictures, treatment = _treated(config, request.train, config.perturb_copies)
+        steps_per_epoch = math.ceil(pictures.num_examples / recipe.batch_size)
         num_steps = recipe.num_epochs * steps_per_epoch
         model = self._model(
             request.train.num_classes, config.dtype, config.batch_norm_fraction
@@ -134,11 +150,12 @@ class NetworkDetector:
                 model_state={name: started[name] for name in state.model_state},
             )
         batches = pipeline.train_iterator(
-            request.train,
+            pictures,
             framing=self.framing,
             batch_size=parallel.local_batch_size(recipe.batch_size, mesh),
             seed=config.seed,
             flip=config.flip,
+            treatment=treatment,
             num_workers=config.input.num_workers,
             num_threads=config.input.num_threads,
             process_index=jax.process_index(),
@@ -231,7 +248,9 @@ class NetworkDetector:
     def _validator(
         self, request: FitRequest, model: nn.Module
     ) -> Callable[[int, Any], loop.Verdict]:
-        config, dataset = request.config, request.validation
+        config = request.config
+        # The step and the threshold are chosen under the conditions of the training.
+        dataset, treatment = _treated(config, request.validation, copies=1)
         batch_size = parallel.round_up_batch_size(
             min(request.recipe.batch_size, dataset.num_examples), request.mesh
         )
@@ -240,7 +259,7 @@ class NetworkDetector:
 
         def validate(step: int, variables: Any) -> loop.Verdict:
             scored = scorer.score_dataset(
-                variables, dataset, self.framing, config.input
+                variables, dataset, self.framing, config.input, treatment=treatment
             )
             info = DetectorInfo(
                 detector=self.name,
@@ -255,3 +274,19 @@ class NetworkDetector:
             return judge(info, dataset, scored, config.select_by)
 
         return validate
+
+
+def _treated(
+    config: TrainConfig, dataset: Dataset, copies: float | None
+) -> tuple[Dataset, Treatment | None]:
+    """The pictures that a run sees, and what is done to them.
+
+    It is drawn anew each time, unless there is a number of copies.
+    """
+    parts = specification.parse_all(config.perturb)
+    if not parts:
+        return dataset, None
+    if copies is None:
+        return dataset, Treatment(parts, config.seed)
+    examples, part_of = fixed_set(dataset.labels, len(parts), copies, config.seed)
+    return dataset.subset(examples), Treatment(parts, config.seed, part_of)

@@ -36,15 +36,15 @@ def convert(config: ConvertConfig) -> dict[str, Any]:
         **{name: backbones.create(name) for name in backbones.names()},
         **{network.name: network for network in pretrained.NETWORKS},
     }
-    published = {
-        detector.name: detector
-        for detector in map(detectors.create, detectors.names())
-        if isinstance(detector, NetworkDetector) and converted.published(detector)
-    }
+    published = _published(config)
     known = [*networks, *published]
     if config.model not in known:
         raise RequestError(
             f"--model: expected one of {', '.join(known)}, found {config.model!r}"
+        )
+    if config.amten_variant is not None and config.model in networks:
+        raise RequestError(
+            f"--amten_variant: {config.model} has no such option; leave it out"
         )
     store.check_output(config.output)
     tensor_file = formats.read(config.weights)
@@ -61,6 +61,17 @@ def convert(config: ConvertConfig) -> dict[str, Any]:
         )
         stored = converted.write(config.output, detector, variables, card)
     return {**stored, "comparison": dataclasses.asdict(comparison)}
+
+
+def _published(config: ConvertConfig) -> dict[str, NetworkDetector]:
+    """The detectors that others published, by name; the chosen one as it is wanted."""
+    found = {}
+    for name in detectors.names():
+        options = vars(config) if name == config.model else None
+        detector = detectors.create(name, options)
+        if isinstance(detector, NetworkDetector) and detector.published:
+            found[name] = detector
+    return found
 
 
 def to_text(result: Mapping[str, Any]) -> str:

@@ -16,6 +16,8 @@ from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.data.decode import decode, to_input
 from fakedet_jax.detectors.base import DetectorInfo
 from fakedet_jax.jobs import evaluation_data
+from fakedet_jax.perturb import specification
+from fakedet_jax.perturb.treatment import Treatment
 from fakedet_jax.scoring import Scored, Scorer
 
 _LOGGER = logging.getLogger(__name__)
@@ -33,6 +35,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     Raises:
         RequestError: The settings or the data are not as expected.
     """
+    condition = specification.parse(config.perturb) if config.perturb else None
     mesh = parallel.data_mesh()
     detector = detectors.load(config.workdir, mesh)
     chosen = evaluation_data.choose(config, detector.info)
@@ -40,16 +43,23 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     folder = config.workdir / "evaluations" / chosen.name
     batch_size = parallel.round_up_batch_size(config.batch_size, mesh)
     scorer = Scorer(detector.probability_fn, mesh, batch_size)
+    treatment = None
+    if condition is not None:
+        same = np.zeros(dataset.num_examples, np.int32)
+        treatment = Treatment((condition,), config.seed, same)
     scored = scorer.score_dataset(
         detector.variables,
         dataset,
         detector.info.framing,
         config.input,
+        treatment=treatment,
         label="evaluate",
     )
     if jax.process_index() > 0:
         return {}
-    evaluation = evaluation_data.to_evaluation(detector.info, dataset, scored)
+    evaluation = evaluation_data.to_evaluation(
+        detector.info, dataset, scored, treatment=treatment
+    )
     summary = report.write_evaluation(
         folder,
         evaluation,
@@ -106,5 +116,6 @@ def _describe(
         "workdir": config.workdir,
         **{name: value for name, value in dataclasses.asdict(data).items() if value},
         "split": config.split,
+        **({"perturb": config.perturb} if config.perturb else {}),
         "face_detector": info.face_detector,
     }

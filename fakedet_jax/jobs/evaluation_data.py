@@ -14,6 +14,7 @@ from fakedet_jax.data import catalog, pipeline
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.detectors.base import DetectorInfo
 from fakedet_jax.errors import RequestError
+from fakedet_jax.perturb.treatment import Treatment
 from fakedet_jax.scoring import Scored
 
 
@@ -67,6 +68,7 @@ def to_evaluation(
     dataset: Dataset,
     scored: Scored,
     reasons: Mapping[int, str] | None = None,
+    treatment: Treatment | None = None,
 ) -> report.Evaluation:
     """Joins scores and labels.
 
@@ -75,6 +77,7 @@ def to_evaluation(
         dataset: The pictures.
         scored: Their class probabilities.
         reasons: By index, why a picture has none; found out again when not given.
+        treatment: What was done to the pictures.
 
     Returns:
         The evaluation of all pictures that can be read; the others are skipped in it.
@@ -84,7 +87,9 @@ def to_evaluation(
     """
     if reasons is None:
         unread = np.flatnonzero(~scored.valid).tolist()
-        reasons = {index: pipeline.reason(dataset, index) for index in unread}
+        reasons = {
+            index: pipeline.reason(dataset, index, treatment) for index in unread
+        }
     skipped = [(dataset.names[index], reasons[index]) for index in sorted(reasons)]
     valid = np.flatnonzero(scored.valid).tolist()
     if not valid:
@@ -107,7 +112,8 @@ def to_evaluation(
 
 
 def _name(config: EvaluateConfig, data: DataConfig) -> str:
-    name = config.name or f"{data.dataset}_{config.split}"
+    condition = f"_{config.perturb.replace(':', '_')}" if config.perturb else ""
+    name = config.name or f"{data.dataset}_{config.split}{condition}"
     if Path(name).name != name or name in (".", ".."):
         raise RequestError(f"--name: expected a plain folder name, found {name!r}")
     return name

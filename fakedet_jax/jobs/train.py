@@ -37,7 +37,7 @@ def train(config: TrainConfig) -> None:
         RequestError: The settings or the data are not as expected.
         Stopped: The run was asked to stop and has saved.
     """
-    detector = detectors.create(config.detector)
+    detector = detectors.create(config.detector, vars(config))
     recipe = create_recipe(detector, config)
     mesh = parallel.data_mesh()
     detector.check(config, recipe, mesh)
@@ -211,6 +211,9 @@ def _settings(
         "batch_norm_fraction": config.batch_norm_fraction,
         "num_microbatches": config.num_microbatches,
         "select_by": config.select_by,
+        # None where there is nothing, as in the runs of earlier versions.
+        "perturb": list(config.perturb) or None,
+        "perturb_copies": config.perturb_copies,
         "num_workers": config.input.num_workers,
         "num_threads": config.input.num_threads,
         "face_detector": "none",

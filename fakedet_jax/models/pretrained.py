@@ -2,10 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Networks with published weights from which the training of a detector may start."""
 
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+
+from fakedet_jax.errors import RequestError
 from fakedet_jax.framing import Framing
-from fakedet_jax.models import resnet
+from fakedet_jax.models import resnet, xception
 from fakedet_jax.models.backbone import Backbone
 from fakedet_jax.models.preprocessing import Preprocessing
+
+Variables = Mapping[str, Any]
 
 # Mean and standard deviation of ImageNet, as torchvision's networks were trained.
 _IMAGENET = Preprocessing(
@@ -22,4 +30,52 @@ RESNET34 = Backbone(
     embedding="1000 logits of ImageNet's classes",
 )
 
-NETWORKS = (RESNET34,)
+XCEPTION = Backbone(
+    name="xception_imagenet",
+    build=lambda dtype, site: xception.Xception(1000, dtype=dtype),
+    preprocessing=xception.PREPROCESSING,
+    layers=xception.LAYERS,
+    embedding="1000 logits of ImageNet's classes",
+)
+
+NETWORKS = (RESNET34, XCEPTION)
+
+
+def start_from(fresh: Variables, trained: Variables) -> dict[str, Any]:
+    """Initial values for a training that starts from a trained network.
+
+    Args:
+        fresh: Of a network whose last layer is called `fc`, as initialised.
+        trained: Of the same network, perhaps for other classes.
+
+    Returns:
+        The trained variables; with the fresh `fc` where the number of classes
+        differs.
+
+    Raises:
+        RequestError: The networks differ in anything else.
+    """
+    params = dict(trained["params"])
+    if _shapes(params.get("fc")) != _shapes(fresh["params"]["fc"]):
+        params["fc"] = fresh["params"]["fc"]
+    result = {**trained, "params": params}
+    found, expected = _shapes(result), _shapes(fresh)
+    wrong = sorted(
+        name for name in {*found, *expected} if found.get(name) != expected.get(name)
+    )
+    if wrong:
+        name = wrong[0]
+        raise RequestError(
+            f"--weights: expected {name} of shape {expected.get(name)}, found "
+            f"{found.get(name)} (and {len(wrong) - 1} more differences); give the "
+            "weights of the same network"
+        )
+    return result
+
+
+def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
+    """Shape of each leaf, by its path."""
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="/"): leaf.shape
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    }

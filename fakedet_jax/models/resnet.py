@@ -15,7 +15,6 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from fakedet_jax.errors import RequestError
 from fakedet_jax.models import channel_last
 from fakedet_jax.models.parameters import Layer
 
@@ -141,38 +140,6 @@ def layers(depth: int) -> tuple[Layer, ...]:
     return (*found, Layer("fc", "dense", torch="fc", bias=True))
 
 
-def start_from(fresh: Variables, pretrained: Variables) -> Variables:
-    """Initial values for a training that starts from a trained network.
-
-    Args:
-        fresh: Variables of a `ResNet`, as initialised.
-        pretrained: Variables of one of the same depth.
-
-    Returns:
-        The pretrained variables; with the fresh `fc` where the number of classes
-        differs.
-
-    Raises:
-        RequestError: The networks differ in anything else.
-    """
-    params = dict(pretrained["params"])
-    if _shapes(params.get("fc")) != _shapes(fresh["params"]["fc"]):
-        params["fc"] = fresh["params"]["fc"]
-    result = {**pretrained, "params": params}
-    found, expected = _shapes(result), _shapes(fresh)
-    wrong = sorted(
-        name for name in {*found, *expected} if found.get(name) != expected.get(name)
-    )
-    if wrong:
-        name = wrong[0]
-        raise RequestError(
-            f"--weights: expected {name} of shape {expected.get(name)}, found "
-            f"{found.get(name)} (and {len(wrong) - 1} more differences); give the "
-            "weights of the same network"
-        )
-    return result
-
-
 class _Convolution(NamedTuple):
     name: str
     features: int
@@ -216,11 +183,3 @@ def _norm_name(name: str) -> str:
     if name.endswith("downsample"):
         return f"{name}_bn"
     return name.replace("conv", "bn")
-
-
-def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
-    """Shape of each leaf, by its path."""
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="/"): leaf.shape
-        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
-    }

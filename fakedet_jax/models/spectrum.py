@@ -8,7 +8,8 @@ at high frequencies; the spectrum shows them at a glance.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -17,9 +18,10 @@ import numpy as np
 from jax import lax
 
 from fakedet_jax.framing import Framing
-from fakedet_jax.models import channel_last, resnet
+from fakedet_jax.models import channel_last, pretrained, resnet
 from fakedet_jax.models.preprocessing import Preprocessing
 
+Variables = Mapping[str, Any]
 Bounds = tuple[jax.Array, jax.Array]
 
 PREPROCESSING = Preprocessing(Framing.square(256), bgr=True)
@@ -64,21 +66,21 @@ class AutoGanNet(nn.Module):
         return logits, {"spectrum": planes, **out}
 
 
-def start_from(fresh: resnet.Variables, pretrained: resnet.Variables) -> dict:
+def start_from(fresh: Variables, trained: Variables) -> dict[str, Any]:
     """Initial values for a training that starts from a trained ResNet-34.
 
     Args:
         fresh: Variables of an `AutoGanNet`, as initialised.
-        pretrained: Variables of a `resnet.ResNet` of depth 34.
+        trained: Variables of a `resnet.ResNet` of depth 34.
 
     Returns:
-        Variables of an `AutoGanNet`; see `resnet.start_from`.
+        Variables of an `AutoGanNet`; see `pretrained.start_from`.
 
     Raises:
         RequestError: The pretrained network is another one.
     """
     inner = {name: collection["resnet"] for name, collection in fresh.items()}
-    started = resnet.start_from(inner, pretrained)
+    started = pretrained.start_from(inner, trained)
     return {name: {"resnet": collection} for name, collection in started.items()}
 
 

@@ -7,7 +7,8 @@ import concurrent.futures
 import functools
 import hashlib
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -33,10 +34,23 @@ _MAX_HELD_BYTES = 2**28
 # Pictures among which those of one operation are gathered in a mix of several.
 _MAX_WINDOW = 256
 
-# A picture and what is done to it.
-_Chosen = tuple[np.ndarray, Perturbation]
-# A place in the order, a picture and its strength.
-_Waiting = tuple[int, np.ndarray, float]
+
+class Chosen(NamedTuple):
+    """A picture and what is done to it.
+
+    Attributes:
+        picture: uint8 `[height, width, 3]`.
+        perturbation: What is done.
+        salt: From 0 to 2³² - 1; the noise of a picture is another one for each.
+    """
+
+    picture: np.ndarray
+    perturbation: Perturbation
+    salt: int = 0
+
+
+# A place in the order, and what waits there.
+_Waiting = tuple[int, Chosen]
 
 
 def apply(
@@ -69,70 +83,60 @@ def apply(
     mesh = parallel.data_mesh(jax.local_devices()) if mesh is None else mesh
     checked = map(_checked, pictures)
     if isinstance(perturbation, Perturbation):
-        chosen = ((picture, perturbation) for picture in checked)
+        chosen = (Chosen(picture, perturbation) for picture in checked)
         yield from _apply_kind(perturbation.kind, chosen, key, mesh, num_threads)
         return
-    drawn = ((picture, _draw(perturbation, picture, key)) for picture in checked)
+    drawn = (Chosen(picture, draw(perturbation, picture, key)) for picture in checked)
     if len(perturbation.operations) == 1:
         kind = perturbation.choices[0].kind
         yield from _apply_kind(kind, drawn, key, mesh, num_threads)
         return
     while window := _take_window(drawn):
-        yield from _apply_each(window, key, mesh, num_threads)
+        yield from apply_each(window, key=key, mesh=mesh, num_threads=num_threads)
 
 
-def _apply_kind(
-    kind: Operation,
-    chosen: Iterable[_Chosen],
+def apply_each(
+    chosen: Sequence[Chosen],
+    *,
     key: jax.Array,
-    mesh: Mesh,
-    num_threads: int,
-) -> Iterator[np.ndarray]:
-    """Perturbs pictures by one operation, each at its own strength."""
-    if kind.on_device is not None:
-        yield from _Batches(kind.on_device, key, mesh).run(chosen)
-    elif kind.on_host is not None:
-        chosen = iter(chosen)
-        with concurrent.futures.ThreadPoolExecutor(
-            num_threads, "fakedet-perturb"
-        ) as pool:
-            while window := list(itertools.islice(chosen, 4 * num_threads)):
-                pictures = [picture for picture, _ in window]
-                strengths = [own.strength for _, own in window]
-                yield from pool.map(kind.on_host, pictures, strengths)
-
-
-def _apply_each(
-    window: list[_Chosen], key: jax.Array, mesh: Mesh, num_threads: int
+    mesh: Mesh | None = None,
+    num_threads: int = 8,
 ) -> list[np.ndarray]:
-    """Perturbs a few pictures, sorted by their operations meanwhile."""
+    """Perturbs a few pictures, each in its own way.
+
+    Args:
+        chosen: The pictures, which pass `check_picture`, and what is done to them.
+        key: As for `apply`.
+        mesh: As for `apply`.
+        num_threads: As for `apply`.
+
+    Returns:
+        The perturbed pictures in the same order, as `apply` gives them.
+    """
+    mesh = parallel.data_mesh(jax.local_devices()) if mesh is None else mesh
+    # Sorted by their operations meanwhile.
     positions: dict[str, list[int]] = {}
-    for position, (_, own) in enumerate(window):
-        positions.setdefault(own.operation, []).append(position)
+    for position, one in enumerate(chosen):
+        positions.setdefault(one.perturbation.operation, []).append(position)
     done: dict[int, np.ndarray] = {}
     for operation, places in positions.items():
-        group = [window[place] for place in places]
-        kind = OPERATIONS[operation]
-        perturbed = _apply_kind(kind, group, key, mesh, num_threads)
+        group = [chosen[place] for place in places]
+        perturbed = _apply_kind(OPERATIONS[operation], group, key, mesh, num_threads)
         done.update(zip(places, perturbed, strict=True))
-    return [done[position] for position in range(len(window))]
+    return [done[position] for position in range(len(chosen))]
 
 
-def _take_window(chosen: Iterator[_Chosen]) -> list[_Chosen]:
-    """The next pictures, as many as may be held but at least one; none at the end."""
-    window: list[_Chosen] = []
-    num_bytes = 0
-    while num_bytes < _MAX_HELD_BYTES and len(window) < _MAX_WINDOW:
-        following = next(chosen, None)
-        if following is None:
-            break
-        window.append(following)
-        num_bytes += following[0].nbytes
-    return window
+def draw(mix: Mix, picture: np.ndarray, key: jax.Array) -> Perturbation:
+    """Tells what a mix does to a picture.
 
+    Args:
+        mix: What there is to choose from.
+        picture: uint8 `[height, width, 3]`.
+        key: A typed key, as `apply` gets it.
 
-def _draw(mix: Mix, picture: np.ndarray, key: jax.Array) -> Perturbation:
-    """Chooses for a picture, from its pixels and the key alone."""
+    Returns:
+        The choice, which depends on the pixels and the key alone.
+    """
     bits = np.asarray(jax.random.key_data(key), "<u4").tobytes()
     return mix.draw(_digest(picture, num_bytes=16, secret=bits))
 
@@ -151,6 +155,40 @@ def check_picture(picture: np.ndarray) -> None:
         )
 
 
+def _apply_kind(
+    kind: Operation,
+    chosen: Iterable[Chosen],
+    key: jax.Array,
+    mesh: Mesh,
+    num_threads: int,
+) -> Iterator[np.ndarray]:
+    """Perturbs pictures by one operation, each at its own strength."""
+    if kind.on_device is not None:
+        yield from _Batches(kind.on_device, key, mesh).run(chosen)
+    elif kind.on_host is not None:
+        chosen = iter(chosen)
+        with concurrent.futures.ThreadPoolExecutor(
+            num_threads, "fakedet-perturb"
+        ) as pool:
+            while window := list(itertools.islice(chosen, 4 * num_threads)):
+                pictures = [one.picture for one in window]
+                strengths = [one.perturbation.strength for one in window]
+                yield from pool.map(kind.on_host, pictures, strengths)
+
+
+def _take_window(chosen: Iterator[Chosen]) -> list[Chosen]:
+    """The next pictures, as many as may be held but at least one; none at the end."""
+    window: list[Chosen] = []
+    num_bytes = 0
+    while num_bytes < _MAX_HELD_BYTES and len(window) < _MAX_WINDOW:
+        following = next(chosen, None)
+        if following is None:
+            break
+        window.append(following)
+        num_bytes += following.picture.nbytes
+    return window
+
+
 def _checked(picture: np.ndarray) -> np.ndarray:
     check_picture(picture)
     return picture
@@ -166,16 +204,16 @@ class _Batches:
         self._waiting: dict[tuple[int, int], list[_Waiting]] = {}
         self._done: dict[int, np.ndarray] = {}
 
-    def run(self, chosen: Iterable[_Chosen]) -> Iterator[np.ndarray]:
+    def run(self, chosen: Iterable[Chosen]) -> Iterator[np.ndarray]:
         held: collections.deque[int] = collections.deque()
         num_held_bytes = 0
         turn = 0
-        for position, (picture, own) in enumerate(chosen):
-            shape = _padded_shape(picture)
+        for position, one in enumerate(chosen):
+            shape = _padded_shape(one.picture)
             group = self._waiting.setdefault(shape, [])
-            group.append((position, picture, own.strength))
-            held.append(picture.nbytes)
-            num_held_bytes += picture.nbytes
+            group.append((position, one))
+            held.append(one.picture.nbytes)
+            num_held_bytes += one.picture.nbytes
             if len(group) == _full_size(shape, self._mesh):
                 self._compute(shape)
             while turn in self._done or num_held_bytes > _MAX_HELD_BYTES:
@@ -205,12 +243,12 @@ class _Batches:
         images = np.zeros((num_rows, *shape, 3), np.uint8)
         sizes = np.ones((num_rows, 2), np.int32)
         digests = np.zeros(num_rows, np.uint32)
-        strengths = np.full(num_rows, group[0][2], np.float32)
-        for row, (_, picture, strength) in enumerate(group):
-            height, width = sizes[row] = picture.shape[:2]
-            images[row, :height, :width] = picture
-            strengths[row] = strength
-            digests[row] = _digest(picture)
+        strengths = np.full(num_rows, group[0][1].perturbation.strength, np.float32)
+        for row, (_, one) in enumerate(group):
+            height, width = sizes[row] = one.picture.shape[:2]
+            images[row, :height, :width] = one.picture
+            strengths[row] = one.perturbation.strength
+            digests[row] = _digest(one.picture) ^ one.salt
         placed = parallel.put_batch(
             self._mesh,
             {

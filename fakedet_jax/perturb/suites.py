@@ -68,6 +68,31 @@ def names() -> list[str]:
     return sorted(_SUITES)
 
 
+def mix_of(operation: str) -> Mix:
+    """All strengths at which the suites apply an operation.
+
+    Raises:
+        RequestError: No suite applies it.
+
+    >>> [choice.strength for choice in mix_of("mean_filter").choices]
+    [3, 5, 7]
+    """
+    for name in names():
+        grid = [
+            one for one in _SUITES[name].conditions if isinstance(one, Perturbation)
+        ]
+        own = tuple(one for one in grid if one.operation == operation)
+        if own:
+            return Mix(own)
+    raise RequestError(f"mix: no suite applies {operation!r}; give a strength")
+
+
+def mix_of_all() -> Mix:
+    """All operations and strengths of AMTENnet's paper."""
+    conditions = _SUITES["amten"].conditions
+    return Mix(tuple(one for one in conditions if isinstance(one, Perturbation)))
+
+
 def _grid(**strengths: tuple[float, ...]) -> tuple[Perturbation, ...]:
     return tuple(
         Perturbation(operation, strength)

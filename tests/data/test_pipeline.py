@@ -3,12 +3,13 @@
 import json
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from absl import flags
 
 from fakedet_jax.data import pipeline
-from fakedet_jax.data.decode import read_picture
+from fakedet_jax.data.decode import decode, read_picture, to_input
 from fakedet_jax.data.folder import load_folder
 from fakedet_jax.data.pipeline import (
     eval_batches,
@@ -17,6 +18,9 @@ from fakedet_jax.data.pipeline import (
 )
 from fakedet_jax.errors import RequestError
 from fakedet_jax.framing import Framing
+from fakedet_jax.perturb import apply, codecs, operations
+from fakedet_jax.perturb.perturbation import Mix, Perturbation
+from fakedet_jax.perturb.treatment import Treatment
 from tests.data.pictures import write_folder
 
 SIZE = 16
@@ -344,3 +348,96 @@ def test_evaluation_with_worker_processes_is_the_same(broken_dataset, parsed_fla
 def test_sources_of_a_pipeline_have_a_stable_repr(dataset):
     places = pipeline._Places(np.arange(3))
     assert " at 0x" not in repr(places) + repr(dataset.source)
+
+
+JPEG = Perturbation("jpeg", 20)
+MEDIAN = Perturbation("median_filter", 3)
+NOISE = Perturbation("gaussian_noise", 0.01)
+
+
+def _pictures(dataset):
+    return [decode(dataset.source[row].encoded) for row in range(dataset.num_examples)]
+
+
+def _on_host(picture, part):
+    if part is None:
+        return picture
+    if part is JPEG:
+        return codecs.jpeg(picture, 20)
+    (done,) = apply.apply(part, [picture], key=jax.random.key(0))
+    return done
+
+
+def test_every_picture_is_treated_before_it_is_brought_to_size(dataset):
+    parts = (None, JPEG, MEDIAN)
+    part_of = np.arange(dataset.num_examples) % 3
+    batches = evaluate(dataset, treatment=Treatment(parts, 0, part_of))
+    images = join(batches, "image")
+    assert join(batches, "index")[:13].tolist() == list(range(13))
+    for row, picture in enumerate(_pictures(dataset)):
+        expected = to_input(_on_host(picture, parts[row % 3]), Framing.square(SIZE))
+        np.testing.assert_array_equal(images[row], expected)
+
+
+def test_a_treatment_leaves_order_and_flips_as_they_are(dataset):
+    plain = first_batches(dataset, 7)
+    treated = first_batches(dataset, 7, treatment=Treatment((None,), 0))
+    assert_same(plain, treated)
+
+
+@pytest.mark.parametrize("changed", [{}, {"num_threads": 7}, {"num_workers": 2}])
+def test_treated_batches_are_drawn_anew_and_can_be_repeated(
+    dataset, parsed_flags, changed
+):
+    treatment = Treatment((JPEG, NOISE, Mix((JPEG, MEDIAN))), 1)
+    first = first_batches(dataset, 7, treatment=treatment)
+    assert_same(first, first_batches(dataset, 7, treatment=treatment, **changed))
+    # The same pictures as the second epoch sees them.
+    index, images = join(first, "index"), join(first, "image")
+    places = [np.flatnonzero(index == row)[:2] for row in range(13)]
+    again = [np.array_equal(images[one], images[two]) for one, two in places]
+    assert not all(again)
+
+
+def test_processes_share_a_treated_batch(dataset):
+    treatment = Treatment((JPEG, NOISE), 1)
+    whole = first_batches(dataset, 3, treatment=treatment, batch_size=4)
+    shares = [
+        first_batches(
+            dataset,
+            3,
+            treatment=treatment,
+            batch_size=2,
+            process_index=index,
+            process_count=2,
+        )
+        for index in range(2)
+    ]
+    for batch, one, other in zip(whole, *shares, strict=True):
+        joined = np.empty_like(batch["image"])
+        joined[0::2], joined[1::2] = one["image"], other["image"]
+        np.testing.assert_array_equal(batch["image"], joined)
+
+
+def test_a_treated_iterator_goes_on_exactly(dataset):
+    treatment = Treatment((JPEG, NOISE), 1)
+    with make(dataset, treatment=treatment) as iterator:
+        take(iterator, 3)
+        state = iterator.get_state()
+        following = take(iterator, 4)
+    with make(dataset, treatment=treatment) as iterator:
+        iterator.set_state(state)
+        assert_same(take(iterator, 4), following)
+    other = Treatment((JPEG, NOISE), 2)
+    with (
+        make(dataset, treatment=other) as iterator,
+        pytest.raises(RequestError, match="was made with treatment=Treatment"),
+    ):
+        iterator.set_state(state)
+
+
+def test_a_picture_that_cannot_be_treated_has_a_reason(dataset, monkeypatch):
+    treatment = Treatment((MEDIAN,), 0, np.zeros(dataset.num_examples, np.int32))
+    monkeypatch.setattr(operations, "MAX_SIDE", SIZE)
+    assert "perturbations need sides" in reason(dataset, 0, treatment)
+    assert not join(evaluate(dataset, treatment=treatment), "mask").any()

@@ -12,7 +12,6 @@ from PIL import Image
 
 from fakedet_jax import checkpoint, detectors, parallel
 from fakedet_jax.config import ConvertConfig, DataConfig
-from fakedet_jax.detectors import converted
 from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs import convert
 from fakedet_jax.models import amtennet
@@ -282,4 +281,4 @@ def test_missing_numbers_are_not_made_up(tmp_path, monkeypatch):
 
 
 def test_a_detector_without_published_weights():
-    assert converted.published(tiny.DETECTOR) is None
+    assert tiny.DETECTOR.published is None

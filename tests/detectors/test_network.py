@@ -4,6 +4,9 @@
 
 import dataclasses
 import json
+import math
+import os
+import signal
 from pathlib import Path
 from unittest import mock
 
@@ -20,6 +23,7 @@ from fakedet_jax.framing import Framing
 from fakedet_jax.jobs import train as jobs_train
 from fakedet_jax.models.backbone import Backbone
 from fakedet_jax.models.parameters import Layer
+from fakedet_jax.signals import Stopped
 from fakedet_jax.weights import folder, mapping, store
 from tests import tiny
 
@@ -157,7 +161,10 @@ def test_rounding_does_not_lead_out_of_the_unit_interval():
 
 def test_an_unknown_name_lists_the_valid_ones():
     names = ", ".join(detectors.names())
-    assert names == "amtennet, autogan, fakespotter"
+    assert names == (
+        "amtennet, meso4, mesoinception4, mislnet, hand_crafted_res, xception, "
+        "autogan, fakespotter"
+    )
     with pytest.raises(RequestError, match=f"--detector: expected {names}, found 'x'"):
         detectors.create("x")
 
@@ -235,3 +242,57 @@ def test_a_training_starts_from_published_weights(tmp_path):
     assert variables["params/fc/kernel"].shape == (8, 2)
     config = json.loads((tmp_path / "workdir" / "config.json").read_text())
     assert config["weights"] == card["digest"]
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    return tiny.write_pictures(tmp_path_factory.mktemp("perturbed") / "pictures")
+
+
+_PERTURB = ("none", "jpeg:mix", "median_filter:3")
+
+
+@pytest.mark.parametrize("copies", [None, 1.5])
+def test_a_training_on_perturbed_pictures_can_be_stopped(data_dir, tmp_path, copies):
+    def fit(name):
+        return tiny.fit(
+            data_dir,
+            tmp_path / name,
+            perturb=_PERTURB,
+            perturb_copies=copies,
+            recipe={"num_epochs": 2},
+        )
+
+    whole = tiny.result(fit("whole"))
+    stop = tiny.at_step(5, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with stop, pytest.raises(Stopped):
+        fit("parts")
+    assert tiny.result(fit("parts")) == whole
+    # 20 pictures in batches of 8.
+    num_steps = 2 * math.ceil((copies or 1) * 20 / 8)
+    assert whole["state"]["step"] == str(num_steps).encode()
+    assert whole["config"]["perturb"] == list(_PERTURB)
+
+
+def test_perturbed_pictures_are_other_pictures(data_dir, tmp_path):
+    plain, perturbed = (
+        tiny.fit(data_dir, tmp_path / name, perturb=perturb, recipe={"num_epochs": 1})
+        for name, perturb in (("plain", ()), ("perturbed", ("jpeg:10",)))
+    )
+    plain, perturbed = tiny.result(plain), tiny.result(perturbed)
+    assert plain["state"] != perturbed["state"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"perturb": ("jpeg",)}, "--perturb: expected none"),
+        ({"perturb": ("mean_filter:4",)}, "kernel size of 3, 5 or 7, found 4"),
+        ({"perturb_copies": 2.0}, "--perturb_copies: there is nothing to do"),
+    ],
+    ids=str,
+)
+def test_perturbations_are_checked_before_data_are_read(tmp_path, changes, message):
+    config = tiny.train_config(tmp_path, tmp_path, **changes)
+    with pytest.raises(RequestError, match=message):
+        tiny.DETECTOR.check(config, tiny.DETECTOR.recipe, parallel.data_mesh())

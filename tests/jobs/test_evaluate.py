@@ -6,13 +6,17 @@ import csv
 import json
 import shutil
 
+import jax
 import numpy as np
 import pytest
+from PIL import Image
 
 from fakedet_jax import checkpoint, metrics
 from fakedet_jax.config import DataConfig, EvaluateConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs import evaluate
+from fakedet_jax.perturb import apply
+from fakedet_jax.perturb.perturbation import Perturbation
 from tests import tiny
 from tests.data import pictures
 
@@ -210,3 +214,36 @@ def test_a_config_without_its_data_needs_the_flags(damaged):
     checkpoint.write_config(damaged, config)
     with pytest.raises(RequestError, match="name them with --dataset and --data_dir"):
         _evaluate(damaged)
+
+
+def test_pictures_can_be_perturbed(workdir, data_dir, tmp_path):
+    _evaluate(workdir, name="perturbed", perturb="median_filter:5")
+    for path in (data_dir / "test").rglob("*.png"):
+        picture = np.asarray(Image.open(path).convert("RGB"))
+        perturbation = Perturbation("median_filter", 5)
+        (filtered,) = apply.apply(perturbation, [picture], key=jax.random.key(0))
+        copy = tmp_path / path.relative_to(data_dir)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(filtered).save(copy)
+    _, folder = _evaluate(workdir, data=_folder(tmp_path))
+    found = _rows(workdir / "evaluations" / "perturbed" / "scores.csv")
+    expected = _rows(folder / "scores.csv")
+    assert [row["score"] for row in found] == [row["score"] for row in expected]
+
+
+def test_the_seed_decides_what_a_mix_does(workdir):
+    scores = [
+        _scores(_evaluate(workdir, perturb="mix", seed=seed)[1]) for seed in (0, 0, 1)
+    ]
+    assert scores[0] == scores[1] != scores[2]
+
+
+def test_an_evaluation_is_named_after_what_was_done(workdir):
+    _evaluate(workdir, name="", perturb="jpeg:60")
+    page = workdir / "evaluations" / "folder_test_jpeg_60" / "report.html"
+    assert "jpeg:60" in page.read_text(encoding="utf-8")
+
+
+def test_an_unknown_perturbation_is_refused(workdir):
+    with pytest.raises(RequestError, match="--perturb: jpeg: expected a whole"):
+        _evaluate(workdir, perturb="jpeg:600")

@@ -13,7 +13,6 @@ import optax
 import pytest
 
 from fakedet_jax import optim
-from fakedet_jax.errors import RequestError
 from fakedet_jax.models import resnet
 from tests.golden import make_amtennet_golden, make_resnet_golden
 from tests.models import QUICK
@@ -231,27 +230,3 @@ def test_variables_after_a_step_equal_pytorch():
     for key, expected in _golden(34)["after_step"].items():
         found = make_amtennet_golden.pick_entries(np.asarray(after[key]))
         _assert_close(found, expected, key)
-
-
-def _pretrained(num_classes=1000, depth=18):
-    """Abstract variables: their shapes are all that counts."""
-    return _shapes(depth, num_classes)[0]
-
-
-def test_a_start_keeps_a_fresh_fc_for_other_classes():
-    fresh, pretrained = _pretrained(2), _pretrained(1000)
-    started = resnet.start_from(fresh, pretrained)
-    assert started["params"]["fc"] is fresh["params"]["fc"]
-    assert started["params"]["conv1"] is pretrained["params"]["conv1"]
-    assert started["batch_stats"] is pretrained["batch_stats"]
-
-
-def test_a_start_takes_an_fc_of_as_many_classes():
-    pretrained = _pretrained(2)
-    started = resnet.start_from(_pretrained(2), pretrained)
-    assert started["params"]["fc"] is pretrained["params"]["fc"]
-
-
-def test_a_start_from_another_depth_is_refused():
-    with pytest.raises(RequestError, match=r"--weights: .*layer.*same network"):
-        resnet.start_from(_pretrained(2), _pretrained(1000, depth=34))

@@ -1,0 +1,46 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of fakedet_jax.models.pretrained."""
+
+import jax
+import pytest
+
+from fakedet_jax.errors import RequestError
+from fakedet_jax.models import pretrained, resnet, xception
+
+
+def _variables(num_classes=1000, depth=18):
+    """Abstract variables: their shapes are all that counts."""
+    network = resnet.ResNet(depth, num_classes)
+    pictures = jax.ShapeDtypeStruct((1, 64, 64, 3), "float32")
+    return jax.eval_shape(network.init, jax.random.key(0), pictures)
+
+
+def test_a_start_keeps_a_fresh_fc_for_other_classes():
+    fresh, trained = _variables(2), _variables(1000)
+    started = pretrained.start_from(fresh, trained)
+    assert started["params"]["fc"] is fresh["params"]["fc"]
+    assert started["params"]["conv1"] is trained["params"]["conv1"]
+    assert started["batch_stats"] is trained["batch_stats"]
+
+
+def test_a_start_takes_an_fc_of_as_many_classes():
+    trained = _variables(2)
+    started = pretrained.start_from(_variables(2), trained)
+    assert started["params"]["fc"] is trained["params"]["fc"]
+
+
+def test_a_start_from_another_depth_is_refused():
+    with pytest.raises(RequestError, match=r"--weights: .*layer.*same network"):
+        pretrained.start_from(_variables(2), _variables(1000, depth=34))
+
+
+def test_xception_starts_from_imagenet():
+    pictures = jax.ShapeDtypeStruct((1, 80, 80, 3), "float32")
+    fresh, trained = (
+        jax.eval_shape(xception.Xception(number).init, jax.random.key(0), pictures)
+        for number in (2, 1000)
+    )
+    started = pretrained.start_from(fresh, trained)
+    assert started["params"]["fc"] is fresh["params"]["fc"]
+    assert started["params"]["conv1"] is trained["params"]["conv1"]

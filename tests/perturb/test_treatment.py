@@ -1,0 +1,125 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of fakedet_jax.perturb.treatment."""
+
+import collections
+import pickle
+
+import jax
+import numpy as np
+import pytest
+
+from fakedet_jax.errors import ImageError, RequestError
+from fakedet_jax.perturb import apply, codecs, operations
+from fakedet_jax.perturb.perturbation import Mix, Perturbation
+from fakedet_jax.perturb.treatment import Choice, Treatment, fixed_set
+from tests.perturb import samples
+
+JPEG = Perturbation("jpeg", 30)
+MEAN = Perturbation("mean_filter", 5)
+NOISE = Perturbation("gaussian_noise", 0.01)
+JPEGS = Mix(tuple(Perturbation("jpeg", quality) for quality in (90, 60, 30)))
+
+
+def _fixed(*parts, part_of=None, seed=0):
+    part_of = np.arange(300) % len(parts) if part_of is None else part_of
+    return Treatment(parts, seed, np.asarray(part_of, np.int32))
+
+
+def test_a_fixed_treatment_is_the_same_each_time():
+    treatment = _fixed(None, JPEGS, NOISE)
+    choices = [treatment.choose(index) for index in range(300)]
+    assert choices == [treatment.choose(index) for index in range(300)]
+    assert choices != [_fixed(None, JPEGS, NOISE, seed=1).choose(i) for i in range(300)]
+    assert {choice is None for choice in choices[::3]} == {True}
+    assert len({choice.perturbation for choice in choices[1::3]}) == 3
+    # The noise of equal pictures differs.
+    assert len({choice.salt for choice in choices[2::3]}) == 100
+
+
+def test_otherwise_all_parts_are_drawn_alike():
+    treatment = Treatment((None, JPEG, MEAN), 0)
+    rng = np.random.default_rng(0)
+    drawn = [treatment.choose(0, rng) for _ in range(600)]
+    counts = collections.Counter(one and one.perturbation for one in drawn)
+    assert set(counts) == {None, JPEG, MEAN}
+    assert min(counts.values()) > 150
+
+
+def test_a_draw_needs_a_generator():
+    with pytest.raises(ValueError, match="give a generator"):
+        Treatment((JPEG,), 0).choose(0)
+
+
+def test_the_host_does_what_a_codec_does():
+    picture = samples.random(20, 30)
+    treatment = _fixed(JPEG)
+    done = treatment.start(picture, Choice(JPEG, 1))
+    np.testing.assert_array_equal(done, codecs.jpeg(picture, 30))
+    assert treatment.start(picture, None) is picture
+
+
+def test_the_devices_do_the_rest():
+    pictures = [samples.random(20, 30), samples.random(9, 11)]
+    treatment = _fixed(MEAN)
+    chosen = [treatment.start(picture, Choice(MEAN, 1)) for picture in pictures]
+    expected = apply.apply(MEAN, pictures, key=jax.random.key(0))
+    for one, other in zip(treatment.finish(chosen), expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_salt_decides_the_noise():
+    picture = samples.random(20, 30)
+    treatment = _fixed(NOISE)
+    first, second, again = treatment.finish(
+        [apply.Chosen(picture, NOISE, salt) for salt in (1, 2, 1)]
+    )
+    np.testing.assert_array_equal(first, again)
+    assert (first != second).mean() > 0.9
+
+
+def test_a_picture_that_is_too_large_says_so():
+    picture = np.zeros((1, operations.MAX_SIDE + 1, 3), np.uint8)
+    with pytest.raises(ImageError, match="perturbations need sides of at most"):
+        _fixed(MEAN).start(picture, Choice(MEAN, 1))
+
+
+def test_worker_processes_can_have_it():
+    treatment = _fixed(None, JPEGS, NOISE)
+    copy = pickle.loads(pickle.dumps(treatment))
+    assert copy.choose(7) == treatment.choose(7)
+    assert repr(copy) == repr(treatment)
+
+
+LABELS = np.repeat([0, 1, 2], (30, 45, 16))
+
+
+@pytest.mark.parametrize("copies", [1, 4 / 3, 2, 3])
+def test_a_fixed_set_has_equal_parts_in_every_class(copies):
+    examples, parts = fixed_set(LABELS, 3, copies, seed=5)
+    assert len(examples) == len(parts) == round(copies * len(LABELS))
+    for label in range(3):
+        counts = np.bincount(parts[LABELS[examples] == label], minlength=3)
+        assert np.ptp(counts) <= 2
+
+
+def test_no_picture_is_there_twice_in_the_same_part():
+    examples, parts = fixed_set(LABELS, 3, 3, seed=5)
+    assert len(set(zip(examples.tolist(), parts.tolist(), strict=True))) == 3 * 91
+
+
+def test_a_larger_set_holds_the_smaller_one():
+    small, large = (fixed_set(LABELS, 3, copies, seed=5) for copies in (1, 4 / 3))
+    for one, other in zip(small, large, strict=True):
+        np.testing.assert_array_equal(one, other[: len(one)])
+
+
+def test_the_seed_decides_the_parts():
+    parts = [fixed_set(LABELS, 3, 1, seed)[1].tolist() for seed in (0, 0, 1)]
+    assert parts[0] == parts[1] != parts[2]
+
+
+@pytest.mark.parametrize("copies", [0, 0.99, -1, 101, float("nan"), float("inf")])
+def test_an_impossible_number_of_copies_is_refused(copies):
+    with pytest.raises(RequestError, match="--perturb_copies: expected a number from"):
+        fixed_set(LABELS, 3, copies, seed=0)
