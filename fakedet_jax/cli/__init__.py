@@ -42,7 +42,7 @@ def execute(mode: str | None, paths: Sequence[str]) -> None:
     """
     if mode is None:
         raise RequestError(f"--mode: expected one of {', '.join(MODES)}, found none")
-    if paths and mode not in ("predict", "extract", "compare"):
+    if paths and mode not in ("predict", "extract", "compare", "study"):
         raise RequestError(
             f"--mode={mode} takes no files, found {paths[0]!r}; flags are written "
             "--name=value"

@@ -65,6 +65,21 @@ def define_flags(modes: Sequence[str]) -> None:
     flags.DEFINE_string("select_by", "accuracy", "Best by accuracy, auc or loss.")
     flags.DEFINE_integer("log_every", 20, "Steps between transfers of the metrics.")
     flags.DEFINE_integer("checkpoint_every", 200, "Steps between checkpoints.")
+    # AMTENnet's ablations and residual layers; post-processing
+    flags.DEFINE_string(
+        "amten_variant", None, "amten_1 ... amten_6, amtennet_7, _8 or model_base."
+    )
+    flags.DEFINE_string(
+        "residual", None, "In AMTEN's place: hand_crafted, srm or constrained."
+    )
+    flags.DEFINE_list(
+        "perturb", [], "none, OPERATION:STRENGTH, OPERATION:mix or mix; see README."
+    )
+    flags.DEFINE_float(
+        "perturb_copies",
+        None,
+        "Post-process once and for all, so many copies; anew in each epoch without.",
+    )
     # Recognition networks and published weights
     flags.DEFINE_string("backbone", None, "Recognition network to look at.")
     flags.DEFINE_string(
@@ -92,8 +107,19 @@ def define_flags(modes: Sequence[str]) -> None:
     flags.DEFINE_string(
         "features", "traces", "What to extract: traces, coverage or embedding."
     )
-    flags.DEFINE_string("suite", "", "Robustness suite to evaluate: fakespotter.")
+    flags.DEFINE_string("suite", "", "Robustness suite: fakespotter or amten.")
+    flags.DEFINE_string(
+        "scores", None, "CSV of another detector's scores, for --suite."
+    )
+    flags.DEFINE_string(
+        "pictures", None, "Folder that export wrote for --suite, for --scores."
+    )
+    flags.DEFINE_list("seeds", ["0"], "Seeds of the trainings of a study.")
     flags.DEFINE_list("names", [], "What compare calls the runs.")
-    flags.DEFINE_integer("num_per_class", 4, "Pictures that export writes of a class.")
+    flags.DEFINE_integer(
+        "num_per_class",
+        None,
+        "Pictures that export writes of a class: 4, or all for a suite.",
+    )
     flags.DEFINE_integer("num_figures", 4, "Pictures whose traces extract draws.")
     flags.DEFINE_integer("num_repeats", 5, "Runs of each measurement of benchmark.")

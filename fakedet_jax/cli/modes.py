@@ -9,6 +9,7 @@ from typing import Any
 from absl import flags
 
 from fakedet_jax import config
+from fakedet_jax.cli import definitions
 from fakedet_jax.errors import RequestError
 
 FLAGS = flags.FLAGS
@@ -54,7 +55,11 @@ def _train(paths: tuple[str, ...]) -> None:
                 "backbone",
                 "neuron",
                 "site",
+                "amten_variant",
+                "residual",
+                "perturb_copies",
             ),
+            perturb=tuple(FLAGS.perturb),
         )
     )
 
@@ -64,6 +69,14 @@ def _evaluate(paths: tuple[str, ...]) -> None:
     from fakedet_jax.report.robustness import robustness_table
 
     del paths
+    if FLAGS.scores:
+        print(robustness_table(_evaluate_foreign()))
+        return
+    if len(FLAGS.perturb) > 1:
+        raise RequestError(
+            "--perturb: --mode=evaluate takes one, found "
+            f"{','.join(FLAGS.perturb)}; evaluate once for each"
+        )
     request = config.EvaluateConfig(
         workdir=_workdir(),
         data=_data(),
@@ -71,6 +84,8 @@ def _evaluate(paths: tuple[str, ...]) -> None:
         split=FLAGS.split,
         name=FLAGS.name,
         suite=FLAGS.suite,
+        perturb="".join(FLAGS.perturb),
+        seed=FLAGS.seed,
         **_given("batch_size"),
     )
     if request.suite:
@@ -82,6 +97,26 @@ def _evaluate(paths: tuple[str, ...]) -> None:
             print(f"{name:20s} {value:.4f}")
         elif not isinstance(value, list):
             print(f"{name:20s} {value}")
+
+
+def _evaluate_foreign() -> dict[str, Any]:
+    from fakedet_jax.jobs import foreign_scores
+
+    pictures = _path("pictures")
+    if pictures is None or not FLAGS.suite:
+        raise RequestError(
+            "--scores needs --suite=NAME and --pictures=FOLDER that --mode=export "
+            "wrote for it"
+        )
+    return foreign_scores.evaluate_foreign(
+        config.ForeignScoresConfig(
+            scores=Path(FLAGS.scores),
+            suite=FLAGS.suite,
+            pictures=pictures,
+            output=_output_folder(),
+            name=FLAGS.name,
+        )
+    )
 
 
 def _predict(paths: tuple[str, ...]) -> None:
@@ -107,7 +142,8 @@ def _export(paths: tuple[str, ...]) -> None:
             output=_output_folder(),
             data=_data() or config.DataConfig(),
             split=FLAGS.split,
-            num_per_class=FLAGS.num_per_class,
+            suite=FLAGS.suite,
+            **_num_per_class(),
         )
     )
 
@@ -168,6 +204,7 @@ def _convert(paths: tuple[str, ...]) -> None:
             weights=weights,
             output=_output_folder(),
             ignore=tuple(FLAGS.ignore),
+            amten_variant=FLAGS.amten_variant,
         )
     )
     print(convert.to_text(result))
@@ -185,6 +222,32 @@ def _compare(paths: tuple[str, ...]) -> None:
     )
 
 
+def _study(paths: tuple[str, ...]) -> None:
+    from fakedet_jax.jobs import study
+    from fakedet_jax.report.study import study_table
+
+    if len(paths) != 1:
+        raise RequestError(
+            "--mode=study takes one file, such as "
+            f"experiments/tables/amten_table5.json, found {len(paths)}"
+        )
+    request = config.StudyConfig(
+        study=Path(paths[0]),
+        output=_output_folder(),
+        seeds=_whole_numbers("seeds"),
+        overrides=_overrides(),
+        # Without a dataset, each run is tested on what it was trained on.
+        data=_data() if FLAGS.dataset or FLAGS.data_dir else None,
+        input=_input(),
+    )
+    try:
+        summary = study.run_study(request)
+    except study.StudyFailedError as error:
+        print(study_table(error.summary))
+        raise
+    print(study_table(summary))
+
+
 MODES: dict[str, Callable[[tuple[str, ...]], None]] = {
     "train": _train,
     "evaluate": _evaluate,
@@ -193,6 +256,7 @@ MODES: dict[str, Callable[[tuple[str, ...]], None]] = {
     "extract": _extract,
     "convert": _convert,
     "compare": _compare,
+    "study": _study,
     "benchmark": _benchmark,
 }
 
@@ -213,15 +277,35 @@ def _path(name: str) -> Path | None:
 
 
 def _widths() -> dict[str, Any]:
-    if FLAGS.widths is None:
-        return {}
+    return {} if FLAGS.widths is None else {"widths": _whole_numbers("widths")}
+
+
+def _whole_numbers(name: str) -> tuple[int, ...]:
+    values: list[str] = FLAGS[name].value or []
     try:
-        return {"widths": tuple(int(width) for width in FLAGS.widths)}
+        return tuple(int(value) for value in values)
     except ValueError as error:
         raise RequestError(
-            "--widths: expected whole numbers with commas between them, found "
-            f"{','.join(FLAGS.widths)!r}"
+            f"--{name}: expected whole numbers with commas between them, found "
+            f"{','.join(values)!r}"
         ) from error
+
+
+def _num_per_class() -> dict[str, Any]:
+    """A suite is scored on all pictures; to look at, a few of each class do."""
+    number = FLAGS.num_per_class
+    if number is None:
+        return {"num_per_class": None} if FLAGS.suite else {}
+    return {"num_per_class": number}
+
+
+def _overrides() -> tuple[str, ...]:
+    """The given flags that a study passes on to its trainings."""
+    own = ("mode", "output", "seeds", "flagfile", "workdir", "seed")
+    values = FLAGS.flags_by_module_dict()[definitions.__name__]
+    return tuple(
+        flag.serialize() for flag in values if flag.present and flag.name not in own
+    )
 
 
 def _output_folder() -> Path:
