@@ -12,6 +12,7 @@ from unittest import mock
 import pytest
 
 from fakedet_jax import cli, signals
+from fakedet_jax.cli import modes
 from tests import tiny
 
 _ROOT = Path(__file__).parents[1]
@@ -83,6 +84,30 @@ def test_a_flag_that_would_not_be_heard_is_refused(capsys, tmp_path, flag):
 
 
 @pytest.mark.parametrize(
+    ("mode", "flag", "users"),
+    [
+        ("evaluate", "thresholds=t.npz", "extract"),
+        ("predict", "split=test", "evaluate, export, extract"),
+        ("train", "suite=amten", "evaluate, export"),
+        ("convert", "noflip", "train, study"),
+    ],
+)
+def test_a_flag_that_the_mode_does_not_look_at_is_refused(capsys, mode, flag, users):
+    line = _fails(capsys, f"--mode={mode}", f"--{flag}")
+    name = flag.partition("=")[0].removeprefix("no")
+    assert f"--{name}: --mode={mode} does not look at it, only {users} does" in line
+
+
+def test_every_flag_is_looked_at_by_some_mode():
+    cli.define_flags()
+    defined = cli.FLAGS.flags_by_module_dict()[cli.definitions.__name__]
+    heard = {name for names in modes.HEARD.values() for name in names}
+    common = {"mode", "distributed", "coordinator_address", "num_processes"}
+    assert heard | common | {"process_id"} == {flag.name for flag in defined}
+    assert modes.HEARD.keys() == modes.MODES.keys()
+
+
+@pytest.mark.parametrize(
     ("error", "code", "message"),
     [
         (OSError(28, "No space left"), 1, "[Errno 28] No space left"),
@@ -149,7 +174,7 @@ def test_help_names_the_modes_and_the_flags():
         text=True,
         check=True,
     ).stdout
-    assert re.search(r"--mode: <train\|evaluate\|predict", shown)
+    assert re.search(r"--mode:\s+<train\|evaluate\|predict", shown)
     assert "--workdir: Folder of a training run." in shown
 
 

@@ -16,7 +16,7 @@ from absl import app, flags
 from absl import logging as absl_logging
 
 from fakedet_jax.cli import definitions
-from fakedet_jax.cli.modes import MODES
+from fakedet_jax.cli.modes import MODES, check_heard
 from fakedet_jax.errors import RequestError
 from fakedet_jax.signals import Stopped
 
@@ -47,6 +47,7 @@ def execute(mode: str | None, paths: Sequence[str]) -> None:
             f"--mode={mode} takes no files, found {paths[0]!r}; flags are written "
             "--name=value"
         )
+    check_heard(mode)
     cluster = (FLAGS.coordinator_address, FLAGS.num_processes, FLAGS.process_id)
     if FLAGS.distributed or cluster != (None, None, None):
         from fakedet_jax import parallel

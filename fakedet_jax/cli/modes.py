@@ -27,6 +27,94 @@ _RECIPE_FLAGS = (
     "decay_per_step",
     "dampening",
 )
+_DATA_FLAGS = ("dataset", "data_dir", "real_classes", "task", "validation_fraction")
+_INPUT_FLAGS = ("num_workers", "num_threads")
+_COUNT_FLAGS = ("backbone", "weights", "neuron", "site")
+_TRAIN_FLAGS = (
+    *_RECIPE_FLAGS,
+    *_DATA_FLAGS,
+    *_INPUT_FLAGS,
+    *_COUNT_FLAGS,
+    "detector",
+    "flip",
+    "dtype",
+    "batch_norm_fraction",
+    "num_microbatches",
+    "select_by",
+    "log_every",
+    "checkpoint_every",
+    "widths",
+    "cache_dir",
+    "amten_variant",
+    "residual",
+    "perturb",
+    "perturb_copies",
+)
+
+# The flags that a mode looks at.
+HEARD: dict[str, tuple[str, ...]] = {
+    "train": (*_TRAIN_FLAGS, "workdir", "seed"),
+    "evaluate": (
+        *_DATA_FLAGS,
+        *_INPUT_FLAGS,
+        "workdir",
+        "split",
+        "name",
+        "batch_size",
+        "perturb",
+        "seed",
+        "suite",
+        "scores",
+        "pictures",
+        "output",
+    ),
+    "predict": ("workdir", "output", "batch_size", "num_threads"),
+    "export": (*_DATA_FLAGS, "output", "split", "suite", "num_per_class"),
+    "extract": (
+        *_DATA_FLAGS,
+        *_INPUT_FLAGS,
+        *_COUNT_FLAGS,
+        "features",
+        "output",
+        "workdir",
+        "thresholds",
+        "split",
+        "batch_size",
+        "dtype",
+        "num_figures",
+    ),
+    "convert": ("model", "weights", "output", "ignore", "amten_variant"),
+    "compare": ("output", "names"),
+    "study": (*_TRAIN_FLAGS, "output", "seeds"),
+    "benchmark": (
+        *_DATA_FLAGS,
+        *_INPUT_FLAGS,
+        *_COUNT_FLAGS,
+        "detector",
+        "workdir",
+        "batch_size",
+        "num_repeats",
+        "dtype",
+        "output",
+    ),
+}
+
+
+def check_heard(mode: str) -> None:
+    """Refuses a given flag that a mode would not look at.
+
+    Raises:
+        RequestError: There is one.
+    """
+    common = ("mode", "distributed", "coordinator_address", "num_processes")
+    heard = {*HEARD[mode], *common, "process_id"}
+    for flag in FLAGS.flags_by_module_dict()[definitions.__name__]:
+        if flag.present and flag.name not in heard:
+            users = ", ".join(name for name in HEARD if flag.name in HEARD[name])
+            raise RequestError(
+                f"--{flag.name}: --mode={mode} does not look at it, only {users} does; "
+                "leave it out"
+            )
 
 
 def _train(paths: tuple[str, ...]) -> None:
@@ -317,7 +405,7 @@ def _output_folder() -> Path:
 
 def _data() -> config.DataConfig | None:
     """The pictures, None where no flag says anything of them."""
-    names = ("dataset", "data_dir", "real_classes", "task", "validation_fraction")
+    names = _DATA_FLAGS
     if not any(FLAGS[name].present for name in names):
         return None
     if not (FLAGS.dataset or FLAGS.data_dir) and FLAGS.mode in ("evaluate", "extract"):

@@ -5,8 +5,11 @@
 import json
 from pathlib import Path
 
+import jax
 import pytest
 
+from fakedet_jax import detectors
+from fakedet_jax.detectors import networks
 from fakedet_jax.models import backbones
 from fakedet_jax.weights import formats, mapping, store
 
@@ -54,6 +57,35 @@ def test_preprocessing_is_that_of_the_network(release, layout):
         theirs["width"],
         theirs["bgr"],
     )
+    assert (list(ours.mean), list(ours.std)) == (theirs["mean"], theirs["std"])
+
+
+def of_detectors():
+    return [
+        pytest.param(release, layout, id=f"{release['detector']}-{layout}")
+        for release in RELEASES
+        if "detector" in release
+        for layout in release["layouts"]
+    ]
+
+
+def test_every_published_detector_has_a_release():
+    names = {release.get("detector") for release in RELEASES}
+    assert names >= {one.name for one in networks.NETWORKS if one.published}
+
+
+@pytest.mark.parametrize("release, layout", of_detectors())
+def test_names_and_shapes_are_those_of_the_detector(release, layout):
+    detector = detectors.create(release["detector"])
+    pictures = jax.ShapeDtypeStruct((1, *detector.framing.shape), "float32")
+    network = detector.build(2, "float32")
+    shapes = jax.eval_shape(network.init, jax.random.key(0), pictures)
+    arrays = mapping.expected(detector.published.layers, layout, shapes)
+    assert len(arrays) == release["num_arrays"]
+    for name, shape in release["layouts"][layout]["arrays"].items():
+        assert arrays[name] == tuple(shape), name
+    ours, theirs = detector.preprocessing, release["preprocessing"]
+    assert (ours.framing.height, ours.bgr) == (theirs["height"], theirs["bgr"])
     assert (list(ours.mean), list(ours.std)) == (theirs["mean"], theirs["std"])
 
 
