@@ -83,13 +83,31 @@ def test_the_figure_is_the_same_each_time(written):
     assert picture.std() > 5
 
 
-@pytest.mark.parametrize("number", [1, 3])
-def test_a_suite_of_other_operations_has_as_many_panels(written, number):
-    summary = dict(written[0])
-    drops = summary["mean_auc_drop_by_operation"]
-    summary["mean_auc_drop_by_operation"] = dict(list(drops.items())[:number])
-    drawn = robustness.robustness_figure(summary, title="few")
-    assert Image.open(io.BytesIO(drawn)).size[0] > 500
+def _part(summary, number, strengths=5):
+    """The first operations of a summary, and of each the first strengths."""
+    operations = list(summary["mean_auc_drop_by_operation"])[:number]
+    conditions = [
+        row
+        for name in operations
+        for row in [row for row in summary["conditions"] if row["operation"] == name][
+            :strengths
+        ]
+    ]
+    return {**summary, "conditions": conditions}
+
+
+@pytest.mark.parametrize(("number", "strengths"), [(1, 1), (1, 5), (3, 5)])
+@pytest.mark.parametrize(
+    "draw", [robustness.robustness_figure, robustness.robustness_heatmap]
+)
+def test_a_small_suite_fills_a_figure(written, draw, number, strengths):
+    drawn = draw(_part(written[0], number, strengths), title="few")
+    picture = np.asarray(Image.open(io.BytesIO(drawn)).convert("L"))
+    # Something was drawn in the middle and at the bottom of a page of legible size.
+    height, width = picture.shape
+    assert width > 700
+    for part in (picture[height // 4 : height // 2], picture[-height // 4 :]):
+        assert part.std() > 5
 
 
 def test_the_table_has_a_line_for_each_condition(written):
@@ -130,12 +148,13 @@ def test_the_table_names_the_mixes(mixed):
     assert len({len(line) for line in lines[:-1]}) == 1
 
 
-@pytest.mark.parametrize("name", ["robustness", "robustness_heatmap"])
+@pytest.mark.parametrize("name", ["robustness.png", "robustness_heatmap.png"])
 def test_the_figures_of_a_large_suite_grow_with_it(mixed, written, name):
-    sizes = [
-        Image.open(folder / f"{name}.png").size for folder in (mixed[1], written[1])
-    ]
-    assert sizes[0][1] > sizes[1][1]
+    heights = []
+    for folder in (mixed[1], written[1]):
+        with Image.open(folder / name) as figure:
+            heights.append(figure.height)
+    assert heights[0] > heights[1]
 
 
 def test_the_heatmap_is_the_same_each_time(mixed):

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`--mode=compare`: shows several evaluations side by side."""
 
-import csv
 import itertools
 import json
 import logging
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fakedet_jax import tables
 from fakedet_jax.config import CompareConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.report import comparison
@@ -190,47 +190,9 @@ class _Row(NamedTuple):
 
 
 def _read_scores(path: Path) -> Iterator[_Row]:
-    """Reads the three columns of a CSV file; others may stand beside them."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            table = csv.reader(file, strict=True)
-            header = next(table, [])
-            missing = [name for name in _COLUMNS if name not in header]
-            if missing:
-                raise RequestError(
-                    f"{str(path)!r}: expected a first line with {','.join(_COLUMNS)}, "
-                    f"found no {' and no '.join(missing)}"
-                )
-            places = [header.index(name) for name in _COLUMNS]
-            for row in filter(None, table):  # blank lines are no rows
-                if len(row) != len(header):
-                    raise RequestError(
-                        f"{str(path)!r}, line {table.line_num}: expected {len(header)} "
-                        f"cells, found {len(row)}"
-                    )
-                name, label, score = (row[place] for place in places)
-                yield _Row(name, label, _to_score(score, path, table.line_num))
-    except FileNotFoundError as error:
-        raise RequestError(
-            f"{str(path)!r} is missing; run --mode=evaluate again"
-        ) from error
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise RequestError(
-            f"{str(path)!r}: expected a CSV file in UTF-8, found otherwise ({error})"
-        ) from error
-
-
-def _to_score(text: str, path: Path, line: int) -> float:
-    try:
-        score = float(text)
-    except ValueError:
-        score = math.nan
-    # No comparison holds for NaN.
-    if not 0 <= score <= 1:
-        raise RequestError(
-            f"{str(path)!r}, line {line}: expected a score from 0 to 1, found {text!r}"
-        )
-    return score
+    rows = tables.read_rows(path, _COLUMNS, if_missing="run --mode=evaluate again")
+    for line, (name, label, score) in rows:
+        yield _Row(name, label, tables.to_score(score, path, line))
 
 
 def _to_evaluation(

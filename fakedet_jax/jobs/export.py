@@ -5,16 +5,23 @@
 import logging
 from pathlib import Path
 
+import numpy as np
+
 from fakedet_jax import storage
 from fakedet_jax.config import ExportConfig
 from fakedet_jax.data import catalog
+from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.errors import RequestError
+from fakedet_jax.jobs import suite_export
 
 _LOGGER = logging.getLogger(__name__)
 
 
 def export(config: ExportConfig) -> int:
     """Writes `OUTPUT/CLASS/NAME`, the bytes of each file as they are stored.
+
+    With a suite, `suite_export.export_suite` writes the pictures under each of its
+    conditions instead.
 
     Args:
         config: The settings.
@@ -25,20 +32,45 @@ def export(config: ExportConfig) -> int:
     Raises:
         RequestError: The settings are not as expected.
     """
+    limit = config.num_per_class
+    if limit is not None and limit < 1:
+        raise RequestError(f"--num_per_class: expected at least 1, found {limit}")
     dataset = catalog.load_configured(config.data, config.split, require_both=False)
-    if config.num_per_class < 1:
+    dataset = _first_of_each(dataset, limit)
+    try:
+        if config.suite:
+            written = suite_export.export_suite(config, dataset)
+        else:
+            written = _write(dataset, config.output)
+    except OSError as error:
         raise RequestError(
-            f"--num_per_class: expected at least 1, found {config.num_per_class}"
-        )
-    written = 0
-    for label, class_name in enumerate(dataset.classes):
-        chosen = [i for i, found in enumerate(dataset.labels) if found == label]
-        for index in chosen[: config.num_per_class]:
-            # Only the last part of the name, so that none leads out of the folder.
-            name = Path(dataset.names[index]).name
-            path = config.output / class_name / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            storage.write_bytes(path, dataset.source[index].encoded)
-            written += 1
+            f"--output: {str(config.output)!r} cannot be written ({error.strerror}); "
+            "name another folder"
+        ) from error
     _LOGGER.info("wrote %d pictures under %s", written, config.output)
     return written
+
+
+def _first_of_each(dataset: Dataset, limit: int | None) -> Dataset:
+    """The first pictures of each class, in the order of the dataset."""
+    chosen = [
+        np.flatnonzero(dataset.labels == label)[:limit]
+        for label in range(dataset.num_classes)
+    ]
+    return dataset.subset(np.sort(np.concatenate(chosen)))
+
+
+def _write(dataset: Dataset, output: Path) -> int:
+    written = set()
+    for index, name in enumerate(dataset.names):
+        # Only the last part of the name, so that none leads out of the folder.
+        path = output / dataset.classes[dataset.labels[index]] / Path(name).name
+        if path in written:
+            raise RequestError(
+                f"--data_dir: expected pictures of different names, found several that "
+                f"would be {str(path)!r}; rename them"
+            )
+        written.add(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        storage.write_bytes(path, dataset.source[index].encoded)
+    return len(written)

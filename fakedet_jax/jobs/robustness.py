@@ -6,37 +6,41 @@ References:
     R. Wang et al., FakeSpotter, IJCAI 2020, Fig. 4: AUC under four perturbations.
 """
 
+import collections
 import concurrent.futures
 import itertools
 import logging
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
 
-from fakedet_jax import detectors, parallel, progress, report
+from fakedet_jax import detectors, parallel, progress
 from fakedet_jax.config import EvaluateConfig
-from fakedet_jax.data.dataset import BINARY_CLASSES, Dataset
-from fakedet_jax.data.decode import decode, to_input
+from fakedet_jax.data.decode import to_input
 from fakedet_jax.detectors.base import FittedDetector
-from fakedet_jax.errors import ImageError, RequestError
+from fakedet_jax.errors import RequestError
+from fakedet_jax.framing import Framing
 from fakedet_jax.jobs import evaluation_data
 from fakedet_jax.perturb import apply, suites
+from fakedet_jax.perturb.perturbation import Mix, Perturbation
+from fakedet_jax.perturb.pictures import Pictures
 from fakedet_jax.report import robustness as robustness_report
 from fakedet_jax.scoring import Scored, Scorer
 
 _LOGGER = logging.getLogger(__name__)
 
-# Decoded pictures are kept for the next condition up to so many bytes; those beyond are
-# decoded again for every condition.
-MAX_KEPT_BYTES = 2 * 2**30
+# Batches that are perturbed while the detector is busy with those before.
+_NUM_AHEAD = 3
 
-# Pictures that are decoded ahead.
-_WINDOW = 64
-
+_Item = TypeVar("_Item")
+_Condition = Perturbation | Mix
 # Pictures of which an index tells the place in the dataset.
 _Numbered = Iterable[tuple[int, np.ndarray]]
+# What is scored together: places in the dataset, and inputs of which these fill the
+# rows of the same numbers modulo the batch size.
+_Batch = tuple[np.ndarray, np.ndarray]
 
 
 def evaluate_suite(config: EvaluateConfig) -> dict[str, Any]:
@@ -56,6 +60,10 @@ def evaluate_suite(config: EvaluateConfig) -> dict[str, Any]:
         RequestError: The settings or the data are not as expected.
     """
     suite = suites.create(config.suite)
+    if config.perturb:
+        raise RequestError(
+            f"--perturb: the suite {suite.name} has conditions of its own; leave it out"
+        )
     if jax.process_count() > 1:
         raise RequestError(
             f"--suite: expected one process, found {jax.process_count()}; run it "
@@ -66,7 +74,6 @@ def evaluate_suite(config: EvaluateConfig) -> dict[str, Any]:
     detector = detectors.load(config.workdir, mesh)
     chosen = evaluation_data.choose(config, detector.info)
     dataset = chosen.dataset
-    _check_both(dataset, range(dataset.num_examples))
     scorer = Scorer(detector.probability_fn, mesh, batch_size)
     num_passes = 1 + len(suite.conditions)
     with (
@@ -75,35 +82,46 @@ def evaluate_suite(config: EvaluateConfig) -> dict[str, Any]:
         ) as pool,
         progress.Progress(num_passes * dataset.num_examples, label="evaluate") as shown,
     ):
-        pictures = _Pictures(dataset, pool)
+        pictures = Pictures(dataset, pool)
 
-        def measure(numbered: _Numbered) -> report.Evaluation:
-            scored = _score(
-                scorer, detector, numbered, dataset.num_examples, pool, shown
-            )
-            return evaluation_data.to_evaluation(
-                detector.info, dataset, scored, pictures.reasons
-            )
+        def prepare(numbered: _Numbered) -> Iterator[_Batch]:
+            return _to_batches(numbered, detector.info.framing, batch_size, pool)
 
-        baseline = measure(pictures)
-        readable = pictures.readable
-        _check_both(dataset, readable)
-        evaluations = []
+        def prepare_all() -> Iterator[tuple[_Condition, _Batch]]:
+            for index, condition in enumerate(suite.conditions):
+                if not _repeats_others(condition, suite):
+                    perturbed = pictures.perturbed(
+                        condition,
+                        key=suite.key(index),
+                        mesh=mesh,
+                        num_threads=config.input.num_threads,
+                    )
+                    for batch in prepare(perturbed):
+                        yield condition, batch
+
+        def score(batches: Iterable[_Batch]) -> Scored:
+            return _score(scorer, detector, batches, dataset.num_examples, shown)
+
+        baseline = score(_ahead(prepare(pictures)))
+        scored: dict[_Condition, Scored] = {}
+        by_condition = itertools.groupby(_ahead(prepare_all()), lambda item: item[0])
+        for condition, group in by_condition:
+            scored[condition] = score(batch for _, batch in group)
         for index, condition in enumerate(suite.conditions):
-            perturbed = apply.apply(
-                condition,
-                (picture for _, picture in pictures),
-                key=suite.key(index),
-                mesh=mesh,
-                num_threads=config.input.num_threads,
-            )
-            evaluations.append(measure(zip(readable, perturbed, strict=True)))
+            if isinstance(condition, Mix) and condition not in scored:
+                key = suite.key(index)
+                scored[condition] = _select(condition, scored, pictures, key)
+                shown.update(dataset.num_examples)
+    evaluations = [
+        evaluation_data.to_evaluation(detector.info, dataset, own, pictures.reasons)
+        for own in (baseline, *map(scored.__getitem__, suite.conditions))
+    ]
     folder = config.workdir / "evaluations" / f"{chosen.name}_{suite.name}"
     summary = robustness_report.write_robustness(
         folder,
         suite,
-        baseline,
-        evaluations,
+        evaluations[0],
+        evaluations[1:],
         title=f"{detector.info.detector} on {chosen.data.dataset}, {config.split}",
     )
     _LOGGER.info(
@@ -112,104 +130,73 @@ def evaluate_suite(config: EvaluateConfig) -> dict[str, Any]:
     return summary
 
 
-class _Pictures:
-    """The readable pictures of a dataset with their indices, as often as wanted.
-
-    Attributes:
-        reasons: By index, why a picture is left out; complete after the first pass.
-    """
-
-    def __init__(
-        self, dataset: Dataset, pool: concurrent.futures.ThreadPoolExecutor
-    ) -> None:
-        self.reasons: dict[int, str] = {}
-        self._dataset = dataset
-        self._pool = pool
-        self._kept: dict[int, np.ndarray] = {}
-        self._num_kept_bytes = 0
-        self._is_complete = False
-
-    @property
-    def readable(self) -> list[int]:
-        """Indices of the pictures that are not left out."""
-        indices = range(self._dataset.num_examples)
-        return [index for index in indices if index not in self.reasons]
-
-    def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
-        indices = iter(self.readable)
-        while window := list(itertools.islice(indices, _WINDOW)):
-            loaded = self._pool.map(self._load, window)
-            for index, picture in zip(window, loaded, strict=True):
-                if isinstance(picture, str):
-                    self._leave_out(index, picture)
-                else:
-                    self._keep(index, picture)
-                    yield index, picture
-        self._is_complete = True
-
-    def _load(self, index: int) -> np.ndarray | str:
-        """The picture, or why there is none."""
-        if index in self._kept:
-            return self._kept[index]
-        try:
-            picture = decode(self._dataset.source[index].encoded)
-            apply.check_picture(picture)
-        except ImageError as error:
-            return str(error)
-        return picture
-
-    def _keep(self, index: int, picture: np.ndarray) -> None:
-        is_new = index not in self._kept
-        if is_new and self._num_kept_bytes + picture.nbytes <= MAX_KEPT_BYTES:
-            self._kept[index] = picture
-            self._num_kept_bytes += picture.nbytes
-
-    def _leave_out(self, index: int, reason: str) -> None:
-        if self._is_complete:  # The conditions would not be of the same pictures.
-            raise RequestError(
-                f"--data_dir: {self._dataset.names[index]!r} could be read at first "
-                f"and then {reason}; evaluate pictures that nobody changes"
-            )
-        self.reasons[index] = reason
+def _repeats_others(condition: _Condition, suite: suites.Suite) -> bool:
+    """Whether every picture of a mix is the same as under another condition."""
+    return isinstance(condition, Mix) and all(
+        choice in suite.conditions and not choice.kind.is_random
+        for choice in condition.choices
+    )
 
 
-def _score(
-    scorer: Scorer,
-    detector: FittedDetector,
-    numbered: _Numbered,
-    num_examples: int,
-    pool: concurrent.futures.ThreadPoolExecutor,
-    shown: progress.Progress,
+def _select(
+    mix: Mix, scored: dict[_Condition, Scored], pictures: Pictures, key: jax.Array
 ) -> Scored:
-    """Scores pictures in the same batches, row by row, as an evaluation does."""
-    framing = detector.info.framing
-    size = scorer.batch_size
-    table: np.ndarray | None = None
-    valid = np.zeros(num_examples, np.bool_)
+    """The scores of a mix, each from the condition that was drawn for its picture."""
+    first = scored[mix.choices[0]]
+    values = np.zeros_like(first.values)
+    for index, picture in pictures:
+        values[index] = scored[apply.draw(mix, picture, key)].values[index]
+    return Scored(values, first.valid)
+
+
+def _to_batches(
+    numbered: _Numbered,
+    framing: Framing,
+    size: int,
+    pool: concurrent.futures.ThreadPoolExecutor,
+) -> Iterator[_Batch]:
+    """Brings pictures to the input, in the same rows as an evaluation does."""
     for _, group in itertools.groupby(numbered, lambda item: item[0] // size):
         indices, pictures = zip(*group, strict=True)
         images = np.zeros((size, *framing.shape), np.uint8)
         inputs = pool.map(to_input, pictures, itertools.repeat(framing))
         for index, image in zip(indices, inputs, strict=True):
             images[index % size] = image
+        yield np.array(indices), images
+
+
+def _ahead(items: Iterator[_Item]) -> Iterator[_Item]:
+    """Takes items in another thread, a few before they are needed."""
+    with concurrent.futures.ThreadPoolExecutor(1, "fakedet-ahead") as worker:
+        waiting = collections.deque(
+            worker.submit(next, items, None) for _ in range(_NUM_AHEAD)
+        )
+        try:
+            while (item := waiting.popleft().result()) is not None:
+                waiting.append(worker.submit(next, items, None))
+                yield item
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _score(
+    scorer: Scorer,
+    detector: FittedDetector,
+    batches: Iterable[_Batch],
+    num_examples: int,
+    shown: progress.Progress,
+) -> Scored:
+    table: np.ndarray | None = None
+    valid = np.zeros(num_examples, np.bool_)
+    for indices, images in batches:
         values = scorer.score_images(detector.variables, images)
         if table is None:
             table = np.zeros((num_examples, values.shape[1]), values.dtype)
-        chosen = np.array(indices)
-        table[chosen] = values[chosen % size]
-        valid[chosen] = True
+        table[indices] = values[indices % len(values)]
+        valid[indices] = True
         shown.update(len(indices))
     shown.update(int((~valid).sum()))
     if table is None:
         table = np.zeros((num_examples, 0), np.float32)
     return Scored(table, valid)
-
-
-def _check_both(dataset: Dataset, indices: Sequence[int]) -> None:
-    """Refuses pictures that are all real or all fake: they have no AUC."""
-    found = set(dataset.fake_labels[list(indices)].tolist())
-    if len(found) == 1:
-        raise RequestError(
-            "--dataset: expected real and fake pictures that can be read, as an AUC "
-            f"needs both, found only {BINARY_CLASSES[found.pop()]} ones"
-        )

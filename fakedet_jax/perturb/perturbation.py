@@ -40,6 +40,7 @@ class Operation:
         accepts: Whether a finite strength is valid.
         on_device: What it does to a batch; None for what only the host can do.
         on_host: What it does to a picture; None for what the device does.
+        is_random: Whether what it does depends on the key.
     """
 
     title: str
@@ -48,6 +49,7 @@ class Operation:
     accepts: Callable[[float], bool]
     on_device: DeviceFn | None = None
     on_host: HostFn | None = None
+    is_random: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -250,20 +252,21 @@ OPERATIONS = {
         expected="a variance that is not negative",
         accepts=lambda variance: variance >= 0,
         on_device=_gaussian_noise,
+        is_random=True,
     ),
     "mean_filter": _filter("Mean filter", _mean_filter),
     "median_filter": _filter("Median filter", _median_filter),
     "gaussian_filter": _filter("Gaussian filter", _gaussian_filter),
     "gamma_correction": Operation(
         title="Gamma correction",
-        strength_name="gamma",
+        strength_name="gamma; 1 changes nothing",
         expected=f"a gamma from {_MIN_GAMMA} to {_MAX_GAMMA}",
         accepts=lambda gamma: _MIN_GAMMA <= gamma <= _MAX_GAMMA,
         on_device=_gamma_correction,
     ),
     "jpeg2000": Operation(
         title="JPEG 2000 compression",
-        strength_name="ratio",
+        strength_name="compression ratio",
         expected=f"a ratio from {codecs.MIN_RATIO} to {codecs.MAX_RATIO}",
         accepts=lambda ratio: codecs.MIN_RATIO <= ratio <= codecs.MAX_RATIO,
         on_host=codecs.jpeg2000,

@@ -23,12 +23,21 @@ from fakedet_jax.report.evaluation import Evaluation
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# The operation of the pictures as they are, in tables.
+UNPERTURBED = "none"
 
 _COUNTS = ("num_examples", "num_skipped")
-# The row of the pictures as they are.
-_UNPERTURBED = "none"
 # The drop in points of AUC that is drawn darkest unless there is a larger one.
 _LEAST_DARKEST = 10.0
+# A cell without any drop; the page is white.
+_NO_DROP = "#f1f2f4"
+# Columns of the heat-map that there is room for, and what sets the mixes apart.
+_LEAST_COLUMNS = 5
+_GAP = 0.25
+# Of a heading, so many fit.
+_LETTERS_PER_INCH = 9
 
 
 def write_robustness(
@@ -66,7 +75,7 @@ def write_robustness(
     (folder / "robustness.json").unlink(missing_ok=True)
     summary = _summarize(suite, baseline, evaluations)
     counts = [summary[name] for name in _COUNTS]
-    rows = [(_UNPERTURBED, "", summary["baseline"])]
+    rows = [(UNPERTURBED, "", summary["baseline"])]
     rows += [(row["operation"], row["strength"], row) for row in summary["conditions"]]
     storage.write_csv(
         folder / "robustness.csv",
@@ -93,10 +102,11 @@ def write_robustness(
 
 
 def robustness_figure(summary: Mapping[str, Any], *, title: str) -> bytes:
-    """Draws AUC against intensity, a panel for each operation, mild to the left.
+    """Draws AUC against intensity, a panel for each operation.
 
-    The strengths of a suite are not evenly spaced; their places on the axis are. What
-    their mix gives stands apart at the right.
+    Strengths are in the order of the suite, so mostly from mild to severe. They are not
+    evenly spaced; their places on the axis are. What their mix gives stands apart at
+    the right, and a line shows the mix of everything.
 
     Args:
         summary: as `write_robustness` returns it.
@@ -105,28 +115,38 @@ def robustness_figure(summary: Mapping[str, Any], *, title: str) -> bytes:
     Returns:
         A PNG file.
     """
-    drops = summary["mean_auc_drop_by_operation"]
+    rows = _by_operation(summary)
+    overall = rows.pop(MIX, [])
     baseline = summary["baseline"]["auc"]
     values = [baseline, *(row["auc"] for row in summary["conditions"])]
-    num_rows = math.ceil(len(drops) / 2)
-    figure = canvas.figure((8.8, 0.8 + 2.9 * num_rows))
-    panels = figure.subplots(num_rows, 2, sharey=True, squeeze=False).ravel()
+    num_columns = min(len(rows), 2)
+    num_rows = math.ceil(len(rows) / 2)
+    width = 2.8 + 3.0 * num_columns
+    figure = canvas.figure((width, 1.1 + 2.9 * num_rows))
+    panels = figure.subplots(num_rows, num_columns, sharey=True, squeeze=False)
     # Down to the worst, so that small differences show, in steps of a tenth.
-    panels[0].set_ylim(min(0.9, math.floor(10 * min(values) - 0.2) / 10), 1.01)
-    for axes, (operation, drop) in zip(panels, drops.items(), strict=False):
-        rows = [row for row in summary["conditions"] if row["operation"] == operation]
-        _draw_panel(axes, operation, rows, baseline, drop)
-    for axes in panels[::2]:
+    panels[0, 0].set_ylim(min(0.9, math.floor(10 * min(values) - 0.2) / 10), 1.01)
+    for axes, (operation, own) in zip(panels.flat, rows.items(), strict=False):
+        drop = summary["mean_auc_drop_by_operation"][operation]
+        _draw_panel(axes, operation, own, drop)
+        _draw_level(axes, baseline, "--", f"unperturbed {baseline:.3f}")
+        for row in overall:
+            _draw_level(axes, row["auc"], ":", f"mix of everything {row['auc']:.3f}")
+    for axes in panels[:, 0]:
         axes.set_ylabel("AUC")
-    for axes in panels[len(drops) :]:
+    for axes in panels.flat[len(rows) :]:
         axes.set_visible(False)
-    canvas.legend(panels[0], "lower left")
-    canvas.heading(figure, canvas.plain(f"AUC under perturbation: {title}", 90))
+    handles, labels = panels[0, 0].get_legend_handles_labels()
+    # Below all panels: within one it would lie on a curve.
+    figure.legend(
+        handles, labels, loc="outside lower left", ncols=len(labels), frameon=False
+    )
+    _write_heading(figure, title, width)
     return canvas.render(figure)
 
 
 def robustness_heatmap(summary: Mapping[str, Any], *, title: str) -> bytes:
-    """Draws the drop of every condition: a row for each operation, mild to the left.
+    """Draws the drop of every condition: a row for each operation, then its mix.
 
     A cell shows the strength and, below, the AUC in per cent; its colour is the drop.
 
@@ -140,40 +160,52 @@ def robustness_heatmap(summary: Mapping[str, Any], *, title: str) -> bytes:
     from matplotlib.colors import LinearSegmentedColormap
 
     rows = _by_operation(summary)
-    num_columns = max(len(row) for row in rows.values())
-    baseline = summary["baseline"]["auc"]
-    drops = np.full((len(rows), num_columns), np.nan)
-    for place, row in enumerate(rows.values()):
-        drops[place, : len(row)] = [100 * (baseline - one["auc"]) for one in row]
-    # Never darker than its drop deserves where all drops are small.
-    most = max(_LEAST_DARKEST, float(np.nanmax(drops)))
-    figure = canvas.figure((3.2 + 0.72 * num_columns, 1.6 + 0.55 * len(rows)))
+    singles, _ = zip(*map(_split_mixes, rows.values()), strict=True)
+    num_singles = max(map(len, singles))
+    edges = [*range(num_singles + 1)]
+    if any(row["strength"] == MIX for row in summary["conditions"]):
+        edges += [num_singles + _GAP, num_singles + _GAP + 1]
+    num_columns = max(edges[-1], _LEAST_COLUMNS)
+    drops = np.full((len(rows), len(edges) - 1), np.nan)
+    width = 3.0 + 0.72 * num_columns
+    figure = canvas.figure((width, 1.9 + 0.57 * len(rows)))
     axes = figure.subplots()
-    colours = LinearSegmentedColormap.from_list("drop", ("white", canvas.FAKE_COLOUR))
+    baseline = summary["baseline"]["auc"]
+    for place, row in enumerate(rows.values()):
+        single, mixed = _split_mixes(row)
+        columns = [*range(len(single)), *[len(edges) - 2] * len(mixed)]
+        for column, one in zip(columns, [*single, *mixed], strict=True):
+            drops[place, column] = 100 * (baseline - one["auc"])
+            centre = (edges[column] + 0.5, place + 0.5)
+            _write_cell(axes, centre, _strength(one), f"{100 * one['auc']:.1f}")
+    colours = LinearSegmentedColormap.from_list("drop", (_NO_DROP, canvas.FAKE_COLOUR))
     drawn = axes.pcolormesh(
+        edges,
+        range(len(rows) + 1),
         np.ma.masked_invalid(drops),
         cmap=colours,
         vmin=0,
-        vmax=most,
+        # Never darker than its drop deserves where all drops are small.
+        vmax=max(_LEAST_DARKEST, float(np.nanmax(drops))),
         edgecolors="white",
         linewidth=2,
     )
-    for place, row in enumerate(rows.values()):
-        for column, one in enumerate(row):
-            centre = (column + 0.5, place + 0.5)
-            _write_cell(axes, centre, _strength(one), f"{100 * one['auc']:.1f}")
-    axes.set_yticks(
-        np.arange(len(rows)) + 0.5,
-        ["Everything" if name == MIX else OPERATIONS[name].title for name in rows],
-    )
-    axes.set_xticks([])
-    axes.tick_params(length=0, labelsize=10, colors=canvas.INK)
-    axes.spines[:].set_visible(False)
+    _label_rows(axes, list(rows))
+    axes.set_xlim(0, num_columns)
     axes.invert_yaxis()
-    bar = figure.colorbar(drawn, ax=axes, aspect=30, pad=0.02)
+    axes.spines[:].set_visible(False)
+    bar = figure.colorbar(
+        drawn,
+        ax=axes,
+        location="bottom",
+        anchor=(0, 0),
+        shrink=_LEAST_COLUMNS / num_columns,
+        aspect=22,
+        pad=0.03,
+    )
     bar.set_label(f"drop from {100 * baseline:.1f}, points of AUC")
     bar.outline.set_visible(False)
-    canvas.heading(figure, canvas.plain(f"AUC under perturbation: {title}", 90))
+    _write_heading(figure, title, width)
     return canvas.render(figure)
 
 
@@ -190,7 +222,7 @@ def robustness_table(summary: Mapping[str, Any]) -> str:
     lines = [
         f"{'perturbation':16s} {'strength':>8s} {'AUC':>7s} {'change':>8s} "
         f"{'accuracy':>9s}",
-        f"{_UNPERTURBED:16s} {'':8s} {baseline:7.4f} {'':8s} "
+        f"{UNPERTURBED:16s} {'':8s} {baseline:7.4f} {'':8s} "
         f"{summary['baseline']['accuracy']:9.4f}",
     ]
     lines += [
@@ -248,42 +280,73 @@ def _strength(row: Mapping[str, Any]) -> str:
     return MIX if row["strength"] == MIX else f"{row['strength']:g}"
 
 
-def _write_cell(
-    axes: "Axes", centre: tuple[float, float], strength: str, auc: str
-) -> None:
-    axes.annotate(
-        strength,
-        centre,
-        xytext=(0, 4),
-        textcoords="offset points",
-        ha="center",
-        va="bottom",
-        fontsize=7.5,
-        color=canvas.INK,
-    )
-    axes.annotate(
-        auc,
-        centre,
-        xytext=(0, 2),
-        textcoords="offset points",
-        ha="center",
-        va="top",
-        fontsize=10,
-        color=canvas.INK,
-        fontweight="bold",
-    )
+def _split_mixes(
+    rows: Sequence[Mapping[str, Any]],
+) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
+    """Those of one strength, and those of a mix."""
+    single = [row for row in rows if row["strength"] != MIX]
+    return single, [row for row in rows if row["strength"] == MIX]
 
 
 def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values)
 
 
+def _write_heading(figure: "Figure", title: str, width: float) -> None:
+    text = f"AUC under perturbation: {title}"
+    canvas.heading(figure, canvas.plain(text, int(_LETTERS_PER_INCH * width)))
+
+
+def _label_rows(axes: "Axes", operations: Sequence[str]) -> None:
+    """Writes what a row is and, smaller, what its strengths mean."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for place, name in enumerate(operations):
+        if name == MIX:
+            title, explanation = "Everything", "operation and strength drawn"
+        else:
+            title = OPERATIONS[name].title
+            explanation = OPERATIONS[name].strength_name
+        for text, shift, above, size, colour in (
+            (title, 1, "bottom", 10, canvas.INK),
+            (explanation, -1, "top", 8, canvas.GREY),
+        ):
+            axes.annotate(
+                text,
+                (0, place + 0.5),
+                xytext=(-8, shift),
+                textcoords="offset points",
+                ha="right",
+                va=above,
+                fontsize=size,
+                color=colour,
+                annotation_clip=False,
+            )
+
+
+def _write_cell(
+    axes: "Axes", centre: tuple[float, float], strength: str, auc: str
+) -> None:
+    """Writes the two numbers of a cell, one above the other."""
+    for text, shift, above, size, weight in (
+        (strength, 4, "bottom", 7.5, "normal"),
+        (auc, 2, "top", 10, "bold"),
+    ):
+        axes.annotate(
+            text,
+            centre,
+            xytext=(0, shift),
+            textcoords="offset points",
+            ha="center",
+            va=above,
+            fontsize=size,
+            color=canvas.INK,
+            fontweight=weight,
+        )
+
+
 def _draw_panel(
-    axes: "Axes",
-    operation: str,
-    rows: Sequence[Mapping[str, Any]],
-    baseline: float,
-    drop: float,
+    axes: "Axes", operation: str, rows: Sequence[Mapping[str, Any]], drop: float
 ) -> None:
     kind = OPERATIONS[operation]
     canvas.style(axes)
@@ -294,30 +357,33 @@ def _draw_panel(
         fontsize=9,
         color=canvas.GREY,
     )
-    axes.axhline(
-        baseline,
-        color=canvas.GREY,
-        linestyle="--",
-        linewidth=1.4,
-        label=f"unperturbed {baseline:.3f}",
-    )
-    single = [row["auc"] for row in rows if row["strength"] != MIX]
-    mixed = [row["auc"] for row in rows if row["strength"] == MIX]
+    single, mixed = _split_mixes(rows)
     axes.plot(
         range(len(single)),
-        single,
+        [row["auc"] for row in single],
         color=canvas.FAKE_COLOUR,
         marker="o",
         linewidth=2.2,
         clip_on=False,
+        label="one strength",
     )
-    axes.plot(
-        range(len(single), len(rows)),
-        mixed,
-        color=canvas.REAL_COLOUR,
-        marker="D",
-        linestyle="none",
-        clip_on=False,
-    )
-    axes.set_xticks(range(len(rows)), [_strength(row) for row in rows])
+    # A line without points would have an endless bounding box, which ends the layout.
+    if mixed:
+        axes.plot(
+            range(len(single), len(rows)),
+            [row["auc"] for row in mixed],
+            color=canvas.INK,
+            marker="D",
+            linestyle="none",
+            clip_on=False,
+            label="mix of the strengths",
+        )
+    axes.set_xticks(range(len(rows)), [_strength(row) for row in [*single, *mixed]])
+    axes.set_xlim(-0.3, len(rows) - 0.7)
     axes.set_xlabel(kind.strength_name)
+
+
+def _draw_level(axes: "Axes", auc: float, line: str, label: str) -> None:
+    axes.axhline(
+        auc, color=canvas.GREY, linestyle=line, linewidth=1.4, label=label, zorder=1
+    )

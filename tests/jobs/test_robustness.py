@@ -17,8 +17,10 @@ from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs import evaluate, robustness
 from fakedet_jax.metrics import BINARY_METRICS
 from fakedet_jax.perturb import apply, suites
+from fakedet_jax.perturb import pictures as dataset_pictures
 from tests import tiny
 from tests.data import pictures
+from tests.perturb import samples
 
 SUITE = suites.create("fakespotter")
 
@@ -42,9 +44,9 @@ def measured(workdir):
 
 def _measure(workdir, name="result", suite=SUITE.name, **settings):
     config = EvaluateConfig(workdir=workdir, name=name, suite=suite, **settings)
-    with tiny.registered():
+    with tiny.registered(), samples.small_suite():
         summary = robustness.evaluate_suite(config)
-    return summary, workdir / "evaluations" / f"{name}_{SUITE.name}"
+    return summary, workdir / "evaluations" / f"{name}_{suite}"
 
 
 def _evaluate(workdir, **settings):
@@ -135,7 +137,7 @@ def test_a_repetition_gives_the_same_bytes(workdir, measured):
 
 
 def test_pictures_that_are_not_kept_are_decoded_again(workdir, measured, monkeypatch):
-    monkeypatch.setattr(robustness, "MAX_KEPT_BYTES", 2000)
+    monkeypatch.setattr(dataset_pictures, "MAX_KEPT_BYTES", 2000)
     summary, _ = _measure(workdir)
     assert summary == measured[0]
 
@@ -146,6 +148,22 @@ def test_the_batch_size_does_not_matter(workdir, measured):
         summary["conditions"], measured[0]["conditions"], strict=True
     ):
         assert found["auc"] == expected["auc"]
+
+
+def test_a_mix_of_other_conditions_is_not_scored_again(workdir, monkeypatch):
+    scored = []
+    run = apply.apply
+    monkeypatch.setattr(
+        apply,
+        "apply",
+        lambda one, *rest, **more: scored.append(one) or run(one, *rest, **more),
+    )
+    summary, _ = _measure(workdir, suite="small")
+    *others, overall = samples.SMALL_SUITE.conditions
+    assert scored == [*others[:-1], overall]
+    # It would give the same.
+    monkeypatch.setattr(robustness, "_repeats_others", lambda *_: False)
+    assert _measure(workdir, suite="small")[0] == summary
 
 
 def test_skipped_files_are_counted_and_named(workdir, data_dir, tmp_path):
@@ -220,7 +238,7 @@ def test_a_picture_that_breaks_on_the_way_is_refused(
     workdir, data_dir, tmp_path, monkeypatch
 ):
     root = shutil.copytree(data_dir, tmp_path / "data")
-    monkeypatch.setattr(robustness, "MAX_KEPT_BYTES", 0)
+    monkeypatch.setattr(dataset_pictures, "MAX_KEPT_BYTES", 0)
     run = apply.apply
 
     def run_and_break(condition, *arguments, **settings):
@@ -233,3 +251,29 @@ def test_a_picture_that_breaks_on_the_way_is_refused(
         r"000.png' could be read at first and then is empty",
         data=_folder(root),
     )
+
+
+def test_what_is_taken_ahead_keeps_its_order_and_its_errors():
+    def numbers():
+        yield from range(10)
+        raise RequestError("no more")
+
+    found = []
+    with pytest.raises(RequestError, match="no more"):
+        for number in robustness._ahead(numbers()):
+            found.append(number)
+    assert found == list(range(10))
+
+
+def test_little_is_taken_ahead():
+    taken = []
+
+    def numbers():
+        for number in range(100):
+            taken.append(number)
+            yield number
+
+    ahead = robustness._ahead(numbers())
+    assert [next(ahead), next(ahead)] == [0, 1]
+    ahead.close()
+    assert len(taken) <= 2 + robustness._NUM_AHEAD

@@ -1,13 +1,38 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of every kind and size for the tests of perturbations."""
+"""Pictures of every kind and size for the tests of perturbations, and a small suite."""
+
+import contextlib
+from collections.abc import Iterator
+from unittest import mock
 
 import numpy as np
 
+from fakedet_jax.perturb import suites
+from fakedet_jax.perturb.perturbation import Mix, Perturbation
 from tests.data.pictures import colourful
 
 # Odd and even, wide and high, of one pixel, and beyond the padding of others.
 SIZES = ((64, 64), (37, 53), (101, 40), (16, 70), (2, 5), (1, 9), (3, 1), (1, 1))
+
+_GRID = (
+    Perturbation("jpeg", 90),
+    Perturbation("jpeg", 10),
+    Perturbation("scale_down", 45),
+    Perturbation("scale_up", 50),
+    Perturbation("gaussian_noise", 0.05),
+)
+# A mix that repeats other conditions, and one that draws noise of its own.
+SMALL_SUITE = suites.Suite(
+    name="small", version=3, seed=7, conditions=(*_GRID, Mix(_GRID[:2]), Mix(_GRID))
+)
+
+
+@contextlib.contextmanager
+def small_suite() -> Iterator[None]:
+    """Makes the suite `small` known."""
+    with mock.patch.dict(suites._SUITES, small=SMALL_SUITE):
+        yield
 
 
 def random(height: int, width: int, seed: int = 0) -> np.ndarray:

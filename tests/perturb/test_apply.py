@@ -8,8 +8,8 @@ import pytest
 
 from fakedet_jax import parallel
 from fakedet_jax.errors import ImageError
-from fakedet_jax.perturb import apply, codecs, operations
-from fakedet_jax.perturb.perturbation import Mix, Perturbation
+from fakedet_jax.perturb import apply, codecs, operations, suites
+from fakedet_jax.perturb.perturbation import MIX, OPERATIONS, Mix, Perturbation
 from tests.perturb import samples
 
 KEY = jax.random.key(3)
@@ -66,12 +66,31 @@ def test_the_results_are_those_of_the_operations():
     _assert_equal(_apply(Perturbation("jpeg", 50), pictures), compressed)
 
 
-@pytest.mark.parametrize("condition", [*CONDITIONS, *MIXES], ids=str)
+@pytest.mark.parametrize("condition", [*CONDITIONS, MIXES[0]], ids=str)
 def test_neighbours_and_devices_do_not_matter(condition):
     expected = _apply(condition, PICTURES)
     _assert_equal(_apply(condition, PICTURES, mesh=_mesh(1)), expected)
     _assert_equal(_apply(condition, PICTURES[::-1])[::-1], expected)
     _assert_equal(_apply(condition, PICTURES[3:4]), expected[3:4])
+
+
+@pytest.mark.parametrize("operation", [*OPERATIONS, MIX])
+def test_no_condition_of_any_suite_depends_on_the_batch(operation, monkeypatch):
+    conditions = [
+        condition
+        for name in suites.names()
+        for condition in suites.create(name).conditions
+        if condition.operation == operation
+    ]
+    pictures = samples.pictures(((64, 64), (37, 53), (1, 9)))
+    together = [_apply(condition, pictures) for condition in conditions]
+    # Other neighbours, one row in a batch, and one device.
+    monkeypatch.setattr(apply, "_DEVICE_PIXELS", 64 * 64)
+    monkeypatch.setattr(apply, "_MAX_WINDOW", 1)
+    assert conditions
+    for condition, expected in zip(conditions, together, strict=True):
+        alone = _apply(condition, pictures[::-1], mesh=_mesh(1))[::-1]
+        _assert_equal(alone, expected)
 
 
 @pytest.mark.parametrize("limit", [1, 10_000])
@@ -151,7 +170,7 @@ def test_each_picture_of_a_mix_is_one_of_its_choices(mix):
 def test_the_key_decides_what_a_mix_draws():
     pictures = [samples.random(8, 8, seed) for seed in range(64)]
     drawn = [
-        [apply._draw(MIXES[0], picture, jax.random.key(seed)) for picture in pictures]
+        [apply.draw(MIXES[0], picture, jax.random.key(seed)) for picture in pictures]
         for seed in (0, 0, 1)
     ]
     assert drawn[0] == drawn[1] != drawn[2]

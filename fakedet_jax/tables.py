@@ -1,0 +1,78 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Reads CSV tables of scores that users bring, and says where they are not sound."""
+
+import csv
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from fakedet_jax.errors import RequestError
+
+
+def read_rows(
+    path: Path, columns: Sequence[str], *, if_missing: str
+) -> Iterator[tuple[int, list[str]]]:
+    """Reads some columns of a CSV file; others may stand beside them, in any order.
+
+    Args:
+        path: The file, in UTF-8 with or without a byte order mark.
+        columns: Names that the first line must have.
+        if_missing: What to do where there is no such file.
+
+    Yields:
+        The number of the line and its cells, in the order of `columns`.
+
+    Raises:
+        RequestError: The file is not of that kind.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            table = csv.reader(file, strict=True)
+            header = next(table, [])
+            missing = [name for name in columns if name not in header]
+            if missing:
+                raise RequestError(
+                    f"{str(path)!r}: expected a first line with {','.join(columns)}, "
+                    f"found no {' and no '.join(missing)}"
+                )
+            places = [header.index(name) for name in columns]
+            for row in filter(None, table):  # blank lines are no rows
+                if len(row) != len(header):
+                    raise RequestError(
+                        f"{str(path)!r}, line {table.line_num}: expected {len(header)} "
+                        f"cells, found {len(row)}"
+                    )
+                yield table.line_num, [row[place] for place in places]
+    except FileNotFoundError as error:
+        raise RequestError(f"{str(path)!r} is missing; {if_missing}") from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise RequestError(
+            f"{str(path)!r}: expected a CSV file in UTF-8, found otherwise ({error})"
+        ) from error
+
+
+def to_score(text: str, path: Path, line: int) -> float:
+    """Reads a cell as a score.
+
+    Args:
+        text: The cell.
+        path: The file, for the message.
+        line: Its line, for the message.
+
+    Returns:
+        A number in [0, 1].
+
+    Raises:
+        RequestError: It is none.
+    """
+    try:
+        score = float(text)
+    except ValueError:
+        score = math.nan
+    # No comparison holds for NaN.
+    if not 0 <= score <= 1:
+        raise RequestError(
+            f"{str(path)!r}, line {line}: expected a score from 0 to 1, found {text!r}"
+        )
+    return score
