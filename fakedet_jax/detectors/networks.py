@@ -5,6 +5,7 @@
 The recipes are the authors', see third_party/README.md; what they leave open is named.
 """
 
+import dataclasses
 import functools
 
 from fakedet_jax import optim
@@ -115,17 +116,7 @@ NETWORKS: tuple[NetworkDetector, ...] = (
         build=mislnet.MislNet,
         preprocessing=mislnet.PREPROCESSING,
         # As the comparison with AMTENnet sets it.
-        recipe=optim.Recipe(
-            optimizer="caffe_sgd",
-            learning_rate=1e-3,
-            schedule="step",
-            decay_steps=1000,
-            decay_factor=0.5,
-            momentum=0.95,
-            weight_decay=0.0005,
-            batch_size=64,
-            num_epochs=10,
-        ),
+        recipe=dataclasses.replace(_CAFFE, weight_decay=0.0005),
         project=mislnet.project,
     ),
     NetworkDetector(

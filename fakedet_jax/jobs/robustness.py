@@ -19,13 +19,13 @@ import numpy as np
 from fakedet_jax import detectors, parallel, progress
 from fakedet_jax.config import EvaluateConfig
 from fakedet_jax.data.decode import to_input
+from fakedet_jax.data.perturbed import Pictures
 from fakedet_jax.detectors.base import FittedDetector
 from fakedet_jax.errors import RequestError
 from fakedet_jax.framing import Framing
 from fakedet_jax.jobs import evaluation_data
 from fakedet_jax.perturb import apply, suites
 from fakedet_jax.perturb.perturbation import Mix, Perturbation
-from fakedet_jax.perturb.pictures import Pictures
 from fakedet_jax.report import robustness as robustness_report
 from fakedet_jax.scoring import Scored, Scorer
 

@@ -22,9 +22,9 @@ from PIL import Image
 from fakedet_jax import parallel, progress, storage
 from fakedet_jax.config import ExportConfig, InputConfig
 from fakedet_jax.data.dataset import BINARY_CLASSES, Dataset
+from fakedet_jax.data.perturbed import Pictures
 from fakedet_jax.errors import RequestError
 from fakedet_jax.perturb import suites
-from fakedet_jax.perturb.pictures import Pictures
 from fakedet_jax.report.robustness import UNPERTURBED
 
 # The files beside the folders of pictures, and the columns of the first.

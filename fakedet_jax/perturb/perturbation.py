@@ -144,27 +144,6 @@ def _jpeg(picture: np.ndarray, strength: float) -> np.ndarray:
     return codecs.jpeg(picture, int(strength))
 
 
-def _mean_filter(
-    images: jax.Array, sizes: jax.Array, strengths: jax.Array, keys: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    del keys
-    return operations.mean_filter(images, sizes, _whole(strengths)), sizes
-
-
-def _median_filter(
-    images: jax.Array, sizes: jax.Array, strengths: jax.Array, keys: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    del keys
-    return operations.median_filter(images, sizes, _whole(strengths)), sizes
-
-
-def _gaussian_filter(
-    images: jax.Array, sizes: jax.Array, strengths: jax.Array, keys: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    del keys
-    return operations.gaussian_filter(images, sizes, _whole(strengths)), sizes
-
-
 def _gamma_correction(
     images: jax.Array, sizes: jax.Array, strengths: jax.Array, keys: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
@@ -210,8 +189,17 @@ def _gaussian_noise(
     return operations.gaussian_noise(images, sizes, strengths, keys), sizes
 
 
-def _filter(title: str, on_device: DeviceFn) -> Operation:
+def _filter(
+    title: str, function: Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
+) -> Operation:
     """A filter whose strength is the size of its kernel."""
+
+    def on_device(
+        images: jax.Array, sizes: jax.Array, strengths: jax.Array, keys: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        del keys
+        return function(images, sizes, _whole(strengths)), sizes
+
     *others, largest = map(str, operations.KERNEL_SIZES)
     return Operation(
         title=title,
@@ -254,9 +242,9 @@ OPERATIONS = {
         on_device=_gaussian_noise,
         is_random=True,
     ),
-    "mean_filter": _filter("Mean filter", _mean_filter),
-    "median_filter": _filter("Median filter", _median_filter),
-    "gaussian_filter": _filter("Gaussian filter", _gaussian_filter),
+    "mean_filter": _filter("Mean filter", operations.mean_filter),
+    "median_filter": _filter("Median filter", operations.median_filter),
+    "gaussian_filter": _filter("Gaussian filter", operations.gaussian_filter),
     "gamma_correction": Operation(
         title="Gamma correction",
         strength_name="gamma; 1 changes nothing",

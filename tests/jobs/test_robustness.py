@@ -12,12 +12,12 @@ import pytest
 from PIL import Image
 
 from fakedet_jax.config import DataConfig, EvaluateConfig
+from fakedet_jax.data import perturbed
 from fakedet_jax.data.decode import decode
 from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs import evaluate, robustness
 from fakedet_jax.metrics import BINARY_METRICS
 from fakedet_jax.perturb import apply, suites
-from fakedet_jax.perturb import pictures as dataset_pictures
 from tests import tiny
 from tests.data import pictures
 from tests.perturb import samples
@@ -137,7 +137,7 @@ def test_a_repetition_gives_the_same_bytes(workdir, measured):
 
 
 def test_pictures_that_are_not_kept_are_decoded_again(workdir, measured, monkeypatch):
-    monkeypatch.setattr(dataset_pictures, "MAX_KEPT_BYTES", 2000)
+    monkeypatch.setattr(perturbed, "MAX_KEPT_BYTES", 2000)
     summary, _ = _measure(workdir)
     assert summary == measured[0]
 
@@ -238,7 +238,7 @@ def test_a_picture_that_breaks_on_the_way_is_refused(
     workdir, data_dir, tmp_path, monkeypatch
 ):
     root = shutil.copytree(data_dir, tmp_path / "data")
-    monkeypatch.setattr(dataset_pictures, "MAX_KEPT_BYTES", 0)
+    monkeypatch.setattr(perturbed, "MAX_KEPT_BYTES", 0)
     run = apply.apply
 
     def run_and_break(condition, *arguments, **settings):
