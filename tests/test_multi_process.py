@@ -23,7 +23,7 @@ def alone(data_dir, tmp_path_factory):
     """The workdir of one process, evaluated."""
     workdir = tmp_path_factory.mktemp("processes") / "alone"
     assert tiny.run_cli(*_train_flags(data_dir, workdir)) == 0
-    assert tiny.run_cli("--mode=evaluate", f"--workdir={workdir}") == 0
+    assert tiny.run_cli(*_evaluate_flags(workdir)) == 0
     return workdir
 
 
@@ -39,12 +39,18 @@ def together(data_dir, tmp_path_factory):
     # A copy, so that the tests of the resumed run do not hide this state.
     shutil.copytree(workdir, workdir.with_name("stopped"))
     assert _run_two(*flags) == [0, 0]
-    assert _run_two("--mode=evaluate", f"--workdir={workdir}") == [0, 0]
+    assert _run_two(*_evaluate_flags(workdir)) == [0, 0]
     return workdir
 
 
 def _train_flags(data_dir, workdir):
-    return [*tiny.train_flags(data_dir, workdir), "--detector=plain"]
+    # Each process has its pictures perturbed by its own devices.
+    perturb = "--perturb=none,median_filter:3,gaussian_noise:0.01"
+    return [*tiny.train_flags(data_dir, workdir), "--detector=plain", perturb]
+
+
+def _evaluate_flags(workdir):
+    return ["--mode=evaluate", f"--workdir={workdir}", "--perturb=mean_filter:3"]
 
 
 def _run_two(*flags, signal_at=None):
@@ -89,7 +95,11 @@ def test_training_records_the_same(alone, together):
 
 def test_evaluation_finds_the_same(alone, together):
     found, expected = (
-        json.loads((path / "evaluations" / "folder_test" / "metrics.json").read_text())
+        json.loads(
+            (
+                path / "evaluations" / "folder_test_mean_filter_3" / "metrics.json"
+            ).read_text()
+        )
         for path in (together, alone)
     )
     assert list(found) == list(expected)

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from fakedet_jax import parallel
 from fakedet_jax.errors import RequestError
 from fakedet_jax.perturb import apply
 from fakedet_jax.perturb.perturbation import Mix, Perturbation
@@ -111,8 +112,11 @@ class Treatment:
         Returns:
             The pictures as they shall be, in the same order.
         """
-        key = jax.random.key(self.seed, impl="threefry2x32")
-        return apply.apply_each(chosen, key=key)
+        mesh = parallel.data_mesh(jax.local_devices())
+        # The caller may be at work on the devices of all processes.
+        with jax.set_mesh(mesh):
+            key = jax.random.key(self.seed, impl="threefry2x32")
+            return apply.apply_each(chosen, key=key, mesh=mesh)
 
 
 def fixed_set(
