@@ -1,0 +1,204 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Photographs and videos of one's own: folders of classes, or a table of labels.
+
+    DIR/{train,validation,test}/CLASS/…
+    DIR/CLASS/…
+
+A class is real when its name starts with `real` or is listed in `real_classes`. With a
+table of labels the folders have no meaning: a CSV file whose first line names the
+columns `path,label` and perhaps `split`, `identity` and `video`. A path is relative to
+the data folder, with forward slashes. A label is the name of a class, or 0 for real
+and 1 for fake. Several identities are separated by semicolons; `video` is for frames
+that were cut out of a video.
+"""
+
+import csv
+import dataclasses
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from fakedet_jax import tables
+from fakedet_jax.data import folder as data_folder
+from fakedet_jax.data.dataset import BINARY_CLASSES, order_classes
+from fakedet_jax.data.layouts import scan
+from fakedet_jax.data.layouts.base import Item, Layout, LayoutMismatch, Listing
+from fakedet_jax.errors import RequestError
+
+_SPLITS = {
+    "train": "train",
+    "validation": "validation",
+    "val": "validation",
+    "valid": "validation",
+    "test": "test",
+    "": None,
+}
+_REQUIRED = ("path", "label")
+_OPTIONAL = ("split", "identity", "video")
+
+
+def find_tops(root: Path) -> tuple[list[tuple[str | None, Path]], list[str]]:
+    """Finds the folders that hold the class folders.
+
+    Args:
+        root: The data folder.
+
+    Returns:
+        Each split with its folder, or `root` for the split `None`, and notes about
+        folders beside them.
+
+    Raises:
+        RequestError: Two folders are for one split, or `root` cannot be read.
+    """
+    found, others = data_folder._find_split_folders(root)
+    if not found:
+        return [(None, root)], []
+    names = [path.name for path in others]
+    note = f"folders beside those of the splits are left out: {scan.some(names)}"
+    return list(found.items()), [note] if names else []
+
+
+def _list(
+    root: Path,
+    *,
+    real_classes: Collection[str] = (),
+    labels: str | Path | None = None,
+) -> Listing:
+    """Lists a folder.
+
+    Args:
+        root: The folder.
+        real_classes: Classes that are real though their names do not start with
+            `real`.
+        labels: The table of labels; folders are classes without it.
+    """
+    if labels is not None:
+        return _list_labelled(root, Path(labels), real_classes)
+    tops, notes = find_tops(root)
+    folders = [(split, folder) for split, top in tops for folder in _find_classes(top)]
+    fakes = _fakes([folder.name for _, folder in folders], real_classes)
+    items, beside = [], []
+    for split, folder in folders:
+        found = scan.find_files(folder)
+        if not found:
+            raise RequestError(
+                f"--data_dir: the class folder {str(folder)!r} holds no pictures "
+                "and no videos; add some or remove the folder"
+            )
+        items += [
+            _item(path, root, folder.name, fakes[folder.name], split) for path in found
+        ]
+    for top in {root, *(top for _, top in tops)}:
+        for kind in (scan.PHOTO, scan.VIDEO):
+            beside += [scan.relative(path, root) for path in scan.list_files(top, kind)]
+    notes += scan.left_out("they lie beside the class folders", sorted(beside))
+    return Listing(items, notes=notes)
+
+
+def _find_classes(top: Path) -> list[Path]:
+    classes = scan.list_folders(top)
+    if not classes:
+        raise LayoutMismatch("a folder for each class, such as real and fake,", top)
+    return classes
+
+
+def _fakes(names: Sequence[str], real_classes: Collection[str]) -> dict[str, bool]:
+    """By class, whether it is fake."""
+    return dict(zip(*order_classes(names, real_classes), strict=True))
+
+
+def _item(
+    path: Path, root: Path, class_name: str, is_fake: bool, split: str | None
+) -> Item:
+    name = scan.relative(path, root)
+    kind = scan.kind_of(path) or scan.PHOTO
+    return Item(
+        path=name,
+        kind=kind,
+        class_name=class_name,
+        is_fake=is_fake,
+        split=split,
+        video=name if kind == scan.VIDEO else "",
+        manipulation=class_name if is_fake else "",
+    )
+
+
+def _list_labelled(root: Path, table: Path, real_classes: Collection[str]) -> Listing:
+    """Lists the files that a table names."""
+    optional = _optional_columns(table)
+    rows: dict[str, dict[str, str]] = {}
+    for line, cells in tables.read_rows(
+        table,
+        (*_REQUIRED, *optional),
+        if_missing="give the table of labels as --labels",
+    ):
+        where = f"{str(table)!r}, line {line}"
+        row = dict(zip((*_REQUIRED, *optional), cells, strict=True))
+        name = scan.listed_path(row["path"], where)
+        if name in rows:
+            raise RequestError(
+                f"{where}: expected each file once, found {name!r} again; take one "
+                "line out"
+            )
+        if not row["label"]:
+            raise RequestError(f"{where}: expected a label, found none; add one")
+        if row.get("split", "") not in _SPLITS:
+            raise RequestError(
+                f"{where}: expected the split train, validation, test or none, found "
+                f"{row['split']!r}; mend the table"
+            )
+        rows[name] = {**row, "where": where}
+    if not rows:
+        raise RequestError(
+            f"{str(table)!r}: expected lines with path and label, found none; add them"
+        )
+    found = {scan.relative(path, root): path for path in scan.find_files(root)}
+    unknown = [name for name in rows if name not in found]
+    if unknown:
+        raise RequestError(
+            f"{rows[unknown[0]]['where']}: expected pictures or videos below "
+            f"--data_dir={str(root)!r}, found {scan.some(unknown)}, which are not "
+            "there; mend the paths or take the lines out"
+        )
+    classes = {name: _class_of(row["label"]) for name, row in rows.items()}
+    fakes = _fakes(list(classes.values()), real_classes)
+    items = [
+        _labelled_item(found[name], root, classes[name], fakes[classes[name]], row)
+        for name, row in rows.items()
+    ]
+    unlisted = [name for name in found if name not in rows]
+    return Listing(items, notes=scan.left_out("no label names them", unlisted))
+
+
+def _labelled_item(
+    path: Path, root: Path, class_name: str, is_fake: bool, row: dict[str, str]
+) -> Item:
+    item = _item(path, root, class_name, is_fake, _SPLITS[row.get("split", "")])
+    names = [name.strip() for name in row.get("identity", "").split(";")]
+    return dataclasses.replace(
+        item,
+        video=row.get("video", "") or item.video,
+        identities=tuple(dict.fromkeys(filter(None, names))),
+    )
+
+
+def _class_of(label: str) -> str:
+    return BINARY_CLASSES[int(label)] if label in ("0", "1") else label
+
+
+def _optional_columns(table: Path) -> tuple[str, ...]:
+    """Which columns the first line names besides those that it must."""
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            header = next(csv.reader(file), [])
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return ()  # Whoever reads the rows says what is wrong with the file.
+    return tuple(name for name in _OPTIONAL if name in header)
+
+
+LAYOUT = Layout(
+    "folder",
+    "name a folder with a folder for each class, such as DIR/real and DIR/fake or "
+    "DIR/train/real, or give a table path,label as --labels",
+    _list,
+)

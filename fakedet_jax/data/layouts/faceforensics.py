@@ -1,0 +1,197 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""FaceForensics++ (Rössler et al., ICCV 2019), as its download script leaves it.
+
+    original_sequences/youtube/QUALITY/videos/004.mp4
+    manipulated_sequences/METHOD/QUALITY/videos/519_515.mp4
+    splits/{train,val,test}.json
+
+A fake is named target_source: the video with the number in front, with the face of
+the other. The splits are lists of pairs of numbers, 360 + 70 + 70; both numbers of a
+pair lie on one side. The real actors and the fakes of the DeepFakeDetection collection
+that the script can put beside them have no place in those splits and are left out.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+
+from fakedet_jax.data.layouts import lists, scan
+from fakedet_jax.data.layouts.base import (
+    Item,
+    Layout,
+    LayoutMismatch,
+    Listing,
+    check_choice,
+)
+from fakedet_jax.errors import RequestError
+
+METHODS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "FaceShifter")
+QUALITIES = ("raw", "c23", "c40")
+
+_SPLITS = {"train": "train", "val": "validation", "test": "test"}
+_SPLIT_FOLDERS = ("splits", "dataset/splits", ".")
+_REAL = "original_sequences/youtube"
+_FAKE = "manipulated_sequences"
+_PAIRS = 'a list of pairs such as ["071", "054"]'
+_NAME = re.compile(r"([0-9]{3})(?:_([0-9]{3}))?")
+
+
+def _list(
+    root: Path,
+    *,
+    qualities: Collection[str] = ("c23",),
+    methods: Collection[str] = METHODS[:4],
+    split_by: str = "official",
+) -> Listing:
+    """Lists FaceForensics++.
+
+    Args:
+        root: The folder that the download script filled.
+        qualities: Some of `QUALITIES`.
+        methods: Some of `METHODS`; the four of the paper by default.
+        split_by: `official` needs the lists of pairs; `identity` leaves the split to
+            `splits.assign`, which keeps the numbers of a pair together too.
+    """
+    for flag, chosen, valid in (
+        ("qualities", qualities, QUALITIES),
+        ("methods", methods, METHODS),
+    ):
+        wrong = sorted(set(chosen) - set(valid))
+        if wrong or not chosen:
+            raise RequestError(
+                f"--{flag}: expected some of {', '.join(valid)}, found "
+                f"{scan.some(wrong) or 'none'}"
+            )
+    check_choice("split_by", split_by, ("official", "identity"))
+    pairs = _read_splits(root) if split_by == "official" else {}
+    sides = {name: split for pair, split in pairs.items() for name in pair}
+    listing = Listing([])
+    strangers: list[str] = []
+    for method in ("", *(name for name in METHODS if name in methods)):
+        folder = f"{_FAKE}/{method}" if method else _REAL
+        for quality in (name for name in QUALITIES if name in qualities):
+            videos = root / folder / quality / "videos"
+            if not scan.is_folder(videos):
+                raise LayoutMismatch(
+                    f"the folder {scan.relative(videos, root)} (--qualities and "
+                    "--methods choose others)",
+                    root,
+                )
+            paths = scan.list_files(videos, scan.VIDEO)
+            for path in paths:
+                item = _item(path, root, method, quality, sides)
+                if item.identities:
+                    listing.items.append(item)
+                else:
+                    strangers.append(item.path)
+            stems = {path.stem for path in paths}
+            listing.missing.extend(
+                scan.relative(videos / f"{stem}.mp4", root)
+                for stem in _expected(pairs, is_fake=bool(method))
+                if stem not in stems
+            )
+    listing.notes.extend(_notes(root, listing.items, bool(sides)))
+    listing.notes.extend(
+        scan.left_out("they are not named as 004.mp4 or 519_515.mp4", strangers)
+    )
+    return listing
+
+
+def _item(
+    path: Path, root: Path, method: str, quality: str, sides: Mapping[str, str]
+) -> Item:
+    identities = _identities(path.stem, is_fake=bool(method))
+    found = {sides.get(identity) for identity in identities}
+    return Item(
+        path=scan.relative(path, root),
+        kind=scan.VIDEO,
+        class_name=method or "real",
+        is_fake=bool(method),
+        split=found.pop() if len(found) == 1 else None,
+        video=f"{method or 'youtube'}/{path.stem}",
+        identities=identities,
+        manipulation=method,
+        quality=quality,
+    )
+
+
+def _identities(stem: str, is_fake: bool) -> tuple[str, ...]:
+    """The numbers in the name of a video; empty where it is named otherwise."""
+    match = _NAME.fullmatch(stem)
+    if match is None or (match[2] is not None) != is_fake:
+        return ()
+    return tuple(number for number in match.groups() if number)
+
+
+def _expected(pairs: Iterable[tuple[str, str]], is_fake: bool) -> Iterator[str]:
+    """Names of the videos that pairs make, without the suffix."""
+    for first, second in pairs:
+        yield from (
+            (f"{first}_{second}", f"{second}_{first}") if is_fake else (first, second)
+        )
+
+
+def _notes(root: Path, items: list[Item], is_official: bool) -> list[str]:
+    notes = []
+    unlisted = [item.path for item in items if item.split is None]
+    if is_official and unlisted:
+        notes.append(
+            f"{len(unlisted):,} videos are on no side of the official splits: "
+            f"{scan.some(unlisted)}"
+        )
+    for name in ("original_sequences/actors", f"{_FAKE}/DeepFakeDetection"):
+        if scan.is_folder(root / name):
+            notes.append(f"{name} is left out: the official splits do not hold it")
+    return notes
+
+
+def _read_splits(root: Path) -> dict[tuple[str, str], str]:
+    """Reads the split of each pair of videos."""
+    folders = [root / name for name in _SPLIT_FOLDERS]
+    folder = next((path for path in folders if (path / "train.json").is_file()), None)
+    if folder is None:
+        raise LayoutMismatch(
+            "splits/train.json, val.json and test.json of the authors' repository "
+            "(--split_by=identity does without)",
+            root,
+        )
+    pairs: dict[tuple[str, str], str] = {}
+    sides: dict[str, str] = {}
+    for name, split in _SPLITS.items():
+        path = folder / f"{name}.json"
+        for pair in _read_pairs(path):
+            pairs[pair] = split
+            for identity in pair:
+                if sides.setdefault(identity, split) != split:
+                    raise RequestError(
+                        f"{str(path)!r}: expected each video in one split, found "
+                        f"{identity!r} in {sides[identity]} and {split}; fetch the "
+                        "lists again"
+                    )
+    return pairs
+
+
+def _read_pairs(path: Path) -> list[tuple[str, str]]:
+    content = lists.read_json(path)
+    if not isinstance(content, list) or not content:
+        raise lists.wrong_content(path, _PAIRS, str(content))
+    for pair in content:
+        if (
+            not isinstance(pair, list)
+            or len(pair) != 2
+            or not all(isinstance(name, str) for name in pair)
+            or not all(_identities(name, is_fake=False) for name in pair)
+        ):
+            raise lists.wrong_content(path, _PAIRS, str(pair))
+    return [(first, second) for first, second in content]
+
+
+LAYOUT = Layout(
+    "faceforensics",
+    "ask the authors of FaceForensics++ for the download script "
+    "(https://github.com/ondyari/FaceForensics), fetch videos, put the folder "
+    "dataset/splits of that repository beside them as splits, and name the folder that "
+    "holds original_sequences",
+    _list,
+)

@@ -1,0 +1,137 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Flickr Diverse Faces (Hukkelås, Mester, Lindseth; ISVC 2019): real photographs.
+
+    fdf_metainfo.json      {"0": {"category": "training", …}, …}, 1,471,253 faces
+    images/128/0.png       and smaller sizes 64, 32, 16, 8
+    bounding_box/, landmarks/
+
+or FDF256, of the same authors:
+
+    train/fdf_metainfo.json, train/images/0.png, val/…
+
+The pictures come in four archives by licence, so that many have only some of them.
+There is a training and a validation split and no test split. The metadata hold the
+photographer, not who is shown: identities are unknown. Boxes and landmarks are left to
+the detection of faces.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from fakedet_jax.data.layouts import lists, scan
+from fakedet_jax.data.layouts.base import (
+    Item,
+    Layout,
+    LayoutMismatch,
+    Listing,
+    check_choice,
+)
+from fakedet_jax.errors import RequestError
+
+_METADATA = "fdf_metainfo.json"
+_CATEGORIES = {"training": "train", "validation": "validation"}
+_FDF256_FOLDERS = {"train": "train", "val": "validation"}
+_SIZES = (128, 64, 32, 16, 8)
+_NUMBER = re.compile(r"[0-9]+")
+
+
+def _list(root: Path, *, size: int = 128, validation_as: str = "validation") -> Listing:
+    """Lists FDF or FDF256.
+
+    Args:
+        root: The folder that holds `images`, or for FDF256 `train` and `val`.
+        size: Width of the pictures of FDF: 128, 64, 32, 16 or 8. Those of
+            FDF256 have one size.
+        validation_as: What the validation split is for: `validation` or `test`.
+    """
+    check_choice("size", size, _SIZES)
+    check_choice("validation_as", validation_as, ("validation", "test"))
+    as_split = {"train": "train", "validation": validation_as}
+    halves = [
+        name for name in _FDF256_FOLDERS if scan.is_folder(root / name / "images")
+    ]
+    items: list[Item] = []
+    others: list[str] = []
+    notes: list[str] = []
+    if halves:
+        for name in halves:
+            for path in _pictures(root, root / name / "images", others):
+                split = as_split[_FDF256_FOLDERS[name]]
+                items.append(_item(root, path, split))
+    elif scan.is_folder(root / f"images/{size}"):
+        splits = _read_splits(root / _METADATA)
+        for path in _pictures(root, root / f"images/{size}", others):
+            found = splits.get(path.stem)
+            items.append(_item(root, path, as_split[found] if found else None))
+        notes = _notes(items, len(splits))
+    else:
+        raise LayoutMismatch(f"the folder images/{size} (FDF256: train/images)", root)
+    if not items:
+        raise LayoutMismatch(f"pictures such as images/{size}/0.png", root)
+    notes += scan.left_out("their names are no numbers", others)
+    return Listing(items, notes=notes)
+
+
+def _pictures(root: Path, top: Path, others: list[str]) -> Iterator[Path]:
+    """Finds the pictures with numbers for names, and puts aside the others."""
+    for path in scan.find_files(top):
+        if _NUMBER.fullmatch(path.stem) and scan.kind_of(path) == scan.PHOTO:
+            yield path
+        else:
+            others.append(scan.relative(path, root))
+
+
+def _item(root: Path, path: Path, split: str | None) -> Item:
+    return Item(
+        path=scan.relative(path, root),
+        kind=scan.PHOTO,
+        class_name="real_fdf",
+        is_fake=False,
+        split=split,
+    )
+
+
+def _read_splits(path: Path) -> dict[str, str]:
+    """Reads the split of each face by its number; empty without the metadata."""
+    splits: dict[str, str] = {}
+    if not path.is_file():
+        return splits
+    for number, value in lists.read_entries(path):
+        category = str(value.get("category") if isinstance(value, dict) else None)
+        if category not in _CATEGORIES:
+            raise RequestError(
+                f"{str(path)!r}, {number!r}: expected the category "
+                f"{' or '.join(_CATEGORIES)}, found {category[:40]!r}; fetch the "
+                "metadata again"
+            )
+        splits[number] = _CATEGORIES[category]
+    return splits
+
+
+def _notes(items: list[Item], num_listed: int) -> list[str]:
+    if not num_listed:
+        return [f"there is no {_METADATA}: all splits are still to be assigned"]
+    unlisted = [item.path for item in items if item.split is None]
+    notes = []
+    if unlisted:
+        notes.append(
+            f"{len(unlisted):,} pictures are not in {_METADATA}, their split is still "
+            f"to be assigned: {scan.some(unlisted)}"
+        )
+    num_found = len(items) - len(unlisted)
+    if num_found != num_listed:
+        # No list of missing files: nearly everyone has some of the archives only.
+        notes.append(
+            f"{num_found:,} of the {num_listed:,} faces in {_METADATA} are there"
+        )
+    return notes
+
+
+LAYOUT = Layout(
+    "fdf",
+    "fetch metadata and pictures with download.py --download_images from "
+    "https://github.com/hukkelas/FDF and name its --target_directory",
+    _list,
+)

@@ -1,0 +1,123 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Hybrid Fake Faces (Guo, Yang, Chen, Sun; CVIU 2021): 155,000 pictures, 8 classes.
+
+The authors send the pictures on request and publish no description of the folders.
+What is understood follows their script for labels, which reads `train/fake/…` and
+`train/real/…`, and their tables:
+
+    {train,val,test}/{real,fake}/CLASS/…
+    {train,val,test}/CLASS/…
+    {real,fake}/CLASS/…
+    CLASS/…
+
+The spelling of a class is guessed from its letters and digits: `CelebA-HQ`,
+`real_celebahq` and `celeba_hq` are one. Without split folders the split is left to
+`splits.assign`; the paper's is 75 % training, 5 % validation and 20 % test.
+"""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+from fakedet_jax.data.layouts import scan
+from fakedet_jax.data.layouts.base import Item, Layout, LayoutMismatch, Listing
+from fakedet_jax.data.layouts.class_folders import find_tops
+from fakedet_jax.errors import RequestError
+
+# By class: how many pictures the paper counts, and how folders may be called.
+_CLASSES = {
+    "real_celeba": (25_000, ("celeba",)),
+    "real_celebahq": (10_000, ("celebahq", "celebahd")),
+    "real_youtube": (
+        25_000,
+        ("youtube", "youtubeframe", "youtubeframes", "faceforensics", "ff"),
+    ),
+    "pggan": (10_000, ("pggan", "progan", "progressivegan")),
+    "stylegan": (10_000, ("stylegan",)),
+    "glow": (25_000, ("glow",)),
+    "face2face": (25_000, ("face2face", "f2f")),
+    "stargan": (25_000, ("stargan",)),
+}
+_SIDES = {"real": False, "fake": True}
+_SPELLINGS = {
+    spelling: name for name, (_, names) in _CLASSES.items() for spelling in names
+}
+
+
+def _list(root: Path) -> Listing:
+    """Lists HFF; it has no options."""
+    tops, notes = find_tops(root)
+    items = []
+    for split, top in tops:
+        for folder, class_name in _find_classes(top).items():
+            for path in scan.find_files(folder):
+                if scan.kind_of(path) == scan.PHOTO:
+                    items.append(_item(root, path, class_name, split))
+    if not items:
+        raise LayoutMismatch("pictures in folders such as train/fake/PGGAN", root)
+    return Listing(items, notes=notes + _notes(items))
+
+
+def _item(root: Path, path: Path, class_name: str, split: str | None) -> Item:
+    is_fake = not class_name.startswith("real")
+    return Item(
+        path=scan.relative(path, root),
+        kind=scan.PHOTO,
+        class_name=class_name,
+        is_fake=is_fake,
+        split=split,
+        manipulation=class_name if is_fake else "",
+    )
+
+
+def _find_classes(top: Path) -> dict[Path, str]:
+    """Finds the class folders in the folder of a split, by their spelling."""
+    classes: dict[Path, str] = {}
+    for folder in scan.list_folders(top):
+        side = folder.name.lower()
+        if side not in _SIDES:
+            classes[folder] = _class_of(folder)
+            continue
+        inner = scan.list_folders(folder)
+        if not inner:
+            raise LayoutMismatch("a folder for each class, such as PGGAN,", folder)
+        for path in inner:
+            classes[path] = _class_of(path)
+            if classes[path].startswith("real") == _SIDES[side]:
+                raise RequestError(
+                    f"--data_dir: expected {side} classes of hff in {str(folder)!r}, "
+                    f"found {path.name!r}; move it"
+                )
+    if not classes:
+        raise LayoutMismatch("a folder for each class, such as PGGAN,", top)
+    return classes
+
+
+def _class_of(folder: Path) -> str:
+    spelling = re.sub(r"[^a-z0-9]", "", folder.name.lower())
+    spelling = spelling.removeprefix("real").removeprefix("fake")
+    if spelling not in _SPELLINGS:
+        raise RequestError(
+            f"--data_dir: expected folders of the classes of hff "
+            f"({', '.join(_CLASSES)}), found {str(folder)!r}; rename it, move it away, "
+            "or take the layout folder"
+        )
+    return _SPELLINGS[spelling]
+
+
+def _notes(items: list[Item]) -> list[str]:
+    counts = Counter(item.class_name for item in items)
+    return [
+        f"{name}: {counts[name]:,} pictures are there, published are {published:,}"
+        for name, (published, _) in _CLASSES.items()
+        if counts[name] != published
+    ]
+
+
+LAYOUT = Layout(
+    "hff",
+    "ask its authors (https://github.com/EricGzq/Hybrid-Fake-Face-Dataset), unpack the "
+    "pictures as {train,val,test}/{real,fake}/CLASS or CLASS and name the folder above",
+    _list,
+)

@@ -1,0 +1,159 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Looks into folders for photographs and videos, and words what was found.
+
+The rules are those of `data.files`: hidden names are passed over, links are followed,
+and each folder is searched once.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from fakedet_jax.data.files import PICTURE_EXTENSIONS, list_folder
+from fakedet_jax.data.video import VIDEO_EXTENSIONS
+from fakedet_jax.errors import RequestError
+
+PHOTO, VIDEO = "photo", "video"
+
+_MAX_NAMES = 5
+
+
+def kind_of(path: Path) -> str | None:
+    """Says by the name of a file whether it is a `photo`, a `video` or neither."""
+    suffix = path.suffix.lower()
+    if suffix in PICTURE_EXTENSIONS:
+        return PHOTO
+    return VIDEO if suffix in VIDEO_EXTENSIONS else None
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder, or a link to one; a path one may not see is none."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def list_folders(folder: Path) -> list[Path]:
+    """Lists the folders in a folder, sorted.
+
+    Raises:
+        RequestError: It cannot be read.
+    """
+    try:
+        return [path for path in list_folder(folder) if path.is_dir()]
+    except OSError as error:
+        raise _unreadable(folder, error) from error
+
+
+def list_files(folder: Path, kind: str) -> list[Path]:
+    """Lists the photographs or the videos that lie directly in a folder, sorted.
+
+    Raises:
+        RequestError: It cannot be read.
+    """
+    try:
+        return [
+            path
+            for path in list_folder(folder)
+            if kind_of(path) == kind and not path.is_dir()
+        ]
+    except OSError as error:
+        raise _unreadable(folder, error) from error
+
+
+def find_files(top: Path, passed_over: Sequence[Path] = ()) -> list[Path]:
+    """Finds the photographs and videos in a folder at any depth, sorted by folder.
+
+    Args:
+        top: The folder.
+        passed_over: Folders in it that are not searched.
+
+    Raises:
+        RequestError: A folder cannot be read.
+    """
+    found = []
+    searched: set[tuple[int, int]] = set()
+    pending = [top]
+    while pending:
+        path = pending.pop()
+        try:
+            if not path.is_dir():
+                if kind_of(path):
+                    found.append(path)
+                continue
+            status = path.stat()
+            identity = (status.st_dev, status.st_ino)
+            if identity in searched or path in passed_over:
+                continue
+            searched.add(identity)
+            pending.extend(reversed(list_folder(path)))
+        except OSError as error:
+            raise _unreadable(path, error) from error
+    return found
+
+
+def relative(path: Path, root: Path) -> str:
+    """The path of an item: relative to the data folder, with forward slashes."""
+    return path.relative_to(root).as_posix()
+
+
+def listed_path(text: str, where: str) -> str:
+    """Reads a path from a list, which must not lead out of the data folder.
+
+    Args:
+        text: As it stands in the list.
+        where: The file and line, for the message.
+
+    Returns:
+        The same path in its shortest form.
+
+    Raises:
+        RequestError: It is absolute, leads upwards or is no path.
+    """
+    path = PurePosixPath(text)
+    if not text or "\0" in text or path.is_absolute() or ".." in path.parts:
+        raise RequestError(
+            f"{where}: expected a path inside the data folder, without '..', found "
+            f"{text!r}; mend the list"
+        )
+    return str(path)
+
+
+def describe(folder: Path) -> str:
+    """Words what is in a folder: its first few names, or why there are none."""
+    try:
+        if not folder.is_dir():
+            return "a file of that name" if folder.exists() else "no such folder"
+        entries = list_folder(folder)
+    except OSError as error:
+        return f"that it cannot be read ({error.strerror or error})"
+    return some([entry.name for entry in entries]) if entries else "nothing"
+
+
+def some(names: Sequence[str]) -> str:
+    """Words a list of names by its first few.
+
+    >>> some(["a", "b"])
+    "'a', 'b'"
+    >>> some(list("abcdefgh"))
+    "'a', 'b', 'c', 'd', 'e' and 3 more"
+    """
+    text = ", ".join(map(repr, names[:_MAX_NAMES]))
+    rest = len(names) - _MAX_NAMES
+    return f"{text} and {rest:,} more" if rest > 0 else text
+
+
+def left_out(what: str, names: Sequence[str]) -> list[str]:
+    """A note about files that are left out; no note where there are none."""
+    if not names:
+        return []
+    files = "1 file is" if len(names) == 1 else f"{len(names):,} files are"
+    return [f"{files} left out, {what}: {some(names)}"]
+
+
+def _unreadable(folder: Path, error: OSError) -> RequestError:
+    return RequestError(
+        f"--data_dir: expected a folder that can be read, found {str(folder)!r} "
+        f"({error.strerror or error}); mend its permissions or the disk"
+    )

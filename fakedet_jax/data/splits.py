@@ -1,0 +1,264 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Divides items into training, validation and test without tearing people apart.
+
+Items that share an identity or a video stay together, and so does whatever is linked
+through others. An item with neither goes by its content, so that copies stay together.
+The side of a group follows from a hash of its name and the seed alone: its smallest
+identity, else its smallest video, else its content. Therefore neither the order of the
+items nor other groups matter. Only an item that joins two groups, or brings a smaller
+name into one, can move a group.
+"""
+
+import dataclasses
+import hashlib
+import logging
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from fakedet_jax.data.layouts import scan
+from fakedet_jax.data.layouts.base import Item
+from fakedet_jax.errors import RequestError
+
+SPLITS = ("train", "validation", "test")
+
+# What items may share: its kind and its name.
+_Key = tuple[str, str]
+
+_logger = logging.getLogger(__name__)
+
+
+def assign(
+    items: Iterable[Item],
+    *,
+    fractions: Sequence[float] = (0.75, 0.05, 0.20),
+    seed: int = 0,
+    content_digest: Callable[[Item], str] | None = None,
+) -> list[Item]:
+    """Gives each item without a split one.
+
+    A group of which somebody is officially on one side goes to that side. One with
+    people on several sides belongs to none: its items keep `None`, and `find_leaks`
+    reports them. Official splits are never changed.
+
+    Args:
+        items: In any order.
+        fractions: Parts of the groups for train, validation and test; their sum is 1.
+        seed: Another seed gives another division.
+        content_digest: Tells the contents of files apart, such as `lambda item:
+            str(content_fraction(root / item.path, item.path))` with the function of
+            `data.folder`. Without it a path stands in for the content.
+
+    Returns:
+        The items in the same order.
+
+    Raises:
+        RequestError: The fractions are none.
+
+    >>> people = [("a.png", "Ann"), ("b.png", "Bob"), ("c.png", "Ann")]
+    >>> items = [Item(p, "photo", "real", False, identities=(i,)) for p, i in people]
+    >>> [item.split for item in assign(items, fractions=(0.5, 0, 0.5), seed=3)]
+    ['test', 'train', 'test']
+    """
+    if (
+        len(fractions) != len(SPLITS)
+        or not all(0 <= fraction <= 1 for fraction in fractions)
+        or not math.isclose(sum(fractions), 1)
+    ):
+        raise RequestError(
+            "--fractions: expected three parts from 0 to 1 for train, validation and "
+            f"test that sum to 1, found {', '.join(f'{part:g}' for part in fractions)}"
+        )
+    items = list(items)
+    pending = [index for index, item in enumerate(items) if item.split is None]
+    if not pending:
+        return items
+    keys = [_keys(item, content_digest) for item in items]
+    official: dict[_Key, set[str]] = defaultdict(set)
+    for item, keys_of_item in zip(items, keys, strict=True):
+        if item.split is not None:
+            for key in keys_of_item:
+                official[key].add(item.split)
+    _, validation, test = fractions
+    num_torn = 0
+    for group in _group(pending, keys):
+        names = {key for index in group for key in keys[index]}
+        sides = set().union(*(official.get(name, ()) for name in names))
+        side: str | None
+        if len(sides) > 1:
+            side = None
+            num_torn += len(group)
+        elif sides:
+            side = sides.pop()
+        else:
+            # Test comes first: it does not depend on the part for validation.
+            place = _fraction(_name_of(names), seed)
+            side = "train" if place >= test + validation else "validation"
+            side = "test" if place < test else side
+        for index in group:
+            items[index] = dataclasses.replace(items[index], split=side)
+    if num_torn:
+        _logger.warning(
+            "%d items are linked with several official splits and are given none",
+            num_torn,
+        )
+    return items
+
+
+def hold_out(
+    items: Iterable[Item],
+    *,
+    fraction: float = 0.05,
+    seed: int = 0,
+    group_by: str = "identity",
+    content_digest: Callable[[Item], str] | None = None,
+) -> list[Item]:
+    """Moves a part of the training items to validation, for datasets without one.
+
+    Args:
+        items: In any order.
+        fraction: Part of the groups, between 0 and 1.
+        seed: Another seed gives another division.
+        group_by: `identity` keeps people and videos together; `video` only videos, for
+            datasets such as Celeb-DF in which nearly everyone is linked.
+        content_digest: As for `assign`.
+
+    Returns:
+        The items in the same order.
+
+    Raises:
+        RequestError: There are validation items already, or no group or all of them
+            would be held out.
+    """
+    if not 0 < fraction < 1:
+        raise RequestError(
+            "--validation_fraction: expected a number between 0 and 1, found "
+            f"{fraction:g}"
+        )
+    if group_by not in ("identity", "video"):
+        raise ValueError(f"group_by: {group_by!r} is neither identity nor video")
+    items = list(items)
+    if any(item.split == "validation" for item in items):
+        raise RequestError(
+            "--validation_fraction: the dataset has a validation split already; leave "
+            "the flag out"
+        )
+    train = [index for index, item in enumerate(items) if item.split == "train"]
+    keys: dict[int, list[_Key]] = {}
+    for index in train:
+        item = items[index]
+        if group_by == "video" and item.video:
+            item = dataclasses.replace(item, identities=())
+        keys[index] = _keys(item, content_digest)
+    groups = _group(train, keys)
+    chosen = [
+        group
+        for group in groups
+        if _fraction(_name_of(k for i in group for k in keys[i]), seed) < fraction
+    ]
+    if len(chosen) in (0, len(groups)):
+        raise RequestError(
+            f"--validation_fraction: {len(chosen)} of {len(groups)} groups that belong "
+            f"together would be held out at {fraction:g}; choose another fraction or "
+            "seed, or group by video"
+        )
+    for index in (index for group in chosen for index in group):
+        items[index] = dataclasses.replace(items[index], split="validation")
+    return items
+
+
+def find_leaks(items: Iterable[Item]) -> list[str]:
+    """Finds identities and videos on several sides, and items on none.
+
+    Args:
+        items: With their splits.
+
+    Returns:
+        Warnings of one line each; empty where nothing was found.
+    """
+    sides: dict[str, dict[str, set[str]]] = {
+        "identity": defaultdict(set),
+        "video": defaultdict(set),
+    }
+    homeless = []
+    for item in items:
+        if item.split is None:
+            homeless.append(item.path)
+            continue
+        for kind, name in _shared(item):
+            sides[kind][name].add(item.split)
+    warnings = []
+    for kind, plural in (("identity", "identities"), ("video", "videos")):
+        torn: dict[tuple[str, ...], list[str]] = defaultdict(list)
+        for name, found in sides[kind].items():
+            if len(found) > 1:
+                torn[tuple(sorted(found, key=_order))].append(name)
+        for places, names in sorted(torn.items()):
+            count = (
+                f"1 {kind} is" if len(names) == 1 else f"{len(names):,} {plural} are"
+            )
+            warnings.append(
+                f"{count} in {' and '.join(places)}: {scan.some(sorted(names))}"
+            )
+    if homeless:
+        count = "1 item is" if len(homeless) == 1 else f"{len(homeless):,} items are"
+        warnings.append(f"{count} in no split: {scan.some(sorted(homeless))}")
+    return warnings
+
+
+def _shared(item: Item) -> list[_Key]:
+    """What ties an item to others."""
+    keys = [("identity", name) for name in item.identities]
+    return [*keys, ("video", item.video)] if item.video else keys
+
+
+def _keys(item: Item, content_digest: Callable[[Item], str] | None) -> list[_Key]:
+    keys = _shared(item)
+    if keys:
+        return keys
+    if content_digest is None:
+        return [("path", item.path)]
+    return [("content", content_digest(item))]
+
+
+def _name_of(keys: Iterable[_Key]) -> _Key:
+    """What a group is hashed by; `identity` sorts before `video`."""
+    return min(keys)
+
+
+def _group(
+    indices: Iterable[int], keys: Mapping[int, list[_Key]] | Sequence[list[_Key]]
+) -> list[list[int]]:
+    """Puts items together that are linked by keys (union-find over the keys)."""
+    parents: dict[_Key, _Key] = {}
+
+    def root_of(key: _Key) -> _Key:
+        top = parents.setdefault(key, key)
+        while parents[top] != top:
+            parents[top] = parents[parents[top]]
+            top = parents[top]
+        parents[key] = top
+        return top
+
+    indices = list(indices)
+    for index in indices:
+        first, *others = keys[index]
+        for other in others:
+            parents[root_of(other)] = root_of(first)
+    groups: dict[_Key, list[int]] = defaultdict(list)
+    for index in indices:
+        groups[root_of(keys[index][0])].append(index)
+    return list(groups.values())
+
+
+def _fraction(key: _Key, seed: int) -> float:
+    """Maps a name to a number that is evenly spread over [0, 1)."""
+    text = "\0".join((str(seed), *key))
+    encoded = text.encode("utf-8", "surrogateescape")
+    digest = hashlib.blake2b(encoded, digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64
+
+
+def _order(split: str) -> int:
+    return SPLITS.index(split) if split in SPLITS else len(SPLITS)

@@ -1,0 +1,205 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Face boxes that a user brings in a CSV file.
+
+The first line names the columns: `path,left,top,right,bottom`, and where they are
+known `x1,y1,…,x5,y5` (the landmarks in the order of `Face.landmarks`), `score`, and
+for videos `frame`, counted from 0. Paths are relative to the data folder, with forward
+slashes. Several lines of one path, or of one frame, are several faces. Cells of
+landmarks and scores may be empty.
+"""
+
+import csv
+import dataclasses
+import hashlib
+import math
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+from fakedet_jax import tables
+from fakedet_jax.errors import ImageError, RequestError
+from fakedet_jax.faces.face import NUM_LANDMARKS, Face
+
+REQUIRED_COLUMNS = ("path", "left", "top", "right", "bottom")
+LANDMARK_COLUMNS = tuple(
+    f"{axis}{number}" for number in range(1, NUM_LANDMARKS + 1) for axis in "xy"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class FaceBoxes:
+    """The faces of the files of a data folder.
+
+    Attributes:
+        faces: By path, then by frame; the frame is `None` throughout a path whose
+            lines name none: they hold for the picture, or every frame of the video.
+        sha256: Of the file, hexadecimal.
+    """
+
+    faces: Mapping[str, Mapping[int | None, tuple[Face, ...]]]
+    sha256: str
+
+    def find(self, name: str, frame: int | None = None) -> list[Face]:
+        """The faces of a picture or of a frame.
+
+        Args:
+            name: Path relative to the data folder.
+            frame: Of a video, from 0; `None` for a picture.
+
+        Returns:
+            The faces in the order of the file; none for a frame without a line of a
+            video that has lines.
+
+        Raises:
+            ImageError: The file has no line at all, or lines for frames and no frame
+                is asked for.
+        """
+        by_frame = self.faces.get(_normalise(name))
+        if by_frame is None:
+            raise ImageError("has no line in the file of face boxes")
+        if None in by_frame:
+            return list(by_frame[None])
+        if frame is None:
+            raise ImageError("has face boxes for frames, but it is a picture")
+        return list(by_frame.get(frame, ()))
+
+
+def read_boxes(path: Path, data_dir: Path | None = None) -> FaceBoxes:
+    """Reads a CSV file of face boxes.
+
+    Args:
+        path: The file; see the module.
+        data_dir: The data folder, in which every path of the table must be a file;
+            `None` leaves that unchecked.
+
+    Returns:
+        The boxes.
+
+    Raises:
+        RequestError: The file is missing or not of that kind; the message names the
+            first line that is wrong.
+    """
+    optional = _optional_columns(path)
+    columns = (*REQUIRED_COLUMNS, *optional)
+    # By path and frame: each box with the line where it stands.
+    found: dict[str, dict[int | None, dict[tuple[float, ...], Face]]] = {}
+    rows = tables.read_rows(
+        path, columns, if_missing="give the CSV file of face boxes as --face_boxes"
+    )
+    for line, cells in rows:
+        where = f"{str(path)!r}, line {line}"
+        row = dict(zip(columns, cells, strict=True))
+        name = _to_name(row["path"], where)
+        face = _to_face(row, path, line, where)
+        frame = _to_frame(row.get("frame", ""), where)
+        if name not in found and data_dir and not (data_dir / name).is_file():
+            raise RequestError(
+                f"{where}: expected a file below --data_dir={str(data_dir)!r}, found "
+                f"{name!r}, which is not there; mend the path or take the line out"
+            )
+        by_frame = found.setdefault(name, {})
+        if by_frame and (frame is None) != (None in by_frame):
+            raise RequestError(
+                f"{where}: expected a frame in all lines of {name!r} or in none, found "
+                "both"
+            )
+        of_frame = by_frame.setdefault(frame, {})
+        key = tuple(face.box.tolist())
+        if key in of_frame:
+            raise RequestError(
+                f"{where}: expected each face once, found the box of {name!r} again; "
+                "take one line out"
+            )
+        of_frame[key] = face
+    if not found:
+        raise RequestError(f"{str(path)!r}: expected lines of face boxes, found none")
+    faces = {
+        name: {frame: tuple(boxes.values()) for frame, boxes in by_frame.items()}
+        for name, by_frame in found.items()
+    }
+    return FaceBoxes(faces, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def _optional_columns(path: Path) -> tuple[str, ...]:
+    """Which columns the first line names besides those that it must."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header = next(csv.reader(file), [])
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return ()  # Whoever reads the rows says what is wrong with the file.
+    twice = sorted({name for name in header if name and header.count(name) > 1})
+    if twice:
+        raise RequestError(
+            f"{str(path)!r}: expected each column once, found {', '.join(twice)} again"
+        )
+    landmarks = [name for name in LANDMARK_COLUMNS if name in header]
+    if landmarks and len(landmarks) < len(LANDMARK_COLUMNS):
+        missing = [name for name in LANDMARK_COLUMNS if name not in header]
+        raise RequestError(
+            f"{str(path)!r}: expected the columns of all five landmarks or of none, "
+            f"found no {', '.join(missing)}"
+        )
+    return (*landmarks, *(name for name in ("score", "frame") if name in header))
+
+
+def _normalise(name: str) -> str:
+    return str(PurePosixPath(name))
+
+
+def _to_name(text: str, where: str) -> str:
+    path = PurePosixPath(text)
+    if not text or path.is_absolute() or ".." in path.parts or "\0" in text:
+        raise RequestError(
+            f"{where}: expected a path relative to the data folder and within it, "
+            f"found {text!r}"
+        )
+    return str(path)
+
+
+def _to_face(row: Mapping[str, str], path: Path, line: int, where: str) -> Face:
+    box = [_to_number(row[name], name, where) for name in REQUIRED_COLUMNS[1:]]
+    left, top, right, bottom = box
+    if not (left < right and top < bottom):
+        raise RequestError(
+            f"{where}: expected left < right and top < bottom, found "
+            f"{left:g},{top:g},{right:g},{bottom:g}"
+        )
+    points = [row.get(name, "") for name in LANDMARK_COLUMNS]
+    landmarks = None
+    if any(text.strip() for text in points):
+        numbers = [
+            _to_number(text, name, where)
+            for text, name in zip(points, LANDMARK_COLUMNS, strict=True)
+        ]
+        landmarks = list(zip(numbers[::2], numbers[1::2], strict=True))
+    score = row.get("score", "")
+    return Face.at(
+        box,
+        landmarks,
+        tables.to_score(score, path, line) if score.strip() else math.nan,
+    )
+
+
+def _to_number(text: str, column: str, where: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    # Pictures have fewer pixels; float32 holds such numbers to a hundredth.
+    if not abs(number) <= 1e5:
+        raise RequestError(
+            f"{where}: expected a number of pixels in the column {column}, found "
+            f"{text!r}"
+        )
+    return number
+
+
+def _to_frame(text: str, where: str) -> int | None:
+    text = text.strip()
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise RequestError(
+            f"{where}: expected the number of a frame, from 0, found {text!r}"
+        )
+    return int(text)

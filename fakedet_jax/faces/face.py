@@ -1,0 +1,154 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""A face in a picture, and the geometry of boxes.
+
+Coordinates are continuous and in pixels: x grows to the right, y downwards, and the
+pixel in column i covers i to i + 1, so that a box from 0 to the width is the picture.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from fakedet_jax.data.decode import MIN_SIDE
+from fakedet_jax.errors import ImageError
+
+NUM_LANDMARKS = 5
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Face:
+    """Where a face lies.
+
+    Attributes:
+        box: float32 `[4]`: left, top, right, bottom. It may reach beyond the picture,
+            where a part of the face does.
+        landmarks: float32 `[5, 2]`, (x, y) of the right eye, left eye, nose tip, right
+            and left corner of the mouth; left and right are the person's. NaN where
+            unknown.
+        score: How sure the detector is, in [0, 1]; NaN where it does not say.
+    """
+
+    box: np.ndarray
+    landmarks: np.ndarray
+    score: float = math.nan
+
+    @classmethod
+    def at(
+        cls,
+        box: Iterable[float],
+        landmarks: Iterable[Iterable[float]] | np.ndarray | None = None,
+        score: float = math.nan,
+    ) -> "Face":
+        """A face from plain numbers.
+
+        Args:
+            box: Left, top, right, bottom.
+            landmarks: Five points (x, y); `None` where they are unknown.
+            score: In [0, 1], or NaN.
+
+        >>> Face.at([10, 20, 40, 60]).area
+        1200.0
+        """
+        if landmarks is None:
+            points = np.full((NUM_LANDMARKS, 2), np.nan, np.float32)
+        else:
+            points = np.array(landmarks, np.float32).reshape(NUM_LANDMARKS, 2)
+        return cls(np.array(box, np.float32).reshape(4), points, float(score))
+
+    @property
+    def area(self) -> float:
+        """Of the box, in square pixels."""
+        left, top, right, bottom = self.box.tolist()
+        return (right - left) * (bottom - top)
+
+    @property
+    def has_landmarks(self) -> bool:
+        """Whether all five landmarks are known."""
+        return bool(np.isfinite(self.landmarks).all())
+
+
+def largest_first(faces: Iterable[Face]) -> list[Face]:
+    """Sorts faces by the area of their boxes; the order never depends on the input's.
+
+    Of equal areas the surer face comes first, then the one further left, then higher.
+    """
+
+    def key(face: Face) -> tuple[float, ...]:
+        score = -1.0 if math.isnan(face.score) else face.score
+        return (-face.area, -score, *face.box.tolist())
+
+    return sorted(faces, key=key)
+
+
+def intersection_over_union(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """How far boxes cover each other, each with each.
+
+    Args:
+        boxes: `[n, 4]`: left, top, right, bottom, of positive area.
+        others: `[m, 4]`, alike.
+
+    Returns:
+        float64 `[n, m]` in [0, 1].
+
+    >>> boxes = np.array([[0, 0, 2, 2]])
+    >>> intersection_over_union(boxes, np.array([[1, 0, 3, 2], [5, 5, 6, 6]])).round(3)
+    array([[0.333, 0.   ]])
+    """
+    a = np.asarray(boxes, np.float64).reshape(-1, 1, 4)
+    b = np.asarray(others, np.float64).reshape(1, -1, 4)
+    sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
+    shared = np.prod(np.maximum(sides, 0), axis=-1)
+    areas = np.prod(a[..., 2:] - a[..., :2], -1) + np.prod(b[..., 2:] - b[..., :2], -1)
+    return shared / (areas - shared)
+
+
+def check_picture(picture: np.ndarray) -> None:
+    """Checks that an array is a picture in which a face may lie.
+
+    Args:
+        picture: Expected to be uint8 RGB `[height, width, 3]`.
+
+    Raises:
+        ImageError: It is something else, or too small.
+    """
+    array = np.asarray(picture)
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
+        raise ImageError(
+            "is no RGB picture: expected uint8 [height, width, 3], found "
+            f"{array.dtype} {list(array.shape)}"
+        )
+    height, width = array.shape[:2]
+    if min(height, width) < MIN_SIDE:
+        raise ImageError(
+            f"is only {width}×{height} pixels; at least {MIN_SIDE}×{MIN_SIDE} are "
+            "needed"
+        )
+
+
+def check_box(box: np.ndarray, height: int, width: int) -> None:
+    """Checks that a box marks a part of a picture.
+
+    Args:
+        box: `[4]`: left, top, right, bottom.
+        height: Of the picture, pixels.
+        width: Of the picture, pixels.
+
+    Raises:
+        ImageError: It has no area, holds no numbers, or lies beside the picture.
+    """
+    values = np.asarray(box, np.float64)
+    text = ", ".join(f"{value:g}" for value in values.ravel())
+    if values.shape != (4,) or not np.isfinite(values).all():
+        raise ImageError(f"has a face box that is not four numbers: ({text})")
+    left, top, right, bottom = values
+    if not (left < right and top < bottom):
+        raise ImageError(
+            f"has a face box without area: (left, top, right, bottom) = ({text})"
+        )
+    if min(right, width) - max(left, 0) < 1 or min(bottom, height) - max(top, 0) < 1:
+        raise ImageError(
+            f"has a face box outside of its {width}×{height} pixels: ({text})"
+        )
