@@ -288,6 +288,21 @@ def test_training_curves(num_rows):
     _open_png(report.training_curves(rows))
 
 
+def _curves():
+    return [{"step": step, "loss": 1 / (1 + step), "auc": 0.9} for step in range(9)]
+
+
+def test_training_curves_mark_the_chosen_step():
+    plain = report.training_curves(_curves())
+    marked = [report.training_curves(_curves(), best_step=step) for step in (3, 5)]
+    assert len({plain, *marked}) == 3
+
+
+@pytest.mark.parametrize("best_step", [0, 5, 100])
+def test_the_chosen_step_of_nothing_is_drawn(best_step):
+    _open_png(report.training_curves([], best_step=best_step))
+
+
 def test_atomic_file_keeps_the_old_content_when_writing_fails(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(b"old")

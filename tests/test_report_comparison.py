@@ -3,6 +3,7 @@
 """Tests of fakedet_jax.report.comparison."""
 
 import csv
+import dataclasses
 import io
 
 import numpy as np
@@ -37,6 +38,19 @@ def _size(png):
     return picture.size
 
 
+def _ink(png):
+    """The first and last columns and rows that are not white, and the size."""
+    picture = np.asarray(Image.open(io.BytesIO(png)).convert("L"))
+    rows, columns = np.nonzero(picture < 250)
+    ends = columns.min(), columns.max(), rows.min(), rows.max()
+    return np.array(ends), picture.shape[::-1]
+
+
+def _named(*names):
+    """Runs on the same pictures."""
+    return {name: make_run(7, 0.2 * number) for number, name in enumerate(names, 1)}
+
+
 def test_files_of_a_comparison(tmp_path):
     comparison.write_comparison(tmp_path / "new", RUNS)
     found = sorted(path.name for path in (tmp_path / "new").iterdir())
@@ -58,6 +72,7 @@ def test_columns_of_the_table(tmp_path):
         "threshold",
         "num_examples",
         "num_fake",
+        "note",
     ]
 
 
@@ -97,7 +112,59 @@ def test_undefined_precision_is_a_dash_in_the_terminal():
 
 def test_terminal_table_is_aligned():
     lines = comparison.comparison_table(RUNS).splitlines()
-    assert len({len(line) for line in lines}) == 1
+    assert len({len(line) for line in lines[: 1 + len(RUNS)]}) == 1
+
+
+def _moved(run, name="elsewhere.png"):
+    """The same run but for the name of its last picture."""
+    return dataclasses.replace(run, names=[*run.names[:-1], name])
+
+
+def test_runs_on_the_same_pictures_have_no_differences():
+    runs = _named("one", "two")
+    assert comparison.differences(runs) == {}
+    assert comparison.comparison_table(runs).count("\n") == 2
+
+
+def test_different_pictures_are_counted_and_one_is_named():
+    one = make_run(0)
+    runs = {"one": one, "same": one, "two": _moved(one)}
+    assert comparison.differences(runs) == {
+        "two": (
+            "one and two were measured on different pictures: 1 only in one, 1 only in "
+            "two, such as '59.png'",
+        )
+    }
+
+
+def test_contrary_labels_are_counted_and_one_is_named():
+    one = make_run(0)
+    labels = np.where(np.arange(60) == 5, 1 - one.labels, one.labels)
+    runs = {"one": one, "two": dataclasses.replace(one, labels=labels)}
+    assert comparison.differences(runs) == {
+        "two": (
+            "one and two disagree on what is real and what is fake for 1 picture, such "
+            "as '5.png'",
+        )
+    }
+
+
+def test_rows_that_do_not_compare_are_marked_and_explained_below_the_table():
+    one = make_run(0)
+    runs = {"one": one, "two": _moved(one), "three": one}
+    head, *rows, note = comparison.comparison_table(runs).splitlines()
+    assert [row.split()[0] for row in rows] == ["one", "two*", "three"]
+    assert {len(row) for row in rows} == {len(head)}
+    assert note == f"* {comparison.differences(runs)['two'][0]}"
+
+
+def test_rows_that_do_not_compare_have_a_note_in_the_file(tmp_path):
+    one = make_run(0)
+    runs = {"one": one, "two": _moved(one)}
+    comparison.write_comparison(tmp_path, runs)
+    first, second = (row["note"] for row in _rows(tmp_path))
+    assert first == ""
+    assert second == comparison.differences(runs)["two"][0]
 
 
 @pytest.mark.parametrize("draw", [comparison.precision_recall, comparison.roc])
@@ -109,6 +176,49 @@ def test_equal_runs_give_equal_pictures(draw):
 def test_figures_hold_as_many_runs_as_are_allowed(draw):
     runs = {f"run {n}": make_run(n) for n in range(comparison.MAX_RUNS)}
     assert _size(draw(runs))[1] > _size(draw(RUNS))[1]
+
+
+_LONG = "FakeSpotter on MobileFaceNet, synthetic faces, activations, seed"
+
+
+@pytest.mark.parametrize("draw", [comparison.precision_recall, comparison.roc])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("one",),
+        ("one", "two"),
+        tuple("abcdefgh"),
+        tuple(f"{_LONG} {number}" for number in range(8)),
+        ("W" * 60, "i" * 60),
+    ],
+    ids=["one", "two", "eight", "long", "wide"],
+)
+def test_figures_fill_their_canvas_and_no_more(draw, names):
+    (left, right, top, bottom), (width, height) = _ink(draw(_named(*names)))
+    margin = 0.4 * 144  # inches
+    assert 0 < left < margin
+    assert 0 < top < margin
+    assert 0 < width - right < margin
+    assert 0 < height - bottom < margin
+
+
+def test_both_figures_have_the_same_frame():
+    runs = _named("one", "two")
+    roc, precision_recall = comparison.roc(runs), comparison.precision_recall(runs)
+    assert _size(roc) == _size(precision_recall)
+    np.testing.assert_allclose(_ink(roc)[0], _ink(precision_recall)[0], atol=3)
+
+
+@pytest.mark.parametrize("draw", [comparison.precision_recall, comparison.roc])
+def test_ends_of_long_names_can_be_told_apart(draw):
+    assert draw(_named(_LONG + " 1")) != draw(_named(_LONG + " 2"))
+
+
+@pytest.mark.parametrize("draw", [comparison.precision_recall, comparison.roc])
+def test_figures_mark_runs_that_do_not_compare(draw):
+    one = make_run(0)
+    marked = draw({"one": one, "two": _moved(one)})
+    assert _size(marked)[1] > _size(draw({"one": one, "two": one}))[1]
 
 
 @pytest.mark.parametrize("draw", [comparison.precision_recall, comparison.roc])

@@ -123,8 +123,10 @@ NETWORKS: tuple[NetworkDetector, ...] = (
         name="hand_crafted_res",
         build=hand_crafted.HandCraftedNet,
         preprocessing=hand_crafted.PREPROCESSING,
-        # AMTENnet's: a choice.
-        recipe=_CAFFE,
+        # A choice. It has no normalisation, and AMTENnet's recipe diverges.
+        recipe=optim.Recipe(
+            optimizer="adam", learning_rate=1e-4, batch_size=64, num_epochs=10
+        ),
     ),
     NetworkDetector(
         name="xception",

@@ -49,7 +49,9 @@ def compare(config: CompareConfig) -> str:
     paths = [Path(path) for path in config.paths]
     names = _names(config, paths)
     runs = {name: _read(path) for name, path in zip(names, paths, strict=True)}
-    _warn_about_differences(runs)
+    for sentences in comparison.differences(runs).values():
+        for sentence in sentences:
+            _LOGGER.warning("%s", sentence)
     try:
         comparison.write_comparison(config.output, runs)
     except OSError as error:
@@ -217,41 +219,3 @@ def _to_evaluation(
         scores=np.asarray(scores, np.float64),
         threshold=threshold,
     )
-
-
-def _warn_about_differences(runs: Mapping[str, Evaluation]) -> None:
-    """Each run is held against the first."""
-    (first_name, first), *others = runs.items()
-    expected = _truth(first)
-    for name, run in others:
-        found = _truth(run)
-        only_first, only_other = expected.keys() - found.keys(), found.keys() - expected
-        if only_first or only_other:
-            _LOGGER.warning(
-                "%s and %s were measured on different pictures: %d only in %s, %d only "
-                "in %s, such as %r",
-                first_name,
-                name,
-                len(only_first),
-                first_name,
-                len(only_other),
-                name,
-                min(only_first or only_other),
-            )
-        contrary = [
-            path for path in expected.keys() & found if expected[path] != found[path]
-        ]
-        if contrary:
-            _LOGGER.warning(
-                "%s and %s disagree on what is real and what is fake for %d pictures, "
-                "such as %r",
-                first_name,
-                name,
-                len(contrary),
-                min(contrary),
-            )
-
-
-def _truth(run: Evaluation) -> dict[str, bool]:
-    """Whether each picture is fake, by its name."""
-    return dict(zip(run.names, run.fake.tolist(), strict=True))

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from fakedet_jax import detectors
+from fakedet_jax import detectors, wording
 from fakedet_jax.config import ConvertConfig
 from fakedet_jax.detectors import converted
 from fakedet_jax.detectors.network import NetworkDetector
@@ -81,30 +81,51 @@ def to_text(result: Mapping[str, Any]) -> str:
         result: Of `convert`.
 
     Returns:
-        Lines of text: the file, every array with its two names, what was left out.
+        Lines of text: the file, and between two summaries every array with its two
+        names.
     """
     comparison = result["comparison"]
     arrays = result["arrays"]
     matched = comparison["matched"]
     width = max((len(name) for name, _ in matched), default=0)
+    # Hundreds of arrays are longer than a screen, which shows only one of its ends.
+    summary = _summary(result)
+    return "\n".join(
+        [
+            "{source} ({format}, names of {layout}, sha256 {sha256}) → {model}".format(
+                **result
+            ),
+            *summary,
+            *(
+                f"  {shown(name):{width}} → {path} {arrays[path]}"
+                for name, path in matched
+            ),
+            *summary,
+        ]
+    )
+
+
+def _summary(result: Mapping[str, Any]) -> list[str]:
+    comparison = result["comparison"]
+    num_expected = len(result["arrays"]) - len(comparison["derived"])
     lines = [
-        "{source} ({format}, names of {layout}, sha256 {sha256}) → {model}".format(
-            **result
-        ),
-        *(f"  {shown(name):{width}} → {path} {arrays[path]}" for name, path in matched),
-        f"{len(matched)} of {len(arrays) - len(comparison['derived'])} arrays matched",
+        f"{len(comparison['matched'])} of {wording.counted(num_expected, 'array')} "
+        "matched"
     ]
-    if comparison["unused"]:
-        lines.append(f"{len(comparison['unused'])} counters that no network needs")
+    if unused := comparison["unused"]:
+        counters = wording.counted(len(unused), "counter")
+        lines.append(f"{counters} that no network needs")
+    dropped, initialised = comparison["dropped"], comparison["initialised"]
+    notes = comparison["notes"]
     for title, names in (
-        ("superfluous, ignored", comparison["dropped"]),
+        (f"{len(dropped)} superfluous, ignored", dropped),
         (
-            "missing or of another shape, ignored, initial values kept",
-            comparison["initialised"],
+            f"{len(initialised)} missing or of another shape, ignored, initial values "
+            "kept",
+            initialised,
         ),
-        ("notes", comparison["notes"]),
+        (wording.counted(len(notes), "note"), notes),
     ):
         if names:
-            lines.append(f"{len(names)} {title}: {', '.join(map(shown, names))}")
-    lines.append(f"digest {result['digest']}")
-    return "\n".join(lines)
+            lines.append(f"{title}: {', '.join(map(shown, names))}")
+    return [*lines, f"digest {result['digest']}"]

@@ -67,7 +67,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
         threshold_origin=detector.info.threshold_origin,
         config=_describe(config, data, detector.info),
         examples=_examples(detector.info, dataset, scored, evaluation),
-        panels=_panels(config.workdir),
+        panels=_panels(config.workdir, detector.info.step),
     )
     _LOGGER.info(
         "wrote %s; open %s to read it", folder / "metrics.json", folder / "report.html"
@@ -96,14 +96,18 @@ def _examples(
     return examples
 
 
-def _panels(workdir: Path) -> list[report.Panel]:
+def _panels(workdir: Path, best_step: int) -> list[report.Panel]:
     """The course of the training, where its record is there."""
     path = workdir / writers.FILE_NAME
     rows = writers.read_rows(path) if path.exists() else []
     if not rows:
         return []
-    caption = "Loss of each training step, and metrics on the validation split."
-    return [report.Panel("Training", report.training_curves(rows), caption)]
+    caption = (
+        "Loss of each training step, and metrics on the validation split. The dashed "
+        "line is the step that was chosen."
+    )
+    curves = report.training_curves(rows, best_step)
+    return [report.Panel("Training", curves, caption)]
 
 
 def _describe(

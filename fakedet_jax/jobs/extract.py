@@ -4,6 +4,7 @@
 
 import collections
 import dataclasses
+import json
 import logging
 import shutil
 import tempfile
@@ -16,7 +17,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from fakedet_jax import parallel, progress, storage
+from fakedet_jax import parallel, progress, storage, wording
 from fakedet_jax.config import ExtractConfig
 from fakedet_jax.data import catalog, pipeline
 from fakedet_jax.data import files as found_files
@@ -51,9 +52,13 @@ def extract(config: ExtractConfig) -> Path:
     - `layers`: str, the layers that the features come from
     - `layer_sizes`: int64, the neurons of each layer, and `thresholds`: float32; both
       empty for features that are not counted
+    - `settings`: str, what the network and its neurons were, as a JSON object of
+      `backbone`, `weights` (their digest), `neuron`, `site` and `dtype`; empty for
+      traces
 
     Coverage without thresholds from elsewhere is counted with those of the very
-    pictures that are asked for, in a pass of its own.
+    pictures that are asked for, in a pass of its own; thresholds from elsewhere must be
+    of the same settings, where their file says which.
 
     Features go to the disk batch by batch, so memory does not grow with their number;
     while it runs, twice their size is needed there. `features.npz` appears when it is
@@ -89,17 +94,21 @@ def extract(config: ExtractConfig) -> Path:
             "layers": np.array(feature.layers, np.str_),
             "layer_sizes": np.array(feature.layer_sizes, np.int64),
             "thresholds": np.asarray(feature.thresholds, np.float32),
+            "settings": np.array(json.dumps(feature.settings), np.str_),
         }
         _write_npz(path, rows, arrays)
     if table.skipped:
         _LOGGER.warning(
-            "%d pictures cannot be read, such as %s, which %s; all are listed in %s",
-            len(table.skipped),
+            "%s cannot be read, such as %s, which %s; all are listed in %s",
+            wording.counted(len(table.skipped), "picture"),
             *table.skipped[0],
             config.output / "skipped.csv",
         )
     _LOGGER.info(
-        "wrote the %s of %d pictures to %s", config.features, len(table.paths), path
+        "wrote the %s of %s to %s",
+        config.features,
+        wording.counted(len(table.paths), "picture"),
+        path,
     )
     return path
 
@@ -269,6 +278,10 @@ def _write_skipped(
     """
     path = config.output / "skipped.csv"
     storage.write_csv(path, ("path", "reason"), skipped)
+    if len(skipped) == pictures.count == 1:
+        raise RequestError(
+            f"--mode=extract: the only picture, {skipped[0][0]!r}, {skipped[0][1]}"
+        )
     if len(skipped) == pictures.count:
         raise RequestError(
             f"--mode=extract: none of the {pictures.count} pictures can be read; the "

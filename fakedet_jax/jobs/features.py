@@ -4,9 +4,10 @@
 
 import dataclasses
 import io
+import json
 import logging
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,10 +30,13 @@ from fakedet_jax.errors import RequestError
 from fakedet_jax.framing import Framing
 from fakedet_jax.models import backbones
 from fakedet_jax.weights import store
+from fakedet_jax.weights.tensors import shown
 
 _LOGGER = logging.getLogger(__name__)
 
 _MAX_THRESHOLDS_BYTES = 2**20
+# Enough to tell digests of weights apart.
+_MAX_SHOWN = 24
 
 # uint8 `[batch, height, width, 3]`, and bool `[batch]`: which rows are pictures.
 MaskedBatch = tuple[np.ndarray, np.ndarray]
@@ -51,6 +55,8 @@ class Feature:
         layers: Names of the layers that they come from.
         layer_sizes: Neurons of each layer, where neurons are counted.
         thresholds: float32 `[layers]`, where neurons are counted.
+        settings: What the network and its neurons are, for JSON; thresholds that were
+            fitted with others do not fit.
         draw: From a picture, its features and a title to a PNG file, if it can be
             drawn.
     """
@@ -63,6 +69,7 @@ class Feature:
     thresholds: np.ndarray = dataclasses.field(
         default_factory=lambda: np.zeros(0, np.float32)
     )
+    settings: Mapping[str, str] = dataclasses.field(default_factory=dict)
     draw: Callable[[np.ndarray, np.ndarray, str], bytes] | None = None
 
 
@@ -171,16 +178,25 @@ class _Recognition:
                     f"--weights: --backbone={config.backbone} needs its weights; name "
                     "a published file, or a folder that --mode=convert wrote"
                 )
-            variables, _ = store.load(self._settings.backbone, config.weights)
+            variables, card = store.load(self._settings.backbone, config.weights)
+            digest = card["digest"]
             self._variables = parallel.replicate(mesh, variables)
         else:
             workdir = _workdir(config, "fakespotter, or --backbone and --weights")
             self._settings, _ = fakespotter.read_settings(workdir)
+            digest = checkpoint.read_config(workdir)["weights"]
             fitted = detectors.load(workdir, mesh)
             self._variables = fitted.variables["backbone"]
             self._thresholds = parallel.to_host(fitted.variables["thresholds"])
             self.training_data = _training_data(workdir)
         self.framing = self._settings.backbone.preprocessing.framing
+        self.described = {
+            "backbone": self._settings.backbone.name,
+            "weights": digest,
+            "neuron": self._settings.neuron,
+            "site": self._settings.site,
+            "dtype": self._settings.dtype,
+        }
 
     def _jit(self, function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
         return jax.jit(function, out_shardings=parallel.batch_sharding(self._mesh))
@@ -191,16 +207,22 @@ class _Coverage(_Recognition):
 
     def __init__(self, config: ExtractConfig, mesh: Mesh) -> None:
         super().__init__(config, mesh)
+        self._fitted_on = f"this very split ({config.split})"
+        if config.paths:
+            self._fitted_on = "these very files"
+        self._is_training_data = not config.paths and config.split == "train"
         if config.thresholds is not None:
             layers = self._settings.network.layer_sizes
-            self._thresholds = _read_thresholds(config.thresholds, layers)
+            self._thresholds = _read_thresholds(
+                config.thresholds, layers, self.described
+            )
 
     def feature(self, open_batches: OpenFn) -> Feature:
         network = self._settings.network
         sizes = network.layer_sizes
         thresholds = self._thresholds
         if thresholds is None:
-            _LOGGER.info("fitting the thresholds on these pictures")
+            self._announce_fit()
             counter = NeuronCounter(
                 self._settings,
                 self._variables,
@@ -218,6 +240,19 @@ class _Coverage(_Recognition):
             layers=tuple(sizes),
             layer_sizes=tuple(sizes.values()),
             thresholds=thresholds,
+            settings=self.described,
+        )
+
+    def _announce_fit(self) -> None:
+        if self._is_training_data:
+            _LOGGER.info("fitting the thresholds on these pictures")
+            return
+        # Eq. 1 takes the training pictures: others must not leak into their own counts.
+        _LOGGER.warning(
+            "the thresholds are fitted on %s, so the counts depend on which pictures "
+            "are counted together; for pictures to be judged, extract --split=train "
+            "first and name its features.npz with --thresholds",
+            self._fitted_on,
         )
 
 
@@ -241,6 +276,7 @@ class _Embedding(_Recognition):
             row_shape=shape.shape[1:],
             dtype=np.dtype(shape.dtype),
             layers=("embedding",),
+            settings=self.described,
         )
 
 
@@ -264,8 +300,15 @@ def _training_data(workdir: Path) -> DataConfig:
     return DataConfig.from_settings(checkpoint.read_config(workdir))
 
 
-def _read_thresholds(path: Path, layers: Iterable[str]) -> np.ndarray:
+def _read_thresholds(
+    path: Path, layers: Iterable[str], settings: Mapping[str, str]
+) -> np.ndarray:
     """The array `thresholds` of an `.npz` file.
+
+    Args:
+        path: The file.
+        layers: Of the network.
+        settings: That an array `settings` in the file must not contradict.
 
     Raises:
         RequestError: There is none, or it is of another network.
@@ -273,11 +316,11 @@ def _read_thresholds(path: Path, layers: Iterable[str]) -> np.ndarray:
     expected = "expected an .npz file, such as the features.npz of --features=coverage"
     try:
         # The other arrays stay on the disk; they may be large.
-        with zipfile.ZipFile(path) as archive, archive.open("thresholds.npy") as file:
-            content = file.read(_MAX_THRESHOLDS_BYTES + 1)
-        if len(content) > _MAX_THRESHOLDS_BYTES:
-            raise ValueError("the array is too large")
-        found = np.load(io.BytesIO(content), allow_pickle=False)
+        with zipfile.ZipFile(path) as archive:
+            found = _read_array(archive, "thresholds")
+            described = None
+            if "settings.npy" in archive.namelist():
+                described = _read_array(archive, "settings")
     except OSError as error:
         raise RequestError(
             f"--thresholds: {str(path)!r} cannot be read ({error.strerror or error}); "
@@ -289,7 +332,46 @@ def _read_thresholds(path: Path, layers: Iterable[str]) -> np.ndarray:
             f"--thresholds: {str(path)!r} holds no array `thresholds` of numbers that "
             f"can be read; {expected}"
         ) from error
+    if described is not None:
+        _check_settings(path, str(described), settings)
     try:
         return coverage.check_thresholds(found, layers)
     except RequestError as error:
         raise RequestError(f"--thresholds: {str(path)!r}: {error}") from error
+
+
+def _read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    with archive.open(f"{name}.npy") as file:
+        content = file.read(_MAX_THRESHOLDS_BYTES + 1)
+    if len(content) > _MAX_THRESHOLDS_BYTES:
+        raise ValueError("the array is too large")
+    array: np.ndarray = np.load(io.BytesIO(content), allow_pickle=False)
+    return array
+
+
+def _check_settings(path: Path, text: str, settings: Mapping[str, str]) -> None:
+    """Refuses thresholds of other neurons than those that are counted.
+
+    Raises:
+        RequestError: They are, or nobody can tell.
+    """
+    try:
+        found = json.loads(text)
+        if not isinstance(found, dict):
+            raise TypeError(type(found))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise RequestError(
+            f"--thresholds: {str(path)!r} has an array `settings` that is no JSON "
+            "object; extract the thresholds again"
+        ) from error
+    different = [
+        f"with {name}={shown(str(found[name])[:_MAX_SHOWN])}, expected "
+        f"{value[:_MAX_SHOWN]}"
+        for name, value in settings.items()
+        if name in found and found[name] != value
+    ]
+    if different:
+        raise RequestError(
+            f"--thresholds: {str(path)!r} was fitted {'; '.join(different)}; name "
+            "thresholds of the same settings, or leave the flag out"
+        )

@@ -14,7 +14,7 @@ from typing import TextIO
 
 import jax
 
-from fakedet_jax import detectors, metrics, parallel, progress
+from fakedet_jax import detectors, metrics, parallel, progress, wording
 from fakedet_jax.config import PredictConfig
 from fakedet_jax.data import files
 from fakedet_jax.data.stream import stream_batches
@@ -39,6 +39,7 @@ def predict(config: PredictConfig) -> dict[str, int]:
 
     Raises:
         RequestError: The settings are not as expected, or there is no picture at all.
+        RuntimeError: No file could be scored; the table is complete.
     """
     if jax.process_count() > 1:
         raise RequestError(
@@ -92,15 +93,22 @@ def predict(config: PredictConfig) -> dict[str, int]:
                 table.writerow((item.path, item.face, f"{score:.6f}", decision, ""))
             stream.flush()
             shown.update(len(items))
+    num_scored = counts["fake"] + counts["real"]
     _LOGGER.info(
-        "%d files: %d scored (%d fake, %d real at threshold %.4g), %d with an error",
-        sum(counts.values()),
-        counts["fake"] + counts["real"],
+        "%s: %d scored (%d fake, %d real at threshold %.4g), %d with an error",
+        wording.counted(len(found), "file"),
+        num_scored,
         counts["fake"],
         counts["real"],
         detector.info.threshold,
         counts["error"],
     )
+    if not num_scored:
+        # Scripts look at the exit code, not at the column of errors.
+        what = "the only file could not be scored"
+        if len(found) > 1:
+            what = f"none of the {len(found)} files could be scored"
+        raise RuntimeError(f"{what}; the CSV says why")
     return dict(counts)
 
 

@@ -8,19 +8,21 @@ References:
 """
 
 import itertools
-from collections.abc import Iterator, Mapping
+import textwrap
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fakedet_jax import metrics, storage
+from fakedet_jax import metrics, storage, wording
 from fakedet_jax.report import canvas
 from fakedet_jax.report.evaluation import Evaluation
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 _SHORT = {
     "accuracy": "acc",
@@ -29,7 +31,7 @@ _SHORT = {
     "fpr": "FPR",
     "fnr": "FNR",
 }
-_NAME_WIDTH = 28
+_MARK = "*"
 
 # Okabe and Ito's palette, without the yellow that white paper swallows; the style of
 # the line changes with every round through it.
@@ -50,16 +52,38 @@ _CHANCE: dict[str, Any] = {
     "linewidth": 1,
     "linestyle": (0, (4, 3)),
     "zorder": 1.5,
-    "label": "chance",
 }
-_WIDTH, _MIN_HEIGHT, _LINE_HEIGHT = 8.2, 5.2, 0.22  # inches
+
+# In inches, and from the figure's left edge on: a square of a fixed place, so that
+# figures can be laid side by side, with the legend beneath.
+_LEFT, _SIDE, _RIGHT = 0.75, 5.3, 0.25
+_TOP, _AXIS_LABEL, _NOTE, _BOTTOM = 0.5, 0.65, 0.3, 0.15
+_NOTE_TEXT = f"{_MARK} not the same pictures and labels as the first run"
+
+# Entries stand in several columns where no name needs a second line.
+_FONT_SIZE = 9
+_MIN_ENTRIES_FOR_COLUMNS = 6
+_COLUMNS = (3, 2)
+_LINE_WIDTHS = (64, 56, 48, 40, 32)  # characters; the last one fits whatever they are
+_MAX_NAME = 144
+# As wide as the number before a name, for its further lines.
+_INDENT = 11 * " "
+
+
+class _Entry(NamedTuple):
+    """A line of the legend."""
+
+    handle: "Line2D"
+    area: float | None
+    name: str
 
 
 def write_comparison(folder: Path, runs: Mapping[str, Evaluation]) -> None:
     """Writes `precision_recall.png`, `roc.png` and `comparison.csv`.
 
     The table has a row for each run: its name, the eight metrics (an empty cell where
-    one is undefined), the threshold, and the numbers of pictures and of fakes.
+    one is undefined), the threshold, the numbers of pictures and of fakes, and a note
+    where the run does not compare with the first one.
 
     Args:
         folder: where to; made when missing, files of the same names are replaced.
@@ -68,13 +92,16 @@ def write_comparison(folder: Path, runs: Mapping[str, Evaluation]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     storage.write_bytes(folder / "precision_recall.png", precision_recall(runs))
     storage.write_bytes(folder / "roc.png", roc(runs))
+    notes = differences(runs)
     rows = []
     for name, run in runs.items():
         summary = run.summarize()
         values = [summary[metric] for metric in metrics.BINARY_METRICS]
         counts = summary["num_examples"], int(run.fake.sum())
-        rows.append([name, *values, run.threshold, *counts])
-    header = ("name", *metrics.BINARY_METRICS, "threshold", "num_examples", "num_fake")
+        note = "; ".join(notes.get(name, ()))
+        rows.append([name, *values, run.threshold, *counts, note])
+    counted = ("threshold", "num_examples", "num_fake", "note")
+    header = ("name", *metrics.BINARY_METRICS, *counted)
     storage.write_csv(folder / "comparison.csv", header, rows)
 
 
@@ -85,7 +112,8 @@ def comparison_table(runs: Mapping[str, Evaluation]) -> str:
         runs: evaluations by name.
 
     Returns:
-        Lines of text.
+        Lines of text; runs that do not compare with the first one have a mark, and
+        below the table stands why.
 
     >>> run = Evaluation(["a", "b"], [0, 1], [0.2, 0.9], threshold=0.5)
     >>> print(comparison_table({"autogan": run}))
@@ -94,11 +122,13 @@ def comparison_table(runs: Mapping[str, Evaluation]) -> str:
     """
     heads = [_SHORT.get(name, name) for name in metrics.BINARY_METRICS]
     widths = [max(6, len(head) + 1) for head in heads]
-    name_width = max(3, *map(len, runs)) if runs else 3
+    notes = differences(runs)
+    names = [f"{name}{_MARK if name in notes else ''}" for name in runs]
+    name_width = max(3, *map(len, names)) if names else 3
     cells = zip(heads, widths, strict=True)
     head = " ".join(f"{text:>{width}}" for text, width in cells)
     lines = [f"{'run':{name_width}} {head}  pictures"]
-    for name, run in runs.items():
+    for name, run in zip(names, runs.values(), strict=True):
         summary = run.summarize()
         values = [summary[metric] for metric in metrics.BINARY_METRICS]
         row = " ".join(
@@ -106,67 +136,110 @@ def comparison_table(runs: Mapping[str, Evaluation]) -> str:
             for value, width in zip(values, widths, strict=True)
         )
         lines.append(f"{name:{name_width}} {row}  {len(run.names):8d}")
+    lines += [f"{_MARK} {text}" for texts in notes.values() for text in texts]
     return "\n".join(lines)
+
+
+def differences(runs: Mapping[str, Evaluation]) -> dict[str, tuple[str, ...]]:
+    """Says which runs do not compare with the first one, and why.
+
+    Args:
+        runs: evaluations by name.
+
+    Returns:
+        Sentences by the name of the run, for runs on other pictures or with other
+        labels; no others are in it.
+    """
+    if not runs:
+        return {}
+    (first_name, first), *others = runs.items()
+    expected = _truth(first)
+    result = {}
+    for name, run in others:
+        found = _truth(run)
+        sentences = []
+        only_first, only_other = expected.keys() - found.keys(), found.keys() - expected
+        if only_first or only_other:
+            sentences.append(
+                f"{first_name} and {name} were measured on different pictures: "
+                f"{len(only_first)} only in {first_name}, {len(only_other)} only in "
+                f"{name}, such as {min(only_first or only_other)!r}"
+            )
+        contrary = [
+            path for path in expected.keys() & found if expected[path] != found[path]
+        ]
+        if contrary:
+            sentences.append(
+                f"{first_name} and {name} disagree on what is real and what is fake "
+                f"for {wording.counted(len(contrary), 'picture')}, such as "
+                f"{min(contrary)!r}"
+            )
+        if sentences:
+            result[name] = tuple(sentences)
+    return result
 
 
 def precision_recall(runs: Mapping[str, Evaluation]) -> bytes:
     """Draws the precision-recall curves of runs that have fakes, as a PNG file."""
     figure, axes = _axes(
-        len(runs),
         "Precision against recall",
         "Recall (fakes found)",
         "Precision (share of alarms that are right)",
     )
+    entries = []
     for (name, run), look in zip(runs.items(), _looks(), strict=False):
         curve = metrics.precision_recall_curve(run.fake, run.scores)
         if curve is not None:
             keep = canvas.thin(curve.recall.size)
             area = metrics.average_precision(run.fake, run.scores)
             # A staircase: average precision is the area under these steps.
-            axes.plot(
+            (line,) = axes.plot(
                 curve.recall[keep],
                 curve.precision[keep],
                 drawstyle="steps-post",
-                label=_label(name, area),
                 **look,
             )
+            entries.append(_Entry(line, area, name))
     # Chance is the share of fakes: one line where all runs have the same.
     shares = {float(np.mean(run.fake)) for run in runs.values()}
     if len(shares) == 1:
         share = shares.pop()
-        axes.plot([0, 1], [share, share], **_CHANCE)
-    return _render(figure, "Average precision")
+        (line,) = axes.plot([0, 1], [share, share], **_CHANCE)
+        entries.append(_Entry(line, share, "chance"))
+    return _render(figure, axes, "Average precision", entries, differences(runs))
 
 
 def roc(runs: Mapping[str, Evaluation]) -> bytes:
     """Draws the ROC curves of runs that have real and fake, as a PNG file."""
     figure, axes = _axes(
-        len(runs),
         "Detection against false alarms",
         "False positive rate (real pictures called fake)",
         "True positive rate (fakes found)",
     )
+    entries = []
     for (name, run), look in zip(runs.items(), _looks(), strict=False):
         curve = metrics.roc_curve(run.fake, run.scores)
         if curve is not None:
             keep = canvas.thin(curve.thresholds.size)
-            axes.plot(
-                curve.false_positive_rate[keep],
-                curve.true_positive_rate[keep],
-                label=_label(name, metrics.auc(run.fake, run.scores)),
-                **look,
+            (line,) = axes.plot(
+                curve.false_positive_rate[keep], curve.true_positive_rate[keep], **look
             )
-    axes.plot([0, 1], [0, 1], **_CHANCE)
-    return _render(figure, "Area under the curve (AUC)")
+            entries.append(_Entry(line, metrics.auc(run.fake, run.scores), name))
+    (line,) = axes.plot([0, 1], [0, 1], **_CHANCE)
+    entries.append(_Entry(line, 0.5, "chance"))
+    title = "Area under the curve (AUC)"
+    return _render(figure, axes, title, entries, differences(runs))
 
 
-def _axes(
-    num_runs: int, title: str, x_label: str, y_label: str
-) -> "tuple[Figure, Axes]":
-    height = max(_MIN_HEIGHT, 1 + _LINE_HEIGHT * (num_runs + 1))
-    figure, axes = canvas.titled_axes(title, (_WIDTH, height))
+def _truth(run: Evaluation) -> dict[str, bool]:
+    """Whether each picture is fake, by its name."""
+    return dict(zip(run.names, run.fake.tolist(), strict=True))
+
+
+def _axes(title: str, x_label: str, y_label: str) -> "tuple[Figure, Axes]":
+    width = _LEFT + _SIDE + _RIGHT
+    figure, axes = canvas.titled_axes(title, (width, width))
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel=x_label, ylabel=y_label)
-    axes.set_box_aspect(1)
     return figure, axes
 
 
@@ -180,19 +253,76 @@ def _looks() -> Iterator[dict[str, Any]]:
         }
 
 
-def _label(name: str, area: float | None) -> str:
-    # The number first, where all have the same length: so they form a column.
-    return f"{area:.3f}  {canvas.plain(name, _NAME_WIDTH)}"
-
-
-def _render(figure: "Figure", area: str) -> bytes:
-    # Beside the axes: many curves leave no corner free.
-    figure.legend(
-        loc="outside right upper",
-        title=area,
-        alignment="left",
-        title_fontproperties={"weight": "bold", "size": 9},
-        fontsize=9,
-        frameon=False,
-    )
+def _render(
+    figure: "Figure",
+    axes: "Axes",
+    title: str,
+    entries: Sequence[_Entry],
+    marked: Collection[str],
+) -> bytes:
+    """Adds the legend beneath the axes and draws a figure of the height it needs."""
+    figure.set_layout_engine("none")
+    width = _LEFT + _SIDE + _RIGHT
+    shown = [
+        entry._replace(name=f"{entry.name}{_MARK}") if entry.name in marked else entry
+        for entry in entries
+    ]
+    note = _NOTE if marked else 0.0
+    beneath = _AXIS_LABEL + _add_legend(figure, axes, title, shown) + note + _BOTTOM
+    height = _TOP + _SIDE + beneath
+    if marked:
+        place = _LEFT / width, _BOTTOM / height
+        figure.text(*place, _NOTE_TEXT, fontsize=8, color=canvas.INK)
+    figure.set_size_inches(width, height)
+    axes.set_position((_LEFT / width, beneath / height, _SIDE / width, _SIDE / height))
     return canvas.render(figure)
+
+
+def _add_legend(
+    figure: "Figure", axes: "Axes", title: str, entries: Sequence[_Entry]
+) -> float:
+    """Sets the legend as wide as the axes allow; returns its height in inches."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    layouts = [(1, width) for width in _LINE_WIDTHS]
+    if len(entries) >= _MIN_ENTRIES_FOR_COLUMNS:
+        # Names are not broken in columns, so those that are long do not fit.
+        layouts = [*((columns, _MAX_NAME) for columns in _COLUMNS), *layouts]
+    for num_columns, line_width in layouts:
+        legend = axes.legend(
+            [entry.handle for entry in entries],
+            [_label(entry, line_width) for entry in entries],
+            title=title,
+            alignment="left",
+            title_fontproperties={"weight": "bold", "size": _FONT_SIZE},
+            fontsize=_FONT_SIZE,
+            ncols=num_columns,
+            loc="upper left",
+            bbox_to_anchor=(0, -_AXIS_LABEL / _SIDE),
+            borderaxespad=0,
+            borderpad=0,
+            frameon=False,
+        )
+        box = legend.get_window_extent(renderer)
+        if box.width <= _SIDE * figure.dpi:
+            break
+    return float(box.height / figure.dpi)
+
+
+def _label(entry: _Entry, width: int) -> str:
+    # The number first, where all have the same length: so they form a column.
+    lines = [canvas.plain(line, width) for line in _wrap(entry.name, width)]
+    return f"{entry.area:.3f}  " + f"\n{_INDENT}".join(lines)
+
+
+def _wrap(name: str, width: int) -> list[str]:
+    """Lines of a name; of one that is too long, the beginning and the end.
+
+    >>> _wrap("FakeSpotter on MobileFaceNet", 16)
+    ['FakeSpotter on', 'MobileFaceNet']
+    """
+    if len(name) > _MAX_NAME:
+        half = _MAX_NAME // 2
+        name = f"{name[:half]}…{name[-half + 1 :]}"
+    return textwrap.wrap(name, width)

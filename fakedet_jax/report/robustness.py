@@ -352,7 +352,7 @@ def _draw_panel(
     canvas.style(axes)
     axes.set_title(kind.title, loc="left", fontsize=11, fontweight="bold")
     axes.set_title(
-        f"mean drop {100 * drop:z.1f} points",
+        f"mean drop {100 * drop:z.1f} points".replace("-", "−"),
         loc="right",
         fontsize=9,
         color=canvas.GREY,

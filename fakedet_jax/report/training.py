@@ -17,9 +17,17 @@ _LOSSES = ("loss",)
 _QUALITIES = ("accuracy", "auc", "average_precision", "f1")
 # Longer series are drawn pale, with a running average on top.
 _MAX_MARKED_POINTS = 40
+_BEST: dict[str, Any] = {
+    "color": canvas.INK,
+    "linewidth": 1.2,
+    "linestyle": (0, (5, 2)),
+    "zorder": 1.5,
+}
 
 
-def training_curves(rows: Sequence[Mapping[str, Any]]) -> bytes:
+def training_curves(
+    rows: Sequence[Mapping[str, Any]], best_step: int | None = None
+) -> bytes:
     """Draws how a training run went: the loss above, validation quality below.
 
     Every series is found by its name: those that end in `loss` go above, those that
@@ -28,6 +36,8 @@ def training_curves(rows: Sequence[Mapping[str, Any]]) -> bytes:
     Args:
         rows: dictionaries with `step` and numbers, as `writers.read_rows` gives; None
             stands for a number that was not finite and is left out.
+        best_step: the step whose parameters were chosen, drawn through both; None for
+            none.
 
     Returns:
         A PNG file.
@@ -41,6 +51,12 @@ def training_curves(rows: Sequence[Mapping[str, Any]]) -> bytes:
     below.set_ylabel("Share")
     _draw_series(above, _series(rows, _LOSSES), "upper right")
     _draw_series(below, _series(rows, _QUALITIES), "lower right")
+    if best_step is not None and rows:
+        for axes in (above, below):
+            axes.axvline(best_step, **_BEST)
+            # At the right end, where it meets no other title wherever the line is.
+            text = f"dashed: the chosen step, {best_step:,}"
+            axes.set_title(text, loc="right", fontsize=9, color=canvas.INK)
     below.set_xlabel("Training step")
     return canvas.render(figure)
 

@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of fakedet_jax.detectors.networks and of the options of detectors."""
 
+import dataclasses
 import json
 
 import jax
+import numpy as np
 import pytest
 
 from fakedet_jax import detectors, optim, parallel, steps
@@ -143,3 +145,44 @@ def test_a_workdir_of_another_variant_is_refused(tmp_path):
     )
     with pytest.raises(RequestError, match=r"amten_variant='model_base' .now None"):
         train.train(other)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        *((one.name, {}) for one in networks.NETWORKS),
+        *(("amtennet", {"residual": kind}) for kind in residuals.KINDS),
+    ],
+    ids=str,
+)
+def test_every_network_learns_a_batch_by_heart(name, options):
+    detector = detectors.create(name, options)
+    recipe = dataclasses.replace(detector.recipe, schedule="constant", batch_size=4)
+    network = detector.build(2, "float32")
+    optimizer = optim.create_optimizer(recipe, 8, detector.frozen)
+    step = steps.make_train_step(
+        network,
+        detector.preprocessing,
+        optimizer,
+        optim.create_schedule(recipe, 8),
+        seed=0,
+        loss=detector.loss,
+        project=detector.project,
+    )
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 256, (4, *detector.framing.shape), np.uint8)
+    # Fakes are smoother.
+    pictures[2:, 1:] = pictures[2:, :-1] // 2 + pictures[2:, 1:] // 2
+    labels = np.array([0, 0, 1, 1], np.int32)
+    state = steps.create_train_state(network, detector.preprocessing, optimizer, 0)
+    run = jax.jit(step)
+    losses = []
+    for _ in range(6):
+        state, metrics = run(state, pictures, labels)
+        losses.append(float(metrics["loss"]))
+    assert np.isfinite(losses).all()
+    assert min(losses[1:]) < losses[0]
+    if detector.project is not None:
+        again = detector.project(state.params)
+        jax.tree.map(np.testing.assert_array_equal, again, state.params)

@@ -38,8 +38,37 @@ def test_weights_are_stored_and_compared(config):
     text = convert.to_text(result)
     assert re.search(r"features\.0\.weight +→ params/conv/kernel 3x2x3x5", text)
     assert "11 of 11 arrays matched" in text
-    assert "1 counters" in text
-    assert "arrays taken from 'state_dict'" in text
+    assert "1 counter that no network needs" in text
+    assert "1 note: arrays taken from 'state_dict'" in text
+
+
+def test_the_summary_stands_before_and_after_the_arrays(config):
+    lines = convert.to_text(convert.convert(config)).splitlines()
+    arrays = [number for number, line in enumerate(lines) if "→ params/" in line]
+    (start, *_), (*_, end) = arrays, arrays
+    assert "→ tiny" in lines[0]
+    before, after = lines[1:start], lines[-(start - 1) :]
+    assert before == after
+    assert before[0] == "11 of 11 arrays matched"
+    assert before[-1].startswith("digest ")
+    assert end < len(lines) - len(after)
+
+
+def test_one_of_each_is_in_the_singular(config):
+    result = convert.convert(config)
+    card = {name: result[name] for name in ("source", "format", "layout", "sha256")}
+    comparison = {
+        "matched": [("a", "params/a")],
+        **{name: ["b"] for name in ("unused", "dropped", "initialised", "notes")},
+        "derived": [],
+    }
+    arrays = {"params/a": "3"}
+    rest = {"model": "tiny", "digest": "", "arrays": arrays, "comparison": comparison}
+    text = convert.to_text({**card, **rest})
+    assert "1 of 1 array matched" in text
+    assert "1 counter that" in text
+    assert "1 superfluous, ignored: b" in text
+    assert "1 note: b" in text
 
 
 def test_what_was_ignored_is_told(config):

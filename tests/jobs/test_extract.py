@@ -22,6 +22,7 @@ ARRAYS = {
     "layer_sizes",
     "layers",
     "paths",
+    "settings",
     "thresholds",
 }
 
@@ -233,13 +234,25 @@ def test_a_failure_leaves_the_earlier_result(tmp_path, request_for, mixed, monke
     ]
 
 
+def test_one_picture_is_no_pictures(tmp_path, request_for, mixed, caplog):
+    with caplog.at_level("INFO", "fakedet_jax"):
+        extract.extract(request_for(tmp_path, paths=(str(mixed / "1.png"),)))
+    assert "wrote the traces of 1 picture to " in caplog.text
+
+
 def test_no_readable_picture_is_an_error_that_names_the_first(
     tmp_path, request_for, mixed
 ):
     request = request_for(tmp_path, paths=(str(mixed / "00_empty.png"),))
-    with pytest.raises(RequestError, match=r"none of the 1 pictures.*00_empty"):
+    with pytest.raises(RequestError, match=r"the only picture, .*00_empty.*is empty"):
         extract.extract(request)
     assert not (tmp_path / "features.npz").exists()
+
+
+def test_no_readable_pictures_are_counted(tmp_path, request_for, mixed):
+    broken = (str(mixed / "00_empty.png"), str(mixed / "4_broken.jpg"))
+    with pytest.raises(RequestError, match=r"none of the 2 pictures.*00_empty"):
+        extract.extract(request_for(tmp_path, paths=broken))
 
 
 def test_unknown_features_are_refused_with_the_valid_names(tmp_path, request_for):

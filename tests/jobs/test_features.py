@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fakedet_jax import parallel
-from fakedet_jax.config import ExtractConfig, InputConfig
+from fakedet_jax.config import DataConfig, ExtractConfig, InputConfig
 from fakedet_jax.data.decode import decode
 from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs import extract, features, train
@@ -223,6 +223,122 @@ def test_the_command_writes_the_same(tmp_path, root, counted):
         np.testing.assert_array_equal(archive["features"], counted["features"])
 
 
+def _settings(arrays):
+    return json.loads(str(arrays["settings"]))
+
+
+@pytest.fixture(scope="module")
+def own_settings(root):
+    card = json.loads((root / "weights" / "card.json").read_text())
+    return {
+        "backbone": "tiny_faces",
+        "weights": card["digest"],
+        "neuron": "unit",
+        "site": "layer",
+        "dtype": "float32",
+    }
+
+
+def test_settings_are_kept_with_the_features(counted, own_settings):
+    assert counted["settings"].shape == ()
+    assert _settings(counted) == own_settings
+
+
+def test_a_workdir_has_the_settings_that_it_was_trained_with(
+    tmp_path, request_for, workdir, own_settings
+):
+    request = request_for(
+        tmp_path, "embedding", workdir=workdir, backbone=None, weights=None
+    )
+    assert _settings(_extract(request)) == own_settings
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("backbone", "with backbone='other.*', expected tiny_faces"),
+        ("weights", "with weights='other.*', expected "),
+        ("neuron", "with neuron='other.*', expected unit"),
+        ("site", "with site='other.*', expected layer"),
+        ("dtype", "with dtype='other.*', expected float32"),
+    ],
+)
+def test_thresholds_of_other_settings_are_refused(
+    tmp_path, request_for, own_settings, name, message
+):
+    # No escape sequence of a file reaches the terminal.
+    settings = json.dumps({**own_settings, name: "other\n\x1b[2J"})
+    path = tmp_path / "file.npz"
+    path.write_bytes(_npz(thresholds=_GOOD, settings=np.array(settings)))
+    request = request_for(tmp_path / "out", thresholds=path)
+    with pytest.raises(RequestError, match=message) as caught:
+        _extract(request)
+    assert str(caught.value).startswith(f"--thresholds: {str(path)!r} was fitted with")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_thresholds_of_another_extraction_are_refused(tmp_path, request_for, counted):
+    del counted
+    other = request_for(tmp_path / "other", site="activation", neuron="channel")
+    _extract(other)
+    request = request_for(
+        tmp_path / "out", thresholds=tmp_path / "other" / "features.npz"
+    )
+    message = "neuron=channel, expected unit; with site=activation, expected layer"
+    with pytest.raises(RequestError, match=message):
+        _extract(request)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '"site"', "9" * 5000])
+def test_settings_that_cannot_be_read_are_refused(tmp_path, request_for, text):
+    path = tmp_path / "file.npz"
+    path.write_bytes(_npz(thresholds=_GOOD, settings=np.array(text)))
+    request = request_for(tmp_path / "out", thresholds=path)
+    with pytest.raises(RequestError, match="array `settings` that is no JSON object"):
+        _extract(request)
+
+
+def test_plain_thresholds_are_taken(tmp_path, request_for, counted):
+    path = tmp_path / "file.npz"
+    path.write_bytes(_npz(thresholds=counted["thresholds"]))
+    found = _extract(request_for(tmp_path / "out", thresholds=path))
+    np.testing.assert_array_equal(found["features"], counted["features"])
+
+
+def _warnings(caplog):
+    return [record.getMessage() for record in caplog.records if record.levelno > 20]
+
+
+def test_thresholds_fitted_on_files_are_warned_of(tmp_path, request_for, root, caplog):
+    request = request_for(tmp_path, paths=(str(root / "files" / "7.png"),))
+    _extract(request)
+    (warning,) = _warnings(caplog)
+    assert warning.startswith("the thresholds are fitted on these very files")
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test", "all"])
+def test_thresholds_fitted_on_pictures_to_be_judged_are_warned_of(
+    tmp_path, request_for, workdir, root, caplog, split
+):
+    del workdir  # Its pictures are needed.
+    data = DataConfig("folder", root / "pictures")
+    _extract(request_for(tmp_path, paths=(), data=data, split=split))
+    expected = f"the thresholds are fitted on this very split ({split})"
+    found = [warning.startswith(expected) for warning in _warnings(caplog)]
+    assert found == ([] if split == "train" else [True])
+
+
+def test_thresholds_from_elsewhere_are_not_warned_of(
+    tmp_path, request_for, root, counted, caplog
+):
+    del counted
+    thresholds = root / "counted" / "features.npz"
+    paths = (str(root / "files" / "7.png"),)
+    _extract(request_for(tmp_path, thresholds=thresholds, paths=paths))
+    assert not _warnings(caplog)
+
+
 def _npz(**arrays):
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
@@ -323,9 +439,7 @@ def test_a_fakespotter_has_no_traces(tmp_path, request_for, workdir):
 
 def test_no_readable_picture_is_refused(tmp_path, request_for, root):
     request = request_for(tmp_path, paths=(str(root / "files" / "00_empty.png"),))
-    with pytest.raises(
-        RequestError, match=r"none of the 1 pictures can be read; the first"
-    ):
+    with pytest.raises(RequestError, match=r"the only picture, .* is empty"):
         _extract(request)
     assert not (tmp_path / "features.npz").exists()
 

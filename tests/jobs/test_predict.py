@@ -159,10 +159,41 @@ def test_the_output_file_holds_what_standard_output_would(
     assert _parse(output.read_bytes().decode("utf-8")) == expected
 
 
-def test_only_bad_files_are_no_failure(workdir, tmp_path, capfd):
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["bad.jpg"], "the only file could not be scored; the CSV says why"),
+        (
+            ["bad.jpg", "missing.jpg"],
+            "none of the 2 files could be scored; the CSV says why",
+        ),
+    ],
+)
+def test_a_run_without_any_score_fails_after_its_table(
+    workdir, tmp_path, capfd, names, message
+):
     (tmp_path / "bad.jpg").write_bytes(b"")
-    rows, _ = _predict(capfd, f"--workdir={workdir}", tmp_path / "bad.jpg")
+    paths = [str(tmp_path / name) for name in names]
+    assert tiny.run_cli("--mode=predict", f"--workdir={workdir}", *paths) == 1
+    captured = capfd.readouterr()
+    rows = _parse(captured.out)
+    assert [row["path"] for row in rows] == paths
     assert rows[0]["error"] == "is empty (0 bytes)"
+    assert captured.err.splitlines()[-1] == f"fakedet: {message}"
+
+
+def test_one_score_is_enough(workdir, data_dir, tmp_path, capfd):
+    (tmp_path / "bad.jpg").write_bytes(b"")
+    good = data_dir / "test" / "real" / "000.png"
+    rows, errors = _predict(capfd, f"--workdir={workdir}", tmp_path / "bad.jpg", good)
+    assert [bool(row["error"]) for row in rows] == [True, False]
+    assert "2 files: 1 scored" in errors
+
+
+def test_one_file_is_no_files(workdir, data_dir, capfd):
+    good = data_dir / "test" / "real" / "000.png"
+    _, errors = _predict(capfd, f"--workdir={workdir}", good)
+    assert errors.splitlines()[-1].startswith("1 file: 1 scored")
 
 
 @pytest.mark.parametrize(
