@@ -343,3 +343,44 @@ class StudyConfig:
     overrides: tuple[str, ...] = ()
     data: DataConfig | None = None
     input: InputConfig = InputConfig()
+
+
+@dataclasses.dataclass(frozen=True)
+class PrepareConfig:
+    """Photographs and videos, to be made a dataset of face crops.
+
+    Attributes:
+        output: Folder for the dataset, its manifest and what is under way.
+        data: What lies there; `data_dir` holds the official layout.
+        qualities: Of `faceforensics`: `raw`, `c23` or `c40`.
+        methods: Of `faceforensics`; empty for all that are there.
+        face_detector: `yunet`, `haar`, `boxes` or `none`.
+        face_detector_model: ONNX file for `yunet`.
+        face_boxes: CSV file for `boxes`.
+        face_min_score: Least score of a face; None for the detector's own.
+        face_scale: Side of a crop to the longer side of the box.
+        align: Whether eyes and mouth are brought to fixed places; needs a size.
+        all_faces: Whether all faces of a picture are taken, or the largest.
+        size: Side of a crop in pixels; None keeps the pixels as they are.
+        frames_per_video: Evenly spaced frames.
+        frame_step: Every n-th frame instead; None for evenly spaced ones.
+        num_processes: None for one per core.
+        seed: Of the splits.
+    """
+
+    output: Path
+    data: DataConfig
+    qualities: tuple[str, ...] = ("c23",)
+    methods: tuple[str, ...] = ()
+    face_detector: str = ""
+    face_detector_model: Path | None = None
+    face_boxes: Path | None = None
+    face_min_score: float | None = None
+    face_scale: float = 1.3
+    align: bool = False
+    all_faces: bool = False
+    size: int | None = None
+    frames_per_video: int = 32
+    frame_step: int | None = None
+    num_processes: int | None = None
+    seed: int = 0

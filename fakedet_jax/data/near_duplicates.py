@@ -46,7 +46,8 @@ def perceptual_hash(picture: np.ndarray) -> np.uint64:
         picture: uint8 `[height, width, 3]`.
 
     Returns:
-        64 bits: the frequencies row by row, the lowest in the highest bit.
+        64 bits: the frequencies row by row, the lowest in the highest bit. A picture
+        of one colour has the hash 0, and only such a picture.
 
     >>> int(perceptual_hash(np.zeros((16, 16, 3), np.uint8)))
     0
@@ -71,7 +72,8 @@ def find_pairs(
     only those that share a band are compared.
 
     Args:
-        hashes_by_split: uint64 `[num_pictures]` by split.
+        hashes_by_split: uint64 `[num_pictures]` by split. The hash 0 is near none: all
+            pictures of one colour have it.
         max_distance: Number of bits that may differ, 0 to 15. The time grows steeply:
             bands get narrow.
 
@@ -96,7 +98,8 @@ def _near(
     a: np.ndarray, b: np.ndarray, max_distance: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Yields indices into `a` and `b` and distances, every near pair once."""
-    a, b = (np.asarray(hashes, np.uint64) for hashes in (a, b))
+    shown_a, shown_b = np.flatnonzero(a), np.flatnonzero(b)
+    a, b = np.asarray(a, np.uint64)[shown_a], np.asarray(b, np.uint64)[shown_b]
     earlier: list[np.uint64] = []
     for mask in _bands(max_distance + 1):
         order = np.argsort(b & mask, kind="stable")
@@ -114,7 +117,7 @@ def _near(
             keep = distance <= max_distance
             for band in earlier:  # Pairs that agree in an earlier band are known.
                 keep &= (difference & band) != 0
-            yield left[keep], right[keep], distance[keep]
+            yield shown_a[left[keep]], shown_b[right[keep]], distance[keep]
         earlier.append(mask)
 
 

@@ -58,7 +58,7 @@ def assign(
 
     >>> people = [("a.png", "Ann"), ("b.png", "Bob"), ("c.png", "Ann")]
     >>> items = [Item(p, "photo", "real", False, identities=(i,)) for p, i in people]
-    >>> [item.split for item in assign(items, fractions=(0.5, 0, 0.5), seed=3)]
+    >>> [item.split for item in assign(items, fractions=(0.5, 0, 0.5), seed=2)]
     ['test', 'train', 'test']
     """
     if (
@@ -100,8 +100,7 @@ def assign(
             items[index] = dataclasses.replace(items[index], split=side)
     if num_torn:
         _logger.warning(
-            "%d items are linked with several official splits and are given none",
-            num_torn,
+            "Items linked with several official splits, which get none: %d", num_torn
         )
     return items
 

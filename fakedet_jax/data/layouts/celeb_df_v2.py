@@ -70,11 +70,7 @@ def _list(root: Path) -> Listing:
             f"{_TESTING} names {len(testing):,} videos; as published it names "
             f"{_NUM_TESTING}"
         )
-    if unnamed:
-        notes.append(
-            f"the names of {len(unnamed):,} videos do not tell who is in them: "
-            f"{scan.some(unnamed)}"
-        )
+    notes += scan.note("the names do not tell who is in the video", unnamed)
     return Listing(items, sorted(testing - {item.path for item in items}), notes)
 
 

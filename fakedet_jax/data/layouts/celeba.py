@@ -70,8 +70,9 @@ def _list(root: Path, *, split_by: str = "official") -> Listing:
     ]
     listed = splits or identities
     found = {PurePosixPath(item.path).stem for item in items}
+    suffix = ".png" if folders[0].name.endswith("_png") else ".jpg"
     missing = [
-        scan.relative(folders[0] / number, root)
+        scan.relative(folders[0] / f"{number}{suffix}", root)
         for number in listed
         if number not in found
     ]
@@ -88,28 +89,15 @@ def _notes(
             "checked"
         )
     unknown = [item.path for item in items if identities and not item.identities]
-    if unknown:
-        notes.append(
-            f"{len(unknown):,} pictures have no identity in {_IDENTITIES[0]}: "
-            f"{scan.some(unknown)}"
-        )
+    notes += scan.note(f"without an identity in {_IDENTITIES[0]}", unknown)
     unlisted = [item.path for item in items if splits and item.split is None]
-    if unlisted:
-        notes.append(
-            f"{len(unlisted):,} pictures are not in {_PARTITION[0]}, their split is "
-            f"still to be assigned: {scan.some(unlisted)}"
-        )
+    notes += scan.note(f"not in {_PARTITION[0]}, split to be assigned", unlisted)
     sides = defaultdict(set)
     for number, split in splits.items():
         if number in identities:
             sides[identities[number]].add(split)
     torn = sorted(name for name, found in sides.items() if len(found) > 1)
-    if torn:
-        notes.append(
-            f"{len(torn):,} identities are on several sides of {_PARTITION[0]}: "
-            f"{scan.some(torn)}"
-        )
-    return notes
+    return notes + scan.note(f"identities on several sides of {_PARTITION[0]}", torn)
 
 
 def _read_list(root: Path, names: tuple[str, ...], required: bool) -> dict[str, str]:

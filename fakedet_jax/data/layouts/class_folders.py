@@ -54,8 +54,8 @@ def find_tops(root: Path) -> tuple[list[tuple[str | None, Path]], list[str]]:
     if not found:
         return [(None, root)], []
     names = [path.name for path in others]
-    note = f"folders beside those of the splits are left out: {scan.some(names)}"
-    return list(found.items()), [note] if names else []
+    notes = scan.note("left out, folders beside those of the splits", names)
+    return list(found.items()), notes
 
 
 def _list(
@@ -91,7 +91,7 @@ def _list(
     for top in {root, *(top for _, top in tops)}:
         for kind in (scan.PHOTO, scan.VIDEO):
             beside += [scan.relative(path, root) for path in scan.list_files(top, kind)]
-    notes += scan.left_out("they lie beside the class folders", sorted(beside))
+    notes += scan.note("left out, they lie beside the class folders", sorted(beside))
     return Listing(items, notes=notes)
 
 
@@ -167,7 +167,7 @@ def _list_labelled(root: Path, table: Path, real_classes: Collection[str]) -> Li
         for name, row in rows.items()
     ]
     unlisted = [name for name in found if name not in rows]
-    return Listing(items, notes=scan.left_out("no label names them", unlisted))
+    return Listing(items, notes=scan.note("left out, no label names them", unlisted))
 
 
 def _labelled_item(

@@ -85,7 +85,7 @@ def _add(
     unlisted = [
         scan.relative(paths[name], root) for name in paths if name not in entries
     ]
-    listing.notes.extend(scan.left_out("no list labels them", unlisted))
+    listing.notes.extend(scan.note("left out, no list labels them", unlisted))
 
 
 def _video(path: Path, root: Path) -> str:

@@ -64,6 +64,8 @@ def _list(
                 f"{scan.some(wrong) or 'none'}"
             )
     check_choice("split_by", split_by, ("official", "identity"))
+    if not scan.is_folder(root / "original_sequences"):
+        raise LayoutMismatch("original_sequences and manipulated_sequences", root)
     pairs = _read_splits(root) if split_by == "official" else {}
     sides = {name: split for pair, split in pairs.items() for name in pair}
     listing = Listing([])
@@ -93,7 +95,7 @@ def _list(
             )
     listing.notes.extend(_notes(root, listing.items, bool(sides)))
     listing.notes.extend(
-        scan.left_out("they are not named as 004.mp4 or 519_515.mp4", strangers)
+        scan.note("left out, they are not named as 004.mp4 or 519_515.mp4", strangers)
     )
     return listing
 
@@ -133,13 +135,8 @@ def _expected(pairs: Iterable[tuple[str, str]], is_fake: bool) -> Iterator[str]:
 
 
 def _notes(root: Path, items: list[Item], is_official: bool) -> list[str]:
-    notes = []
-    unlisted = [item.path for item in items if item.split is None]
-    if is_official and unlisted:
-        notes.append(
-            f"{len(unlisted):,} videos are on no side of the official splits: "
-            f"{scan.some(unlisted)}"
-        )
+    unlisted = [item.path for item in items if is_official and item.split is None]
+    notes = scan.note("on no side of the official splits", unlisted)
     for name in ("original_sequences/actors", f"{_FAKE}/DeepFakeDetection"):
         if scan.is_folder(root / name):
             notes.append(f"{name} is left out: the official splits do not hold it")

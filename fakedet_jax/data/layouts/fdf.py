@@ -70,7 +70,7 @@ def _list(root: Path, *, size: int = 128, validation_as: str = "validation") -> 
         raise LayoutMismatch(f"the folder images/{size} (FDF256: train/images)", root)
     if not items:
         raise LayoutMismatch(f"pictures such as images/{size}/0.png", root)
-    notes += scan.left_out("their names are no numbers", others)
+    notes += scan.note("left out, their names are no numbers", others)
     return Listing(items, notes=notes)
 
 
@@ -114,12 +114,7 @@ def _notes(items: list[Item], num_listed: int) -> list[str]:
     if not num_listed:
         return [f"there is no {_METADATA}: all splits are still to be assigned"]
     unlisted = [item.path for item in items if item.split is None]
-    notes = []
-    if unlisted:
-        notes.append(
-            f"{len(unlisted):,} pictures are not in {_METADATA}, their split is still "
-            f"to be assigned: {scan.some(unlisted)}"
-        )
+    notes = scan.note(f"not in {_METADATA}, split to be assigned", unlisted)
     num_found = len(items) - len(unlisted)
     if num_found != num_listed:
         # No list of missing files: nearly everyone has some of the archives only.

@@ -59,7 +59,7 @@ def _list(root: Path, *, size: int = 1024, last_10k: str = "validation") -> List
         )
     if not items:
         raise LayoutMismatch("pictures such as 00000/00000.png", top)
-    notes = scan.left_out("their names are no numbers below 70000", others)
+    notes = scan.note("left out, their names are no numbers below 70000", others)
     if len(items) != _NUM_ALL:
         notes.append(f"{len(items):,} pictures are there, published are {_NUM_ALL:,}")
     return Listing(items, notes=notes)

@@ -125,12 +125,13 @@ class _Entries:
                 if self._text[at : at + 1] != ":":
                     raise ValueError(f"no colon behind the key {key[:40]!r}")
                 value, at = self._decode(self._text, self._skip(at + 1))
-                # A number goes on where the block ends, perhaps.
-                if self._skip(at) < len(self._text) or self._at_end:
+                # Behind the end of a block a number may go on.
+                end = self._skip(at)
+                if self._text[end : end + 1] in (",", "}") or self._is_last():
                     self._at = at
                     return key, value
             except ValueError:
-                if self._at_end or len(self._text) - self._at > _MAX_ENTRY:
+                if self._is_last():
                     raise
             self._read()
 
@@ -148,6 +149,10 @@ class _Entries:
             if self._at < len(self._text) or self._at_end:
                 return self._text[self._at : self._at + 1]
             self._read()
+
+    def _is_last(self) -> bool:
+        """Whether it is of no use to read on."""
+        return self._at_end or len(self._text) - self._at > _MAX_ENTRY
 
     def _skip(self, at: int) -> int:
         match = _WHITESPACE.match(self._text, at)

@@ -144,12 +144,13 @@ def some(names: Sequence[str]) -> str:
     return f"{text} and {rest:,} more" if rest > 0 else text
 
 
-def left_out(what: str, names: Sequence[str]) -> list[str]:
-    """A note about files that are left out; no note where there are none."""
-    if not names:
-        return []
-    files = "1 file is" if len(names) == 1 else f"{len(names):,} files are"
-    return [f"{files} left out, {what}: {some(names)}"]
+def note(what: str, names: Sequence[str]) -> list[str]:
+    """Words what some files have in common; no note where there are none.
+
+    >>> note("left out, no label names them", ["a.png", "b.png"])
+    ["left out, no label names them (2): 'a.png', 'b.png'"]
+    """
+    return [f"{what} ({len(names):,}): {some(names)}"] if names else []
 
 
 def _unreadable(folder: Path, error: OSError) -> RequestError:

@@ -1,0 +1,115 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What all layouts have in common."""
+
+import os
+
+import pytest
+
+from fakedet_jax.data import layouts
+from fakedet_jax.errors import RequestError
+from tests.data.layouts.trees import grow
+
+
+def test_names_are_those_of_the_layouts():
+    assert layouts.names() == sorted(layouts.names())
+    assert [layouts.create(name).name for name in layouts.names()] == layouts.names()
+
+
+def test_unknown_layout():
+    with pytest.raises(RequestError, match=r"--layout: expected celeb_df_v2, .* 'x'"):
+        layouts.create("x")
+
+
+@pytest.mark.parametrize("name", layouts.names())
+def test_instructions_are_one_line(name):
+    instructions = layouts.create(name).instructions
+    assert instructions
+    assert instructions.isprintable()
+
+
+@pytest.mark.parametrize("name", layouts.names())
+@pytest.mark.parametrize("kind", ["empty", "wrong", "absent", "file"])
+def test_wrong_folder_is_one_line_with_what_was_found_and_what_to_do(
+    name, kind, tmp_path
+):
+    root = tmp_path / "data"
+    if kind == "empty":
+        root.mkdir()
+    elif kind == "wrong":
+        grow(root, "unrelated\n/x.txt", "b", "c", "d", "e", "f", "g")
+    elif kind == "file":
+        grow(tmp_path, "data")
+    layout = layouts.create(name)
+    options = {"split_by": "identity"} if "split_by" in layout.options else {}
+    with pytest.raises(RequestError) as caught:
+        layout.list_items(root, **options)
+    message = str(caught.value)
+    assert message.startswith("--data_dir: ")
+    assert "\n" not in message
+    if name == "folder" and kind == "wrong":
+        assert message.endswith("add some or remove the folder")
+    elif name == "hff" and kind == "wrong":
+        assert message.endswith("or take the layout folder")
+    else:
+        found = {
+            "empty": "found nothing",
+            "wrong": "'b', 'c', 'd', 'e', 'f' and 2 more",
+            "absent": "found no such folder",
+            "file": "found a file of that name",
+        }
+        assert found[kind] in message
+        assert message.endswith(layout.instructions)
+
+
+def test_unknown_option(tmp_path):
+    with pytest.raises(RequestError, match=r"--size: hff has no such option.*none"):
+        layouts.create("hff").list_items(tmp_path, size=1)
+
+
+def test_options_are_told():
+    assert layouts.create("faceforensics").options == (
+        "qualities",
+        "methods",
+        "split_by",
+    )
+
+
+def test_items_are_sorted_by_path(tmp_path):
+    grow(tmp_path, "real/b.png", "real/a/c.png", "fake/z.png", "real/a.png")
+    items = layouts.create("folder").list_items(tmp_path).items
+    assert [item.path for item in items] == [
+        "fake/z.png",
+        "real/a.png",
+        "real/a/c.png",
+        "real/b.png",
+    ]
+
+
+def test_names_that_are_not_utf8_survive(tmp_path):
+    name = os.fsdecode(b"real/\xff.png")
+    grow(tmp_path, name)
+    items = layouts.create("folder").list_items(tmp_path).items
+    assert [item.path for item in items] == [name]
+    assert (tmp_path / items[0].path).exists()
+
+
+def test_unprintable_names_are_escaped_in_messages(tmp_path):
+    grow(tmp_path, os.fsdecode(b"\xff\n.txt"))
+    with pytest.raises(RequestError) as caught:
+        layouts.create("ffhq").list_items(tmp_path)
+    assert r"'\udcff\n.txt'" in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+def test_equal_names_in_different_folders_are_different_items(tmp_path):
+    grow(tmp_path, "real/a/x.png", "real/b/x.png", "fake/x.png")
+    assert len(layouts.create("folder").list_items(tmp_path).items) == 3
+
+
+def test_links_are_followed_and_loops_end(tmp_path):
+    grow(tmp_path, "elsewhere/real/x.png", "top/fake/y.png")
+    (tmp_path / "top/real").symlink_to(tmp_path / "elsewhere/real")
+    (tmp_path / "elsewhere/real/loop").symlink_to(tmp_path / "elsewhere/real")
+    items = layouts.create("folder").list_items(tmp_path / "top").items
+    assert [item.path for item in items] == ["fake/y.png", "real/x.png"]
