@@ -5,7 +5,6 @@
 import dataclasses
 import io
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -22,6 +21,7 @@ from fakedet_jax.data.synthetic_faces.examples import (
 )
 from fakedet_jax.data.synthetic_faces.lens import PICTURE_SIZE
 from fakedet_jax.data.synthetic_faces.worker import examples_in_order
+from fakedet_jax.data.worker_process import available_cores
 
 _LOG = logging.getLogger(__name__)
 _SECONDS_BETWEEN_LINES = 5.0
@@ -60,7 +60,7 @@ class SyntheticFaces(tfds.core.GeneratorBasedBuilder):
         progress: Callable[[int, int], None] | None = None,
         **kwargs: Any,
     ):
-        self._num_processes = num_processes or _available_cores()
+        self._num_processes = num_processes or available_cores()
         self._progress = progress or _LogProgress()
         self._done = 0
         super().__init__(file_format="array_record", **kwargs)
@@ -141,9 +141,3 @@ class _LogProgress:
         if done == total or now - self._last > _SECONDS_BETWEEN_LINES:
             self._last = now
             _LOG.info("synthetic_faces: %d of %d pictures made", done, total)
-
-
-def _available_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -2,20 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds `synthetic_faces` once and reads it at random."""
 
-import contextlib
 import dataclasses
 import functools
-import io
 import logging
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from fakedet_jax.data.dataset import Dataset, Record
+from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.data.synthetic_faces.examples import CLASSES, SPLITS
+from fakedet_jax.data.tfds_source import TfdsSource, is_complete, quiet
 from fakedet_jax.errors import RequestError
 
 if TYPE_CHECKING:
@@ -58,25 +55,23 @@ def prepare(
         num_processes=num_processes,
         progress=progress,
     )
-    if _is_complete(builder):
+    if is_complete(builder.data_dir):
         return
     try:
-        with _quiet(), tempfile.TemporaryDirectory() as empty:
+        with quiet(), tempfile.TemporaryDirectory() as empty:
             builder.download_and_prepare(download_dir=empty)
     except OSError as error:
         # Another process may have finished first; then its files are as good.
-        if not _is_complete(_builder(data_dir, num_identities, seed)):
+        if not is_complete(_builder(data_dir, num_identities, seed).data_dir):
             raise RequestError(
                 f"--data_dir: {NAME} cannot be built in {data_dir} "
                 f"({error.strerror or error}); name a folder that can be written"
             ) from error
 
 
-@dataclasses.dataclass(frozen=True)
-class SyntheticFacesSource:
+@dataclasses.dataclass(frozen=True, repr=False)
+class SyntheticFacesSource(TfdsSource):
     """Random access to the files of one split.
-
-    Files are opened when they are first read, in every process anew.
 
     Attributes:
         data_dir: where `prepare` built the data set.
@@ -85,66 +80,18 @@ class SyntheticFacesSource:
         seed: see `prepare`.
     """
 
-    data_dir: Path
-    split: str
     num_identities: int = NUM_IDENTITIES
     seed: int = 0
 
-    def __len__(self) -> int:
-        return len(self._examples)
-
-    def __getitem__(self, index: int) -> Record:
-        example = self.example(index)
-        return Record(
-            encoded=example["image"], label=int(example["label"]), name=example["name"]
-        )
-
     def __repr__(self) -> str:
-        # Without the folder: a data set that was moved is still the same one.
         return (
             f"SyntheticFacesSource({self.split!r}, "
             f"num_identities={self.num_identities}, seed={self.seed})"
         )
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-
-    def example(self, index: int) -> dict[str, Any]:
-        """Returns all features of an example; `image` as encoded bytes.
-
-        Raises:
-            IndexError: `index` is not in `[0, len(self))`.
-        """
-        index = int(index)
-        if not 0 <= index < len(self):
-            raise IndexError(f"{self!r} has no example {index}")
-        example = dict(self._examples[index])
-        example["name"] = example["name"].decode()
-        return example
-
     @functools.cached_property
-    def index(self) -> tuple[list[str], np.ndarray]:
-        """Names and int32 labels of all examples, read without decoding pictures."""
-        names, labels = [], []
-        for start in range(0, len(self), _READ_AHEAD):
-            stop = min(start + _READ_AHEAD, len(self))
-            for example in self._examples.__getitems__(range(start, stop)):
-                names.append(example["name"].decode())
-                labels.append(example["label"])
-        return names, np.array(labels, np.int32)
-
-    @functools.cached_property
-    def _examples(self) -> Any:
-        import tensorflow_datasets as tfds
-
-        builder = _builder(self.data_dir, self.num_identities, self.seed)
-        return builder.as_data_source(
-            split=self.split,
-            decoders={"image": tfds.decode.SkipDecoding()},
-        )
-
-
-_READ_AHEAD = 256
+    def _builder(self) -> "SyntheticFaces":
+        return _builder(self.data_dir, self.num_identities, self.seed)
 
 
 def load_source(
@@ -163,7 +110,7 @@ def load_source(
         raise RequestError(
             f"--split: expected {', '.join(SPLITS)}, all, found {split!r}"
         )
-    if not _is_complete(_builder(data_dir, num_identities, seed)):
+    if not is_complete(_builder(data_dir, num_identities, seed).data_dir):
         raise RequestError(
             f"--data_dir: {NAME} is not in {data_dir}; build it first with "
             "fakedet_jax.data.synthetic_faces.prepare"
@@ -235,27 +182,3 @@ def _builder(
 
 def _is_no_custom_note(record: logging.LogRecord) -> bool:
     return not str(record.msg).startswith("Using custom data configuration")
-
-
-def _is_complete(builder: "SyntheticFaces") -> bool:
-    # TFDS writes into a folder of another name and renames it at the very end.
-    return (Path(builder.data_dir) / "dataset_info.json").is_file()
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps TFDS from writing to standard output and from showing progress bars.
-
-    Standard output belongs to the results of a command, and the bars know no totals.
-    """
-    from tensorflow_datasets.core.utils import tqdm_utils
-
-    # TFDS can set this in public but not tell it.
-    shown = getattr(tqdm_utils, "_active", True)
-    tqdm_utils.disable_progress_bar()
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        if shown:
-            tqdm_utils.enable_progress_bar()

@@ -1,11 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Makes identities in several processes, in order.
-
-The workers are plain child processes of this module that write to a pipe, rather than
-a `multiprocessing` pool: they import neither the caller's main module nor JAX, so they
-start quickly and cannot deadlock or start the caller's program again.
-"""
+"""Makes identities in several processes of this module, in order."""
 
 import os
 import pickle
@@ -15,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import BinaryIO
 
+from fakedet_jax.data import worker_process
 from fakedet_jax.data.synthetic_faces.examples import Example, make_examples
 
 _PIPE_BYTES = 1 << 20  # some ten identities; where the system allows it
@@ -61,21 +57,14 @@ def examples_in_order(
 def _start(
     seed: int, identities: range, num_identities: int
 ) -> "subprocess.Popen[bytes]":
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(path or os.curdir for path in sys.path),
-        # Small products gain nothing from threads, and workers share the cores.
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-    }
     bounds = (identities.start, identities.stop, identities.step)
     numbers = [str(number) for number in (seed, *bounds, num_identities)]
-    return subprocess.Popen(
-        [sys.executable, "-m", __name__, *numbers],
+    return worker_process.start(
+        __name__,
+        numbers,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         pipesize=_PIPE_BYTES,
-        env=environment,
     )
 
 

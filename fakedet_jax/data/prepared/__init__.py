@@ -1,0 +1,23 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Datasets of face crops that `fakedet_jax.jobs.prepare` has made of originals."""
+
+from fakedet_jax.data.prepared.facts import Facts
+from fakedet_jax.data.prepared.loading import (
+    PreparedInfo,
+    PreparedSource,
+    is_prepared,
+    load,
+    load_facts,
+    read_info,
+)
+
+__all__ = [
+    "Facts",
+    "PreparedInfo",
+    "PreparedSource",
+    "is_prepared",
+    "load",
+    "load_facts",
+    "read_info",
+]

@@ -1,0 +1,188 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Reads datasets of face crops that `fakedet_jax.jobs.prepare` has written."""
+
+import dataclasses
+import functools
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fakedet_jax.data import layouts
+from fakedet_jax.data.dataset import Dataset
+from fakedet_jax.data.folder import SPLITS
+from fakedet_jax.data.prepared.facts import FILE_NAME, Facts
+from fakedet_jax.data.tfds_source import TfdsSource, is_complete, quiet
+from fakedet_jax.errors import RequestError
+
+VERSION = "1.0.0"
+_METADATA = "metadata.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class PreparedInfo:
+    """What a prepared dataset is.
+
+    Attributes:
+        name: Of the dataset.
+        classes: Names of the classes: the real ones first.
+        is_fake: For every class, whether it is fake.
+        faces: How the faces were found and cut out: the settings of the `detector`,
+            `scale`, `size`, `align`, `all_faces` and `frames`.
+        digest: Identifies the crops, their names and labels.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    is_fake: tuple[bool, ...]
+    faces: Mapping[str, Any]
+    digest: str
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class PreparedSource(TfdsSource):
+    """Random access to the crops of one split.
+
+    Attributes:
+        data_dir: See `load`.
+        split: `train`, `validation`, `test` or `all`.
+        name: Of the dataset.
+        digest: See `PreparedInfo`.
+    """
+
+    name: str
+    digest: str
+
+    def __repr__(self) -> str:
+        return f"PreparedSource({self.name!r}, {self.split!r}, digest={self.digest})"
+
+    @functools.cached_property
+    def facts(self) -> Facts:
+        """What is known of the examples besides their pictures, in their order."""
+        return load_facts(self.data_dir, self.name, self.split)
+
+    @functools.cached_property
+    def _builder(self) -> Any:
+        import tensorflow_datasets as tfds
+
+        with quiet():
+            return tfds.builder_from_directory(folder_of(self.data_dir, self.name))
+
+
+def is_prepared(data_dir: str | Path, name: str) -> bool:
+    """Whether a folder holds a prepared dataset of that name, whole."""
+    folder = folder_of(data_dir, name)
+    return is_complete(folder) and (folder / FILE_NAME).is_file()
+
+
+def folder_of(data_dir: str | Path, name: str) -> Path:
+    """Where the files of a dataset lie, or would lie."""
+    return Path(data_dir) / name / VERSION
+
+
+def read_info(data_dir: str | Path, name: str | None = None) -> PreparedInfo:
+    """Reads what a prepared dataset is, and how its faces were cropped.
+
+    Args:
+        data_dir: The folder that `prepare` was given as `--output`.
+        name: Of the dataset; not needed, for there is one in such a folder.
+
+    Raises:
+        RequestError: There is none, or its file cannot be read.
+    """
+    if name is None:
+        found = [name for name in layouts.names() if is_prepared(data_dir, name)]
+        if len(found) != 1:
+            raise RequestError(
+                f"--data_dir: expected one prepared dataset in {str(data_dir)!r}, "
+                f"found {', '.join(found) or 'none'}; name the --output of "
+                "--mode=prepare"
+            )
+        name = found[0]
+    _check_prepared(data_dir, name)
+    path = folder_of(data_dir, name) / _METADATA
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return PreparedInfo(
+            name=name,
+            classes=tuple(map(str, content["classes"])),
+            is_fake=tuple(map(bool, content["is_fake"])),
+            faces=dict(content["faces"]),
+            digest=str(content["digest"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, error) from error
+
+
+def load(data_dir: str | Path, name: str, split: str) -> Dataset:
+    """Returns a split of a prepared dataset; no picture is read.
+
+    Args:
+        data_dir: The folder that `prepare` was given as `--output`.
+        name: Of the dataset, such as `faceforensics`.
+        split: `train`, `validation`, `test` or `all`.
+
+    Returns:
+        The dataset, whose source is a `PreparedSource`.
+
+    Raises:
+        RequestError: It is not there, or has no such split.
+    """
+    info = read_info(data_dir, name)
+    facts = load_facts(data_dir, name, split)
+    return Dataset(
+        name=name,
+        split=split,
+        classes=info.classes,
+        is_fake=info.is_fake,
+        source=PreparedSource(Path(data_dir), split, name, info.digest),
+        names=facts.names,
+        labels=facts.labels,
+    )
+
+
+def load_facts(data_dir: str | Path, name: str, split: str) -> Facts:
+    """Reads what is known of the examples of a split, in the order of `load`.
+
+    Facts of a subset of the dataset are those `of` its names.
+
+    Raises:
+        RequestError: The dataset is not there, or has no such split.
+    """
+    if split not in SPLITS:
+        raise RequestError(f"--split: expected {', '.join(SPLITS)}, found {split!r}")
+    _check_prepared(data_dir, name)
+    path = folder_of(data_dir, name) / FILE_NAME
+    try:
+        facts = Facts.load(path)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise _damaged(path, error) from error
+    chosen = facts.of_split(split)
+    if not len(chosen):
+        found = [name for name in SPLITS if name in set(facts.splits)]
+        raise RequestError(
+            f"--split: {name} in {str(data_dir)!r} has nothing in the split "
+            f"{split!r}; found {', '.join(found)}"
+        )
+    return chosen
+
+
+def _check_prepared(data_dir: str | Path, name: str) -> None:
+    if is_prepared(data_dir, name):
+        return
+    instructions = layouts.create(name).instructions
+    raise RequestError(
+        f"--data_dir: expected a prepared dataset {name} in {str(data_dir)!r}, found "
+        f"none; make it with --mode=prepare --dataset={name} --data_dir=ORIGINALS "
+        f"--output={str(data_dir)!r}, where for ORIGINALS: {instructions}"
+    )
+
+
+def _damaged(path: Path, error: Exception) -> RequestError:
+    return RequestError(
+        f"{str(path)!r}: expected a file that --mode=prepare wrote, found something "
+        f"else ({' '.join(str(error).split()) or type(error).__name__}); delete the "
+        "folder and prepare the dataset again"
+    )

@@ -1,0 +1,234 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""From one photograph or video to its face crops, and a row for everything else."""
+
+import dataclasses
+import math
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from fakedet_jax.data.decode import MIN_SIDE, decode, read_file
+from fakedet_jax.data.video import Frame, read_frames
+from fakedet_jax.errors import ImageError
+from fakedet_jax.faces import crops, tracking
+from fakedet_jax.faces.face import Face
+from fakedet_jax.prepare.cropping import Cropping
+
+WRITTEN, LEFT_OUT, NOTED = "written", "left out", "noted"
+
+NO_FACE = "shows no face"
+OTHER_FACES = "shows only other faces than the main one of the video"
+DAMAGED = "is damaged"
+
+# Frames of a video are kept up to here; of larger ones the file is read again.
+MAX_HELD_BYTES = 256 * 2**20
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """What became of a face, a frame or a file.
+
+    Attributes:
+        status: `WRITTEN`, `LEFT_OUT`, or `NOTED` for what is odd about a file that was
+            used all the same.
+        reason: Why it is not written, or what is odd.
+        frame: Number of the frame, from 0; -1 for photographs and whole files.
+        time: Of the frame in seconds; NaN where there is none.
+        face: Number of the face in the photograph or of its track in the video, from
+            0; -1 where there is none.
+        score: Of the detector; NaN where it gives none.
+        box: Left, top, right, bottom in pixels of the upright picture; or nothing.
+        crop_box: Likewise, of the region that the crop shows.
+        landmarks: `[5, 2]`, in pixels of the crop; or nothing.
+        width: Of the upright picture in pixels; 0 where unknown.
+        height: Of the upright picture in pixels; 0 where unknown.
+    """
+
+    status: str
+    reason: str = ""
+    frame: int = -1
+    time: float = math.nan
+    face: int = -1
+    score: float = math.nan
+    box: tuple[float, ...] = ()
+    crop_box: tuple[float, ...] = ()
+    landmarks: tuple[tuple[float, ...], ...] = ()
+    width: int = 0
+    height: int = 0
+
+
+# A row, and the crop if it is written: uint8 [height, width, 3].
+Outcome = tuple[Row, np.ndarray | None]
+
+
+def extract(path: Path, name: str, kind: str, cropping: Cropping) -> Iterator[Outcome]:
+    """Cuts the faces out of a file.
+
+    Args:
+        path: The file.
+        name: Its path relative to the data folder, for the detector.
+        kind: `photo` or `video`.
+        cropping: How.
+
+    Yields:
+        At least one outcome; of a video one for every chosen frame, or more.
+
+    Raises:
+        RequestError: Something that is needed is not installed, or is refused.
+    """
+    read = _from_photo if kind == "photo" else _from_video
+    try:
+        yield from read(path, name, cropping)
+    except ImageError as error:
+        yield Row(LEFT_OUT, str(error)), None
+
+
+def _from_photo(path: Path, name: str, cropping: Cropping) -> Iterator[Outcome]:
+    picture = decode(read_file(path))
+    faces = cropping.detector.detect(picture, name)
+    if not faces:
+        yield _left_out(NO_FACE, picture), None
+    for number, face in enumerate(faces if cropping.all_faces else faces[:1]):
+        yield _cut(picture, face, number, Row(WRITTEN), cropping)
+
+
+def _from_video(path: Path, name: str, cropping: Cropping) -> Iterator[Outcome]:
+    found: dict[int, list[Face]] = {}
+    rows: list[Row] = []  # Of the frames without a face.
+    held: dict[int, Frame] | None = {}
+    num_bytes = 0
+    with read_frames(path, selection=cropping.selection) as reading:
+        for frame in reading:
+            try:
+                found[frame.number] = cropping.detector.detect(
+                    frame.picture, name, frame.number
+                )
+            except ImageError as error:
+                rows.append(_left_out(str(error), frame.picture, frame))
+                continue
+            if not found[frame.number]:
+                rows.append(_left_out(NO_FACE, frame.picture, frame))
+                continue
+            num_bytes += frame.picture.nbytes
+            if held is not None:
+                held[frame.number] = frame
+            if num_bytes > MAX_HELD_BYTES:
+                held = None
+        problem, num_frames = reading.problem, reading.num_frames
+    seen = {*found, *(row.frame for row in rows)}
+    for number in cropping.selection.pick(num_frames or 0):
+        if number not in seen:
+            rows.append(Row(LEFT_OUT, DAMAGED, frame=number))
+    chosen = _choose(found, cropping)
+    if held is None:
+        with read_frames(path, selection=cropping.selection) as again:
+            yield from _cut_frames(again, found, chosen, cropping)
+    else:
+        yield from _cut_frames(held.values(), found, chosen, cropping)
+    if not seen and not rows:
+        rows.append(Row(LEFT_OUT, problem or "gives no frame"))
+    elif problem is not None:
+        rows.append(Row(NOTED, problem))
+    for row in rows:
+        yield row, None
+
+
+def _choose(
+    found: dict[int, list[Face]], cropping: Cropping
+) -> dict[int, list[tuple[int, Face]]]:
+    """Chooses the faces of each frame, with the numbers of their tracks."""
+    tracks = tracking.join(found)
+    if not cropping.is_search:
+        # Given boxes are taken as they are, also where a face jumps.
+        numbers = {id(face): track.id for track in tracks for face in track.faces}
+        return {
+            frame: [(numbers[id(face)], face) for face in faces]
+            if cropping.all_faces
+            else [(0, face) for face in faces[:1]]
+            for frame, faces in found.items()
+        }
+    main = tracking.main_track(tracks)
+    if not cropping.all_faces:
+        tracks = [] if main is None else [main]
+    chosen: dict[int, list[tuple[int, Face]]] = {frame: [] for frame in found}
+    for track in map(tracking.smooth, tracks):
+        for frame, face in zip(track.frames, track.faces, strict=True):
+            number = track.id if cropping.all_faces else 0
+            chosen[frame].append((number, face))
+    return chosen
+
+
+def _cut_frames(
+    frames: Iterable[Frame],
+    found: dict[int, list[Face]],
+    chosen: dict[int, list[tuple[int, Face]]],
+    cropping: Cropping,
+) -> Iterator[Outcome]:
+    for frame in frames:
+        if not found.get(frame.number):
+            continue
+        for number, face in chosen[frame.number]:
+            row = Row(WRITTEN, frame=frame.number, time=frame.time)
+            yield _cut(frame.picture, face, number, row, cropping)
+        if not chosen[frame.number]:
+            yield _left_out(OTHER_FACES, frame.picture, frame), None
+
+
+def _cut(
+    picture: np.ndarray, face: Face, number: int, row: Row, cropping: Cropping
+) -> Outcome:
+    """Cuts out one face, or says in the row why not."""
+    height, width = picture.shape[:2]
+    row = dataclasses.replace(
+        row,
+        face=number,
+        score=face.score,
+        box=tuple(face.box.tolist()),
+        width=width,
+        height=height,
+    )
+    try:
+        if cropping.align:
+            assert cropping.size is not None  # For the type checker; was checked.
+            scale = cropping.scale or crops.SCALE
+            crop = crops.align(picture, face, cropping.size, scale=scale)
+        else:
+            crop = crops.cut(picture, face, scale=cropping.scale, size=cropping.size)
+        _check_side(crop.pixels)
+    except ImageError as error:
+        return dataclasses.replace(row, status=LEFT_OUT, reason=str(error)), None
+    row = dataclasses.replace(
+        row,
+        crop_box=_region(crop),
+        landmarks=tuple(map(tuple, crop.face.landmarks.tolist())),
+    )
+    return row, crop.pixels
+
+
+def _region(crop: crops.Crop) -> tuple[float, ...]:
+    """The smallest box of the picture around what a crop shows."""
+    height, width = crop.pixels.shape[:2]
+    square = np.vstack([crop.transform, (0, 0, 1)])
+    corners = np.array([(0, 0), (width, 0), (width, height), (0, height)])
+    mapped = crops.map_points(np.linalg.inv(square)[:2], corners)
+    box = np.concatenate([mapped.min(0), mapped.max(0)]).astype(np.float32)
+    return tuple(box.tolist())
+
+
+def _check_side(pixels: np.ndarray) -> None:
+    height, width = pixels.shape[:2]
+    if min(height, width) < MIN_SIDE:
+        raise ImageError(
+            f"has a face whose crop is only {width}×{height} pixels; at least "
+            f"{MIN_SIDE}×{MIN_SIDE} are needed"
+        )
+
+
+def _left_out(reason: str, picture: np.ndarray, frame: Frame | None = None) -> Row:
+    height, width = picture.shape[:2]
+    row = Row(LEFT_OUT, reason, width=width, height=height)
+    if frame is None:
+        return row
+    return dataclasses.replace(row, frame=frame.number, time=frame.time)

@@ -1,0 +1,362 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of preparing datasets, also by runs that are killed."""
+
+import csv
+import errno
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fakedet_jax.config import DataConfig, PrepareConfig
+from fakedet_jax.data import prepared
+from fakedet_jax.data.decode import decode
+from fakedet_jax.errors import RequestError
+from fakedet_jax.faces import detection
+from fakedet_jax.jobs import prepare as job
+from fakedet_jax.jobs.prepare import prepare
+from fakedet_jax.prepare import manifest
+from fakedet_jax.signals import Stopped
+from tests.data.media import decode_all
+from tests.prepare.detectors import Deadly, Whole
+from tests.prepare.inputs import UNUSABLE, config, write_inputs
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """Not to be changed."""
+    return write_inputs(tmp_path_factory.mktemp("prepare") / "in")
+
+
+@pytest.fixture(scope="module")
+def done(root, tmp_path_factory):
+    """What a run without incidents writes. Not to be changed."""
+    output = tmp_path_factory.mktemp("prepare") / "out"
+    prepare(config(root, output, num_processes=2))
+    return output
+
+
+@pytest.fixture
+def detector(monkeypatch):
+    """Replaces the face detector."""
+
+    def replace(other):
+        monkeypatch.setattr(detection, "create", lambda *_, **__: other)
+
+    return replace
+
+
+def contents(folder):
+    """The bytes of every file below a folder."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def rows_of(output):
+    with (output / manifest.FILE_NAME).open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def summary_of(output):
+    return json.loads((output / "summary.json").read_text())
+
+
+def staged_files(output):
+    return sorted((output / ".staging").glob("*/[!.]*"))
+
+
+def test_every_input_file_has_a_row(root, done):
+    listed = {path.relative_to(root).as_posix() for path in root.rglob("*.*")}
+    escaped = {name.encode("utf-8", "backslashreplace").decode() for name in listed}
+    assert {row["path"] for row in rows_of(done)} == escaped
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_an_unusable_file_has_its_reason(done, name):
+    (row,) = (row for row in rows_of(done) if row["path"] == name)
+    assert (row["status"], row["key"]) == ("left out", "")
+    assert row["reason"].startswith(UNUSABLE[name])
+
+
+def test_every_chosen_frame_has_a_row(done):
+    rows = [row for row in rows_of(done) if row["path"] == "real/v.mp4"]
+    assert [row["frame"] for row in rows] == ["0", "4", "7", "11"]
+    assert [row["time"] for row in rows[:2]] == ["0.000000", "0.160000"]
+    assert {row["video"] for row in rows} == {"real/v.mp4"}
+
+
+def test_the_summary_adds_up(done):
+    rows, summary = rows_of(done), summary_of(done)
+    written = [row for row in rows if row["status"] == "written"]
+    assert summary["rows"]["total"] == len(rows)
+    assert summary["faces"] == len(written) == 9 + 4 + 4 + 1
+    assert summary["files"]["with_faces"] == len({row["path"] for row in written})
+    assert summary["files"]["without_faces"] == len(UNUSABLE)
+    counts = summary["classes"].values()
+    assert sum(count for by_split in counts for count in by_split.values()) == 18
+    assert sum(summary["left_out"].values()) == len(UNUSABLE)
+
+
+def test_the_manifest_names_every_example_once(done):
+    keys = [row["key"] for row in rows_of(done) if row["key"]]
+    names = prepared.load(done, "folder", "all").names
+    escaped = [name.encode("utf-8", "backslashreplace").decode() for name in names]
+    assert sorted(keys) == sorted(escaped) and len(set(keys)) == len(keys)
+
+
+def test_crops_of_photographs_are_their_pixels(root, done):
+    dataset = prepared.load(done, "folder", "all")
+    for index, name in enumerate(dataset.names):
+        if name.endswith(".png"):
+            crop = decode(dataset.source[index].encoded)
+            whole = decode((root / name).read_bytes())
+            np.testing.assert_array_equal(crop, whole)
+
+
+def test_crops_of_a_turned_video_are_its_upright_pixels(root, done):
+    dataset = prepared.load(done, "folder", "all")
+    index = dataset.names.index("fake/v.mp4 frame 3")
+    expected = decode_all(root / "fake" / "v.mp4")[3]
+    np.testing.assert_array_equal(decode(dataset.source[index].encoded), expected)
+
+
+def test_nothing_but_the_results_stays(done):
+    assert sorted(path.name for path in done.iterdir()) == [
+        "folder",
+        "manifest.csv",
+        "summary.json",
+    ]
+
+
+def test_a_second_run_changes_nothing(root, done):
+    times = {path: path.stat().st_mtime_ns for path in done.rglob("*")}
+    assert prepare(config(root, done)) == summary_of(done)
+    assert {path: path.stat().st_mtime_ns for path in done.rglob("*")} == times
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"size": 32}, {"frame_step": 2}])
+def test_other_settings_do_not_overwrite_a_dataset(root, done, change):
+    with pytest.raises(RequestError, match=r"made of other (seed|faces)"):
+        prepare(config(root, done, **change))
+
+
+def test_a_run_that_was_killed_while_it_tidied_up_does_so(root, done, tmp_path):
+    output = tmp_path / "out"
+    shutil.copytree(done, output)
+    (output / ".staging" / "ab").mkdir(parents=True)
+    (output / ".staging" / "ab" / "c.zip").touch()
+    assert prepare(config(root, output)) == summary_of(done)
+    assert contents(output) == contents(done)
+    assert not (output / ".staging").exists()
+
+
+# Kills itself at the named place, or goes through.
+_RUN = """
+import os, signal, sys
+from pathlib import Path
+from fakedet_jax import storage
+from fakedet_jax.faces import detection
+from fakedet_jax.jobs.prepare import prepare
+from fakedet_jax.prepare import assembly
+from tests.prepare.detectors import Whole
+from tests.prepare.inputs import config
+root, out, log, place = sys.argv[1:]
+def die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+detection.create = lambda *_, **__: Whole(log=log, seconds=0.2 * (place == "work"))
+module, name = {
+    "records": (assembly, "_features"),
+    "manifest": (storage, "write_csv"),
+}.get(place, (sys, "unused"))
+setattr(module, name, die)
+prepare(config(Path(root), Path(out)))
+"""
+
+
+def start(root, output, log, place):
+    return subprocess.Popen(
+        [sys.executable, "-c", _RUN, str(root), str(output), str(log), place],
+        cwd=Path(__file__).parents[2],
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bytes(
+    root, done, tmp_path
+):
+    output, log = tmp_path / "out", tmp_path / "log"
+    for num_staged in (2, 6):
+        with start(root, output, log, "work") as process:
+            while len(staged_files(output)) < num_staged:
+                assert process.poll() is None
+                time.sleep(0.01)
+            process.kill()
+    assert len(staged_files(output)) < 16
+    for place in ("records", "manifest"):
+        with start(root, output, log, place) as process:
+            assert process.wait() == -9
+        assert staged_files(output)
+    with start(root, output, log, "none") as process:
+        assert process.wait() == 0
+    assert contents(output) == contents(done)
+    # What was in hand at the two kills is done again, and nothing else.
+    seen = log.read_bytes().splitlines()
+    assert len(seen) <= 18 + 2 * 4
+    assert len(set(seen)) == 12
+
+
+def test_a_killed_run_leaves_no_process(root, tmp_path):
+    output = tmp_path / "out"
+    with start(root, output, tmp_path / "log", "work") as process:
+        while not staged_files(output):
+            time.sleep(0.01)
+        task = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        workers = [Path("/proc", number) for number in task.read_text().split()]
+        process.kill()
+    assert len(workers) == 1
+    end = time.monotonic() + 20
+    while workers[0].exists() and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not workers[0].exists()
+
+
+def test_a_run_that_is_asked_to_stop_goes_on_later(root, tmp_path, detector):
+    detector(Whole(seconds=0.2))
+    output = tmp_path / "out"
+
+    def ask():
+        while not staged_files(output):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    with pytest.raises(Stopped, match="stopped by SIGTERM"):
+        prepare(config(root, output))
+    thread.join()
+    assert 0 < len(staged_files(output)) < 16
+    assert not (output / "folder").exists()
+
+
+def test_a_file_that_changes_between_two_runs_is_done_again(
+    root, tmp_path, detector, monkeypatch
+):
+    mine = tmp_path / "in"
+    shutil.copytree(root, mine)
+    log = tmp_path / "log"
+    detector(Whole(log=str(log)))
+
+    def fail(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as context:
+        context.setattr(job.output, "write_dataset", fail)
+        with pytest.raises(RequestError, match="No space left") as error:
+            prepare(config(mine, tmp_path / "out"))
+        assert "\n" not in str(error.value)
+    before = len(log.read_bytes().splitlines())
+    (mine / "real" / "000.png").write_bytes((mine / "fake" / "001.png").read_bytes())
+    prepare(config(mine, tmp_path / "out"))
+    assert log.read_bytes().splitlines()[before:] == [b"real/000.png"]
+    dataset = prepared.load(tmp_path / "out", "folder", "all")
+    crop = decode(dataset.source[dataset.names.index("real/000.png")].encoded)
+    changed = decode((mine / "fake" / "001.png").read_bytes())
+    np.testing.assert_array_equal(crop, changed)
+
+
+def test_a_file_that_kills_its_process_is_named_in_the_manifest(
+    root, tmp_path, detector
+):
+    detector(Deadly(victim="fake/v.mp4"))
+    summary = prepare(config(root, tmp_path, num_processes=2))
+    (row,) = (row for row in rows_of(tmp_path) if row["path"] == "fake/v.mp4")
+    assert row["status"] == "left out" and "SIGKILL" in row["reason"]
+    assert summary["faces"] == 18 - 4
+
+
+def test_a_disk_without_room_for_the_records_is_a_request_error(
+    root, tmp_path, monkeypatch
+):
+    usage = shutil.disk_usage(tmp_path)._replace(free=2**10)
+    monkeypatch.setattr(job.output.shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(RequestError, match="has 0 MiB of room"):
+        prepare(config(root, tmp_path / "out"))
+    assert len(staged_files(tmp_path / "out")) == 16
+
+
+def test_a_folder_without_any_face_leaves_its_manifest(tmp_path):
+    for name in ("real/a.png", "fake/b.png"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True)
+        (tmp_path / "in" / name).touch()
+    with pytest.raises(RequestError, match=r"expected faces in .* found none in 2"):
+        prepare(config(tmp_path / "in", tmp_path / "out"))
+    assert len(rows_of(tmp_path / "out")) == 2
+
+
+@pytest.mark.parametrize(
+    ("data", "settings", "message"),
+    [
+        (DataConfig("synthetic_faces", Path()), {}, "--dataset: expected one that"),
+        (DataConfig("ffhq"), {}, "--data_dir: expected the folder of the original"),
+        (DataConfig("folder", Path()), {"num_processes": 0}, "--num_processes:"),
+        (DataConfig("folder", Path()), {"qualities": ("c40",)}, "--qualities: folder"),
+        (DataConfig("ffhq", Path(), ("a",)), {}, "--real_classes: ffhq"),
+        (
+            DataConfig("folder", Path(), validation_fraction=0.9),
+            {},
+            "--validation_fraction: expected a number from 0",
+        ),
+    ],
+)
+def test_wrong_requests_are_request_errors(tmp_path, data, settings, message):
+    with pytest.raises(RequestError, match=message):
+        prepare(PrepareConfig(tmp_path, data, face_detector="none", **settings))
+
+
+@pytest.mark.shared_data
+def test_faces_of_faceforensics_are_found_and_named(shared_data, tmp_path):
+    root = tmp_path / "in"
+    clips = shared_data / "videos" / "faceforensics"
+    shutil.copytree(clips, root, copy_function=os.symlink)
+    (root / "splits").mkdir()
+    pairs = {"train": ["001", "002"], "val": ["003", "004"], "test": ["519", "515"]}
+    for name, pair in pairs.items():
+        (root / "splits" / f"{name}.json").write_text(json.dumps([pair]))
+    summary = prepare(
+        PrepareConfig(
+            output=tmp_path / "out",
+            data=DataConfig("faceforensics", root),
+            face_detector="yunet",
+            face_detector_model=shared_data.parent
+            / "models"
+            / "face_detection_yunet.onnx",
+            frames_per_video=3,
+            num_processes=2,
+        )
+    )
+    assert summary["classes"] == {"real": {"test": 3}, "Deepfakes": {"test": 3}}
+    assert summary["files"]["missing"] == 10
+    dataset = prepared.load(tmp_path / "out", "faceforensics", "test")
+    assert dataset.classes == ("real", "Deepfakes")
+    facts = dataset.source.facts
+    assert facts.identities == ["519;515"] * 3 + ["519"] * 3
+    assert facts.manipulations == ["Deepfakes"] * 3 + [""] * 3
+    for index in range(6):
+        example = dataset.source.example(index)
+        crop = decode(example["image"])
+        side = example["crop_box"][2] - example["crop_box"][0]
+        longer = np.ptp(example["box"].reshape(2, 2), axis=0).max()
+        assert crop.shape == (side, side, 3)
+        assert side / longer == pytest.approx(1.3, abs=0.02)
+        assert (example["landmarks"] > 0).all()
+        assert (example["landmarks"] < side).all()
+        assert example["detector_score"] > 0.8

@@ -1,0 +1,235 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of the way from a file to crops and rows."""
+
+import math
+
+import numpy as np
+import pytest
+
+from fakedet_jax.data.decode import decode
+from fakedet_jax.data.video import Evenly, EveryNth
+from fakedet_jax.faces.boxes_file import FaceBoxes
+from fakedet_jax.faces.crops import TEMPLATE
+from fakedet_jax.faces.detector import GivenBoxes, WholePicture
+from fakedet_jax.faces.face import Face
+from fakedet_jax.prepare import extraction
+from fakedet_jax.prepare.cropping import Cropping
+from fakedet_jax.prepare.extraction import LEFT_OUT, NOTED, WRITTEN, extract
+from tests.data.media import cut, decode_all, write_audio, write_video
+from tests.data.pictures import colourful, encode
+from tests.prepare.detectors import Scripted
+
+WHOLE = Cropping(WholePicture(), scale=None)
+
+
+@pytest.fixture
+def photo(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(encode(colourful(100, 120)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory):
+    return write_video(tmp_path_factory.mktemp("video") / "v.mp4", 20)
+
+
+def photo_of(path, boxes, **settings):
+    how = Cropping(Scripted({None: boxes}), **settings)
+    return list(extract(path, path.name, "photo", how))
+
+
+def rows_of(path, how=WHOLE):
+    outcomes = sorted(
+        extract(path, path.name, "video", how), key=lambda o: (o[0].frame, o[0].face)
+    )
+    return [row for row, _ in outcomes]
+
+
+def reasons(rows):
+    return [(row.frame, row.status, row.reason) for row in rows]
+
+
+def given(faces_by_frame):
+    faces = {
+        frame: tuple(Face.at(box) for box in boxes)
+        for frame, boxes in faces_by_frame.items()
+    }
+    return GivenBoxes(FaceBoxes({"v.mp4": faces}, "0"))
+
+
+def test_the_main_face_of_a_photograph_is_the_largest(photo):
+    ((row, _),) = photo_of(photo, [(0, 0, 20, 20), (40, 40, 80, 80)])
+    assert (row.status, row.face, row.box) == (WRITTEN, 0, (40, 40, 80, 80))
+
+
+def test_all_faces_of_a_photograph_are_numbered_by_size(photo):
+    outcomes = photo_of(photo, [(0, 0, 20, 20), (40, 40, 80, 80)], all_faces=True)
+    assert [(row.face, row.box[0]) for row, _ in outcomes] == [(0, 40), (1, 0)]
+
+
+def test_the_crop_shows_the_region_that_the_row_tells(photo):
+    ((row, pixels),) = photo_of(photo, [(40, 40, 80, 80)])
+    left, top, right, bottom = map(int, row.crop_box)
+    whole = decode(photo.read_bytes())
+    np.testing.assert_array_equal(pixels, whole[top:bottom, left:right])
+    assert (row.width, row.height) == (120, 100)
+
+
+def test_landmarks_are_in_pixels_of_the_crop(photo):
+    points = np.array([(50, 50), (70, 50), (60, 60), (52, 70), (68, 70)])
+    face = Face.at((40, 40, 80, 80), points, 0.9)
+    ((row, _),) = photo_of(photo, [face], size=104)
+    scale = 104 / (row.crop_box[2] - row.crop_box[0])
+    expected = (points - row.crop_box[:2]) * scale
+    np.testing.assert_allclose(row.landmarks, expected, rtol=1e-5)
+    assert row.score == pytest.approx(0.9)
+
+
+def test_an_aligned_crop_is_square_and_tells_its_region(photo):
+    points = TEMPLATE * 40 + 50
+    face = Face.at((30, 30, 70, 70), points)
+    ((row, pixels),) = photo_of(photo, [face], align=True, size=52)
+    assert pixels.shape == (52, 52, 3)
+    np.testing.assert_allclose(row.crop_box, (24, 24, 76, 76), atol=0.1)
+
+
+def test_a_photograph_without_a_face_says_so(photo):
+    ((row, pixels),) = photo_of(photo, [])
+    assert (row.status, row.reason, pixels) == (LEFT_OUT, "shows no face", None)
+
+
+def test_a_face_of_few_pixels_is_left_out(photo):
+    ((row, pixels),) = photo_of(photo, [(10, 10, 18, 18)])
+    assert row.status == LEFT_OUT and pixels is None
+    assert "only 10×10 pixels; at least 16×16" in row.reason
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "is empty"),
+        (b"no picture", "is not a picture in a known format"),
+        (encode(colourful(64, 64), "JPEG")[:500], "is truncated"),
+    ],
+)
+def test_an_unusable_photograph_has_its_reason(tmp_path, content, reason):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(content)
+    ((row, _),) = extract(path, "a.jpg", "photo", WHOLE)
+    assert row.status == LEFT_OUT and row.reason.startswith(reason)
+
+
+def test_a_turned_photograph_is_cut_upright(tmp_path):
+    path = tmp_path / "a.jpg"
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
+    path.write_bytes(encode(colourful(32, 64), "JPEG", exif=exif))
+    ((row, pixels),) = extract(path, "a.jpg", "photo", WHOLE)
+    assert (row.width, row.height, pixels.shape) == (32, 64, (64, 32, 3))
+
+
+def test_chosen_frames_of_a_video_are_cut_pixel_for_pixel(video):
+    how = Cropping(WholePicture(), scale=None, selection=Evenly(4))
+    outcomes = list(extract(video, "v.mp4", "video", how))
+    assert [row.frame for row, _ in outcomes] == [0, 6, 13, 19]
+    decoded = decode_all(video)
+    for row, pixels in outcomes:
+        np.testing.assert_array_equal(pixels, decoded[row.frame])
+        assert row.time == pytest.approx(row.frame / 25)
+
+
+def test_a_turned_video_is_cut_upright(tmp_path):
+    path = write_video(tmp_path / "v.mp4", 2, display={"degrees": 90})
+    row = rows_of(path)[0]
+    assert (row.width, row.height) == (48, 64)
+
+
+def test_a_video_of_one_frame_gives_it_once(tmp_path):
+    rows = rows_of(write_video(tmp_path / "v.mp4", 1))
+    assert reasons(rows) == [(0, WRITTEN, "")]
+
+
+def test_a_video_that_cannot_be_read_has_one_row(tmp_path):
+    (tmp_path / "v.mp4").write_bytes(b"")
+    write_audio(tmp_path / "w.mp4")
+    for name in ("v.mp4", "w.mp4"):
+        (row,) = rows_of(tmp_path / name)
+        assert (row.status, row.frame) == (LEFT_OUT, -1) and row.reason
+
+
+def test_what_is_lost_of_a_cut_video_is_noted(tmp_path):
+    path = cut(write_video(tmp_path / "v.mkv", 60), 0.5)
+    rows = rows_of(path)
+    assert rows[0].status == NOTED and "ends too early" in rows[0].reason
+    assert sum(row.status == WRITTEN for row in rows) > 0
+
+
+def test_every_chosen_frame_has_a_row(video):
+    near, far = (0, 0, 20, 20), (40, 20, 60, 40)
+    boxes = {0: [near], 5: [near], 15: [far], 19: []}
+    how = Cropping(Scripted(boxes), selection=Evenly(5))
+    assert reasons(rows_of(video, how)) == [
+        (0, WRITTEN, ""),
+        (5, WRITTEN, ""),
+        (10, LEFT_OUT, extraction.NO_FACE),
+        (14, LEFT_OUT, extraction.NO_FACE),
+        (19, LEFT_OUT, extraction.NO_FACE),
+    ]
+
+
+def test_frames_without_the_main_face_say_so(video):
+    near, far = (0, 0, 20, 20), (40, 20, 60, 40)
+    boxes = {0: [near], 1: [near], 2: [far]}
+    how = Cropping(Scripted(boxes), selection=EveryNth(1))
+    rows = rows_of(video, how)
+    assert [row.reason for row in rows[:3]] == ["", "", extraction.OTHER_FACES]
+
+
+def test_all_faces_of_a_video_are_numbered_by_track(video):
+    boxes = {
+        frame: [(0, 0, 20, 20 + frame), (40, 20, 60, 40)][:: (-1) ** frame]
+        for frame in range(3)
+    }
+    how = Cropping(Scripted(boxes), all_faces=True, selection=EveryNth(1))
+    rows = [row for row in rows_of(video, how) if row.status == WRITTEN]
+    sides = {(row.face, row.box[0] > 30) for row in rows}
+    assert len(rows) == 6 and len(sides) == 2
+
+
+def test_boxes_that_were_searched_for_are_smoothed(video):
+    boxes = {frame: [(frame % 2, 0, 20 + frame % 2, 20)] for frame in range(20)}
+    how = Cropping(Scripted(boxes), selection=EveryNth(1))
+    lefts = [row.box[0] for row in rows_of(video, how)]
+    assert np.ptp(lefts[5:-5]) < 0.2
+
+
+def test_given_boxes_are_taken_as_they_are_also_where_a_face_jumps(video):
+    boxes = {
+        frame: [(30 * (frame % 2), 0, 20 + 30 * (frame % 2), 20)] for frame in (0, 1)
+    }
+    how = Cropping(given(boxes), selection=EveryNth(1))
+    rows = [row for row in rows_of(video, how) if row.status == WRITTEN]
+    assert [row.box[0] for row in rows] == [0, 30]
+
+
+def test_a_large_video_is_read_again_with_the_same_result(video, monkeypatch):
+    how = Cropping(given({None: [(0, 0, 30, 30)]}), selection=Evenly(5))
+    held = list(extract(video, "v.mp4", "video", how))
+    monkeypatch.setattr(extraction, "MAX_HELD_BYTES", 0)
+    again = list(extract(video, "v.mp4", "video", how))
+    assert [repr(row) for row, _ in held] == [repr(row) for row, _ in again]
+    for (_, first), (_, second) in zip(held, again, strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_a_video_without_boxes_says_so_for_each_frame(video):
+    how = Cropping(GivenBoxes(FaceBoxes({}, "0")), selection=Evenly(2))
+    assert reasons(rows_of(video, how)) == [
+        (frame, LEFT_OUT, "has no line in the file of face boxes") for frame in (0, 19)
+    ]
+
+
+def test_photographs_have_neither_frame_nor_time(photo):
+    ((row, _),) = extract(photo, "a.png", "photo", WHOLE)
+    assert row.frame == -1 and math.isnan(row.time)
