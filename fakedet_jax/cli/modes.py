@@ -329,7 +329,7 @@ def _study(paths: tuple[str, ...]) -> None:
         input=_input(),
     )
     try:
-        summary = study.run_study(request)
+        summary = study.run_study(request, known_flags=HEARD["train"])
     except study.StudyFailedError as error:
         print(study_table(error.summary))
         raise

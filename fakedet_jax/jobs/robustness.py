@@ -122,10 +122,11 @@ def evaluate_suite(config: EvaluateConfig) -> dict[str, Any]:
         suite,
         evaluations[0],
         evaluations[1:],
-        title=f"{detector.info.detector} on {chosen.data.dataset}, {config.split}",
+        title=chosen.title,
     )
     _LOGGER.info(
-        "wrote %s and %s", folder / "robustness.csv", folder / "robustness.png"
+        "wrote robustness.csv, robustness.png and robustness_heatmap.png into %s",
+        folder,
     )
     return summary
 
