@@ -188,7 +188,7 @@ def test_evaluation_of_the_workdir(workdir, pictures):
 def test_evaluation_asks_for_pictures(workdir, capsys):
     assert tiny.run_cli("--mode=evaluate", f"--workdir={workdir}") != 0
     assert "--data_dir" in capsys.readouterr().err
-    with pytest.raises(RequestError, match="name them with --dataset and --data_dir"):
+    with pytest.raises(RequestError, match="name pictures with --data_dir"):
         DataConfig.from_settings(checkpoint.read_config(workdir))
 
 
