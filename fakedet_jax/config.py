@@ -47,8 +47,8 @@ class DataConfig:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise RequestError(
-                "--workdir: config.json does not say what the training pictures were "
-                f"({error!r}); name them with --dataset and --data_dir"
+                "--workdir: config.json does not say what the training pictures were, "
+                "as that of a converted detector; name pictures with --data_dir"
             ) from error
 
 

@@ -148,6 +148,31 @@ def test_the_table_names_the_mixes(mixed):
     assert len({len(line) for line in lines[:-1]}) == 1
 
 
+def test_the_table_says_what_is_in_the_mean(mixed, written):
+    lines = [robustness.robustness_table(one[0]) for one in (mixed, written)]
+    assert ["mixes not counted" in text for text in lines] == [True, False]
+
+
+def _share_of(colour, picture):
+    """The share of pixels in which a channel is far above the other end's."""
+    pixels = np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"), np.int64)
+    # Not the colour bar at the bottom, which has all colours.
+    pixels = pixels[: len(pixels) * 2 // 3]
+    red, blue = pixels[..., 0], pixels[..., 2]
+    return np.mean((blue - red if colour == "blue" else red - blue) > 20)
+
+
+@pytest.mark.parametrize(("change", "colour"), [(-0.1, "orange"), (0.04, "blue")])
+def test_drops_and_gains_have_colours_of_their_own(written, change, colour):
+    baseline = {**written[0]["baseline"], "auc": 0.9}
+    conditions = [{**row, "auc": 0.9 + change} for row in written[0]["conditions"]]
+    summary = {**written[0], "baseline": baseline, "conditions": conditions}
+    drawn = robustness.robustness_heatmap(summary, title="one change")
+    other = "orange" if colour == "blue" else "blue"
+    assert _share_of(colour, drawn) > 0.3
+    assert _share_of(other, drawn) < 0.01
+
+
 @pytest.mark.parametrize("name", ["robustness.png", "robustness_heatmap.png"])
 def test_the_figures_of_a_large_suite_grow_with_it(mixed, written, name):
     heights = []

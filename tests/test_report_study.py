@@ -151,10 +151,10 @@ def test_the_table_is_as_it_should_be(compared):
         "accuracy (multi-class) in %, mean ± sample standard deviation over the seeds "
         "0, 1",
         "",
-        "training           Raw  paper  RER %           JP60  RER %  minutes",
-        "-------------------------------------------------------------------",
-        "base      92.00 ± 2.83      —      —  60.00 ± 14.14      —      1.5",
-        "new              96.00  98.50   50.0          80.00   50.0      1.0",
+        "training           Raw  paper  Raw RER %           JP60  JP60 RER %  minutes",
+        "----------------------------------------------------------------------------",
+        "base      92.00 ± 2.83      —          —  60.00 ± 14.14           —      1.5",
+        "new              96.00  98.50       50.0          80.00        50.0      1.0",
         "",
         "Source: nowhere",
         "paper: the published number, — where none is known.",
@@ -169,7 +169,19 @@ def test_markdown_marks_the_best(compared):
     text = study_tables.study_markdown(study.summarize(compared))
     assert "| new | **96.00** | 98.50 | 50.0 | **80.00** | 50.0 | 1.0 |" in text
     assert "|---|---:|---:|---:|---:|---:|---:|" in text
+    assert "Bold: the best of each test." in text
     assert "![the same numbers as a figure](study.png)" in text
+
+
+def test_nothing_is_said_of_bold_where_nothing_is():
+    summary = study.summarize(_results(_training("a", _done(0, Raw=0.9))))
+    assert "old" not in study_tables.study_markdown(summary)
+
+
+def test_a_loss_has_a_real_minus_sign():
+    trainings = (_training("a", _done(0, Raw=0.8)), _training("b", _done(0, Raw=0.7)))
+    summary = study.summarize(_results(*trainings, baseline="a"))
+    assert "| −50.0 |" in study_tables.study_markdown(summary)
 
 
 def test_a_wide_table_is_cut_into_blocks():

@@ -19,7 +19,9 @@ def define_flags(modes: Sequence[str]) -> None:
         return
     flags.DEFINE_enum("mode", None, list(modes), "What to do.")
     flags.DEFINE_string("workdir", None, "Folder of a training run.")
-    flags.DEFINE_string("detector", "amtennet", "Detector to train or to measure.")
+    flags.DEFINE_string(
+        "detector", "amtennet", "Detector to train or to measure; see README."
+    )
     # The pictures
     flags.DEFINE_string("dataset", None, "synthetic_faces, or folder for one's own.")
     flags.DEFINE_string("data_dir", None, "Where the dataset lies.")
@@ -85,7 +87,7 @@ def define_flags(modes: Sequence[str]) -> None:
     flags.DEFINE_string(
         "weights", None, "Published weight file, or folder that convert wrote."
     )
-    flags.DEFINE_string("model", None, "Network that convert reads weights for.")
+    flags.DEFINE_string("model", None, "Network or detector to convert; see README.")
     flags.DEFINE_list("ignore", [], "Arrays that may differ; names or patterns.")
     flags.DEFINE_string("neuron", "unit", "What is counted: unit or channel.")
     flags.DEFINE_string("site", "layer", "Where it is counted: layer or activation.")
@@ -102,7 +104,7 @@ def define_flags(modes: Sequence[str]) -> None:
     # Results
     flags.DEFINE_string("name", "", "Name of the evaluation; dataset_split by default.")
     flags.DEFINE_string(
-        "output", None, "predict: CSV; extract: folder; benchmark: JSON."
+        "output", None, "predict: CSV; benchmark: JSON; other modes: folder."
     )
     flags.DEFINE_string(
         "features", "traces", "What to extract: traces, coverage or embedding."

@@ -30,12 +30,8 @@ _RECIPE_FLAGS = (
 _DATA_FLAGS = ("dataset", "data_dir", "real_classes", "task", "validation_fraction")
 _INPUT_FLAGS = ("num_workers", "num_threads")
 _COUNT_FLAGS = ("backbone", "weights", "neuron", "site")
-_TRAIN_FLAGS = (
-    *_RECIPE_FLAGS,
-    *_DATA_FLAGS,
-    *_INPUT_FLAGS,
-    *_COUNT_FLAGS,
-    "detector",
+# Fields of `TrainConfig` of the same names.
+_RUN_FLAGS = (
     "flip",
     "dtype",
     "batch_norm_fraction",
@@ -43,12 +39,24 @@ _TRAIN_FLAGS = (
     "select_by",
     "log_every",
     "checkpoint_every",
-    "widths",
-    "cache_dir",
+    "backbone",
+    "neuron",
+    "site",
     "amten_variant",
     "residual",
-    "perturb",
     "perturb_copies",
+)
+# All of a training but where it is written and its seed.
+_TRAIN_FLAGS = (
+    *_RECIPE_FLAGS,
+    *_DATA_FLAGS,
+    *_INPUT_FLAGS,
+    *_RUN_FLAGS,
+    "detector",
+    "weights",
+    "widths",
+    "cache_dir",
+    "perturb",
 )
 
 # The flags that a mode looks at.
@@ -131,22 +139,7 @@ def _train(paths: tuple[str, ...]) -> None:
             weights=_path("weights"),
             cache_dir=_path("cache_dir"),
             **_widths(),
-            **_given(
-                "seed",
-                "flip",
-                "dtype",
-                "batch_norm_fraction",
-                "num_microbatches",
-                "select_by",
-                "log_every",
-                "checkpoint_every",
-                "backbone",
-                "neuron",
-                "site",
-                "amten_variant",
-                "residual",
-                "perturb_copies",
-            ),
+            **_given("seed", *_RUN_FLAGS),
             perturb=tuple(FLAGS.perturb),
         )
     )
@@ -329,7 +322,7 @@ def _study(paths: tuple[str, ...]) -> None:
         input=_input(),
     )
     try:
-        summary = study.run_study(request)
+        summary = study.run_study(request, known_flags=HEARD["train"])
     except study.StudyFailedError as error:
         print(study_table(error.summary))
         raise
@@ -388,12 +381,9 @@ def _num_per_class() -> dict[str, Any]:
 
 
 def _overrides() -> tuple[str, ...]:
-    """The given flags that a study passes on to its trainings."""
-    own = ("mode", "output", "seeds", "flagfile", "workdir", "seed")
-    values = FLAGS.flags_by_module_dict()[definitions.__name__]
-    return tuple(
-        flag.serialize() for flag in values if flag.present and flag.name not in own
-    )
+    """The given flags of a study's trainings; `_input` has how they read pictures."""
+    names = [name for name in _TRAIN_FLAGS if name not in _INPUT_FLAGS]
+    return tuple(FLAGS[name].serialize() for name in names if FLAGS[name].present)
 
 
 def _output_folder() -> Path:

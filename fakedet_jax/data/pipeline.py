@@ -216,7 +216,7 @@ def eval_batches(
     places[dataset.num_examples :] = batching.NO_EXAMPLE
     local = places.reshape(num_batches, process_count, batch_size)[:, process_index]
     examples = grain.MapDataset.source(_Places(local.reshape(-1))).map(
-        rows.LoadRow(rows.LoadExample.of(dataset, framing, treatment), treatment)
+        rows.LoadRow(rows.LoadExample.of(dataset, framing, treatment))
     )
     batches = _parallel(examples, batch_size, num_threads, num_workers).batch(
         batch_size, drop_remainder=True, batch_fn=list

@@ -95,14 +95,14 @@ class LoadRow:
     """Loads a row of an evaluation batch; failures and padding become empty rows."""
 
     load: LoadExample
-    treatment: Treatment | None
 
     def __call__(self, place: int) -> dict[str, Any]:
         """Loads the example at a place."""
         index = int(place)
         if index == batching.NO_EXAMPLE:
             return batching.make_row(index, 0, None, self.load.framing)
-        choice = None if self.treatment is None else self.treatment.choose(index)
+        treatment = self.load.treatment
+        choice = None if treatment is None else treatment.choose(index)
         element = self.load(Reading(index, choice=choice))
         if "error" in element:
             label = int(self.load.labels[index])

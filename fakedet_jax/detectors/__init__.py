@@ -27,6 +27,7 @@ __all__ = [
     "create",
     "load",
     "names",
+    "title",
 ]
 
 # Options of a detector's own, by the names of their flags.
@@ -85,6 +86,16 @@ def create(name: str, settings: Mapping[str, Any] | None = None) -> Detector:
             "leave it out"
         )
     return next(detector for detector in _DETECTORS if detector.name == name)
+
+
+def title(settings: Mapping[str, Any]) -> str:
+    """What to call a detector, with its options.
+
+    >>> title({"detector": "amtennet", "amten_variant": "amten_3", "seed": 1})
+    'amtennet, amten_3'
+    """
+    options = [settings[name] for name in _OPTIONS if settings.get(name)]
+    return ", ".join([str(settings["detector"]), *options])
 
 
 def load(workdir: Path, mesh: Mesh) -> FittedDetector:

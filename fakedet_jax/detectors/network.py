@@ -26,7 +26,7 @@ from fakedet_jax.models.dtypes import DTYPES
 from fakedet_jax.models.parameters import Published
 from fakedet_jax.models.preprocessing import Preprocessing
 from fakedet_jax.perturb import specification
-from fakedet_jax.perturb.treatment import Treatment, fixed_set
+from fakedet_jax.perturb.treatment import Treatment, check_copies, fixed_set
 from fakedet_jax.scoring import Scorer
 from fakedet_jax.weights import store
 
@@ -83,11 +83,13 @@ class NetworkDetector:
             )
         optim.create_optimizer(recipe, num_steps=1, frozen=self.frozen)
         specification.parse_all(config.perturb)
-        if config.perturb_copies is not None and not config.perturb:
-            raise RequestError(
-                "--perturb_copies: there is nothing to do to the pictures; give "
-                "--perturb too, or leave it out"
-            )
+        if config.perturb_copies is not None:
+            if not config.perturb:
+                raise RequestError(
+                    "--perturb_copies: there is nothing to do to the pictures; give "
+                    "--perturb too, or leave it out"
+                )
+            check_copies(config.perturb_copies)
         self._model(2, config.dtype, config.batch_norm_fraction)
         if config.weights is not None and self.pretrained is None:
             self._read_weights(config.weights)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from fakedet_jax import loop, metrics
-from fakedet_jax.data.dataset import Dataset
+from fakedet_jax.data.dataset import BINARY_CLASSES, Dataset
 from fakedet_jax.detectors.base import DetectorInfo
 from fakedet_jax.errors import RequestError
 from fakedet_jax.scoring import Scored
@@ -62,7 +62,16 @@ def judge(
         values["auc"] = auc
     merit = -values["loss"] if select_by == "loss" else values.get(select_by, 0.0)
     threshold = metrics.best_threshold(fake, scores)
-    info = dataclasses.replace(info, threshold=threshold, validation=values)
+    origin = info.threshold_origin
+    if auc is None:
+        kind = BINARY_CLASSES[int(fake[0])]
+        origin = (
+            "The threshold is one half and was not chosen: the validation split holds "
+            f"only {kind} pictures that can be read."
+        )
+    info = dataclasses.replace(
+        info, threshold=threshold, threshold_origin=origin, validation=values
+    )
     recorded = {f"validation/{name}": value for name, value in values.items()}
     recorded["validation/threshold"] = threshold
     return loop.Verdict(recorded, merit, dataclasses.asdict(info))

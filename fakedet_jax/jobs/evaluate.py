@@ -63,7 +63,10 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     summary = report.write_evaluation(
         folder,
         evaluation,
-        title=f"{detector.info.detector} on {data.dataset}, split {config.split}",
+        title=chosen.title,
+        facts={"perturb": config.perturb, "seed": config.seed}
+        if config.perturb
+        else None,
         threshold_origin=detector.info.threshold_origin,
         config=_describe(config, data, detector.info),
         examples=_examples(detector.info, dataset, scored, evaluation),

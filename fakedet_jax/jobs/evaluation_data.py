@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fakedet_jax import checkpoint, report
+from fakedet_jax import checkpoint, detectors, report
 from fakedet_jax.config import DataConfig, EvaluateConfig
 from fakedet_jax.data import catalog, pipeline
 from fakedet_jax.data.dataset import Dataset
@@ -24,11 +24,13 @@ class EvaluationData:
 
     Attributes:
         name: Of the evaluation, a plain folder name.
+        title: Of the detector, the pictures, and what was done to them.
         data: Which pictures, in full.
         dataset: The pictures; its classes are the detector's, or real and fake.
     """
 
     name: str
+    title: str
     data: DataConfig
     dataset: Dataset
 
@@ -60,7 +62,10 @@ def choose(config: EvaluateConfig, info: DetectorInfo) -> EvaluationData:
     # Classes of another dataset mean nothing to the detector, but real and fake do.
     if not _has_classes_of(info, dataset):
         dataset = dataset.as_binary()
-    return EvaluationData(name, data, dataset)
+    condition = f", {config.perturb}" if config.perturb else ""
+    where = f"{data.dataset}, split {config.split}{condition}"
+    title = f"{detectors.title(trained)} on {where}"
+    return EvaluationData(name, title, data, dataset)
 
 
 def to_evaluation(

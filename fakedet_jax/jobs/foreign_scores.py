@@ -80,8 +80,9 @@ def evaluate_foreign(config: ForeignScoresConfig) -> dict[str, Any]:
             "name another folder"
         ) from error
     _LOGGER.info(
-        "wrote %s; scores of at least %g were decided fake",
-        config.output / "robustness.csv",
+        "wrote robustness.csv, robustness.png and robustness_heatmap.png into %s; "
+        "scores of at least %g were decided fake",
+        config.output,
         THRESHOLD,
     )
     return summary
@@ -167,8 +168,9 @@ def _read_pictures(path: Path, suite: suites.Suite) -> tuple[list[str], np.ndarr
     is_whole = found == expected and labels == own_labels * len(conditions)
     if not is_whole or len(set(own_labels)) < 2 or len(set(paths)) < len(paths):
         raise RequestError(
-            f"{str(path)!r}: expected the same real and fake pictures under each of "
-            f"{len(conditions)} conditions, found otherwise; {_AGAIN}"
+            f"{str(path)!r}: expected the same real and fake pictures as they are and "
+            f"under each of {len(suite.conditions)} conditions, found otherwise; "
+            f"{_AGAIN}"
         )
     return paths, np.array(own_labels, np.int64)
 

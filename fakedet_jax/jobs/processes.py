@@ -26,17 +26,30 @@ _POLL_SECONDS = 0.1
 _ECHO_SECONDS = 5
 
 
-def run(command: Sequence[str]) -> int:
+class CommandError(RuntimeError):
+    """A command failed.
+
+    Attributes:
+        code: Its exit code.
+    """
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def run(command: Sequence[str], unshown: tuple[str, ...] = ()) -> int:
     """Runs a command to its end, hands signals on to it and repeats what it prints.
 
     Args:
         command: The program and its arguments.
+        unshown: How the lines begin that are not repeated.
 
     Returns:
         0, or the exit code of a process that a signal stopped.
 
     Raises:
-        RuntimeError: It failed; the message is the last line that it printed.
+        CommandError: It failed; the message is the last line that it printed.
         Stopped: This process was asked to stop, and so the other one did.
     """
     # A checkout that is run from elsewhere is not on the path of the new process.
@@ -60,7 +73,9 @@ def run(command: Sequence[str]) -> int:
             process_group=0,
         ) as process,
     ):
-        echo = threading.Thread(target=_echo, args=(process, last_lines), daemon=True)
+        echo = threading.Thread(
+            target=_echo, args=(process, last_lines, unshown), daemon=True
+        )
         echo.start()
         try:
             is_told = False
@@ -78,15 +93,20 @@ def run(command: Sequence[str]) -> int:
     if stop.signum:
         raise Stopped(stop.signum)
     if code and code not in STOP_CODES:
-        raise RuntimeError(_reason(code, last_lines))
+        raise CommandError(_reason(code, last_lines), code)
     return code
 
 
-def _echo(process: "subprocess.Popen[str]", last_lines: collections.deque[str]) -> None:
+def _echo(
+    process: "subprocess.Popen[str]",
+    last_lines: collections.deque[str],
+    unshown: tuple[str, ...],
+) -> None:
     for line in process.stdout or ():
-        sys.stderr.write(line)
-        sys.stderr.flush()
         last_lines.append(line)
+        if not line.startswith(unshown):
+            sys.stderr.write(line)
+            sys.stderr.flush()
 
 
 def _reason(code: int, last_lines: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ import collections
 import concurrent.futures
 import itertools
 import logging
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
@@ -31,8 +32,10 @@ from fakedet_jax.scoring import Scored, Scorer
 
 _LOGGER = logging.getLogger(__name__)
 
-# Batches that are perturbed while the detector is busy with those before.
-_NUM_AHEAD = 3
+# Bytes of batches that are perturbed while the detector is busy with those before:
+# enough for what is quick to perturb to wait while one core compresses JPEG 2000.
+_AHEAD_BYTES = 2**28
+_MIN_AHEAD = 3
 
 _Item = TypeVar("_Item")
 _Condition = Perturbation | Mix
@@ -102,9 +105,12 @@ def evaluate_suite(config: EvaluateConfig) -> dict[str, Any]:
         def score(batches: Iterable[_Batch]) -> Scored:
             return _score(scorer, detector, batches, dataset.num_examples, shown)
 
-        baseline = score(_ahead(prepare(pictures)))
+        batch_bytes = batch_size * math.prod(detector.info.framing.shape)
+        num_ahead = max(_MIN_AHEAD, _AHEAD_BYTES // batch_bytes)
+        baseline = score(_ahead(prepare(pictures), num_ahead))
         scored: dict[_Condition, Scored] = {}
-        by_condition = itertools.groupby(_ahead(prepare_all()), lambda item: item[0])
+        prepared = _ahead(prepare_all(), num_ahead)
+        by_condition = itertools.groupby(prepared, lambda item: item[0])
         for condition, group in by_condition:
             scored[condition] = score(batch for _, batch in group)
         for index, condition in enumerate(suite.conditions):
@@ -122,10 +128,11 @@ def evaluate_suite(config: EvaluateConfig) -> dict[str, Any]:
         suite,
         evaluations[0],
         evaluations[1:],
-        title=f"{detector.info.detector} on {chosen.data.dataset}, {config.split}",
+        title=chosen.title,
     )
     _LOGGER.info(
-        "wrote %s and %s", folder / "robustness.csv", folder / "robustness.png"
+        "wrote robustness.csv, robustness.png and robustness_heatmap.png into %s",
+        folder,
     )
     return summary
 
@@ -165,11 +172,11 @@ def _to_batches(
         yield np.array(indices), images
 
 
-def _ahead(items: Iterator[_Item]) -> Iterator[_Item]:
-    """Takes items in another thread, a few before they are needed."""
+def _ahead(items: Iterator[_Item], number: int) -> Iterator[_Item]:
+    """Takes items in another thread, so many before they are needed."""
     with concurrent.futures.ThreadPoolExecutor(1, "fakedet-ahead") as worker:
         waiting = collections.deque(
-            worker.submit(next, items, None) for _ in range(_NUM_AHEAD)
+            worker.submit(next, items, None) for _ in range(number)
         )
         try:
             while (item := waiting.popleft().result()) is not None:

@@ -8,23 +8,25 @@ are done, as none could have it then; it makes the tests itself.
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 import logging
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 
 from fakedet_jax import checkpoint, storage
-from fakedet_jax.config import DataConfig, EvaluateConfig, InputConfig, StudyConfig
+from fakedet_jax.config import DataConfig, EvaluateConfig, StudyConfig
 from fakedet_jax.errors import RequestError
-from fakedet_jax.jobs import evaluate, processes, study_file
+from fakedet_jax.jobs import evaluate, processes, study_file, study_flags
 from fakedet_jax.report import study as study_report
 from fakedet_jax.signals import Stopped
+from fakedet_jax.wording import counted
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -33,8 +35,16 @@ RECORD_NAME = "study_run.json"
 
 _FAILURES = (RequestError, OSError, RuntimeError, MemoryError)
 
+# The exit code of a command that was wrong.
+_REFUSED = 2
+
 # From the arguments of a command to its exit code.
 RunCommand = Callable[[Sequence[str]], int]
+
+# What a training says that its study says too, or that is of no use within one.
+_run_training = functools.partial(
+    processes.run, unshown=("fakedet: ", "done; evaluate with ")
+)
 
 
 class StudyFailedError(RuntimeError):
@@ -50,7 +60,9 @@ class StudyFailedError(RuntimeError):
 
 
 def run_study(
-    config: StudyConfig, run_command: RunCommand = processes.run
+    config: StudyConfig,
+    run_command: RunCommand = _run_training,
+    known_flags: Collection[str] | None = None,
 ) -> dict[str, Any]:
     """Trains what is not trained, tests what is not tested, and writes the table.
 
@@ -60,17 +72,20 @@ def run_study(
     Args:
         config: The settings.
         run_command: Runs a training, given as a command, and returns its exit code.
+        known_flags: The names of the flags of `--mode=train`; None looks at no name.
 
     Returns:
         The content of `study.json`.
 
     Raises:
-        RequestError: The settings or the study file are not as expected.
+        RequestError: The settings, the study file or the flags of a training are not as
+            expected; nothing was trained.
         StudyFailedError: Some runs failed; each is a row with its reason.
         Stopped: A training was asked to stop and has saved.
     """
     study = study_file.read(config.study)
     _check(config)
+    study_flags.check(config, study, known_flags)
     runs = {
         (training.name, seed): _Run(config, training, seed)
         # A stopped study has whole tables of the first seeds.
@@ -84,18 +99,29 @@ def run_study(
         run.test(study.tests)
     summary = study_report.write_study(config.output, _results(study, config, runs))
     _LOGGER.info("wrote %s", config.output / "study.md")
+    num_others = _count_others(config.output, runs.values())
+    if num_others:
+        _LOGGER.info(
+            "not part of this table: %s of earlier commands in %s",
+            counted(num_others, "finished run"),
+            config.output / "runs",
+        )
     failures = study_report.failures(summary)
     if failures:
-        raise StudyFailedError(
-            f"{len(failures)} parts of the study failed, the first was {failures[0]}; "
-            "the others are in the table; run the same command again for these",
-            summary,
-        )
+        is_refused = any(run.is_refused for run in runs.values())
+        raise StudyFailedError(_failure(failures, is_refused=is_refused), summary)
     return summary
 
 
 class _Run:
-    """A training with one seed, and its tests."""
+    """A training with one seed, and its tests.
+
+    Attributes:
+        workdir: Of the training.
+        record: What is known of it.
+        is_refused: Whether its training or one of its tests was refused as a wrong
+            request, which would be refused again.
+    """
 
     def __init__(
         self, config: StudyConfig, training: study_file.Training, seed: int
@@ -104,8 +130,14 @@ class _Run:
         self._name = f"{training.name}, seed {seed}"
         self._input = config.input
         self._data_dir = config.data.data_dir if config.data else None
-        self._flags = [*_flags(config, training), f"--seed={seed}"]
-        self.record = _read_record(self.workdir)
+        self._flags = [*study_flags.of_training(config, training), f"--seed={seed}"]
+        self.is_refused = False
+        record = _read_record(self.workdir)
+        if record is None:
+            # Training finds out by itself what there is to go on from.
+            path = self.workdir / RECORD_NAME
+            _LOGGER.warning("%s cannot be used and is made again", path)
+        self.record = record or _Record()
 
     def __str__(self) -> str:
         return self._name
@@ -122,12 +154,12 @@ class _Run:
     def train(self, run_command: RunCommand) -> None:
         """Trains, unless that is done."""
         if self.is_trained:
-            _LOGGER.info("is trained; nothing to do")
+            _LOGGER.info("%s is trained; nothing to do", self)
             return
         command = [
             *(sys.executable, "-m", "fakedet_jax", "--mode=train"),
             *self._flags,
-            *_input_flags(self._input),
+            *study_flags.of_input(self._input),
             f"--workdir={self.workdir.absolute()}",
         ]
         start = time.monotonic()
@@ -136,12 +168,16 @@ class _Run:
             code = run_command(command)
             if code in processes.STOP_CODES:
                 raise Stopped(processes.STOP_CODES[code])
-            status = "failed" if code else "done"
-            reason = f"exit code {code}" if code else ""
-            if not code and _digest(self.workdir) is None:
-                status, reason = "failed", "the training left no detector"
+            if code:
+                raise processes.CommandError(f"exit code {code}", code)
+            if _digest(self.workdir) is None:
+                raise RuntimeError("the training left no detector")
+            status = "done"
         except _FAILURES as error:
             status, reason = "failed", _one_line(error)
+            self.is_refused = (
+                isinstance(error, processes.CommandError) and error.code == _REFUSED
+            )
         finally:
             self.record.flags = self._flags
             self.record.status = status
@@ -180,6 +216,7 @@ class _Run:
                 found: dict[str, Any] = {"metrics": evaluate.evaluate(request)}
             except _FAILURES as error:
                 found = {"reason": _one_line(error)}
+                self.is_refused |= isinstance(error, RequestError)
                 _LOGGER.warning("%s on %s failed: %s", self, test.name, error)
             self.record.tests[test.name] = {**subject, **found}
             self._write_record()
@@ -226,8 +263,8 @@ class _Record:
     tests: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
 
 
-def _read_record(workdir: Path) -> _Record:
-    """The record of a workdir; a new one where there is none that can be used."""
+def _read_record(workdir: Path) -> _Record | None:
+    """The record of a workdir, a new one where there is none; None if it is damaged."""
     path = workdir / RECORD_NAME
     try:
         record = _Record(**json.loads(path.read_text(encoding="utf-8")))
@@ -236,15 +273,37 @@ def _read_record(workdir: Path) -> _Record:
             and isinstance(record.seconds, float)
             and all(isinstance(test, dict) for test in record.tests.values())
         )
-        if is_sound:
-            return record
     except FileNotFoundError:
         return _Record()
     except (OSError, ValueError, TypeError, AttributeError):
-        pass
-    # Training finds out by itself what there is to go on from.
-    _LOGGER.warning("%s cannot be used and is made again", path)
-    return _Record()
+        return None
+    return record if is_sound else None
+
+
+def _count_others(output: Path, runs: Collection[_Run]) -> int:
+    """How many finished runs lie in a folder that are none of these."""
+    own = {run.workdir for run in runs}
+    paths = (output / "runs").glob(f"*/seed*/{RECORD_NAME}")
+    records = [_read_record(path.parent) for path in paths if path.parent not in own]
+    return sum(record is not None and record.status == "done" for record in records)
+
+
+def _failure(failures: Sequence[str], *, is_refused: bool) -> str:
+    """The line that tells what failed and what helps.
+
+    >>> _failure(["a, seed 0: killed"], is_refused=False).split("; ")[0]
+    '1 part of the study failed: a, seed 0: killed'
+    """
+    first = f": {failures[0]}"
+    if len(failures) > 1:
+        first = f", the first was {failures[0]}"
+    advice = "run the same command again for what is missing"
+    if is_refused:
+        advice = "mend the flags or files that are named, then run the study again"
+    return (
+        f"{counted(len(failures), 'part')} of the study failed{first}; all else is in "
+        f"the table; {advice}"
+    )
 
 
 def _check(config: StudyConfig) -> None:
@@ -268,37 +327,6 @@ def _check(config: StudyConfig) -> None:
             f"--output: {str(config.output)!r} cannot be made a folder "
             f"({error.strerror}); name another"
         ) from error
-
-
-def _flags(config: StudyConfig, training: study_file.Training) -> list[str]:
-    """All that decides what a training computes, but its seed."""
-    return [*training.flags, *_data_flags(config.data), *config.overrides]
-
-
-def _data_flags(data: DataConfig | None) -> list[str]:
-    """The flags that name pictures; those with a default leave it to the training."""
-    if data is None:
-        return []
-    flags = [f"--dataset={data.dataset}"]
-    default = DataConfig()
-    if data.data_dir is not None:
-        flags.append(f"--data_dir={data.data_dir.absolute()}")
-    if data.real_classes:
-        flags.append(f"--real_classes={','.join(data.real_classes)}")
-    if data.task != default.task:
-        flags.append(f"--task={data.task}")
-    if data.validation_fraction != default.validation_fraction:
-        flags.append(f"--validation_fraction={data.validation_fraction}")
-    return flags
-
-
-def _input_flags(chosen: InputConfig) -> list[str]:
-    default = dataclasses.asdict(InputConfig())
-    return [
-        f"--{name}={value}"
-        for name, value in dataclasses.asdict(chosen).items()
-        if value != default[name]
-    ]
 
 
 def _digest(workdir: Path) -> str | None:
@@ -333,7 +361,7 @@ def _results(
         "trainings": [
             {
                 "name": training.name,
-                "flags": _flags(config, training),
+                "flags": study_flags.of_training(config, training),
                 "paper": dict(training.paper),
                 "runs": [
                     runs[training.name, seed].result(seed, study.tests)

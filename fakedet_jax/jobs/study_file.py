@@ -145,12 +145,17 @@ def check_overrides(flags: Sequence[str]) -> None:
         RequestError: There is one.
     """
     for flag in flags:
-        if not _FLAG.fullmatch(flag) or _flag_name(flag) in _OWN_FLAGS:
+        if not _FLAG.fullmatch(flag) or flag_name(flag) in _OWN_FLAGS:
             raise RequestError(
                 "--mode=study: expected flags of --mode=train, written --name=value, "
                 f"other than {_or(_OWN_FLAGS)}, found {flag!r}; see --seeds and "
                 "--output"
             )
+
+
+def flag_name(flag: str) -> str:
+    """The name of a flag that is written --name or --name=value."""
+    return flag.partition("=")[0].removeprefix("--")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -299,7 +304,7 @@ def _check_names(place: _Place, entries: Sequence[Training | Condition]) -> None
 
 def _expand(place: _Place, flag: str) -> list[str]:
     """A flag of a training with its path made absolute, a flagfile as what it holds."""
-    name = _flag_name(flag)
+    name = flag_name(flag)
     if not _FLAG.fullmatch(flag) or name in _OWN_FLAGS:
         place.fail(
             f"a flag of --mode=train, written --name=value, other than "
@@ -321,18 +326,14 @@ def _read_flagfile(place: _Place, path: Path) -> list[str]:
     lines = [line.strip() for line in text.splitlines()]
     flags = [line for line in lines if line and not line.startswith(("#", "//"))]
     for flag in flags:
-        if not _FLAG.fullmatch(flag) or _flag_name(flag) == "flagfile":
+        if not _FLAG.fullmatch(flag) or flag_name(flag) == "flagfile":
             place.fail(
                 f"flags other than --flagfile in {str(path)!r}, written --name=value",
                 _shown(flag),
             )
-        if _flag_name(flag) == "mode" and flag != "--mode=train":
+        if flag_name(flag) == "mode" and flag != "--mode=train":
             place.fail(f"--mode=train in {str(path)!r}", _shown(flag))
-    return [flag for flag in flags if _flag_name(flag) not in _OWN_FLAGS]
-
-
-def _flag_name(flag: str) -> str:
-    return flag.partition("=")[0].removeprefix("--")
+    return [flag for flag in flags if flag_name(flag) not in _OWN_FLAGS]
 
 
 def _or(names: Sequence[str]) -> str:

@@ -60,7 +60,8 @@ def export_suite(config: ExportConfig, dataset: Dataset) -> int:
     The pixels are those that `evaluate_suite` scores. `pictures.csv` has a row for each
     picture: its path in the folder, real or fake, operation and strength.
     `skipped.csv` names the files that cannot be read. `suite.json` comes last: a folder
-    that has it is complete.
+    that has it is complete. Its `num_conditions` are those of the suite; the pictures
+    as they are come in addition.
 
     Args:
         config: The settings, with a suite.
@@ -145,7 +146,7 @@ def _describe(
             "num_real": len(readable) - num_fake,
             "num_fake": num_fake,
             "num_skipped": len(skipped),
-            "num_conditions": len(folders),
+            "num_conditions": len(suite.conditions),
             "num_pictures": len(folders) * len(readable),
         },
     )

@@ -51,7 +51,7 @@ def train(config: TrainConfig) -> None:
     parallel.wait_for_all("workdir")
     _LOGGER.info(
         "training %s on %d pictures of %s, validating on %d; workdir %s",
-        detector.name,
+        detectors.title(settings),
         splits["train"].num_examples,
         config.data.dataset,
         splits["validation"].num_examples,
@@ -132,6 +132,12 @@ def _load_splits(data: DataConfig) -> dict[str, Dataset]:
                 f"--dataset: {data.dataset} has no pictures in the split {split!r}; "
                 "add some, or raise --validation_fraction"
             )
+    if len(set(splits["validation"].fake_labels.tolist())) == 1:
+        _LOGGER.warning(
+            "the validation split holds only real or only fake pictures, so that no "
+            "threshold can be chosen (it will be one half); raise "
+            "--validation_fraction, or add pictures"
+        )
     try:
         splits["test"] = catalog.load_configured(data, "test", require_both=False)
     except RequestError as error:
@@ -235,6 +241,11 @@ def _check_workdir(config: TrainConfig, settings: Mapping[str, Any]) -> bool:
                 )
         return True
     earlier = checkpoint.read_config(config.workdir)
+    if "converted_from" in earlier:
+        raise RequestError(
+            f"--workdir: {str(config.workdir)!r} holds a detector that was converted; "
+            "choose another --workdir"
+        )
     different = [
         f"{name}={earlier.get(name)!r} (now {value!r})"
         for name, value in settings.items()

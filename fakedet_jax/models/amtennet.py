@@ -134,10 +134,6 @@ def extractor_variant(params: Mapping[str, Any]) -> Variant:
     )
 
 
-FROZEN = frozen()
-LAYERS = published_layers()
-
-
 class Amten(nn.Module):
     """The trace extractor (section 3.1); it can stand before any CNN.
 

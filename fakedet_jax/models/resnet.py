@@ -7,8 +7,8 @@ two blocks, the bottleneck has its stride in the 3×3 convolution here and not, 
 paper, in the first 1×1.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
@@ -19,7 +19,6 @@ from fakedet_jax.models import channel_last
 from fakedet_jax.models.parameters import Layer
 
 Outputs = dict[str, jax.Array]
-Variables = Mapping[str, Any]
 
 
 class Geometry(NamedTuple):

@@ -18,6 +18,8 @@ from fakedet_jax.perturb import codecs, operations
 DeviceFn = Callable[
     [jax.Array, jax.Array, jax.Array, jax.Array], tuple[jax.Array, jax.Array]
 ]
+# From the first three to pictures of the same sizes.
+PictureFn = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 # From uint8 [height, width, 3] and a strength to such a picture.
 HostFn = Callable[[np.ndarray, float], np.ndarray]
 
@@ -144,13 +146,6 @@ def _jpeg(picture: np.ndarray, strength: float) -> np.ndarray:
     return codecs.jpeg(picture, int(strength))
 
 
-def _gamma_correction(
-    images: jax.Array, sizes: jax.Array, strengths: jax.Array, keys: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    del keys
-    return operations.gamma_correction(images, sizes, strengths), sizes
-
-
 def _scale_up(
     images: jax.Array, sizes: jax.Array, strengths: jax.Array, keys: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
@@ -169,44 +164,35 @@ def _whole(strengths: jax.Array) -> jax.Array:
     return strengths.astype(jnp.int32)
 
 
-def _gaussian_blur(
-    images: jax.Array, sizes: jax.Array, strengths: jax.Array, keys: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    del keys
-    return operations.gaussian_blur(images, sizes, strengths), sizes
-
-
-def _resize(
-    images: jax.Array, sizes: jax.Array, strengths: jax.Array, keys: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    del keys
-    return operations.resize(images, sizes, strengths), sizes
-
-
 def _gaussian_noise(
     images: jax.Array, sizes: jax.Array, strengths: jax.Array, keys: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     return operations.gaussian_noise(images, sizes, strengths, keys), sizes
 
 
-def _filter(
-    title: str, function: Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
-) -> Operation:
-    """A filter whose strength is the size of its kernel."""
+def _keeping_size(function: PictureFn) -> DeviceFn:
+    """What needs no randomness and leaves pictures as large as they are."""
 
     def on_device(
         images: jax.Array, sizes: jax.Array, strengths: jax.Array, keys: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
         del keys
-        return function(images, sizes, _whole(strengths)), sizes
+        return function(images, sizes, strengths), sizes
 
+    return on_device
+
+
+def _filter(title: str, function: PictureFn) -> Operation:
+    """A filter whose strength is the size of its kernel."""
     *others, largest = map(str, operations.KERNEL_SIZES)
     return Operation(
         title=title,
         strength_name="kernel size, pixels",
         expected=f"a kernel size of {', '.join(others)} or {largest}",
         accepts=lambda size: size in operations.KERNEL_SIZES,
-        on_device=on_device,
+        on_device=_keeping_size(
+            lambda images, sizes, strengths: function(images, sizes, _whole(strengths))
+        ),
     )
 
 
@@ -225,14 +211,14 @@ OPERATIONS = {
         strength_name="standard deviation, pixels",
         expected="a positive standard deviation in pixels",
         accepts=lambda sigma: sigma > 0,
-        on_device=_gaussian_blur,
+        on_device=_keeping_size(operations.gaussian_blur),
     ),
     "resize": Operation(
         title="Resize, down and back",
         strength_name="scale",
         expected="a scale in (0, 1]",
         accepts=lambda scale: 0 < scale <= 1,
-        on_device=_resize,
+        on_device=_keeping_size(operations.resize),
     ),
     "gaussian_noise": Operation(
         title="Gaussian noise",
@@ -250,7 +236,7 @@ OPERATIONS = {
         strength_name="gamma; 1 changes nothing",
         expected=f"a gamma from {_MIN_GAMMA} to {_MAX_GAMMA}",
         accepts=lambda gamma: _MIN_GAMMA <= gamma <= _MAX_GAMMA,
-        on_device=_gamma_correction,
+        on_device=_keeping_size(operations.gamma_correction),
     ),
     "jpeg2000": Operation(
         title="JPEG 2000 compression",

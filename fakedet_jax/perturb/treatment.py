@@ -119,6 +119,19 @@ class Treatment:
             return apply.apply_each(chosen, key=key, mesh=mesh)
 
 
+def check_copies(copies: float) -> None:
+    """Refuses a size that `fixed_set` does not make.
+
+    Raises:
+        RequestError: The number of copies is not valid.
+    """
+    if not 1 <= copies <= _MAX_COPIES:
+        raise RequestError(
+            f"--perturb_copies: expected a number from 1 to {_MAX_COPIES}, found "
+            f"{copies:g}"
+        )
+
+
 def fixed_set(
     labels: np.ndarray, num_parts: int, copies: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -143,11 +156,7 @@ def fixed_set(
     >>> indices.tolist(), sorted(parts[:3].tolist())
     ([0, 1, 2, 0, 1, 2], [0, 1, 2])
     """
-    if not 1 <= copies <= _MAX_COPIES:
-        raise RequestError(
-            f"--perturb_copies: expected a number from 1 to {_MAX_COPIES}, found "
-            f"{copies:g}"
-        )
+    check_copies(copies)
     num_examples = len(labels)
     order = np.random.default_rng(seed).permutation(num_examples)
     # Place of an example among the shuffled ones of its class.

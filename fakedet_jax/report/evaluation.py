@@ -84,6 +84,7 @@ def write_evaluation(
     config: Mapping[str, object] | None = None,
     examples: Sequence[page.Example] = (),
     panels: Sequence[page.Panel] = (),
+    facts: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Writes an evaluation as tables, numbers, figures and a page.
 
@@ -99,6 +100,7 @@ def write_evaluation(
         config: settings to list, name to value.
         examples: pictures to show, as `telling_indices` chooses them.
         panels: more figures for the page.
+        facts: what else `metrics.json` says.
 
     Returns:
         The content of `metrics.json`.
@@ -109,6 +111,7 @@ def write_evaluation(
     summary = evaluation.summarize()
     # Of a multi-class run nobody could tell otherwise what its labels mean.
     summary["fake_classes"] = sorted(_fake_classes(evaluation))
+    summary.update(facts or {})
     storage.write_csv(
         folder / "scores.csv",
         ("path", "label", "score", "predicted"),

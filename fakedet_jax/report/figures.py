@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _SIZE = (6.4, 5.0)
 _MAX_HISTOGRAM_ROWS = 12
 _MAX_MATRIX_NUMBERS = 16
+# The share from which white is easier to read on its blue than black.
+_DARK_SHARE = 0.62
 
 
 def roc(
@@ -58,7 +60,7 @@ def roc(
     _chance(axes, [0, 1], [0, 1])
     decided = metrics.decide(scores, threshold)
     _mark(axes, np.mean(decided[~fake]), np.mean(decided[fake]), threshold)
-    canvas.legend(axes, "lower right")
+    _legend_below(figure, axes)
     return canvas.render(figure)
 
 
@@ -100,7 +102,7 @@ def precision_recall(
     decided = metrics.decide(scores, threshold)
     if decided.any():
         _mark(axes, np.mean(decided[fake]), np.mean(fake[decided]), threshold)
-    canvas.legend(axes, "lower left")
+    _legend_below(figure, axes)
     return canvas.render(figure)
 
 
@@ -215,7 +217,7 @@ def _write_cells(
             ha="center",
             va="center",
             fontsize=small,
-            color="white" if share > 0.75 else canvas.INK,
+            color="white" if share > _DARK_SHARE else canvas.INK,
         )
 
 
@@ -242,6 +244,14 @@ def _mark(axes: "Axes", x: Any, y: Any, threshold: float) -> None:
         clip_on=False,
         zorder=5,
         label=f"at the threshold {threshold:.3f}",
+    )
+
+
+def _legend_below(figure: "Figure", axes: "Axes") -> None:
+    """Adds the legend where no curve runs, however bad the detector is."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=len(labels), frameon=False
     )
 
 

@@ -29,10 +29,16 @@ if TYPE_CHECKING:
 UNPERTURBED = "none"
 
 _COUNTS = ("num_examples", "num_skipped")
-# The drop in points of AUC that is drawn darkest unless there is a larger one.
-_LEAST_DARKEST = 10.0
-# A cell without any drop; the page is white.
-_NO_DROP = "#f1f2f4"
+# Drops in points of AUC and their colours, the same for all runs: two heat-maps can be
+# compared by eye. A negative drop is a gain; no drop is not white, as the page is.
+_SCALE = (
+    (-5.0, "#86bcdc"),  # canvas.REAL_COLOUR, paler
+    (0.0, "#f1f2f4"),
+    (12.0, canvas.FAKE_COLOUR),
+    (20.0, "#8a3c00"),
+)
+# From this drop on, white is easier to read than black.
+_DARK_DROP = 12.0
 # Columns of the heat-map that there is room for, and what sets the mixes apart.
 _LEAST_COLUMNS = 5
 _GAP = 0.25
@@ -124,8 +130,8 @@ def robustness_figure(summary: Mapping[str, Any], *, title: str) -> bytes:
     width = 2.8 + 3.0 * num_columns
     figure = canvas.figure((width, 1.1 + 2.9 * num_rows))
     panels = figure.subplots(num_rows, num_columns, sharey=True, squeeze=False)
-    # Down to the worst, so that small differences show, in steps of a tenth.
-    panels[0, 0].set_ylim(min(0.9, math.floor(10 * min(values) - 0.2) / 10), 1.01)
+    # One of two fixed ranges: figures of several runs can be compared by eye.
+    panels[0, 0].set_ylim(0.5 if min(values) >= 0.5 else 0, 1.01)
     for axes, (operation, own) in zip(panels.flat, rows.items(), strict=False):
         drop = summary["mean_auc_drop_by_operation"][operation]
         _draw_panel(axes, operation, own, drop)
@@ -141,14 +147,15 @@ def robustness_figure(summary: Mapping[str, Any], *, title: str) -> bytes:
     figure.legend(
         handles, labels, loc="outside lower left", ncols=len(labels), frameon=False
     )
-    _write_heading(figure, title, width)
+    _write_heading(figure, f"AUC under perturbation: {title}", width)
     return canvas.render(figure)
 
 
 def robustness_heatmap(summary: Mapping[str, Any], *, title: str) -> bytes:
     """Draws the drop of every condition: a row for each operation, then its mix.
 
-    A cell shows the strength and, below, the AUC in per cent; its colour is the drop.
+    A cell shows the strength and, below, the AUC in per cent; its colour is the drop,
+    blue for a gain, on a scale that is the same for every run and clipped at its ends.
 
     Args:
         summary: as `write_robustness` returns it.
@@ -159,6 +166,8 @@ def robustness_heatmap(summary: Mapping[str, Any], *, title: str) -> bytes:
     """
     from matplotlib.colors import LinearSegmentedColormap
 
+    least, most = _SCALE[0][0], _SCALE[-1][0]
+    colours = [((drop - least) / (most - least), name) for drop, name in _SCALE]
     rows = _by_operation(summary)
     singles, _ = zip(*map(_split_mixes, rows.values()), strict=True)
     num_singles = max(map(len, singles))
@@ -177,16 +186,17 @@ def robustness_heatmap(summary: Mapping[str, Any], *, title: str) -> bytes:
         for column, one in zip(columns, [*single, *mixed], strict=True):
             drops[place, column] = 100 * (baseline - one["auc"])
             centre = (edges[column] + 0.5, place + 0.5)
-            _write_cell(axes, centre, _strength(one), f"{100 * one['auc']:.1f}")
-    colours = LinearSegmentedColormap.from_list("drop", (_NO_DROP, canvas.FAKE_COLOUR))
+            is_dark = drops[place, column] >= _DARK_DROP
+            colour = "white" if is_dark else canvas.INK
+            texts = (_strength(one), f"{100 * one['auc']:.1f}")
+            _write_cell(axes, centre, texts, colour)
     drawn = axes.pcolormesh(
         edges,
         range(len(rows) + 1),
         np.ma.masked_invalid(drops),
-        cmap=colours,
-        vmin=0,
-        # Never darker than its drop deserves where all drops are small.
-        vmax=max(_LEAST_DARKEST, float(np.nanmax(drops))),
+        cmap=LinearSegmentedColormap.from_list("drop", colours),
+        vmin=least,
+        vmax=most,
         edgecolors="white",
         linewidth=2,
     )
@@ -202,10 +212,12 @@ def robustness_heatmap(summary: Mapping[str, Any], *, title: str) -> bytes:
         shrink=_LEAST_COLUMNS / num_columns,
         aspect=22,
         pad=0.03,
+        extend="both",
+        ticks=range(int(least), int(most) + 1, 5),
     )
-    bar.set_label(f"drop from {100 * baseline:.1f}, points of AUC")
+    bar.set_label(f"drop from {100 * baseline:.1f} (unperturbed), points of AUC")
     bar.outline.set_visible(False)
-    _write_heading(figure, title, width)
+    _write_heading(figure, f"AUC in % under perturbation: {title}", width)
     return canvas.render(figure)
 
 
@@ -230,8 +242,10 @@ def robustness_table(summary: Mapping[str, Any]) -> str:
         f"{row['auc'] - baseline:+8.4f} {row['accuracy']:9.4f}"
         for row in summary["conditions"]
     ]
+    has_mixes = any(row["strength"] == MIX for row in summary["conditions"])
     lines.append(
-        f"mean AUC drop {summary['mean_auc_drop']:.4f} ({summary['suite']}, version "
+        f"mean AUC drop {summary['mean_auc_drop']:.4f}"
+        f"{', mixes not counted' if has_mixes else ''} ({summary['suite']}, version "
         f"{summary['version']}; {summary['num_examples']} pictures, "
         f"{summary['num_skipped']} skipped)"
     )
@@ -292,8 +306,7 @@ def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values)
 
 
-def _write_heading(figure: "Figure", title: str, width: float) -> None:
-    text = f"AUC under perturbation: {title}"
+def _write_heading(figure: "Figure", text: str, width: float) -> None:
     canvas.heading(figure, canvas.plain(text, int(_LETTERS_PER_INCH * width)))
 
 
@@ -325,9 +338,10 @@ def _label_rows(axes: "Axes", operations: Sequence[str]) -> None:
 
 
 def _write_cell(
-    axes: "Axes", centre: tuple[float, float], strength: str, auc: str
+    axes: "Axes", centre: tuple[float, float], texts: tuple[str, str], colour: str
 ) -> None:
-    """Writes the two numbers of a cell, one above the other."""
+    """Writes the strength and, below, the AUC."""
+    strength, auc = texts
     for text, shift, above, size, weight in (
         (strength, 4, "bottom", 7.5, "normal"),
         (auc, 2, "top", 10, "bold"),
@@ -340,7 +354,7 @@ def _write_cell(
             ha="center",
             va=above,
             fontsize=size,
-            color=canvas.INK,
+            color=colour,
             fontweight=weight,
         )
 

@@ -53,7 +53,10 @@ def study_markdown(summary: Mapping[str, Any]) -> str:
         The text of `study.md`.
     """
     lines = [f"# {summary['title']}", "", f"{_caption(summary)}.", ""]
-    grid = _grid(summary, mark=_best(summary))
+    best = _best(summary)
+    if best:
+        lines += ["Bold: the best of each test.", ""]
+    grid = _grid(summary, mark=best)
     for groups in _fit(grid):
         lines += [*_markdown_lines([grid.names, *_columns(groups)]), ""]
     if len(summary["tests"]) > 1:
@@ -130,7 +133,8 @@ def _grid(
             papers = (_number(cell["paper"]) for cell in cells)
             columns.append(_Column("paper", tuple(papers)))
         if summary["baseline"] is not None:
-            columns.append(_Column("RER %", tuple(_rer_text(cell) for cell in cells)))
+            rers = (_rer_text(cell) for cell in cells)
+            columns.append(_Column(f"{heading} RER %", tuple(rers)))
         return tuple(columns)
 
     minutes = [_minutes(training) for training in trainings.values()]
@@ -269,7 +273,14 @@ def _number(value: float | None) -> str:
 
 
 def _rer_text(cell: Mapping[str, Any]) -> str:
-    return NONE if cell["rer"] is None else f"{100 * cell['rer']:z.1f}"
+    """The relative error reduction in per cent, with the minus sign of a text.
+
+    >>> _rer_text({"rer": -0.125})
+    '−12.5'
+    """
+    if cell["rer"] is None:
+        return NONE
+    return f"{100 * cell['rer']:z.1f}".replace("-", "−")
 
 
 def _minutes(training: Mapping[str, Any]) -> str:

@@ -144,7 +144,7 @@ def test_eight_classes_give_the_logits_of_pytorch(tmp_path):
     images = amtennet.PREPROCESSING(make_amtennet_golden.make_images())
     shapes = jax.eval_shape(model.init, jax.random.key(0), images)
     variables, comparison = mapping.to_variables(
-        amtennet.LAYERS, formats.read(path), shapes
+        amtennet.published_layers(), formats.read(path), shapes
     )
     logits, _ = jax.jit(model.apply, compiler_options=QUICK)(variables, images)
     np.testing.assert_allclose(logits, LOGITS, atol=1e-4 * np.abs(LOGITS).max())
@@ -188,7 +188,7 @@ def test_evaluation_of_the_workdir(workdir, pictures):
 def test_evaluation_asks_for_pictures(workdir, capsys):
     assert tiny.run_cli("--mode=evaluate", f"--workdir={workdir}") != 0
     assert "--data_dir" in capsys.readouterr().err
-    with pytest.raises(RequestError, match="name them with --dataset and --data_dir"):
+    with pytest.raises(RequestError, match="name pictures with --data_dir"):
         DataConfig.from_settings(checkpoint.read_config(workdir))
 
 

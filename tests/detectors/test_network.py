@@ -289,6 +289,10 @@ def test_perturbed_pictures_are_other_pictures(data_dir, tmp_path):
         ({"perturb": ("jpeg",)}, "--perturb: expected none"),
         ({"perturb": ("mean_filter:4",)}, "kernel size of 3, 5 or 7, found 4"),
         ({"perturb_copies": 2.0}, "--perturb_copies: there is nothing to do"),
+        (
+            {"perturb": ("jpeg:60",), "perturb_copies": 0.5},
+            "--perturb_copies: expected a number from 1 to 100, found 0.5",
+        ),
     ],
     ids=str,
 )

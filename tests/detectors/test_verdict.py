@@ -128,3 +128,13 @@ def test_certainty_that_is_wrong_has_a_finite_loss(dataset):
 def test_what_is_said_of_an_untrained_workdir_is_one_line(tmp_path):
     assert untrained(tmp_path).startswith(f"--workdir: {str(tmp_path)!r} holds no")
     assert "\n" not in untrained(tmp_path)
+
+
+def test_one_kind_of_picture_chooses_no_threshold(dataset):
+    real = dataset.subset(np.flatnonzero(dataset.fake_labels == 0))
+    facts = _judge(real, _probabilities(dataset)[: real.num_examples]).facts
+    assert facts["threshold"] == 0.5
+    assert (
+        "was not chosen: the validation split holds only real"
+        in (facts["threshold_origin"])
+    )

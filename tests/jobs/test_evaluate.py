@@ -212,7 +212,7 @@ def test_a_config_without_its_data_needs_the_flags(damaged):
     config = checkpoint.read_config(damaged)
     del config["dataset"]
     checkpoint.write_config(damaged, config)
-    with pytest.raises(RequestError, match="name them with --dataset and --data_dir"):
+    with pytest.raises(RequestError, match="name pictures with --data_dir"):
         _evaluate(damaged)
 
 
@@ -240,8 +240,11 @@ def test_the_seed_decides_what_a_mix_does(workdir):
 
 def test_an_evaluation_is_named_after_what_was_done(workdir):
     _evaluate(workdir, name="", perturb="jpeg:60")
-    page = workdir / "evaluations" / "folder_test_jpeg_60" / "report.html"
-    assert "jpeg:60" in page.read_text(encoding="utf-8")
+    folder = workdir / "evaluations" / "folder_test_jpeg_60"
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "<title>tiny on folder, split test, jpeg:60" in page
+    found = json.loads((folder / "metrics.json").read_text())
+    assert (found["perturb"], found["seed"]) == ("jpeg:60", 0)
 
 
 def test_an_unknown_perturbation_is_refused(workdir):

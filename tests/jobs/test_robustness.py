@@ -260,7 +260,7 @@ def test_what_is_taken_ahead_keeps_its_order_and_its_errors():
 
     found = []
     with pytest.raises(RequestError, match="no more"):
-        for number in robustness._ahead(numbers()):
+        for number in robustness._ahead(numbers(), 3):
             found.append(number)
     assert found == list(range(10))
 
@@ -273,7 +273,7 @@ def test_little_is_taken_ahead():
             taken.append(number)
             yield number
 
-    ahead = robustness._ahead(numbers())
+    ahead = robustness._ahead(numbers(), 3)
     assert [next(ahead), next(ahead)] == [0, 1]
     ahead.close()
-    assert len(taken) <= 2 + robustness._NUM_AHEAD
+    assert len(taken) <= 2 + 3

@@ -4,6 +4,7 @@
 
 import csv
 import json
+import logging
 import shutil
 import signal
 import statistics
@@ -61,9 +62,9 @@ def _config(path, output, data_dir, **changes):
     return StudyConfig(path, output, **settings)
 
 
-def _run(config, commands=None):
+def _run(config, commands=None, **settings):
     with tiny.registered():
-        return study.run_study(config, commands or _Commands())
+        return study.run_study(config, commands or _Commands(), **settings)
 
 
 @pytest.fixture(scope="module")
@@ -181,8 +182,12 @@ def test_a_failure_is_a_row_and_the_others_go_on(data_dir, tmp_path):
     ]
     path = _write(tmp_path, trainings=trainings)
     config = _config(path, tmp_path / "output", data_dir, seeds=(0,))
-    with pytest.raises(study.StudyFailedError, match="bad, seed 0: exit code 2") as one:
+    with pytest.raises(study.StudyFailedError) as one:
         _run(config)
+    assert str(one.value) == (
+        "1 part of the study failed: bad, seed 0: exit code 2; all else is in the "
+        "table; mend the flags or files that are named, then run the study again"
+    )
     bad, good = one.value.summary["trainings"]
     assert (bad["tests"]["Raw"]["mean"], bad["seconds"]) == (None, None)
     assert good["tests"]["Raw"]["mean"] is not None
@@ -197,8 +202,12 @@ def test_only_what_failed_is_tried_again(copy_of_done):
     def fail(command):
         raise RuntimeError("no such device")
 
-    with pytest.raises(study.StudyFailedError, match="one, seed 1: no such device"):
+    with pytest.raises(study.StudyFailedError) as caught:
         _run(copy_of_done, fail)
+    assert str(caught.value).endswith(
+        "one, seed 1: no such device; all else is in the table; run the same command "
+        "again for what is missing"
+    )
     commands = _Commands()
     _run(copy_of_done, commands)
     assert commands.num_started == 1
@@ -223,6 +232,36 @@ def test_a_test_that_fails_is_named(data_dir, tmp_path):
     config = _config(_write(tmp_path), tmp_path / "output", root, seeds=(0,))
     with pytest.raises(study.StudyFailedError, match="one, seed 0, test Raw: "):
         _run(config, train_and_remove)
+
+
+def test_a_wrong_flag_is_found_before_anything_is_trained(data_dir, tmp_path):
+    trainings = [
+        {"name": "good", "flags": [*_FLAGS]},
+        {"name": "bad", "flags": [*_FLAGS, "--learning_rte=3"]},
+    ]
+    path = _write(tmp_path, trainings=trainings)
+    config = _config(path, tmp_path / "output", data_dir)
+    known = ("detector", "num_epochs", "log_every", "learning_rate", "dataset")
+    commands = _Commands()
+    with pytest.raises(RequestError, match="training 'bad': --learning_rte: expected"):
+        _run(config, commands, known_flags=(*known, "data_dir"))
+    assert commands.num_started == 0
+
+
+def test_what_is_done_is_named(copy_of_done, caplog):
+    caplog.set_level(logging.INFO)
+    _run(copy_of_done)
+    assert "one, seed 1 is trained; nothing to do" in caplog.messages
+    assert "not part of this table" not in caplog.text
+
+
+def test_runs_that_are_left_out_of_a_table_are_counted(copy_of_done, caplog):
+    caplog.set_level(logging.INFO)
+    _run(StudyConfig(**{**vars(copy_of_done), "seeds": (1,)}))
+    runs = copy_of_done.output / "runs"
+    assert caplog.messages[-1] == (
+        f"not part of this table: 1 finished run of earlier commands in {runs}"
+    )
 
 
 def test_a_stop_ends_the_study_and_the_time_adds_up(data_dir, tmp_path):
@@ -292,7 +331,7 @@ def test_a_study_of_the_real_command(tmp_path):
     root = pictures.write_folder(tmp_path / "pictures", counts, 128)
     trainings = [
         {"name": "good", "flags": ["--detector=amtennet", "--batch_size=8"]},
-        {"name": "bad", "flags": ["--detector=nobody"]},
+        {"name": "bad", "flags": ["--detector=amtennet", "--dtype=int3"]},
     ]
     config = _config(
         _write(tmp_path, trainings=trainings),
@@ -301,7 +340,7 @@ def test_a_study_of_the_real_command(tmp_path):
         seeds=(0,),
         overrides=("--num_epochs=1",),
     )
-    with pytest.raises(study.StudyFailedError, match=r"bad, seed 0: --detector: expec"):
+    with pytest.raises(study.StudyFailedError, match=r"bad, seed 0: --dtype: expected"):
         study.run_study(config)
     summary = json.loads((tmp_path / "output" / "study.json").read_text())
     assert summary["trainings"][0]["tests"]["Raw"]["mean"] is not None

@@ -93,7 +93,7 @@ def test_the_suite_is_described(exported):
         "num_real": 3,
         "num_fake": 3,
         "num_skipped": 0,
-        "num_conditions": 8,
+        "num_conditions": 7,
         "num_pictures": 48,
     }
 

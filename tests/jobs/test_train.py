@@ -295,3 +295,19 @@ def test_worker_processes_change_nothing(data_dir, trained, tmp_path):
     workers = config.InputConfig(num_workers=2, num_threads=2)
     workdir = tiny.fit(data_dir, tmp_path, input=workers)
     assert tiny.result(workdir)["state"] == tiny.result(trained)["state"]
+
+
+def test_a_converted_detector_is_not_trained_on(data_dir, workdir, capsys):
+    workdir.mkdir(parents=True, exist_ok=True)
+    content = json.dumps({"detector": "tiny", "converted_from": {"source": "x.h5"}})
+    (workdir / "config.json").write_text(content)
+    assert tiny.run_cli(*tiny.train_flags(data_dir, workdir)) == 2
+    assert "holds a detector that was converted" in capsys.readouterr().err
+
+
+def test_validation_of_one_kind_is_warned_of(tmp_path, capsys):
+    counts = {**tiny.COUNTS, "validation/fake": 0}
+    counts = {name: number for name, number in counts.items() if number}
+    data_dir = pictures.write_folder(tmp_path / "pictures", counts, tiny.SIZE + 4)
+    assert tiny.run_cli(*tiny.train_flags(data_dir, tmp_path / "workdir")) == 0
+    assert "no threshold can be chosen" in capsys.readouterr().err

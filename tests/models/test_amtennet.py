@@ -135,7 +135,7 @@ def test_frozen_bias_of_the_predictor_does_not_move():
     # Only the names matter.
     params = jax.tree.map(lambda _: jnp.ones(2), _golden_inputs()[0]["params"])
     recipe = optim.Recipe(momentum=0.95, weight_decay=0.005)
-    optimizer = optim.create_optimizer(recipe, 10, amtennet.FROZEN)
+    optimizer = optim.create_optimizer(recipe, 10, amtennet.frozen())
     updates, _ = optimizer.update(params, optimizer.init(params), params)
     still = [name for name, update in _to_caffe(updates).items() if not update.any()]
     assert still == ["amten/conv1/bias"]
