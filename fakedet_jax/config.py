@@ -66,6 +66,44 @@ class InputConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class FaceConfig:
+    """How faces are found in pictures and cut out of them.
+
+    Attributes:
+        detector: `yunet`, `haar`, `boxes` or `none`.
+        model: ONNX file for `yunet`.
+        boxes: CSV file for `boxes`.
+        min_score: Least score of a face; None for the detector's own.
+        scale: Side of a crop to the longer side of the box; None for 1.3.
+        align: Whether eyes and mouth are brought to fixed places; needs a size.
+        all_faces: Whether all faces of a picture are taken, or the largest.
+        size: Side of a crop in pixels; None keeps the pixels as they are.
+    """
+
+    detector: str
+    model: Path | None = None
+    boxes: Path | None = None
+    min_score: float | None = None
+    scale: float | None = None
+    align: bool = False
+    all_faces: bool = False
+    size: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class FrameConfig:
+    """Which frames of a video are looked at.
+
+    Attributes:
+        frames_per_video: Evenly spaced frames.
+        frame_step: Every n-th frame instead; None for evenly spaced ones.
+    """
+
+    frames_per_video: int = 32
+    frame_step: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class TrainConfig:
     """A training run.
 
@@ -140,6 +178,9 @@ class EvaluateConfig:
         split: `train`, `validation`, `test` or `all`.
         name: Of the folder under `evaluations`; made of dataset and split when empty.
         batch_size: Pictures per step, rounded up to a multiple of the devices.
+        datasets: Several datasets instead, to be shown in one table; each a folder, or
+            `NAME=FOLDER`.
+        num_resamples: Bootstrap samples of the confidence intervals; 0 for none.
         suite: Name of a robustness suite; empty for the pictures as they are.
         perturb: Post-processing of every picture, as `perturb.specification.parse`
             reads it; empty for the pictures as they are.
@@ -152,6 +193,8 @@ class EvaluateConfig:
     split: str = "test"
     name: str = ""
     batch_size: int = 64
+    datasets: tuple[str, ...] = ()
+    num_resamples: int = 1000
     suite: str = ""
     perturb: str = ""
     seed: int = 0
@@ -183,8 +226,15 @@ class PredictConfig:
 
     Attributes:
         workdir: Of the training run.
-        paths: Files and folders.
+        paths: Files and folders, of photographs and videos.
         output: CSV file; None for standard output.
+        faces: How faces are found and cut out; None for the way of the training.
+        face_detector_model: ONNX file, where the training's detector needs one and
+            `faces` is None.
+        all_faces: Whether every face gets a score, or the largest one.
+        frames: Which frames of videos; None for as many as in training.
+        frame_scores: CSV file for the scores of each frame; None for none.
+        annotated: Folder for copies with boxes and scores drawn in; None for none.
         batch_size: Pictures per step, rounded up to a multiple of the devices.
         num_threads: Decoding threads.
     """
@@ -192,6 +242,12 @@ class PredictConfig:
     workdir: Path
     paths: tuple[str, ...]
     output: Path | None = None
+    faces: FaceConfig | None = None
+    face_detector_model: Path | None = None
+    all_faces: bool = False
+    frames: FrameConfig | None = None
+    frame_scores: Path | None = None
+    annotated: Path | None = None
     batch_size: int = 64
     num_threads: int = 8
 
@@ -352,35 +408,21 @@ class PrepareConfig:
     Attributes:
         output: Folder for the dataset, its manifest and what is under way.
         data: What lies there; `data_dir` holds the official layout.
-        qualities: Of `faceforensics`: `raw`, `c23` or `c40`.
-        methods: Of `faceforensics`; empty for all that are there.
-        face_detector: `yunet`, `haar`, `boxes` or `none`.
-        face_detector_model: ONNX file for `yunet`.
-        face_boxes: CSV file for `boxes`.
-        face_min_score: Least score of a face; None for the detector's own.
-        face_scale: Side of a crop to the longer side of the box.
-        align: Whether eyes and mouth are brought to fixed places; needs a size.
-        all_faces: Whether all faces of a picture are taken, or the largest.
-        size: Side of a crop in pixels; None keeps the pixels as they are.
-        frames_per_video: Evenly spaced frames.
-        frame_step: Every n-th frame instead; None for evenly spaced ones.
-        num_processes: None for one per core.
+        faces: How faces are found and cut out.
+        frames: Which frames of videos.
+        layout_options: What only some layouts know, such as `qualities` of
+            `faceforensics`; see the modules of `data.layouts`.
+        compress: Whether the crops are deflated: two thirds of the size, and half the
+            speed of reading.
+        num_workers: Processes; None for one per core.
         seed: Of the splits.
     """
 
     output: Path
     data: DataConfig
-    qualities: tuple[str, ...] = ("c23",)
-    methods: tuple[str, ...] = ()
-    face_detector: str = ""
-    face_detector_model: Path | None = None
-    face_boxes: Path | None = None
-    face_min_score: float | None = None
-    face_scale: float = 1.3
-    align: bool = False
-    all_faces: bool = False
-    size: int | None = None
-    frames_per_video: int = 32
-    frame_step: int | None = None
-    num_processes: int | None = None
+    faces: FaceConfig
+    frames: FrameConfig = FrameConfig()
+    layout_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    compress: bool = False
+    num_workers: int | None = None
     seed: int = 0

@@ -8,10 +8,8 @@ run that was stopped or killed at any point is resumed by the same command, and 
 with the same bytes.
 """
 
-import dataclasses
 import json
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +17,17 @@ from fakedet_jax.config import PrepareConfig
 from fakedet_jax.data import layouts
 from fakedet_jax.data.dataset import digest_of
 from fakedet_jax.data.folder import TEST_FRACTION
-from fakedet_jax.data.layouts import Listing, faceforensics
+from fakedet_jax.data.layouts import Listing
 from fakedet_jax.data.worker_process import available_cores
 from fakedet_jax.errors import RequestError
-from fakedet_jax.prepare import assembly, cropping, manifest, output, pool, staging
+from fakedet_jax.faces import cropping
+from fakedet_jax.faces.cropping import Cropping
+from fakedet_jax.prepare import assembly, manifest, output, pool, staging
 from fakedet_jax.prepare.assembly import Input
-from fakedet_jax.prepare.cropping import Cropping
 from fakedet_jax.progress import Progress
 from fakedet_jax.signals import Stopped, StopRequest
 
 _LOGGER = logging.getLogger(__name__)
-
-# Settings that only some layouts know, by the name of flag and option.
-_LAYOUT_OPTIONS = ("qualities", "methods")
 
 
 def prepare(config: PrepareConfig) -> dict[str, Any]:
@@ -51,11 +47,12 @@ def prepare(config: PrepareConfig) -> dict[str, Any]:
             found, or the disk is full.
         Stopped: The process was asked to stop; the same call goes on.
     """
-    how = cropping.from_config(config)
     root = _check(config)
+    how = cropping.create(config.faces, config.frames, root)
     listing = _list(config, root)
     faces = how.record
-    settings = digest_of([json.dumps([faces, staging.versions()], sort_keys=True)])
+    what = [faces, config.compress, staging.versions()]
+    settings = digest_of([json.dumps(what, sort_keys=True)])
     folder = config.output / staging.FOLDER
     inputs = [
         Input(item, staging.path_for(folder, root, item.path, settings))
@@ -97,9 +94,9 @@ def _check(config: PrepareConfig) -> Path:
             "--data_dir: expected the folder of the original files, found none; "
             f"{layouts.create(name).instructions}"
         )
-    if config.num_processes is not None and config.num_processes < 1:
+    if config.num_workers is not None and config.num_workers < 1:
         raise RequestError(
-            f"--num_processes: expected at least 1, found {config.num_processes}"
+            f"--num_workers: expected at least 1, found {config.num_workers}"
         )
     if not 0 <= config.data.validation_fraction < 1 - TEST_FRACTION:
         raise RequestError(
@@ -112,32 +109,10 @@ def _check(config: PrepareConfig) -> Path:
 def _list(config: PrepareConfig, root: Path) -> Listing:
     """Lists the data folder, with those settings that its layout knows."""
     layout = layouts.create(config.data.dataset)
-    options: dict[str, Any] = {}
-    defaults = {f.name: f.default for f in dataclasses.fields(PrepareConfig)}
-    for name in _LAYOUT_OPTIONS:
-        value = getattr(config, name)
-        # A setting that the layout does not know is its error, unless nobody made it.
-        if name in layout.options or value != defaults[name]:
-            options[name] = value
-    if "methods" in options and not config.methods:
-        del options["methods"]
-        if found := _find_methods(root, config.qualities):
-            options["methods"] = found
+    options = dict(config.layout_options)
     if "real_classes" in layout.options or config.data.real_classes:
         options["real_classes"] = config.data.real_classes
     return layout.list_items(root, **options)
-
-
-def _find_methods(root: Path, qualities: Sequence[str]) -> list[str]:
-    """The methods of FaceForensics++ that are there in all qualities."""
-    return [
-        method
-        for method in faceforensics.METHODS
-        if all(
-            (root / "manipulated_sequences" / method / quality / "videos").is_dir()
-            for quality in qualities
-        )
-    ]
 
 
 def _request(
@@ -149,6 +124,7 @@ def _request(
         "dataset": config.data.dataset,
         "files": digest_of([*files, *listing.missing]),
         "faces": faces,
+        "compress": config.compress,
         "seed": config.seed,
         "validation_fraction": config.data.validation_fraction,
     }
@@ -160,7 +136,7 @@ def _extract(
     """Stages what is not staged yet."""
     staging.sweep(config.output / staging.FOLDER)
     tasks = [
-        pool.Task(entry.item.path, entry.item.kind, entry.staged)
+        pool.Task(entry.item.path, entry.item.kind, entry.staged, config.compress)
         for entry in inputs
         if not entry.staged.is_file()
     ]
@@ -173,7 +149,7 @@ def _extract(
             tasks,
             root=root,
             cropping=how,
-            num_processes=config.num_processes or available_cores(),
+            num_processes=config.num_workers or available_cores(),
             is_stopped=lambda: stop.signum is not None,
         ):
             bar.update(1)

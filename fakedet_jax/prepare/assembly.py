@@ -22,7 +22,7 @@ from fakedet_jax.data.layouts import Item
 from fakedet_jax.data.prepared.contents import Contents
 from fakedet_jax.data.prepared.facts import Facts
 from fakedet_jax.errors import RequestError
-from fakedet_jax.prepare.extraction import LEFT_OUT, WRITTEN, Row
+from fakedet_jax.faces.extraction import LEFT_OUT, WRITTEN, Row
 from fakedet_jax.prepare.staging import Staged
 
 NO_SPLIT = "belongs to no split: it shares people with files of several"

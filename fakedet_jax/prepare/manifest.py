@@ -8,8 +8,8 @@ from pathlib import Path
 
 from fakedet_jax import storage
 from fakedet_jax.data.layouts import Item
+from fakedet_jax.faces.extraction import WRITTEN, Row
 from fakedet_jax.prepare.assembly import Input, example_name
-from fakedet_jax.prepare.extraction import WRITTEN, Row
 
 FILE_NAME = "manifest.csv"
 MISSING = "missing"

@@ -17,8 +17,8 @@ from typing import Any
 
 from fakedet_jax.data import worker_process
 from fakedet_jax.errors import RequestError
+from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.prepare import staging
-from fakedet_jax.prepare.cropping import Cropping
 
 _WORKER = "fakedet_jax.prepare.worker"
 # A process may be killed for what another one does, such as filling the memory.
@@ -36,11 +36,13 @@ class Task:
         name: Its path in the data folder.
         kind: `photo` or `video`.
         staged: Where the result goes.
+        compress: See `staging.write`.
     """
 
     name: str
     kind: str
     staged: Path
+    compress: bool = False
 
 
 def run(
@@ -136,9 +138,8 @@ class _Worker:
     def give(self, job: _Job) -> None:
         """Hands it something to do."""
         self.job = job
-        task = job[0]
-        message = {"name": task.name, "kind": task.kind, "staged": str(task.staged)}
-        self._send(json.dumps(message).encode() + b"\n")
+        task = dataclasses.asdict(job[0]) | {"staged": str(job[0].staged)}
+        self._send(json.dumps(task).encode() + b"\n")
 
     def read(self) -> dict[str, Any] | None:
         """What it answers; None when it is dead."""

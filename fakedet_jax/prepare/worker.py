@@ -21,17 +21,16 @@ from typing import IO, Any
 
 from fakedet_jax.data.folder import content_fraction
 from fakedet_jax.errors import RequestError
+from fakedet_jax.faces.cropping import Cropping
+from fakedet_jax.faces.extraction import LEFT_OUT, Outcome, Row, extract
 from fakedet_jax.prepare import staging
-from fakedet_jax.prepare.cropping import Cropping
-from fakedet_jax.prepare.extraction import LEFT_OUT, Outcome, Row, extract
 
 
-def work_on(task: dict[str, str], root: Path, cropping: Cropping) -> dict[str, Any]:
+def work_on(task: dict[str, Any], root: Path, cropping: Cropping) -> dict[str, Any]:
     """Works on one input and stages what comes of it.
 
     Args:
-        task: The `name` of the input in the data folder, its `kind`, and where it is
-            `staged`.
+        task: The fields of a `pool.Task`.
         root: The data folder.
         cropping: What is to be done.
 
@@ -45,7 +44,7 @@ def work_on(task: dict[str, str], root: Path, cropping: Cropping) -> dict[str, A
     content = str(content_fraction(path, name)) if task["kind"] == "photo" else name
     guarded = _Guarded(extract(path, name, task["kind"], cropping))
     try:
-        staging.write(staged, content, guarded)
+        staging.write(staged, content, guarded, task["compress"])
     except RequestError as error:
         return {"request": str(error)}
     except OSError as error:
@@ -65,7 +64,7 @@ def main() -> None:
         from fakedet_jax.faces import opencv
 
         opencv.set_num_threads(1)
-    tasks: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
+    tasks: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     receive = threading.Thread(
         target=_receive, args=(sys.stdin.buffer, tasks), daemon=True
     )
@@ -98,7 +97,7 @@ class _Guarded:
             yield Row(LEFT_OUT, reason), None
 
 
-def _receive(source: IO[bytes], tasks: "queue.SimpleQueue[dict[str, str]]") -> None:
+def _receive(source: IO[bytes], tasks: "queue.SimpleQueue[dict[str, Any]]") -> None:
     """Hands tasks on, and ends the process at once when there are no more to come."""
     for line in source:
         tasks.put(json.loads(line))

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fakedet_jax.config import DataConfig, PrepareConfig
+from fakedet_jax.config import DataConfig, FaceConfig, FrameConfig, PrepareConfig
 from fakedet_jax.data import prepared
 from fakedet_jax.data.decode import decode
 from fakedet_jax.errors import RequestError
@@ -41,7 +41,7 @@ def root(tmp_path_factory):
 def done(root, tmp_path_factory):
     """What a run without incidents writes. Not to be changed."""
     output = tmp_path_factory.mktemp("prepare") / "out"
-    prepare(config(root, output, num_processes=2))
+    prepare(config(root, output, num_workers=2))
     return output
 
 
@@ -143,9 +143,17 @@ def test_a_second_run_changes_nothing(root, done):
     assert {path: path.stat().st_mtime_ns for path in done.rglob("*")} == times
 
 
-@pytest.mark.parametrize("change", [{"seed": 1}, {"size": 32}, {"frame_step": 2}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 1},
+        {"faces": FaceConfig("none", size=32)},
+        {"frames": FrameConfig(frame_step=2)},
+        {"compress": True},
+    ],
+)
 def test_other_settings_do_not_overwrite_a_dataset(root, done, change):
-    with pytest.raises(RequestError, match=r"made of other (seed|faces)"):
+    with pytest.raises(RequestError, match=r"made of other (seed|faces|compress)"):
         prepare(config(root, done, **change))
 
 
@@ -277,7 +285,7 @@ def test_a_file_that_kills_its_process_is_named_in_the_manifest(
     root, tmp_path, detector
 ):
     detector(Deadly(victim="fake/v.mp4"))
-    summary = prepare(config(root, tmp_path, num_processes=2))
+    summary = prepare(config(root, tmp_path, num_workers=2))
     (row,) = (row for row in rows_of(tmp_path) if row["path"] == "fake/v.mp4")
     assert row["status"] == "left out" and "SIGKILL" in row["reason"]
     assert summary["faces"] == 18 - 4
@@ -307,8 +315,12 @@ def test_a_folder_without_any_face_leaves_its_manifest(tmp_path):
     [
         (DataConfig("synthetic_faces", Path()), {}, "--dataset: expected one that"),
         (DataConfig("ffhq"), {}, "--data_dir: expected the folder of the original"),
-        (DataConfig("folder", Path()), {"num_processes": 0}, "--num_processes:"),
-        (DataConfig("folder", Path()), {"qualities": ("c40",)}, "--qualities: folder"),
+        (DataConfig("folder", Path()), {"num_workers": 0}, "--num_workers:"),
+        (
+            DataConfig("folder", Path()),
+            {"layout_options": {"qualities": "c40"}},
+            "--qualities: folder",
+        ),
         (DataConfig("ffhq", Path(), ("a",)), {}, "--real_classes: ffhq"),
         (
             DataConfig("folder", Path(), validation_fraction=0.9),
@@ -319,7 +331,7 @@ def test_a_folder_without_any_face_leaves_its_manifest(tmp_path):
 )
 def test_wrong_requests_are_request_errors(tmp_path, data, settings, message):
     with pytest.raises(RequestError, match=message):
-        prepare(PrepareConfig(tmp_path, data, face_detector="none", **settings))
+        prepare(PrepareConfig(tmp_path, data, FaceConfig("none"), **settings))
 
 
 @pytest.mark.shared_data
@@ -335,12 +347,11 @@ def test_faces_of_faceforensics_are_found_and_named(shared_data, tmp_path):
         PrepareConfig(
             output=tmp_path / "out",
             data=DataConfig("faceforensics", root),
-            face_detector="yunet",
-            face_detector_model=shared_data.parent
-            / "models"
-            / "face_detection_yunet.onnx",
-            frames_per_video=3,
-            num_processes=2,
+            faces=FaceConfig(
+                "yunet", shared_data.parent / "models" / "face_detection_yunet.onnx"
+            ),
+            frames=FrameConfig(3),
+            num_workers=2,
         )
     )
     assert summary["classes"] == {"real": {"test": 3}, "Deepfakes": {"test": 3}}

@@ -5,7 +5,7 @@
 import os
 from pathlib import Path
 
-from fakedet_jax.config import DataConfig, PrepareConfig
+from fakedet_jax.config import DataConfig, FaceConfig, FrameConfig, PrepareConfig
 from tests.data.media import write_video
 from tests.data.pictures import colourful, encode, write_folder
 
@@ -40,9 +40,9 @@ def write_inputs(root: Path) -> Path:
 def config(root: Path, output: Path, **settings: object) -> PrepareConfig:
     """Asks for whole pictures of a folder, by one process."""
     given = {
-        "face_detector": "none",
-        "frames_per_video": NUM_FRAMES,
-        "num_processes": 1,
+        "faces": FaceConfig("none"),
+        "frames": FrameConfig(NUM_FRAMES),
+        "num_workers": 1,
         **settings,
     }
     data = DataConfig("folder", root, validation_fraction=0.2)

@@ -7,9 +7,9 @@ import dataclasses
 import pytest
 
 from fakedet_jax.data.layouts import Item
+from fakedet_jax.faces.extraction import LEFT_OUT, NOTED, WRITTEN, Row
 from fakedet_jax.prepare import assembly, manifest, staging
 from fakedet_jax.prepare.assembly import Input, assemble, assign_splits, example_name
-from fakedet_jax.prepare.extraction import LEFT_OUT, NOTED, WRITTEN, Row
 from tests.data.pictures import colourful
 
 PHOTO = Item("a.png", "photo", "real", False, "train")
@@ -109,7 +109,7 @@ def test_the_summary_counts_every_row_once(stage):
 
 
 def test_large_splits_are_dealt_out_to_several_files(stage, monkeypatch):
-    monkeypatch.setattr(assembly, "SHARD_BYTES", 4000)  # A crop has some 1,900.
+    monkeypatch.setattr(assembly, "SHARD_BYTES", 5000)  # A crop has some 2,400.
     inputs = [stage(VIDEO, *(frame(number) for number in range(5)))]
     (shards,) = assemble(inputs).shards.values()
     assert [len(shard) for shard in shards] == [2, 2, 1]

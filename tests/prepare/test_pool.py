@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from fakedet_jax.errors import RequestError
+from fakedet_jax.faces.cropping import Cropping
+from fakedet_jax.faces.extraction import LEFT_OUT, WRITTEN
 from fakedet_jax.prepare import pool
-from fakedet_jax.prepare.cropping import Cropping
-from fakedet_jax.prepare.extraction import LEFT_OUT, WRITTEN
 from fakedet_jax.prepare.staging import Staged
 from tests.data.pictures import write_folder
 from tests.prepare.detectors import (

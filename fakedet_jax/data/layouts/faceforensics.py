@@ -41,7 +41,7 @@ def _list(
     root: Path,
     *,
     qualities: Collection[str] = ("c23",),
-    methods: Collection[str] = METHODS[:4],
+    methods: Collection[str] | None = None,
     split_by: str = "official",
 ) -> Listing:
     """Lists FaceForensics++.
@@ -49,13 +49,13 @@ def _list(
     Args:
         root: The folder that the download script filled.
         qualities: Some of `QUALITIES`.
-        methods: Some of `METHODS`; the four of the paper by default.
+        methods: Some of `METHODS`; None for those that are there.
         split_by: `official` needs the lists of pairs; `identity` leaves the split to
             `splits.assign`, which keeps the numbers of a pair together too.
     """
     for flag, chosen, valid in (
         ("qualities", qualities, QUALITIES),
-        ("methods", methods, METHODS),
+        ("methods", METHODS if methods is None else methods, METHODS),
     ):
         wrong = sorted(set(chosen) - set(valid))
         if wrong or not chosen:
@@ -66,9 +66,13 @@ def _list(
     check_choice("split_by", split_by, ("official", "identity"))
     if not scan.is_folder(root / "original_sequences"):
         raise LayoutMismatch("original_sequences and manipulated_sequences", root)
+    listing = Listing([])
+    if methods is None:
+        methods = _find_methods(root, qualities)
+        absent = [name for name in METHODS[:4] if name not in methods]
+        listing.notes.extend(scan.note("these methods are not there", absent))
     pairs = _read_splits(root) if split_by == "official" else {}
     sides = {name: split for pair, split in pairs.items() for name in pair}
-    listing = Listing([])
     strangers: list[str] = []
     for method in ("", *(name for name in METHODS if name in methods)):
         folder = f"{_FAKE}/{method}" if method else _REAL
@@ -98,6 +102,19 @@ def _list(
         scan.note("left out, they are not named as 004.mp4 or 519_515.mp4", strangers)
     )
     return listing
+
+
+def _find_methods(root: Path, qualities: Collection[str]) -> Collection[str]:
+    """The methods that are there in some quality; without any, those of the paper."""
+    found = [
+        method
+        for method in METHODS
+        if any(
+            scan.is_folder(root / _FAKE / method / quality / "videos")
+            for quality in qualities
+        )
+    ]
+    return found or METHODS[:4]
 
 
 def _item(

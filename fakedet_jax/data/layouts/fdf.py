@@ -37,18 +37,20 @@ _SIZES = (128, 64, 32, 16, 8)
 _NUMBER = re.compile(r"[0-9]+")
 
 
-def _list(root: Path, *, size: int = 128, validation_as: str = "validation") -> Listing:
+def _list(
+    root: Path, *, source_size: int = 128, held_out_as: str = "validation"
+) -> Listing:
     """Lists FDF or FDF256.
 
     Args:
         root: The folder that holds `images`, or for FDF256 `train` and `val`.
-        size: Width of the pictures of FDF: 128, 64, 32, 16 or 8. Those of
+        source_size: Width of the pictures of FDF: 128, 64, 32, 16 or 8. Those of
             FDF256 have one size.
-        validation_as: What the validation split is for: `validation` or `test`.
+        held_out_as: What the validation split is for: `validation` or `test`.
     """
-    check_choice("size", size, _SIZES)
-    check_choice("validation_as", validation_as, ("validation", "test"))
-    as_split = {"train": "train", "validation": validation_as}
+    check_choice("source_size", source_size, _SIZES)
+    check_choice("held_out_as", held_out_as, ("validation", "test"))
+    as_split = {"train": "train", "validation": held_out_as}
     halves = [
         name for name in _FDF256_FOLDERS if scan.is_folder(root / name / "images")
     ]
@@ -60,16 +62,18 @@ def _list(root: Path, *, size: int = 128, validation_as: str = "validation") -> 
             for path in _pictures(root, root / name / "images", others):
                 split = as_split[_FDF256_FOLDERS[name]]
                 items.append(_item(root, path, split))
-    elif scan.is_folder(root / f"images/{size}"):
+    elif scan.is_folder(root / f"images/{source_size}"):
         splits = _read_splits(root / _METADATA)
-        for path in _pictures(root, root / f"images/{size}", others):
+        for path in _pictures(root, root / f"images/{source_size}", others):
             found = splits.get(path.stem)
             items.append(_item(root, path, as_split[found] if found else None))
         notes = _notes(items, len(splits))
     else:
-        raise LayoutMismatch(f"the folder images/{size} (FDF256: train/images)", root)
+        raise LayoutMismatch(
+            f"the folder images/{source_size} (FDF256: train/images)", root
+        )
     if not items:
-        raise LayoutMismatch(f"pictures such as images/{size}/0.png", root)
+        raise LayoutMismatch(f"pictures such as images/{source_size}/0.png", root)
     notes += scan.note("left out, their names are no numbers", others)
     return Listing(items, notes=notes)
 

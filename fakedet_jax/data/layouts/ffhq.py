@@ -26,21 +26,23 @@ _NUM_TRAIN, _NUM_ALL = 60_000, 70_000
 _NUMBER = re.compile(r"[0-9]{5}")
 
 
-def _list(root: Path, *, size: int = 1024, last_10k: str = "validation") -> Listing:
+def _list(
+    root: Path, *, source_size: int = 1024, held_out_as: str = "validation"
+) -> Listing:
     """Lists FFHQ.
 
     Args:
         root: The folder that holds `images1024x1024` or `thumbnails128x128`, or one of
             these two.
-        size: Width of the pictures: 1024 or 128.
-        last_10k: What the last 10,000 are for: `validation` or `test`.
+        source_size: Width of the pictures: 1024 or 128.
+        held_out_as: What the last 10,000 are for: `validation` or `test`.
     """
-    check_choice("size", size, list(_SIZES))
-    check_choice("last_10k", last_10k, ("validation", "test"))
-    top = root / _SIZES[size]
+    check_choice("source_size", source_size, list(_SIZES))
+    check_choice("held_out_as", held_out_as, ("validation", "test"))
+    top = root / _SIZES[source_size]
     if not scan.is_folder(top):
         if not any(_NUMBER.fullmatch(path.name) for path in scan.list_folders(root)):
-            raise LayoutMismatch(f"the folder {_SIZES[size]}", root)
+            raise LayoutMismatch(f"the folder {_SIZES[source_size]}", root)
         top = root
     items, others = [], []
     for path in scan.find_files(top):
@@ -54,7 +56,7 @@ def _list(root: Path, *, size: int = 1024, last_10k: str = "validation") -> List
                 kind=scan.PHOTO,
                 class_name="real_ffhq",
                 is_fake=False,
-                split="train" if number < _NUM_TRAIN else last_10k,
+                split="train" if number < _NUM_TRAIN else held_out_as,
             )
         )
     if not items:
@@ -69,6 +71,6 @@ LAYOUT = Layout(
     "ffhq",
     "fetch the aligned pictures with the script at "
     "https://github.com/NVlabs/ffhq-dataset and name the folder that holds "
-    "images1024x1024 (--size=128: thumbnails128x128)",
+    "images1024x1024 (--source_size=128: thumbnails128x128)",
     _list,
 )

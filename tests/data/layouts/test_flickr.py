@@ -43,16 +43,16 @@ def test_ffhq_splits_at_60000(ffhq):
 
 
 def test_ffhq_without_the_folder_above(ffhq):
-    items = FFHQ.list_items(ffhq / "images1024x1024", last_10k="test").items
+    items = FFHQ.list_items(ffhq / "images1024x1024", held_out_as="test").items
     assert items[-1].path == "69000/69999.png"
     assert items[-1].split == "test"
 
 
 def test_ffhq_thumbnails(ffhq):
     with pytest.raises(RequestError, match="the folder thumbnails128x128 in"):
-        FFHQ.list_items(ffhq, size=128)
+        FFHQ.list_items(ffhq, source_size=128)
     grow(ffhq, "thumbnails128x128/00000/00001.png")
-    assert len(FFHQ.list_items(ffhq, size=128).items) == 1
+    assert len(FFHQ.list_items(ffhq, source_size=128).items) == 1
 
 
 def test_ffhq_leaves_other_files_out_aloud(ffhq):
@@ -62,10 +62,12 @@ def test_ffhq_leaves_other_files_out_aloud(ffhq):
 
 
 def test_ffhq_wrong_options(ffhq):
-    with pytest.raises(RequestError, match="--size: expected 1024 or 128, found 64"):
-        FFHQ.list_items(ffhq, size=64)
-    with pytest.raises(RequestError, match="--last_10k: expected validation or test"):
-        FFHQ.list_items(ffhq, last_10k="train")
+    with pytest.raises(RequestError, match="--source_size: expected 1024 or 128, found 64"):
+        FFHQ.list_items(ffhq, source_size=64)
+    with pytest.raises(
+        RequestError, match="--held_out_as: expected validation or test"
+    ):
+        FFHQ.list_items(ffhq, held_out_as="train")
 
 
 def test_ffhq_without_pictures(tmp_path):
@@ -84,10 +86,10 @@ def test_fdf_splits_are_those_of_the_metadata(fdf):
 
 
 def test_fdf_smaller_size_and_validation_as_test(fdf):
-    listing = FDF.list_items(fdf, size=64)
+    listing = FDF.list_items(fdf, source_size=64)
     assert [item.path for item in listing.items] == ["images/64/0.png"]
     assert listing.notes == ["1 of the 2 faces in fdf_metainfo.json are there"]
-    items = FDF.list_items(fdf, validation_as="test").items
+    items = FDF.list_items(fdf, held_out_as="test").items
     assert [item.split for item in items] == ["train", "test"]
 
 

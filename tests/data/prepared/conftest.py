@@ -4,6 +4,7 @@
 
 import pytest
 
+from fakedet_jax.config import FaceConfig
 from fakedet_jax.jobs.prepare import prepare
 from tests.prepare.inputs import config, write_inputs
 
@@ -12,5 +13,11 @@ from tests.prepare.inputs import config, write_inputs
 def data_dir(tmp_path_factory):
     """The output of a preparation. Not to be changed."""
     folder = tmp_path_factory.mktemp("prepared")
-    prepare(config(write_inputs(folder / "in"), folder / "out", size=32))
+    prepare(
+        config(
+            write_inputs(folder / "in"),
+            folder / "out",
+            faces=FaceConfig("none", size=32),
+        )
+    )
     return folder / "out"

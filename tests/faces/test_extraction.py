@@ -9,13 +9,13 @@ import pytest
 
 from fakedet_jax.data.decode import decode
 from fakedet_jax.data.video import Evenly, EveryNth
+from fakedet_jax.faces import extraction
 from fakedet_jax.faces.boxes_file import FaceBoxes
+from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.faces.crops import TEMPLATE
 from fakedet_jax.faces.detector import GivenBoxes, WholePicture
+from fakedet_jax.faces.extraction import LEFT_OUT, NOTED, WRITTEN, extract
 from fakedet_jax.faces.face import Face
-from fakedet_jax.prepare import extraction
-from fakedet_jax.prepare.cropping import Cropping
-from fakedet_jax.prepare.extraction import LEFT_OUT, NOTED, WRITTEN, extract
 from tests.data.media import cut, decode_all, write_audio, write_video
 from tests.data.pictures import colourful, encode
 from tests.prepare.detectors import Scripted

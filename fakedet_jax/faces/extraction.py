@@ -13,8 +13,8 @@ from fakedet_jax.data.decode import MIN_SIDE, decode, read_file
 from fakedet_jax.data.video import Frame, read_frames
 from fakedet_jax.errors import ImageError
 from fakedet_jax.faces import crops, tracking
+from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.faces.face import Face
-from fakedet_jax.prepare.cropping import Cropping
 
 WRITTEN, LEFT_OUT, NOTED = "written", "left out", "noted"
 

@@ -3,9 +3,10 @@
 """How faces are found and cut out, as it was asked for."""
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
-from fakedet_jax.config import PrepareConfig
+from fakedet_jax.config import FaceConfig, FrameConfig
 from fakedet_jax.data.decode import MIN_SIDE
 from fakedet_jax.data.video import Evenly, EveryNth
 from fakedet_jax.errors import RequestError
@@ -59,40 +60,48 @@ class Cropping:
         }
 
 
-def from_config(config: PrepareConfig) -> Cropping:
+def create(
+    faces: FaceConfig, frames: FrameConfig, data_dir: Path | None = None
+) -> Cropping:
     """Checks what was asked for, and makes the detector.
+
+    Args:
+        faces: How faces are found and cut out.
+        frames: Which frames of videos.
+        data_dir: The folder that the paths of a file of boxes are relative to; each
+            of them must be there.
 
     Raises:
         RequestError: It is wrong or contradicts itself.
     """
-    name = config.face_detector
+    name = faces.detector
     if not name:
         raise RequestError(
             "--face_detector: expected how faces are found, one of "
             f"{', '.join(detection.DETECTORS)}; none was given"
         )
-    scale: float | None = config.face_scale
-    if not 0 < config.face_scale <= _MAX_SCALE:
+    scale: float | None = crops.SCALE if faces.scale is None else faces.scale
+    if scale is not None and not 0 < scale <= _MAX_SCALE:
         raise RequestError(
             f"--face_scale: expected a number above 0 and up to {_MAX_SCALE:g}, found "
-            f"{config.face_scale:g}"
+            f"{scale:g}"
         )
     if name == "none":
-        if scale != crops.SCALE:
+        if faces.scale is not None:
             raise RequestError(
                 "--face_scale is for detectors that give boxes; leave it out with "
                 "--face_detector=none, which takes pictures whole"
             )
         scale = None
-    if config.size is not None and not MIN_SIDE <= config.size <= _MAX_SIDE:
+    if faces.size is not None and not MIN_SIDE <= faces.size <= _MAX_SIDE:
         raise RequestError(
-            f"--size: expected {MIN_SIDE} to {_MAX_SIDE} pixels, found {config.size}"
+            f"--size: expected {MIN_SIDE} to {_MAX_SIDE} pixels, found {faces.size}"
         )
-    if config.align and config.size is None:
+    if faces.align and faces.size is None:
         raise RequestError(
             "--align needs --size, the side of the crops in pixels; none was given"
         )
-    if config.align and name not in ("yunet", "boxes"):
+    if faces.align and name not in ("yunet", "boxes"):
         raise RequestError(
             "--align needs landmarks, which --face_detector=yunet finds and "
             f"--face_detector=boxes may bring; found --face_detector={name}"
@@ -100,28 +109,33 @@ def from_config(config: PrepareConfig) -> Cropping:
     return Cropping(
         detector=detection.create(
             name,
-            model=config.face_detector_model,
-            boxes=config.face_boxes,
-            data_dir=config.data.data_dir,
-            min_score=config.face_min_score,
+            model=faces.model,
+            boxes=faces.boxes,
+            data_dir=data_dir,
+            min_score=faces.min_score,
         ),
         scale=scale,
-        size=config.size,
-        align=config.align,
-        all_faces=config.all_faces,
-        selection=_selection(config),
+        size=faces.size,
+        align=faces.align,
+        all_faces=faces.all_faces,
+        selection=select(frames),
     )
 
 
-def _selection(config: PrepareConfig) -> Evenly | EveryNth:
-    if config.frame_step is not None:
-        if config.frame_step < 1:
+def select(frames: FrameConfig) -> Evenly | EveryNth:
+    """Checks which frames were asked for.
+
+    Raises:
+        RequestError: There are no such frames.
+    """
+    if frames.frame_step is not None:
+        if frames.frame_step < 1:
             raise RequestError(
-                f"--frame_step: expected at least 1, found {config.frame_step}"
+                f"--frame_step: expected at least 1, found {frames.frame_step}"
             )
-        return EveryNth(config.frame_step)
-    if config.frames_per_video < 1:
+        return EveryNth(frames.frame_step)
+    if frames.frames_per_video < 1:
         raise RequestError(
-            f"--frames_per_video: expected at least 1, found {config.frames_per_video}"
+            f"--frames_per_video: expected at least 1, found {frames.frames_per_video}"
         )
-    return Evenly(config.frames_per_video)
+    return Evenly(frames.frames_per_video)
