@@ -410,6 +410,9 @@ class PrepareConfig:
         data: What lies there; `data_dir` holds the official layout.
         faces: How faces are found and cut out.
         frames: Which frames of videos.
+        split_by: `official`, or where there are no official splits by people, videos
+            or content; `identity` never asks for official ones; `frames` divides each
+            video.
         layout_options: What only some layouts know, such as `qualities` of
             `faceforensics`; see the modules of `data.layouts`.
         compress: Whether the crops are deflated: two thirds of the size, and half the
@@ -422,6 +425,7 @@ class PrepareConfig:
     data: DataConfig
     faces: FaceConfig
     frames: FrameConfig = FrameConfig()
+    split_by: str = "official"
     layout_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     compress: bool = False
     num_workers: int | None = None

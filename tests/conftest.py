@@ -32,3 +32,16 @@ def shared_data() -> Path:
     if not path.is_dir():
         pytest.skip(f"the collection of real faces is absent ({path} is no folder)")
     return path
+
+
+@pytest.fixture(scope="session")
+def prepared_dir(tmp_path_factory) -> Path:
+    """A small dataset of face crops that was prepared. Not to be changed."""
+    from fakedet_jax.config import FaceConfig
+    from fakedet_jax.jobs.prepare import prepare
+    from tests.prepare.inputs import config, write_inputs
+
+    folder = tmp_path_factory.mktemp("prepared")
+    root = write_inputs(folder / "in")
+    prepare(config(root, folder / "out", faces=FaceConfig("none", size=32)))
+    return folder / "out"

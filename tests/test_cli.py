@@ -12,7 +12,7 @@ from unittest import mock
 import pytest
 
 from fakedet_jax import cli, signals
-from fakedet_jax.cli import modes
+from fakedet_jax.cli import heard, modes
 from tests import tiny
 
 _ROOT = Path(__file__).parents[1]
@@ -101,10 +101,10 @@ def test_a_flag_that_the_mode_does_not_look_at_is_refused(capsys, mode, flag, us
 def test_every_flag_is_looked_at_by_some_mode():
     cli.define_flags()
     defined = cli.FLAGS.flags_by_module_dict()[cli.definitions.__name__]
-    heard = {name for names in modes.HEARD.values() for name in names}
+    looked_at = {name for names in heard.HEARD.values() for name in names}
     common = {"mode", "distributed", "coordinator_address", "num_processes"}
-    assert heard | common | {"process_id"} == {flag.name for flag in defined}
-    assert modes.HEARD.keys() == modes.MODES.keys()
+    assert looked_at | common | {"process_id"} == {flag.name for flag in defined}
+    assert heard.HEARD.keys() == modes.MODES.keys()
 
 
 @pytest.mark.parametrize(

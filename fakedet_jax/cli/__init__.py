@@ -16,7 +16,8 @@ from absl import app, flags
 from absl import logging as absl_logging
 
 from fakedet_jax.cli import definitions
-from fakedet_jax.cli.modes import MODES, check_heard
+from fakedet_jax.cli.heard import check_heard
+from fakedet_jax.cli.modes import MODES
 from fakedet_jax.errors import RequestError
 from fakedet_jax.signals import Stopped
 

@@ -23,7 +23,11 @@ def define_flags(modes: Sequence[str]) -> None:
         "detector", "amtennet", "Detector to train or to measure; see README."
     )
     # The pictures
-    flags.DEFINE_string("dataset", None, "synthetic_faces, or folder for one's own.")
+    flags.DEFINE_string(
+        "dataset",
+        None,
+        "synthetic_faces, folder for one's own, or a published one; see README.",
+    )
     flags.DEFINE_string("data_dir", None, "Where the dataset lies.")
     flags.DEFINE_list("real_classes", [], "Class folders that are real by any name.")
     flags.DEFINE_string("task", None, "multiclass (default), or binary: real or fake.")
@@ -33,12 +37,50 @@ def define_flags(modes: Sequence[str]) -> None:
         "Part of train held out where there is no validation folder.",
     )
     flags.DEFINE_string("split", "test", "train, validation, test or all.")
+    flags.DEFINE_list(
+        "datasets", [], "Evaluate on several: DIR or NAME=DIR, with one table."
+    )
     flags.DEFINE_integer(
-        "num_workers", 0, "Reading processes; 0 reads in threads.", lower_bound=0
+        "num_workers",
+        0,
+        "Reading processes; 0 reads in threads. prepare: working processes, one per "
+        "core by default.",
+        lower_bound=0,
     )
     flags.DEFINE_integer(
         "num_threads", 8, "Decoding threads in each process.", lower_bound=1
     )
+    # Faces and frames; predict follows the training unless they are given
+    flags.DEFINE_string(
+        "face_detector", None, "How faces are found: none, haar, yunet or boxes."
+    )
+    flags.DEFINE_string("face_detector_model", None, "ONNX file of yunet.")
+    flags.DEFINE_string("face_boxes", None, "CSV file with the faces, for boxes.")
+    flags.DEFINE_float("face_min_score", None, "Least score of a face, of yunet.")
+    flags.DEFINE_float(
+        "face_scale", None, "Side of a crop to the longer side of the box: 1.3."
+    )
+    flags.DEFINE_bool("align", False, "Bring eyes and mouth to fixed places.")
+    flags.DEFINE_bool("all_faces", False, "Take all faces, not only the largest.")
+    flags.DEFINE_integer("size", None, "Side of the crops; as they are without it.")
+    flags.DEFINE_integer("frames_per_video", None, "Evenly spaced frames: 32.")
+    flags.DEFINE_integer("frame_step", None, "Every n-th frame of a video instead.")
+    # Layouts of datasets
+    flags.DEFINE_list("qualities", None, "Of faceforensics: raw, c23 or c40.")
+    flags.DEFINE_list("methods", None, "Of faceforensics: all that are there.")
+    flags.DEFINE_string(
+        "labels", None, "Of folder: CSV file with path,label instead of class folders."
+    )
+    flags.DEFINE_string(
+        "split_by", "official", "official, identity, or frames of each video."
+    )
+    flags.DEFINE_integer("source_size", None, "Of ffhq and fdf: width of the files.")
+    flags.DEFINE_string(
+        "held_out_as",
+        None,
+        "Of ffhq and fdf: what is held out is for validation or test.",
+    )
+    flags.DEFINE_bool("compress", False, "Smaller crops, which are read more slowly.")
     # Training; what is not given is as the detector's authors did it.
     flags.DEFINE_string("optimizer", None, "caffe_sgd, sgd, torch_sgd or adam.")
     flags.DEFINE_float("learning_rate", None, "Base learning rate.")
@@ -105,6 +147,14 @@ def define_flags(modes: Sequence[str]) -> None:
     flags.DEFINE_string("name", "", "Name of the evaluation; dataset_split by default.")
     flags.DEFINE_string(
         "output", None, "predict: CSV; benchmark: JSON; other modes: folder."
+    )
+    flags.DEFINE_string("frame_scores", None, "CSV file for the scores of frames.")
+    flags.DEFINE_string("annotated", None, "Folder for copies with boxes and scores.")
+    flags.DEFINE_integer(
+        "num_resamples",
+        1000,
+        "Bootstrap samples of confidence intervals.",
+        lower_bound=0,
     )
     flags.DEFINE_string(
         "features", "traces", "What to extract: traces, coverage or embedding."

@@ -9,120 +9,10 @@ from typing import Any
 from absl import flags
 
 from fakedet_jax import config
-from fakedet_jax.cli import definitions
+from fakedet_jax.cli import heard
 from fakedet_jax.errors import RequestError
 
 FLAGS = flags.FLAGS
-
-_RECIPE_FLAGS = (
-    "optimizer",
-    "learning_rate",
-    "schedule",
-    "decay_steps",
-    "decay_factor",
-    "momentum",
-    "weight_decay",
-    "batch_size",
-    "num_epochs",
-    "decay_per_step",
-    "dampening",
-)
-_DATA_FLAGS = ("dataset", "data_dir", "real_classes", "task", "validation_fraction")
-_INPUT_FLAGS = ("num_workers", "num_threads")
-_COUNT_FLAGS = ("backbone", "weights", "neuron", "site")
-# Fields of `TrainConfig` of the same names.
-_RUN_FLAGS = (
-    "flip",
-    "dtype",
-    "batch_norm_fraction",
-    "num_microbatches",
-    "select_by",
-    "log_every",
-    "checkpoint_every",
-    "backbone",
-    "neuron",
-    "site",
-    "amten_variant",
-    "residual",
-    "perturb_copies",
-)
-# All of a training but where it is written and its seed.
-_TRAIN_FLAGS = (
-    *_RECIPE_FLAGS,
-    *_DATA_FLAGS,
-    *_INPUT_FLAGS,
-    *_RUN_FLAGS,
-    "detector",
-    "weights",
-    "widths",
-    "cache_dir",
-    "perturb",
-)
-
-# The flags that a mode looks at.
-HEARD: dict[str, tuple[str, ...]] = {
-    "train": (*_TRAIN_FLAGS, "workdir", "seed"),
-    "evaluate": (
-        *_DATA_FLAGS,
-        *_INPUT_FLAGS,
-        "workdir",
-        "split",
-        "name",
-        "batch_size",
-        "perturb",
-        "seed",
-        "suite",
-        "scores",
-        "pictures",
-        "output",
-    ),
-    "predict": ("workdir", "output", "batch_size", "num_threads"),
-    "export": (*_DATA_FLAGS, "output", "split", "suite", "num_per_class"),
-    "extract": (
-        *_DATA_FLAGS,
-        *_INPUT_FLAGS,
-        *_COUNT_FLAGS,
-        "features",
-        "output",
-        "workdir",
-        "thresholds",
-        "split",
-        "batch_size",
-        "dtype",
-        "num_figures",
-    ),
-    "convert": ("model", "weights", "output", "ignore", "amten_variant"),
-    "compare": ("output", "names"),
-    "study": (*_TRAIN_FLAGS, "output", "seeds"),
-    "benchmark": (
-        *_DATA_FLAGS,
-        *_INPUT_FLAGS,
-        *_COUNT_FLAGS,
-        "detector",
-        "workdir",
-        "batch_size",
-        "num_repeats",
-        "dtype",
-        "output",
-    ),
-}
-
-
-def check_heard(mode: str) -> None:
-    """Refuses a given flag that a mode would not look at.
-
-    Raises:
-        RequestError: There is one.
-    """
-    common = ("mode", "distributed", "coordinator_address", "num_processes")
-    heard = {*HEARD[mode], *common, "process_id"}
-    for flag in FLAGS.flags_by_module_dict()[definitions.__name__]:
-        if flag.present and flag.name not in heard:
-            users = ", ".join(name for name in HEARD if flag.name in HEARD[name])
-            raise RequestError(
-                f"--{flag.name}: --mode={mode} does not look at it, only {users} does; "
-                "leave it out"
-            )
 
 
 def _train(paths: tuple[str, ...]) -> None:
@@ -135,11 +25,11 @@ def _train(paths: tuple[str, ...]) -> None:
             workdir=_workdir(),
             data=_data() or config.DataConfig(),
             input=_input(),
-            recipe=_given(*_RECIPE_FLAGS),
+            recipe=_given(*heard.RECIPE_FLAGS),
             weights=_path("weights"),
             cache_dir=_path("cache_dir"),
             **_widths(),
-            **_given("seed", *_RUN_FLAGS),
+            **_given("seed", *heard.RUN_FLAGS),
             perturb=tuple(FLAGS.perturb),
         )
     )
@@ -164,6 +54,8 @@ def _evaluate(paths: tuple[str, ...]) -> None:
         input=_input(),
         split=FLAGS.split,
         name=FLAGS.name,
+        datasets=tuple(FLAGS.datasets),
+        num_resamples=FLAGS.num_resamples,
         suite=FLAGS.suite,
         perturb="".join(FLAGS.perturb),
         seed=FLAGS.seed,
@@ -203,15 +95,49 @@ def _evaluate_foreign() -> dict[str, Any]:
 def _predict(paths: tuple[str, ...]) -> None:
     from fakedet_jax.jobs import predict
 
+    if not FLAGS.face_detector:
+        for name in heard.FACE_FLAGS:
+            if FLAGS[name].present and name not in heard.FOLLOWING_FACE_FLAGS:
+                raise RequestError(
+                    f"--{name}: give --face_detector too; without it faces are found "
+                    "and cut out as they were for the training"
+                )
     predict.predict(
         config.PredictConfig(
             workdir=_workdir(),
             paths=paths,
             output=_output(),
+            faces=_faces() if FLAGS.face_detector else None,
+            face_detector_model=_path("face_detector_model"),
+            all_faces=FLAGS.all_faces,
+            frames=_frames() if _is_given(*heard.FRAME_FLAGS) else None,
+            frame_scores=_path("frame_scores"),
+            annotated=_path("annotated"),
             num_threads=FLAGS.num_threads,
             **_given("batch_size"),
         )
     )
+
+
+def _prepare(paths: tuple[str, ...]) -> None:
+    from fakedet_jax.jobs import prepare
+
+    del paths
+    options = _given(*heard.LAYOUT_FLAGS)
+    summary = prepare.prepare(
+        config.PrepareConfig(
+            output=_output_folder(),
+            data=_data() or config.DataConfig(),
+            faces=_faces(),
+            frames=_frames(),
+            split_by=FLAGS.split_by,
+            layout_options=options,
+            compress=FLAGS.compress,
+            num_workers=FLAGS.num_workers if _is_given("num_workers") else None,
+            seed=FLAGS.seed,
+        )
+    )
+    print(prepare.to_text(summary))
 
 
 def _export(paths: tuple[str, ...]) -> None:
@@ -322,7 +248,7 @@ def _study(paths: tuple[str, ...]) -> None:
         input=_input(),
     )
     try:
-        summary = study.run_study(request, known_flags=HEARD["train"])
+        summary = study.run_study(request, known_flags=heard.HEARD["train"])
     except study.StudyFailedError as error:
         print(study_table(error.summary))
         raise
@@ -333,6 +259,7 @@ MODES: dict[str, Callable[[tuple[str, ...]], None]] = {
     "train": _train,
     "evaluate": _evaluate,
     "predict": _predict,
+    "prepare": _prepare,
     "export": _export,
     "extract": _extract,
     "convert": _convert,
@@ -382,7 +309,7 @@ def _num_per_class() -> dict[str, Any]:
 
 def _overrides() -> tuple[str, ...]:
     """The given flags of a study's trainings; `_input` has how they read pictures."""
-    names = [name for name in _TRAIN_FLAGS if name not in _INPUT_FLAGS]
+    names = [name for name in heard.TRAIN_FLAGS if name not in heard.INPUT_FLAGS]
     return tuple(FLAGS[name].serialize() for name in names if FLAGS[name].present)
 
 
@@ -395,8 +322,8 @@ def _output_folder() -> Path:
 
 def _data() -> config.DataConfig | None:
     """The pictures, None where no flag says anything of them."""
-    names = _DATA_FLAGS
-    if not any(FLAGS[name].present for name in names):
+    names = heard.DATA_FLAGS
+    if not _is_given(*names):
         return None
     if not (FLAGS.dataset or FLAGS.data_dir) and FLAGS.mode in ("evaluate", "extract"):
         given = next(name for name in names if FLAGS[name].present)
@@ -416,10 +343,31 @@ def _data() -> config.DataConfig | None:
     )
 
 
+def _faces() -> config.FaceConfig:
+    return config.FaceConfig(
+        detector=FLAGS.face_detector or "",
+        model=_path("face_detector_model"),
+        boxes=_path("face_boxes"),
+        min_score=FLAGS.face_min_score,
+        scale=FLAGS.face_scale,
+        align=FLAGS.align,
+        all_faces=FLAGS.all_faces,
+        size=FLAGS.size,
+    )
+
+
+def _frames() -> config.FrameConfig:
+    return config.FrameConfig(**_given(*heard.FRAME_FLAGS))
+
+
 def _input() -> config.InputConfig:
     return config.InputConfig(
         num_workers=FLAGS.num_workers, num_threads=FLAGS.num_threads
     )
+
+
+def _is_given(*names: str) -> bool:
+    return any(FLAGS[name].present for name in names)
 
 
 def _given(*names: str) -> dict[str, Any]:

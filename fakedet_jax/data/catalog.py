@@ -2,16 +2,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """The datasets that can be asked for by name."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from fakedet_jax import storage
 from fakedet_jax.config import DataConfig
-from fakedet_jax.data.dataset import Dataset
+from fakedet_jax.data import layouts, prepared
+from fakedet_jax.data.dataset import Dataset, check_sides
 from fakedet_jax.data.folder import SPLITS, load_folder
 from fakedet_jax.errors import RequestError
 
 TASKS = ("binary", "multiclass")
+
+_FOLDER = "folder"
+_SYNTHETIC = "synthetic_faces"
 
 
 def load(
@@ -27,16 +32,17 @@ def load(
     """Loads a dataset by its name.
 
     Args:
-        name: One of `dataset_names()`.
-        data_dir: Where the data lie. `folder` needs it; `synthetic_faces` is built
-            there on first use, and in the user's cache folder without it.
+        name: One of `dataset_names()`. `folder` is also every dataset of face crops
+            that was prepared.
+        data_dir: Where the data lie. `synthetic_faces` is built there on first use,
+            and in the user's cache folder without it; the others need it.
         split: `train`, `validation`, `test` or `all`.
-        real_classes: For `folder`: further names of real classes.
-        validation_fraction: For `folder`: the part that becomes `validation` where no
-            folder says so.
+        real_classes: For a folder of pictures: further names of real classes.
+        validation_fraction: For a folder of pictures: the part that becomes
+            `validation` where no folder says so.
         task: `binary` merges the classes into real and fake, `multiclass` keeps them.
-        require_both: For `folder`: whether it is an error that real or fake pictures
-            are missing. By default it is for the split `train`.
+        require_both: Whether it is an error that real or fake pictures are missing. By
+            default it is for the split `train`.
 
     Returns:
         The dataset.
@@ -45,7 +51,7 @@ def load(
         RequestError: There is no such dataset, split or task, or the data are not as
             expected.
     """
-    if name not in _LOADERS:
+    if name not in dataset_names():
         raise RequestError(
             f"--dataset: expected {', '.join(dataset_names())}, found {name!r}"
         )
@@ -55,13 +61,22 @@ def load(
         raise RequestError(f"--task: expected {' or '.join(TASKS)}, found {task!r}")
     if require_both is None:
         require_both = split == "train"
-    dataset = _LOADERS[name](
-        Path(data_dir) if data_dir else None,
-        split,
-        real_classes,
-        validation_fraction,
-        require_both,
-    )
+    root = Path(data_dir) if data_dir else None
+    if name == _SYNTHETIC:
+        dataset = _load_synthetic_faces(root, split, real_classes)
+    elif root is None:
+        raise RequestError(f"--data_dir: --dataset={name} needs {_needs(name)}")
+    elif (prepared_name := _prepared_name(name, root)) is not None:
+        dataset = _load_prepared(root, prepared_name, split, real_classes)
+        check_sides(dataset, str(root), require_both)
+    else:
+        dataset = load_folder(
+            root,
+            split,
+            real_classes=real_classes,
+            validation_fraction=validation_fraction,
+            require_both=require_both,
+        )
     return dataset.as_binary() if task == "binary" else dataset
 
 
@@ -80,9 +95,24 @@ def load_configured(
     )
 
 
+def read_faces(data: DataConfig) -> Mapping[str, Any] | None:
+    """How the faces of a dataset were found and cut out, as `prepared.read_info` says.
+
+    Returns:
+        None for pictures that are taken as they are.
+
+    Raises:
+        RequestError: The dataset is not as expected.
+    """
+    if data.dataset == _SYNTHETIC or data.data_dir is None:
+        return None
+    name = _prepared_name(data.dataset, data.data_dir)
+    return None if name is None else prepared.read_info(data.data_dir, name).faces
+
+
 def dataset_names() -> list[str]:
     """The valid names of datasets, sorted."""
-    return sorted(_LOADERS)
+    return sorted({_SYNTHETIC, *layouts.names()})
 
 
 def default_data_dir() -> Path:
@@ -90,38 +120,37 @@ def default_data_dir() -> Path:
     return storage.user_cache_dir() / "datasets"
 
 
-def _load_folder(
-    data_dir: Path | None,
-    split: str,
-    real_classes: Collection[str],
-    validation_fraction: float,
-    require_both: bool,
+def _prepared_name(name: str, root: Path) -> str | None:
+    """The prepared dataset that is meant; None for a folder of pictures."""
+    if name != _FOLDER:
+        return name
+    if not any(prepared.is_prepared(root, other) for other in layouts.names()):
+        return None
+    return prepared.read_info(root).name
+
+
+def _load_prepared(
+    root: Path, name: str, split: str, real_classes: Collection[str]
 ) -> Dataset:
-    if data_dir is None:
+    dataset = prepared.load(root, name, split)
+    known = dict(zip(dataset.classes, dataset.is_fake, strict=True))
+    wrong = [real for real in real_classes if known.get(real, True)]
+    if wrong:
+        real = [name for name, fake in known.items() if not fake]
         raise RequestError(
-            "--data_dir: --dataset=folder needs a folder of class folders, such as "
-            "DIR/real and DIR/fake; found none"
+            f"--real_classes: {', '.join(map(repr, wrong))} cannot be declared real in "
+            f"a prepared dataset, whose real classes are {', '.join(map(repr, real))}; "
+            "give the flag to --mode=prepare"
         )
-    return load_folder(
-        data_dir,
-        split,
-        real_classes=real_classes,
-        validation_fraction=validation_fraction,
-        require_both=require_both,
-    )
+    return dataset
 
 
 def _load_synthetic_faces(
-    data_dir: Path | None,
-    split: str,
-    real_classes: Collection[str],
-    validation_fraction: float,
-    require_both: bool,
+    data_dir: Path | None, split: str, real_classes: Collection[str]
 ) -> Dataset:
     # TFDS takes a second to import; only who asks for the dataset waits.
     from fakedet_jax.data import synthetic_faces
 
-    del validation_fraction, require_both  # It comes with splits of both kinds.
     if real_classes:
         raise RequestError(
             "--real_classes: synthetic_faces has fixed classes; use the flag with "
@@ -130,9 +159,10 @@ def _load_synthetic_faces(
     return synthetic_faces.load(data_dir or default_data_dir(), split)
 
 
-_LOADERS: dict[
-    str, Callable[[Path | None, str, Collection[str], float, bool], Dataset]
-] = {
-    "folder": _load_folder,
-    "synthetic_faces": _load_synthetic_faces,
-}
+def _needs(name: str) -> str:
+    if name == _FOLDER:
+        return (
+            "a folder of class folders, such as DIR/real and DIR/fake, or one that "
+            "--mode=prepare wrote; found none"
+        )
+    return "the folder that --mode=prepare wrote for it; found none"

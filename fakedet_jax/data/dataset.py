@@ -10,13 +10,19 @@ access and picklable, so that worker processes and a resumed run see the same or
 import dataclasses
 import functools
 import hashlib
+import logging
 import os
 from collections.abc import Collection, Iterable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from fakedet_jax.errors import RequestError
+
+if TYPE_CHECKING:
+    from fakedet_jax.data.prepared.facts import Facts
+
+_LOGGER = logging.getLogger(__name__)
 
 BINARY_CLASSES = ("real", "fake")
 
@@ -64,6 +70,8 @@ class Dataset:
         source: Reads the records.
         names: One name per example.
         labels: int32 `[num_examples]`, indices into `classes`.
+        facts: What else is known of each example, such as the video it is from; None
+            where pictures are all that there is.
     """
 
     name: str
@@ -73,12 +81,15 @@ class Dataset:
     source: Source
     names: Sequence[str]
     labels: np.ndarray
+    facts: "Facts | None" = None
 
     def __post_init__(self) -> None:
         sizes = {len(self.source), len(self.names), len(self.labels)}
+        if self.facts is not None:
+            sizes.add(len(self.facts))
         if len(sizes) != 1 or len(self.classes) != len(self.is_fake):
             raise ValueError(
-                f"Dataset {self.name!r}: source, names and labels must be equally long "
+                f"Dataset {self.name!r}: all columns must be equally long "
                 f"(found {len(self.source)}, {len(self.names)}, {len(self.labels)}), "
                 "and so must classes and is_fake "
                 f"(found {len(self.classes)}, {len(self.is_fake)})"
@@ -128,7 +139,40 @@ class Dataset:
             source=_SubsetSource(self.source, chosen),
             names=[self.names[index] for index in chosen],
             labels=np.asarray(self.labels, np.int32)[list(chosen)],
+            facts=None if self.facts is None else self.facts.at(chosen),
         )
+
+
+def check_sides(dataset: Dataset, where: str, require_both: bool) -> None:
+    """Checks that there are real and fake pictures.
+
+    Args:
+        dataset: The pictures.
+        where: Where they lie, for the message.
+        require_both: Whether it is an error that a side is missing, as for training;
+            otherwise it is warned of.
+
+    Raises:
+        RequestError: A side is missing that is required.
+    """
+    present = set(dataset.fake_labels.tolist())
+    if len(present) == 2:
+        return
+    kind, advice = (
+        (
+            "real",
+            "name the folder of real pictures 'real…' or list it in --real_classes",
+        )
+        if present == {1}
+        else ("fake", "add a class whose name does not start with 'real'")
+    )
+    message = (
+        f"--data_dir: the split {dataset.split!r} of {where} holds no {kind} pictures; "
+        f"found the classes {', '.join(map(repr, dataset.classes))}"
+    )
+    if require_both:
+        raise RequestError(f"{message}; {advice}")
+    _LOGGER.warning("%s", message)
 
 
 def order_classes(

@@ -19,7 +19,13 @@ from pathlib import Path
 
 import numpy as np
 
-from fakedet_jax.data.dataset import Dataset, Record, digest_of, order_classes
+from fakedet_jax.data.dataset import (
+    Dataset,
+    Record,
+    check_sides,
+    digest_of,
+    order_classes,
+)
 from fakedet_jax.data.decode import check_file, read_file
 from fakedet_jax.data.files import PICTURE_EXTENSIONS, find_pictures, list_folder
 from fakedet_jax.errors import ImageError, RequestError
@@ -77,7 +83,7 @@ def load_folder(
             "--validation_fraction: expected a number from 0 to less than "
             f"{1 - TEST_FRACTION:g}, found {validation_fraction:g}"
         )
-    split_folders, others = _find_split_folders(root)
+    split_folders, others = find_split_folders(root)
     if split_folders:
         for path in others:
             _logger.warning("%s lies beside split folders and is ignored", path)
@@ -117,7 +123,7 @@ def load_folder(
         names=[os.fspath(path) for path, _ in files],
         labels=np.asarray([label for _, label in files], np.int32),
     )
-    _check_sides(dataset, root, require_both)
+    check_sides(dataset, str(root), require_both)
     return dataset
 
 
@@ -138,6 +144,28 @@ def content_fraction(path: Path, name: str) -> float:
         encoded = name.encode("utf-8", "surrogateescape")
         digest = hashlib.blake2b(encoded, digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
+
+
+def find_split_folders(root: Path) -> tuple[dict[str, Path], list[Path]]:
+    """Finds split folders by name, and the other folders beside them.
+
+    Raises:
+        RequestError: Two are for one split, or `root` cannot be read.
+    """
+    found: dict[str, Path] = {}
+    others = []
+    for path in _folders_in(root):
+        name = _SPLIT_FOLDERS.get(path.name.lower())
+        if name is None:
+            others.append(path)
+        elif name in found:
+            raise RequestError(
+                f"--data_dir: {root} holds both {found[name].name!r} and "
+                f"{path.name!r} for the split {name!r}; keep one of them"
+            )
+        else:
+            found[name] = path
+    return found, others
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -171,24 +199,6 @@ def _content_digest(path: Path, size: int, modified_ns: int) -> bytes:
         while block := file.read(_HASH_BLOCK_BYTES):
             digest.update(block)
     return digest.digest()
-
-
-def _find_split_folders(root: Path) -> tuple[dict[str, Path], list[Path]]:
-    """Finds split folders by name, and the other folders beside them."""
-    found: dict[str, Path] = {}
-    others = []
-    for path in _folders_in(root):
-        name = _SPLIT_FOLDERS.get(path.name.lower())
-        if name is None:
-            others.append(path)
-        elif name in found:
-            raise RequestError(
-                f"--data_dir: {root} holds both {found[name].name!r} and "
-                f"{path.name!r} for the split {name!r}; keep one of them"
-            )
-        else:
-            found[name] = path
-    return found, others
 
 
 def _find_classes(folder: Path) -> dict[str, Path]:
@@ -293,25 +303,3 @@ def _select(
     with concurrent.futures.ThreadPoolExecutor(num_threads) as pool:
         fractions = list(pool.map(content_fraction, paths, names))
     return [file for file, u in zip(files, fractions, strict=True) if keep(u)]
-
-
-def _check_sides(dataset: Dataset, root: Path, require_both: bool) -> None:
-    """Checks that there are real and fake pictures."""
-    present = set(dataset.fake_labels.tolist())
-    if len(present) == 2:
-        return
-    kind, advice = (
-        (
-            "real",
-            "name the folder of real pictures 'real…' or list it in --real_classes",
-        )
-        if present == {1}
-        else ("fake", "add a class folder whose name does not start with 'real'")
-    )
-    message = (
-        f"--data_dir: the split {dataset.split!r} of {root} holds no {kind} pictures; "
-        f"found the classes {', '.join(map(repr, dataset.classes))}"
-    )
-    if require_both:
-        raise RequestError(f"{message}; {advice}")
-    _logger.warning("%s", message)

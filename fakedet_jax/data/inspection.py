@@ -11,6 +11,7 @@ import numpy as np
 
 from fakedet_jax.data.dataset import Dataset, digest_of
 from fakedet_jax.data.decode import Header, decode_with_header
+from fakedet_jax.data.near_duplicates import perceptual_hash
 from fakedet_jax.errors import ImageError
 
 GREY_TOLERANCE = 2
@@ -46,6 +47,7 @@ class Facts:
         jpeg_quality: Estimated quality setting of a JPEG, 1 to 100, else `None`.
         is_grey: Whether all channels of all pixels agree within `GREY_TOLERANCE`.
         has_exif: Whether the file carries EXIF data.
+        perceptual_hash: See `near_duplicates`.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Facts:
     jpeg_quality: int | None = None
     is_grey: bool = False
     has_exif: bool = False
+    perceptual_hash: int = 0
 
 
 def inspect(dataset: Dataset, num_threads: int = 8) -> list[Facts]:
@@ -139,6 +142,7 @@ def _inspect_one(dataset: Dataset, index: int) -> Facts:
         jpeg_quality=_quality(header),
         is_grey=is_grey(picture),
         has_exif=header.has_exif,
+        perceptual_hash=int(perceptual_hash(picture)),
     )
 
 

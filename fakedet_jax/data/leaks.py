@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from fakedet_jax.data import near_duplicates
 from fakedet_jax.data.inspection import Facts
 
 MIN_BALANCED_ACCURACY = 0.75
@@ -56,6 +57,7 @@ def find_leaks(
     return [
         *_attribute_warnings(pooled),
         *_split_warnings(facts),
+        *_near_duplicate_warnings(facts),
         *_label_warnings(facts, labels, classes),
     ]
 
@@ -175,6 +177,31 @@ def _split_warnings(facts: Mapping[str, Sequence[Facts]]) -> list[str]:
                     f"{_count(shared)} in both {first} and {second}, such as "
                     f"{names[first][shared[0]]!r} and {names[second][shared[0]]!r}"
                 )
+    return warnings
+
+
+def _near_duplicate_warnings(facts: Mapping[str, Sequence[Facts]]) -> list[str]:
+    """One warning per pair of splits with pictures that look the same."""
+    hashes = {
+        split: np.array([fact.perceptual_hash for fact in found], np.uint64)
+        for split, found in facts.items()
+    }
+    pairs: dict[tuple[str, str], list[tuple[Facts, Facts]]] = defaultdict(list)
+    for pair in near_duplicates.find_pairs(hashes):
+        (first, second), (i, j) = pair.splits, pair.indices
+        one, other = facts[first][i], facts[second][j]
+        if one.digest != other.digest:  # Equal files are told of above.
+            pairs[first, second].append((one, other))
+    warnings = []
+    for (first, second), alike in pairs.items():
+        number = len({other.name for _, other in alike})
+        what = "1 picture" if number == 1 else f"{number:,} pictures"
+        verb = "looks" if number == 1 else "look"
+        one, other = alike[0]
+        warnings.append(
+            f"{what} of {second} {verb} like some of {first}, such as {other.name!r} "
+            f"like {one.name!r}"
+        )
     return warnings
 
 

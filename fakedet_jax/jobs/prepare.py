@@ -18,6 +18,7 @@ from fakedet_jax.data import layouts
 from fakedet_jax.data.dataset import digest_of
 from fakedet_jax.data.folder import TEST_FRACTION
 from fakedet_jax.data.layouts import Listing
+from fakedet_jax.data.layouts.base import check_choice
 from fakedet_jax.data.worker_process import available_cores
 from fakedet_jax.errors import RequestError
 from fakedet_jax.faces import cropping
@@ -28,6 +29,8 @@ from fakedet_jax.progress import Progress
 from fakedet_jax.signals import Stopped, StopRequest
 
 _LOGGER = logging.getLogger(__name__)
+
+SPLIT_BY = ("official", "identity", "frames")
 
 
 def prepare(config: PrepareConfig) -> dict[str, Any]:
@@ -98,6 +101,7 @@ def _check(config: PrepareConfig) -> Path:
         raise RequestError(
             f"--num_workers: expected at least 1, found {config.num_workers}"
         )
+    check_choice("split_by", config.split_by, SPLIT_BY)
     if not 0 <= config.data.validation_fraction < 1 - TEST_FRACTION:
         raise RequestError(
             "--validation_fraction: expected a number from 0 to less than "
@@ -110,6 +114,10 @@ def _list(config: PrepareConfig, root: Path) -> Listing:
     """Lists the data folder, with those settings that its layout knows."""
     layout = layouts.create(config.data.dataset)
     options = dict(config.layout_options)
+    if config.split_by == "identity":
+        options["split_by"] = "identity"
+    elif config.split_by == "frames" and "split_by" in layout.options:
+        options["split_by"] = "identity"  # The lists are not needed.
     if "real_classes" in layout.options or config.data.real_classes:
         options["real_classes"] = config.data.real_classes
     return layout.list_items(root, **options)
@@ -125,6 +133,7 @@ def _request(
         "files": digest_of([*files, *listing.missing]),
         "faces": faces,
         "compress": config.compress,
+        "split_by": config.split_by,
         "seed": config.seed,
         "validation_fraction": config.data.validation_fraction,
     }
@@ -165,12 +174,17 @@ def _write(
 ) -> dict[str, Any]:
     """Writes the dataset, the manifest and at last the summary."""
     name = config.data.dataset
-    inputs, notes = assembly.assign_splits(
-        inputs,
-        validation_fraction=config.data.validation_fraction,
-        seed=config.seed,
-        dataset=name,
-    )
+    fraction = config.data.validation_fraction
+    if config.split_by == "frames":
+        inputs = assembly.split_frames(inputs, fraction)
+        notes = [
+            "--split_by=frames: the same people are in training and test, so results "
+            "say nothing of other people"
+        ]
+    else:
+        inputs, notes = assembly.assign_splits(
+            inputs, validation_fraction=fraction, seed=config.seed, dataset=name
+        )
     result = assembly.assemble(inputs)
     path = config.output / manifest.FILE_NAME
     if not result.tally.rows[assembly.WRITTEN]:

@@ -12,8 +12,9 @@ import jax
 
 from fakedet_jax import __version__, checkpoint, detectors, optim, parallel, storage
 from fakedet_jax.config import DataConfig, TrainConfig
-from fakedet_jax.data import catalog, inspection, leaks
+from fakedet_jax.data import catalog, inspection, layouts, leaks
 from fakedet_jax.data.dataset import Dataset
+from fakedet_jax.data.splits import find_leaks as find_torn_groups
 from fakedet_jax.detectors.base import Detector
 from fakedet_jax.errors import RequestError
 from fakedet_jax.signals import StopRequest
@@ -178,8 +179,27 @@ def _check_pictures(config: TrainConfig, splits: Mapping[str, Dataset]) -> None:
         splits["train"].classes,
         splits["train"].is_fake,
     )
-    for warning in warnings:
+    for warning in [*warnings, *_find_torn_groups(splits)]:
         _LOGGER.warning("leak check: %s", warning)
+
+
+def _find_torn_groups(splits: Mapping[str, Dataset]) -> list[str]:
+    """Warns of people and videos on several sides, where these are known."""
+    items = {
+        layouts.Item(
+            path=facts.paths[place],
+            kind="video" if facts.videos[place] else "photo",
+            class_name=dataset.classes[dataset.labels[place]],
+            is_fake=dataset.is_fake[dataset.labels[place]],
+            split=split,
+            video=facts.videos[place],
+            identities=tuple(filter(None, facts.identities[place].split(";"))),
+        )
+        for split, dataset in splits.items()
+        if (facts := dataset.facts) is not None
+        for place in range(len(facts))
+    }
+    return find_torn_groups(sorted(items, key=lambda item: item.path))
 
 
 def _check_classes(dataset: Dataset, facts: Sequence[inspection.Facts]) -> None:
@@ -201,6 +221,7 @@ def _settings(
 ) -> dict[str, Any]:
     """All that decides what a run computes, for `config.json`."""
     data = config.data
+    faces = catalog.read_faces(data)
     return {
         "version": __version__,
         "detector": detector.name,
@@ -222,7 +243,8 @@ def _settings(
         "perturb_copies": config.perturb_copies,
         "num_workers": config.input.num_workers,
         "num_threads": config.input.num_threads,
-        "face_detector": "none",
+        "face_detector": faces["detector"]["name"] if faces else "none",
+        "faces": faces,
         **detector.settings(config),
     }
 

@@ -38,10 +38,13 @@ class Input:
     Attributes:
         item: With its split.
         staged: The staged file.
+        held_out: The parts of the frames, from the end, that are for validation and
+            test; None where the whole file is in the split of `item`.
     """
 
     item: Item
     staged: Path
+    held_out: tuple[float, float] | None = None
 
     def read(self) -> tuple[Staged, list[Row]]:
         """Opens the staged file.
@@ -59,6 +62,22 @@ class Input:
                 for row in rows
             ]
         return staged, rows
+
+    def items(self, rows: Sequence[Row]) -> list[Item]:
+        """The item of each of its rows, with the split of the row."""
+        if self.held_out is None:
+            return [self.item] * len(rows)
+        frames = sorted({row.frame for row in rows if row.frame >= 0})
+        place = {frame: (i + 0.5) / len(frames) for i, frame in enumerate(frames)}
+        validation, test = self.held_out
+        items = []
+        for row in rows:
+            at = place.get(row.frame, 0.0)
+            split = "test" if at >= 1 - test else "train"
+            if 1 - test - validation <= at < 1 - test:
+                split = "validation"
+            items.append(dataclasses.replace(self.item, split=split))
+        return items
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -148,10 +167,10 @@ class Tally:
         self._files: Counter[tuple[str, bool]] = Counter()
         self._frames: Counter[bool] = Counter()
 
-    def add(self, item: Item, rows: Sequence[Row]) -> None:
-        """Counts what came of an input."""
+    def add(self, items: Sequence[Item], rows: Sequence[Row]) -> None:
+        """Counts what came of an input: its rows, and the item of each."""
         frames: dict[int, bool] = {}
-        for row in rows:
+        for item, row in zip(items, rows, strict=True):
             is_written = row.status == WRITTEN
             self.rows[row.status] += 1
             if row.status == LEFT_OUT:
@@ -161,7 +180,7 @@ class Tally:
             if row.frame >= 0:
                 frames[row.frame] = frames.get(row.frame, False) or is_written
         self._frames.update(frames.values())
-        self._files[item.kind, any(row.status == WRITTEN for row in rows)] += 1
+        self._files[items[0].kind, any(row.status == WRITTEN for row in rows)] += 1
 
     def summary(self, num_missing: int) -> dict[str, Any]:
         """What was counted, JSON-able.
@@ -201,6 +220,23 @@ class Tally:
             "left_out": dict(sorted(self.reasons.items())),
             "classes": by_class,
         }
+
+
+def split_frames(inputs: Sequence[Input], validation_fraction: float) -> list[Input]:
+    """Divides the frames of every video: first training, then validation, then test.
+
+    Whoever is in a video is then on all sides, so that results say nothing of other
+    people; it is for trying things out on a few videos. Photographs are for training.
+    """
+    held_out = (validation_fraction, TEST_FRACTION)
+    return [
+        dataclasses.replace(
+            entry,
+            item=dataclasses.replace(entry.item, split="train"),
+            held_out=held_out if entry.item.kind == "video" else None,
+        )
+        for entry in inputs
+    ]
 
 
 def assign_splits(
@@ -269,13 +305,13 @@ def assemble(inputs: Sequence[Input]) -> Assembly:
     for number, entry in enumerate(inputs):
         staged, rows = entry.read()
         with staged:
-            tally.add(entry.item, rows)
-            for place, row in enumerate(rows):
+            items = entry.items(rows)
+            tally.add(items, rows)
+            label = label_of[class_of(entry.item)]
+            for place, (item, row) in enumerate(zip(items, rows, strict=True)):
                 if row.status == WRITTEN:
-                    label = label_of[class_of(entry.item)]
-                    planned[str(entry.item.split)].add(
-                        entry.item, row, staged, (number, place, label)
-                    )
+                    example = (number, place, label)
+                    planned[str(item.split)].add(item, row, staged, example)
     plans = {split: plan for split, plan in planned.items() if plan.shards}
     return Assembly(
         inputs=inputs,

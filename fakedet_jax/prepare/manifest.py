@@ -39,8 +39,8 @@ def _rows(inputs: Sequence[Input], missing: Sequence[str]) -> Iterator[list[str]
     for entry in inputs:
         staged, rows = entry.read()
         staged.close()
-        for row in rows:
-            yield _cells(entry.item, row)
+        for item, row in zip(entry.items(rows), rows, strict=True):
+            yield _cells(item, row)
     for name in missing:
         cells = dict.fromkeys(COLUMNS, "")
         reason = "is named by the lists of the dataset and absent"

@@ -1,9 +1,11 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
+import shutil
 from pathlib import Path
 
 import pytest
 
+from fakedet_jax.config import DataConfig
 from fakedet_jax.data import catalog
 from fakedet_jax.errors import RequestError
 from tests.data.pictures import write_folder
@@ -28,7 +30,7 @@ def test_binary_task_merges_the_fakes(folder):
 @pytest.mark.parametrize(
     "changed, flag",
     [
-        ({"name": "nonsense"}, "--dataset: expected folder, synthetic_faces"),
+        ({"name": "nonsense"}, "--dataset: expected celeb_df_v2, celeba, dfdc"),
         ({"split": "val"}, "--split: expected train, validation, test, all"),
         ({"task": "ternary"}, "--task: expected binary or multiclass"),
         ({"data_dir": None}, "--data_dir: "),
@@ -38,6 +40,47 @@ def test_requests_that_cannot_be_met_name_the_flag(folder, changed, flag):
     request = {"name": "folder", "data_dir": folder, "split": "all", **changed}
     with pytest.raises(RequestError, match=f"^{flag}"):
         catalog.load(**request)
+
+
+def test_what_was_prepared_is_loaded_by_its_name_and_as_a_folder(prepared_dir):
+    named = catalog.load("folder", prepared_dir, "train")
+    assert named.classes == ("real", "fake")
+    assert named.facts.names == named.names
+    assert any(catalog.load("folder", prepared_dir, "all").facts.videos)
+
+
+def test_a_prepared_dataset_of_another_name_is_a_folder_too(prepared_dir, tmp_path):
+    shutil.copytree(prepared_dir / "folder", tmp_path / "hff")
+    assert catalog.load("folder", tmp_path, "train").name == "hff"
+
+
+def test_facts_follow_subsets_and_binary_labels(prepared_dir):
+    dataset = catalog.load("folder", prepared_dir, "train", task="binary")
+    part = dataset.subset([2, 0])
+    assert part.facts.names == part.names == [dataset.names[2], dataset.names[0]]
+
+
+def test_a_published_dataset_must_be_prepared(folder):
+    with pytest.raises(RequestError, match="--mode=prepare --dataset=dfdc"):
+        catalog.load("dfdc", folder, "train")
+    with pytest.raises(RequestError, match="--data_dir: --dataset=dfdc needs the"):
+        catalog.load("dfdc", None, "train")
+
+
+def test_classes_of_a_prepared_dataset_are_settled(prepared_dir):
+    request = ("folder", prepared_dir, "train")
+    known = catalog.load(*request, real_classes=["real"])
+    assert known.classes == ("real", "fake")
+    for name in ("fake", "photos"):
+        with pytest.raises(RequestError, match=f"--real_classes: '{name}' cannot be"):
+            catalog.load(*request, real_classes=[name])
+
+
+def test_how_faces_were_cut_out_is_known(prepared_dir, folder):
+    faces = catalog.read_faces(DataConfig("folder", prepared_dir))
+    assert faces["detector"] == {"name": "none"} and faces["size"] == 32
+    assert catalog.read_faces(DataConfig("folder", folder)) is None
+    assert catalog.read_faces(DataConfig("synthetic_faces")) is None
 
 
 def test_fixed_classes_cannot_be_declared_real(tmp_path):

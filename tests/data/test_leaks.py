@@ -12,6 +12,7 @@ from fakedet_jax.data.leaks import find_leaks
 
 CLASSES = ("real", "gan", "diffusion")
 IS_FAKE = (False, True, True)
+SIDES = (CLASSES, IS_FAKE)
 
 
 def make_facts(count, split="train", **fields):
@@ -55,6 +56,23 @@ def test_attribute_that_tells_all_is_reported_with_numbers(fields, message):
     (warning,) = leaks(change(make_facts(100), range(50, 100), **fields))
     assert re.search(message, warning)
     assert "balanced accuracy 1.00" in warning
+
+
+def test_pictures_that_look_alike_are_reported_across_splits():
+    train = change(make_facts(30), [3, 4], perceptual_hash=0xF0F0)
+    test = change(make_facts(30, "test"), [7, 8], perceptual_hash=0xF0F1)
+    facts = {"train": train, "test": test}
+    (warning,) = find_leaks(facts, {"train": [0] * 30, "test": [0] * 30}, *SIDES)
+    assert warning == (
+        "2 pictures of test look like some of train, such as 'test/7' like 'train/3'"
+    )
+
+
+def test_equal_files_are_not_reported_twice():
+    train = change(make_facts(1), [0], perceptual_hash=0xF0F0)
+    facts = {"train": train, "test": train}
+    (warning,) = find_leaks(facts, {"train": [0], "test": [0]}, *SIDES)
+    assert "1 picture lies in both train and test" in warning
 
 
 def test_threshold_on_many_values_is_found():

@@ -14,8 +14,11 @@ import pytest
 
 from fakedet_jax import config
 from fakedet_jax.errors import RequestError
+from fakedet_jax.jobs.prepare import prepare
 from tests import tiny
 from tests.data import pictures
+from tests.prepare.inputs import config as inputs_config
+from tests.prepare.inputs import write_inputs
 
 
 @pytest.fixture(scope="module")
@@ -208,7 +211,7 @@ def test_a_workdir_that_is_a_file_is_refused(data_dir, tmp_path, capsys):
             "--optimizer: expected caffe_sgd, sgd, torch_sgd, adam, found",
         ),
         ("--detector=gone", "--detector: expected amtennet"),
-        ("--dataset=gone", "--dataset: expected folder"),
+        ("--dataset=gone", "--dataset: expected celeb_df_v2"),
         ("--task=both", "--task: expected binary or multiclass, found 'both'"),
         ("--validation_fraction=0.9", "--validation_fraction: expected a number"),
         ("--real_classes=photos", "--real_classes: no class is named 'photos'"),
@@ -311,3 +314,23 @@ def test_validation_of_one_kind_is_warned_of(tmp_path, capsys):
     data_dir = pictures.write_folder(tmp_path / "pictures", counts, tiny.SIZE + 4)
     assert tiny.run_cli(*tiny.train_flags(data_dir, tmp_path / "workdir")) == 0
     assert "no threshold can be chosen" in capsys.readouterr().err
+
+
+def test_a_run_remembers_how_the_faces_of_its_pictures_were_cut_out(
+    prepared_dir, tmp_path
+):
+    workdir = tiny.fit(prepared_dir, tmp_path / "workdir")
+    settings = json.loads((workdir / "config.json").read_text())
+    assert settings["face_detector"] == "none"
+    assert settings["faces"]["size"] == 32
+
+
+def test_videos_on_several_sides_are_warned_of(tmp_path, capsys):
+    root = write_inputs(tmp_path / "in")
+    request = inputs_config(root, tmp_path / "out", split_by="frames")
+    prepare(request)
+    flags = tiny.train_flags(tmp_path / "out", tmp_path / "workdir")
+    assert tiny.run_cli(*flags) == 0
+    assert "leak check: 2 videos are in train and validation and test" in (
+        capsys.readouterr().err
+    )

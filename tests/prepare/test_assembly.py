@@ -9,7 +9,13 @@ import pytest
 from fakedet_jax.data.layouts import Item
 from fakedet_jax.faces.extraction import LEFT_OUT, NOTED, WRITTEN, Row
 from fakedet_jax.prepare import assembly, manifest, staging
-from fakedet_jax.prepare.assembly import Input, assemble, assign_splits, example_name
+from fakedet_jax.prepare.assembly import (
+    Input,
+    assemble,
+    assign_splits,
+    example_name,
+    split_frames,
+)
 from tests.data.pictures import colourful
 
 PHOTO = Item("a.png", "photo", "real", False, "train")
@@ -123,6 +129,20 @@ def test_the_digest_depends_on_names_labels_and_crops(stage):
     changed = Input(PHOTO, stage(PHOTO).staged.with_name("other.zip"))
     staging.write(changed.staged, "", [(ROW, colourful(seed=9))])
     assert assemble([changed]).digest != first
+
+
+def test_frames_of_a_video_are_divided_in_their_order(stage, tmp_path):
+    rows = [frame(10 * number) for number in range(10)]
+    inputs = split_frames([stage(VIDEO, *reversed(rows)), stage(PHOTO, ROW)], 0.1)
+    assert names_of(assemble(inputs)) == [
+        *((f"b.mp4 frame {number}", "train") for number in range(0, 70, 10)),
+        ("a.png", "train"),
+        ("b.mp4 frame 70", "validation"),
+        ("b.mp4 frame 80", "test"),
+        ("b.mp4 frame 90", "test"),
+    ]
+    manifest.write(tmp_path / "m.csv", inputs, [])
+    assert (tmp_path / "m.csv").read_text().count(",test,") == 2
 
 
 def test_copies_of_a_photograph_get_the_same_split(stage):

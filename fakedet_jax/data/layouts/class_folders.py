@@ -50,7 +50,7 @@ def find_tops(root: Path) -> tuple[list[tuple[str | None, Path]], list[str]]:
     Raises:
         RequestError: Two folders are for one split, or `root` cannot be read.
     """
-    found, others = data_folder._find_split_folders(root)
+    found, others = data_folder.find_split_folders(root)
     if not found:
         return [(None, root)], []
     names = [path.name for path in others]

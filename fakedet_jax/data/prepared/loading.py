@@ -140,6 +140,7 @@ def load(data_dir: str | Path, name: str, split: str) -> Dataset:
         source=PreparedSource(Path(data_dir), split, name, info.digest),
         names=facts.names,
         labels=facts.labels,
+        facts=facts,
     )
 
 
