@@ -37,6 +37,7 @@ class Progress:
         label: str = "",
         unit: str = "images",
         initial: int = 0,
+        has_warm_up: bool = True,
         quiet: bool = False,
         stream: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -48,6 +49,8 @@ class Progress:
             label: what is being done, shown at the start of the line.
             unit: what an item is, in the plural.
             initial: items done before, by a run that is now resumed.
+            has_warm_up: whether the first update takes longer than others, as where
+                it compiles; the rate then leaves it out.
             quiet: whether to show nothing.
             stream: where to write; stderr when not given.
             clock: returns seconds.
@@ -64,8 +67,11 @@ class Progress:
         self._start = clock()
         self._last_shown = self._start
         # When the first update came, and how many items were done by then.
-        self._steady_from: tuple[float, int] | None = None
+        self._steady_from: tuple[float, int] | None = (
+            None if has_warm_up else (self._start, initial)
+        )
         self._closed = False
+        self._is_first = True
 
     def update(self, num_items: int, loss: SupportsFloat | None = None) -> None:
         """Counts items as done, and shows the line when it is time to.
@@ -79,7 +85,7 @@ class Progress:
         self._done += int(num_items)
         if loss is not None:
             self._loss = loss
-        first = self._steady_from is None
+        first, self._is_first = self._is_first, False
         if self._steady_from is None:
             self._steady_from = (now, self._done)
         interval = TERMINAL_SECONDS if self._is_terminal else LOG_SECONDS
@@ -102,7 +108,7 @@ class Progress:
         self.close()
 
     def _rate(self, now: float) -> float | None:
-        """Returns items per second since the first update, None while unknown."""
+        """Returns items per second once warm, None while unknown."""
         if self._steady_from is None:
             return None
         since, done = self._steady_from

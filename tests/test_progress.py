@@ -133,3 +133,12 @@ def test_durations(seconds, expected):
 
 def test_the_unit_can_be_named():
     assert "100/1,000 frames" in _run(io.StringIO(), [1], unit="frames")
+
+
+def test_without_a_warm_up_the_rate_counts_from_the_start():
+    last = _run(io.StringIO(), [10, 20], initial=800, has_warm_up=False).splitlines()[
+        -1
+    ]
+    assert last.startswith("1,000/1,000 images  100%  10.0 images/s")
+    last = _run(io.StringIO(), [40], total=100, has_warm_up=False).splitlines()[-1]
+    assert last.startswith("100/100 images  100%  2.50 images/s")

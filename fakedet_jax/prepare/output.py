@@ -138,7 +138,9 @@ def write_dataset(output: Path, name: str, assembly: Assembly, faces: Any) -> No
             "room there and run the same command again"
         )
     with (
-        Progress(len(assembly.facts), label="write", unit="faces") as bar,
+        Progress(
+            len(assembly.facts), label="write", unit="faces", has_warm_up=False
+        ) as bar,
         tempfile.TemporaryDirectory() as empty,
         quiet(),
     ):
