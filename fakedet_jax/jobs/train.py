@@ -54,7 +54,7 @@ def train(config: TrainConfig) -> None:
         "training %s on %d pictures of %s, validating on %d; workdir %s",
         detectors.title(settings),
         splits["train"].num_examples,
-        config.data.dataset,
+        splits["train"].name,
         splits["validation"].num_examples,
         config.workdir,
     )
