@@ -1,10 +1,10 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Finds the picture files under files and folders that a user names."""
+"""Finds the pictures, and videos, under files and folders that a user names."""
 
 import dataclasses
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 # Formats that cannot be decoded stand here too, so that a photograph in one of them
@@ -31,23 +31,26 @@ class FoundFile:
     error: str | None = None
 
 
-def find_pictures(paths: Iterable[str | Path]) -> Iterator[FoundFile]:
+def find_pictures(
+    paths: Iterable[str | Path], extensions: Collection[str] = PICTURE_EXTENSIONS
+) -> Iterator[FoundFile]:
     """Finds pictures, folder by folder, in alphabetical order.
 
     A file that is named itself is always taken, whether it exists or not. In folders
-    the files with `PICTURE_EXTENSIONS` are taken, in any case of letters, at any
-    depth; hidden files and folders are passed over. Links are followed, and under one
-    of `paths` each folder is searched once, so that loops of links end.
+    the files with `extensions` are taken, in any case of letters, at any depth; hidden
+    files and folders are passed over. Links are followed, and under one of `paths` each
+    folder is searched once, so that loops of links end.
 
     Args:
         paths: Files and folders.
+        extensions: Of the files to take, in small letters and with their dots.
 
     Yields:
         One entry per file, and one with an error per folder that cannot be read.
     """
     for path in map(Path, paths):
         if path.is_dir():
-            yield from _walk(path)
+            yield from _walk(path, extensions)
         else:
             yield FoundFile(path)
 
@@ -68,13 +71,13 @@ def list_folder(folder: Path) -> list[Path]:
     return sorted(entries, key=lambda entry: os.fsencode(entry.name))
 
 
-def _walk(top: Path) -> Iterator[FoundFile]:
+def _walk(top: Path, extensions: Collection[str]) -> Iterator[FoundFile]:
     searched: set[tuple[int, int]] = set()
     pending = [top]  # A stack: trees deeper than the recursion limit are walked too.
     while pending:
         path = pending.pop()
         if not path.is_dir():
-            if path.suffix.lower() in PICTURE_EXTENSIONS:
+            if path.suffix.lower() in extensions:
                 yield FoundFile(path)
             continue
         try:

@@ -1,6 +1,9 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Batches of pictures that are decoded as they are found, for prediction."""
+"""Batches of whole pictures that are decoded as they are found.
+
+For faces, and for videos, see `fakedet_jax.faces.stream`.
+"""
 
 import collections
 import concurrent.futures
@@ -22,12 +25,10 @@ class StreamItem(NamedTuple):
 
     Attributes:
         path: The file or folder that was given or found.
-        face: Which face of the picture the row shows, from 0.
         error: Why there is no picture in the row, else `None`.
     """
 
     path: Path
-    face: int
     error: str | None
 
 
@@ -92,8 +93,8 @@ def _finish(
     file: FoundFile, task: concurrent.futures.Future[np.ndarray] | None
 ) -> tuple[StreamItem, np.ndarray | None]:
     if task is None:
-        return StreamItem(file.path, 0, file.error), None
+        return StreamItem(file.path, file.error), None
     try:
-        return StreamItem(file.path, 0, None), task.result()
+        return StreamItem(file.path, None), task.result()
     except ImageError as error:
-        return StreamItem(file.path, 0, str(error)), None
+        return StreamItem(file.path, str(error)), None

@@ -3,6 +3,8 @@
 """How faces are found and cut out, as it was asked for."""
 
 import dataclasses
+import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,12 @@ from fakedet_jax.errors import RequestError
 from fakedet_jax.faces import crops, detection
 from fakedet_jax.faces.detector import FaceDetector
 
+_LOGGER = logging.getLogger(__name__)
+
 _MAX_SCALE = 10.0
 _MAX_SIDE = 4096
+_MAX_LONGEST = 100_000
+_MAX_FRAMES = 10_000_000
 _EVENLY = Evenly(32)
 
 
@@ -122,6 +128,80 @@ def create(
     )
 
 
+def from_record(
+    record: Any, *, model: Path | None, all_faces: bool, frames: FrameConfig | None
+) -> Cropping:
+    """Treats pictures as those of a training were treated.
+
+    Args:
+        record: A `Cropping.record`, from a file that anyone may have written.
+        model: The ONNX file, which is not in the record; of `yunet`.
+        all_faces: Whether all faces are taken, or the main one; the record says what
+            the training took, which need not be what is asked for now.
+        frames: Which frames of a video; None takes those of the record.
+
+    Returns:
+        Detector, scale, size and alignment of the record.
+
+    Raises:
+        RequestError: The record is wrong, what it needs is missing, or is given and not
+            needed.
+    """
+    found = _Record(record, "faces")
+    settings = _Record(found.get("detector"), "faces.detector")
+    name = settings.get("name")
+    if name == "boxes":
+        raise RequestError(
+            "--workdir: the detector was trained on faces from a file of boxes; say "
+            "how to find faces by --face_detector=yunet, haar or none, or bring their "
+            "boxes with --face_boxes=FILE"
+        )
+    settings.check("name", "yunet, haar or none", name in ("yunet", "haar", "none"))
+    if name != "yunet" and model is not None:
+        how = "haar found the faces" if name == "haar" else "the pictures were whole"
+        raise RequestError(
+            f"--face_detector_model is for yunet, but in the training {how}; leave it "
+            "out, or give --face_detector=yunet too"
+        )
+    options: dict[str, Any] = {}
+    if name == "yunet":
+        options["min_score"] = settings.number("min_score", 0, 1, exclude_end=True)
+    if name != "none":
+        options["longest_side"] = settings.integer("longest_side", 32, _MAX_LONGEST)
+    scale = found.get("scale")
+    if scale is not None:
+        scale = found.number("scale", 0, _MAX_SCALE)
+    size = found.get("size")
+    if size is not None:
+        size = found.integer("size", MIN_SIDE, _MAX_SIDE)
+    align = found.get("align")
+    found.check("align", "true or false", isinstance(align, bool))
+    if align:
+        sound = name == "yunet" and size is not None
+        found.check("align", "true only with yunet and a size", sound)
+    selection = recorded_selection(record) if frames is None else select(frames)
+    if name == "yunet" and model is None:
+        raise RequestError(
+            "--workdir: the detector was trained on faces that yunet found; name its "
+            "model file with --face_detector_model=FILE"
+        )
+    detector = detection.create(name, model=model, **options)
+    _warn_of_differences(settings.fields, detector.settings)
+    return Cropping(detector, scale, size, align, all_faces, selection)
+
+
+def recorded_selection(record: Any) -> Evenly | EveryNth:
+    """Which frames of a video a `Cropping.record` says were looked at.
+
+    Raises:
+        RequestError: It does not say so.
+    """
+    frames = _Record(_Record(record, "faces").get("frames"), "faces.frames")
+    if "every" in frames.fields:
+        return EveryNth(frames.integer("every", 1, _MAX_FRAMES))
+    return Evenly(frames.integer("evenly", 1, _MAX_FRAMES))
+
+
 def select(frames: FrameConfig) -> Evenly | EveryNth:
     """Checks which frames were asked for.
 
@@ -139,3 +219,73 @@ def select(frames: FrameConfig) -> Evenly | EveryNth:
             f"--frames_per_video: expected at least 1, found {frames.frames_per_video}"
         )
     return Evenly(frames.frames_per_video)
+
+
+class _Record:
+    """A part of `config.json` that must be an object, and checks of its fields."""
+
+    def __init__(self, fields: Any, where: str):
+        self.where = where
+        if not isinstance(fields, dict):
+            self._refuse("", "an object", fields)
+        self.fields: dict[str, Any] = fields
+
+    def get(self, field: str) -> Any:
+        if field not in self.fields:
+            self._refuse(f".{field}", "a value", "none")
+        return self.fields[field]
+
+    def check(self, field: str, expected: str, is_sound: bool) -> None:
+        if not is_sound:
+            self._refuse(f".{field}", expected, self.fields[field])
+
+    def number(
+        self, field: str, above: float, to: float, *, exclude_end: bool = False
+    ) -> float:
+        value = self.get(field)
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        is_sound = is_number and above < value and (value < to or value == to)
+        if exclude_end:
+            is_sound = is_sound and value < to
+        self.check(field, f"a number from {above:g} to {to:g}", is_sound)
+        return float(value)
+
+    def integer(self, field: str, least: int, most: int) -> int:
+        value = self.get(field)
+        is_integer = isinstance(value, int) and not isinstance(value, bool)
+        is_sound = is_integer and least <= value <= most
+        self.check(field, f"a whole number from {least} to {most}", is_sound)
+        return int(value)
+
+    def _refuse(self, field: str, expected: str, found: Any) -> None:
+        text = repr(found)
+        shown = text if len(text) <= 60 else f"{text[:59]}…"
+        raise RequestError(
+            f"--workdir: config.json: {self.where}{field}: expected {expected}, found "
+            f"{shown}; say how to find faces with --face_detector"
+        )
+
+
+def _warn_of_differences(
+    recorded: Mapping[str, Any], actual: Mapping[str, Any]
+) -> None:
+    """Warns where faces may be found at other places than in the training."""
+    for field, value in actual.items():
+        # Another version of OpenCV moves a box by parts of a pixel, if at all.
+        if field == "opencv" or recorded.get(field) == value:
+            continue
+        if field == "model_sha256":
+            _LOGGER.warning(
+                "--face_detector_model: this is not the file that found the faces of "
+                "the training (SHA-256 %s, expected %s)",
+                value,
+                str(recorded.get(field))[:64],
+            )
+        else:
+            _LOGGER.warning(
+                "faces are not found as in the training: %s of %s is %s now and was %s",
+                field,
+                actual["name"],
+                value,
+                str(recorded.get(field))[:64],
+            )

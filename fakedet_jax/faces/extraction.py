@@ -4,14 +4,14 @@
 
 import dataclasses
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from fakedet_jax.data.decode import MIN_SIDE, decode, read_file
 from fakedet_jax.data.video import Frame, read_frames
-from fakedet_jax.errors import ImageError
+from fakedet_jax.errors import ImageError, RequestError
 from fakedet_jax.faces import crops, tracking
 from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.faces.face import Face
@@ -62,8 +62,15 @@ class Row:
 # A row, and the crop if it is written: uint8 [height, width, 3].
 Outcome = tuple[Row, np.ndarray | None]
 
+# A frame and the faces that were found in it, or why it cannot be searched.
+Searched = tuple[Frame, list[Face] | str]
+# Such as `map`: in order, and only as far ahead as memory allows.
+MapFn = Callable[[Callable[[Frame], Searched], Iterable[Frame]], Iterator[Searched]]
 
-def extract(path: Path, name: str, kind: str, cropping: Cropping) -> Iterator[Outcome]:
+
+def extract(
+    path: Path, name: str, kind: str, cropping: Cropping, map_fn: MapFn = map
+) -> Iterator[Outcome]:
     """Cuts the faces out of a file.
 
     Args:
@@ -71,6 +78,7 @@ def extract(path: Path, name: str, kind: str, cropping: Cropping) -> Iterator[Ou
         name: Its path relative to the data folder, for the detector.
         kind: `photo` or `video`.
         cropping: How.
+        map_fn: Searches the frames of a video, perhaps several at a time.
 
     Yields:
         At least one outcome; of a video one for every chosen frame, or more.
@@ -78,11 +86,36 @@ def extract(path: Path, name: str, kind: str, cropping: Cropping) -> Iterator[Ou
     Raises:
         RequestError: Something that is needed is not installed, or is refused.
     """
-    read = _from_photo if kind == "photo" else _from_video
     try:
-        yield from read(path, name, cropping)
+        if kind == "photo":
+            yield from _from_photo(path, name, cropping)
+        else:
+            yield from _from_video(path, name, cropping, map_fn)
     except ImageError as error:
         yield Row(LEFT_OUT, str(error)), None
+
+
+class Guarded:
+    """Outcomes of a file; an unexpected error is one, and costs this file alone.
+
+    Attributes:
+        surprise: The unexpected error, empty where there was none.
+    """
+
+    def __init__(self, outcomes: Iterator[Outcome]):
+        self.surprise = ""
+        self._outcomes = outcomes
+
+    def __iter__(self) -> Iterator[Outcome]:
+        try:
+            yield from self._outcomes
+        except RequestError:
+            raise
+        except Exception as error:
+            detail = " ".join(str(error).split())
+            self.surprise = f"{type(error).__name__}: {detail}"
+            reason = f"brought out an unexpected error ({self.surprise})"
+            yield Row(LEFT_OUT, reason), None
 
 
 def _from_photo(path: Path, name: str, cropping: Cropping) -> Iterator[Outcome]:
@@ -94,21 +127,26 @@ def _from_photo(path: Path, name: str, cropping: Cropping) -> Iterator[Outcome]:
         yield _cut(picture, face, number, Row(WRITTEN), cropping)
 
 
-def _from_video(path: Path, name: str, cropping: Cropping) -> Iterator[Outcome]:
+def _from_video(
+    path: Path, name: str, cropping: Cropping, map_fn: MapFn
+) -> Iterator[Outcome]:
+    def search(frame: Frame) -> Searched:
+        try:
+            return frame, cropping.detector.detect(frame.picture, name, frame.number)
+        except ImageError as error:
+            return frame, str(error)
+
     found: dict[int, list[Face]] = {}
     rows: list[Row] = []  # Of the frames without a face.
     held: dict[int, Frame] | None = {}
     num_bytes = 0
     with read_frames(path, selection=cropping.selection) as reading:
-        for frame in reading:
-            try:
-                found[frame.number] = cropping.detector.detect(
-                    frame.picture, name, frame.number
-                )
-            except ImageError as error:
-                rows.append(_left_out(str(error), frame.picture, frame))
+        for frame, faces in map_fn(search, reading):
+            if isinstance(faces, str):
+                rows.append(_left_out(faces, frame.picture, frame))
                 continue
-            if not found[frame.number]:
+            found[frame.number] = faces
+            if not faces:
                 rows.append(_left_out(NO_FACE, frame.picture, frame))
                 continue
             num_bytes += frame.picture.nbytes

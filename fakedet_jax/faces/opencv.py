@@ -9,9 +9,10 @@ References:
 """
 
 import abc
+import contextlib
 import hashlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -225,6 +226,21 @@ def set_num_threads(num_threads: int) -> None:
         RequestError: OpenCV is missing.
     """
     _cv2().setNumThreads(num_threads)
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Lets OpenCV use one thread while the `with` block runs; see `set_num_threads`.
+
+    Raises:
+        RequestError: OpenCV is missing.
+    """
+    before = _cv2().getNumThreads()
+    set_num_threads(1)
+    try:
+        yield
+    finally:
+        set_num_threads(before)
 
 
 _INSTALL = "run: pip install 'fakedet-jax[video]'"

@@ -95,3 +95,10 @@ def test_folder_that_fails_is_reported_and_the_rest_goes_on(tmp_path, monkeypatc
     first, second = find_pictures([tmp_path])
     assert first.error == "is a folder that cannot be read: Permission denied"
     assert second == FoundFile(tmp_path / "b.png")
+
+
+def test_other_extensions_may_be_asked_for(tmp_path):
+    for name in ("a.png", "b.MP4", "c.txt"):
+        (tmp_path / name).write_bytes(b"")
+    found = [file.path.name for file in find_pictures([tmp_path], {".mp4", ".txt"})]
+    assert found == ["b.MP4", "c.txt"]

@@ -3,13 +3,15 @@
 """Tests of what may be asked for."""
 
 import json
+import logging
 
 import pytest
 
 from fakedet_jax.config import FaceConfig, FrameConfig
 from fakedet_jax.data.video import Evenly, EveryNth
 from fakedet_jax.errors import RequestError
-from fakedet_jax.faces import cropping
+from fakedet_jax.faces import cropping, detection
+from fakedet_jax.faces.detector import WholePicture
 
 
 def create(detector="none", **settings):
@@ -54,3 +56,121 @@ def test_the_record_can_be_json():
     record = create(size=64, frame_step=2).record
     assert json.loads(json.dumps(record)) == record
     assert record["frames"] == {"every": 2}
+
+
+WHOLE = {
+    "detector": {"name": "none"},
+    "scale": None,
+    "size": None,
+    "align": False,
+    "all_faces": False,
+    "frames": {"evenly": 32},
+}
+YUNET = {
+    "name": "yunet",
+    "model_sha256": "ab",
+    "min_score": 0.6,
+    "longest_side": 320,
+    "opencv": "4.10.0",
+}
+HAAR = {"name": "haar", "longest_side": 320}
+
+
+def from_record(record, model=None, all_faces=False, frames=None):
+    return cropping.from_record(record, model=model, all_faces=all_faces, frames=frames)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"size": 64, "frames_per_video": 7},
+        {"detector": "haar", "scale": 1.5, "frame_step": 3},
+    ],
+)
+def test_a_record_makes_the_same_detector(settings):
+    record = json.loads(json.dumps(create(**settings).record))
+    assert from_record(record).record == record
+
+
+def test_all_faces_and_frames_may_differ_from_the_record():
+    how = from_record(WHOLE, all_faces=True, frames=FrameConfig(frame_step=2))
+    assert how.all_faces and how.selection == EveryNth(2)
+
+
+class _Fake(WholePicture):
+    name = "yunet"
+    settings = YUNET
+
+
+def test_yunet_gets_its_model_and_the_settings_of_the_record(monkeypatch, tmp_path):
+    given = {}
+
+    def create_detector(name, **options):
+        given.update(options, name=name)
+        return _Fake()
+
+    monkeypatch.setattr(detection, "create", create_detector)
+    record = {**WHOLE, "detector": YUNET, "scale": 1.2, "align": True, "size": 64}
+    how = from_record(record, model=tmp_path / "y.onnx")
+    assert given == {
+        "name": "yunet",
+        "model": tmp_path / "y.onnx",
+        "min_score": 0.6,
+        "longest_side": 320,
+    }
+    assert (how.scale, how.size, how.align) == (1.2, 64, True)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "warning"),
+    [
+        ({"model_sha256": "cd"}, "is not the file that found the faces"),
+        ({"opencv": "4.9"}, ""),
+    ],
+)
+def test_another_model_file_is_warned_of(monkeypatch, caplog, recorded, warning):
+    monkeypatch.setattr(detection, "create", lambda *_, **__: _Fake())
+    with caplog.at_level(logging.WARNING):
+        from_record({**WHOLE, "detector": {**YUNET, **recorded}}, model="y.onnx")
+    assert len(caplog.messages) == bool(warning)
+    assert warning in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        (3, "config.json: faces: expected an object, found 3"),
+        ({}, "faces.detector: expected a value"),
+        ({**WHOLE, "detector": "yunet"}, "faces.detector: expected an object"),
+        ({**WHOLE, "detector": {"name": ["x"]}}, "faces.detector.name: expected yunet"),
+        ({**WHOLE, "detector": {"name": "boxes"}}, "bring their boxes with --face_box"),
+        ({**WHOLE, "detector": YUNET}, "name its model file with --face_detector_mo"),
+        (
+            {**WHOLE, "detector": {**YUNET, "min_score": 1}},
+            "faces.detector.min_score: expected a number from 0 to 1, found 1",
+        ),
+        (
+            {**WHOLE, "detector": {**HAAR, "longest_side": True}},
+            "faces.detector.longest_side: expected a whole number from 32",
+        ),
+        ({**WHOLE, "scale": "1.3"}, "faces.scale: expected a number from 0 to 10"),
+        ({**WHOLE, "scale": float("nan")}, "faces.scale: expected a number"),
+        ({**WHOLE, "size": 1e3}, "faces.size: expected a whole number from 16 to"),
+        ({**WHOLE, "align": None}, "faces.align: expected true or false, found None"),
+        ({**WHOLE, "align": True}, "faces.align: expected true only with yunet"),
+        ({**WHOLE, "frames": {}}, "faces.frames.evenly: expected a value"),
+        ({**WHOLE, "frames": {"every": 0}}, "faces.frames.every: expected a whole"),
+        ({**WHOLE, "size": "long\n" * 1000}, "found 'long.*…; say how to find faces"),
+    ],
+)
+def test_a_wrong_record_is_one_line(record, message):
+    with pytest.raises(RequestError, match=message) as caught:
+        from_record(record)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("detector", [{"name": "none"}, HAAR])
+def test_a_model_that_is_not_needed_is_refused(detector):
+    with pytest.raises(RequestError, match="--face_detector_model is for yunet"):
+        from_record({**WHOLE, "detector": detector}, model="y.onnx")

@@ -200,7 +200,7 @@ def test_one_file_is_no_files(workdir, data_dir, capfd):
     ("arguments", "message"),
     [
         ([], "--mode=predict: name files or folders"),
-        (["{empty}"], "--mode=predict: no pictures in "),
+        (["{empty}"], "--mode=predict: no pictures or videos in "),
         (["{empty}/a.jpg", "--output={empty}"], "--output: "),
         (["{empty}/a.jpg", "--batch_size=0"], "--batch_size: expected a positive"),
     ],

@@ -1,0 +1,168 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Draws faces and their scores into pictures, and follows them through videos."""
+
+import bisect
+import dataclasses
+import functools
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont, features
+
+from fakedet_jax.report.canvas import FAKE_COLOUR
+
+# Okabe and Ito's green beside their orange: colour-blind readers tell them apart.
+REAL_COLOUR = "#009E73"
+
+# The text of a label needs so many pixels; smaller pictures are enlarged.
+_LEAST_SIDE = 240
+_MAX_ENLARGED = 4_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Mark:
+    """A face with its score.
+
+    Attributes:
+        box: Left, top, right, bottom in pixels.
+        score: In [0, 1], how much it looks like a fake.
+        is_fake: What was decided.
+    """
+
+    box: tuple[float, ...]
+    score: float
+    is_fake: bool
+
+    @property
+    def text(self) -> str:
+        """What the label says.
+
+        >>> Mark((0, 0, 9, 9), 0.934, True).text
+        'fake 0.93'
+        """
+        return f"{'fake' if self.is_fake else 'real'} {self.score:.2f}"
+
+    @property
+    def colour(self) -> str:
+        """Of box and label."""
+        return FAKE_COLOUR if self.is_fake else REAL_COLOUR
+
+
+class Trace:
+    """A face that was scored in some frames of a video, for all of its frames.
+
+    Between two of them its box moves evenly; the score is that of the nearest. At its
+    ends it is shown half way to the frame where it was looked for in vain, and up to
+    the end of the video where there is none.
+    """
+
+    def __init__(
+        self, frames: Sequence[int], marks: Sequence[Mark], looked_at: Sequence[int]
+    ):
+        """Takes what is known of the face.
+
+        Args:
+            frames: Numbers of the frames in which it was scored, rising.
+            marks: The face in each of them.
+            looked_at: Numbers of all frames that were looked at, rising.
+        """
+        self._frames = list(frames)
+        self._marks = list(marks)
+        before = bisect.bisect_left(looked_at, frames[0])
+        after = bisect.bisect_right(looked_at, frames[-1])
+        self._first, self._last = -math.inf, math.inf
+        if before > 0:
+            self._first = (looked_at[before - 1] + frames[0]) / 2
+        if after < len(looked_at):
+            self._last = (looked_at[after] + frames[-1]) / 2
+
+    def at(self, frame: int) -> Mark | None:
+        """The face in a frame; `None` where it is not shown."""
+        if not self._first <= frame <= self._last:
+            return None
+        after = bisect.bisect_left(self._frames, frame, hi=len(self._frames) - 1)
+        before = max(after - 1, 0)
+        span = self._frames[after] - self._frames[before]
+        # Before its first frame and after its last one it stays where it was.
+        share = min((frame - self._frames[before]) / span, 1) if span else 1
+        first, second = self._marks[before], self._marks[after]
+        box = tuple(
+            (1 - share) * a + share * b
+            for a, b in zip(first.box, second.box, strict=True)
+        )
+        return dataclasses.replace(second if share > 0.5 else first, box=box)
+
+
+def draw(picture: np.ndarray, marks: Iterable[Mark]) -> np.ndarray:
+    """Draws boxes with labels; lines and letters grow with picture and face.
+
+    Args:
+        picture: uint8 RGB `[height, width, 3]`. One that is too small for a label is
+            enlarged by a whole number, each pixel becoming a square.
+        marks: What to draw; the first ends up on top.
+
+    Returns:
+        uint8 RGB `[height, width, 3]`.
+    """
+    times = _enlargement(*picture.shape[:2])
+    if times > 1:
+        picture = picture.repeat(times, 0).repeat(times, 1)
+    image = Image.fromarray(picture)
+    canvas = ImageDraw.Draw(image)
+    short = min(image.size)
+    line = max(2, round(short / 240))
+    enlarged = [
+        dataclasses.replace(mark, box=tuple(times * value for value in mark.box))
+        for mark in marks
+    ]
+    for mark in reversed(enlarged):
+        _draw_box(canvas, mark, image.size, line)
+    for mark in reversed(enlarged):
+        # The label of a small face shall not hide its neighbours.
+        letters = min(max((mark.box[2] - mark.box[0]) / 4, short / 54), short / 24)
+        _draw_label(canvas, mark, image.size, _font(max(14, round(letters))))
+    return np.asarray(image)
+
+
+def _enlargement(height: int, width: int) -> int:
+    wanted = math.ceil(_LEAST_SIDE / min(height, width))
+    affordable = math.isqrt(_MAX_ENLARGED // (height * width))
+    return max(1, min(wanted, affordable))
+
+
+@functools.lru_cache(maxsize=256)
+def _font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
+    # Without FreeType there are letters of one size only.
+    return ImageFont.load_default(size if features.check("freetype2") else None)
+
+
+def _draw_box(
+    canvas: ImageDraw.ImageDraw, mark: Mark, size: tuple[int, int], line: int
+) -> None:
+    """Draws the part of a box that lies in the picture, its lines included."""
+    last = np.tile(size, 2) - 1
+    # The pixels of a box that ends at 8 end with the one of number 7.
+    corners = np.clip(np.rint(mark.box) - (0, 0, 1, 1), 0, last)
+    corners[2:] = np.maximum(corners[:2], corners[2:])
+    canvas.rectangle(corners.tolist(), outline=mark.colour, width=line)
+
+
+def _draw_label(
+    canvas: ImageDraw.ImageDraw,
+    mark: Mark,
+    size: tuple[int, int],
+    font: ImageFont.ImageFont | ImageFont.FreeTypeFont,
+) -> None:
+    """Writes above the box, or within it where there is no room above."""
+    left, top, right, bottom = canvas.textbbox((0, 0), mark.text, font=font)
+    margin = math.ceil((bottom - top) / 4)
+    width, height = right - left + 2 * margin, bottom - top + 2 * margin
+    x = round(max(0, min(mark.box[0], size[0] - width)))
+    y = round(mark.box[1] - height if mark.box[1] >= height else mark.box[1])
+    y = max(0, min(y, size[1] - round(height)))
+    canvas.rectangle((x, y, x + width - 1, y + height - 1), fill=mark.colour)
+    canvas.text(
+        (x + margin - left, y + margin - top), mark.text, fill="white", font=font
+    )

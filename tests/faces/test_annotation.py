@@ -1,0 +1,122 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of drawing faces and following them through videos."""
+
+import numpy as np
+import pytest
+from PIL import ImageColor
+
+from fakedet_jax.faces.annotation import Mark, Trace, draw
+from tests.data.pictures import colourful
+
+GROUND = np.full((300, 400, 3), 128, np.uint8)
+FAKE = Mark((100, 120, 200, 240), 0.93, True)
+REAL = Mark((100, 120, 200, 240), 0.07, False)
+
+
+def rgb(mark):
+    return ImageColor.getrgb(mark.colour)
+
+
+def changed(picture):
+    """Left, top, right, bottom of what was drawn."""
+    rows, columns = np.nonzero((picture != 128).any(-1))
+    return columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+
+
+def test_fakes_are_reddish_and_real_faces_greenish():
+    red, green, _ = rgb(FAKE)
+    assert red > 2 * green
+    red, green, _ = rgb(REAL)
+    assert green > 2 * red
+
+
+@pytest.mark.parametrize("mark", [FAKE, REAL])
+def test_the_box_is_drawn_along_its_pixels(mark):
+    picture = draw(GROUND, [mark])
+    assert tuple(picture[200, 100]) == tuple(picture[239, 150]) == rgb(mark)
+    assert tuple(picture[200, 199]) == rgb(mark)
+    assert (picture[150:230, 110:190] == 128).all()
+
+
+def test_the_label_is_above_the_box():
+    left, top, right, bottom = changed(draw(GROUND, [FAKE]))
+    assert (left, right, bottom) == (100, 200, 240)
+    assert 90 < top < 110
+
+
+@pytest.mark.parametrize(
+    "box",
+    [(0, 0, 400, 300), (-50, -60, 30, 20), (380, 290, 500, 400), (390, 0, 391, 1)],
+)
+def test_everything_is_drawn_within_the_picture(box):
+    picture = draw(GROUND, [Mark(box, 0.5, True)])
+    assert picture.shape == GROUND.shape
+    labelled = (picture == rgb(FAKE)).all(-1).sum()
+    assert labelled > 300  # Most of the ground of a label is there.
+
+
+def test_letters_grow_with_the_face():
+    heights = []
+    for side in (20, 200):
+        wide = np.full((2000, 2000, 3), 128, np.uint8)
+        _, top, _, _ = changed(
+            draw(wide, [Mark((900, 900, 900 + side, 1000), 1, True)])
+        )
+        heights.append(900 - top)
+    assert heights[0] < heights[1]
+
+
+def test_a_small_picture_is_enlarged():
+    small = colourful(24, 32)
+    picture = draw(small, [])
+    assert picture.shape == (240, 320, 3)
+    np.testing.assert_array_equal(picture[::10, ::10], small)
+
+
+def test_a_narrow_picture_stays_affordable():
+    assert draw(np.zeros((16, 60_000, 3), np.uint8), [FAKE]).size < 4e7
+
+
+def test_the_picture_itself_stays_as_it_is():
+    picture = GROUND.copy()
+    picture.setflags(write=False)
+    draw(picture, [FAKE])
+    np.testing.assert_array_equal(picture, GROUND)
+
+
+def trace(frames, looked_at):
+    marks = [
+        Mark((10.0 * frame, 0, 10.0 * frame + 5, 5), frame / 100, frame > 50)
+        for frame in frames
+    ]
+    return Trace(frames, marks, looked_at)
+
+
+def test_boxes_move_evenly_between_scored_frames():
+    found = trace([10, 20], [10, 20]).at(13)
+    assert found.box == pytest.approx((130, 0, 135, 5))
+
+
+def test_the_score_is_that_of_the_nearest_scored_frame():
+    followed = trace([40, 60], [40, 60])
+    assert [followed.at(frame).score for frame in (40, 49, 51, 60)] == [
+        0.4,
+        0.4,
+        0.6,
+        0.6,
+    ]
+    assert [followed.at(frame).is_fake for frame in (49, 51)] == [False, True]
+
+
+def test_a_face_is_shown_half_way_to_where_it_was_not_found():
+    followed = trace([20, 30], [0, 10, 20, 30, 40])
+    shown = [frame for frame in range(60) if followed.at(frame)]
+    assert shown == list(range(15, 36))
+    assert followed.at(15).box == followed.at(20).box
+    assert followed.at(35).box == followed.at(30).box
+
+
+def test_a_face_is_shown_up_to_the_ends_of_the_video():
+    followed = trace([7], [7])
+    assert followed.at(0) == followed.at(7) == followed.at(1000)

@@ -1,0 +1,142 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of batches of faces from photographs and videos."""
+
+import dataclasses
+import threading
+
+import numpy as np
+import pytest
+
+from fakedet_jax.data.decode import to_input
+from fakedet_jax.data.video import Evenly, EveryNth
+from fakedet_jax.errors import RequestError
+from fakedet_jax.faces import stream
+from fakedet_jax.faces.cropping import Cropping
+from fakedet_jax.faces.detector import WholePicture
+from fakedet_jax.faces.extraction import LEFT_OUT, extract
+from fakedet_jax.faces.stream import NO_PICTURE, FaceFile, stream_faces
+from fakedet_jax.framing import Framing
+from tests.data.media import write_video
+from tests.data.pictures import colourful, encode
+from tests.prepare.detectors import Faulty, Refusing, Scripted
+
+FRAMING = Framing.square(16)
+WHOLE = Cropping(WholePicture(), scale=None, selection=Evenly(5))
+TWO = Cropping(
+    Scripted({None: [(2, 2, 30, 30), (30, 10, 50, 30)]}), size=24, all_faces=True
+)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Two photographs around two videos, and one that is none. Not to be changed."""
+    folder = tmp_path_factory.mktemp("stream")
+    for number, name in enumerate(("a.png", "d.png")):
+        (folder / name).write_bytes(encode(colourful(40, 60, number)))
+    write_video(folder / "b.mp4", 20)
+    (folder / "c.mp4").write_bytes(b"")
+    (folder / "c.png").write_bytes(b"no picture")
+    write_video(folder / "e.mp4", 3)
+    return [FaceFile(path, path.name) for path in sorted(folder.iterdir())]
+
+
+def gather(files, how=WHOLE, **settings):
+    """All rows with their pictures, by file, and the batches."""
+    settings = {"framing": FRAMING, "batch_size": 4, "num_threads": 3, **settings}
+    batches = list(stream_faces(files, how, **settings))
+    found = [[] for _ in files]
+    for items, batch in batches:
+        for item in items:
+            if item.row is not None:
+                has_crop = item.position != NO_PICTURE
+                picture = batch["image"][item.position] if has_crop else None
+                found[item.file].append((item.row, picture))
+    return found, batches
+
+
+@pytest.mark.parametrize("how", [WHOLE, TWO])
+@pytest.mark.parametrize("num_threads", [1, 4])
+def test_outcomes_are_those_of_extraction(files, how, num_threads):
+    found, _ = gather(files, how, num_threads=num_threads)
+    for file, outcomes in zip(files, found, strict=True):
+        expected = list(extract(file.path, file.name, file.kind, how))
+        assert [repr(row) for row, _ in outcomes] == [repr(row) for row, _ in expected]
+        for (_, picture), (_, pixels) in zip(outcomes, expected, strict=True):
+            if pixels is None:
+                assert picture is None
+            else:
+                np.testing.assert_array_equal(picture, to_input(pixels, FRAMING))
+
+
+def test_each_file_ends_once_and_in_order(files):
+    _, batches = gather(files)
+    items = [item for part, _ in batches for item in part]
+    assert [item.file for item in items] == sorted(item.file for item in items)
+    assert [item.file for item in items if item.row is None] == [*range(len(files))]
+
+
+def test_batches_are_filled_across_files(files):
+    _, batches = gather(files)
+    masks = [batch["mask"] for _, batch in batches if batch is not None]
+    assert all(mask.all() for mask in masks[:-1])
+    assert {len(mask) for mask in masks} == {4}
+    assert sum(mask.sum() for mask in masks) == 1 + 5 + 1 + 3
+
+
+def test_files_without_a_face_do_not_wait_for_one(files):
+    broken = [files[3]._replace(error="is locked")] * 100
+    batches = stream_faces(broken, WHOLE, framing=FRAMING, batch_size=4)
+    items, batch = next(batches)
+    assert len(items) < 100 and batch is None
+    assert {(i.row.status, i.row.reason) for i in items if i.row} == {
+        (LEFT_OUT, "is locked")
+    }
+    batches.close()
+
+
+def test_nothing_gives_nothing():
+    assert list(stream_faces([], WHOLE, framing=FRAMING, batch_size=4)) == []
+
+
+def test_a_long_video_waits_for_its_batches(files, monkeypatch):
+    """Its crops never pile up."""
+    waiting = []
+    original = stream._Waiting
+
+    def watched(size):
+        waiting.append(original(size))
+        return waiting[-1]
+
+    monkeypatch.setattr(stream, "_Waiting", watched)
+    monkeypatch.setattr(stream, "_MAX_WAITING", 2)
+    how = dataclasses.replace(WHOLE, selection=EveryNth(1))
+    found, _ = gather([files[1]] * 3, how, batch_size=1)
+    assert [len(rows) for rows in found] == [20, 20, 20]
+    assert [queue.maxsize for queue in waiting] == [2, 2, 2]
+
+
+@pytest.mark.parametrize("name", ["a.png", "b.mp4"])
+def test_an_unexpected_error_costs_one_file(files, name):
+    how = Cropping(Faulty(victim=name), scale=None, selection=Evenly(2))
+    found, _ = gather(files, how)
+    for file, outcomes in zip(files, found, strict=True):
+        surprise = "brought out an unexpected error (ZeroDivisionError" in repr(
+            outcomes
+        )
+        assert surprise == (file.name == name)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_what_is_missing_ends_everything(files, number):
+    how = Cropping(Refusing(), scale=None)
+    with pytest.raises(RequestError, match="something is not installed"):
+        gather([files[number]], how)
+
+
+def test_closing_ends_the_threads_also_within_a_video(files):
+    how = dataclasses.replace(WHOLE, selection=EveryNth(1))
+    batches = stream_faces([files[1]] * 20, how, framing=FRAMING, batch_size=1)
+    next(batches)
+    batches.close()
+    assert not [thread for thread in threading.enumerate() if "fakedet" in thread.name]

@@ -1,0 +1,328 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of `--mode=predict` with faces that are searched for, and with videos."""
+
+import csv
+import dataclasses
+import json
+import logging
+import shutil
+import sys
+
+import numpy as np
+import pytest
+
+from fakedet_jax import config
+from fakedet_jax.data.decode import decode
+from fakedet_jax.errors import RequestError
+from fakedet_jax.faces import detection
+from fakedet_jax.faces.detector import WholePicture
+from fakedet_jax.jobs.evaluate import evaluate
+from fakedet_jax.jobs.predict import choose_cropping, predict
+from fakedet_jax.jobs.prepare import prepare
+from tests import tiny
+from tests.data.media import cut, write_video
+from tests.data.pictures import colourful, encode
+from tests.prepare.detectors import Scripted
+
+FRAMES = config.FrameConfig(4)
+WHOLE = {
+    "detector": {"name": "none"},
+    "scale": None,
+    "size": None,
+    "align": False,
+    "all_faces": False,
+    "frames": {"evenly": 3},
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Haar(Scripted):
+    """Finds what it is told to under the name of another."""
+
+    name = "haar"
+
+    @property
+    def settings(self):
+        return {"name": self.name, "longest_side": 640}
+
+
+EVERYWHERE = (*range(24), None)
+TWO_FACES = Haar({n: [(2, 2, 30, 30), (36, 10, 56, 30)] for n in EVERYWHERE})
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("faces")
+    pictures = tiny.write_pictures(folder / "pictures")
+    return tiny.fit(pictures, folder / "workdir", recipe={"num_epochs": 1})
+
+
+@pytest.fixture
+def with_record(workdir, tmp_path):
+    """Copies the workdir with another record of how faces were found."""
+
+    def copy(record):
+        copied = tmp_path / "workdir"
+        shutil.copytree(workdir, copied)
+        settings = json.loads((copied / "config.json").read_text())
+        (copied / "config.json").write_text(json.dumps({**settings, "faces": record}))
+        return copied
+
+    return copy
+
+
+@pytest.fixture(scope="module")
+def media(tmp_path_factory):
+    """Photographs and videos, sound ones and others. Not to be changed."""
+    root = tmp_path_factory.mktemp("media") / "in"
+    for seed, folder in enumerate(("real", "fake")):
+        (root / folder).mkdir(parents=True)
+        for number in range(3):
+            picture = colourful(48, 64, 3 * seed + number)
+            (root / folder / f"{number}.png").write_bytes(encode(picture))
+        frames = [np.roll(picture, 3 * number, 1) for number in range(24)]
+        write_video(root / folder / "v.mp4", frames)
+    (root / "real" / "empty.mp4").write_bytes(b"")
+    return root
+
+
+@pytest.fixture
+def detector(monkeypatch):
+    def replace(other):
+        monkeypatch.setattr(detection, "create", lambda *_, **__: other)
+
+    return replace
+
+
+def run(workdir, output, *paths, **settings):
+    """Predicts; gives the rows of the table, and its counts."""
+    with tiny.registered():
+        counts = predict(
+            config.PredictConfig(
+                workdir=workdir,
+                paths=tuple(map(str, paths)),
+                output=output / "scores.csv",
+                **settings,
+            )
+        )
+    return read(output / "scores.csv"), counts
+
+
+def read(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_face_gets_the_score_that_evaluate_gives_its_crop(
+    with_record, media, tmp_path, detector
+):
+    detector(TWO_FACES)
+    prepare(
+        config.PrepareConfig(
+            output=tmp_path / "prepared",
+            data=config.DataConfig("folder", media),
+            faces=config.FaceConfig("haar", size=24),
+            frames=FRAMES,
+            num_workers=1,
+        )
+    )
+    summary = json.loads((tmp_path / "prepared" / "summary.json").read_text())
+    workdir = with_record(summary["request"]["faces"])
+    data = config.DataConfig("folder", tmp_path / "prepared")
+    with tiny.registered():
+        evaluate(config.EvaluateConfig(workdir, data, split="all", name="x"))
+    expected = {}
+    for row in read(workdir / "evaluations" / "x" / "scores.csv"):
+        name, _, frame = row["path"].partition(" frame ")
+        expected[name, frame] = float(row["score"])
+    table = tmp_path / "frames.csv"
+    rows, _ = run(workdir, tmp_path, media, frame_scores=table)
+    actual = {}
+    for row in read(table):
+        name = row["path"].removeprefix(f"{media}/")
+        if row["score"]:
+            actual[name, row["frame"]] = float(row["score"])
+    assert len(actual) == 6 + 2 * 4
+    assert actual == pytest.approx(expected, abs=1.5e-6)  # Six digits are written.
+    video = [score for (name, _), score in actual.items() if name == "real/v.mp4"]
+    (row,) = (row for row in rows if row["path"].endswith("real/v.mp4"))
+    assert float(row["score"]) == pytest.approx(np.mean(video), abs=1.5e-6)
+
+
+def test_every_photograph_and_video_has_a_row(workdir, media, tmp_path):
+    rows, counts = run(workdir, tmp_path, media, frames=FRAMES)
+    files = sorted(path for path in media.rglob("*.*"))
+    assert [row["path"] for row in rows] == list(map(str, files))
+    failed = [row["path"] for row in rows if row["error"]]
+    assert failed == [str(media / "real" / "empty.mp4")]
+    assert sum(counts.values()) == len(rows) and counts["error"] == 1
+
+
+def test_all_faces_have_rows_where_that_is_asked_for(
+    with_record, media, tmp_path, detector
+):
+    detector(TWO_FACES)
+    workdir = with_record({**WHOLE, "detector": TWO_FACES.settings})
+    paths = media / "real" / "0.png", media / "real" / "v.mp4"
+    rows, _ = run(workdir, tmp_path, *paths)
+    assert [row["face"] for row in rows] == ["0", "0"]
+    rows, counts = run(workdir, tmp_path, *paths, all_faces=True)
+    assert [row["face"] for row in rows] == ["0", "1", "0", "1"]
+    assert counts["fake"] + counts["real"] == 4
+
+
+def test_a_file_without_a_face_has_one_row(workdir, media, tmp_path, detector):
+    detector(Haar({None: [], 0: []}))
+    faces = config.FaceConfig("haar")
+    with pytest.raises(RuntimeError, match="none of the 2 files"):
+        run(
+            workdir,
+            tmp_path,
+            media / "real" / "0.png",
+            media / "real" / "v.mp4",
+            faces=faces,
+            frames=FRAMES,
+        )
+    rows = read(tmp_path / "scores.csv")
+    assert [row["error"] for row in rows] == [
+        "shows no face",
+        "has no usable frame (4 × shows no face)",
+    ]
+
+
+def test_scores_do_not_depend_on_batches_and_threads(workdir, media, tmp_path):
+    tables = []
+    for batch_size, num_threads in ((8, 1), (16, 5)):
+        rows, _ = run(
+            workdir,
+            tmp_path,
+            media,
+            frames=config.FrameConfig(frame_step=1),
+            batch_size=batch_size,
+            num_threads=num_threads,
+        )
+        tables.append([(row["path"], row["decision"]) for row in rows])
+    assert tables[0] == tables[1]
+
+
+def test_a_damaged_video_is_scored_and_warned_of(workdir, tmp_path, caplog):
+    path = cut(write_video(tmp_path / "v.mkv", 60), 0.5)
+    with caplog.at_level(logging.WARNING, "fakedet_jax"):
+        rows, _ = run(workdir, tmp_path, path, frames=FRAMES)
+    assert rows[0]["score"]
+    (message,) = (text for text in caplog.messages if "was scored, but" in text)
+    assert message.startswith(f"{path} was scored, but ends too early")
+
+
+def test_frames_that_are_scored_whole_are_warned_of(workdir, media, tmp_path, caplog):
+    with caplog.at_level(logging.WARNING, "fakedet_jax"):
+        run(workdir, tmp_path, media / "real" / "v.mp4", frames=FRAMES)
+    assert caplog.messages[0].startswith("frames of videos are scored whole")
+
+
+def test_copies_are_written_for_scored_files_alone(workdir, media, tmp_path):
+    run(workdir, tmp_path, media, frames=FRAMES, annotated=tmp_path / "copies")
+    names = {
+        str(path.relative_to(tmp_path / "copies"))
+        for path in (tmp_path / "copies").rglob("*.*")
+    }
+    of_each = ("0.png", "1.png", "2.png", "v.mp4")
+    assert names == {f"{kind}/{name}" for kind in ("real", "fake") for name in of_each}
+    picture = decode((tmp_path / "copies" / "real" / "0.png").read_bytes())
+    assert picture.shape == (240, 320, 3)
+
+
+def test_photographs_need_neither_opencv_nor_pyav(
+    workdir, media, tmp_path, monkeypatch
+):
+    for name in ("cv2", "av"):
+        monkeypatch.setitem(sys.modules, name, None)
+    photo = media / "real" / "0.png"
+    rows, _ = run(workdir, tmp_path, photo, annotated=tmp_path / "copies")
+    assert rows[0]["score"]
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "detector_name", "message"),
+    [
+        ("av", "v.mp4", "none", "reading videos needs PyAV"),
+        ("cv2", "0.png", "haar", "need OpenCV"),
+    ],
+)
+def test_what_is_not_installed_is_one_line_before_any_score(
+    workdir, media, tmp_path, monkeypatch, module, name, detector_name, message
+):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(RequestError, match=message):
+        run(
+            workdir,
+            tmp_path,
+            media / "real" / name,
+            faces=config.FaceConfig(detector_name),
+        )
+    assert not (tmp_path / "scores.csv").exists()
+
+
+def test_nothing_is_written_among_the_files_that_are_scored(workdir, media, tmp_path):
+    for annotated in (media, media / "real" / "copies"):
+        with pytest.raises(RequestError, match="--annotated: expected a folder outs"):
+            run(workdir, tmp_path, media, annotated=annotated)
+
+
+def test_two_tables_need_two_files(workdir, media, tmp_path):
+    same = tmp_path / "scores.csv"
+    with pytest.raises(RequestError, match="--frame_scores: expected another file"):
+        run(workdir, tmp_path, media, frame_scores=same)
+
+
+def choose(workdir, **settings):
+    return choose_cropping(config.PredictConfig(workdir, ("x",), **settings))
+
+
+def test_without_a_record_pictures_are_taken_whole(workdir):
+    how = choose(workdir)
+    assert isinstance(how.detector, WholePicture) and how.scale is None
+    assert how.selection.count == 32
+
+
+def test_a_model_is_refused_where_pictures_are_taken_whole(workdir, tmp_path):
+    with pytest.raises(RequestError, match="--face_detector_model: this detector was"):
+        choose(workdir, face_detector_model=tmp_path / "y.onnx")
+
+
+def test_what_is_asked_for_counts_and_frames_are_those_of_the_record(with_record):
+    workdir = with_record(WHOLE)
+    how = choose(workdir, faces=config.FaceConfig("none", size=64), all_faces=True)
+    assert (how.size, how.all_faces, how.selection.count) == (64, True, 3)
+    assert choose(workdir, frames=FRAMES).selection.count == 4
+
+
+def test_boxes_are_named_relative_to_the_folder_that_is_scored(
+    workdir, media, tmp_path
+):
+    table = tmp_path / "boxes.csv"
+    table.write_text("path,left,top,right,bottom\nreal/0.png,2,2,30,30\n")
+    rows, _ = run(
+        workdir, tmp_path, media, faces=config.FaceConfig("boxes", boxes=table)
+    )
+    assert [row["path"] for row in rows if row["score"]] == [str(media / "real/0.png")]
+
+
+@pytest.mark.shared_data
+def test_both_of_two_people_are_followed(workdir, shared_data, tmp_path):
+    model = shared_data.parent / "models" / "face_detection_yunet.onnx"
+    rows, _ = run(
+        workdir,
+        tmp_path,
+        shared_data / "videos" / "two_people.mp4",
+        faces=config.FaceConfig("yunet", model=model, min_score=0.85),
+        frames=config.FrameConfig(frame_step=40),
+        all_faces=True,
+        frame_scores=tmp_path / "frames.csv",
+    )
+    assert [row["face"] for row in rows] == [str(n) for n in range(len(rows))]
+    assert len(rows) >= 2 and all(row["score"] for row in rows)
+    frames = read(tmp_path / "frames.csv")
+    assert {row["frame"] for row in frames} == {"0", "40", "80"}
+    assert all(float(row["detector_score"]) > 0.85 for row in frames)
