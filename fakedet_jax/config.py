@@ -184,7 +184,7 @@ class EvaluateConfig:
         suite: Name of a robustness suite; empty for the pictures as they are.
         perturb: Post-processing of every picture, as `perturb.specification.parse`
             reads it; empty for the pictures as they are.
-        seed: Of what `perturb` draws.
+        seed: Of what `perturb` draws, and of the bootstrap.
     """
 
     workdir: Path
@@ -419,6 +419,8 @@ class PrepareConfig:
             speed of reading.
         num_workers: Processes; None for one per core.
         seed: Of the splits.
+        beam_pipeline_options: Options of Apache Beam, whose workers then find the
+            faces instead of processes of this machine; each `name=value` or `name`.
     """
 
     output: Path
@@ -430,3 +432,4 @@ class PrepareConfig:
     compress: bool = False
     num_workers: int | None = None
     seed: int = 0
+    beam_pipeline_options: tuple[str, ...] = ()

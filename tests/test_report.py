@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from fakedet_jax import metrics, report, storage
+from fakedet_jax.data.prepared.facts import Facts
 from fakedet_jax.report import canvas, figures
 
 HOSTILE = '<script>alert("1")</script>'
@@ -207,6 +208,67 @@ def test_predicted_classes_are_named_in_the_scores(tmp_path):
     assert [row["label"] for row in rows] == ["real", "gan", "diffusion", "gan"]
     predicted = [row["predicted"] for row in rows]
     assert predicted == ["real", "diffusion", "diffusion", "real"]
+
+
+def _facts(paths, *, is_video=True):
+    rows = []
+    for number, path in enumerate(paths):
+        video = path if is_video else ""
+        rows.append((f"{path} {number}", 0, "test", path, video, number, 0, "", "", ""))
+    return Facts.from_rows(rows)
+
+
+def test_scores_of_videos_are_means(tmp_path):
+    evaluation = _evaluation(
+        labels=np.array([0, 0, 1, 1]),
+        scores=np.array([0.25, 0.75, 0.75, 0.125]),
+        facts=_facts(["a\udcff", "a\udcff", "b", "c"]),
+    )
+    report.write_evaluation(tmp_path, evaluation, title="t")
+    assert (tmp_path / "video_scores.csv").read_bytes() == (
+        b"path,label,score,predicted,num_frames\r\n"
+        b"a\\udcff,real,0.5,fake,2\r\n"
+        b"b,fake,0.75,fake,1\r\n"
+        b"c,fake,0.125,real,1\r\n"
+    )
+
+
+def test_photographs_have_no_scores_of_videos(tmp_path):
+    facts = _facts("abcd", is_video=False)
+    result = report.write_evaluation(tmp_path, _evaluation(facts=facts), title="t")
+    assert not (tmp_path / "video_scores.csv").exists()
+    assert "num_videos" not in result
+
+
+def test_page_shows_manipulations_and_escapes_their_names(tmp_path):
+    evaluation = _evaluation(manipulations=["", HOSTILE, "", "swap"])
+    report.write_evaluation(tmp_path, evaluation, title="t")
+    reader = _Reader((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert "script" not in reader.tags
+    assert reader.open == []
+    assert HOSTILE in reader.content
+
+
+def test_page_shows_intervals_beside_numbers(tmp_path):
+    result = report.write_evaluation(
+        tmp_path, _evaluation(), title="t", num_resamples=9
+    )
+    low, high = result["auc_interval"]
+    content = _Reader((tmp_path / "report.html").read_text(encoding="utf-8")).content
+    assert f"{100 * low:.1f}\xa0% to {100 * high:.1f}\xa0%" in content
+
+
+@pytest.mark.parametrize("is_video", [True, False])
+def test_page_names_frames_where_there_are_videos(tmp_path, is_video):
+    evaluation = _evaluation(facts=_facts("abcd", is_video=is_video))
+    report.write_evaluation(tmp_path, evaluation, title="t")
+    content = _Reader((tmp_path / "report.html").read_text(encoding="utf-8")).content
+    assert ("AUC (frames)" in content) == ("AUC (videos)" in content) == is_video
+
+
+def test_facts_of_other_pictures_are_refused():
+    with pytest.raises(ValueError, match="4 names but 3 facts"):
+        _evaluation(facts=_facts("abc"))
 
 
 def test_lengths_that_differ_are_refused():

@@ -153,7 +153,7 @@ def define_flags(modes: Sequence[str]) -> None:
     flags.DEFINE_integer(
         "num_resamples",
         1000,
-        "Bootstrap samples of confidence intervals.",
+        "Bootstrap samples of confidence intervals; 0 for none.",
         lower_bound=0,
     )
     flags.DEFINE_string(

@@ -36,7 +36,8 @@ def _train(paths: tuple[str, ...]) -> None:
 
 
 def _evaluate(paths: tuple[str, ...]) -> None:
-    from fakedet_jax.jobs import evaluate, robustness
+    from fakedet_jax.jobs import cross_dataset, evaluate, robustness
+    from fakedet_jax.report import evaluation_table
     from fakedet_jax.report.robustness import robustness_table
 
     del paths
@@ -61,15 +62,16 @@ def _evaluate(paths: tuple[str, ...]) -> None:
         seed=FLAGS.seed,
         **_given("batch_size"),
     )
+    if request.datasets:
+        compared = cross_dataset.evaluate_datasets(request)
+        if compared:  # Only the first of several processes has something to tell.
+            print(cross_dataset.cross_dataset_table(compared))
+        return
     if request.suite:
         print(robustness_table(robustness.evaluate_suite(request)))
         return
-    summary = evaluate.evaluate(request)
-    for name, value in summary.items():
-        if isinstance(value, float):
-            print(f"{name:20s} {value:.4f}")
-        elif not isinstance(value, list):
-            print(f"{name:20s} {value}")
+    if summary := evaluate.evaluate(request):
+        print(evaluation_table(summary))
 
 
 def _evaluate_foreign() -> dict[str, Any]:

@@ -32,8 +32,6 @@ class DetectorInfo:
         threshold: Scores at or above it are decided fake.
         threshold_origin: How the threshold was chosen, a sentence.
         step: The training step.
-        face_detector: How the training faces were cropped; `none` when the pictures
-            were used as they are.
         validation: Metrics on the validation split.
     """
 
@@ -45,7 +43,6 @@ class DetectorInfo:
     threshold: float
     threshold_origin: str
     step: int
-    face_detector: str = "none"
     validation: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @classmethod
@@ -55,8 +52,10 @@ class DetectorInfo:
         Raises:
             RequestError: Fields are missing or unknown.
         """
+        # Earlier versions kept here what `config.json` says.
+        fields = {name: facts[name] for name in facts if name != "face_detector"}
         try:
-            info = cls(**facts)
+            info = cls(**fields)
             framing = Framing.from_json(facts["framing"])
         except TypeError as error:
             raise RequestError(

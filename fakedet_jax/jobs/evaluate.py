@@ -10,12 +10,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from fakedet_jax import detectors, parallel, report, writers
+from fakedet_jax import checkpoint, detectors, parallel, report, writers
 from fakedet_jax.config import DataConfig, EvaluateConfig
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.data.decode import decode, to_input
 from fakedet_jax.detectors.base import DetectorInfo
+from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs import evaluation_data
+from fakedet_jax.jobs.evaluation_data import EvaluationData
 from fakedet_jax.perturb import specification
 from fakedet_jax.perturb.treatment import Treatment
 from fakedet_jax.scoring import Scored, Scorer
@@ -35,47 +37,96 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     Raises:
         RequestError: The settings or the data are not as expected.
     """
-    condition = specification.parse(config.perturb) if config.perturb else None
-    mesh = parallel.data_mesh()
-    detector = detectors.load(config.workdir, mesh)
-    chosen = evaluation_data.choose(config, detector.info)
-    data, dataset = chosen.data, chosen.dataset
-    folder = config.workdir / "evaluations" / chosen.name
-    batch_size = parallel.round_up_batch_size(config.batch_size, mesh)
-    scorer = Scorer(detector.probability_fn, mesh, batch_size)
-    treatment = None
-    if condition is not None:
-        same = np.zeros(dataset.num_examples, np.int32)
-        treatment = Treatment((condition,), config.seed, same)
-    scored = scorer.score_dataset(
-        detector.variables,
-        dataset,
-        detector.info.framing,
-        config.input,
-        treatment=treatment,
-        label="evaluate",
-    )
-    if jax.process_index() > 0:
-        return {}
-    evaluation = evaluation_data.to_evaluation(
-        detector.info, dataset, scored, treatment=treatment
-    )
-    summary = report.write_evaluation(
-        folder,
-        evaluation,
-        title=chosen.title,
-        facts={"perturb": config.perturb, "seed": config.seed}
-        if config.perturb
-        else None,
-        threshold_origin=detector.info.threshold_origin,
-        config=_describe(config, data, detector.info),
-        examples=_examples(detector.info, dataset, scored, evaluation),
-        panels=_panels(config.workdir, detector.info.step),
-    )
-    _LOGGER.info(
-        "wrote %s; open %s to read it", folder / "metrics.json", folder / "report.html"
-    )
-    return summary
+    evaluator = Evaluator(config)
+    return evaluator.evaluate(evaluation_data.choose(config, evaluator.info))
+
+
+class Evaluator:
+    """A trained detector, loaded and compiled once for any number of datasets."""
+
+    def __init__(self, config: EvaluateConfig) -> None:
+        """Loads the detector.
+
+        Args:
+            config: How to evaluate; of what, only `evaluate` is told.
+
+        Raises:
+            RequestError: The settings or the detector are not as expected.
+        """
+        if config.num_resamples < 0:
+            raise RequestError(
+                "--num_resamples: expected at least 0, found "
+                f"{config.num_resamples}; 0 is for no intervals"
+            )
+        self._config = config
+        self._condition = (
+            specification.parse(config.perturb) if config.perturb else None
+        )
+        mesh = parallel.data_mesh()
+        self._detector = detectors.load(config.workdir, mesh)
+        batch_size = parallel.round_up_batch_size(config.batch_size, mesh)
+        self._scorer = Scorer(self._detector.probability_fn, mesh, batch_size)
+
+    @property
+    def info(self) -> DetectorInfo:
+        """What the detector says of itself."""
+        return self._detector.info
+
+    def evaluate(self, chosen: EvaluationData) -> dict[str, Any]:
+        """Scores a dataset and writes `WORKDIR/evaluations/NAME`.
+
+        Args:
+            chosen: The dataset and the name.
+
+        Returns:
+            The content of `metrics.json`; nothing but in the first process.
+
+        Raises:
+            RequestError: None of the pictures can be read.
+        """
+        config, info, dataset = self._config, self.info, chosen.dataset
+        treatment = None
+        if self._condition is not None:
+            same = np.zeros(dataset.num_examples, np.int32)
+            treatment = Treatment((self._condition,), config.seed, same)
+        scored = self._scorer.score_dataset(
+            self._detector.variables,
+            dataset,
+            info.framing,
+            config.input,
+            treatment=treatment,
+            label="evaluate",
+        )
+        if jax.process_index() > 0:
+            return {}
+        evaluation = evaluation_data.to_evaluation(
+            info,
+            dataset,
+            scored,
+            treatment=treatment,
+            manipulations=chosen.manipulations,
+        )
+        folder = config.workdir / "evaluations" / chosen.name
+        summary = report.write_evaluation(
+            folder,
+            evaluation,
+            title=chosen.title,
+            facts={"perturb": config.perturb, "seed": config.seed}
+            if config.perturb
+            else None,
+            threshold_origin=info.threshold_origin,
+            config=_describe(config, chosen.data, info),
+            examples=_examples(info, dataset, scored, evaluation),
+            panels=_panels(config.workdir, info.step),
+            num_resamples=config.num_resamples,
+            seed=config.seed,
+        )
+        _LOGGER.info(
+            "wrote %s; open %s to read it",
+            folder / "metrics.json",
+            folder / "report.html",
+        )
+        return summary
 
 
 def _examples(
@@ -116,6 +167,7 @@ def _panels(workdir: Path, best_step: int) -> list[report.Panel]:
 def _describe(
     config: EvaluateConfig, data: DataConfig, info: DetectorInfo
 ) -> dict[str, object]:
+    trained = checkpoint.read_config(config.workdir)
     return {
         "detector": info.detector,
         "training step": info.step,
@@ -124,5 +176,5 @@ def _describe(
         **{name: value for name, value in dataclasses.asdict(data).items() if value},
         "split": config.split,
         **({"perturb": config.perturb} if config.perturb else {}),
-        "face_detector": info.face_detector,
+        "face_detector": trained.get("face_detector"),
     }

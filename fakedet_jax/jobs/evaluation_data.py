@@ -3,7 +3,7 @@
 """What a trained detector is measured on, and what its scores there amount to."""
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from fakedet_jax import checkpoint, detectors, report
 from fakedet_jax.config import DataConfig, EvaluateConfig
 from fakedet_jax.data import catalog, pipeline
 from fakedet_jax.data.dataset import Dataset
+from fakedet_jax.data.prepared.facts import Facts
 from fakedet_jax.detectors.base import DetectorInfo
 from fakedet_jax.errors import RequestError
 from fakedet_jax.perturb.treatment import Treatment
@@ -27,15 +28,20 @@ class EvaluationData:
         title: Of the detector, the pictures, and what was done to them.
         data: Which pictures, in full.
         dataset: The pictures; its classes are the detector's, or real and fake.
+        manipulations: How each picture was made: its manipulation where that is known,
+            and else its class before it became real or fake.
     """
 
     name: str
     title: str
     data: DataConfig
     dataset: Dataset
+    manipulations: Sequence[str]
 
 
-def choose(config: EvaluateConfig, info: DetectorInfo) -> EvaluationData:
+def choose(
+    config: EvaluateConfig, info: DetectorInfo, *, pictures: str = ""
+) -> EvaluationData:
     """Loads the pictures that a request means.
 
     Args:
@@ -43,6 +49,7 @@ def choose(config: EvaluateConfig, info: DetectorInfo) -> EvaluationData:
             real in the training is real in any case.
         info: The detector. Where its classes are others than those of the pictures,
             these become real and fake.
+        pictures: What to call them in the title; the name of the dataset when empty.
 
     Returns:
         The pictures, at least one.
@@ -59,13 +66,14 @@ def choose(config: EvaluateConfig, info: DetectorInfo) -> EvaluationData:
         raise RequestError(
             f"--split: {data.dataset} has no pictures in the split {config.split!r}"
         )
+    manipulations = _manipulations(dataset)
     # Classes of another dataset mean nothing to the detector, but real and fake do.
     if not _has_classes_of(info, dataset):
         dataset = dataset.as_binary()
     condition = f", {config.perturb}" if config.perturb else ""
-    where = f"{data.dataset}, split {config.split}{condition}"
+    where = f"{pictures or dataset.name}, split {config.split}{condition}"
     title = f"{detectors.title(trained)} on {where}"
-    return EvaluationData(name, title, data, dataset)
+    return EvaluationData(name, title, data, dataset, manipulations)
 
 
 def to_evaluation(
@@ -74,6 +82,7 @@ def to_evaluation(
     scored: Scored,
     reasons: Mapping[int, str] | None = None,
     treatment: Treatment | None = None,
+    manipulations: Sequence[str] | None = None,
 ) -> report.Evaluation:
     """Joins scores and labels.
 
@@ -83,6 +92,7 @@ def to_evaluation(
         scored: Their class probabilities.
         reasons: By index, why a picture has none; found out again when not given.
         treatment: What was done to the pictures.
+        manipulations: How each picture was made.
 
     Returns:
         The evaluation of all pictures that can be read; the others are skipped in it.
@@ -113,15 +123,41 @@ def to_evaluation(
         is_fake=dataset.is_fake,
         predicted=probabilities.argmax(-1) if is_multiclass else None,
         skipped=skipped,
+        facts=_facts_of(dataset, valid),
+        manipulations=manipulations and [manipulations[index] for index in valid],
     )
 
 
+def suffix(config: EvaluateConfig) -> str:
+    """The end of an evaluation's name: what is done to the pictures, if anything."""
+    return f"_{config.perturb.replace(':', '_')}" if config.perturb else ""
+
+
+def is_plain(name: str) -> bool:
+    """Whether a name leads to no other folder."""
+    return bool(name) and Path(name).name == name and name not in (".", "..")
+
+
 def _name(config: EvaluateConfig, data: DataConfig) -> str:
-    condition = f"_{config.perturb.replace(':', '_')}" if config.perturb else ""
-    name = config.name or f"{data.dataset}_{config.split}{condition}"
-    if Path(name).name != name or name in (".", ".."):
+    name = config.name or f"{data.dataset}_{config.split}{suffix(config)}"
+    if not is_plain(name):
         raise RequestError(f"--name: expected a plain folder name, found {name!r}")
     return name
+
+
+def _facts_of(dataset: Dataset, indices: Sequence[int]) -> Facts | None:
+    # All conditions of a suite share what is whole.
+    if dataset.facts is None or len(indices) == dataset.num_examples:
+        return dataset.facts
+    return dataset.facts.at(indices)
+
+
+def _manipulations(dataset: Dataset) -> list[str]:
+    names = [dataset.classes[label] for label in dataset.labels.tolist()]
+    if dataset.facts is None:
+        return names
+    known = zip(dataset.facts.manipulations, names, strict=True)
+    return [manipulation or name for manipulation, name in known]
 
 
 def _with_real_classes(

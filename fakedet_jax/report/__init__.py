@@ -4,6 +4,7 @@
 
 from fakedet_jax.report.evaluation import (
     Evaluation,
+    evaluation_table,
     telling_indices,
     write_evaluation,
 )
@@ -15,6 +16,7 @@ __all__ = [
     "Evaluation",
     "Example",
     "Panel",
+    "evaluation_table",
     "telling_indices",
     "traces_figure",
     "training_curves",

@@ -3,6 +3,7 @@
 """Writes the results of an evaluation into a folder."""
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fakedet_jax import metrics, storage
-from fakedet_jax.report import figures, page
+from fakedet_jax import metrics, protocol, storage
+from fakedet_jax.data.prepared.facts import Facts
+from fakedet_jax.report import figures, page, tiles
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -28,6 +30,10 @@ class Evaluation:
         predicted: int `[n]`, the class a multi-class detector chose; None when the
             decision by the threshold is the prediction.
         skipped: path and reason of every file that has no score.
+        facts: what is known of each picture besides, such as its video; None for
+            pictures that were not prepared.
+        manipulations: how each picture was manipulated, `n` of them; None where it is
+            not asked.
     """
 
     names: Sequence[str]
@@ -38,6 +44,8 @@ class Evaluation:
     is_fake: Sequence[bool] = (False, True)
     predicted: NDArray[Any] | None = None
     skipped: Sequence[tuple[str, str]] = ()
+    facts: Facts | None = None
+    manipulations: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         """Checks that there is one of everything for each picture.
@@ -46,8 +54,9 @@ class Evaluation:
             ValueError: for lengths that differ.
         """
         lengths = {"labels": len(self.labels), "scores": len(self.scores)}
-        if self.predicted is not None:
-            lengths["predicted"] = len(self.predicted)
+        for name in ("predicted", "facts", "manipulations"):
+            if getattr(self, name) is not None:
+                lengths[name] = len(getattr(self, name))
         for name, length in lengths.items():
             if length != len(self.names):
                 raise ValueError(f"{len(self.names)} names but {length} {name}")
@@ -62,8 +71,15 @@ class Evaluation:
         """Whether each picture is decided fake, bool `[n]`."""
         return metrics.decide(self.scores, self.threshold)
 
+    @functools.cached_property
+    def videos(self) -> protocol.VideoScores | None:
+        """The scores of whole videos; None where no picture is a frame of one."""
+        if self.facts is None or not any(self.facts.videos):
+            return None
+        return protocol.video_scores(self.fake, self.scores, self.facts)
+
     def summarize(self) -> dict[str, Any]:
-        """Computes the content of `metrics.json`; see `metrics.summarize`."""
+        """Computes the metrics of the pictures; see `metrics.summarize`."""
         return metrics.summarize(
             self.labels,
             self.scores,
@@ -72,6 +88,19 @@ class Evaluation:
             is_fake=self.is_fake,
             predicted=self.predicted,
             num_skipped=len(self.skipped),
+        )
+
+    def summarize_protocol(self, num_resamples: int, seed: int) -> dict[str, Any]:
+        """Computes intervals, and metrics of videos; see `protocol.summarize`."""
+        return protocol.summarize(
+            self.fake,
+            self.scores,
+            self.threshold,
+            facts=self.facts,
+            videos=self.videos,
+            manipulations=self.manipulations,
+            num_resamples=num_resamples,
+            seed=seed,
         )
 
 
@@ -85,12 +114,15 @@ def write_evaluation(
     examples: Sequence[page.Example] = (),
     panels: Sequence[page.Panel] = (),
     facts: Mapping[str, Any] | None = None,
+    num_resamples: int = 0,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Writes an evaluation as tables, numbers, figures and a page.
 
-    The files are `scores.csv`, `skipped.csv`, `roc.png`, `precision_recall.png`,
-    `confusion_matrix.png`, `scores.png`, `report.html` and, last, `metrics.json`: a
-    folder that has it is complete. Each is written whole or not at all.
+    The files are `scores.csv`, for frames of videos `video_scores.csv`, `skipped.csv`,
+    `roc.png`, `precision_recall.png`, `confusion_matrix.png`, `scores.png`,
+    `report.html` and, last, `metrics.json`: a folder that has it is complete. Each is
+    written whole or not at all.
 
     Args:
         folder: where to; made when missing, files of the same names are replaced.
@@ -101,6 +133,8 @@ def write_evaluation(
         examples: pictures to show, as `telling_indices` chooses them.
         panels: more figures for the page.
         facts: what else `metrics.json` says.
+        num_resamples: bootstrap samples of the confidence intervals; 0 for none.
+        seed: of these samples.
 
     Returns:
         The content of `metrics.json`.
@@ -109,6 +143,7 @@ def write_evaluation(
     # An evaluation that is repeated is not complete until it is complete again.
     (folder / "metrics.json").unlink(missing_ok=True)
     summary = evaluation.summarize()
+    summary.update(evaluation.summarize_protocol(num_resamples, seed))
     # Of a multi-class run nobody could tell otherwise what its labels mean.
     summary["fake_classes"] = sorted(_fake_classes(evaluation))
     summary.update(facts or {})
@@ -117,6 +152,7 @@ def write_evaluation(
         ("path", "label", "score", "predicted"),
         _score_rows(evaluation),
     )
+    _write_video_scores(folder / "video_scores.csv", evaluation)
     storage.write_csv(folder / "skipped.csv", ("path", "reason"), evaluation.skipped)
     drawn = _draw(evaluation, summary)
     for name, panel in drawn.items():
@@ -135,6 +171,29 @@ def write_evaluation(
     storage.write_text(folder / "report.html", text)
     storage.write_json(folder / "metrics.json", summary)
     return summary
+
+
+def evaluation_table(summary: Mapping[str, Any]) -> str:
+    """Sets the numbers of an evaluation for a terminal, each with its interval.
+
+    Args:
+        summary: as `write_evaluation` returns it.
+
+    Returns:
+        Lines of text, a name and a number each; lists are left out.
+
+    >>> print(evaluation_table({"auc": 0.5, "auc_interval": [0.4, 0.6], "classes": []}))
+    auc                  0.5000  [0.4000, 0.6000]
+    """
+    lines = []
+    for name, value in summary.items():
+        if isinstance(value, list) or name.endswith("_interval"):
+            continue
+        text = f"{value:.4f}" if isinstance(value, float) else str(value)
+        ends = summary.get(f"{name}_interval")
+        interval = "" if ends is None else f"  [{ends[0]:.4f}, {ends[1]:.4f}]"
+        lines.append(f"{name:20s} {text}{interval}")
+    return "\n".join(lines)
 
 
 def telling_indices(
@@ -186,6 +245,31 @@ def _score_rows(evaluation: Evaluation) -> Iterator[tuple[str, str, float, str]]
         yield name, evaluation.classes[label], score, outcomes[outcome]
 
 
+def _write_video_scores(path: Path, evaluation: Evaluation) -> None:
+    videos = evaluation.videos
+    if videos is None:
+        path.unlink(missing_ok=True)  # of an earlier evaluation of the same name
+        return
+    outcomes = metrics.decision_classes(evaluation.classes, evaluation.is_fake)
+    decided = metrics.decide(videos.scores, evaluation.threshold)
+    rows = zip(
+        videos.names,
+        np.asarray(evaluation.labels, np.int64)[videos.first].tolist(),
+        videos.scores.tolist(),
+        decided.tolist(),
+        videos.num_frames.tolist(),
+        strict=True,
+    )
+    storage.write_csv(
+        path,
+        ("path", "label", "score", "predicted", "num_frames"),
+        (
+            (name, evaluation.classes[label], score, outcomes[is_fake], num_frames)
+            for name, label, score, is_fake, num_frames in rows
+        ),
+    )
+
+
 def _draw(evaluation: Evaluation, summary: Mapping[str, Any]) -> dict[str, page.Panel]:
     fake, threshold = evaluation.fake, evaluation.threshold
     labels = np.asarray(evaluation.labels, np.int64)
@@ -220,12 +304,12 @@ def _draw(evaluation: Evaluation, summary: Mapping[str, Any]) -> dict[str, page.
     }
 
 
-def _class_rows(evaluation: Evaluation) -> list[page.ClassRow]:
+def _class_rows(evaluation: Evaluation) -> list[tiles.ClassRow]:
     labels = np.asarray(evaluation.labels, np.int64)
     totals = np.bincount(labels, minlength=len(evaluation.classes))
     alarms = np.bincount(labels[evaluation.decided], minlength=len(evaluation.classes))
     return [
-        page.ClassRow(name, bool(fake), int(total), int(count))
+        tiles.ClassRow(name, bool(fake), int(total), int(count))
         for name, fake, total, count in zip(
             evaluation.classes, evaluation.is_fake, totals, alarms, strict=True
         )

@@ -20,6 +20,8 @@ from PIL import Image
 
 from fakedet_jax import metrics
 from fakedet_jax.report import style
+from fakedet_jax.report.markup import code, escape, percent, pictures
+from fakedet_jax.report.tiles import ClassRow, manipulation_table, metric_tiles
 
 VALIDATION_THRESHOLD = (
     "It was chosen on the validation split so that the balanced accuracy there (the "
@@ -29,8 +31,6 @@ VALIDATION_THRESHOLD = (
 _MAX_SKIPPED_LISTED = 50
 # A share of fakes as low as this is common where people upload their own pictures.
 _RARE = 0.01
-# Keeps a number and its percent sign on one line.
-_SPACE = "\N{NO-BREAK SPACE}"
 
 
 class Panel(NamedTuple):
@@ -48,15 +48,6 @@ class Example(NamedTuple):
     label: str
     score: float
     picture: NDArray[np.uint8]
-
-
-class ClassRow(NamedTuple):
-    """A class: its size, and how many of its pictures were decided fake."""
-
-    name: str
-    is_fake: bool
-    num_examples: int
-    num_decided_fake: int
 
 
 def render(
@@ -89,9 +80,10 @@ def render(
     """
     sections = (
         _headline(title, summary, class_rows),
-        _tiles(summary, class_rows),
+        metric_tiles(summary, class_rows),
         _guide(summary, class_rows, threshold_origin),
         _classes(class_rows),
+        manipulation_table(summary),
         _figures(panels),
         _gallery(examples, fake_classes, summary["threshold"]),
         _skipped(skipped),
@@ -103,7 +95,7 @@ def render(
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
         "img-src data:; style-src 'unsafe-inline'\">\n"
-        f"<title>{_text(title)}</title>\n<style>{style.SHEET}</style>\n</head>\n"
+        f"<title>{escape(title)}</title>\n<style>{style.SHEET}</style>\n</head>\n"
         f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
     )
 
@@ -117,8 +109,8 @@ def _headline(
     else:
         right = round(summary["accuracy"] * total)
         lead = (
-            f"{right:,} of {_pictures(total)} were decided correctly "
-            f"({_percent(summary['accuracy'])})."
+            f"{right:,} of {pictures(total)} were decided correctly "
+            f"({percent(summary['accuracy'])})."
         )
     if summary["fpr"] is not None:
         lead += (
@@ -133,39 +125,8 @@ def _headline(
         f"threshold {summary['threshold']:.4g}"
     )
     return (
-        f"<header><h1>{_text(title)}</h1>\n"
+        f"<header><h1>{escape(title)}</h1>\n"
         f'<p class="lead">{lead}</p>\n<p class="facts">{facts}</p></header>'
-    )
-
-
-def _tiles(summary: Mapping[str, Any], class_rows: Sequence[ClassRow]) -> str:
-    total = summary["num_examples"]
-    num_fake = sum(row.num_examples for row in class_rows if row.is_fake)
-    tiles = [
-        ("Accuracy", "accuracy", total, "decided correctly"),
-        ("AUC", "auc", 0, "ranking, whatever the threshold"),
-        ("Average precision", "average_precision", 0, "ranking of the alarms"),
-        ("False positive rate", "fpr", total - num_fake, "real called fake"),
-        ("False negative rate", "fnr", num_fake, "fakes missed"),
-        ("Precision", "precision", 0, "alarms that are right"),
-        ("Recall", "recall", num_fake, "fakes found"),
-        ("F1", "f1", 0, "precision and recall in one"),
-    ]
-    if "multiclass_accuracy" in summary:
-        tiles.insert(1, ("Class accuracy", "multiclass_accuracy", total, "right class"))
-    cells = []
-    for name, key, count, note in tiles:
-        value = summary[key]
-        interval = _interval(value, count)
-        cells.append(
-            f'<div class="tile"><dt>{name}</dt><dd><b>{_percent(value)}</b>'
-            f"<span>{interval or note}</span></dd></div>"
-        )
-    return (
-        '<section><dl class="tiles">' + "".join(cells) + "</dl>\n"
-        '<p class="note">Ranges are 95 % confidence intervals: where the number '
-        "could lie, given how few or many pictures there are. A dash marks a number "
-        "that these pictures do not define.</p></section>"
     )
 
 
@@ -173,6 +134,7 @@ def _guide(
     summary: Mapping[str, Any], class_rows: Sequence[ClassRow], origin: str
 ) -> str:
     threshold = f"{summary['threshold']:.4g}"
+    has_videos = "num_videos" in summary
     items = [
         (
             "Score",
@@ -185,10 +147,16 @@ def _guide(
             f"A picture that scores {threshold} or more is called fake. {origin}",
         ),
         (
-            "AUC",
+            "AUC (frames)" if has_videos else "AUC",
             "Take one fake and one real picture at random: the AUC is how often the "
             "fake scores higher. 50 % is a coin toss, 100 % is perfect. It does not "
             "depend on the threshold.",
+        ),
+        (
+            "AUC (videos)",
+            "The same for whole videos, each with the mean of the scores of its frames."
+            if has_videos
+            else "",
         ),
         (
             "False alarms and misses",
@@ -218,9 +186,11 @@ def _base_rate(summary: Mapping[str, Any], class_rows: Sequence[ClassRow]) -> st
         return ""
     num_fake = sum(row.num_examples for row in class_rows if row.is_fake)
     share = num_fake / summary["num_examples"]
-    num_real = summary["num_examples"] - num_fake
+    # Frames of one video are alike: they make no more than one sure.
+    num_real = summary.get("num_real_videos", summary["num_examples"] - num_fake)
+    basis = f"{num_real:,} videos" if "num_videos" in summary else pictures(num_real)
     bounds = metrics.wilson_interval(round(fpr * num_real), num_real)
-    text = f"In this set {_percent(share)} of the pictures are fake. "
+    text = f"In this set {percent(share)} of the pictures are fake. "
     if not recall or bounds is None:
         return text + "No fake was found, so there is no precision to speak of."
     best, likely, worst = (
@@ -229,8 +199,8 @@ def _base_rate(summary: Mapping[str, Any], class_rows: Sequence[ClassRow]) -> st
     )
     return text + (
         f"Where only 1 in 100 is, the same detector would be right in about "
-        f"{_percent(likely)} of its alarms ({_percent(worst)} to {_percent(best)}, as "
-        f"the false positive rate rests on {_pictures(num_real)}). Plan the review of "
+        f"{percent(likely)} of its alarms ({percent(worst)} to {percent(best)}, as "
+        f"the false positive rate rests on {basis}). Plan the review of "
         "alarms accordingly."
     )
 
@@ -247,10 +217,10 @@ def _classes(class_rows: Sequence[ClassRow]) -> str:
         share = right / row.num_examples if row.num_examples else None
         width = 100 * (share or 0)
         rows.append(
-            f'<tr><td>{_name(row.name)}</td><td><span class="kind {kind}">{kind}</span>'
+            f'<tr><td>{code(row.name)}</td><td><span class="kind {kind}">{kind}</span>'
             f'</td><td class="number">{row.num_examples:,}</td>'
             f'<td class="number">{row.num_decided_fake:,}</td>'
-            f'<td class="number">{_percent(share)}</td>'
+            f'<td class="number">{percent(share)}</td>'
             f'<td class="bar"><i class="{kind}" style="width:{width:.1f}%"></i></td>'
             "</tr>"
         )
@@ -268,8 +238,8 @@ def _figures(panels: Sequence[Panel]) -> str:
     if not panels:
         return ""
     cells = "\n".join(
-        f'<figure><h3>{_text(title)}</h3><img src="{_data_url(png)}" '
-        f'alt="{_text(title)}"><figcaption>{_text(caption)}</figcaption></figure>'
+        f'<figure><h3>{escape(title)}</h3><img src="{_data_url(png)}" '
+        f'alt="{escape(title)}"><figcaption>{escape(caption)}</figcaption></figure>'
         for title, png, caption in panels
     )
     return f'<section><h2>Figures</h2>\n<div class="figures">{cells}</div></section>'
@@ -316,9 +286,9 @@ def _card(
     mark = "right" if fake == decided else "wrong"
     return (
         f'<figure class="card {mark}"><img src="{_data_url(_png(picture))}" '
-        f'alt="{_text(name)}"><figcaption><span class="kind {kind}">{_text(label)}'
+        f'alt="{escape(name)}"><figcaption><span class="kind {kind}">{escape(label)}'
         f"</span><br><b>{verdict}</b><br>score {score:.3f}"
-        f'<span class="path">{_name(name)}</span></figcaption></figure>'
+        f'<span class="path">{code(name)}</span></figcaption></figure>'
     )
 
 
@@ -332,11 +302,11 @@ def _skipped(skipped: Sequence[tuple[str, str]]) -> str:
     # By number, then by name: an order that does not depend on that of the files.
     ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
     counts = "".join(
-        f'<tr><td>{_text(reason)}</td><td class="number">{count:,}</td></tr>'
+        f'<tr><td>{escape(reason)}</td><td class="number">{count:,}</td></tr>'
         for reason, count in ordered[:_MAX_SKIPPED_LISTED]
     )
     listed = "".join(
-        f"<tr><td>{_name(name)}</td><td>{_text(reason)}</td></tr>"
+        f"<tr><td>{code(name)}</td><td>{escape(reason)}</td></tr>"
         for name, reason in skipped[:_MAX_SKIPPED_LISTED]
     )
     rest = len(skipped) - _MAX_SKIPPED_LISTED
@@ -357,7 +327,7 @@ def _config(config: Mapping[str, object]) -> str:
     if not config:
         return ""
     rows = "".join(
-        f"<tr><th>{_text(name)}</th><td>{_name(str(value))}</td></tr>"
+        f"<tr><th>{escape(name)}</th><td>{code(str(value))}</td></tr>"
         for name, value in config.items()
     )
     return (
@@ -367,46 +337,12 @@ def _config(config: Mapping[str, object]) -> str:
     )
 
 
-def _text(text: object) -> str:
-    """Escapes text for HTML and shows what cannot be printed as backslash escapes.
-
-    That covers bytes that are no UTF-8, control characters and the marks that turn the
-    direction of writing, with which a file name can pass for another.
-    """
-    shown = "".join(
-        character
-        if character.isprintable()
-        else character.encode("unicode_escape").decode("ascii")
-        for character in str(text)
-    )
-    return html.escape(shown)
-
-
-def _name(text: str) -> str:
-    return f"<code>{_text(text)}</code>"
-
-
-def _pictures(count: int) -> str:
-    return f"{count:,} picture" if count == 1 else f"{count:,} pictures"
-
-
-def _percent(value: float | None) -> str:
-    return "\N{EN DASH}" if value is None else f"{100 * value:.1f}{_SPACE}%"
-
-
 def _of_hundred(share: float) -> str:
     """Writes a rate as people count; a rate that is not zero is never shown as 0."""
     count = 100 * share
     if 0 < count < 0.95:
         return "fewer than 1"
     return f"{count:.0f}"
-
-
-def _interval(value: float | None, total: int) -> str:
-    if value is None or not total:
-        return ""
-    ends = metrics.wilson_interval(round(value * total), total)
-    return "" if ends is None else f"{_percent(ends[0])} to {_percent(ends[1])}"
 
 
 def _png(picture: NDArray[np.uint8]) -> bytes:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fakedet_jax import checkpoint, metrics
+from fakedet_jax import bootstrap, checkpoint, metrics
 from fakedet_jax.config import DataConfig, EvaluateConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs import evaluate
@@ -19,6 +19,7 @@ from fakedet_jax.perturb import apply
 from fakedet_jax.perturb.perturbation import Perturbation
 from tests import tiny
 from tests.data import pictures
+from tests.jobs import videos
 
 
 @pytest.fixture(scope="module")
@@ -250,3 +251,115 @@ def test_an_evaluation_is_named_after_what_was_done(workdir):
 def test_an_unknown_perturbation_is_refused(workdir):
     with pytest.raises(RequestError, match="--perturb: jpeg: expected a whole"):
         _evaluate(workdir, perturb="jpeg:600")
+
+
+def test_intervals_stand_beside_the_numbers(workdir):
+    summary, folder = _evaluate(workdir, num_resamples=50)
+    rows = _rows(folder / "scores.csv")
+    fake = [row["label"] == "fake" for row in rows]
+    scores = [float(row["score"]) for row in rows]
+    expected = bootstrap.intervals(
+        fake, scores, summary["threshold"], range(len(rows)), num_resamples=50
+    )
+    for name, ends in expected.items():
+        assert summary[f"{name}_interval"] == list(ends)
+    assert summary["interval_unit"] == "picture"
+    assert not (folder / "video_scores.csv").exists()
+
+
+def test_intervals_can_be_left_out(workdir):
+    summary, _ = _evaluate(workdir, num_resamples=0)
+    assert not [name for name in summary if "interval" in name]
+
+
+def test_a_negative_number_of_resamples_is_refused(workdir):
+    with pytest.raises(RequestError, match="--num_resamples: expected at least 0"):
+        _evaluate(workdir, num_resamples=-1)
+
+
+def test_a_single_class_has_no_interval_of_auc(workdir, tmp_path):
+    root = pictures.write_folder(tmp_path / "data", {"fake": 4}, 16)
+    summary, _ = _evaluate(workdir, data=_folder(root), split="all")
+    assert summary["auc_interval"] is None
+    assert summary["accuracy_interval"] is not None
+
+
+def test_several_fake_classes_are_several_manipulations(workdir, tmp_path):
+    counts = {"real_photos": 4, "glow": 3, "stylegan": 2}
+    root = pictures.write_folder(tmp_path / "other", counts, 16)
+    summary, folder = _evaluate(workdir, data=_folder(root), split="all")
+    rows = {row["name"]: row for row in summary["manipulations"]}
+    assert {name: row["num_fake"] for name, row in rows.items()} == {
+        "glow": 3,
+        "stylegan": 2,
+    }
+    kept = [row for row in _rows(folder / "scores.csv") if "glow" not in row["path"]]
+    labels = [row["label"] == "fake" for row in kept]
+    expected = metrics.auc(labels, [float(row["score"]) for row in kept])
+    assert rows["stylegan"]["auc"] == expected
+
+
+@pytest.fixture(scope="module")
+def of_videos(workdir, tmp_path_factory):
+    """The summary and the folder of an evaluation of prepared videos."""
+    root = videos.prepare_videos(tmp_path_factory.mktemp("evaluate"))
+    return _evaluate(workdir, name="videos", data=_folder(root), num_resamples=50)
+
+
+def test_videos_have_the_mean_scores_of_their_frames(of_videos):
+    summary, folder = of_videos
+    frames = {}
+    for row in _rows(folder / "scores.csv"):
+        if " frame " in row["path"]:
+            path = row["path"].split(" frame ")[0]
+            frames.setdefault(path, []).append(float(row["score"]))
+    rows = _rows(folder / "video_scores.csv")
+    assert {row["path"] for row in rows} == set(frames)
+    for row in rows:
+        own = frames[row["path"]]
+        assert int(row["num_frames"]) == len(own) == videos.NUM_FRAMES
+        assert float(row["score"]) == pytest.approx(np.mean(own), abs=1e-12)
+        fake = float(row["score"]) >= summary["threshold"]
+        assert row["predicted"] == ("fake" if fake else "real")
+
+
+def test_the_numbers_of_videos_are_those_of_their_scores(of_videos):
+    summary, folder = of_videos
+    rows = _rows(folder / "video_scores.csv")
+    assert summary["num_videos"] == len(rows) == sum(videos.VIDEOS.values())
+    fake = [row["label"] == "fake" for row in rows]
+    expected = metrics.summarize(
+        fake, [float(row["score"]) for row in rows], summary["threshold"]
+    )
+    assert summary["video_auc"] == expected["auc"]
+    assert summary["video_accuracy"] == expected["accuracy"]
+    assert summary["interval_unit"] == "video"
+
+
+def test_photographs_beside_videos_count_as_frames_alone(of_videos):
+    summary, _ = of_videos
+    num_frames = summary["num_videos"] * videos.NUM_FRAMES
+    assert summary["num_examples"] == num_frames + videos.NUM_PHOTOGRAPHS
+
+
+def test_manipulations_of_a_prepared_dataset_are_told_apart(of_videos):
+    summary, _ = of_videos
+    rows = {row["name"]: row for row in summary["manipulations"]}
+    assert set(rows) == {"deepfakes", "face_swap"}
+    row = rows["face_swap"]
+    assert row["num_fake_videos"] == videos.VIDEOS["face_swap"]
+    assert row["num_videos"] == row["num_fake_videos"] + videos.VIDEOS["real"]
+
+
+def test_the_page_names_frames_and_videos(of_videos):
+    _, folder = of_videos
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    for text in ("AUC (frames)", "AUC (videos)", "Manipulation by manipulation"):
+        assert text in page
+
+
+def test_scores_of_videos_do_not_outlive_them(workdir, of_videos):
+    folder = workdir / "evaluations" / "again"
+    shutil.copytree(of_videos[1], folder)
+    _evaluate(workdir, name="again")
+    assert not (folder / "video_scores.csv").exists()

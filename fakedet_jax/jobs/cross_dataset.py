@@ -1,0 +1,220 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""`--mode=evaluate --datasets=…`: one detector on several datasets, in one table.
+
+A detector is trained on one dataset and met by fakes of others; how much of its AUC is
+left there is the cross-dataset protocol of the field.
+"""
+
+import contextlib
+import dataclasses
+import logging
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from fakedet_jax import checkpoint, detectors
+from fakedet_jax.config import DataConfig, EvaluateConfig
+from fakedet_jax.data import prepared
+from fakedet_jax.errors import RequestError
+from fakedet_jax.jobs import evaluation_data
+from fakedet_jax.jobs.evaluate import Evaluator
+from fakedet_jax.report import cross_dataset as report
+from fakedet_jax.report.cross_dataset import cross_dataset_table
+
+__all__ = ["cross_dataset_table", "evaluate_datasets"]
+
+_LOGGER = logging.getLogger(__name__)
+
+_FOLDER = "folder"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Target:
+    """A dataset that was asked for: what to call it, and where it lies."""
+
+    name: str
+    folder: Path
+
+
+def evaluate_datasets(config: EvaluateConfig) -> dict[str, Any]:
+    """Scores several datasets as real against fake, and compares the numbers.
+
+    Each is evaluated as by `evaluate`, into `WORKDIR/evaluations/NAME`; the table
+    is written to `WORKDIR/evaluations/cross_dataset_SPLIT`, or as `config.name` says,
+    by `report.cross_dataset.write_cross_dataset`. A dataset that cannot be evaluated
+    has a row with the reason.
+
+    Args:
+        config: The settings. `datasets` are folders of pictures or of prepared
+            datasets; names that are not given are those of the prepared datasets or
+            of the folders.
+
+    Returns:
+        The content of `cross_dataset.json`; nothing but in the first process.
+
+    Raises:
+        RequestError: The settings are not as expected, or no dataset can be evaluated.
+    """
+    targets = _targets(config)
+    table_name = config.name or f"cross_dataset_{config.split}"
+    table_name += "" if config.name else evaluation_data.suffix(config)
+    _check(config, targets, table_name)
+    evaluator = Evaluator(config)
+    settings = checkpoint.read_config(config.workdir)
+    trained_on, training_folder = _training(settings)
+    rows = []
+    for target in targets:
+        _LOGGER.info("evaluating on %s", target.name)
+        row = {
+            "name": target.name,
+            "data_dir": str(target.folder),
+            "split": config.split,
+            "trained_on": trained_on,
+            "in_domain": target.folder.resolve() == training_folder,
+        }
+        try:
+            row |= _evaluate(config, evaluator, target)
+        except RequestError as error:
+            _LOGGER.warning("%s was not evaluated: %s", target.name, error)
+            row["reason"] = str(error)
+        rows.append(row)
+    if all("reason" in row for row in rows):
+        raise RequestError(
+            f"--datasets: none of {len(rows)} could be evaluated; the first, "
+            f"{rows[0]['name']}: {rows[0]['reason']}"
+        )
+    if jax.process_index() > 0:
+        return {}
+    folder = config.workdir / "evaluations" / table_name
+    condition = f", {config.perturb}" if config.perturb else ""
+    summary = report.write_cross_dataset(
+        folder,
+        rows,
+        title=f"{detectors.title(settings)}, split {config.split}{condition}",
+        facts={
+            "detector": detectors.title(settings),
+            "trained_on": trained_on,
+            "split": config.split,
+            "perturb": config.perturb,
+            "threshold": evaluator.info.threshold,
+            "num_resamples": config.num_resamples,
+        },
+    )
+    _LOGGER.info("wrote %s", folder / "cross_dataset.md")
+    return summary
+
+
+def _evaluate(
+    config: EvaluateConfig, evaluator: Evaluator, target: _Target
+) -> dict[str, Any]:
+    """The numbers of a row."""
+    own = dataclasses.replace(
+        config,
+        data=DataConfig(_FOLDER, target.folder, task="binary"),
+        name=target.name + evaluation_data.suffix(config),
+    )
+    chosen = evaluation_data.choose(own, evaluator.info, pictures=target.name)
+    return {"dataset": chosen.dataset.name, **evaluator.evaluate(chosen)}
+
+
+def _targets(config: EvaluateConfig) -> list[_Target]:
+    """What was asked for, under names that differ."""
+    targets: list[_Target] = []
+    given = [_parse(entry) for entry in config.datasets]
+    taken = {name for name, _ in given if name}
+    for place, (name, folder) in enumerate(given):
+        if name and name in [other for other, _ in given[:place]]:
+            raise RequestError(
+                f"--datasets: expected different names, found {name!r} twice"
+            )
+        if not name:
+            name = _unique(_name_of(folder), taken)
+            taken.add(name)
+        targets.append(_Target(name, folder))
+    return targets
+
+
+def _parse(entry: str) -> tuple[str, Path]:
+    """The name, empty where none is given, and the folder.
+
+    >>> _parse("ff=/data/ff")[0], _parse("/data/a=b")[0]
+    ('ff', '')
+    """
+    name, sign, folder = entry.partition("=")
+    # Names of folders may have the sign too.
+    if not sign or "/" in name or (entry and Path(entry).exists()):
+        name, folder = "", entry
+    if not folder or (folder != entry and not evaluation_data.is_plain(name)):
+        raise RequestError(
+            "--datasets: expected folders, or NAME=FOLDER with a plain name, found "
+            f"{entry!r}"
+        )
+    return name, Path(folder)
+
+
+def _name_of(folder: Path) -> str:
+    """What to call a dataset: by what was prepared there, or as its folder is called.
+
+    >>> _name_of(Path("/no/such folder"))
+    'such_folder'
+    """
+    name = _FOLDER
+    # If it is no dataset at all, its row will say so.
+    with contextlib.suppress(RequestError):
+        name = prepared.read_info(folder).name
+    if name == _FOLDER:
+        name = re.sub(r"[^\w.-]+", "_", folder.resolve().name).strip(".")
+    return name or "dataset"
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    """The name, with a number where others have it.
+
+    >>> _unique("ff", {"ff", "ff_2"})
+    'ff_3'
+    """
+    result, number = name, 1
+    while result in taken:
+        number += 1
+        result = f"{name}_{number}"
+    return result
+
+
+def _check(config: EvaluateConfig, targets: list[_Target], table_name: str) -> None:
+    if not targets:
+        raise RequestError("--datasets: expected at least one folder, found none")
+    if config.data is not None:
+        raise RequestError(
+            "--dataset, --data_dir: --datasets says which pictures are meant; leave "
+            "the others out"
+        )
+    if config.suite:
+        raise RequestError(
+            f"--suite: {config.suite} is measured on one dataset; give --data_dir "
+            "instead of --datasets"
+        )
+    if not evaluation_data.is_plain(table_name):
+        raise RequestError(
+            f"--name: expected a plain folder name, found {table_name!r}"
+        )
+    if table_name in (target.name for target in targets):
+        raise RequestError(
+            f"--name: expected another name than those of the datasets, found "
+            f"{table_name!r}"
+        )
+
+
+def _training(settings: Mapping[str, Any]) -> tuple[str | None, Path | None]:
+    """What a detector was trained on, and where it lay, as far as its config says."""
+    try:
+        data = DataConfig.from_settings(settings)
+    except RequestError:
+        return None, None  # converted weights
+    if data.data_dir is None:
+        return data.dataset, None
+    name = _name_of(data.data_dir) if data.dataset == _FOLDER else data.dataset
+    return name, data.data_dir.resolve()
