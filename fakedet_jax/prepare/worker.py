@@ -15,14 +15,13 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from fakedet_jax.data.folder import content_fraction
 from fakedet_jax.errors import RequestError
 from fakedet_jax.faces.cropping import Cropping
-from fakedet_jax.faces.extraction import LEFT_OUT, Outcome, Row, extract
+from fakedet_jax.faces.extraction import Guarded, extract
 from fakedet_jax.prepare import staging
 
 
@@ -42,7 +41,7 @@ def work_on(task: dict[str, Any], root: Path, cropping: Cropping) -> dict[str, A
     path, name, staged = root / task["name"], task["name"], Path(task["staged"])
     # Videos are told apart by their names: their files are large.
     content = str(content_fraction(path, name)) if task["kind"] == "photo" else name
-    guarded = _Guarded(extract(path, name, task["kind"], cropping))
+    guarded = Guarded(extract(path, name, task["kind"], cropping))
     try:
         staging.write(staged, content, guarded, task["compress"])
     except RequestError as error:
@@ -72,29 +71,6 @@ def main() -> None:
     _answer(answers, {"ready": True})
     while True:
         _answer(answers, work_on(tasks.get(), root, cropping))
-
-
-class _Guarded:
-    """Outcomes of an input; an unexpected error is one, and costs this input alone.
-
-    Attributes:
-        surprise: The unexpected error, empty where there was none.
-    """
-
-    def __init__(self, outcomes: Iterator[Outcome]):
-        self.surprise = ""
-        self._outcomes = outcomes
-
-    def __iter__(self) -> Iterator[Outcome]:
-        try:
-            yield from self._outcomes
-        except RequestError:
-            raise
-        except Exception as error:
-            detail = " ".join(str(error).split())
-            self.surprise = f"{type(error).__name__}: {detail}"
-            reason = f"brought out an unexpected error ({self.surprise})"
-            yield Row(LEFT_OUT, reason), None
 
 
 def _receive(source: IO[bytes], tasks: "queue.SimpleQueue[dict[str, Any]]") -> None:
