@@ -26,24 +26,56 @@ def read_rows(
     Raises:
         RequestError: The file is not of that kind.
     """
+    for line, row in read_records(path, columns, if_missing=if_missing):
+        yield line, [row[name] for name in columns]
+
+
+def read_records(
+    path: Path,
+    required: Sequence[str],
+    optional: Sequence[str] = (),
+    *,
+    if_missing: str,
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Reads columns of a CSV file by name, some of which need not be there.
+
+    Args:
+        path: See `read_rows`.
+        required: Names that the first line must have.
+        optional: Names that it may have.
+        if_missing: See `read_rows`.
+
+    Yields:
+        The number of the line and its cells by column.
+
+    Raises:
+        RequestError: The file is not of that kind.
+    """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             table = csv.reader(file, strict=True)
             header = next(table, [])
-            missing = [name for name in columns if name not in header]
+            missing = [name for name in required if name not in header]
             if missing:
                 raise RequestError(
-                    f"{str(path)!r}: expected a first line with {','.join(columns)}, "
+                    f"{str(path)!r}: expected a first line with {','.join(required)}, "
                     f"found no {' and no '.join(missing)}"
                 )
-            places = [header.index(name) for name in columns]
+            names = [name for name in (*required, *optional) if name in header]
+            twice = sorted({name for name in names if header.count(name) > 1})
+            if twice:
+                raise RequestError(
+                    f"{str(path)!r}: expected each column once, found "
+                    f"{', '.join(twice)} again"
+                )
+            places = {name: header.index(name) for name in names}
             for row in filter(None, table):  # blank lines are no rows
                 if len(row) != len(header):
                     raise RequestError(
                         f"{str(path)!r}, line {table.line_num}: expected {len(header)} "
                         f"cells, found {len(row)}"
                     )
-                yield table.line_num, [row[place] for place in places]
+                yield table.line_num, {n: row[place] for n, place in places.items()}
     except FileNotFoundError as error:
         raise RequestError(f"{str(path)!r} is missing; {if_missing}") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:

@@ -9,7 +9,6 @@ slashes. Several lines of one path, or of one frame, are several faces. Cells of
 landmarks and scores may be empty.
 """
 
-import csv
 import dataclasses
 import hashlib
 import math
@@ -79,16 +78,17 @@ def read_boxes(path: Path, data_dir: Path | None = None) -> FaceBoxes:
         RequestError: The file is missing or not of that kind; the message names the
             first line that is wrong.
     """
-    optional = _optional_columns(path)
-    columns = (*REQUIRED_COLUMNS, *optional)
     # By path and frame: each box with the line where it stands.
     found: dict[str, dict[int | None, dict[tuple[float, ...], Face]]] = {}
-    rows = tables.read_rows(
-        path, columns, if_missing="give the CSV file of face boxes as --face_boxes"
+    rows = tables.read_records(
+        path,
+        REQUIRED_COLUMNS,
+        (*LANDMARK_COLUMNS, "score", "frame"),
+        if_missing="give the CSV file of face boxes as --face_boxes",
     )
-    for line, cells in rows:
+    for line, row in rows:
         where = f"{str(path)!r}, line {line}"
-        row = dict(zip(columns, cells, strict=True))
+        _check_landmarks(row, path)
         name = _to_name(row["path"], where)
         face = _to_face(row, path, line, where)
         frame = _to_frame(row.get("frame", ""), where)
@@ -120,26 +120,13 @@ def read_boxes(path: Path, data_dir: Path | None = None) -> FaceBoxes:
     return FaceBoxes(faces, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
-def _optional_columns(path: Path) -> tuple[str, ...]:
-    """Which columns the first line names besides those that it must."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header = next(csv.reader(file), [])
-    except (OSError, UnicodeDecodeError, csv.Error):
-        return ()  # Whoever reads the rows says what is wrong with the file.
-    twice = sorted({name for name in header if name and header.count(name) > 1})
-    if twice:
-        raise RequestError(
-            f"{str(path)!r}: expected each column once, found {', '.join(twice)} again"
-        )
-    landmarks = [name for name in LANDMARK_COLUMNS if name in header]
-    if landmarks and len(landmarks) < len(LANDMARK_COLUMNS):
-        missing = [name for name in LANDMARK_COLUMNS if name not in header]
+def _check_landmarks(row: Mapping[str, str], path: Path) -> None:
+    missing = [name for name in LANDMARK_COLUMNS if name not in row]
+    if missing and len(missing) < len(LANDMARK_COLUMNS):
         raise RequestError(
             f"{str(path)!r}: expected the columns of all five landmarks or of none, "
             f"found no {', '.join(missing)}"
         )
-    return (*landmarks, *(name for name in ("score", "frame") if name in header))
 
 
 def _normalise(name: str) -> str:

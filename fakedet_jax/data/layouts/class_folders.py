@@ -13,7 +13,6 @@ and 1 for fake. Several identities are separated by semicolons; `video` is for f
 that were cut out of a video.
 """
 
-import csv
 import dataclasses
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -125,15 +124,14 @@ def _item(
 
 def _list_labelled(root: Path, table: Path, real_classes: Collection[str]) -> Listing:
     """Lists the files that a table names."""
-    optional = _optional_columns(table)
     rows: dict[str, dict[str, str]] = {}
-    for line, cells in tables.read_rows(
+    for line, row in tables.read_records(
         table,
-        (*_REQUIRED, *optional),
+        _REQUIRED,
+        _OPTIONAL,
         if_missing="give the table of labels as --labels",
     ):
         where = f"{str(table)!r}, line {line}"
-        row = dict(zip((*_REQUIRED, *optional), cells, strict=True))
         name = scan.listed_path(row["path"], where)
         if name in rows:
             raise RequestError(
@@ -184,16 +182,6 @@ def _labelled_item(
 
 def _class_of(label: str) -> str:
     return BINARY_CLASSES[int(label)] if label in ("0", "1") else label
-
-
-def _optional_columns(table: Path) -> tuple[str, ...]:
-    """Which columns the first line names besides those that it must."""
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            header = next(csv.reader(file), [])
-    except (OSError, UnicodeDecodeError, csv.Error):
-        return ()  # Whoever reads the rows says what is wrong with the file.
-    return tuple(name for name in _OPTIONAL if name in header)
 
 
 LAYOUT = Layout(
