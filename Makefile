@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BEAM_VENV := .venv-beam
 DEMO := demo
 
-.PHONY: demo test test-slow lint clean
+.PHONY: demo test test-slow test-beam lint clean
 
 demo: $(VENV)/.ready
 	$(BIN)/python main.py --flagfile=experiments/quickstart.flags --workdir=$(DEMO)/workdir
@@ -27,18 +28,22 @@ test: $(VENV)/.ready-test
 test-slow: $(VENV)/.ready-test
 	$(BIN)/python -m pytest -m slow tests
 
+# Apache Beam asks for older versions of other packages, so it has its own environment.
+test-beam: $(BEAM_VENV)/.ready
+	$(BEAM_VENV)/bin/python -m pytest tests/prepare/test_beam.py
+
 lint: $(VENV)/.ready-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) $(DEMO)
+	rm -rf $(VENV) $(BEAM_VENV) $(DEMO)
 
-$(VENV)/bin/python:
+$(VENV)/bin/python $(BEAM_VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(@:/bin/python=)
 
 $(VENV)/.ready: setup.cfg pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
@@ -47,3 +52,8 @@ $(VENV)/.ready: setup.cfg pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/.ready-test: setup.cfg pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
 	touch $@ $(VENV)/.ready
+
+$(BEAM_VENV)/.ready: setup.cfg pyproject.toml constraints-beam.txt | $(BEAM_VENV)/bin/python
+	$(BEAM_VENV)/bin/python -m pip install --quiet --constraint constraints-beam.txt \
+		--editable '.[test,beam]'
+	touch $@

@@ -309,6 +309,8 @@ class BenchmarkConfig:
         num_repeats: Runs of each measurement; the median counts.
         dtype: Of the computation.
         output: JSON file for the numbers; None for none.
+        face_detector_model: YuNet's ONNX file, to measure finding and reading faces
+            too; None leaves it out.
     """
 
     detector: str
@@ -323,6 +325,7 @@ class BenchmarkConfig:
     num_repeats: int = 5
     dtype: str = "float32"
     output: Path | None = None
+    face_detector_model: Path | None = None
 
 
 @dataclasses.dataclass(frozen=True)

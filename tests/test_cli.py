@@ -13,7 +13,9 @@ import pytest
 
 from fakedet_jax import cli, signals
 from fakedet_jax.cli import heard, modes
+from fakedet_jax.data import catalog
 from tests import tiny
+from tests.prepare.inputs import write_inputs
 
 _ROOT = Path(__file__).parents[1]
 _CLUSTER = (
@@ -197,3 +199,53 @@ def test_a_reader_that_has_seen_enough_leaves_no_traceback():
         check=True,
     )
     assert process.stderr == ""
+
+
+def test_prepare_prints_what_it_made(tmp_path, capsys):
+    root = write_inputs(tmp_path / "in")
+    flags = (
+        "--mode=prepare",
+        f"--data_dir={root}",
+        f"--output={tmp_path / 'out'}",
+        "--face_detector=none",
+        "--frames_per_video=2",
+        "--size=32",
+        "--num_workers=1",
+    )
+    assert tiny.run_cli(*flags) == 0
+    assert "is truncated" in capsys.readouterr().out
+    assert catalog.load("folder", tmp_path / "out", "all").num_examples > 10
+    line = _fails(capsys, *flags, "--seed=1")
+    assert "made of other seed" in line
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--mode=prepare"], "--output: --mode=prepare needs a folder"),
+        (["--mode=prepare", "--output=o"], "--dataset: expected one that can be"),
+        (
+            ["--mode=prepare", "--output=o", "--dataset=ffhq"],
+            "--data_dir: expected the folder of the original files",
+        ),
+        (
+            ["--mode=prepare", "--output=o", "--data_dir=."],
+            "--face_detector: expected how faces are found",
+        ),
+        (
+            ["--mode=prepare", "--output=o", "--data_dir=gs://b/c"],
+            "--data_dir: the originals must lie on a file system",
+        ),
+        (
+            ["--mode=predict", "--workdir=w", "--size=64", "a.mp4"],
+            "--size: give --face_detector too",
+        ),
+        (
+            ["--mode=evaluate", "--workdir=w", "--datasets=a", "--suite=amten"],
+            "--suite",
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_requests_about_faces_get_one_line(capsys, flags, message):
+    assert message in _fails(capsys, *flags)

@@ -80,6 +80,12 @@ def define_flags(modes: Sequence[str]) -> None:
         None,
         "Of ffhq and fdf: what is held out is for validation or test.",
     )
+    flags.DEFINE_list(
+        "beam_pipeline_options",
+        [],
+        "Of Apache Beam, which then finds the faces, such as runner=DirectRunner; see "
+        "experiments/DATASETS.md.",
+    )
     flags.DEFINE_bool("compress", False, "Smaller crops, which are read more slowly.")
     # Training; what is not given is as the detector's authors did it.
     flags.DEFINE_string("optimizer", None, "caffe_sgd, sgd, torch_sgd or adam.")

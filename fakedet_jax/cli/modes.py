@@ -137,6 +137,7 @@ def _prepare(paths: tuple[str, ...]) -> None:
             compress=FLAGS.compress,
             num_workers=FLAGS.num_workers if _is_given("num_workers") else None,
             seed=FLAGS.seed,
+            beam_pipeline_options=tuple(FLAGS.beam_pipeline_options),
         )
     )
     print(prepare.to_text(summary))
@@ -191,6 +192,7 @@ def _benchmark(paths: tuple[str, ...]) -> None:
             output=_output(),
             workdir=_path("workdir"),
             weights=_path("weights"),
+            face_detector_model=_path("face_detector_model"),
             **_given("batch_size", "backbone", "neuron", "site"),
         )
     )
@@ -338,11 +340,28 @@ def _data() -> config.DataConfig | None:
     by_folder = "folder" if FLAGS.data_dir else default.dataset
     return config.DataConfig(
         dataset=FLAGS.dataset or by_folder,
-        data_dir=Path(FLAGS.data_dir) if FLAGS.data_dir else None,
+        data_dir=_data_dir(),
         real_classes=tuple(FLAGS.real_classes),
         task=FLAGS.task or default.task,
         validation_fraction=FLAGS.validation_fraction,
     )
+
+
+def _data_dir() -> Path | None:
+    """The data folder; one in a bucket is copied to the user's cache first."""
+    if not FLAGS.data_dir:
+        return None
+    if "://" not in FLAGS.data_dir:
+        return Path(FLAGS.data_dir)
+    if FLAGS.mode == "prepare":
+        raise RequestError(
+            f"--data_dir: the originals must lie on a file system, found "
+            f"{FLAGS.data_dir!r}; mount the bucket, such as with gcsfuse"
+        )
+    # TFDS takes a second to import; only who asks for a bucket waits.
+    from fakedet_jax.data import prepared
+
+    return prepared.localise(FLAGS.data_dir)
 
 
 def _faces() -> config.FaceConfig:

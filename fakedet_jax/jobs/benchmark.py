@@ -34,7 +34,7 @@ from fakedet_jax.detectors.fakespotter import FakeSpotter
 from fakedet_jax.detectors.network import NetworkDetector
 from fakedet_jax.errors import RequestError
 from fakedet_jax.framing import Framing
-from fakedet_jax.jobs import benchmark_coverage, benchmark_network
+from fakedet_jax.jobs import benchmark_coverage, benchmark_faces, benchmark_network
 from fakedet_jax.models.dtypes import DTYPES
 
 _LOGGER = logging.getLogger(__name__)
@@ -53,6 +53,7 @@ _ROWS: tuple[tuple[str, str, str, float], ...] = (
     *benchmark_network.ROWS,
     *benchmark_coverage.ROWS,
     ("pipeline_images_per_second", "Input pipeline alone", "images/s", 1),
+    *benchmark_faces.ROWS,
     ("peak_host_bytes", "Peak memory, host", "MiB", 2**20),
     ("peak_device_bytes", "Peak memory, fullest device", "MiB", 2**20),
     ("matmul_float32_flops_per_second", "Matrix product, float32", "TFLOP/s", 1e12),
@@ -94,6 +95,11 @@ def benchmark(config: BenchmarkConfig) -> Results:
         results |= subject.measure(dataset)
         _LOGGER.info("measuring: input pipeline")
         results |= _pipeline(config, subject.framing, dataset)
+    if config.face_detector_model is not None:
+        _LOGGER.info("measuring: faces")
+        results |= benchmark_faces.measure_faces(
+            config.face_detector_model, num_repeats=config.num_repeats
+        )
     # The large matrices come after the memory, to be no part of its peak.
     results |= measurement.peak_memory(mesh)
     _LOGGER.info("measuring: matrix product")

@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """`--mode=prepare`: face crops of photographs and videos, as a dataset of its own.
 
-Each input becomes one staged file, in one of several processes. When all are there,
-splits are assigned and the dataset is written, then its manifest, then its summary. A
-run that was stopped or killed at any point is resumed by the same command, and ends
-with the same bytes.
+Each input becomes one staged file, in one of several processes or by a worker of Apache
+Beam. When all are there, splits are assigned and the dataset is written, then its
+manifest, then its summary. A run that was stopped or killed at any point is resumed by
+the same command, and ends with the same bytes.
 """
 
 import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,12 @@ from fakedet_jax.data.dataset import digest_of
 from fakedet_jax.data.folder import TEST_FRACTION
 from fakedet_jax.data.layouts import Listing
 from fakedet_jax.data.layouts.base import check_choice
+from fakedet_jax.data.splits import SPLITS
 from fakedet_jax.data.worker_process import available_cores
 from fakedet_jax.errors import RequestError
 from fakedet_jax.faces import cropping
 from fakedet_jax.faces.cropping import Cropping
-from fakedet_jax.prepare import assembly, manifest, output, pool, staging
+from fakedet_jax.prepare import assembly, beam, manifest, output, pool, staging
 from fakedet_jax.prepare.assembly import Input
 from fakedet_jax.progress import Progress
 from fakedet_jax.signals import Stopped, StopRequest
@@ -51,6 +53,8 @@ def prepare(config: PrepareConfig) -> dict[str, Any]:
         Stopped: The process was asked to stop; the same call goes on.
     """
     root = _check(config)
+    options = config.beam_pipeline_options
+    runner = beam.create_runner(options) if options else None
     how = cropping.create(config.faces, config.frames, root)
     listing = _list(config, root)
     faces = how.record
@@ -69,7 +73,7 @@ def prepare(config: PrepareConfig) -> dict[str, Any]:
             output.tidy(config.output)
             _LOGGER.info("%s is prepared already in %s", name, config.output)
             return summary
-        _extract(config, root, how, inputs)
+        _extract(config, root, how, inputs, runner)
         try:
             summary = _write(config, inputs, listing, request)
         except OSError as error:
@@ -82,6 +86,61 @@ def prepare(config: PrepareConfig) -> dict[str, Any]:
         manifest.FILE_NAME,
     )
     return summary
+
+
+def to_text(summary: Mapping[str, Any]) -> str:
+    """Puts a summary into lines for reading.
+
+    Args:
+        summary: What `prepare` returned.
+    """
+    files, frames, classes = (
+        summary[name] for name in ("files", "video_frames", "classes")
+    )
+    lines = [
+        f"{summary['dataset']}: {_count(summary['faces'], 'face')} of "
+        f"{_count(files['photographs'], 'photograph')} and "
+        f"{_count(files['videos'], 'video')}"
+    ]
+    if files["without_faces"] or files["missing"]:
+        lines.append(
+            f"{files['without_faces']:,} files without a face, {files['missing']:,} "
+            "missing"
+        )
+    if frames["without_faces"]:
+        lines.append(
+            f"{frames['without_faces']:,} of {frames['chosen']:,} frames of videos "
+            "without a face"
+        )
+    splits = [name for name in SPLITS if any(name in of for of in classes.values())]
+    rows = [["", *splits]]
+    for name, of in classes.items():
+        rows.append([name, *(f"{of.get(split, 0):,}" for split in splits)])
+    lines += ["", *_align(rows)]
+    if summary["left_out"]:
+        by_count = sorted(summary["left_out"].items(), key=lambda item: -item[1])
+        width = len(f"{by_count[0][1]:,}")
+        lines += ["", "Left out:"]
+        lines += [f"{count:{width},}  {reason}" for reason, count in by_count]
+    if summary["notes"]:
+        lines += ["", "Notes:", *summary["notes"]]
+    return "\n".join(lines)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def _align(rows: list[list[str]]) -> list[str]:
+    """The first column to the left, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if place else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
 
 
 def _check(config: PrepareConfig) -> Path:
@@ -100,6 +159,11 @@ def _check(config: PrepareConfig) -> Path:
     if config.num_workers is not None and config.num_workers < 1:
         raise RequestError(
             f"--num_workers: expected at least 1, found {config.num_workers}"
+        )
+    if config.num_workers is not None and config.beam_pipeline_options:
+        raise RequestError(
+            "--num_workers is for the processes of this machine; leave it out with "
+            "--beam_pipeline_options, such as direct_num_workers"
         )
     check_choice("split_by", config.split_by, SPLIT_BY)
     if not 0 <= config.data.validation_fraction < 1 - TEST_FRACTION:
@@ -140,9 +204,13 @@ def _request(
 
 
 def _extract(
-    config: PrepareConfig, root: Path, how: Cropping, inputs: list[Input]
+    config: PrepareConfig,
+    root: Path,
+    how: Cropping,
+    inputs: list[Input],
+    runner: beam.Runner | None,
 ) -> None:
-    """Stages what is not staged yet."""
+    """Stages what is not staged yet, by a runner of Beam or, with None, here."""
     staging.sweep(config.output / staging.FOLDER)
     tasks = [
         pool.Task(entry.item.path, entry.item.kind, entry.staged, config.compress)
@@ -152,15 +220,25 @@ def _extract(
     num_done = len(inputs) - len(tasks)
     with (
         StopRequest() as stop,
-        Progress(len(inputs), label="prepare", unit="files", initial=num_done) as bar,
+        Progress(
+            len(inputs),
+            label="prepare",
+            unit="files",
+            initial=num_done,
+            has_warm_up=False,
+        ) as bar,
     ):
-        for _ in pool.run(
-            tasks,
-            root=root,
-            cropping=how,
-            num_processes=config.num_workers or available_cores(),
-            is_stopped=lambda: stop.signum is not None,
-        ):
+        shared: dict[str, Any] = {
+            "root": root,
+            "cropping": how,
+            "is_stopped": lambda: stop.signum is not None,
+        }
+        if runner is not None:
+            staged = beam.run(tasks, runner=runner, **shared)
+        else:
+            num_processes = config.num_workers or available_cores()
+            staged = pool.run(tasks, num_processes=num_processes, **shared)
+        for _ in staged:
             bar.update(1)
     if stop.signum is not None:
         raise Stopped(stop.signum)

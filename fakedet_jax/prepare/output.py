@@ -3,6 +3,7 @@
 """The folder that a preparation writes to: whose it is, and how far it is."""
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -146,7 +147,8 @@ def write_dataset(output: Path, name: str, assembly: Assembly, faces: Any) -> No
     ):
         contents = assembly.contents(faces, bar.update)
         builder = BUILDERS[name](data_dir=str(output), contents=contents)
-        builder.download_and_prepare(download_dir=empty)
+        with _disk_errors():
+            builder.download_and_prepare(download_dir=empty)
     assembly.facts.save(folder / FACTS)
     source = prepared.PreparedSource(output, "all", name, assembly.digest)
     if len(source) != len(assembly.facts):
@@ -154,6 +156,18 @@ def write_dataset(output: Path, name: str, assembly: Assembly, faces: Any) -> No
             f"{str(folder)!r}: {len(assembly.facts)} crops were written, and "
             f"{len(source)} can be read; the disk may be full or damaged"
         )
+
+
+@contextlib.contextmanager
+def _disk_errors() -> Iterator[None]:
+    """Makes an `OSError` of what the writer of records says of a full disk."""
+    full = os.strerror(errno.ENOSPC)
+    try:
+        yield
+    except RuntimeError as error:
+        if full in str(error):
+            raise OSError(errno.ENOSPC, full) from error
+        raise
 
 
 def finish(output: Path, summary: Mapping[str, Any]) -> None:

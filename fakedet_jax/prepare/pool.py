@@ -44,6 +44,17 @@ class Task:
     staged: Path
     compress: bool = False
 
+    def to_line(self) -> bytes:
+        """A line of JSON, in ASCII whatever the name is."""
+        fields = dataclasses.asdict(self) | {"staged": str(self.staged)}
+        return json.dumps(fields).encode() + b"\n"
+
+    @classmethod
+    def from_line(cls, line: bytes) -> "Task":
+        """What `to_line` has written."""
+        fields = json.loads(line)
+        return cls(**fields | {"staged": Path(fields["staged"])})
+
 
 def run(
     tasks: Iterable[Task],
@@ -109,6 +120,55 @@ def run(
                     yield job[0]
 
 
+class Single:
+    """One process that works on an input at a time, as those of `run` do.
+
+    It starts with the first input. Close it, or use it in a `with` statement.
+
+    Args:
+        root: The data folder.
+        cropping: What is to be done with the inputs.
+    """
+
+    def __init__(self, root: Path, cropping: Cropping):
+        self._root, self._cropping = root, cropping
+        self._worker: _Worker | None = None
+
+    def __enter__(self) -> "Single":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def work_on(self, task: Task) -> None:
+        """Stages an input. One whose process dies is treated as in `run`.
+
+        Raises:
+            RequestError: The request is wrong, or the disk is full.
+            RuntimeError: The process cannot even start.
+        """
+        waiting: deque[_Job] = deque([(task, 1)])
+        while waiting:
+            if self._worker is None:
+                self._worker = _Worker(self._root, self._cropping)
+                if self._worker.read() is None:
+                    _bury(self._worker, None, waiting)
+            job = waiting.popleft()
+            self._worker.give(job)
+            answer = self._worker.read()
+            if answer is not None:
+                _check(answer, job)
+            else:
+                _bury(self._worker, job, waiting)
+                self.close()
+
+    def close(self) -> None:
+        """Ends the process; the next input would start another one."""
+        if self._worker is not None:
+            self._worker.stop()
+        self._worker = None
+
+
 # A task, and how often it has been given out with this time.
 _Job = tuple[Task, int]
 
@@ -138,8 +198,7 @@ class _Worker:
     def give(self, job: _Job) -> None:
         """Hands it something to do."""
         self.job = job
-        task = dataclasses.asdict(job[0]) | {"staged": str(job[0].staged)}
-        self._send(json.dumps(task).encode() + b"\n")
+        self._send(job[0].to_line())
 
     def read(self) -> dict[str, Any] | None:
         """What it answers; None when it is dead."""

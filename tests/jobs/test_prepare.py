@@ -6,6 +6,7 @@ import csv
 import errno
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -20,15 +21,17 @@ import pytest
 from fakedet_jax.config import DataConfig, FaceConfig, FrameConfig, PrepareConfig
 from fakedet_jax.data import prepared
 from fakedet_jax.data.decode import decode
+from fakedet_jax.data.prepared.builder import FacesBuilder
 from fakedet_jax.errors import RequestError
 from fakedet_jax.faces import detection
 from fakedet_jax.jobs import prepare as job
-from fakedet_jax.jobs.prepare import prepare
+from fakedet_jax.jobs.prepare import prepare, to_text
 from fakedet_jax.prepare import manifest
 from fakedet_jax.signals import Stopped
 from tests.data.media import decode_all
+from tests.data.pictures import write_folder
 from tests.prepare.detectors import Deadly, Whole
-from tests.prepare.inputs import UNUSABLE, config, write_inputs
+from tests.prepare.inputs import UNUSABLE, config, contents, write_inputs
 
 
 @pytest.fixture(scope="module")
@@ -53,12 +56,6 @@ def detector(monkeypatch):
         monkeypatch.setattr(detection, "create", lambda *_, **__: other)
 
     return replace
-
-
-def contents(folder):
-    """The bytes of every file below a folder."""
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def rows_of(output):
@@ -137,6 +134,28 @@ def test_nothing_but_the_results_stays(done):
     ]
 
 
+def test_the_summary_is_readable(done):
+    lines = to_text(summary_of(done)).splitlines()
+    assert lines[0] == "folder: 18 faces of 12 photographs and 4 videos"
+    assert lines[1] == "4 files without a face, 0 missing"
+    table = [line.split() for line in lines[3:6]]
+    assert table[0] == ["train", "validation", "test"]
+    assert [row[0] for row in table[1:]] == ["fake", "real"]
+    assert sum(int(cell) for row in table[1:] for cell in row[1:]) == 18
+    assert "Left out:" in lines and "2  is empty (N bytes)" in lines
+
+
+def test_a_summary_names_what_is_missing_and_noted(done):
+    summary = summary_of(done)
+    summary["files"]["missing"] = 3
+    summary["video_frames"] = {"chosen": 9, "with_faces": 7, "without_faces": 2}
+    summary |= {"left_out": {}, "notes": ["something is odd"]}
+    lines = to_text(summary).splitlines()
+    assert "4 files without a face, 3 missing" in lines
+    assert "2 of 9 frames of videos without a face" in lines
+    assert "Left out:" not in lines and lines[-1] == "something is odd"
+
+
 def test_a_second_run_changes_nothing(root, done):
     times = {path: path.stat().st_mtime_ns for path in done.rglob("*")}
     assert prepare(config(root, done)) == summary_of(done)
@@ -190,11 +209,12 @@ prepare(config(Path(root), Path(out)))
 """
 
 
-def start(root, output, log, place):
+def start(root, output, log, place, **options):
     return subprocess.Popen(
         [sys.executable, "-c", _RUN, str(root), str(output), str(log), place],
         cwd=Path(__file__).parents[2],
         stderr=subprocess.DEVNULL,
+        **options,
     )
 
 
@@ -220,6 +240,70 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bytes(
     seen = log.read_bytes().splitlines()
     assert len(seen) <= 18 + 2 * 4
     assert len(set(seen)) == 12
+
+
+@pytest.mark.slow
+def test_ten_kills_at_random_moments_do_not_change_a_byte(root, done, tmp_path):
+    output, log = tmp_path / "out", tmp_path / "log"
+    begin = time.monotonic()
+    with start(root, output, log, "work") as process:
+        assert process.wait() == 0
+    seconds = time.monotonic() - begin
+    shutil.rmtree(output)
+    moments = random.Random(0)
+    num_kills = 0
+    while num_kills < 10:
+        with start(root, output, log, "work", start_new_session=True) as process:
+            try:
+                assert process.wait(moments.uniform(0, seconds)) == 0
+                shutil.rmtree(output)  # It got through, so the next one starts anew.
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                num_kills += 1
+    with start(root, output, log, "none") as process:
+        assert process.wait() == 0
+    assert contents(output) == contents(done)
+
+
+# Prints the largest memory of the process and of its workers in MiB.
+_MEMORY = """
+import os, resource, sys
+from pathlib import Path
+from fakedet_jax.config import FaceConfig
+from fakedet_jax.jobs.prepare import prepare
+from fakedet_jax.prepare import assembly
+from tests.prepare.inputs import config
+assembly.SHARD_BYTES = 2**20  # A file of records is held in memory once.
+root, out = map(Path, sys.argv[1:])
+prepare(config(root, out, faces=FaceConfig("none", size=64), num_workers=2))
+for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
+    print(resource.getrusage(who).ru_maxrss / 2**10)
+"""
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_number_of_files(tmp_path):
+    pictures = write_folder(tmp_path / "few", {"a": 8})
+    used = []
+    for number in (1_000, 10_000):
+        root = tmp_path / str(number)
+        for name in ("real", "fake"):
+            (root / name).mkdir(parents=True)
+        for place in range(number):
+            link = root / ("real", "fake")[place % 2] / f"{place}.png"
+            os.link(pictures / "a" / f"{place % 8:03}.png", link)
+        output = subprocess.run(
+            [sys.executable, "-c", _MEMORY, str(root), str(tmp_path / f"o{number}")],
+            cwd=Path(__file__).parents[2],
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        used.append([float(line) for line in output.stdout.split()])
+    print("MiB of 1,000 and 10,000 files:", used)
+    grown = np.subtract(used[1], used[0])
+    assert grown[0] < 64  # Some KiB for each file: its name, its place, its facts.
+    assert grown[1] < 16
 
 
 def test_a_killed_run_leaves_no_process(root, tmp_path):
@@ -301,6 +385,18 @@ def test_a_disk_without_room_for_the_records_is_a_request_error(
     assert len(staged_files(tmp_path / "out")) == 16
 
 
+def test_a_disk_that_fills_up_under_the_records_is_a_request_error(
+    root, tmp_path, monkeypatch
+):
+    def fail(*_, **__):
+        raise RuntimeError("write() failed: No space left on device; at byte 28672")
+
+    monkeypatch.setattr(FacesBuilder, "download_and_prepare", fail)
+    with pytest.raises(RequestError, match=r"out' cannot be written \(No space left"):
+        prepare(config(root, tmp_path / "out"))
+    assert len(staged_files(tmp_path / "out")) == 16
+
+
 def test_a_folder_without_any_face_leaves_its_manifest(tmp_path):
     for name in ("real/a.png", "fake/b.png"):
         (tmp_path / "in" / name).parent.mkdir(parents=True)
@@ -321,6 +417,11 @@ def test_a_folder_without_any_face_leaves_its_manifest(tmp_path):
             {"layout_options": {"qualities": "c40"}},
             "--qualities: folder",
         ),
+        (
+            DataConfig("folder", Path()),
+            {"num_workers": 2, "beam_pipeline_options": ("runner=DirectRunner",)},
+            "--num_workers is for the processes of this machine",
+        ),
         (DataConfig("ffhq", Path(), ("a",)), {}, "--real_classes: ffhq"),
         (
             DataConfig("folder", Path(), validation_fraction=0.9),
@@ -332,6 +433,16 @@ def test_a_folder_without_any_face_leaves_its_manifest(tmp_path):
 def test_wrong_requests_are_request_errors(tmp_path, data, settings, message):
     with pytest.raises(RequestError, match=message):
         prepare(PrepareConfig(tmp_path, data, FaceConfig("none"), **settings))
+
+
+def test_a_missing_beam_is_a_request_error(root, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "apache_beam", None)
+    options = ("runner=DirectRunner",)
+    with pytest.raises(
+        RequestError, match=r"pip install 'fakedet-jax\[beam\]'"
+    ) as error:
+        prepare(config(root, tmp_path, num_workers=None, beam_pipeline_options=options))
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.shared_data

@@ -47,3 +47,9 @@ def config(root: Path, output: Path, **settings: object) -> PrepareConfig:
     }
     data = DataConfig("folder", root, validation_fraction=0.2)
     return PrepareConfig(output=output, data=data, **given)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """The bytes of every file below a folder."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}

@@ -11,6 +11,7 @@ from fakedet_jax.data.prepared.loading import (
     load_facts,
     read_info,
 )
+from fakedet_jax.data.prepared.remote import localise
 
 __all__ = [
     "Facts",
@@ -19,5 +20,6 @@ __all__ = [
     "is_prepared",
     "load",
     "load_facts",
+    "localise",
     "read_info",
 ]
