@@ -18,7 +18,15 @@ def test_the_first_signal_is_remembered(signum):
         assert stop.signum == signum
 
 
-def test_a_second_signal_acts_at_once():
+@pytest.fixture
+def listening():
+    """SIGINT raises, also where the tests were started in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_second_signal_acts_at_once(listening):
     with StopRequest() as stop, pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), signal.SIGINT)
         assert stop.signum == signal.SIGINT
