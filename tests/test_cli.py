@@ -223,14 +223,22 @@ def test_prepare_prints_what_it_made(tmp_path, capsys):
     ("flags", "message"),
     [
         (["--mode=prepare"], "--output: --mode=prepare needs a folder"),
-        (["--mode=prepare", "--output=o"], "--dataset: expected one that can be"),
+        (["--mode=prepare", "--output=o"], "--data_dir: expected the folder of"),
         (
             ["--mode=prepare", "--output=o", "--dataset=ffhq"],
             "--data_dir: expected the folder of the original files",
         ),
         (
-            ["--mode=prepare", "--output=o", "--data_dir=."],
+            ["--mode=prepare", "--output=o", "--data_dir=tests"],
             "--face_detector: expected how faces are found",
+        ),
+        (
+            ["--mode=prepare", "--output=tests/o", "--data_dir=tests"],
+            "--output: expected a folder outside of --data_dir='tests'",
+        ),
+        (
+            ["--mode=prepare", "--output=o", "--frame_step=2", "--frames_per_video=3"],
+            "--frames_per_video and --frame_step say different things",
         ),
         (
             ["--mode=prepare", "--output=o", "--data_dir=gs://b/c"],

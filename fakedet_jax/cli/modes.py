@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The modes of the command line: flags in, one frozen dataclass out, one job called."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,7 @@ def _evaluate(paths: tuple[str, ...]) -> None:
         compared = cross_dataset.evaluate_datasets(request)
         if compared:  # Only the first of several processes has something to tell.
             print(cross_dataset.cross_dataset_table(compared))
+            cross_dataset.check_complete(compared)
         return
     if request.suite:
         print(robustness_table(robustness.evaluate_suite(request)))
@@ -129,7 +131,7 @@ def _prepare(paths: tuple[str, ...]) -> None:
     summary = prepare.prepare(
         config.PrepareConfig(
             output=_output_folder(),
-            data=_data() or config.DataConfig(),
+            data=_data() or config.DataConfig("folder"),
             faces=_faces(),
             frames=_frames(),
             split_by=FLAGS.split_by,
@@ -336,6 +338,8 @@ def _data() -> config.DataConfig | None:
             "are those that the detector was trained on, in their classes"
         )
     default = config.DataConfig()
+    if FLAGS.mode == "prepare":
+        default = dataclasses.replace(default, dataset="folder")
     # Who names a folder and nothing else has pictures of their own in it.
     by_folder = "folder" if FLAGS.data_dir else default.dataset
     return config.DataConfig(
@@ -378,6 +382,10 @@ def _faces() -> config.FaceConfig:
 
 
 def _frames() -> config.FrameConfig:
+    if all(_is_given(name) for name in heard.FRAME_FLAGS):
+        raise RequestError(
+            "--frames_per_video and --frame_step say different things; give one"
+        )
     return config.FrameConfig(**_given(*heard.FRAME_FLAGS))
 
 

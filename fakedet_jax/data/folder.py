@@ -28,6 +28,7 @@ from fakedet_jax.data.dataset import (
 )
 from fakedet_jax.data.decode import check_file, read_file
 from fakedet_jax.data.files import PICTURE_EXTENSIONS, find_pictures, list_folder
+from fakedet_jax.data.video import VIDEO_EXTENSIONS
 from fakedet_jax.errors import ImageError, RequestError
 
 TEST_FRACTION = 0.2
@@ -234,15 +235,25 @@ def _is_picture_name(path: Path) -> bool:
 
 
 def _pictures_of_class(folder: Path) -> list[Path]:
-    paths = []
-    for found in find_pictures([folder]):
+    paths, num_videos = [], 0
+    for found in find_pictures([folder], PICTURE_EXTENSIONS | VIDEO_EXTENSIONS):
         if found.error is not None:
             raise RequestError(f"--data_dir: {found.path} {found.error}")
-        paths.append(found.path)
+        if found.path.suffix.lower() in VIDEO_EXTENSIONS:
+            num_videos += 1
+        else:
+            paths.append(found.path)
     if not paths:
+        found_videos = f" but {num_videos:,} videos" if num_videos else ""
         raise RequestError(
-            f"--data_dir: the class folder {folder} holds no pictures; add some or "
-            "remove the folder"
+            f"--data_dir: the class folder {folder} holds no pictures{found_videos}; "
+            "add some or remove the folder, or cut faces out with --mode=prepare"
+        )
+    if num_videos:
+        _logger.warning(
+            "%d videos in %s are ignored; cut their faces out with --mode=prepare",
+            num_videos,
+            folder,
         )
     return paths
 

@@ -359,6 +359,15 @@ _FORMATS = (
 _OPTIONS = {"format_whitelist": ",".join(_FORMATS), "protocol_whitelist": "none"}
 
 
+def check_installed() -> None:
+    """Checks at once what would fail at the first video.
+
+    Raises:
+        RequestError: PyAV is missing.
+    """
+    _import_av()
+
+
 def _import_av() -> ModuleType:
     try:
         import av

@@ -14,13 +14,16 @@ from fakedet_jax.data.video import Frame, read_frames
 from fakedet_jax.errors import ImageError, RequestError
 from fakedet_jax.faces import crops, tracking
 from fakedet_jax.faces.cropping import Cropping
-from fakedet_jax.faces.face import Face
+from fakedet_jax.faces.face import Face, largest_first
 
 WRITTEN, LEFT_OUT, NOTED = "written", "left out", "noted"
 
 NO_FACE = "shows no face"
-OTHER_FACES = "shows only other faces than the main one of the video"
+OTHER_FACES = "shows only much smaller faces than the main one of the video"
 DAMAGED = "is damaged"
+
+# Of a face that stands in for the main one, to its area.
+MIN_AREA = 1 / 4
 
 # Frames of a video are kept up to here; of larger ones the file is read again.
 MAX_HELD_BYTES = 256 * 2**20
@@ -187,15 +190,32 @@ def _choose(
             else [(0, face) for face in faces[:1]]
             for frame, faces in found.items()
         }
-    main = tracking.main_track(tracks)
-    if not cropping.all_faces:
-        tracks = [] if main is None else [main]
     chosen: dict[int, list[tuple[int, Face]]] = {frame: [] for frame in found}
     for track in map(tracking.smooth, tracks):
         for frame, face in zip(track.frames, track.faces, strict=True):
-            number = track.id if cropping.all_faces else 0
-            chosen[frame].append((number, face))
-    return chosen
+            chosen[frame].append((track.id, face))
+    main = tracking.main_track(tracks)
+    if cropping.all_faces or main is None:
+        return chosen
+    area = float(np.median([face.area for face in main.faces]))
+    return {
+        frame: _choose_main(faces, main.id, area) for frame, faces in chosen.items()
+    }
+
+
+def _choose_main(
+    faces: list[tuple[int, Face]], main: int, area: float
+) -> list[tuple[int, Face]]:
+    """The main face of a frame, or where its track is lost a large one.
+
+    Between frames that lie far apart a face may have moved too far for its track to go
+    on. Much smaller faces are those of other people, or none.
+    """
+    for track, face in faces:
+        if track == main:
+            return [(0, face)]
+    largest = largest_first(face for _, face in faces)[:1]
+    return [(0, face) for face in largest if face.area >= MIN_AREA * area]
 
 
 def _cut_frames(

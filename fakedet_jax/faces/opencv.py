@@ -100,6 +100,8 @@ class YuNet(_Searching):
 
     def _search(self, loaded: Any, picture: np.ndarray) -> list[Face]:
         rows = _run_yunet(loaded, picture)
+        # Of extremely wide pictures it makes boxes without end.
+        rows = [row for row in rows if (np.abs(row) < _MAX_COORDINATE).all()]
         return [
             Face.at(
                 (*row[:2], row[0] + row[2], row[1] + row[3]),
@@ -243,6 +245,8 @@ def one_thread() -> Iterator[None]:
         set_num_threads(before)
 
 
+# Pixels; no picture is as large.
+_MAX_COORDINATE = 1e6
 _INSTALL = "run: pip install 'fakedet-jax[video]'"
 
 

@@ -115,10 +115,35 @@ def _evaluate(
     own = dataclasses.replace(
         config,
         data=DataConfig(_FOLDER, target.folder, task="binary"),
-        name=target.name + evaluation_data.suffix(config),
+        name=_folder_of(config, target),
     )
     chosen = evaluation_data.choose(own, evaluator.info, pictures=target.name)
     return {"dataset": chosen.dataset.name, **evaluator.evaluate(chosen)}
+
+
+def check_complete(summary: Mapping[str, Any]) -> None:
+    """Fails where a dataset has no numbers; the others are written all the same.
+
+    Args:
+        summary: What `evaluate_datasets` returned.
+
+    Raises:
+        RequestError: There is one.
+    """
+    rows = summary["rows"]
+    failed = [row for row in rows if row["reason"]]
+    if failed:
+        raise RequestError(
+            f"--datasets: {len(failed)} of {len(rows)} could not be evaluated; the "
+            f"first, {failed[0]['name']}: {failed[0]['reason']}"
+        )
+
+
+def _folder_of(config: EvaluateConfig, target: _Target) -> str:
+    """What the evaluation of a dataset is called: no two commands share one."""
+    if config.name:
+        return f"{config.name}_{target.name}"
+    return f"{target.name}_{config.split}{evaluation_data.suffix(config)}"
 
 
 def _targets(config: EvaluateConfig) -> list[_Target]:
@@ -201,7 +226,7 @@ def _check(config: EvaluateConfig, targets: list[_Target], table_name: str) -> N
         raise RequestError(
             f"--name: expected a plain folder name, found {table_name!r}"
         )
-    if table_name in (target.name for target in targets):
+    if table_name in (_folder_of(config, target) for target in targets):
         raise RequestError(
             f"--name: expected another name than those of the datasets, found "
             f"{table_name!r}"

@@ -24,6 +24,8 @@ from fakedet_jax.scoring import Scored, Scorer
 
 _LOGGER = logging.getLogger(__name__)
 
+_FEW_VIDEOS = 10
+
 
 def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     """Scores a dataset and writes `WORKDIR/evaluations/NAME`.
@@ -121,12 +123,28 @@ class Evaluator:
             num_resamples=config.num_resamples,
             seed=config.seed,
         )
+        _warn_of_few_videos(summary)
         _LOGGER.info(
             "wrote %s; open %s to read it",
             folder / "metrics.json",
             folder / "report.html",
         )
         return summary
+
+
+def _warn_of_few_videos(summary: dict[str, Any]) -> None:
+    """Resampling two videos gives intervals that look like certainty."""
+    if not summary.get("num_resamples") or not summary.get("num_videos"):
+        return
+    num_real = summary["num_real_videos"]
+    num_fake = summary["num_videos"] - num_real
+    if min(num_real, num_fake) < _FEW_VIDEOS:
+        _LOGGER.warning(
+            "the intervals come from %d real and %d fake videos; so few say nothing of "
+            "others",
+            num_real,
+            num_fake,
+        )
 
 
 def _examples(

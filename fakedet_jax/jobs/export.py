@@ -13,6 +13,7 @@ from fakedet_jax.data import catalog
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs import suite_export
+from fakedet_jax.plain_names import PlainNames
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -60,11 +61,19 @@ def _first_of_each(dataset: Dataset, limit: int | None) -> Dataset:
     return dataset.subset(np.sort(np.concatenate(chosen)))
 
 
+def _file_names(dataset: Dataset) -> list[str]:
+    """What each picture is called; no name leads out of the folder."""
+    if dataset.facts is None:
+        return [Path(name).name for name in dataset.names]
+    # Crops have no files of their own, and frames of videos no names that would do.
+    names = PlainNames()
+    return [f"{names.make(name.replace('/', '_'))}.png" for name in dataset.names]
+
+
 def _write(dataset: Dataset, output: Path) -> int:
     written = set()
-    for index, name in enumerate(dataset.names):
-        # Only the last part of the name, so that none leads out of the folder.
-        path = output / dataset.classes[dataset.labels[index]] / Path(name).name
+    for index, name in enumerate(_file_names(dataset)):
+        path = output / dataset.classes[dataset.labels[index]] / name
         if path in written:
             raise RequestError(
                 f"--data_dir: expected pictures of different names, found several that "

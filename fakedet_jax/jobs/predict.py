@@ -153,10 +153,11 @@ def _check(config: PredictConfig) -> None:
         )
     if config.annotated is None:
         return
+    annotated = config.annotated.resolve()
     for path in config.paths:
-        # What is written there would be scored the next time.
-        if Path(path).is_dir() and config.annotated.resolve().is_relative_to(
-            Path(path).resolve()
+        # What is written there would lie among the originals.
+        if annotated == Path(path).resolve().parent or (
+            Path(path).is_dir() and annotated.is_relative_to(Path(path).resolve())
         ):
             raise RequestError(
                 f"--annotated: expected a folder outside of those that are scored, "

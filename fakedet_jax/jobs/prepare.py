@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fakedet_jax.config import PrepareConfig
-from fakedet_jax.data import layouts
+from fakedet_jax.data import layouts, video_stream
 from fakedet_jax.data.dataset import digest_of
 from fakedet_jax.data.folder import TEST_FRACTION
 from fakedet_jax.data.layouts import Listing
@@ -57,6 +57,8 @@ def prepare(config: PrepareConfig) -> dict[str, Any]:
     runner = beam.create_runner(options) if options else None
     how = cropping.create(config.faces, config.frames, root)
     listing = _list(config, root)
+    if any(item.kind == "video" for item in listing.items):
+        video_stream.check_installed()
     faces = how.record
     what = [faces, config.compress, staging.versions()]
     settings = digest_of([json.dumps(what, sort_keys=True)])
@@ -65,7 +67,7 @@ def prepare(config: PrepareConfig) -> dict[str, Any]:
         Input(item, staging.path_for(folder, root, item.path, settings))
         for item in listing.items
     ]
-    request = _request(config, inputs, listing, faces)
+    request = _request(config, root, inputs, listing, faces)
     name = config.data.dataset
     with output.lock(config.output):
         summary = output.find_finished(config.output, name, request)
@@ -110,18 +112,19 @@ def to_text(summary: Mapping[str, Any]) -> str:
     if frames["without_faces"]:
         lines.append(
             f"{frames['without_faces']:,} of {frames['chosen']:,} frames of videos "
-            "without a face"
+            "gave none"
         )
     splits = [name for name in SPLITS if any(name in of for of in classes.values())]
     rows = [["", *splits]]
     for name, of in classes.items():
         rows.append([name, *(f"{of.get(split, 0):,}" for split in splits)])
     lines += ["", *_align(rows)]
-    if summary["left_out"]:
-        by_count = sorted(summary["left_out"].items(), key=lambda item: -item[1])
-        width = len(f"{by_count[0][1]:,}")
-        lines += ["", "Left out:"]
-        lines += [f"{count:{width},}  {reason}" for reason, count in by_count]
+    for title, name in (("Left out:", "left_out"), ("Used, though:", "noted")):
+        if summary[name]:
+            by_count = sorted(summary[name].items(), key=lambda item: -item[1])
+            width = len(f"{by_count[0][1]:,}")
+            lines += ["", title]
+            lines += [f"{count:{width},}  {reason}" for reason, count in by_count]
     if summary["notes"]:
         lines += ["", "Notes:", *summary["notes"]]
     return "\n".join(lines)
@@ -156,10 +159,12 @@ def _check(config: PrepareConfig) -> Path:
             "--data_dir: expected the folder of the original files, found none; "
             f"{layouts.create(name).instructions}"
         )
+    _check_output(config.output, config.data.data_dir)
     if config.num_workers is not None and config.num_workers < 1:
         raise RequestError(
             f"--num_workers: expected at least 1, found {config.num_workers}"
         )
+    _check_output(config.output, config.data.data_dir)
     if config.num_workers is not None and config.beam_pipeline_options:
         raise RequestError(
             "--num_workers is for the processes of this machine; leave it out with "
@@ -172,6 +177,15 @@ def _check(config: PrepareConfig) -> Path:
             f"{1 - TEST_FRACTION:g}, found {config.data.validation_fraction:g}"
         )
     return config.data.data_dir
+
+
+def _check_output(output: Path, data_dir: Path) -> None:
+    """Originals and what is made of them must not get mixed up."""
+    if output.resolve().is_relative_to(data_dir.resolve()):
+        raise RequestError(
+            f"--output: expected a folder outside of --data_dir={str(data_dir)!r}, "
+            f"found {str(output)!r}; name another"
+        )
 
 
 def _list(config: PrepareConfig, root: Path) -> Listing:
@@ -188,10 +202,17 @@ def _list(config: PrepareConfig, root: Path) -> Listing:
 
 
 def _request(
-    config: PrepareConfig, inputs: list[Input], listing: Listing, faces: dict[str, Any]
+    config: PrepareConfig,
+    root: Path,
+    inputs: list[Input],
+    listing: Listing,
+    faces: dict[str, Any],
 ) -> dict[str, Any]:
     """All that the result depends on."""
-    files = [text for i in inputs for text in (repr(i.item), i.staged.name)]
+    items = [entry.item for entry in inputs]
+    files = [
+        text for i in items for text in (repr(i), staging.version_of(root, i.path))
+    ]
     return {
         "dataset": config.data.dataset,
         "files": digest_of([*files, *listing.missing]),
@@ -264,6 +285,7 @@ def _write(
             inputs, validation_fraction=fraction, seed=config.seed, dataset=name
         )
     result = assembly.assemble(inputs)
+    notes += assembly.find_gaps(result)
     path = config.output / manifest.FILE_NAME
     if not result.tally.rows[assembly.WRITTEN]:
         manifest.write(path, inputs, listing.missing)

@@ -12,7 +12,6 @@ import io
 import itertools
 import logging
 import os
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from fakedet_jax.data.dataset import BINARY_CLASSES, Dataset
 from fakedet_jax.data.perturbed import Pictures
 from fakedet_jax.errors import RequestError
 from fakedet_jax.perturb import suites
+from fakedet_jax.plain_names import PlainNames
 from fakedet_jax.report.robustness import UNPERTURBED
 
 # The files beside the folders of pictures, and the columns of the first.
@@ -35,9 +35,6 @@ COLUMNS = ("path", "label", "operation", "strength")
 
 _LOGGER = logging.getLogger(__name__)
 
-_MAX_NAME = 80
-# What Windows keeps for itself, with any extension.
-_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 # More makes files of photographs hardly smaller and takes twice the time.
 _PNG_LEVEL = 1
 # Pictures that are encoded at the same time.
@@ -170,41 +167,13 @@ def _folders(suite: suites.Suite) -> list[Path]:
 
 def _picture_paths(dataset: Dataset) -> list[Path]:
     """`CLASS/NAME.png` for every picture: portable, and no two alike."""
-    classes = _Names()
+    classes = PlainNames()
     folders = [classes.make(name) for name in dataset.classes]
-    names = [_Names() for _ in folders]
+    names = [PlainNames() for _ in folders]
     return [
         Path(folders[label], f"{names[label].make(Path(name).stem)}.png")
         for name, label in zip(dataset.names, dataset.labels, strict=True)
     ]
-
-
-class _Names:
-    """Makes names of files that every system takes, each only once.
-
-    >>> names = _Names()
-    >>> [names.make(text) for text in ("face 1", "Face:1", "../x", "nul.a", "")]
-    ['face_1', 'Face_1-2', '_x', '_nul.a', '_']
-    """
-
-    def __init__(self) -> None:
-        self._used: set[str] = set()
-        self._counts: collections.Counter[str] = collections.Counter()
-
-    def make(self, text: str) -> str:
-        """Replaces what is not plain and, where that name is taken, adds a number."""
-        plain = re.sub(r"[^A-Za-z0-9._-]+", "_", text).lstrip(".-")
-        plain = plain[:_MAX_NAME].rstrip(".") or "_"
-        if _RESERVED.match(plain):
-            plain = f"_{plain}"
-        # Some file systems do not tell small letters from capitals.
-        folded = plain.casefold()
-        name = plain
-        while name.casefold() in self._used:
-            self._counts[folded] += 1
-            name = f"{plain}-{self._counts[folded] + 1}"
-        self._used.add(name.casefold())
-        return name
 
 
 def _prepare_output(

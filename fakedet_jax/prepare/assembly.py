@@ -22,7 +22,7 @@ from fakedet_jax.data.layouts import Item
 from fakedet_jax.data.prepared.contents import Contents
 from fakedet_jax.data.prepared.facts import Facts
 from fakedet_jax.errors import RequestError
-from fakedet_jax.faces.extraction import LEFT_OUT, WRITTEN, Row
+from fakedet_jax.faces.extraction import LEFT_OUT, NOTED, WRITTEN, Row
 from fakedet_jax.prepare.staging import Staged
 
 NO_SPLIT = "belongs to no split: it shares people with files of several"
@@ -157,12 +157,14 @@ class Tally:
     Attributes:
         rows: By status.
         reasons: Rows that are left out, by reason; numbers in it count as equal.
+        oddities: Likewise of what was used all the same.
         faces: By class and split.
     """
 
     def __init__(self) -> None:
         self.rows: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
+        self.oddities: Counter[str] = Counter()
         self.faces: Counter[tuple[str, str]] = Counter()
         self._files: Counter[tuple[str, bool]] = Counter()
         self._frames: Counter[bool] = Counter()
@@ -175,6 +177,8 @@ class Tally:
             self.rows[row.status] += 1
             if row.status == LEFT_OUT:
                 self.reasons[_without_numbers(row.reason)] += 1
+            elif row.status == NOTED:
+                self.oddities[_without_numbers(row.reason)] += 1
             if is_written:
                 self.faces[class_of(item), str(item.split)] += 1
             if row.frame >= 0:
@@ -218,6 +222,7 @@ class Tally:
             },
             "faces": num_faces,
             "left_out": dict(sorted(self.reasons.items())),
+            "noted": dict(sorted(self.oddities.items())),
             "classes": by_class,
         }
 
@@ -325,6 +330,20 @@ def assemble(inputs: Sequence[Input]) -> Assembly:
     )
 
 
+def find_gaps(assembly: Assembly) -> list[str]:
+    """Says which splits lack real or fake faces, one line each."""
+    notes = []
+    for split in splits.SPLITS:
+        labels = assembly.facts.of_split(split).labels
+        sides = {assembly.is_fake[label] for label in labels.tolist()}
+        wanted = {False: "real", True: "fake"}
+        present = set(assembly.is_fake)
+        missing = [wanted[side] for side in sorted(present - sides)]
+        if missing:
+            notes.append(f"the split {split} has no {' and no '.join(missing)} faces")
+    return notes
+
+
 def class_of(item: Item) -> str:
     """The class as files of names can hold it: valid UTF-8."""
     return item.class_name.encode("utf-8", "backslashreplace").decode()
@@ -420,4 +439,4 @@ def _features(item: Item, row: Row, label: int, png: bytes) -> dict[str, Any]:
 
 def _without_numbers(reason: str) -> str:
     """A reason that many files share: `is only 9×9 pixels` has N for both."""
-    return re.sub(r"\d+(?:[.,]\d+)*", "N", reason)
+    return re.sub(r"(?<!JPEG )\b\d+(?:[.,]\d+)*", "N", reason)

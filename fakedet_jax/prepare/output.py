@@ -100,13 +100,32 @@ def find_finished(
         ) from error
     if not prepared.is_prepared(output, name):
         return None
-    different = sorted(key for key in request if request[key] != made_of.get(key))
-    if different:
+    if any(request[key] != made_of.get(key) for key in request):
         raise RequestError(
             f"--output: {str(output)!r} holds a dataset that was made of other "
-            f"{', '.join(different)}; name another folder, or delete this one"
+            f"{', '.join(_differences(made_of, request))}; name another folder, or "
+            "delete this one"
         )
     return summary
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What differs, with both values where these are short.
+
+    >>> _differences({"seed": 0, "faces": {"size": 64}}, {"seed": 1, "faces": {}})
+    ['seed (0, now 1)', 'faces (size 64, now None)']
+    """
+    found = []
+    for name, value in new.items():
+        before = old.get(name)
+        if before == value:
+            continue
+        parts = f"{before}, now {value}"
+        if isinstance(before, dict) and isinstance(value, dict):
+            keys = [k for k in {**before, **value} if before.get(k) != value.get(k)]
+            parts = "; ".join(f"{k} {before.get(k)}, now {value.get(k)}" for k in keys)
+        found.append(name if name == "files" else f"{name} ({parts})")
+    return found
 
 
 def write_dataset(output: Path, name: str, assembly: Assembly, faces: Any) -> None:

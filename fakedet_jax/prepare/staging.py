@@ -44,13 +44,22 @@ def path_for(folder: Path, root: Path, name: str, settings: str) -> Path:
         name: Path of the input in it.
         settings: Digest of all settings that matter.
     """
+    key = digest_of([name, version_of(root, name), settings])
+    return folder / key[:2] / f"{key[2:]}.zip"
+
+
+def version_of(root: Path, name: str) -> str:
+    """Tells versions of a file apart; empty where it cannot be asked.
+
+    Args:
+        root: The data folder.
+        name: Path of the file in it.
+    """
     try:
         status = (root / name).stat()
-        version = (str(status.st_size), str(status.st_mtime_ns))
     except (OSError, ValueError):
-        version = ("", "")
-    key = digest_of([name, *version, settings])
-    return folder / key[:2] / f"{key[2:]}.zip"
+        return ""
+    return f"{status.st_size} {status.st_mtime_ns}"
 
 
 def write(

@@ -217,7 +217,10 @@ def _value(row: Mapping[str, Any], key: str) -> str:
 def _remarks(summary: Mapping[str, Any]) -> list[str]:
     remarks = []
     if any(row["in_domain"] for row in summary["rows"]):
-        remarks.append(f"{_MARK} the dataset that the detector was trained on")
+        seen = ""
+        if summary.get("split") == "all":
+            seen = ", training pictures included"
+        remarks.append(f"{_MARK} the dataset that the detector was trained on{seen}")
     elif summary.get("trained_on"):
         remarks.append(f"trained on {_printable(summary['trained_on'])}")
     if summary.get("num_resamples"):

@@ -260,3 +260,18 @@ def test_real_collection(shared_data):
     dataset = load_folder(shared_data / "faces256", "test")
     assert dataset.classes == ("real_ffhq", "fake_sd21", "fake_stylegan2")
     assert dataset.num_examples == 222
+
+
+def test_videos_beside_pictures_are_warned_of(tmp_path, caplog):
+    write_folder(tmp_path, {"real": 2, "fake": 2})
+    (tmp_path / "fake" / "v.mp4").touch()
+    load_folder(tmp_path, "all")
+    assert "1 videos in" in caplog.text and "--mode=prepare" in caplog.text
+
+
+def test_a_class_of_videos_alone_must_be_prepared(tmp_path):
+    write_folder(tmp_path, {"real": 2})
+    (tmp_path / "fake").mkdir()
+    (tmp_path / "fake" / "v.mp4").touch()
+    with pytest.raises(RequestError, match="no pictures but 1 videos"):
+        load_folder(tmp_path, "all")

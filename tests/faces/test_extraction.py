@@ -178,9 +178,18 @@ def test_every_chosen_frame_has_a_row(video):
     ]
 
 
-def test_frames_without_the_main_face_say_so(video):
+def test_where_the_main_face_has_jumped_the_largest_one_counts(video):
     near, far = (0, 0, 20, 20), (40, 20, 60, 40)
-    boxes = {0: [near], 1: [near], 2: [far]}
+    boxes = {0: [near], 1: [near], 2: [(2, 40, 14, 52), far]}
+    how = Cropping(Scripted(boxes), selection=EveryNth(1))
+    rows = rows_of(video, how)
+    assert [(row.status, row.face) for row in rows[:3]] == [(WRITTEN, 0)] * 3
+    assert rows[2].box == far
+
+
+def test_frames_with_much_smaller_faces_only_say_so(video):
+    near, small = (0, 0, 20, 20), (40, 20, 49, 29)
+    boxes = {0: [near], 1: [near], 2: [small]}
     how = Cropping(Scripted(boxes), selection=EveryNth(1))
     rows = rows_of(video, how)
     assert [row.reason for row in rows[:3]] == ["", "", extraction.OTHER_FACES]

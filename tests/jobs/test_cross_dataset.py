@@ -68,7 +68,7 @@ def test_rows_are_named_as_given_or_after_the_folders(done):
 
 def test_the_numbers_are_those_of_the_evaluations(done, workdir):
     for name in ("home", "other_faces", "films"):
-        path = workdir / "evaluations" / name / "metrics.json"
+        path = workdir / "evaluations" / f"{name}_test" / "metrics.json"
         expected = json.loads(path.read_text())
         row = _rows(done)[name]
         for key in ("accuracy", "auc", "auc_interval", "num_examples"):
@@ -85,7 +85,7 @@ def test_a_dataset_is_scored_as_by_an_evaluation_of_its_own(done, workdir, folde
                 num_resamples=20,
             )
         )
-    own = workdir / "evaluations" / "other_faces"
+    own = workdir / "evaluations" / "other_faces_test"
     scores = (workdir / "evaluations" / "alone" / "scores.csv").read_bytes()
     assert (own / "scores.csv").read_bytes() == scores
     assert json.loads((own / "metrics.json").read_text()) == expected
@@ -145,8 +145,20 @@ def test_names_that_meet_get_numbers(workdir, folders):
 def test_a_perturbed_evaluation_has_a_folder_of_its_own(workdir, folders):
     home, *_ = folders
     _evaluate(workdir, home, perturb="median_filter:5")
-    for name in ("home", "cross_dataset_test"):
+    for name in ("home_test", "cross_dataset_test"):
         assert (workdir / "evaluations" / f"{name}_median_filter_5").is_dir()
+
+
+def test_a_name_is_that_of_all_folders(workdir, folders):
+    home, *_ = folders
+    _evaluate(workdir, home, name="mine", split="all")
+    for name in ("mine", "mine_home"):
+        assert (workdir / "evaluations" / name).is_dir()
+
+
+def test_a_dataset_without_numbers_is_a_failure_in_the_end(done):
+    with pytest.raises(RequestError, match=r"1 of 4 could not be .*, folder: --data"):
+        cross_dataset.check_complete(done)
 
 
 def test_the_sign_may_be_in_the_name_of_a_folder(workdir, tmp_path):
@@ -169,7 +181,7 @@ def test_the_sign_may_be_in_the_name_of_a_folder(workdir, tmp_path):
         (("a=x",), {"data": DataConfig()}, "--datasets says which pictures"),
         (("a=x",), {"suite": "amten"}, "--suite: amten is measured on one dataset"),
         (("a=x",), {"name": "../a"}, "--name: expected a plain folder name"),
-        (("a=x",), {"name": "a"}, "--name: expected another name"),
+        (("cross_dataset=x",), {}, "--name: expected another name"),
         (("a=x", "b=y"), {}, "--datasets: none of 2 could be evaluated; the first, a"),
     ],
 )

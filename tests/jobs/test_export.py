@@ -51,3 +51,12 @@ def test_an_output_that_is_a_file_is_refused(data, tmp_path):
     (tmp_path / "out").write_text("")
     with pytest.raises(RequestError, match=r"--output: .*name another folder"):
         _export(data, tmp_path / "out")
+
+
+def test_crops_are_files_of_their_kind_with_names_of_their_own(prepared_dir, tmp_path):
+    data = config.DataConfig("folder", prepared_dir)
+    count = _export(data, tmp_path, num_per_class=None)
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert count == len(written) > 10
+    assert {path.suffix for path in written} == {".png"}
+    assert "fake_v.mp4_frame_0.png" in {path.name for path in written}

@@ -268,6 +268,9 @@ def test_nothing_is_written_among_the_files_that_are_scored(workdir, media, tmp_
     for annotated in (media, media / "real" / "copies"):
         with pytest.raises(RequestError, match="--annotated: expected a folder outs"):
             run(workdir, tmp_path, media, annotated=annotated)
+    photo = next(media.rglob("*.png"))
+    with pytest.raises(RequestError, match="--annotated: expected a folder outs"):
+        run(workdir, tmp_path, photo, annotated=photo.parent)
 
 
 def test_two_tables_need_two_files(workdir, media, tmp_path):

@@ -150,9 +150,11 @@ def test_a_summary_names_what_is_missing_and_noted(done):
     summary["files"]["missing"] = 3
     summary["video_frames"] = {"chosen": 9, "with_faces": 7, "without_faces": 2}
     summary |= {"left_out": {}, "notes": ["something is odd"]}
+    summary["noted"] = {"ends too early": 2}
     lines = to_text(summary).splitlines()
     assert "4 files without a face, 3 missing" in lines
-    assert "2 of 9 frames of videos without a face" in lines
+    assert "2 of 9 frames of videos gave none" in lines
+    assert lines[lines.index("Used, though:") + 1] == "2  ends too early"
     assert "Left out:" not in lines and lines[-1] == "something is odd"
 
 

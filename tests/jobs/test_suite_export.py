@@ -12,7 +12,7 @@ import pytest
 from fakedet_jax import config, storage
 from fakedet_jax.data.decode import decode
 from fakedet_jax.errors import RequestError
-from fakedet_jax.jobs import export, suite_export
+from fakedet_jax.jobs import export
 from fakedet_jax.perturb import apply
 from tests.data import pictures
 from tests.perturb import samples
@@ -194,10 +194,3 @@ def test_odd_names_become_portable(tmp_path):
     assert found == {
         *("000.png", "A_b.png", "a_b-2.png", "_CON.png", "x.png", "_.png", "_-2.png")
     }
-
-
-def test_long_names_are_cut_and_stay_unique():
-    names = suite_export._Names()
-    found = [names.make(text) for text in ("x" * 300, "X" * 300, "x-2", "x", "x")]
-    assert len({name.casefold() for name in found}) == 5
-    assert max(map(len, found)) < 100

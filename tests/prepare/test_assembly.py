@@ -110,8 +110,18 @@ def test_the_summary_counts_every_row_once(stage):
         "rows": {"left out": 3, "noted": 1, "written": 3, "missing": 2, "total": 9},
         "faces": 3,
         "left_out": {"is empty": 1, "is only N×N pixels": 2},
+        "noted": {"ends too early": 1},
         "classes": {"real": {"train": 2}, "swap": {"test": 1}},
     }
+
+
+def test_splits_without_real_or_fake_faces_are_noted(stage):
+    result = assemble([stage(PHOTO, ROW), stage(VIDEO, frame(0))])
+    assert assembly.find_gaps(result) == [
+        "the split train has no fake faces",
+        "the split validation has no real and no fake faces",
+        "the split test has no real faces",
+    ]
 
 
 def test_large_splits_are_dealt_out_to_several_files(stage, monkeypatch):

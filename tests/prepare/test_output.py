@@ -56,7 +56,7 @@ def test_what_is_finished_is_found(tmp_path):
 
 def test_what_was_made_of_something_else_is_named(tmp_path):
     finish(tmp_path)
-    with pytest.raises(RequestError, match="made of other files, seed; name another"):
+    with pytest.raises(RequestError, match=r"of other files, seed \(.*, now 1\); name"):
         output.find_finished(tmp_path, "folder", {**REQUEST, "files": "5", "seed": 1})
 
 

@@ -140,9 +140,14 @@ def _list_labelled(root: Path, table: Path, real_classes: Collection[str]) -> Li
             )
         if not row["label"]:
             raise RequestError(f"{where}: expected a label, found none; add one")
+        if row["label"].isdecimal() and row["label"] not in ("0", "1"):
+            raise RequestError(
+                f"{where}: expected the label 0 for real, 1 for fake, or the name of a "
+                f"class, found {row['label']!r}; mend the table"
+            )
         if row.get("split", "") not in _SPLITS:
             raise RequestError(
-                f"{where}: expected the split train, validation, test or none, found "
+                f"{where}: expected the split train, validation, test or empty, found "
                 f"{row['split']!r}; mend the table"
             )
         rows[name] = {**row, "where": where}

@@ -109,6 +109,7 @@ def test_unlisted_files_are_told(labelled):
         ("path,label\na.png,0\nx.png,1\n", r"line 3: .* found 'x.png', which are not"),
         ("path,label\na.png,0\na.png,0\n", "line 3: expected each file once"),
         ("path,label\na.png,\n", "line 2: expected a label"),
+        ("path,label\na.png,2\n", "line 2: expected the label 0 for real"),
         ("path,label\n../a.png,0\n", "line 2: expected a path inside"),
         ("path,label,split\na.png,0,dev\n", "line 2: expected the split .* 'dev'"),
         ("path,label\n", "found none"),
