@@ -418,8 +418,8 @@ class PrepareConfig:
             video.
         layout_options: What only some layouts know, such as `qualities` of
             `faceforensics`; see the modules of `data.layouts`.
-        compress: Whether the crops are deflated: two thirds of the size, and half the
-            speed of reading.
+        compress: Whether the crops are deflated: two thirds of the size, and much
+            slower to read.
         num_workers: Processes; None for one per core.
         seed: Of the splits.
         beam_pipeline_options: Options of Apache Beam, whose workers then find the

@@ -7,6 +7,7 @@ one process with one thread of OpenCV, as each process of `--mode=prepare` works
 that mode does as many times more as it has cores.
 """
 
+import dataclasses
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from PIL import Image
 from fakedet_jax import measurement
 from fakedet_jax.config import DataConfig, FaceConfig, FrameConfig, PrepareConfig
 from fakedet_jax.data import pipeline, prepared
-from fakedet_jax.data.dataset import Dataset
+from fakedet_jax.data.dataset import Dataset, Source
 from fakedet_jax.data.decode import decode
 from fakedet_jax.errors import RequestError
 from fakedet_jax.faces import cropping, crops, opencv
@@ -31,8 +32,9 @@ from fakedet_jax.jobs.prepare import prepare
 ROWS: tuple[tuple[str, str, str, float], ...] = (
     ("face_frames_per_second", "Faces of frames, 640 × 360", "frames/s", 1),
     ("face_photographs_per_second", "Faces of JPEG files, 1 MP", "photographs/s", 1),
-    ("crops_per_second_0_workers", "Prepared crops, threads", "crops/s", 1),
-    ("crops_per_second_2_workers", "Prepared crops, 2 processes", "crops/s", 1),
+    ("crops_read_per_second", "Prepared crops, read by 2 processes", "crops/s", 1),
+    ("crops_per_second_0_workers", "the same for training, threads", "crops/s", 1),
+    ("crops_per_second_2_workers", "for training, 2 processes", "crops/s", 1),
 )
 
 _FRAME = (360, 640)
@@ -65,8 +67,11 @@ def measure_faces(
 
         - `face_frames_per_second`: frames in memory, searched and cut.
         - `face_photographs_per_second`: files, read, decoded, searched and cut.
-        - `crops_per_second_N_workers`: PNGs of 128² that are not deflated, from the
-          records to batches of uint8, by N worker processes.
+        - `crops_read_per_second`: PNGs of 128² that are not deflated, from the records
+          to batches of uint8, by Grain with as many processes as the last of
+          `num_workers`.
+        - `crops_per_second_N_workers`: the same through the input pipeline of training,
+          which mirrors, skips what is damaged and can be resumed at any picture.
 
     Raises:
         RequestError: The model is no such file, or OpenCV is missing.
@@ -82,6 +87,9 @@ def measure_faces(
                 how, face, num_repeats, folder
             )
         dataset = _prepare(face, folder)
+        results["crops_read_per_second"] = _plain_reading(
+            dataset, batch_size, num_workers[-1], num_repeats
+        )
         for count in num_workers:
             results[f"crops_per_second_{count}_workers"] = _reading(
                 dataset, batch_size, count, num_repeats
@@ -157,6 +165,43 @@ def _prepare(face: np.ndarray, folder: Path) -> Dataset:
         )
     )
     return prepared.load(folder / "out", "folder", "train")
+
+
+def _plain_reading(
+    dataset: Dataset, batch_size: int, num_workers: int, num_repeats: int
+) -> float:
+    import grain
+
+    batches = (
+        grain.MapDataset.range(dataset.num_examples)
+        .shuffle(seed=0)
+        .repeat()
+        .map(_Decode(dataset.source))
+        .batch(batch_size)
+        .to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=2))
+    )
+    if num_workers:
+        batches = batches.mp_prefetch(
+            grain.MultiprocessingOptions(num_workers, per_worker_buffer_size=2)
+        )
+    iterator = iter(batches)
+    try:
+        seconds = measurement.seconds_per_call(
+            lambda: next(iterator), num_repeats, num_warmup=_NUM_WARMUP_BATCHES
+        )
+    finally:
+        iterator.close()
+    return batch_size / seconds
+
+
+@dataclasses.dataclass(frozen=True)
+class _Decode:
+    """From the number of a record to its picture; sent to worker processes."""
+
+    source: Source
+
+    def __call__(self, index: int) -> np.ndarray:
+        return decode(self.source[int(index)].encoded)
 
 
 def _reading(

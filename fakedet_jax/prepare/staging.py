@@ -12,6 +12,7 @@ import functools
 import io
 import json
 import os
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterable
@@ -25,7 +26,7 @@ from fakedet_jax import storage
 from fakedet_jax.data.dataset import digest_of
 from fakedet_jax.faces.extraction import LEFT_OUT, Outcome, Row
 
-FORMAT = 2
+FORMAT = 3
 FOLDER = ".staging"
 
 # The strategy of zlib that is meant for PNG: photographs get as small as at the highest
@@ -102,16 +103,39 @@ def encode_png(pixels: np.ndarray, compress: bool = False) -> bytes:
 
     Args:
         pixels: uint8 RGB `[height, width, 3]`.
-        compress: Whether it is deflated. A photograph gets a third smaller and takes
-            more than twice as long to decode.
+        compress: Whether it is filtered and deflated. A photograph gets a third
+            smaller and takes some eight times as long to decode.
 
     Returns:
         The bytes of a PNG file.
     """
+    if not compress:
+        return _store_png(pixels)
     buffer = io.BytesIO()
-    how = {"compress_type": _COMPRESS_TYPE} if compress else {"compress_level": 0}
-    Image.fromarray(pixels).save(buffer, "PNG", **how)
+    Image.fromarray(pixels).save(buffer, "PNG", compress_type=_COMPRESS_TYPE)
     return buffer.getvalue()
+
+
+def _store_png(pixels: np.ndarray) -> bytes:
+    """Encodes a picture as its bytes are.
+
+    Pillow would filter the rows, which takes long to undo and serves deflating alone.
+    """
+    height, width, _ = pixels.shape
+    rows = np.zeros((height, 1 + 3 * width), np.uint8)  # In front: filter none.
+    rows[:, 1:] = pixels.reshape(height, -1)
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)  # RGB of 8 bits.
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + _chunk(b"IHDR", header)
+        + _chunk(b"IDAT", zlib.compress(rows.tobytes(), 0))
+        + _chunk(b"IEND", b"")
+    )
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    checksum = struct.pack(">I", zlib.crc32(name + content))
+    return struct.pack(">I", len(content)) + name + content + checksum
 
 
 class Staged:

@@ -17,7 +17,7 @@ def test_every_speed_is_positive(shared_data, monkeypatch):
     model = shared_data.parent / "models" / "face_detection_yunet.onnx"
     results = measure_faces(model, num_repeats=1, batch_size=8, num_workers=[0])
     assert set(results) < {name for name, *_ in ROWS}
-    assert len(results) == 3 and all(speed > 0 for speed in results.values())
+    assert len(results) == 4 and all(speed > 0 for speed in results.values())
 
 
 def test_a_missing_model_is_a_request_error(tmp_path):
