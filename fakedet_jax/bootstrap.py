@@ -147,7 +147,7 @@ def intervals(
     (1.0, 1.0)
     """
     group = np.asarray(groups, np.int64)
-    num_groups = int(group.max()) + 1 if group.size else 0
+    num_groups = int(np.max(group)) + 1 if group.size else 0
     rankings = {"": Ranking(fake, scores, group)}
     if videos is not None:
         rankings["video_"] = Ranking(*videos)
