@@ -1,0 +1,412 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Fits a Gaussian mixture to rows in memory or in a stream, on all devices."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import logsumexp
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from numpy.typing import ArrayLike
+
+from fakedet_jax import parallel
+from fakedet_jax.errors import RequestError
+from fakedet_jax.mixture import em, model, rows
+from fakedet_jax.mixture.model import Mixture
+
+# Of a standardised feature; float32 cannot tell rows that are less apart.
+_MIN_VARIANCE = 1e-12
+
+# Standard deviation, in standardised coordinates, of the components that a fit starts
+# with: so narrow that every row belongs to the nearest centre.
+_START_DEVIATION = 1e-3
+
+# No scale is smaller; its reciprocal is still a float32.
+_MIN_SCALE = 1e-30
+
+_MAX_NAMED = 10
+
+# Batches of rows `[n, d]`, the same ones at each call.
+BatchesFn = Callable[[], Iterable[np.ndarray]]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Fitted:
+    """The best of all restarts.
+
+    Attributes:
+        mixture: The mixture.
+        log_likelihood: Mean over all rows, of this mixture.
+        num_iterations: Iterations of the restart that found it.
+        converged: Whether its likelihood settled before the last iteration.
+        num_rows: Number of rows.
+        regularised: bool `[k]`, components whose covariance is singular but for
+            regularisation, as those of identical rows or of fewer rows than features.
+        warnings: One line for each thing that is not as it should be.
+    """
+
+    mixture: Mixture
+    log_likelihood: float
+    num_iterations: int
+    converged: bool
+    num_rows: int
+    regularised: np.ndarray
+    warnings: tuple[str, ...]
+
+    @property
+    def bic(self) -> float:
+        """Bayesian information criterion of the rows of the fit, less is better."""
+        return model.bic_of_mean(self.mixture, self.log_likelihood, self.num_rows)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Chosen:
+    """The number of components with the least BIC.
+
+    Attributes:
+        fitted: The mixture with as many.
+        bics: BIC of every number that was tried.
+    """
+
+    fitted: Fitted
+    bics: dict[int, float]
+
+    @property
+    def num_components(self) -> int:
+        """The number itself."""
+        return self.fitted.mixture.num_components
+
+
+def fit(
+    x: ArrayLike | jax.Array,
+    num_components: int,
+    *,
+    covariance_type: str = "full",
+    reg_covar: float = 1e-6,
+    tolerance: float = 1e-3,
+    max_iterations: int = 100,
+    num_restarts: int = 1,
+    seed: int = 0,
+    init: Mixture | None = None,
+    mesh: Mesh | None = None,
+) -> Fitted:
+    """Fits a mixture to rows in memory.
+
+    Args:
+        x: Rows `[n, d]` of any number n ≥ k and any float dtype, used as float32; the
+            same in every process.
+        num_components: k.
+        covariance_type: One of `COVARIANCE_TYPES`.
+        reg_covar: Added to every variance, in squared units of the rows; float32 needs
+            at least 10⁻¹² of the feature's variance. Matrices that are still not
+            positive once rounded, such as those of fewer rows than features, get 2·10⁻⁶
+            of each variance or more on top; `Fitted.warnings` says whose.
+        tolerance: A restart ends once the mean log-likelihood changes by less.
+        max_iterations: Of each restart.
+        num_restarts: Starts by k-means++, of which the best end is taken.
+        seed: Of the starts; the same for any number of devices.
+        init: Start here instead; it sets how rows are standardised, too.
+        mesh: The devices; all of them by default.
+
+    Returns:
+        The fit.
+
+    Raises:
+        RequestError: Rows are too few or not finite.
+        ValueError: An argument is out of range, or `init` is of another shape.
+    """
+    array = np.asarray(x)
+    return _fit(
+        lambda: rows.chunks(array),
+        num_components,
+        _Options(covariance_type, reg_covar, tolerance, max_iterations, num_restarts),
+        seed=seed,
+        init=init,
+        mesh=mesh,
+        in_memory=True,
+    )
+
+
+def fit_stream(
+    batches_fn: BatchesFn,
+    num_components: int,
+    *,
+    covariance_type: str = "full",
+    reg_covar: float = 1e-6,
+    tolerance: float = 1e-3,
+    max_iterations: int = 100,
+    num_restarts: int = 1,
+    seed: int = 0,
+    init: Mixture | None = None,
+    mesh: Mesh | None = None,
+) -> Fitted:
+    """Fits the same mixture as `fit` to rows that need not fit into memory.
+
+    Args:
+        batches_fn: Gives the batches, rows `[n, d]` with any n, the same in the same
+            order at each call; called once for each iteration and twice more.
+        num_components: This and all that follow: see `fit`.
+        covariance_type: One of `COVARIANCE_TYPES`.
+        reg_covar: Added to every variance.
+        tolerance: Of the mean log-likelihood.
+        max_iterations: Of each restart.
+        num_restarts: Starts by k-means++.
+        seed: Of the starts.
+        init: Start here instead.
+        mesh: The devices.
+
+    Returns:
+        The fit, whatever the batches' sizes.
+
+    Raises:
+        RequestError: Rows are too few or not finite.
+        ValueError: See `fit`; or another call gave another number of rows.
+    """
+    return _fit(
+        lambda: (np.asarray(batch) for batch in batches_fn()),
+        num_components,
+        _Options(covariance_type, reg_covar, tolerance, max_iterations, num_restarts),
+        seed=seed,
+        init=init,
+        mesh=mesh,
+        in_memory=False,
+    )
+
+
+def choose_num_components(
+    x: ArrayLike | jax.Array, candidates: Iterable[int], **options: Any
+) -> Chosen:
+    """Fits a mixture for each number of components and takes the least BIC.
+
+    Args:
+        x: Rows `[n, d]`.
+        candidates: Numbers to try.
+        **options: As of `fit`.
+
+    Returns:
+        The choice; of equals the smaller number.
+
+    Raises:
+        RequestError: Rows are too few or not finite.
+        ValueError: There are no candidates, or an option is out of range.
+    """
+    best: Fitted | None = None
+    bics: dict[int, float] = {}
+    for number in sorted(set(candidates)):
+        fitted = fit(x, number, **options)
+        bics[number] = fitted.bic
+        if best is None or fitted.bic < best.bic:
+            best = fitted
+    if best is None:
+        raise ValueError("candidates: expected numbers of components, found none")
+    return Chosen(best, bics)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Options:
+    covariance_type: str
+    reg_covar: float
+    tolerance: float
+    max_iterations: int
+    num_restarts: int
+
+    def __post_init__(self) -> None:
+        model.check_covariance_type(self.covariance_type)
+        for name, least in (
+            ("reg_covar", 0),
+            ("tolerance", 0),
+            ("max_iterations", 1),
+            ("num_restarts", 1),
+        ):
+            value = getattr(self, name)
+            if not least <= value < math.inf:
+                raise ValueError(
+                    f"{name}: expected a number of at least {least}, found {value}"
+                )
+
+
+def _fit(
+    batches_fn: Callable[[], Iterator[np.ndarray]],
+    num_components: int,
+    options: _Options,
+    *,
+    seed: int,
+    init: Mixture | None,
+    mesh: Mesh | None,
+    in_memory: bool,
+) -> Fitted:
+    mesh = parallel.data_mesh() if mesh is None else mesh
+    if num_components < 1:
+        raise ValueError(
+            f"num_components: expected a positive number, found {num_components}"
+        )
+    survey = rows.survey(batches_fn(), seed)
+    if survey.count < num_components:
+        raise RequestError(
+            f"embeddings: expected at least {num_components} rows, one for each "
+            f"component, found {survey.count}; give more pictures or fewer components"
+        )
+    if init is None:
+        offset, scale = _standardisation(survey, options)
+        starts = _starts(survey, num_components, options, seed, offset, scale)
+    else:
+        _check_init(init, num_components, len(survey.mean), options.covariance_type)
+        offset, scale = np.asarray(init.offset), np.asarray(init.scale)
+        starts = iter([init])
+    ridge = np.maximum(options.reg_covar / np.square(scale, dtype=float), _MIN_VARIANCE)
+    ridge = jnp.asarray(ridge, jnp.float32)
+    size = rows.block_size(survey.count, mesh.size)
+
+    def blocks_fn() -> Iterator[em.Block]:
+        count = 0
+        for z, mask in rows.blocks(batches_fn(), offset, scale, size):
+            count += int(mask.sum())
+            yield jax.device_put((z, mask), parallel.batch_sharding(mesh))
+        if count != survey.count:
+            raise ValueError(
+                f"batches_fn: expected the same {survey.count} rows at each call, "
+                f"found {count}"
+            )
+
+    limits = options.tolerance, options.max_iterations
+    stack = _stack(batches_fn(), offset, scale, size, mesh) if in_memory else None
+    best: tuple[float, em.Result] | None = None
+    for start in starts:
+        start = parallel.replicate(mesh, start)
+        if stack is None:
+            result = em.run_stream(start, blocks_fn, ridge, *limits)
+            likelihood = _mean_log_likelihood(result.mixture, blocks_fn())
+        else:
+            result = em.run(start, stack, ridge, *limits)
+            likelihood = _mean_log_likelihood(result.mixture, [stack])
+        if best is None or not likelihood <= best[0]:
+            best = likelihood, result
+    assert best is not None
+    likelihood, result = best
+    if not math.isfinite(likelihood):
+        raise RequestError(
+            f"embeddings: expected a finite likelihood, found {likelihood}; check "
+            "their range, and raise reg_covar"
+        )
+    return Fitted(
+        # An array of one device: it goes with rows on any other devices.
+        mixture=jax.tree.map(
+            lambda a: jnp.asarray(parallel.to_host(a)), result.mixture
+        ),
+        log_likelihood=likelihood,
+        num_iterations=result.num_iterations,
+        converged=result.converged,
+        num_rows=survey.count,
+        regularised=result.regularised,
+        warnings=tuple(_warnings(survey, result)),
+    )
+
+
+def _standardisation(
+    survey: rows.Survey, options: _Options
+) -> tuple[np.ndarray, np.ndarray]:
+    """Offset and scale of the rows, float32 `[d]`."""
+    variance = survey.variance
+    if options.covariance_type == "spherical":
+        # One scale for all, or else it would be another model.
+        variance = np.full_like(variance, variance.mean())
+    scale = np.sqrt(variance + options.reg_covar)
+    scale = np.where(scale > 0, np.maximum(scale, _MIN_SCALE), 1)
+    return survey.mean.astype(np.float32), scale.astype(np.float32)
+
+
+def _starts(
+    survey: rows.Survey,
+    num_components: int,
+    options: _Options,
+    seed: int,
+    offset: np.ndarray,
+    scale: np.ndarray,
+) -> Iterator[Mixture]:
+    """A narrow component around each centre, for each restart."""
+    (z, _) = next(rows.blocks([survey.sample], offset, scale, len(survey.sample)))
+    num_features = z.shape[1]
+    shape = model.whitening_shape(options.covariance_type, num_components, num_features)
+    whitening = np.full(shape, 1 / _START_DEVIATION, np.float32)
+    if options.covariance_type in ("full", "tied"):
+        whitening *= np.eye(num_features, dtype=np.float32)
+    weights = np.full(num_components, 1 / num_components, np.float32)
+    for restart in range(options.num_restarts):
+        rng = np.random.default_rng([seed, 2, restart])
+        centres = rows.draw_centres(z, num_components, rng)
+        yield model.from_arrays(
+            weights, centres, whitening, offset, scale, options.covariance_type
+        )
+
+
+def _stack(
+    batches: Iterable[np.ndarray],
+    offset: np.ndarray,
+    scale: np.ndarray,
+    size: int,
+    mesh: Mesh,
+) -> em.Block:
+    """All blocks on the devices, `[blocks, size, d]`, each cut along the mesh."""
+    pairs = list(rows.blocks(batches, offset, scale, size))
+    z = np.stack([block for block, _ in pairs])
+    mask = np.stack([block for _, block in pairs])
+    sharding = NamedSharding(mesh, PartitionSpec(None, "data"))
+    placed: em.Block = jax.device_put((z, mask), sharding)
+    return placed
+
+
+def _mean_log_likelihood(mixture: Mixture, blocks: Iterable[em.Block]) -> float:
+    """Mean over all rows, summed in float64."""
+    total, count = 0.0, 0
+    for z, mask in blocks:
+        values = parallel.to_host(_standardised_log_likelihoods(mixture, z))
+        kept = values[parallel.to_host(mask)]
+        total, count = total + float(kept.sum(dtype=np.float64)), count + len(kept)
+    return total / count - float(np.log(np.asarray(mixture.scale, np.float64)).sum())
+
+
+@jax.jit
+def _standardised_log_likelihoods(mixture: Mixture, z: jax.Array) -> jax.Array:
+    """Of rows `[size, d]` or of a stack of blocks, without the scale's part."""
+
+    def of_block(block: jax.Array) -> jax.Array:
+        return jnp.asarray(logsumexp(model.log_joint(mixture, block), axis=0))
+
+    return of_block(z) if z.ndim == 2 else jax.lax.map(of_block, z)
+
+
+def _check_init(
+    init: Mixture, num_components: int, num_features: int, covariance_type: str
+) -> None:
+    found = (init.covariance_type, init.num_components, init.num_features)
+    expected = (covariance_type, num_components, num_features)
+    if found != expected:
+        raise ValueError(
+            "init: expected type, number of components and features "
+            f"{', '.join(map(str, expected))}, found {', '.join(map(str, found))}"
+        )
+
+
+def _warnings(survey: rows.Survey, result: em.Result) -> Iterator[str]:
+    num_constant = int((survey.variance == 0).sum())
+    if num_constant == len(survey.variance):
+        yield f"embeddings: all {survey.count} rows are identical"
+    elif num_constant:
+        yield (
+            f"embeddings: {num_constant} of {len(survey.variance)} features are the "
+            "same in all rows"
+        )
+    numbers = np.flatnonzero(result.regularised)
+    if len(numbers):
+        named = ", ".join(map(str, numbers[:_MAX_NAMED]))
+        more = ", …" * (len(numbers) > _MAX_NAMED)
+        yield (
+            f"mixture: {len(numbers)} of {len(result.regularised)} components have a "
+            f"covariance that is singular but for regularisation (numbers {named}{more}"
+            ", counted from 0); identical rows or too few of them"
+        )

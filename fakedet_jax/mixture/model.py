@@ -1,0 +1,336 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""A Gaussian mixture and its densities, as pure functions of parameters and rows.
+
+Everything is float32. It stays exact enough because rows are first standardised, with
+one offset and scale per feature, and because distances are taken of differences from
+a component's mean, never of products of the rows themselves.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.scipy.special import logsumexp
+from numpy.typing import ArrayLike
+
+# "full": every component its own matrix; "tied": all the same matrix; "diagonal": every
+# component one variance per feature; "spherical": every component one variance.
+COVARIANCE_TYPES = ("full", "tied", "diagonal", "spherical")
+
+Rows = jax.Array | np.ndarray
+
+# Accelerators would multiply float32 with some ten bits unless told otherwise.
+_PRECISION = lax.Precision.HIGHEST
+
+
+@flax.struct.dataclass
+class Mixture:
+    """A mixture of k Gaussians over d features, in standardised coordinates.
+
+    A row x is standardised as z = (x − offset) / scale. `means` and `covariances` say
+    the same of x itself.
+
+    Attributes:
+        weights: float32 `[k]`, their sum is 1.
+        centres: float32 `[k, d]`, means of z.
+        whitening: float32, what turns z − centre into a vector of unit covariance: the
+            inverse of the covariance's lower Cholesky factor, `[k, d, d]` of "full",
+            `[d, d]` of "tied"; reciprocal standard deviations `[k, d]` of "diagonal",
+            `[k]` of "spherical".
+        offset: float32 `[d]`.
+        scale: float32 `[d]`, positive; all alike of "spherical".
+        covariance_type: One of `COVARIANCE_TYPES`.
+    """
+
+    weights: jax.Array
+    centres: jax.Array
+    whitening: jax.Array
+    offset: jax.Array
+    scale: jax.Array
+    covariance_type: str = flax.struct.field(pytree_node=False, default="full")
+
+    @property
+    def num_components(self) -> int:
+        """Number of Gaussians, k."""
+        return self.centres.shape[0]
+
+    @property
+    def num_features(self) -> int:
+        """Length of a row, d."""
+        return self.centres.shape[1]
+
+    @property
+    def means(self) -> np.ndarray:
+        """The means, float64 `[k, d]`; not under `jit`."""
+        centres = np.asarray(self.centres, np.float64)
+        return centres * np.asarray(self.scale) + np.asarray(self.offset)
+
+    @property
+    def covariances(self) -> np.ndarray:
+        """The covariances, float64; not under `jit`.
+
+        Shaped as scikit-learn's `covariances_`: `[k, d, d]`, `[d, d]`, `[k, d]` or
+        `[k]`, by type.
+        """
+        whitening = np.asarray(self.whitening, np.float64)
+        scale = np.asarray(self.scale, np.float64)
+        if self.covariance_type == "spherical":
+            return np.square(scale[0] / whitening)
+        if self.covariance_type == "diagonal":
+            return np.square(scale / whitening)
+        factor = scale[:, None] * np.linalg.inv(whitening)
+        return np.matmul(factor, np.swapaxes(factor, -1, -2))
+
+
+def from_parameters(
+    weights: ArrayLike,
+    means: ArrayLike,
+    covariances: ArrayLike,
+    covariance_type: str = "full",
+) -> Mixture:
+    """Makes a mixture of given parameters, which may be float64.
+
+    Args:
+        weights: `[k]`, their sum is 1.
+        means: `[k, d]`.
+        covariances: `[k, d, d]`, `[d, d]`, `[k, d]` or `[k]`, by type; variances where
+            they are no matrices.
+        covariance_type: One of `COVARIANCE_TYPES`.
+
+    Returns:
+        The mixture, standardised with its own mean and variances.
+
+    Raises:
+        ValueError: The shapes contradict each other, or a covariance is not positive.
+
+    >>> from_parameters([0.5, 0.5], [[0, 0], [10, 0]], [1, 4], "spherical").covariances
+    array([1., 4.])
+    """
+    weights, means, covariances = (
+        np.asarray(values, np.float64) for values in (weights, means, covariances)
+    )
+    check_covariance_type(covariance_type)
+    if means.ndim != 2 or weights.shape != means.shape[:1]:
+        raise ValueError(
+            "mixture: expected weights [k] and means [k, d], found shapes "
+            f"{list(weights.shape)} and {list(means.shape)}"
+        )
+    expected = whitening_shape(covariance_type, *means.shape)
+    if covariances.shape != expected:
+        raise ValueError(
+            f"mixture: expected {covariance_type} covariances {list(expected)}, found "
+            f"shape {list(covariances.shape)}"
+        )
+    offset = weights @ means
+    variances = _variances(covariances, covariance_type, means.shape)
+    total = weights @ (variances + np.square(means - offset))
+    if not (total > 0).all():
+        raise ValueError("mixture: expected positive variances, found others")
+    scale = np.sqrt(total)
+    if covariance_type == "spherical":
+        scale = np.full_like(scale, np.sqrt(total.mean()))
+    # What is rounded to float32 must be the same as what the rows are divided by.
+    offset, scale = offset.astype(np.float32), scale.astype(np.float32)
+    if covariance_type in ("full", "tied"):
+        standardised = covariances / np.multiply.outer(scale, scale).astype(np.float64)
+        try:
+            factor = np.linalg.cholesky(standardised)
+        except np.linalg.LinAlgError as error:
+            raise ValueError(
+                "mixture: expected positive definite covariances, found others"
+            ) from error
+        whitening = np.tril(np.linalg.inv(factor))
+    else:
+        if not (covariances > 0).all():
+            raise ValueError("mixture: expected positive variances, found others")
+        divisor = scale if covariance_type == "diagonal" else scale[0]
+        whitening = divisor / np.sqrt(covariances)
+    centres = (means - offset) / scale
+    return from_arrays(weights, centres, whitening, offset, scale, covariance_type)
+
+
+def from_arrays(
+    weights: ArrayLike,
+    centres: ArrayLike,
+    whitening: ArrayLike,
+    offset: ArrayLike,
+    scale: ArrayLike,
+    covariance_type: str,
+) -> Mixture:
+    """A mixture of its own arrays, wherever they are, see `Mixture`."""
+    return Mixture(
+        weights=jnp.asarray(weights, jnp.float32),
+        centres=jnp.asarray(centres, jnp.float32),
+        whitening=jnp.asarray(whitening, jnp.float32),
+        offset=jnp.asarray(offset, jnp.float32),
+        scale=jnp.asarray(scale, jnp.float32),
+        covariance_type=covariance_type,
+    )
+
+
+@jax.jit
+def log_likelihoods(mixture: Mixture, x: Rows | ArrayLike) -> jax.Array:
+    """The log-density of every row.
+
+    Args:
+        mixture: The mixture.
+        x: Rows `[n, d]`, used as float32; they may be sharded along n.
+
+    Returns:
+        float32 `[n]`, natural logarithms; NaN of rows that hold NaN.
+
+    Raises:
+        ValueError: Rows have another length.
+    """
+    return jnp.asarray(logsumexp(_log_joint_of_rows(mixture, x), axis=0))
+
+
+@jax.jit
+def responsibilities(mixture: Mixture, x: Rows | ArrayLike) -> jax.Array:
+    """The probability of each component given the row, float32 `[n, k]`.
+
+    Args:
+        mixture: The mixture.
+        x: Rows `[n, d]`, used as float32; they may be sharded along n.
+
+    Raises:
+        ValueError: Rows have another length.
+    """
+    return jax.nn.softmax(_log_joint_of_rows(mixture, x), axis=0).T
+
+
+def num_parameters(covariance_type: str, num_components: int, num_features: int) -> int:
+    """Number of free parameters of a mixture.
+
+    >>> num_parameters("full", 12, 768)
+    3552779
+    """
+    check_covariance_type(covariance_type)
+    triangle = num_features * (num_features + 1) // 2
+    of_covariances = {
+        "full": num_components * triangle,
+        "tied": triangle,
+        "diagonal": num_components * num_features,
+        "spherical": num_components,
+    }[covariance_type]
+    return of_covariances + num_components * num_features + num_components - 1
+
+
+def bic(mixture: Mixture, x: Rows | ArrayLike) -> float:
+    """Bayesian information criterion, less is better (Schwarz, 1978).
+
+    Args:
+        mixture: The mixture.
+        x: Rows `[n, d]`.
+
+    Returns:
+        p log n − 2 log L, with p free parameters and the likelihood L of all rows.
+    """
+    values = np.asarray(log_likelihoods(mixture, x), np.float64)
+    return bic_of_mean(mixture, float(values.mean()), len(values))
+
+
+def bic_of_mean(mixture: Mixture, log_likelihood: float, num_rows: int) -> float:
+    """The same from the mean log-likelihood of `num_rows` rows."""
+    count = num_parameters(
+        mixture.covariance_type, mixture.num_components, mixture.num_features
+    )
+    return count * math.log(num_rows) - 2 * log_likelihood * num_rows
+
+
+def check_covariance_type(covariance_type: str) -> None:
+    """Raises ValueError where there is no such type."""
+    if covariance_type not in COVARIANCE_TYPES:
+        raise ValueError(
+            f"covariance_type: expected one of {', '.join(COVARIANCE_TYPES)}, found "
+            f"{covariance_type!r}"
+        )
+
+
+def whitening_shape(
+    covariance_type: str, num_components: int, num_features: int
+) -> tuple[int, ...]:
+    """Shape of the whitening, and of the covariances, of a type."""
+    return {
+        "full": (num_components, num_features, num_features),
+        "tied": (num_features, num_features),
+        "diagonal": (num_components, num_features),
+        "spherical": (num_components,),
+    }[covariance_type]
+
+
+def log_joint(mixture: Mixture, z: jax.Array) -> jax.Array:
+    """The log of p(component, z) of standardised rows `[n, d]`, float32 `[k, n]`."""
+
+    def squared_distances(centre: jax.Array, whitening: jax.Array) -> jax.Array:
+        difference = z - centre
+        if whitening.ndim == 2:
+            white = matmul(difference, whitening.T)
+        else:
+            white = difference * whitening
+        return jnp.sum(white * white, axis=-1)
+
+    distances = map_components(squared_distances, mixture)
+    constants = jnp.log(mixture.weights) + _log_determinants(mixture)
+    constants -= 0.5 * math.log(2 * math.pi) * mixture.num_features
+    return constants[:, None] - 0.5 * distances
+
+
+def map_components(
+    function: Callable[..., Any], mixture: Mixture, *more: jax.Array
+) -> Any:
+    """Applies a function of centre, whitening and `more` to components, one by one.
+
+    One by one, no more memory is needed than for one component.
+    """
+    if mixture.covariance_type == "tied":
+        return lax.map(
+            lambda given: function(given[0], mixture.whitening, *given[1:]),
+            (mixture.centres, *more),
+        )
+    return lax.map(
+        lambda given: function(*given), (mixture.centres, mixture.whitening, *more)
+    )
+
+
+def matmul(left: jax.Array, right: jax.Array) -> jax.Array:
+    """The product with all of float32's digits on any device."""
+    return jnp.matmul(left, right, precision=_PRECISION)
+
+
+def _log_joint_of_rows(mixture: Mixture, x: Rows | ArrayLike) -> jax.Array:
+    rows = jnp.asarray(x, jnp.float32)
+    if rows.ndim != 2 or rows.shape[1] != mixture.num_features:
+        raise ValueError(
+            f"mixture: expected rows [n, {mixture.num_features}], found shape "
+            f"{list(rows.shape)}"
+        )
+    joint = log_joint(mixture, (rows - mixture.offset) / mixture.scale)
+    return joint - jnp.log(mixture.scale).sum()
+
+
+def _log_determinants(mixture: Mixture) -> jax.Array:
+    """Logarithms of the whitenings' determinants, `[k]` or scalar."""
+    whitening = mixture.whitening
+    if mixture.covariance_type == "spherical":
+        return mixture.num_features * jnp.log(whitening)
+    if mixture.covariance_type != "diagonal":
+        whitening = jnp.diagonal(whitening, axis1=-2, axis2=-1)
+    return jnp.log(whitening).sum(-1)
+
+
+def _variances(
+    covariances: np.ndarray, covariance_type: str, shape: tuple[int, int]
+) -> np.ndarray:
+    """Each component's variance of each feature, `[k, d]`."""
+    if covariance_type in ("full", "tied"):
+        covariances = np.diagonal(covariances, axis1=-2, axis2=-1)
+    elif covariance_type == "spherical":
+        covariances = covariances[:, None]
+    return np.broadcast_to(covariances, shape)
