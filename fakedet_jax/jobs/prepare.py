@@ -63,11 +63,12 @@ def prepare(config: PrepareConfig) -> dict[str, Any]:
     what = [faces, config.compress, staging.versions()]
     settings = digest_of([json.dumps(what, sort_keys=True)])
     folder = config.output / staging.FOLDER
+    versions = [staging.version_of(root, item.path) for item in listing.items]
     inputs = [
-        Input(item, staging.path_for(folder, root, item.path, settings))
-        for item in listing.items
+        Input(item, staging.path_for(folder, item.path, version, settings))
+        for item, version in zip(listing.items, versions, strict=True)
     ]
-    request = _request(config, root, inputs, listing, faces)
+    request = _request(config, listing, versions, faces)
     name = config.data.dataset
     with output.lock(config.output):
         summary = output.find_finished(config.output, name, request)
@@ -164,7 +165,6 @@ def _check(config: PrepareConfig) -> Path:
         raise RequestError(
             f"--num_workers: expected at least 1, found {config.num_workers}"
         )
-    _check_output(config.output, config.data.data_dir)
     if config.num_workers is not None and config.beam_pipeline_options:
         raise RequestError(
             "--num_workers is for the processes of this machine; leave it out with "
@@ -202,17 +202,11 @@ def _list(config: PrepareConfig, root: Path) -> Listing:
 
 
 def _request(
-    config: PrepareConfig,
-    root: Path,
-    inputs: list[Input],
-    listing: Listing,
-    faces: dict[str, Any],
+    config: PrepareConfig, listing: Listing, versions: list[str], faces: dict[str, Any]
 ) -> dict[str, Any]:
     """All that the result depends on."""
-    items = [entry.item for entry in inputs]
-    files = [
-        text for i in items for text in (repr(i), staging.version_of(root, i.path))
-    ]
+    pairs = zip(map(repr, listing.items), versions, strict=True)
+    files = [text for pair in pairs for text in pair]
     return {
         "dataset": config.data.dataset,
         "files": digest_of([*files, *listing.missing]),

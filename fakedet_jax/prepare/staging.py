@@ -36,16 +36,16 @@ _COMPRESS_TYPE = zlib.Z_RLE
 _ROWS = "rows.json"
 
 
-def path_for(folder: Path, root: Path, name: str, settings: str) -> Path:
-    """The staged file of an input as it is now.
+def path_for(folder: Path, name: str, version: str, settings: str) -> Path:
+    """The staged file of an input.
 
     Args:
         folder: Of all staged files.
-        root: The data folder.
-        name: Path of the input in it.
+        name: Path of the input in the data folder.
+        version: Of the input, as `version_of` tells it.
         settings: Digest of all settings that matter.
     """
-    key = digest_of([name, version_of(root, name), settings])
+    key = digest_of([name, version, settings])
     return folder / key[:2] / f"{key[2:]}.zip"
 
 
@@ -104,7 +104,7 @@ def encode_png(pixels: np.ndarray, compress: bool = False) -> bytes:
     Args:
         pixels: uint8 RGB `[height, width, 3]`.
         compress: Whether it is filtered and deflated. A photograph gets a third
-            smaller and takes some eight times as long to decode.
+            smaller and takes some six times as long to decode.
 
     Returns:
         The bytes of a PNG file.

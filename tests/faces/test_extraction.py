@@ -242,3 +242,14 @@ def test_a_video_without_boxes_says_so_for_each_frame(video):
 def test_photographs_have_neither_frame_nor_time(photo):
     ((row, _),) = extract(photo, "a.png", "photo", WHOLE)
     assert row.frame == -1 and math.isnan(row.time)
+
+
+def test_the_face_of_a_4k_photograph_keeps_its_pixels(tmp_path):
+    picture = colourful(2160, 3840)
+    path = tmp_path / "4k.png"
+    path.write_bytes(encode(picture))
+    ((row, pixels),) = photo_of(path, [(1000, 500, 1400, 900)])
+    assert (row.width, row.height) == (3840, 2160)
+    left, top, right, bottom = map(round, row.crop_box)
+    np.testing.assert_array_equal(pixels, picture[top:bottom, left:right])
+    assert pixels.shape == (520, 520, 3)

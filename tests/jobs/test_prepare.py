@@ -471,7 +471,7 @@ def test_faces_of_faceforensics_are_found_and_named(shared_data, tmp_path):
     assert summary["files"]["missing"] == 10
     dataset = prepared.load(tmp_path / "out", "faceforensics", "test")
     assert dataset.classes == ("real", "Deepfakes")
-    facts = dataset.source.facts
+    facts = dataset.facts
     assert facts.identities == ["519;515"] * 3 + ["519"] * 3
     assert facts.manipulations == ["Deepfakes"] * 3 + [""] * 3
     for index in range(6):

@@ -83,7 +83,8 @@ def test_a_damaged_file_is_taken_away_and_named(staged):
 
 def test_the_name_depends_on_file_and_settings(tmp_path):
     def name(settings="s"):
-        return staging.path_for(tmp_path, tmp_path, "a.png", settings)
+        version = staging.version_of(tmp_path, "a.png")
+        return staging.path_for(tmp_path, "a.png", version, settings)
 
     path = tmp_path / "a.png"
     path.write_bytes(b"1")
@@ -100,7 +101,8 @@ def test_the_name_depends_on_file_and_settings(tmp_path):
 
 
 def test_a_file_that_is_not_there_has_a_name(tmp_path):
-    assert staging.path_for(tmp_path, tmp_path, "none.png", "").suffix == ".zip"
+    version = staging.version_of(tmp_path, "none.png")
+    assert staging.path_for(tmp_path, "none.png", version, "").suffix == ".zip"
 
 
 def test_sweep_takes_only_what_is_half_written(staged):

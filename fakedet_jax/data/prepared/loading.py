@@ -59,11 +59,6 @@ class PreparedSource(TfdsSource):
         return f"PreparedSource({self.name!r}, {self.split!r}, digest={self.digest})"
 
     @functools.cached_property
-    def facts(self) -> Facts:
-        """What is known of the examples besides their pictures, in their order."""
-        return load_facts(self.data_dir, self.name, self.split)
-
-    @functools.cached_property
     def _builder(self) -> Any:
         import tensorflow_datasets as tfds
 

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Looking into folders, and paths from lists."""
 
+from pathlib import Path
+
 import pytest
 
 from fakedet_jax.data.layouts import scan
@@ -29,3 +31,19 @@ def test_files_of_one_kind_directly_in_a_folder(tmp_path):
     grow(tmp_path, "b.mp4", "a.mp4", "c.png", "sub/d.mp4", "e.mp4/inner.mp4")
     found = [path.name for path in scan.list_files(tmp_path, scan.VIDEO)]
     assert found == ["a.mp4", "b.mp4"]
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch, deep):
+    grow(tmp_path, "a/b/x.png", "a/y.png")
+    closed = tmp_path / "a" / "b" if deep else tmp_path / "a"
+    original = Path.iterdir
+
+    def fail_there(path):
+        if path == closed:
+            raise PermissionError(13, "Permission denied")
+        return original(path)
+
+    monkeypatch.setattr(Path, "iterdir", fail_there)
+    with pytest.raises(RequestError, match=f"{closed.name}' .*Permission denied"):
+        scan.find_files(tmp_path / "a")

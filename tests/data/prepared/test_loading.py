@@ -40,7 +40,7 @@ def test_splits_together_are_all(data_dir):
 
 def test_facts_are_those_of_the_examples(data_dir):
     dataset = prepared.load(data_dir, "folder", "all")
-    facts = dataset.source.facts
+    facts = dataset.facts
     for index in range(dataset.num_examples):
         example = dataset.source.example(index)
         assert example["path"] == facts.paths[index]
