@@ -140,6 +140,15 @@ class TrainConfig:
         widths: Of the hidden layers of the classifier of neuron counts.
         cache_dir: Folder for features that were computed once; None for the user's
             cache folder.
+        embedder: Name of the network that learns to embed faces, for detectors of
+            anomalies, one of `models.face_ranker.names()`; None for the published one.
+        pretrained: Workdir of such a detector whose embedding is taken instead.
+        covariance: Of the components of a mixture; one of `mixture.COVARIANCE_TYPES`.
+        num_components: Of a mixture; of several numbers BIC chooses one.
+        num_restarts: Starts of a mixture, of which the best counts.
+        reg_covar: What is added to the variances of a mixture, as a share of the mean
+            variance of a feature.
+        false_alarm_rate: Share of held-out photographs that are called fake.
     """
 
     detector: str
@@ -165,6 +174,13 @@ class TrainConfig:
     site: str = "layer"
     widths: tuple[int, ...] = (64, 32, 16, 8)
     cache_dir: Path | None = None
+    embedder: str | None = None
+    pretrained: Path | None = None
+    covariance: str = "full"
+    num_components: tuple[int, ...] = (12,)
+    num_restarts: int = 1
+    reg_covar: float = 1e-3
+    false_alarm_rate: float = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
@@ -424,6 +440,8 @@ class PrepareConfig:
         seed: Of the splits.
         beam_pipeline_options: Options of Apache Beam, whose workers then find the
             faces instead of processes of this machine; each `name=value` or `name`.
+        tags: CSV file with camera settings, in place of those of the files it names;
+            see `data.tags_file`.
     """
 
     output: Path
@@ -436,3 +454,4 @@ class PrepareConfig:
     num_workers: int | None = None
     seed: int = 0
     beam_pipeline_options: tuple[str, ...] = ()
+    tags: Path | None = None

@@ -21,18 +21,21 @@ class Recipe:
     """How a network is optimised; a detector brings one, flags change it.
 
     Attributes:
-        optimizer: `caffe_sgd`, `sgd`, `torch_sgd` or `adam`.
+        optimizer: `caffe_sgd`, `sgd`, `torch_sgd`, `adam` or `torch_adam`.
         learning_rate: Base learning rate.
         schedule: `step`, `cosine`, `time_decay` or `constant`.
         decay_steps: For `step`: steps between two decays.
         decay_factor: For `step`: factor of each decay.
         decay_per_step: For `time_decay`: what each step adds to the divisor.
-        momentum: For all but `adam`.
+        momentum: For all but `adam` and `torch_adam`.
         dampening: For `torch_sgd`: part of a gradient that its momentum leaves out.
         weight_decay: Decoupled for `adam`; otherwise this multiple of the parameters
             is added to their gradient, an L2 penalty.
         batch_size: Examples per update, over all devices.
         num_epochs: Passes over the training split.
+        final_learning_rate: For `cosine`: where it ends; None for 0.
+        adam_beta2: Of both kinds of Adam, None for 0.999; the first moment has 0.9.
+        adam_epsilon: Of both kinds of Adam; None for 1e-8.
     """
 
     optimizer: str = "caffe_sgd"
@@ -46,6 +49,10 @@ class Recipe:
     weight_decay: float = 0.0
     batch_size: int = 64
     num_epochs: int = 10
+    # None rather than the usual value, as in the records of runs of earlier versions.
+    final_learning_rate: float | None = None
+    adam_beta2: float | None = None
+    adam_epsilon: float | None = None
 
 
 class Multipliers(NamedTuple):
@@ -60,8 +67,9 @@ def create_schedule(recipe: Recipe, num_steps: int) -> Schedule:
 
     Args:
         recipe: Names the schedule: `step` is `rate · factor^⌊step / decay_steps⌋`,
-            `cosine` falls from `rate` to 0 at `num_steps`, `time_decay` (the `decay`
-            of Keras' optimizers) is `rate / (1 + decay_per_step · step)`.
+            `cosine` falls from `rate` to the final rate at `num_steps` and stays there,
+            `time_decay` (the `decay` of Keras' optimizers) is
+            `rate / (1 + decay_per_step · step)`.
         num_steps: Updates of the whole run.
 
     Returns:
@@ -73,7 +81,9 @@ def create_schedule(recipe: Recipe, num_steps: int) -> Schedule:
     rate = recipe.learning_rate
     schedules: dict[str, Callable[[], Schedule]] = {
         "constant": lambda: optax.constant_schedule(rate),
-        "cosine": lambda: optax.cosine_decay_schedule(rate, max(num_steps, 1)),
+        "cosine": lambda: optax.cosine_decay_schedule(
+            rate, max(num_steps, 1), alpha=(recipe.final_learning_rate or 0.0) / rate
+        ),
         "step": lambda: optax.exponential_decay(
             rate, recipe.decay_steps, recipe.decay_factor, staircase=True
         ),
@@ -100,6 +110,11 @@ def create_optimizer(
     """
     schedule = create_schedule(recipe, num_steps)
 
+    adam = {
+        "b2": 0.999 if recipe.adam_beta2 is None else recipe.adam_beta2,
+        "eps": 1e-8 if recipe.adam_epsilon is None else recipe.adam_epsilon,
+    }
+
     def multipliers(params: Params) -> Params:
         return caffe_multipliers(params, frozen)
 
@@ -117,7 +132,13 @@ def create_optimizer(
             _zero_frozen(frozen),
         ),
         "adam": lambda: optax.chain(
-            optax.adamw(schedule, weight_decay=recipe.weight_decay),
+            optax.adamw(schedule, weight_decay=recipe.weight_decay, **adam),
+            _zero_frozen(frozen),
+        ),
+        # PyTorch's Adam takes the decay into both moments.
+        "torch_adam": lambda: optax.chain(
+            optax.add_decayed_weights(recipe.weight_decay),
+            optax.adam(schedule, **adam),
             _zero_frozen(frozen),
         ),
     }

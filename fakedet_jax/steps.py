@@ -43,6 +43,31 @@ LOSSES: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
 }
 
 
+# From a network's first output `[batch, columns]` and the targets `[batch, …]` to the
+# mean loss of the batch and other scalars worth recording.
+Objective = Callable[[jax.Array, jax.Array], tuple[jax.Array, Metrics]]
+
+
+def classification(loss: str) -> Objective:
+    """The objective of a classifier of pictures.
+
+    Args:
+        loss: One of `LOSSES`.
+
+    Returns:
+        From logits `[batch, classes]` and labels int32 `[batch]` to the mean loss and
+        `accuracy`.
+    """
+    losses_of = LOSSES[loss]
+
+    def objective(logits: jax.Array, labels: jax.Array) -> tuple[jax.Array, Metrics]:
+        losses = losses_of(logits, labels)
+        correct = jnp.mean(jnp.argmax(logits, -1) == labels, dtype=jnp.float32)
+        return losses.mean(), {"accuracy": correct}
+
+    return objective
+
+
 @flax.struct.dataclass
 class TrainState:
     """All that changes in training.
@@ -88,7 +113,7 @@ def make_train_step(
     *,
     seed: int,
     num_microbatches: int = 1,
-    loss: str = "cross_entropy",
+    objective: Objective | None = None,
     project: Callable[[Any], Any] | None = None,
 ) -> Callable[[TrainState, jax.Array, jax.Array], tuple[TrainState, Metrics]]:
     """The update of one batch, a pure function.
@@ -101,71 +126,67 @@ def make_train_step(
         seed: Of the network's random choices, such as dropout.
         num_microbatches: Parts of the batch whose gradients are averaged before the
             update; batch statistics move with every part.
-        loss: One of `LOSSES`.
+        objective: What is minimised; by default the cross-entropy of labels.
         project: From parameters to those that keep a constraint; applied after every
             update.
 
     Returns:
-        `step(state, images, labels)` with uint8 `[batch, height, width, 3]` and int32
-        `[batch]`; gives the next state and the scalars `loss` (mean over the batch),
-        `accuracy` and `learning_rate`.
+        `step(state, images, targets)` with uint8 `[batch, height, width, 3]` and the
+        targets of the objective, as int32 labels `[batch]`; gives the next state and
+        the scalars `loss`, `learning_rate` and those of the objective, all means over
+        the parts of the batch.
     """
-    losses_of = LOSSES[loss]
+    measure = objective or classification("cross_entropy")
 
-    def loss_fn(params, model_state, images, labels, key):  # type: ignore[no-untyped-def]
-        (logits, _), updated = model.apply(
+    def loss_fn(params, model_state, images, targets, key):  # type: ignore[no-untyped-def]
+        (outputs, _), updated = model.apply(
             {"params": params, **model_state},
             preprocessing(images),
             train=True,
             mutable=list(model_state),
             rngs={"dropout": key},
         )
-        losses = losses_of(logits, labels)
-        correct = jnp.mean(jnp.argmax(logits, -1) == labels, dtype=jnp.float32)
-        return losses.mean(), (updated, correct)
+        loss, scalars = measure(outputs, targets)
+        return loss, (updated, scalars)
 
     gradient_fn = jax.value_and_grad(loss_fn, has_aux=True)
 
     def train_step(
-        state: TrainState, images: jax.Array, labels: jax.Array
+        state: TrainState, images: jax.Array, targets: jax.Array
     ) -> tuple[TrainState, Metrics]:
         key = jax.random.fold_in(jax.random.key(seed), state.step)
 
         def part(carry, inputs):  # type: ignore[no-untyped-def]
             model_state, totals = carry
-            number, part_images, part_labels = inputs
-            (loss, (model_state, correct)), gradients = gradient_fn(
+            number, part_images, part_targets = inputs
+            (loss, (model_state, scalars)), gradients = gradient_fn(
                 state.params,
                 model_state,
                 part_images,
-                part_labels,
+                part_targets,
                 jax.random.fold_in(key, number),
             )
-            totals = jax.tree.map(jnp.add, totals, (loss, correct, gradients))
-            return (model_state, totals), None
+            totals = jax.tree.map(jnp.add, totals, gradients)
+            return (model_state, totals), {"loss": loss, **scalars}
 
-        zeros = (
-            jnp.zeros(()),
-            jnp.zeros(()),
-            jax.tree.map(jnp.zeros_like, state.params),
-        )
+        zeros = jax.tree.map(jnp.zeros_like, state.params)
         carry = (state.model_state, zeros)
         if num_microbatches == 1:
-            (model_state, totals), _ = part(carry, (0, images, labels))
+            (model_state, totals), scalars = part(carry, (0, images, targets))
         else:
             numbers = jnp.arange(num_microbatches)
             parts = (
-                _split_parts(value, num_microbatches) for value in (images, labels)
+                _split_parts(value, num_microbatches) for value in (images, targets)
             )
-            (model_state, totals), _ = lax.scan(part, carry, (numbers, *parts))
-        loss, correct, gradients = jax.tree.map(lambda t: t / num_microbatches, totals)
+            (model_state, totals), rows = lax.scan(part, carry, (numbers, *parts))
+            scalars = jax.tree.map(jnp.mean, rows)
+        gradients = jax.tree.map(lambda t: t / num_microbatches, totals)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         if project is not None:
             params = project(params)
         metrics = {
-            "loss": loss,
-            "accuracy": correct,
+            **scalars,
             "learning_rate": jnp.asarray(schedule(state.step), jnp.float32),
         }
         state = TrainState(state.step + 1, params, model_state, opt_state)

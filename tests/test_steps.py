@@ -204,7 +204,7 @@ def test_a_constraint_holds_after_every_step():
         optimizer,
         schedule,
         seed=0,
-        loss="mean_squared_error",
+        objective=steps.classification("mean_squared_error"),
         project=project,
     )
     step = jax.jit(step)

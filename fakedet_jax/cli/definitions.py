@@ -72,6 +72,12 @@ def define_flags(modes: Sequence[str]) -> None:
         "labels", None, "Of folder: CSV file with path,label instead of class folders."
     )
     flags.DEFINE_string(
+        "tags",
+        None,
+        "CSV file with path,iso,aperture,exposure_time,focal_length, for photographs "
+        "that lost their EXIF data.",
+    )
+    flags.DEFINE_string(
         "split_by", "official", "official, identity, or frames of each video."
     )
     flags.DEFINE_integer("source_size", None, "Of ffhq and fdf: width of the files.")
@@ -88,7 +94,9 @@ def define_flags(modes: Sequence[str]) -> None:
     )
     flags.DEFINE_bool("compress", False, "Smaller crops, which are read more slowly.")
     # Training; what is not given is as the detector's authors did it.
-    flags.DEFINE_string("optimizer", None, "caffe_sgd, sgd, torch_sgd or adam.")
+    flags.DEFINE_string(
+        "optimizer", None, "caffe_sgd, sgd, torch_sgd, adam or torch_adam."
+    )
     flags.DEFINE_float("learning_rate", None, "Base learning rate.")
     flags.DEFINE_string("schedule", None, "step, cosine, time_decay or constant.")
     flags.DEFINE_integer(
@@ -98,7 +106,8 @@ def define_flags(modes: Sequence[str]) -> None:
     flags.DEFINE_float(
         "decay_per_step", None, "What a step of --schedule=time_decay adds to 1."
     )
-    flags.DEFINE_float("momentum", None, "Momentum, of all optimizers but adam.")
+    flags.DEFINE_float("final_learning_rate", None, "Where --schedule=cosine ends.")
+    flags.DEFINE_float("momentum", None, "Momentum, of all optimizers but Adam's.")
     flags.DEFINE_float("dampening", None, "Dampening of torch_sgd.")
     flags.DEFINE_float("weight_decay", None, "Weight decay.")
     flags.DEFINE_integer("batch_size", None, "Pictures per step, over all devices.")
@@ -129,6 +138,24 @@ def define_flags(modes: Sequence[str]) -> None:
         "perturb_copies",
         None,
         "Post-process once and for all, so many copies; anew in each epoch without.",
+    )
+    # Embeddings of photographs and their mixture
+    flags.DEFINE_string("embedder", None, "Of exif_anomaly: resnet50 or small.")
+    flags.DEFINE_string(
+        "pretrained", None, "Workdir of an exif_anomaly whose embedding is taken."
+    )
+    flags.DEFINE_string(
+        "covariance", "full", "Of components: full, tied, diagonal or spherical."
+    )
+    flags.DEFINE_list(
+        "num_components", None, "Of the mixture: 12; of several numbers BIC takes one."
+    )
+    flags.DEFINE_integer("num_restarts", 1, "Starts of the mixture; the best counts.")
+    flags.DEFINE_float(
+        "reg_covar", 1e-3, "Added to variances, as a share of their mean."
+    )
+    flags.DEFINE_float(
+        "false_alarm_rate", 0.05, "Share of held-out photographs to be called fake."
     )
     # Recognition networks and published weights
     flags.DEFINE_string("backbone", None, "Recognition network to look at.")

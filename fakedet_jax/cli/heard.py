@@ -21,6 +21,7 @@ RECIPE_FLAGS = (
     "num_epochs",
     "decay_per_step",
     "dampening",
+    "final_learning_rate",
 )
 DATA_FLAGS = ("dataset", "data_dir", "real_classes", "task", "validation_fraction")
 INPUT_FLAGS = ("num_workers", "num_threads")
@@ -55,6 +56,11 @@ RUN_FLAGS = (
     "amten_variant",
     "residual",
     "perturb_copies",
+    "embedder",
+    "covariance",
+    "num_restarts",
+    "reg_covar",
+    "false_alarm_rate",
 )
 # All of a training but where it is written and its seed.
 TRAIN_FLAGS = (
@@ -67,6 +73,8 @@ TRAIN_FLAGS = (
     "widths",
     "cache_dir",
     "perturb",
+    "pretrained",
+    "num_components",
 )
 
 # The flags that a mode looks at.
@@ -109,6 +117,7 @@ HEARD: dict[str, tuple[str, ...]] = {
         "split_by",
         "compress",
         "beam_pipeline_options",
+        "tags",
         "output",
         "num_workers",
         "seed",

@@ -29,7 +29,9 @@ def _train(paths: tuple[str, ...]) -> None:
             recipe=_given(*heard.RECIPE_FLAGS),
             weights=_path("weights"),
             cache_dir=_path("cache_dir"),
-            **_widths(),
+            pretrained=_path("pretrained"),
+            **_numbers("widths"),
+            **_numbers("num_components"),
             **_given("seed", *heard.RUN_FLAGS),
             perturb=tuple(FLAGS.perturb),
         )
@@ -140,6 +142,7 @@ def _prepare(paths: tuple[str, ...]) -> None:
             num_workers=FLAGS.num_workers if _is_given("num_workers") else None,
             seed=FLAGS.seed,
             beam_pipeline_options=tuple(FLAGS.beam_pipeline_options),
+            tags=_path("tags"),
         )
     )
     print(prepare.to_text(summary))
@@ -290,8 +293,8 @@ def _path(name: str) -> Path | None:
     return Path(value) if value else None
 
 
-def _widths() -> dict[str, Any]:
-    return {} if FLAGS.widths is None else {"widths": _whole_numbers("widths")}
+def _numbers(name: str) -> dict[str, Any]:
+    return {} if FLAGS[name].value is None else {name: _whole_numbers(name)}
 
 
 def _whole_numbers(name: str) -> tuple[int, ...]:

@@ -27,7 +27,7 @@ def load(
     real_classes: Collection[str] = (),
     validation_fraction: float = 0.05,
     task: str = "multiclass",
-    require_both: bool | None = None,
+    needs: str | None = None,
 ) -> Dataset:
     """Loads a dataset by its name.
 
@@ -41,8 +41,8 @@ def load(
         validation_fraction: For a folder of pictures: the part that becomes
             `validation` where no folder says so.
         task: `binary` merges the classes into real and fake, `multiclass` keeps them.
-        require_both: Whether it is an error that real or fake pictures are missing. By
-            default it is for the split `train`.
+        needs: Which sides must be there, as `dataset.check_sides` says; by default
+            both of the split `train`, and either of the others.
 
     Returns:
         The dataset.
@@ -59,8 +59,8 @@ def load(
         raise RequestError(f"--split: expected {', '.join(SPLITS)}, found {split!r}")
     if task not in TASKS:
         raise RequestError(f"--task: expected {' or '.join(TASKS)}, found {task!r}")
-    if require_both is None:
-        require_both = split == "train"
+    if needs is None:
+        needs = "both" if split == "train" else "either"
     root = Path(data_dir) if data_dir else None
     if name == _SYNTHETIC:
         dataset = _load_synthetic_faces(root, split, real_classes)
@@ -68,20 +68,20 @@ def load(
         raise RequestError(f"--data_dir: --dataset={name} needs {_needs(name)}")
     elif (prepared_name := _prepared_name(name, root)) is not None:
         dataset = _load_prepared(root, prepared_name, split, real_classes)
-        check_sides(dataset, str(root), require_both)
+        check_sides(dataset, str(root), needs)
     else:
         dataset = load_folder(
             root,
             split,
             real_classes=real_classes,
             validation_fraction=validation_fraction,
-            require_both=require_both,
+            needs=needs,
         )
     return dataset.as_binary() if task == "binary" else dataset
 
 
 def load_configured(
-    data: DataConfig, split: str, *, require_both: bool | None = None
+    data: DataConfig, split: str, *, needs: str | None = None
 ) -> Dataset:
     """Loads a split of the pictures that a request names; see `load`."""
     return load(
@@ -91,7 +91,7 @@ def load_configured(
         real_classes=data.real_classes,
         validation_fraction=data.validation_fraction,
         task=data.task,
-        require_both=require_both,
+        needs=needs,
     )
 
 

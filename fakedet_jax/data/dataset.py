@@ -20,11 +20,15 @@ import numpy as np
 from fakedet_jax.errors import RequestError
 
 if TYPE_CHECKING:
+    from fakedet_jax.data.portraits import Portraits
     from fakedet_jax.data.prepared.facts import Facts
 
 _LOGGER = logging.getLogger(__name__)
 
 BINARY_CLASSES = ("real", "fake")
+
+# Which sides of a dataset must be there; see `check_sides`.
+NEEDS = ("both", "real", "either")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +76,8 @@ class Dataset:
         labels: int32 `[num_examples]`, indices into `classes`.
         facts: What else is known of each example, such as the video it is from; None
             where pictures are all that there is.
+        portraits: Landmarks of the faces and settings of the cameras; None where the
+            dataset does not bring them, see `portraits.read`.
     """
 
     name: str
@@ -82,11 +88,13 @@ class Dataset:
     names: Sequence[str]
     labels: np.ndarray
     facts: "Facts | None" = None
+    portraits: "Portraits | None" = None
 
     def __post_init__(self) -> None:
         sizes = {len(self.source), len(self.names), len(self.labels)}
-        if self.facts is not None:
-            sizes.add(len(self.facts))
+        for more in (self.facts, self.portraits):
+            if more is not None:
+                sizes.add(len(more))
         if len(sizes) != 1 or len(self.classes) != len(self.is_fake):
             raise ValueError(
                 f"Dataset {self.name!r}: all columns must be equally long "
@@ -140,23 +148,27 @@ class Dataset:
             names=[self.names[index] for index in chosen],
             labels=np.asarray(self.labels, np.int32)[list(chosen)],
             facts=None if self.facts is None else self.facts.at(chosen),
+            portraits=None if self.portraits is None else self.portraits.at(chosen),
         )
 
 
-def check_sides(dataset: Dataset, where: str, require_both: bool) -> None:
+def check_sides(dataset: Dataset, where: str, needs: str) -> None:
     """Checks that there are real and fake pictures.
 
     Args:
         dataset: The pictures.
         where: Where they lie, for the message.
-        require_both: Whether it is an error that a side is missing, as for training;
-            otherwise it is warned of.
+        needs: One of `NEEDS`: `both` makes it an error that a side is missing, as for
+            training; `real` that there are no real pictures, and fake ones are not
+            missed; `either` warns of a missing side.
 
     Raises:
-        RequestError: A side is missing that is required.
+        RequestError: A side is missing that is needed.
     """
+    if needs not in NEEDS:
+        raise ValueError(f"expected one of {', '.join(NEEDS)}, found {needs!r}")
     present = set(dataset.fake_labels.tolist())
-    if len(present) == 2:
+    if len(present) == 2 or (needs == "real" and present == {0}):
         return
     kind, advice = (
         (
@@ -170,7 +182,7 @@ def check_sides(dataset: Dataset, where: str, require_both: bool) -> None:
         f"--data_dir: the split {dataset.split!r} of {where} holds no {kind} pictures; "
         f"found the classes {', '.join(map(repr, dataset.classes))}"
     )
-    if require_both:
+    if needs != "either":
         raise RequestError(f"{message}; {advice}")
     _LOGGER.warning("%s", message)
 

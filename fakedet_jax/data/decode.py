@@ -40,6 +40,9 @@ MAX_PIXELS = 178_956_970  # Where Pillow refuses too: 512 MiB of RGB.
 MIN_SIDE = 16
 FORMATS = ("JPEG", "PNG", "WebP", "TIFF", "BMP", "GIF", "JPEG 2000", "PPM")
 
+# The list of filters belongs to the whole process: one thread at a time changes it.
+warnings_lock = threading.Lock()
+
 
 @dataclasses.dataclass(frozen=True)
 class Header:
@@ -92,13 +95,11 @@ def decode_with_header(encoded: bytes) -> tuple[np.ndarray, Header]:
     Raises:
         ImageError: The picture cannot be used; the message says why.
     """
-    if not encoded:
-        raise ImageError("is empty (0 bytes)")
-    kind = _sniff(encoded)
+    kind = sniff_format(encoded)
     exif = b""
     quantization: tuple[tuple[int, ...], ...] = ()
     if kind == "JPEG":
-        encoded, exif = _split_jpeg(encoded)
+        encoded, exif = split_jpeg(encoded)
     with _reasons(encoded, kind):
         image = _open(encoded, kind)
         image.load()
@@ -210,6 +211,76 @@ def read_picture(path: str | Path, framing: Framing) -> np.ndarray:
     return to_input(decode(read_file(path)), framing)
 
 
+def sniff_format(encoded: bytes) -> str:
+    """Names the format by the first bytes; the extension of the name says nothing.
+
+    Args:
+        encoded: The bytes of a file.
+
+    Returns:
+        One of `FORMATS`.
+
+    Raises:
+        ImageError: It is none of them.
+
+    >>> sniff_format(b"GIF89a")
+    'GIF'
+    """
+    if not encoded:
+        raise ImageError("is empty (0 bytes)")
+    if encoded[:4] == b"RIFF" and encoded[8:12] == b"WEBP":
+        return "WebP"
+    for magic, kind in _MAGIC:
+        if encoded.startswith(magic) and (
+            kind != "PPM" or encoded[2:3] in (b" ", b"\t", b"\n", b"\r", b"#")
+        ):
+            return kind
+    raise ImageError(f"is not a picture in a known format ({', '.join(FORMATS)})")
+
+
+def split_jpeg(encoded: bytes) -> tuple[bytes, bytes]:
+    """Takes the metadata out of a JPEG.
+
+    Pillow reads EXIF and other segments when it opens a JPEG, and stumbles where they
+    are damaged although the picture is sound. It gets the file without them.
+
+    Args:
+        encoded: The bytes of a JPEG file, whole or cut off.
+
+    Returns:
+        The JPEG without application segments (but those of JFIF and Adobe, which say
+        how colours are stored) and comments; and the payload of the EXIF segment,
+        empty where there is none.
+    """
+    kept = [encoded[:2]]
+    exif = b""
+    position = 2
+    while position + 4 <= len(encoded) and encoded[position] == 0xFF:
+        marker = encoded[position + 1]
+        if marker == 0xFF:  # A fill byte before a marker.
+            position += 1
+            continue
+        end = position + 2 + int.from_bytes(encoded[position + 2 : position + 4], "big")
+        if not 0xC0 <= marker <= 0xFE or marker == 0xDA or end > len(encoded):
+            break
+        is_metadata = 0xE1 <= marker <= 0xEF or marker == 0xFE
+        if not is_metadata or marker == 0xEE:
+            kept.append(encoded[position:end])
+        elif marker == 0xE1 and encoded[position + 4 : position + 8] == b"Exif":
+            exif = exif or encoded[position + 4 : end]
+        position = end
+    kept.append(encoded[position:])
+    return b"".join(kept), exif
+
+
+@contextlib.contextmanager
+def quiet_pillow() -> Iterator[None]:
+    """Silences the warnings of Pillow about doubtful headers."""
+    with warnings_lock, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\b")
+        yield
+
+
 _PLUGINS: dict[str, type[ImageFile.ImageFile]] = {
     # A multi-picture (MPO) file is a JPEG followed by others: its first is taken.
     "JPEG": JpegImagePlugin.JpegImageFile,
@@ -251,25 +322,11 @@ _ORIENTATIONS = {
 _ORIENTATION_TAG = 0x0112
 _EXIF_TAG = 0x8769  # In a TIFF: where its EXIF data lie.
 
-_warnings_lock = threading.Lock()
-
-
-def _sniff(encoded: bytes) -> str:
-    """Names the format by the first bytes; the extension of the name says nothing."""
-    if encoded[:4] == b"RIFF" and encoded[8:12] == b"WEBP":
-        return "WebP"
-    for magic, kind in _MAGIC:
-        if encoded.startswith(magic) and (
-            kind != "PPM" or encoded[2:3] in (b" ", b"\t", b"\n", b"\r", b"#")
-        ):
-            return kind
-    raise ImageError(f"is not a picture in a known format ({', '.join(FORMATS)})")
-
 
 def _open(encoded: bytes, kind: str) -> ImageFile.ImageFile:
     """Reads the header of a picture and checks what it announces."""
     # A JPEG without metadata has nothing to warn of; changing filters is not free.
-    with contextlib.nullcontext() if kind == "JPEG" else _quiet():
+    with contextlib.nullcontext() if kind == "JPEG" else quiet_pillow():
         # The plugin is called by its name: `Image.open` would try other formats, and
         # warn of or refuse a large picture before its size can be told.
         image = _PLUGINS[kind](io.BytesIO(encoded))
@@ -280,15 +337,6 @@ def _open(encoded: bytes, kind: str) -> ImageFile.ImageFile:
         if kind == "TIFF":  # Its tags are read, and warned about, in loading too.
             image.load()
     return image
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silences the warnings of Pillow about doubtful headers."""
-    # The list of filters belongs to the whole process: one thread at a time.
-    with _warnings_lock, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"PIL\b")
-        yield
 
 
 @contextlib.contextmanager
@@ -359,38 +407,6 @@ def _to_rgb(image: Image.Image, kind: str) -> Image.Image:
         raise ImageError(
             f"has the colour mode {mode}, which cannot be converted to RGB"
         ) from None
-
-
-def _split_jpeg(encoded: bytes) -> tuple[bytes, bytes]:
-    """Takes the metadata out of a JPEG.
-
-    Pillow reads EXIF and other segments when it opens a JPEG, and stumbles where they
-    are damaged although the picture is sound. It gets the file without them.
-
-    Returns:
-        The JPEG without application segments (but those of JFIF and Adobe, which say
-        how colours are stored) and comments; and the payload of the EXIF segment,
-        empty where there is none.
-    """
-    kept = [encoded[:2]]
-    exif = b""
-    position = 2
-    while position + 4 <= len(encoded) and encoded[position] == 0xFF:
-        marker = encoded[position + 1]
-        if marker == 0xFF:  # A fill byte before a marker.
-            position += 1
-            continue
-        end = position + 2 + int.from_bytes(encoded[position + 2 : position + 4], "big")
-        if not 0xC0 <= marker <= 0xFE or marker == 0xDA or end > len(encoded):
-            break
-        is_metadata = 0xE1 <= marker <= 0xEF or marker == 0xFE
-        if not is_metadata or marker == 0xEE:
-            kept.append(encoded[position:end])
-        elif marker == 0xE1 and encoded[position + 4 : position + 8] == b"Exif":
-            exif = exif or encoded[position + 4 : end]
-        position = end
-    kept.append(encoded[position:])
-    return b"".join(kept), exif
 
 
 def _read_orientation(exif: bytes) -> int:

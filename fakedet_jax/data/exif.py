@@ -27,7 +27,6 @@ from PIL import Image, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 from PIL.ExifTags import IFD, Base
 
 from fakedet_jax.data import decode
-from fakedet_jax.errors import ImageError
 
 TAGS = ("iso", "aperture", "exposure_time", "focal_length")
 
@@ -103,9 +102,7 @@ def read_tags(encoded: bytes) -> ExifTags:
     Raises:
         ImageError: The bytes are those of no picture in a known format.
     """
-    if not encoded:
-        raise ImageError("is empty (0 bytes)")
-    kind = "HEIC" if _is_heic(encoded) else decode._sniff(encoded)
+    kind = "HEIC" if _is_heic(encoded) else decode.sniff_format(encoded)
     try:
         directory, damage = _read_directory(encoded, kind)
     except _MissingError as missing:
@@ -216,12 +213,12 @@ def _read_directory(encoded: bytes, kind: str) -> tuple[dict[int, Any], str]:
     damage = ""
     try:
         # Sound files are read once; the list of filters belongs to the whole process.
-        with decode._warnings_lock, warnings.catch_warnings():
+        with decode.warnings_lock, warnings.catch_warnings():
             warnings.filterwarnings("error", module=r"PIL\b")
             directory = _collect(_open_exif(encoded, kind))
     except Warning as warning:
         damage = _one_line(warning)
-        with decode._quiet():
+        with decode.quiet_pillow():
             directory = _collect(_open_exif(encoded, kind))
     if directory is None:
         raise _MissingError(f"{UNREADABLE}: {damage}" if damage else NO_EXIF)
@@ -245,7 +242,7 @@ def _collect(exif: Image.Exif | None) -> dict[int, Any] | None:
 def _open_exif(encoded: bytes, kind: str) -> Image.Exif | None:
     """Finds the EXIF data of a file and has Pillow read their main directory."""
     if kind == "JPEG":
-        _, block = decode._split_jpeg(encoded)
+        _, block = decode.split_jpeg(encoded)
         if not block and b"Exif\0\0" in encoded[: 2**16]:
             raise _MissingError(f"{UNREADABLE}: its segment is cut or out of place")
         return _load(block)
@@ -295,7 +292,7 @@ def _heic_block(encoded: bytes) -> bytes | None:
     try:
         import pillow_heif
     except ImportError:
-        reason = f"{UNSUPPORTED}: HEIC needs the package pillow-heif; install it"
+        reason = f"{UNSUPPORTED}: HEIC; run: pip install 'fakedet-jax[heic]'"
         raise _MissingError(reason) from None
     return pillow_heif.open_heif(io.BytesIO(encoded)).info.get("exif")
 

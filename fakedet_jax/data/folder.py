@@ -52,7 +52,7 @@ def load_folder(
     *,
     real_classes: Collection[str] = (),
     validation_fraction: float = 0.05,
-    require_both: bool = False,
+    needs: str = "either",
     num_threads: int = 8,
 ) -> Dataset:
     """Lists a folder of labelled pictures; no picture is decoded.
@@ -65,8 +65,7 @@ def load_folder(
             `real`.
         validation_fraction: Part of the pictures that becomes `validation` where no
             folder says so: of `train` with split folders, of everything without.
-        require_both: Whether there must be real and fake pictures, as training needs;
-            otherwise a missing side is only warned of.
+        needs: Which sides must be there; see `dataset.check_sides`.
         num_threads: Threads that hash files, where hashes are needed.
 
     Returns:
@@ -124,7 +123,7 @@ def load_folder(
         names=[os.fspath(path) for path, _ in files],
         labels=np.asarray([label for _, label in files], np.int32),
     )
-    check_sides(dataset, str(root), require_both)
+    check_sides(dataset, str(root), needs)
     return dataset
 
 

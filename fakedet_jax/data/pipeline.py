@@ -9,7 +9,7 @@ worker processes; a global batch holds the same examples for any number of hosts
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -38,7 +38,7 @@ class TrainIterator(Iterator[batching.Batch]):
     def __init__(
         self,
         iterator: Any,
-        finish: rows.Finish,
+        finish: Callable[[list[dict[str, Any]]], batching.Batch],
         failures: Mapping[int, str],
         settings: Mapping[str, Any],
     ) -> None:
@@ -138,6 +138,55 @@ def train_iterator(
     Raises:
         RequestError: The dataset is empty.
     """
+    choose = rows.Choose(flip, treatment)
+    load = rows.LoadExample.of(dataset, framing, treatment)
+    settings = {"seed": seed, "flip": flip, "framing": repr(framing)}
+    if treatment is not None:
+        settings["treatment"] = repr(treatment)
+    return endless(
+        dataset,
+        Reader(choose, load, rows.Finish(framing, treatment), settings),
+        batch_size=batch_size,
+        seed=seed,
+        num_workers=num_workers,
+        num_threads=num_threads,
+        process_index=process_index,
+        process_count=process_count,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Reader:
+    """How examples become batches.
+
+    Attributes:
+        choose: `choose(index, rng)` says how an example is read this time. It must draw
+            equally many numbers whatever it chooses.
+        load: Reads what was chosen, in threads or worker processes; an element with
+            `index` and `error` is skipped.
+        finish: Makes a batch of the elements.
+        settings: All that decides what is read, for JSON; a place in the data belongs
+            to them.
+    """
+
+    choose: Callable[[int, np.random.Generator], Any]
+    load: Callable[[Any], dict[str, Any]]
+    finish: Callable[[list[dict[str, Any]]], batching.Batch]
+    settings: Mapping[str, Any]
+
+
+def endless(
+    dataset: Dataset,
+    reader: Reader,
+    *,
+    batch_size: int,
+    seed: int,
+    num_workers: int = 0,
+    num_threads: int = 8,
+    process_index: int = 0,
+    process_count: int = 1,
+) -> TrainIterator:
+    """As `train_iterator`, with examples that are read in a way of one's own."""
     import grain
 
     if dataset.num_examples == 0:
@@ -147,9 +196,8 @@ def train_iterator(
     # The order and the flips are settled before the examples are dealt out to the
     # processes, so that they do not depend on the number of processes.
     examples = grain.MapDataset.range(dataset.num_examples).seed(seed)
-    examples = examples.shuffle().repeat().random_map(rows.Choose(flip, treatment))
-    load = rows.LoadExample.of(dataset, framing, treatment)
-    examples = examples[process_index::process_count].map(load)
+    examples = examples.shuffle().repeat().random_map(reader.choose)
+    examples = examples[process_index::process_count].map(reader.load)
     skip = _SkipFailures(dataset)
     # Skipping and batching come after the worker processes: the batches are then the
     # same for any number of them.
@@ -163,16 +211,11 @@ def train_iterator(
         "batch_size": batch_size,
         "process_count": process_count,
         "process_index": process_index,
-        "seed": seed,
-        "flip": flip,
-        "framing": repr(framing),
+        **reader.settings,
         "num_examples": dataset.num_examples,
         "dataset_digest": dataset.digest,
     }
-    if treatment is not None:
-        settings["treatment"] = repr(treatment)
-    finish = rows.Finish(framing, treatment)
-    return TrainIterator(iter(batches), finish, skip.failures, settings)
+    return TrainIterator(iter(batches), reader.finish, skip.failures, settings)
 
 
 def eval_batches(

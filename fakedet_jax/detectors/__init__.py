@@ -16,6 +16,7 @@ from fakedet_jax.detectors.base import (
     FitRequest,
     FittedDetector,
 )
+from fakedet_jax.detectors.exif_anomaly import ExifAnomaly
 from fakedet_jax.detectors.fakespotter import FakeSpotter
 from fakedet_jax.errors import RequestError
 
@@ -46,6 +47,20 @@ _DETECTORS: tuple[Detector, ...] = (
             momentum=0.9,
             batch_size=16,
             num_epochs=200,
+        ),
+    ),
+    ExifAnomaly(
+        name="exif_anomaly",
+        recipe=optim.Recipe(
+            optimizer="torch_adam",
+            learning_rate=1e-5,
+            schedule="cosine",
+            final_learning_rate=1e-7,
+            adam_beta2=0.98,
+            adam_epsilon=1e-6,
+            weight_decay=1e-4,
+            batch_size=256,
+            num_epochs=10,
         ),
     ),
 )

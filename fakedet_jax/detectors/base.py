@@ -3,7 +3,7 @@
 """What every detector offers, whatever it is inside."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,7 +15,7 @@ from fakedet_jax.config import TrainConfig
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.errors import RequestError
 from fakedet_jax.framing import Framing
-from fakedet_jax.scoring import ProbabilityFn
+from fakedet_jax.scoring import PictureFn, ProbabilityFn
 from fakedet_jax.signals import StopRequest
 
 
@@ -33,6 +33,7 @@ class DetectorInfo:
         threshold_origin: How the threshold was chosen, a sentence.
         step: The training step.
         validation: Metrics on the validation split.
+        details: What only detectors of its kind know, JSON-able.
     """
 
     detector: str
@@ -44,6 +45,7 @@ class DetectorInfo:
     threshold_origin: str
     step: int
     validation: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> "DetectorInfo":
@@ -76,6 +78,25 @@ class DetectorInfo:
 
 
 @dataclasses.dataclass(frozen=True)
+class AnomalyParts:
+    """What a detector of anomalies is made of, to look into it.
+
+    Attributes:
+        embed: Pure, from the detector's variables and pictures to embeddings
+            `[batch, features]`.
+        rank: Likewise to a score for each camera setting, and last the logit of having
+            been manipulated; None where the network ranks nothing.
+        threshold: Log-likelihood, in nats, below which a picture is called fake.
+        spread: Of the log-likelihoods of photographs; it scales the scores.
+    """
+
+    embed: PictureFn
+    rank: PictureFn | None
+    threshold: float
+    spread: float
+
+
+@dataclasses.dataclass(frozen=True)
 class FittedDetector:
     """A detector ready to score.
 
@@ -83,11 +104,13 @@ class FittedDetector:
         info: What it says of itself.
         variables: Its numbers, on the mesh.
         probability_fn: Pure, from variables and pictures to class probabilities.
+        anomaly: Its parts, where it looks for anomalies.
     """
 
     info: DetectorInfo
     variables: Any
     probability_fn: ProbabilityFn
+    anomaly: AnomalyParts | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,6 +145,10 @@ class Detector(Protocol):
     def recipe(self) -> optim.Recipe:
         """The published way to train it."""
 
+    @property
+    def needs_fakes(self) -> bool:
+        """Whether it is trained on fakes too, or on photographs alone."""
+
     def check(self, config: TrainConfig, recipe: optim.Recipe, mesh: Mesh) -> None:
         """Refuses settings that `fit` could not follow, before any data are read."""
 
@@ -133,3 +160,31 @@ class Detector(Protocol):
 
     def load(self, workdir: Path, mesh: Mesh) -> FittedDetector:
         """Loads the best detector of a workdir."""
+
+
+def refuse(config: TrainConfig, names: Sequence[str], reason: str) -> None:
+    """Refuses settings that a detector would not look at.
+
+    Args:
+        config: The settings.
+        names: Fields of it that must be as they are by default, named like their flags.
+        reason: Why.
+
+    Raises:
+        RequestError: One is not.
+    """
+    for name in names:
+        if getattr(config, name) != getattr(TrainConfig, name):
+            raise RequestError(f"--{name}: {reason}; leave it out")
+
+
+# Settings of detectors of anomalies, which others refuse.
+ANOMALY_SETTINGS = (
+    "embedder",
+    "pretrained",
+    "covariance",
+    "num_components",
+    "num_restarts",
+    "reg_covar",
+    "false_alarm_rate",
+)

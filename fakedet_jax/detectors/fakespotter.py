@@ -33,7 +33,13 @@ from fakedet_jax import (
 )
 from fakedet_jax.config import TrainConfig
 from fakedet_jax.data.dataset import BINARY_CLASSES, Dataset
-from fakedet_jax.detectors.base import DetectorInfo, FitRequest, FittedDetector
+from fakedet_jax.detectors.base import (
+    ANOMALY_SETTINGS,
+    DetectorInfo,
+    FitRequest,
+    FittedDetector,
+    refuse,
+)
 from fakedet_jax.detectors.neuron_counts import (
     CachedCounter,
     CountSettings,
@@ -63,10 +69,12 @@ class FakeSpotter:
     Attributes:
         name: As the flag `--detector` names it.
         recipe: The published way to train the classifier.
+        needs_fakes: See `Detector`.
     """
 
     name: str
     recipe: optim.Recipe
+    needs_fakes: bool = True
 
     def check(self, config: TrainConfig, recipe: optim.Recipe, mesh: Mesh) -> None:
         """Refuses settings that `fit` could not follow.
@@ -92,6 +100,7 @@ class FakeSpotter:
                 f"--perturb, --perturb_copies: {self.name} is trained on the pictures "
                 "as they are; leave them out"
             )
+        refuse(config, ANOMALY_SETTINGS, f"{self.name} fits no mixture to embeddings")
         optim.create_optimizer(recipe, num_steps=1)
 
     def settings(self, config: TrainConfig) -> dict[str, Any]:

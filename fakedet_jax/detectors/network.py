@@ -17,7 +17,13 @@ from fakedet_jax import checkpoint, loop, optim, parallel, steps, writers
 from fakedet_jax.config import TrainConfig
 from fakedet_jax.data import pipeline
 from fakedet_jax.data.dataset import Dataset
-from fakedet_jax.detectors.base import DetectorInfo, FitRequest, FittedDetector
+from fakedet_jax.detectors.base import (
+    ANOMALY_SETTINGS,
+    DetectorInfo,
+    FitRequest,
+    FittedDetector,
+    refuse,
+)
 from fakedet_jax.detectors.verdict import VALIDATION_THRESHOLD, judge, untrained
 from fakedet_jax.errors import RequestError
 from fakedet_jax.framing import Framing
@@ -50,6 +56,7 @@ class NetworkDetector:
             that the training starts with.
         published: How a whole detector that others trained is read, if any is.
         options: Of its own, by the names of their flags.
+        needs_fakes: See `Detector`.
     """
 
     name: str
@@ -63,6 +70,7 @@ class NetworkDetector:
     start_from: Callable[[Any, Any], Any] | None = None
     published: Published | None = None
     options: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+    needs_fakes: bool = True
 
     @property
     def framing(self) -> Framing:
@@ -93,12 +101,12 @@ class NetworkDetector:
         self._model(2, config.dtype, config.batch_norm_fraction)
         if config.weights is not None and self.pretrained is None:
             self._read_weights(config.weights)
-        for name in ("backbone", "neuron", "site", "widths", "cache_dir"):
-            if getattr(config, name) != getattr(TrainConfig, name):
-                raise RequestError(
-                    f"--{name}: {self.name} looks at no recognition network; leave it "
-                    "out"
-                )
+        refuse(
+            config,
+            ("backbone", "neuron", "site", "widths", "cache_dir"),
+            f"{self.name} looks at no recognition network",
+        )
+        refuse(config, ANOMALY_SETTINGS, f"{self.name} fits no mixture to embeddings")
 
     def settings(self, config: TrainConfig) -> dict[str, Any]:
         """What decides the result besides the common settings, for `config.json`."""
@@ -132,7 +140,7 @@ class NetworkDetector:
             optim.create_schedule(recipe, num_steps),
             seed=config.seed,
             num_microbatches=config.num_microbatches,
-            loss=self.loss,
+            objective=steps.classification(self.loss),
             project=self.project,
         )
 

@@ -4,12 +4,13 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from fakedet_jax.data.decode import MIN_SIDE, decode, read_file
+from fakedet_jax.data import exif
+from fakedet_jax.data.decode import MIN_SIDE, decode, read_file, sniff_format
 from fakedet_jax.data.video import Frame, read_frames
 from fakedet_jax.errors import ImageError, RequestError
 from fakedet_jax.faces import crops, tracking
@@ -21,12 +22,16 @@ WRITTEN, LEFT_OUT, NOTED = "written", "left out", "noted"
 NO_FACE = "shows no face"
 OTHER_FACES = "shows only much smaller faces than the main one of the video"
 DAMAGED = "is damaged"
+NO_TAGS = "has no usable EXIF tag"
+GIVEN_EMPTY = "empty in the file of tags"
 
 # Of a face that stands in for the main one, to its area.
 MIN_AREA = 1 / 4
 
 # Frames of a video are kept up to here; of larger ones the file is read again.
 MAX_HELD_BYTES = 256 * 2**20
+
+_TAG_WORDS = {name: name.replace("_", " ") for name in exif.TAGS} | {"iso": "ISO"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +52,8 @@ class Row:
         landmarks: `[5, 2]`, in pixels of the crop; or nothing.
         width: Of the upright picture in pixels; 0 where unknown.
         height: Of the upright picture in pixels; 0 where unknown.
+        tags: Settings of the camera in the order of `exif.TAGS`, NaN where missing; or
+            nothing, for videos and for files that are no pictures.
     """
 
     status: str
@@ -60,6 +67,7 @@ class Row:
     landmarks: tuple[tuple[float, ...], ...] = ()
     width: int = 0
     height: int = 0
+    tags: tuple[float, ...] = ()
 
 
 # A row, and the crop if it is written: uint8 [height, width, 3].
@@ -72,7 +80,14 @@ MapFn = Callable[[Callable[[Frame], Searched], Iterable[Frame]], Iterator[Search
 
 
 def extract(
-    path: Path, name: str, kind: str, cropping: Cropping, map_fn: MapFn = map
+    path: Path,
+    name: str,
+    kind: str,
+    cropping: Cropping,
+    map_fn: MapFn = map,
+    *,
+    tags: Sequence[float] | None = None,
+    needs_tags: bool = False,
 ) -> Iterator[Outcome]:
     """Cuts the faces out of a file.
 
@@ -82,6 +97,9 @@ def extract(
         kind: `photo` or `video`.
         cropping: How.
         map_fn: Searches the frames of a video, perhaps several at a time.
+        tags: Settings of the camera in place of those that a photograph's file tells,
+            in the order of `exif.TAGS`, NaN where missing.
+        needs_tags: Whether a photograph without any of them is left out.
 
     Yields:
         At least one outcome; of a video one for every chosen frame, or more.
@@ -91,7 +109,7 @@ def extract(
     """
     try:
         if kind == "photo":
-            yield from _from_photo(path, name, cropping)
+            yield from _from_photo(path, name, cropping, tags, needs_tags)
         else:
             yield from _from_video(path, name, cropping, map_fn)
     except ImageError as error:
@@ -121,13 +139,48 @@ class Guarded:
             yield Row(LEFT_OUT, reason), None
 
 
-def _from_photo(path: Path, name: str, cropping: Cropping) -> Iterator[Outcome]:
-    picture = decode(read_file(path))
-    faces = cropping.detector.detect(picture, name)
+def _from_photo(
+    path: Path,
+    name: str,
+    cropping: Cropping,
+    given: Sequence[float] | None,
+    needs_tags: bool,
+) -> Iterator[Outcome]:
+    encoded = read_file(path)
+    sniff_format(encoded)  # Tags can be read of more formats than pixels.
+    if given is None:
+        read = exif.read_tags(encoded)
+        tags, reasons = tuple(exif.to_array(read).tolist()), read.reasons
+    else:
+        tags, reasons = tuple(given), dict.fromkeys(exif.TAGS, GIVEN_EMPTY)
+    if needs_tags and all(map(math.isnan, tags)):
+        yield Row(LEFT_OUT, _describe_missing(reasons), tags=tags), None
+        return
+    try:
+        picture = decode(encoded)
+        faces = cropping.detector.detect(picture, name)
+    except ImageError as error:
+        yield Row(LEFT_OUT, str(error), tags=tags), None
+        return
     if not faces:
-        yield _left_out(NO_FACE, picture), None
+        row = _left_out(NO_FACE, picture)
+        yield dataclasses.replace(row, tags=tags), None
     for number, face in enumerate(faces if cropping.all_faces else faces[:1]):
-        yield _cut(picture, face, number, Row(WRITTEN), cropping)
+        yield _cut(picture, face, number, Row(WRITTEN, tags=tags), cropping)
+
+
+def _describe_missing(reasons: Mapping[str, str]) -> str:
+    """Words why no tag is usable, once where it is for the same reason.
+
+    >>> _describe_missing(dict.fromkeys(exif.TAGS, "no EXIF data"))
+    'has no usable EXIF tag: no EXIF data'
+    """
+    causes = set(reasons.values())
+    # Absent are single tags, each by itself; other common causes lie in the file.
+    if len(causes) == 1 and exif.ABSENT not in causes:
+        return f"{NO_TAGS}: {causes.pop()}"
+    listed = "; ".join(f"{_TAG_WORDS[name]}: {reasons[name]}" for name in exif.TAGS)
+    return f"{NO_TAGS} ({listed})"
 
 
 def _from_video(

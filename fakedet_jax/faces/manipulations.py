@@ -21,7 +21,7 @@ import math
 import numpy as np
 from PIL import Image
 
-from fakedet_jax.data.synthetic_faces.lens import bilinear
+from fakedet_jax.data.resampling import bilinear
 from fakedet_jax.errors import ImageError
 from fakedet_jax.faces.crops import SCALE, TEMPLATE
 from fakedet_jax.faces.face import NUM_LANDMARKS, check_picture

@@ -262,7 +262,7 @@ def _detection(config: BenchmarkConfig, mesh: Mesh) -> Mapping[str, float | None
     data = config.data or DataConfig.from_settings(
         checkpoint.read_config(config.workdir)
     )
-    dataset = catalog.load_configured(data, "test", require_both=False).as_binary()
+    dataset = catalog.load_configured(data, "test", needs="either").as_binary()
     settings, widths = fakespotter.read_settings(config.workdir)
     fitted = detectors.load(config.workdir, mesh)
     results = {}

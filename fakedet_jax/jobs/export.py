@@ -36,7 +36,7 @@ def export(config: ExportConfig) -> int:
     limit = config.num_per_class
     if limit is not None and limit < 1:
         raise RequestError(f"--num_per_class: expected at least 1, found {limit}")
-    dataset = catalog.load_configured(config.data, config.split, require_both=False)
+    dataset = catalog.load_configured(config.data, config.split, needs="either")
     dataset = _first_of_each(dataset, limit)
     try:
         if config.suite:

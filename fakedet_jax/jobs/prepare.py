@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from fakedet_jax.config import PrepareConfig
-from fakedet_jax.data import layouts, video_stream
+from fakedet_jax.data import layouts, tags_file, video_stream
 from fakedet_jax.data.dataset import digest_of
 from fakedet_jax.data.folder import TEST_FRACTION
-from fakedet_jax.data.layouts import Listing
+from fakedet_jax.data.layouts import Listing, scan
 from fakedet_jax.data.layouts.base import check_choice
 from fakedet_jax.data.splits import SPLITS
 from fakedet_jax.data.worker_process import available_cores
@@ -59,11 +59,17 @@ def prepare(config: PrepareConfig) -> dict[str, Any]:
     listing = _list(config, root)
     if any(item.kind == "video" for item in listing.items):
         video_stream.check_installed()
+    tags = _read_tags(config, listing, root)
     faces = how.record
-    what = [faces, config.compress, staging.versions()]
+    needs_tags = layouts.create(config.data.dataset).needs_tags
+    what = [faces, config.compress, needs_tags, staging.versions()]
     settings = digest_of([json.dumps(what, sort_keys=True)])
     folder = config.output / staging.FOLDER
-    versions = [staging.version_of(root, item.path) for item in listing.items]
+    # Where a line of the table changes, that file alone is worked on again.
+    versions = [
+        f"{staging.version_of(root, item.path)} {tags.get(item.path, '')}"
+        for item in listing.items
+    ]
     inputs = [
         Input(item, staging.path_for(folder, item.path, version, settings))
         for item, version in zip(listing.items, versions, strict=True)
@@ -76,7 +82,7 @@ def prepare(config: PrepareConfig) -> dict[str, Any]:
             output.tidy(config.output)
             _LOGGER.info("%s is prepared already in %s", name, config.output)
             return summary
-        _extract(config, root, how, inputs, runner)
+        _extract(config, root, how, inputs, tags, runner)
         try:
             summary = _write(config, inputs, listing, request)
         except OSError as error:
@@ -115,6 +121,8 @@ def to_text(summary: Mapping[str, Any]) -> str:
             f"{frames['without_faces']:,} of {frames['chosen']:,} frames of videos "
             "gave none"
         )
+    if files["with_tags"]:
+        lines.append(f"{_count(files['with_tags'], 'photograph')} with camera settings")
     splits = [name for name in SPLITS if any(name in of for of in classes.values())]
     rows = [["", *splits]]
     for name, of in classes.items():
@@ -201,6 +209,16 @@ def _list(config: PrepareConfig, root: Path) -> Listing:
     return layout.list_items(root, **options)
 
 
+def _read_tags(
+    config: PrepareConfig, listing: Listing, root: Path
+) -> dict[str, tuple[float, ...]]:
+    """The settings of cameras that the user brings, by path."""
+    if config.tags is None:
+        return {}
+    photographs = {item.path for item in listing.items if item.kind == scan.PHOTO}
+    return tags_file.read(config.tags, photographs, root)
+
+
 def _request(
     config: PrepareConfig, listing: Listing, versions: list[str], faces: dict[str, Any]
 ) -> dict[str, Any]:
@@ -223,12 +241,21 @@ def _extract(
     root: Path,
     how: Cropping,
     inputs: list[Input],
+    tags: Mapping[str, tuple[float, ...]],
     runner: beam.Runner | None,
 ) -> None:
     """Stages what is not staged yet, by a runner of Beam or, with None, here."""
     staging.sweep(config.output / staging.FOLDER)
+    needs_tags = layouts.create(config.data.dataset).needs_tags
     tasks = [
-        pool.Task(entry.item.path, entry.item.kind, entry.staged, config.compress)
+        pool.Task(
+            entry.item.path,
+            entry.item.kind,
+            entry.staged,
+            config.compress,
+            tags.get(entry.item.path),
+            needs_tags,
+        )
         for entry in inputs
         if not entry.staged.is_file()
     ]
@@ -283,6 +310,13 @@ def _write(
     path = config.output / manifest.FILE_NAME
     if not result.tally.rows[assembly.WRITTEN]:
         manifest.write(path, inputs, listing.missing)
+        if layouts.create(name).needs_tags and not result.tally.num_with_tags:
+            raise RequestError(
+                "--data_dir: expected photographs with EXIF tags in "
+                f"{str(config.data.data_dir)!r}, found none in {len(inputs):,} files; "
+                f"{str(path)!r} tells why; take the files of the cameras, or give "
+                "their settings as --tags"
+            )
         raise RequestError(
             f"--data_dir: expected faces in {str(config.data.data_dir)!r}, found none "
             f"in {len(inputs):,} files; {str(path)!r} tells why"

@@ -42,7 +42,7 @@ def train(config: TrainConfig) -> None:
     recipe = create_recipe(detector, config)
     mesh = parallel.data_mesh()
     detector.check(config, recipe, mesh)
-    splits = _load_splits(config.data)
+    splits = _load_splits(config.data, detector.needs_fakes)
     settings = _settings(config, recipe, detector, splits["train"])
     is_new = _check_workdir(config, settings)
     if is_new and jax.process_index() == 0:
@@ -80,6 +80,12 @@ def create_recipe(detector: Detector, config: TrainConfig) -> optim.Recipe:
     """
     recipe = dataclasses.replace(detector.recipe, **config.recipe)  # type: ignore[arg-type]
     positive = ("learning_rate", "batch_size", "num_epochs", "decay_steps")
+    final = recipe.final_learning_rate
+    if final is not None and not 0 <= final <= recipe.learning_rate:
+        raise RequestError(
+            "--final_learning_rate: expected a number from 0 to the learning rate "
+            f"{recipe.learning_rate:g}, found {final:g}"
+        )
     for name in positive:
         value = getattr(recipe, name)
         if not (value > 0 and math.isfinite(value)):
@@ -113,7 +119,7 @@ def create_recipe(detector: Detector, config: TrainConfig) -> optim.Recipe:
     return recipe
 
 
-def _load_splits(data: DataConfig) -> dict[str, Dataset]:
+def _load_splits(data: DataConfig, needs_fakes: bool) -> dict[str, Dataset]:
     """The splits that training reads, and `test` where there is one, to look for leaks.
 
     The pictures of `test` are compared with the others by content and by what their
@@ -122,8 +128,13 @@ def _load_splits(data: DataConfig) -> dict[str, Dataset]:
     # One process builds what is not there yet.
     if jax.process_index() > 0:
         parallel.wait_for_all("data")
+    needs = {
+        "train": "both" if needs_fakes else "real",
+        "validation": "either" if needs_fakes else "real",
+    }
     splits = {
-        split: catalog.load_configured(data, split) for split in ("train", "validation")
+        split: catalog.load_configured(data, split, needs=side)
+        for split, side in needs.items()
     }
     if jax.process_index() == 0:
         parallel.wait_for_all("data")
@@ -133,14 +144,14 @@ def _load_splits(data: DataConfig) -> dict[str, Dataset]:
                 f"--dataset: {data.dataset} has no pictures in the split {split!r}; "
                 "add some, or raise --validation_fraction"
             )
-    if len(set(splits["validation"].fake_labels.tolist())) == 1:
+    if needs_fakes and len(set(splits["validation"].fake_labels.tolist())) == 1:
         _LOGGER.warning(
             "the validation split holds only real or only fake pictures, so that no "
             "threshold can be chosen (it will be one half); raise "
             "--validation_fraction, or add pictures"
         )
     try:
-        splits["test"] = catalog.load_configured(data, "test", require_both=False)
+        splits["test"] = catalog.load_configured(data, "test", needs="either")
     except RequestError as error:
         _LOGGER.info("no test split to compare with: %s", error)
     return splits

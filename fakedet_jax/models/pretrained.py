@@ -30,6 +30,14 @@ RESNET34 = Backbone(
     embedding="1000 logits of ImageNet's classes",
 )
 
+RESNET50 = Backbone(
+    name="resnet50",
+    build=lambda dtype, site: resnet.ResNet(50, dtype=dtype),
+    preprocessing=_IMAGENET,
+    layers=resnet.layers(50),
+    embedding="1000 logits of ImageNet's classes",
+)
+
 XCEPTION = Backbone(
     name="xception_imagenet",
     build=lambda dtype, site: xception.Xception(1000, dtype=dtype),
@@ -38,7 +46,7 @@ XCEPTION = Backbone(
     embedding="1000 logits of ImageNet's classes",
 )
 
-NETWORKS = (RESNET34, XCEPTION)
+NETWORKS = (RESNET34, RESNET50, XCEPTION)
 
 
 def start_from(fresh: Variables, trained: Variables) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import io
+import math
 import os
 import re
 from collections import Counter
@@ -17,6 +18,7 @@ import numpy as np
 
 from fakedet_jax.data import splits
 from fakedet_jax.data.dataset import digest_of
+from fakedet_jax.data.exif import TAGS
 from fakedet_jax.data.folder import TEST_FRACTION
 from fakedet_jax.data.layouts import Item
 from fakedet_jax.data.prepared.contents import Contents
@@ -92,7 +94,7 @@ class Assembly:
         shards: By split, the examples of each file: the place of the input, that of
             the row in it, and the label.
         tally: Counts everything.
-        digest: Identifies the crops, their names and labels.
+        digest: Identifies the crops, their names, labels and tags.
         num_bytes: Of all crops.
     """
 
@@ -159,6 +161,8 @@ class Tally:
         reasons: Rows that are left out, by reason; numbers in it count as equal.
         oddities: Likewise of what was used all the same.
         faces: By class and split.
+        num_with_tags: Photographs of which the settings of the camera are known, one
+            of them at least.
     """
 
     def __init__(self) -> None:
@@ -166,6 +170,7 @@ class Tally:
         self.reasons: Counter[str] = Counter()
         self.oddities: Counter[str] = Counter()
         self.faces: Counter[tuple[str, str]] = Counter()
+        self.num_with_tags = 0
         self._files: Counter[tuple[str, bool]] = Counter()
         self._frames: Counter[bool] = Counter()
 
@@ -184,6 +189,7 @@ class Tally:
             if row.frame >= 0:
                 frames[row.frame] = frames.get(row.frame, False) or is_written
         self._frames.update(frames.values())
+        self.num_with_tags += any(np.isfinite(row.tags).any() for row in rows)
         self._files[items[0].kind, any(row.status == WRITTEN for row in rows)] += 1
 
     def summary(self, num_missing: int) -> dict[str, Any]:
@@ -208,6 +214,7 @@ class Tally:
                 "videos": files["video", True] + files["video", False],
                 "with_faces": files["photo", True] + files["video", True],
                 "without_faces": files["photo", False] + files["video", False],
+                "with_tags": self.num_with_tags,
                 "missing": num_missing,
             },
             "video_frames": {
@@ -370,7 +377,7 @@ class _Plan:
     Attributes:
         shards: See `Assembly`.
         facts: A row for each example.
-        digest: Of names, labels and crops.
+        digest: Of names, labels, crops and tags.
         num_bytes: Of all crops.
     """
 
@@ -393,7 +400,8 @@ class _Plan:
         self._room -= size
         self.num_bytes += size
         self.shards[-1].append(example)
-        text = f"{name}\0{label}\0{staged.png_checksum(place)}\0"
+        tags = _tags_of(row)
+        text = f"{name}\0{label}\0{staged.png_checksum(place)}\0{tags}\0"
         self.digest.update(text.encode("utf-8", "surrogateescape"))
         self.facts.append(
             (
@@ -407,6 +415,8 @@ class _Plan:
                 ";".join(item.identities),
                 item.manipulation,
                 item.quality,
+                row.landmarks,
+                tags,
             )
         )
 
@@ -430,11 +440,16 @@ def _features(item: Item, row: Row, label: int, png: bytes) -> dict[str, Any]:
         "box": np.array(row.box, np.float32),
         "crop_box": np.array(row.crop_box, np.float32),
         "landmarks": np.array(row.landmarks, np.float32),
+        "exif": np.array(_tags_of(row), np.float32),
         "detector_score": row.score,
         "source_width": row.width,
         "source_height": row.height,
         **{name: os.fsencode(text) for name, text in texts.items()},
     }
+
+
+def _tags_of(row: Row) -> tuple[float, ...]:
+    return row.tags or (math.nan,) * len(TAGS)
 
 
 def _without_numbers(reason: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fakedet_jax import storage
+from fakedet_jax.data.exif import TAGS
 from fakedet_jax.data.layouts import Item
 from fakedet_jax.faces.extraction import WRITTEN, Row
 from fakedet_jax.prepare.assembly import Input, example_name
@@ -16,7 +17,7 @@ MISSING = "missing"
 
 COLUMNS = (
     *("path", "kind", "frame", "time", "face", "status", "reason", "split", "class"),
-    *("video", "identity", "manipulation", "quality", "box", "score", "key"),
+    *("video", "identity", "manipulation", "quality", "box", "score", *TAGS, "key"),
 )
 
 
@@ -65,12 +66,17 @@ def _cells(item: Item, row: Row) -> list[str]:
         item.quality,
         " ".join(_number(value, 2) for value in row.box),
         _number(row.score, 6),
+        *(map(_tag, row.tags) if row.tags else [""] * len(TAGS)),
         example_name(item, row) if row.status == WRITTEN else "",
     ]
 
 
 def _natural(number: int) -> str:
     return "" if number < 0 else str(number)
+
+
+def _tag(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:g}"
 
 
 def _number(value: float, digits: int) -> str:

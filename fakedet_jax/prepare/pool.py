@@ -37,12 +37,16 @@ class Task:
         kind: `photo` or `video`.
         staged: Where the result goes.
         compress: See `staging.write`.
+        tags: See `extraction.extract`.
+        needs_tags: See `extraction.extract`.
     """
 
     name: str
     kind: str
     staged: Path
     compress: bool = False
+    tags: tuple[float, ...] | None = None
+    needs_tags: bool = False
 
     def to_line(self) -> bytes:
         """A line of JSON, in ASCII whatever the name is."""
@@ -53,7 +57,14 @@ class Task:
     def from_line(cls, line: bytes) -> "Task":
         """What `to_line` has written."""
         fields = json.loads(line)
-        return cls(**fields | {"staged": Path(fields["staged"])})
+        tags = fields["tags"]
+        return cls(
+            **fields
+            | {
+                "staged": Path(fields["staged"]),
+                "tags": None if tags is None else tuple(tags),
+            }
+        )
 
 
 def run(

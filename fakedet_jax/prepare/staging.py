@@ -26,7 +26,7 @@ from fakedet_jax import storage
 from fakedet_jax.data.dataset import digest_of
 from fakedet_jax.faces.extraction import LEFT_OUT, Outcome, Row
 
-FORMAT = 3
+FORMAT = 4
 FOLDER = ".staging"
 
 # The strategy of zlib that is meant for PNG: photographs get as small as at the highest
@@ -234,4 +234,5 @@ def _to_row(fields: dict[str, Any]) -> Row:
         box=tuple(row.box),
         crop_box=tuple(row.crop_box),
         landmarks=tuple(map(tuple, row.landmarks)),
+        tags=tuple(row.tags),
     )

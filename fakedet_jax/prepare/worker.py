@@ -41,7 +41,15 @@ def work_on(task: dict[str, Any], root: Path, cropping: Cropping) -> dict[str, A
     path, name, staged = root / task["name"], task["name"], Path(task["staged"])
     # Videos are told apart by their names: their files are large.
     content = str(content_fraction(path, name)) if task["kind"] == "photo" else name
-    guarded = Guarded(extract(path, name, task["kind"], cropping))
+    outcomes = extract(
+        path,
+        name,
+        task["kind"],
+        cropping,
+        tags=task["tags"],
+        needs_tags=task["needs_tags"],
+    )
+    guarded = Guarded(outcomes)
     try:
         staging.write(staged, content, guarded, task["compress"])
     except RequestError as error:

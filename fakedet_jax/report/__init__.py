@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes what an evaluation found: numbers, tables, figures and a page to circulate."""
 
+from fakedet_jax.report.anomaly import anomaly_panels, ranking_panel
 from fakedet_jax.report.evaluation import (
     Evaluation,
     evaluation_table,
@@ -16,7 +17,9 @@ __all__ = [
     "Evaluation",
     "Example",
     "Panel",
+    "anomaly_panels",
     "evaluation_table",
+    "ranking_panel",
     "telling_indices",
     "traces_figure",
     "training_curves",

@@ -20,10 +20,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _SIZE = (6.4, 5.0)
-_MAX_HISTOGRAM_ROWS = 12
+# A figure tells no more of them apart.
+_MAX_CLASSES = 12
 _MAX_MATRIX_NUMBERS = 16
 # The share from which white is easier to read on its blue than black.
 _DARK_SHARE = 0.62
+
+# The part of the values that an axis is made for.
+_QUANTILES = (0.005, 0.995)
+# In lengths of that part of the real pictures, to each side: how far an axis may go on
+# for the others, and how far to take in the last few.
+_MAX_EXTENSION = 1.0
+_SLACK = 0.35
+_MARGIN = 0.03
 
 
 def roc(
@@ -164,39 +173,154 @@ def score_histogram(
     Returns:
         A PNG file.
     """
-    if len(classes) > _MAX_HISTOGRAM_ROWS:
-        labels = np.asarray(is_fake, np.int64)[labels]
-        classes, is_fake = metrics.BINARY_CLASSES, (False, True)
+    labels, classes, is_fake = pool_classes(labels, classes, is_fake)
+    figure, _ = histogram_rows(
+        scores,
+        labels,
+        classes,
+        is_fake,
+        edges=np.linspace(0, 1, 41),
+        threshold=threshold,
+        called_fake=(threshold, 1),
+        x_label="Score (evidence of being fake)",
+    )
+    canvas.heading(
+        figure, f"Scores of each class; decided fake from {threshold:.3f} on (shaded)"
+    )
+    return canvas.render(figure)
+
+
+def pool_classes(
+    labels: NDArray[np.int64], classes: Sequence[str], is_fake: Sequence[bool]
+) -> tuple[NDArray[np.int64], Sequence[str], Sequence[bool]]:
+    """Joins classes to real and fake where a figure could not tell them apart.
+
+    Args:
+        labels: int `[n]`, indices into `classes`.
+        classes: the name of every class.
+        is_fake: whether each class is fake.
+
+    Returns:
+        The three as they are, up to 12 classes; beyond, those of real and fake.
+    """
+    if len(classes) <= _MAX_CLASSES:
+        return labels, classes, is_fake
+    return np.asarray(is_fake, np.int64)[labels], metrics.BINARY_CLASSES, (False, True)
+
+
+def histogram_rows(
+    values: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    classes: Sequence[str],
+    is_fake: Sequence[bool],
+    *,
+    edges: NDArray[np.float64],
+    threshold: float,
+    called_fake: tuple[float, float],
+    x_label: str,
+) -> "tuple[Figure, Sequence[Axes]]":
+    """Draws one histogram per class, below each other, with a dashed threshold.
+
+    Values beyond the outermost edges go into the outermost bins, and the title of the
+    row says how many these are.
+
+    Args:
+        values: float `[n]`, no NaN.
+        labels: int `[n]`, indices into `classes`.
+        classes: the name of every class.
+        is_fake: whether each class is fake.
+        edges: float `[bins + 1]`, rising: the borders of the bins.
+        threshold: where the dashed line goes.
+        called_fake: the two ends of the shaded part of the axis.
+        x_label: what the values are.
+
+    Returns:
+        The figure, yet without a heading, and its axes from top to bottom.
+    """
     rows = len(classes)
     figure = canvas.figure((7.2, 1.5 + max(2.6, 0.95 * rows)))
     all_axes = figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0]
-    edges = np.linspace(0, 1, 41)
     for index, axes in enumerate(all_axes):
-        own = scores[labels == index]
-        counts, _ = np.histogram(own, bins=edges)
+        own = values[labels == index]
+        counts, _ = np.histogram(np.clip(own, edges[0], edges[-1]), bins=edges)
         colour = canvas.FAKE_COLOUR if is_fake[index] else canvas.REAL_COLOUR
         share = 100 * counts / max(own.size, 1)
         canvas.style(axes)
-        axes.axvspan(threshold, 1, color=canvas.FAKE_COLOUR, alpha=0.07, linewidth=0)
-        axes.bar(edges[:-1], share, 1 / 40, align="edge", color=colour, linewidth=0)
+        axes.axvspan(*called_fake, color=canvas.FAKE_COLOUR, alpha=0.07, linewidth=0)
+        axes.bar(
+            edges[:-1], share, np.diff(edges), align="edge", color=colour, linewidth=0
+        )
         axes.axvline(threshold, color=canvas.INK, linewidth=1.4, linestyle=(0, (5, 2)))
-        axes.set_xlim(0, 1)
+        axes.set_xlim(edges[0], edges[-1])
         axes.set_ylim(0, max(5.0, 1.1 * share.max()))
         axes.locator_params(axis="y", nbins=3)
         axes.set_ylabel("%", rotation=0, labelpad=10)
+        beyond = [
+            f"; {count:,} further {side}"
+            for side, count in (
+                ("left", np.sum(own < edges[0])),
+                ("right", np.sum(own > edges[-1])),
+            )
+            if count
+        ]
         axes.set_title(
-            f"{canvas.plain(classes[index])}  ({own.size:,})",
+            f"{canvas.plain(classes[index])}  ({own.size:,}{''.join(beyond)})",
             loc="left",
             fontsize=10,
             color=colour,
             fontweight="bold",
             pad=3,
         )
-    all_axes[-1].set_xlabel("Score (evidence of being fake)")
-    canvas.heading(
-        figure, f"Scores of each class; decided fake from {threshold:.3f} on (shaded)"
+    all_axes[-1].set_xlabel(x_label)
+    return figure, list(all_axes)
+
+
+def robust_range(
+    values: NDArray[np.float64],
+    core: NDArray[np.bool_],
+    included: Sequence[float] = (),
+) -> tuple[float, float]:
+    """Chooses the ends of an axis so that outliers do not leave it without detail.
+
+    Args:
+        values: float `[n]`, finite.
+        core: bool `[n]`: the rows whose spread must stay visible; all, if there are
+            none.
+        included: values that the axis must show.
+
+    Returns:
+        The range of nearly all values, or of all where they are not far; but not much
+        longer than that of the core.
+    """
+    low, high = _ends(values[core] if core.any() else values, included)
+    near_low, near_high = _ends(values, included)
+    length = (high - low) or (near_high - near_low)
+    reach, slack = _MAX_EXTENSION * length, _SLACK * length
+    lowest = max(
+        min([*included, values.min(initial=np.inf)]),
+        min(low, near_low) - slack,
+        low - reach,
     )
-    return canvas.render(figure)
+    highest = min(
+        max([*included, values.max(initial=-np.inf)]),
+        max(high, near_high) + slack,
+        high + reach,
+    )
+    # Where all values are one, any length will do that floats can resolve.
+    margin = _MARGIN * (highest - lowest) or max(1.0, 1e-3 * abs(highest))
+    return lowest - margin, highest + margin
+
+
+def _ends(
+    values: NDArray[np.float64], included: Sequence[float]
+) -> tuple[float, float]:
+    """Finds where nearly all values lie; of few values, all of them."""
+    ends = list(included)
+    if values.size:
+        low, high = _QUANTILES
+        ends.append(float(np.quantile(values, low, method="lower")))
+        ends.append(float(np.quantile(values, high, method="higher")))
+    return min(ends), max(ends)
 
 
 def _write_cells(

@@ -176,7 +176,7 @@ def test_heic_without_its_reader(monkeypatch):
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     reasons = read_tags(HEIC).reasons
     assert set(reasons) == set(TAGS)
-    assert "needs the package pillow-heif" in reasons["iso"]
+    assert "pip install 'fakedet-jax[heic]'" in reasons["iso"]
 
 
 def test_heic_header_is_asked_for_its_exif(monkeypatch):

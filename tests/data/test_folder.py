@@ -167,7 +167,7 @@ def test_class_folder_without_pictures_is_named(tmp_path):
 def test_one_class_cannot_be_trained_on(tmp_path, name, missing):
     write_folder(tmp_path, {name: 2})
     with pytest.raises(RequestError, match=missing):
-        load_folder(tmp_path, "all", require_both=True)
+        load_folder(tmp_path, "all", needs="both")
 
 
 def test_one_class_can_be_evaluated_with_a_warning(tmp_path, caplog):
@@ -179,7 +179,7 @@ def test_one_class_can_be_evaluated_with_a_warning(tmp_path, caplog):
 def test_two_real_classes_have_no_fake_one(tmp_path):
     write_folder(tmp_path, {"real": 1, "photos": 1})
     with pytest.raises(RequestError, match=r"no fake"):
-        load_folder(tmp_path, "all", real_classes=["photos"], require_both=True)
+        load_folder(tmp_path, "all", real_classes=["photos"], needs="both")
 
 
 def test_unknown_real_class(tmp_path):

@@ -167,7 +167,7 @@ def test_every_network_learns_a_batch_by_heart(name, options):
         optimizer,
         optim.create_schedule(recipe, 8),
         seed=0,
-        loss=detector.loss,
+        objective=steps.classification(detector.loss),
         project=detector.project,
     )
     rng = np.random.default_rng(0)

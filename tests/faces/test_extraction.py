@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from PIL import ExifTags, Image
 
 from fakedet_jax.data.decode import decode
 from fakedet_jax.data.video import Evenly, EveryNth
@@ -127,6 +128,107 @@ def test_a_turned_photograph_is_cut_upright(tmp_path):
     path.write_bytes(encode(colourful(32, 64), "JPEG", exif=exif))
     ((row, pixels),) = extract(path, "a.jpg", "photo", WHOLE)
     assert (row.width, row.height, pixels.shape) == (32, 64, (64, 32, 3))
+
+
+def tagged(**tags):
+    """A photograph with camera settings, by the names of Pillow."""
+    image = Image.Exif()
+    image.get_ifd(ExifTags.IFD.Exif).update(
+        {ExifTags.Base[name]: value for name, value in tags.items()}
+    )
+    return encode(colourful(32, 32), "JPEG", exif=image)
+
+
+def tags_of(path, encoded, how=WHOLE, **settings):
+    path.write_bytes(encoded)
+    ((row, pixels),) = extract(path, path.name, "photo", how, **settings)
+    return row, pixels
+
+
+def test_the_tags_of_a_photograph_are_in_its_row(tmp_path):
+    encoded = tagged(ISOSpeedRatings=200, FocalLength=50.0)
+    row, _ = tags_of(tmp_path / "a.jpg", encoded)
+    np.testing.assert_array_equal(row.tags, [200, np.nan, np.nan, 50])
+
+
+def test_a_photograph_without_tags_has_none_of_them(photo):
+    ((row, _),) = extract(photo, "a.png", "photo", WHOLE)
+    assert row.status == WRITTEN
+    np.testing.assert_array_equal(row.tags, [np.nan] * 4)
+
+
+def test_a_photograph_without_a_face_keeps_its_tags(tmp_path):
+    how = Cropping(Scripted({}))
+    row, _ = tags_of(tmp_path / "a.jpg", tagged(ISOSpeedRatings=200), how)
+    assert (row.reason, row.tags[0]) == (extraction.NO_FACE, 200)
+
+
+def test_a_video_has_no_tags(video):
+    assert {row.tags for row in rows_of(video)} == {()}
+
+
+def test_given_tags_replace_those_of_the_file(tmp_path):
+    given = (math.nan, 2.0, 0.5, math.nan)
+    encoded = tagged(ISOSpeedRatings=200, FNumber=8.0)
+    row, _ = tags_of(tmp_path / "a.jpg", encoded, tags=given)
+    np.testing.assert_array_equal(row.tags, given)
+
+
+def test_one_tag_is_enough_where_tags_are_needed(tmp_path):
+    encoded = tagged(ISOSpeedRatings=200)
+    row, pixels = tags_of(tmp_path / "a.jpg", encoded, needs_tags=True)
+    assert row.status == WRITTEN and pixels is not None
+
+
+def test_given_tags_are_enough_where_tags_are_needed(tmp_path):
+    encoded = encode(colourful(32, 32))
+    given = (100.0, math.nan, math.nan, math.nan)
+    row, _ = tags_of(tmp_path / "a.png", encoded, tags=given, needs_tags=True)
+    assert (row.status, row.tags[0]) == (WRITTEN, 100)
+
+
+@pytest.mark.parametrize(
+    ("encoded", "given", "reason"),
+    [
+        (encode(colourful(32, 32)), None, ": no EXIF data"),
+        (
+            tagged(ISOSpeedRatings=0, Flash=1),
+            None,
+            " (ISO: implausible: 0 is not in [1, 1e+07]; aperture: absent; "
+            "exposure time: absent; focal length: absent)",
+        ),
+        (
+            tagged(Flash=1),
+            None,
+            " (ISO: absent; aperture: absent; exposure time: absent; focal length: "
+            "absent)",
+        ),
+        (
+            tagged(ISOSpeedRatings=200),
+            (math.nan,) * 4,
+            ": empty in the file of tags",
+        ),
+    ],
+)
+def test_why_tags_are_missing_where_they_are_needed(tmp_path, encoded, given, reason):
+    how = Cropping(Scripted({}))  # It would find that there is no face.
+    row, pixels = tags_of(tmp_path / "a.jpg", encoded, how, tags=given, needs_tags=True)
+    assert row.status == LEFT_OUT and pixels is None
+    assert row.reason == f"has no usable EXIF tag{reason}"
+
+
+@pytest.mark.parametrize("needs_tags", [False, True])
+def test_a_damaged_photograph_with_tags_has_its_own_reason(tmp_path, needs_tags):
+    encoded = tagged(ISOSpeedRatings=200)[:600]
+    row, _ = tags_of(tmp_path / "a.jpg", encoded, needs_tags=needs_tags)
+    assert row.reason.startswith("is truncated")
+    assert row.tags[0] == 200
+
+
+def test_a_format_without_pixels_for_us_does_not_ask_for_its_tags(tmp_path):
+    heic = b"\0\0\0\x18ftypheic" + bytes(12)
+    row, _ = tags_of(tmp_path / "a.heic", heic, needs_tags=True)
+    assert row.reason.startswith("is not a picture in a known format")
 
 
 def test_chosen_frames_of_a_video_are_cut_pixel_for_pixel(video):

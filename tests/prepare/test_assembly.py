@@ -2,10 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of what goes where in a dataset."""
 
+import csv
 import dataclasses
+import math
 
+import numpy as np
 import pytest
 
+from fakedet_jax.data.exif import TAGS
 from fakedet_jax.data.layouts import Item
 from fakedet_jax.faces.extraction import LEFT_OUT, NOTED, WRITTEN, Row
 from fakedet_jax.prepare import assembly, manifest, staging
@@ -104,6 +108,7 @@ def test_the_summary_counts_every_row_once(stage):
             "videos": 2,
             "with_faces": 2,
             "without_faces": 1,
+            "with_tags": 0,
             "missing": 2,
         },
         "video_frames": {"chosen": 3, "with_faces": 1, "without_faces": 2},
@@ -139,6 +144,54 @@ def test_the_digest_depends_on_names_labels_and_crops(stage):
     changed = Input(PHOTO, stage(PHOTO).staged.with_name("other.zip"))
     staging.write(changed.staged, "", [(ROW, colourful(seed=9))])
     assert assemble([changed]).digest != first
+
+
+TAGGED = dataclasses.replace(ROW, tags=(100.0, math.nan, 0.008, math.nan))
+
+
+def test_tags_are_facts_and_features_of_the_examples(stage):
+    result = assemble([stage(PHOTO, TAGGED), stage(VIDEO, frame(0))])
+    expected = [[100, np.nan, np.float32(0.008), np.nan], [np.nan] * 4]
+    np.testing.assert_array_equal(result.facts.tags, expected)
+    contents = result.contents({})
+    examples = [shard() for shards in contents.shards.values() for shard in shards]
+    written = [features["exif"] for shard in examples for _, features in shard]
+    np.testing.assert_array_equal(written, expected)
+
+
+def test_landmarks_are_facts(stage):
+    points = tuple((float(number), number / 2) for number in range(5))
+    row = dataclasses.replace(ROW, landmarks=points)
+    facts = assemble([stage(PHOTO, row)]).facts
+    np.testing.assert_array_equal(facts.landmarks, [points])
+
+
+def test_photographs_with_tags_are_counted_once(stage):
+    inputs = [
+        stage(PHOTO, TAGGED, dataclasses.replace(TAGGED, face=1)),
+        stage(dataclasses.replace(PHOTO, path="b.png"), ROW),
+        stage(VIDEO, frame(0)),
+    ]
+    assert assemble(inputs).tally.summary(0)["files"]["with_tags"] == 1
+
+
+def test_the_digest_depends_on_tags(stage):
+    assert (
+        assemble([stage(PHOTO, TAGGED)]).digest != assemble([stage(PHOTO, ROW)]).digest
+    )
+
+
+def test_the_manifest_tells_tags(stage, tmp_path):
+    left_out = Row(LEFT_OUT, "shows no face", tags=(math.nan, 2.8, 1 / 60, 50.0))
+    inputs = [stage(PHOTO, TAGGED, left_out), stage(VIDEO, Row(LEFT_OUT, "is empty"))]
+    manifest.write(tmp_path / "m.csv", inputs, [])
+    with (tmp_path / "m.csv").open(newline="") as file:
+        rows = [[row[name] for name in TAGS] for row in csv.DictReader(file)]
+    assert rows == [
+        ["", "2.8", "0.0166667", "50"],
+        ["100", "", "0.008", ""],
+        ["", "", "", ""],
+    ]
 
 
 def test_frames_of_a_video_are_divided_in_their_order(stage, tmp_path):

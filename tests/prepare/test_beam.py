@@ -14,6 +14,7 @@ from fakedet_jax.faces import detection
 from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.jobs.prepare import prepare
 from fakedet_jax.prepare import beam, pool
+from fakedet_jax.prepare.staging import Staged
 from tests.data.pictures import write_folder
 from tests.prepare.detectors import Deadly, DiskFiller, Refusing, Whole
 from tests.prepare.inputs import config, contents, write_inputs
@@ -197,3 +198,29 @@ def test_wrong_options_are_request_errors(option, message):
         beam.create_runner([option])
     assert str(error.value).startswith("--beam_pipeline_options: ")
     assert "\n" not in str(error.value)
+
+
+def test_workers_know_which_tags_are_given_and_needed(tmp_path):
+    root = write_folder(tmp_path / "in", {"a": 2})
+    tasks = [
+        pool.Task(
+            f"a/{number:03}.png",
+            "photo",
+            tmp_path / "s" / "ab" / f"{number}.zip",
+            tags=tags,
+            needs_tags=True,
+        )
+        for number, tags in enumerate([(100.0, 2.5, 0.125, 50.0), None])
+    ]
+    done = beam.run(
+        tasks,
+        root=root,
+        cropping=Cropping(Whole(), scale=None),
+        runner=beam.create_runner(["runner=DirectRunner"]),
+    )
+    rows = {}
+    for task in done:
+        with Staged(task.staged) as opened:
+            (rows[task.name],) = opened.rows
+    assert rows["a/000.png"].tags == (100, 2.5, 0.125, 50)
+    assert rows["a/001.png"].reason == "has no usable EXIF tag: no EXIF data"

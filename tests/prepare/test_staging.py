@@ -25,6 +25,7 @@ WRITTEN_ROW = Row(
     landmarks=((1.0, 2.0),) * 5,
     width=10,
     height=20,
+    tags=(100.0, 2.5, 0.125, 50.0),
 )
 
 

@@ -82,11 +82,14 @@ class Layout:
         instructions: One line: where the data come from and which folder to name.
         list_fn: `(root, **options) → Listing`; raises `LayoutMismatch`. Its keywords
             are the options.
+        needs_tags: Whether a photograph is of use only where the settings of its camera
+            are known, one of `exif.TAGS` at least.
     """
 
     name: str
     instructions: str
     list_fn: Callable[..., Listing] = dataclasses.field(repr=False)
+    needs_tags: bool = False
 
     @property
     def options(self) -> tuple[str, ...]:

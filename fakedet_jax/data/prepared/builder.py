@@ -17,6 +17,7 @@ from tensorflow_datasets.proto import tf_example_pb2
 
 from fakedet_jax.data import layouts
 from fakedet_jax.data.prepared.contents import Contents, Shard
+from fakedet_jax.data.prepared.loading import VERSION
 from fakedet_jax.errors import RequestError
 
 
@@ -31,8 +32,11 @@ class FacesBuilder(
         kwargs: See `tfds.core.ShardBasedBuilder`.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "First release."}  # noqa: RUF012
+    VERSION = tfds.core.Version(VERSION)
+    RELEASE_NOTES = {  # noqa: RUF012
+        "1.0.0": "First release.",
+        "1.1.0": "Settings of the camera.",
+    }
 
     def __init__(self, *, contents: Contents | None = None, **kwargs: Any):
         self._contents = contents
@@ -48,7 +52,9 @@ class FacesBuilder(
                 "Faces cut out of photographs or of the frames of videos. Boxes are "
                 "left, top, right, bottom in pixels of the upright source picture; "
                 "landmarks are (x, y) in pixels of the crop: right eye, left eye, nose "
-                "tip, right and left corner of the mouth, NaN where unknown."
+                "tip, right and left corner of the mouth, NaN where unknown. Exif are "
+                "ISO, f-number, exposure time in seconds and focal length in "
+                "millimetres, NaN where missing."
             ),
             features=tfds.features.FeaturesDict(
                 {
@@ -70,6 +76,7 @@ class FacesBuilder(
                     "box": tfds.features.Tensor(shape=(4,), dtype=np.float32),
                     "crop_box": tfds.features.Tensor(shape=(4,), dtype=np.float32),
                     "landmarks": tfds.features.Tensor(shape=(5, 2), dtype=np.float32),
+                    "exif": tfds.features.Tensor(shape=(4,), dtype=np.float32),
                     "detector_score": scalar(np.float32),
                     "source_width": scalar(np.int64),
                     "source_height": scalar(np.int64),
@@ -137,6 +144,13 @@ class Dfdc(FacesBuilder):
     MANUAL_DOWNLOAD_INSTRUCTIONS = layouts.create("dfdc").instructions
 
 
+class ExifFaces(FacesBuilder):
+    """Face crops of photographs with EXIF tags."""
+
+    name = "exif_faces"
+    MANUAL_DOWNLOAD_INSTRUCTIONS = layouts.create("exif_faces").instructions
+
+
 class FaceForensics(FacesBuilder):
     """Face crops of FaceForensics++."""
 
@@ -174,5 +188,15 @@ class Hff(FacesBuilder):
 
 BUILDERS: dict[str, type[FacesBuilder]] = {
     builder.name: builder
-    for builder in (CelebA, CelebDfV2, Dfdc, FaceForensics, Fdf, Ffhq, Folder, Hff)
+    for builder in (
+        CelebA,
+        CelebDfV2,
+        Dfdc,
+        ExifFaces,
+        FaceForensics,
+        Fdf,
+        Ffhq,
+        Folder,
+        Hff,
+    )
 }

@@ -16,8 +16,19 @@ from typing import Any
 import numpy as np
 
 from fakedet_jax import storage
+from fakedet_jax.data.exif import TAGS
+from fakedet_jax.data.portraits import NUM_LANDMARKS, Portraits
 
 FILE_NAME = "facts.npz"
+
+# Columns that are arrays: the type and shape of an entry.
+_ARRAYS: dict[str, tuple[type, tuple[int, ...]]] = {
+    "labels": (np.int32, ()),
+    "frames": (np.int64, ()),
+    "faces": (np.int64, ()),
+    "landmarks": (np.float32, (NUM_LANDMARKS, 2)),
+    "tags": (np.float32, (len(TAGS),)),
+}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -35,6 +46,8 @@ class Facts:
         identities: Everyone who is in it, separated by semicolons; empty where unknown.
         manipulations: How the face was made; empty for real ones and where unknown.
         qualities: Compression, such as `c23`, where there are several.
+        landmarks: float32 `[n, 5, 2]`, see `Portraits`.
+        tags: float32 `[n, 4]`, see `Portraits`.
     """
 
     names: list[str]
@@ -47,6 +60,8 @@ class Facts:
     identities: list[str]
     manipulations: list[str]
     qualities: list[str]
+    landmarks: np.ndarray
+    tags: np.ndarray
 
     def __len__(self) -> int:
         return len(self.names)
@@ -114,10 +129,14 @@ class Facts:
         for row in rows:
             for column, value in zip(columns.values(), row, strict=True):
                 column.append(value)
-        for name in ("labels", "frames", "faces"):
-            dtype = np.int32 if name == "labels" else np.int64
-            columns[name] = np.array(columns[name], dtype)
+        for name, (dtype, shape) in _ARRAYS.items():
+            columns[name] = np.array(columns[name], dtype).reshape(-1, *shape)
         return cls(**columns)
+
+    @property
+    def portraits(self) -> Portraits:
+        """Landmarks and settings of the camera."""
+        return Portraits(self.landmarks, self.tags)
 
     @functools.cached_property
     def _places(self) -> dict[str, int]:

@@ -17,7 +17,7 @@ from fakedet_jax.data.prepared.facts import FILE_NAME, Facts
 from fakedet_jax.data.tfds_source import TfdsSource, is_complete, quiet
 from fakedet_jax.errors import RequestError
 
-VERSION = "1.0.0"
+VERSION = "1.1.0"
 _METADATA = "metadata.json"
 
 
@@ -31,7 +31,7 @@ class PreparedInfo:
         is_fake: For every class, whether it is fake.
         faces: How the faces were found and cut out: the settings of the `detector`,
             `scale`, `size`, `align`, `all_faces` and `frames`.
-        digest: Identifies the crops, their names and labels.
+        digest: Identifies the crops, their names, labels and tags.
     """
 
     name: str
@@ -136,6 +136,7 @@ def load(data_dir: str | Path, name: str, split: str) -> Dataset:
         names=facts.names,
         labels=facts.labels,
         facts=facts,
+        portraits=facts.portraits,
     )
 
 

@@ -12,7 +12,8 @@ import functools
 import numpy as np
 import numpy.typing as npt
 
-from fakedet_jax.data.synthetic_faces.lens import PICTURE_SIZE, bilinear
+from fakedet_jax.data.resampling import bilinear
+from fakedet_jax.data.synthetic_faces.lens import PICTURE_SIZE
 from fakedet_jax.data.synthetic_faces.texture import Array
 
 Picture = npt.NDArray[np.uint8]

@@ -10,6 +10,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from fakedet_jax.data.resampling import bilinear
 from fakedet_jax.data.synthetic_faces.scene import SCENE_EXTENT, SCENE_SIZE, Scene
 from fakedet_jax.data.synthetic_faces.texture import Array
 
@@ -133,20 +134,4 @@ def _sensor_grid() -> tuple[Array, Array]:
 
 def _scene_index(frame: Array) -> Array:
     result: Array = (frame / SCENE_EXTENT + 1) * (SCENE_SIZE / 2) - 0.5
-    return result
-
-
-def bilinear(plane: Array, x: Array, y: Array) -> Array:
-    """Reads a plane `[h, w]` at fractional places, clamped to its border."""
-    height, width = plane.shape
-    x = np.clip(x, 0, width - 1.001)
-    y = np.clip(y, 0, height - 1.001)
-    left, top = x.astype(np.int32), y.astype(np.int32)
-    fraction_x, fraction_y = x - left, y - top
-    index = top * width + left
-    upper = plane.take(index)
-    upper += fraction_x * (plane.take(index + 1) - upper)
-    lower = plane.take(index + width)
-    lower += fraction_x * (plane.take(index + width + 1) - lower)
-    result: Array = upper + fraction_y * (lower - upper)
     return result

@@ -10,7 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from fakedet_jax.data.dataset import Dataset
+from fakedet_jax.data.portraits import Portraits
 from fakedet_jax.data.synthetic_faces.examples import CLASSES, SPLITS
 from fakedet_jax.data.tfds_source import TfdsSource, is_complete, quiet
 from fakedet_jax.errors import RequestError
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 NAME = "synthetic_faces"
 NUM_IDENTITIES = 400
 """People in the full data set, with eight pictures each."""
+
+# Features with the settings of the camera, in the order of `exif.TAGS`.
+_SETTINGS = ("iso", "f_number", "exposure_time", "focal_length")
 
 _FEWEST_IDENTITIES = 6  # two each for validation and test, so that faces can be swapped
 
@@ -133,6 +139,10 @@ def load(
         num_identities: see `prepare`.
         seed: see `prepare`.
 
+    Returns:
+        The dataset with its portraits; those of a fake are the landmarks and settings
+        of the photograph that it was made of.
+
     Raises:
         RequestError: there is no such split, or the data set cannot be built.
     """
@@ -148,6 +158,16 @@ def load(
         source=source,
         names=names,
         labels=labels,
+        portraits=_portraits(source),
+    )
+
+
+def _portraits(source: SyntheticFacesSource) -> Portraits:
+    """The landmarks and settings that the records hold."""
+    columns = source.columns("landmarks", *_SETTINGS)
+    return Portraits(
+        np.array(columns["landmarks"], np.float32),
+        np.stack([np.array(columns[name], np.float32) for name in _SETTINGS], axis=1),
     )
 
 

@@ -7,9 +7,11 @@ import pytest
 
 from fakedet_jax.data.prepared import Facts
 
+POINTS = [[0.5, 1.0], [2.0, 1.0], [1.0, 2.0], [0.5, 3.0], [2.0, 3.0]]
+TAGS = [100.0, 2.5, 0.125, 50.0]
 ROWS = [
-    ("a frame 1", 1, "test", "a", "v", 1, 0, "Ann;Bob", "swap", "c23"),
-    ("b\udcff", 0, "train", "b\udcff", "", -1, 2, "", "", ""),
+    ("a frame 1", 1, "test", "a", "v", 1, 0, "Ann;Bob", "swap", "c23", POINTS, TAGS),
+    ("b\udcff", 0, "train", "b\udcff", "", -1, 2, "", "", "", POINTS[::-1], TAGS[::-1]),
 ]
 
 
@@ -32,6 +34,17 @@ def test_what_is_saved_comes_back(facts, tmp_path):
     loaded = Facts.load(tmp_path / "f.npz")
     assert rows_of(loaded) == ROWS
     assert (loaded.labels.dtype, loaded.frames.dtype) == (np.int32, np.int64)
+
+
+def test_no_facts_have_columns_of_the_same_shapes():
+    empty = Facts.from_rows([])
+    assert empty.landmarks.shape == (0, 5, 2) and empty.tags.shape == (0, 4)
+
+
+def test_portraits_are_landmarks_and_tags(facts):
+    portraits = facts.at([1]).portraits
+    assert portraits.landmarks.tolist() == [POINTS[::-1]]
+    assert portraits.tags.tolist() == [TAGS[::-1]]
 
 
 def test_the_same_facts_give_the_same_bytes(facts, tmp_path):

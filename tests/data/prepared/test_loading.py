@@ -50,6 +50,16 @@ def test_facts_are_those_of_the_examples(data_dir):
         assert example["identity"] == facts.identities[index]
         assert example["manipulation"] == facts.manipulations[index]
         assert example["quality"] == facts.qualities[index]
+        np.testing.assert_array_equal(example["landmarks"], facts.landmarks[index])
+        np.testing.assert_array_equal(example["exif"], facts.tags[index])
+
+
+def test_portraits_are_those_of_the_facts(data_dir):
+    dataset = prepared.load(data_dir, "folder", "all")
+    subset = dataset.as_binary().subset([5, 2])
+    expected = dataset.facts.landmarks[[5, 2]]
+    np.testing.assert_array_equal(subset.portraits.landmarks, expected)
+    assert subset.portraits.tags.shape == (2, 4)
 
 
 def test_facts_of_a_subset_are_found_by_its_names(data_dir):

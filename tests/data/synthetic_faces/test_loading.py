@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from fakedet_jax.data import synthetic_faces
+from fakedet_jax.data import portraits, synthetic_faces
 from fakedet_jax.data.dataset import order_classes
 from fakedet_jax.data.synthetic_faces.worker import examples_in_order
 from fakedet_jax.errors import RequestError
@@ -119,6 +119,23 @@ def test_exif_says_what_the_features_say(sources):
         np.testing.assert_allclose(written, stored, rtol=1e-6)
 
 
+def test_portraits_are_those_of_the_examples(data_dir):
+    dataset = synthetic_faces.load(data_dir, "all", num_identities=NUM_IDENTITIES)
+    for index in range(dataset.num_examples):
+        example = dataset.source.example(index)
+        settings = ("iso", "f_number", "exposure_time", "focal_length")
+        tags = np.float32([example[name] for name in settings])
+        np.testing.assert_array_equal(dataset.portraits.tags[index], tags)
+        landmarks = dataset.portraits.landmarks[index]
+        np.testing.assert_array_equal(landmarks, example["landmarks"])
+
+
+def test_portraits_are_those_that_the_files_tell(data_dir):
+    dataset = synthetic_faces.load(data_dir, "test", num_identities=NUM_IDENTITIES)
+    read = portraits.read(dataset, num_threads=2)
+    np.testing.assert_allclose(dataset.portraits.tags, read.tags, rtol=1e-6)
+
+
 def test_every_picture_names_its_camera(sources):
     for example in _all_examples(sources):
         exif = Image.open(io.BytesIO(example["image"])).getexif()
@@ -175,7 +192,7 @@ def test_a_file_in_place_of_the_folder_is_a_request_error(tmp_path):
 _BUILD = """
 import hashlib, json, sys
 from pathlib import Path
-from fakedet_jax.data import synthetic_faces
+from fakedet_jax.data import portraits, synthetic_faces
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     synthetic_faces.prepare(folder, num_identities=6, num_processes=2)

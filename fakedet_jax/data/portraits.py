@@ -1,0 +1,93 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What detectors that learn from photographs of faces know of each picture.
+
+These are the five landmarks of the face and the settings of the camera; see
+`fakedet_jax.data.exif` for the latter. Prepared and synthetic datasets bring both;
+of others the settings are read from their files.
+
+>>> portraits = Portraits.unknown(2)
+>>> portraits.landmarks.shape, portraits.tags.shape
+((2, 5, 2), (2, 4))
+"""
+
+import concurrent.futures
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fakedet_jax.data import exif
+from fakedet_jax.errors import ImageError
+
+if TYPE_CHECKING:
+    from fakedet_jax.data.dataset import Dataset
+
+NUM_LANDMARKS = 5
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Portraits:
+    """One entry per example, in the order of the dataset.
+
+    Attributes:
+        landmarks: float32 `[n, 5, 2]`, (x, y) in pixels of the picture: right eye, left
+            eye, nose tip, right and left corner of the mouth; NaN where unknown.
+        tags: float32 `[n, 4]`, the settings in the order of `exif.TAGS` and in the
+            units of `exif.ExifTags`; NaN where missing.
+    """
+
+    landmarks: np.ndarray
+    tags: np.ndarray
+
+    def __post_init__(self) -> None:
+        shapes = (self.landmarks.shape, self.tags.shape)
+        num = len(self.tags)
+        if shapes != ((num, NUM_LANDMARKS, 2), (num, len(exif.TAGS))):
+            raise ValueError(
+                f"expected landmarks [n, {NUM_LANDMARKS}, 2] and tags "
+                f"[n, {len(exif.TAGS)}], found {shapes[0]} and {shapes[1]}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.tags)
+
+    def at(self, indices: Sequence[int] | np.ndarray) -> "Portraits":
+        """The entries at `indices`, in that order."""
+        chosen = np.asarray(indices, np.int64)
+        return Portraits(self.landmarks[chosen], self.tags[chosen])
+
+    @classmethod
+    def unknown(cls, num_examples: int) -> "Portraits":
+        """Entries of which nothing is known."""
+        return cls(
+            np.full((num_examples, NUM_LANDMARKS, 2), np.nan, np.float32),
+            np.full((num_examples, len(exif.TAGS)), np.nan, np.float32),
+        )
+
+
+def read(dataset: "Dataset", num_threads: int = 8) -> Portraits:
+    """Reads the camera settings of every picture from its file; no pixel is decoded.
+
+    Args:
+        dataset: The pictures; its own portraits are not looked at.
+        num_threads: That read files at a time, at least 1.
+
+    Returns:
+        The settings. Landmarks are unknown, and so are the settings of a picture that
+        cannot be read.
+    """
+
+    def read_one(index: int) -> np.ndarray | None:
+        try:
+            return exif.to_array(exif.read_tags(dataset.source[index].encoded))
+        except ImageError:
+            return None
+
+    portraits = Portraits.unknown(dataset.num_examples)
+    with concurrent.futures.ThreadPoolExecutor(num_threads, "fakedet-tags") as pool:
+        for index, tags in enumerate(pool.map(read_one, range(len(portraits)))):
+            if tags is not None:
+                portraits.tags[index] = tags
+    return portraits

@@ -1,0 +1,89 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Camera settings that a user brings in a CSV file, for pictures that lost theirs.
+
+The first line names the columns `path,iso,aperture,exposure_time,focal_length`, in the
+units of `exif.ExifTags`: the exposure time is in seconds, such as 0.004. Paths are
+relative to the data folder, with forward slashes. Empty cells are missing settings.
+"""
+
+import math
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from fakedet_jax import tables
+from fakedet_jax.data.exif import PLAUSIBLE, TAGS
+from fakedet_jax.data.layouts import scan
+from fakedet_jax.errors import RequestError
+
+COLUMNS = ("path", *TAGS)
+
+_UNITS = {"exposure_time": " of seconds", "focal_length": " of millimetres"}
+
+
+def read(
+    path: Path, photographs: Collection[str], data_dir: Path
+) -> dict[str, tuple[float, ...]]:
+    """Reads a CSV file of camera settings.
+
+    Args:
+        path: The file; see the module.
+        photographs: Paths of the photographs that may have lines.
+        data_dir: The data folder, for messages.
+
+    Returns:
+        By path the settings in the order of `exif.TAGS`, NaN where missing; they are
+        exact in float32.
+
+    Raises:
+        RequestError: The file is missing or not of that kind; the message names the
+            first line that is wrong.
+    """
+    found: dict[str, tuple[float, ...]] = {}
+    rows = tables.read_records(
+        path, COLUMNS, if_missing="give the CSV file of camera settings as --tags"
+    )
+    for line, row in rows:
+        where = f"{str(path)!r}, line {line}"
+        name = scan.listed_path(row["path"], where)
+        if name in found:
+            raise RequestError(
+                f"{where}: expected each photograph once, found {name!r} again; take "
+                "one line out"
+            )
+        if name not in photographs:
+            raise RequestError(
+                f"{where}: expected a photograph of the dataset below "
+                f"--data_dir={str(data_dir)!r}, found {name!r}, which is none; mend "
+                "the path or take the line out"
+            )
+        found[name] = _to_tags(row, where)
+    if not found:
+        raise RequestError(
+            f"{str(path)!r}: expected lines of camera settings, found none"
+        )
+    return found
+
+
+def _to_tags(row: Mapping[str, str], where: str) -> tuple[float, ...]:
+    values = [_to_number(row[name].strip(), name, where) for name in TAGS]
+    return tuple(np.array(values, np.float32).tolist())
+
+
+def _to_number(text: str, column: str, where: str) -> float:
+    if not text:
+        return math.nan
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    low, high = PLAUSIBLE[column]
+    # No comparison holds for NaN.
+    if not low <= number <= high:
+        raise RequestError(
+            f"{where}: expected a number{_UNITS.get(column, '')} from {low:g} to "
+            f"{high:g} in the column {column}, or nothing, found {text!r}"
+        )
+    return number

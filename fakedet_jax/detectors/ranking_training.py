@@ -1,0 +1,308 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Trains a `FaceRanker` on photographs alone, and measures how well it ranks.
+
+Faces are ranked by the settings of their cameras and told from manipulated ones; see
+`fakedet_jax.ranking` for the losses and `fakedet_jax.faces.self_supervision` for the
+manipulated faces.
+"""
+
+import dataclasses
+import logging
+import math
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from fakedet_jax import (
+    anomaly_metrics,
+    checkpoint,
+    loop,
+    optim,
+    parallel,
+    ranking,
+    steps,
+    writers,
+)
+from fakedet_jax.config import InputConfig
+from fakedet_jax.data import exif, portraits
+from fakedet_jax.data.dataset import Dataset
+from fakedet_jax.data.portraits import Portraits
+from fakedet_jax.detectors.base import FitRequest
+from fakedet_jax.detectors.embedding import rank_fn
+from fakedet_jax.errors import RequestError
+from fakedet_jax.faces import self_supervision
+from fakedet_jax.framing import Framing
+from fakedet_jax.models import pretrained
+from fakedet_jax.models.dtypes import DTYPES
+from fakedet_jax.models.face_ranker import Embedder
+from fakedet_jax.scoring import PictureFn, Scorer
+
+_LOGGER = logging.getLogger(__name__)
+
+# Of the best states, in a workdir.
+FOLDER = "embedding"
+
+# Of the manipulations that validation sees, the same in every run.
+_SEED = 0
+
+
+def train(
+    request: FitRequest, embedder: Embedder, initial_weights: Any = None
+) -> tuple[int, Any]:
+    """Trains, or goes on training, in the workdir of a request.
+
+    Args:
+        request: The photographs: real pictures only.
+        embedder: The network.
+        initial_weights: Variables that its body starts from, of
+            `embedder.pretrained`; None for fresh ones.
+
+    Returns:
+        The best step and its variables, on the mesh.
+
+    Raises:
+        RequestError: The photographs tell no camera settings.
+        Stopped: The run was asked to stop and has saved.
+        NonFiniteLossError: The training diverged.
+    """
+    config, recipe, mesh = request.config, request.recipe, request.mesh
+    known = portraits_of(request.train, config.input.num_threads)
+    _check(request.train, known)
+    model = embedder.build(DTYPES[config.dtype])
+    steps_per_epoch = math.ceil(request.train.num_examples / recipe.batch_size)
+    num_steps = recipe.num_epochs * steps_per_epoch
+    optimizer = optim.create_optimizer(recipe, num_steps)
+    train_step = steps.make_train_step(
+        model,
+        embedder.preprocessing,
+        optimizer,
+        optim.create_schedule(recipe, num_steps),
+        seed=config.seed,
+        objective=_objective,
+    )
+    state = jax.jit(
+        lambda: steps.create_train_state(
+            model, embedder.preprocessing, optimizer, config.seed
+        ),
+        out_shardings=parallel.replicated(mesh),
+    )()
+    if initial_weights is not None:
+        state = _start_from(state, initial_weights, mesh)
+    batches = self_supervision.train_iterator(
+        request.train,
+        known,
+        framing=embedder.preprocessing.framing,
+        batch_size=parallel.local_batch_size(recipe.batch_size, mesh),
+        seed=config.seed,
+        flip=config.flip,
+        num_workers=config.input.num_workers,
+        num_threads=config.input.num_threads,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+    )
+    writer = writers.create(config.workdir, process_index=jax.process_index())
+    with (
+        batches,
+        writer,
+        checkpoint.Store(config.workdir / "checkpoints") as states,
+        checkpoint.Store(config.workdir / FOLDER, max_to_keep=None) as bests,
+    ):
+        loop.train(
+            loop.LoopConfig(
+                num_steps=num_steps,
+                steps_per_epoch=steps_per_epoch,
+                batch_size=recipe.batch_size,
+                log_every=config.log_every,
+                checkpoint_every=config.checkpoint_every,
+            ),
+            mesh=mesh,
+            train_step=train_step,
+            state=state,
+            batches=batches,
+            validate=_Validator(
+                request, embedder, rank_fn(model, embedder.preprocessing)
+            ),
+            states=states,
+            bests=bests,
+            writer=writer,
+            stop=request.stop,
+        )
+    return read_best(config.workdir, state.variables, mesh)
+
+
+def read_best(workdir: Path, variables: Any, mesh: Mesh) -> tuple[int, Any]:
+    """Reads the best state of a training that has ended.
+
+    Args:
+        workdir: Of the training.
+        variables: Of the same shapes.
+        mesh: The devices.
+    """
+    with checkpoint.Store(workdir / FOLDER, read_only=True) as bests:
+        step = bests.steps()[-1]
+        abstract = checkpoint.abstract_like(variables, parallel.replicated(mesh))
+        return step, bests.read_tree(step, abstract)
+
+
+def portraits_of(photographs: Dataset, num_threads: int) -> Portraits:
+    """What is known of photographs, from their files where the dataset does not say."""
+    return photographs.portraits or portraits.read(photographs, num_threads)
+
+
+@dataclasses.dataclass(frozen=True)
+class Ranked:
+    """How well photographs are ranked, and manipulated faces found.
+
+    Attributes:
+        taus: Kendall's τ between score and setting, for each of `exif.TAGS`; None
+            where fewer than two photographs tell it.
+        manipulated_accuracy: Of originals and manipulated faces, half of each.
+    """
+
+    taus: dict[str, float | None]
+    manipulated_accuracy: float
+
+    @property
+    def accuracy(self) -> float:
+        """The mean share of right answers over the heads; of pairs for rankings."""
+        shares = [(tau + 1) / 2 for tau in self.taus.values() if tau is not None]
+        return float(np.mean([*shares, self.manipulated_accuracy]))
+
+
+def measure(
+    scorer: Scorer,
+    variables: Any,
+    photographs: Dataset,
+    framing: Framing,
+    reading: InputConfig,
+) -> Ranked | None:
+    """Ranks photographs, and looks for manipulated ones among them.
+
+    Args:
+        scorer: Of the heads.
+        variables: Of the network.
+        photographs: Each is seen as it is, and manipulated.
+        framing: Of the network's input.
+        reading: How pictures are read.
+
+    Returns:
+        The outcome; None where no photograph can be read.
+    """
+    known = portraits_of(photographs, reading.num_threads)
+    both = self_supervision.with_manipulated(photographs, known, _SEED)
+    scored = scorer.score_dataset(variables, both, framing, reading)
+    original = scored.values[: photographs.num_examples]
+    readable = scored.valid[: photographs.num_examples]
+    if not readable.any():
+        return None
+    right = (scored.values[:, -1] > 0) == (both.labels == 1)
+    shares = [
+        right[scored.valid & (both.labels == label)].mean()
+        for label in range(2)
+        if (scored.valid & (both.labels == label)).any()
+    ]
+    return Ranked(
+        taus={
+            tag: anomaly_metrics.kendall_tau(
+                original[readable, place], known.tags[readable, place]
+            )
+            for place, tag in enumerate(exif.TAGS)
+        },
+        manipulated_accuracy=float(np.mean(shares)),
+    )
+
+
+class _Validator:
+    """Measures a state on held-out photographs."""
+
+    def __init__(self, request: FitRequest, embedder: Embedder, rank: PictureFn):
+        self._request = request
+        self._framing = embedder.preprocessing.framing
+        batch_size = min(request.recipe.batch_size, 2 * request.validation.num_examples)
+        self._scorer = Scorer(
+            rank, request.mesh, parallel.round_up_batch_size(batch_size, request.mesh)
+        )
+
+    def __call__(self, step: int, variables: Any) -> loop.Verdict:
+        dataset = self._request.validation
+        ranked = measure(
+            self._scorer, variables, dataset, self._framing, self._request.config.input
+        )
+        if ranked is None:
+            raise RequestError(
+                f"--dataset: none of the {dataset.num_examples} validation photographs "
+                f"of {dataset.name} can be read"
+            )
+        values = {
+            f"tau_{tag}": tau for tag, tau in ranked.taus.items() if tau is not None
+        }
+        values["manipulated_accuracy"] = ranked.manipulated_accuracy
+        values["accuracy"] = ranked.accuracy
+        recorded = {f"validation/{name}": value for name, value in values.items()}
+        return loop.Verdict(recorded, ranked.accuracy, {"step": step, **values})
+
+
+def _objective(
+    outputs: jax.Array, targets: jax.Array
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """The sum of the five losses, over all pairs of the global batch."""
+    tags, is_manipulated = targets[:, :-1], targets[:, -1]
+    right = (outputs[:, -1] > 0) == (is_manipulated > 0)
+    loss = ranking.total_loss(outputs, tags, is_manipulated)
+    return loss, {"manipulated_accuracy": right.mean()}
+
+
+def _start_from(state: Any, weights: Any, mesh: Mesh) -> Any:
+    """A fresh `TrainState` whose body is that of a trained network."""
+    fresh = {name: tree["body"] for name, tree in state.variables.items()}
+    started = pretrained.start_from(fresh, weights)
+    placed = parallel.replicate(mesh, started)
+    return state.replace(
+        params={**state.params, "body": placed["params"]},
+        model_state={
+            name: {**tree, "body": placed[name]}
+            for name, tree in state.model_state.items()
+        },
+    )
+
+
+def _check(photographs: Dataset, known: Portraits) -> None:
+    """Refuses photographs that cannot be ranked, and warns of what is missing.
+
+    Raises:
+        RequestError: No two photographs tell the same setting.
+    """
+    num_known = (~np.isnan(known.tags)).sum(0)
+    if (num_known < 2).all():
+        raise RequestError(
+            f"--dataset: none of the {photographs.num_examples} training photographs "
+            f"of {photographs.name} tells ISO, aperture, exposure time or focal length "
+            "in its EXIF data, so that there is nothing to rank; give photographs that "
+            "do, or an embedding by --pretrained or --backbone"
+        )
+    for tag, number in zip(exif.TAGS, num_known.tolist(), strict=True):
+        if number < 2:
+            _LOGGER.warning(
+                "no two training photographs tell the %s: its head learns nothing",
+                tag.replace("_", " "),
+            )
+        elif number < photographs.num_examples:
+            _LOGGER.info(
+                "%d of %d training photographs tell the %s",
+                number,
+                photographs.num_examples,
+                tag.replace("_", " "),
+            )
+    num_unmarked = int(np.isnan(known.landmarks).any((1, 2)).sum())
+    if num_unmarked:
+        _LOGGER.warning(
+            "%d of %d training photographs have no landmarks: of the manipulations "
+            "they get the warp alone; --mode=prepare with --face_detector=yunet finds "
+            "landmarks",
+            num_unmarked,
+            photographs.num_examples,
+        )
