@@ -3,7 +3,6 @@
 """Detectors that are one network, trained by gradient descent."""
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,11 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
-from fakedet_jax import checkpoint, loop, optim, parallel, steps, writers
+from fakedet_jax import checkpoint, loop, optim, parallel, steps
 from fakedet_jax.config import TrainConfig
 from fakedet_jax.data import pipeline
 from fakedet_jax.data.dataset import Dataset
+from fakedet_jax.detectors import training_run
 from fakedet_jax.detectors.base import (
     ANOMALY_SETTINGS,
     DetectorInfo,
@@ -127,8 +127,7 @@ class NetworkDetector:
         config, recipe, mesh = request.config, request.recipe, request.mesh
         self.check(config, recipe, mesh)
         pictures, treatment = _treated(config, request.train, config.perturb_copies)
-        steps_per_epoch = math.ceil(pictures.num_examples / recipe.batch_size)
-        num_steps = recipe.num_epochs * steps_per_epoch
+        num_steps = training_run.num_steps(request, pictures.num_examples)
         model = self._model(
             request.train.num_classes, config.dtype, config.batch_norm_fraction
         )
@@ -162,40 +161,19 @@ class NetworkDetector:
         batches = pipeline.train_iterator(
             pictures,
             framing=self.framing,
-            batch_size=parallel.local_batch_size(recipe.batch_size, mesh),
             seed=config.seed,
             flip=config.flip,
             treatment=treatment,
-            num_workers=config.input.num_workers,
-            num_threads=config.input.num_threads,
-            process_index=jax.process_index(),
-            process_count=jax.process_count(),
+            **training_run.reading(request),
         )
-        writer = writers.create(config.workdir, process_index=jax.process_index())
-        with (
-            batches,
-            writer,
-            checkpoint.Store(config.workdir / "checkpoints") as states,
-            checkpoint.Store(config.workdir / "best", max_to_keep=None) as bests,
-        ):
-            loop.train(
-                loop.LoopConfig(
-                    num_steps=num_steps,
-                    steps_per_epoch=steps_per_epoch,
-                    batch_size=recipe.batch_size,
-                    log_every=config.log_every,
-                    checkpoint_every=config.checkpoint_every,
-                ),
-                mesh=mesh,
-                train_step=train_step,
-                state=state,
-                batches=batches,
-                validate=self._validator(request, model),
-                states=states,
-                bests=bests,
-                writer=writer,
-                stop=request.stop,
-            )
+        training_run.run(
+            request,
+            num_examples=pictures.num_examples,
+            train_step=train_step,
+            state=state,
+            batches=batches,
+            validate=self._validator(request, model),
+        )
 
     def load(self, workdir: Path, mesh: Mesh) -> FittedDetector:
         """Loads the best detector of a workdir.

@@ -9,8 +9,6 @@ manipulated faces.
 
 import dataclasses
 import logging
-import math
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -25,12 +23,12 @@ from fakedet_jax import (
     parallel,
     ranking,
     steps,
-    writers,
 )
 from fakedet_jax.config import InputConfig
 from fakedet_jax.data import exif, portraits
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.data.portraits import Portraits
+from fakedet_jax.detectors import training_run
 from fakedet_jax.detectors.base import FitRequest
 from fakedet_jax.detectors.embedding import rank_fn
 from fakedet_jax.errors import RequestError
@@ -44,7 +42,7 @@ from fakedet_jax.scoring import PictureFn, Scorer
 _LOGGER = logging.getLogger(__name__)
 
 # Of the best states, in a workdir.
-FOLDER = "embedding"
+_BESTS = "embedding"
 
 # Of the manipulations that validation sees, the same in every run.
 _SEED = 0
@@ -73,8 +71,7 @@ def train(
     known = portraits_of(request.train, config.input.num_threads)
     _check(request.train, known)
     model = embedder.build(DTYPES[config.dtype])
-    steps_per_epoch = math.ceil(request.train.num_examples / recipe.batch_size)
-    num_steps = recipe.num_epochs * steps_per_epoch
+    num_steps = training_run.num_steps(request, request.train.num_examples)
     optimizer = optim.create_optimizer(recipe, num_steps)
     train_step = steps.make_train_step(
         model,
@@ -92,59 +89,26 @@ def train(
     )()
     if initial_weights is not None:
         state = _start_from(state, initial_weights, mesh)
-    batches = self_supervision.train_iterator(
-        request.train,
-        known,
-        framing=embedder.preprocessing.framing,
-        batch_size=parallel.local_batch_size(recipe.batch_size, mesh),
-        seed=config.seed,
-        flip=config.flip,
-        num_workers=config.input.num_workers,
-        num_threads=config.input.num_threads,
-        process_index=jax.process_index(),
-        process_count=jax.process_count(),
+    # The training uses the arrays up, but not what they look like.
+    abstract = checkpoint.abstract_like(state.variables, parallel.replicated(mesh))
+    training_run.run(
+        request,
+        num_examples=request.train.num_examples,
+        train_step=train_step,
+        state=state,
+        batches=self_supervision.train_iterator(
+            request.train,
+            known,
+            framing=embedder.preprocessing.framing,
+            seed=config.seed,
+            flip=config.flip,
+            **training_run.reading(request),
+        ),
+        validate=_Validator(request, embedder, rank_fn(model, embedder.preprocessing)),
+        best_folder=_BESTS,
     )
-    writer = writers.create(config.workdir, process_index=jax.process_index())
-    with (
-        batches,
-        writer,
-        checkpoint.Store(config.workdir / "checkpoints") as states,
-        checkpoint.Store(config.workdir / FOLDER, max_to_keep=None) as bests,
-    ):
-        loop.train(
-            loop.LoopConfig(
-                num_steps=num_steps,
-                steps_per_epoch=steps_per_epoch,
-                batch_size=recipe.batch_size,
-                log_every=config.log_every,
-                checkpoint_every=config.checkpoint_every,
-            ),
-            mesh=mesh,
-            train_step=train_step,
-            state=state,
-            batches=batches,
-            validate=_Validator(
-                request, embedder, rank_fn(model, embedder.preprocessing)
-            ),
-            states=states,
-            bests=bests,
-            writer=writer,
-            stop=request.stop,
-        )
-    return read_best(config.workdir, state.variables, mesh)
-
-
-def read_best(workdir: Path, variables: Any, mesh: Mesh) -> tuple[int, Any]:
-    """Reads the best state of a training that has ended.
-
-    Args:
-        workdir: Of the training.
-        variables: Of the same shapes.
-        mesh: The devices.
-    """
-    with checkpoint.Store(workdir / FOLDER, read_only=True) as bests:
+    with checkpoint.Store(config.workdir / _BESTS, read_only=True) as bests:
         step = bests.steps()[-1]
-        abstract = checkpoint.abstract_like(variables, parallel.replicated(mesh))
         return step, bests.read_tree(step, abstract)
 
 

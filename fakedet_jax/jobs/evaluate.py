@@ -16,7 +16,7 @@ from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.data.decode import decode, to_input
 from fakedet_jax.detectors.base import DetectorInfo
 from fakedet_jax.errors import RequestError
-from fakedet_jax.jobs import evaluation_data
+from fakedet_jax.jobs import anomaly_evaluation, evaluation_data
 from fakedet_jax.jobs.evaluation_data import EvaluationData
 from fakedet_jax.perturb import specification
 from fakedet_jax.perturb.treatment import Treatment
@@ -99,6 +99,9 @@ class Evaluator:
             treatment=treatment,
             label="evaluate",
         )
+        looks = anomaly_evaluation.look(
+            self._detector, self._scorer, dataset, config.input
+        )
         if jax.process_index() > 0:
             return {}
         evaluation = evaluation_data.to_evaluation(
@@ -108,18 +111,24 @@ class Evaluator:
             treatment=treatment,
             manipulations=chosen.manipulations,
         )
+        facts: dict[str, Any] = {}
+        panels = _panels(config.workdir, info.step)
+        if looks is not None and (parts := self._detector.anomaly):
+            facts |= anomaly_evaluation.summarize(parts, looks, evaluation)
+            drawn = anomaly_evaluation.panels(parts, looks, dataset, evaluation)
+            panels = [*drawn, *panels]
+        if config.perturb:
+            facts |= {"perturb": config.perturb, "seed": config.seed}
         folder = config.workdir / "evaluations" / chosen.name
         summary = report.write_evaluation(
             folder,
             evaluation,
             title=chosen.title,
-            facts={"perturb": config.perturb, "seed": config.seed}
-            if config.perturb
-            else None,
+            facts=facts,
             threshold_origin=info.threshold_origin,
             config=_describe(config, chosen.data, info),
             examples=_examples(info, dataset, scored, evaluation),
-            panels=_panels(config.workdir, info.step),
+            panels=panels,
             num_resamples=config.num_resamples,
             seed=config.seed,
         )

@@ -2,7 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes what an evaluation found: numbers, tables, figures and a page to circulate."""
 
-from fakedet_jax.report.anomaly import anomaly_panels, ranking_panel
+from fakedet_jax.report.anomaly import (
+    embedding_panel,
+    likelihood_panel,
+    ranking_panel,
+)
 from fakedet_jax.report.evaluation import (
     Evaluation,
     evaluation_table,
@@ -17,8 +21,9 @@ __all__ = [
     "Evaluation",
     "Example",
     "Panel",
-    "anomaly_panels",
+    "embedding_panel",
     "evaluation_table",
+    "likelihood_panel",
     "ranking_panel",
     "telling_indices",
     "traces_figure",

@@ -29,49 +29,59 @@ _NUM_BINS = 60
 _MAX_OUTSIDE = 0.7
 
 
-def anomaly_panels(
+def likelihood_panel(
     log_likelihoods: NDArray[np.float64],
-    embeddings: NDArray[np.float32],
     labels: NDArray[np.int64],
     threshold: float,
     classes: Sequence[str],
     is_fake: Sequence[bool],
-) -> list[Panel]:
-    """Draws the log-likelihoods and the embeddings of an evaluation for its page.
+) -> Panel:
+    """Draws the log-likelihoods of an evaluation for its page.
 
     Args:
-        log_likelihoods: float `[n]`, in nats.
-        embeddings: float `[n, d]`.
+        log_likelihoods: see `log_likelihood_histogram`, as for the others.
         labels: int `[n]`, indices into `classes`.
         threshold: the log-likelihood up to which a picture is called fake.
         classes: the name of every class.
         is_fake: whether each class is fake.
 
     Returns:
-        Two panels.
-
-    Raises:
-        ValueError: as in `log_likelihood_histogram` and `embedding_map.draw`.
+        A panel.
     """
-    return [
-        Panel(
-            "How likely the pictures are among photographs",
-            log_likelihood_histogram(
-                log_likelihoods, labels, threshold, classes, is_fake
-            ),
-            "One row per class. The log-likelihood says how well a face fits among the "
-            "photographs that the detector learnt from; it saw no fake. Real (blue) "
-            "should lie to the right of the dashed line and fake (orange) to the left.",
-        ),
-        Panel(
-            "Where the embeddings lie",
-            embedding_map.draw(embeddings, labels, classes, is_fake),
-            "Each point is a picture, seen along the two directions in which real "
-            "pictures differ most. A fake apart from the blue cloud is easy to tell; "
-            "one inside it may still differ in a direction that is not drawn. Of large "
-            "classes a part is drawn.",
-        ),
-    ]
+    return Panel(
+        "How likely the pictures are among photographs",
+        log_likelihood_histogram(log_likelihoods, labels, threshold, classes, is_fake),
+        "One row per class. The log-likelihood says how well a face fits among the "
+        "photographs that the detector learnt from; it saw no fake. Real (blue) "
+        "should lie to the right of the dashed line and fake (orange) to the left.",
+    )
+
+
+def embedding_panel(
+    embeddings: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    classes: Sequence[str],
+    is_fake: Sequence[bool],
+) -> Panel:
+    """Draws the embeddings of an evaluation for its page.
+
+    Args:
+        embeddings: float `[n, d]`; see `embedding_map.draw`, as for the others.
+        labels: int `[n]`, indices into `classes`.
+        classes: the name of every class.
+        is_fake: whether each class is fake.
+
+    Returns:
+        A panel.
+    """
+    return Panel(
+        "Where the embeddings lie",
+        embedding_map.draw(embeddings, labels, classes, is_fake),
+        "Each point is a picture, seen along the two directions in which real "
+        "pictures differ most. A fake apart from the blue cloud is easy to tell; "
+        "one inside it may still differ in a direction that is not drawn. Of large "
+        "classes a part is drawn.",
+    )
 
 
 def ranking_panel(taus: Mapping[str, float | None]) -> Panel:

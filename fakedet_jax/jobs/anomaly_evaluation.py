@@ -1,0 +1,150 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What an evaluation says besides of a detector of anomalies.
+
+Its log-likelihoods, its embeddings, how well its network ranks the photographs, and the
+metrics as its authors count them, with real pictures as the positive class.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from fakedet_jax import anomaly_metrics, parallel, report
+from fakedet_jax.config import InputConfig
+from fakedet_jax.data.dataset import Dataset
+from fakedet_jax.detectors import anomaly_model, ranking_training
+from fakedet_jax.detectors.base import AnomalyParts, FittedDetector
+from fakedet_jax.detectors.ranking_training import Ranked
+from fakedet_jax.scoring import Scored, Scorer
+
+# Of the map of embeddings, evenly spread over the pictures of each class.
+_MAX_MAPPED = 1000
+
+# Metrics that differ when real pictures are the positive class.
+_REAL_METRICS = ("precision", "recall", "f1", "average_precision")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Looks:
+    """What only the devices can tell, the same in every process.
+
+    Attributes:
+        mapped: Indices of the pictures that were embedded.
+        embeddings: Of them, and which could be read.
+        ranked: Of the photographs; None where the network ranks nothing, or where none
+            can be read.
+    """
+
+    mapped: np.ndarray
+    embeddings: Scored
+    ranked: Ranked | None
+
+
+def look(
+    detector: FittedDetector, scorer: Scorer, dataset: Dataset, reading: InputConfig
+) -> Looks | None:
+    """Embeds pictures and ranks photographs.
+
+    Args:
+        detector: Any.
+        scorer: Its own, whose devices and batches are used.
+        dataset: The pictures.
+        reading: How pictures are read.
+
+    Returns:
+        None where the detector does not look for anomalies.
+    """
+    parts = detector.anomaly
+    if parts is None:
+        return None
+    batch_size = parallel.round_up_batch_size(scorer.batch_size, scorer.mesh)
+    mapped = _spread(dataset.labels)
+    embeddings = Scorer(parts.embed, scorer.mesh, batch_size).score_dataset(
+        detector.variables, dataset.subset(mapped), detector.info.framing, reading
+    )
+    ranked = None
+    real = np.flatnonzero(dataset.fake_labels == 0)
+    if parts.rank is not None and len(real):
+        ranked = ranking_training.measure(
+            Scorer(parts.rank, scorer.mesh, batch_size),
+            detector.variables,
+            dataset.subset(real),
+            detector.info.framing,
+            reading,
+        )
+    return Looks(mapped, embeddings, ranked)
+
+
+def summarize(
+    parts: AnomalyParts, looks: Looks, evaluation: report.Evaluation
+) -> dict[str, Any]:
+    """What `metrics.json` says besides, JSON-able.
+
+    Args:
+        parts: Of the detector.
+        looks: Of `look`.
+        evaluation: The scores.
+    """
+    as_real = anomaly_metrics.summarize_real_positive(
+        evaluation.fake, evaluation.scores, evaluation.threshold
+    )
+    found: dict[str, Any] = {f"real_{name}": as_real[name] for name in _REAL_METRICS}
+    found["log_likelihood_threshold"] = parts.threshold
+    if looks.ranked is not None:
+        for tag, tau in looks.ranked.taus.items():
+            found[f"tau_{tag}"] = tau
+        found["manipulated_accuracy"] = looks.ranked.manipulated_accuracy
+    return found
+
+
+def panels(
+    parts: AnomalyParts, looks: Looks, dataset: Dataset, evaluation: report.Evaluation
+) -> list[report.Panel]:
+    """Pictures for the report: likelihoods, embeddings, rankings.
+
+    Args:
+        parts: Of the detector.
+        looks: Of `look`.
+        dataset: The pictures.
+        evaluation: The scores.
+    """
+    likelihoods = anomaly_model.log_likelihoods(
+        evaluation.scores, parts.threshold, parts.spread
+    )
+    valid = looks.embeddings.valid
+    drawn = [
+        report.likelihood_panel(
+            likelihoods,
+            evaluation.labels,
+            parts.threshold,
+            evaluation.classes,
+            evaluation.is_fake,
+        ),
+        report.embedding_panel(
+            looks.embeddings.values[valid],
+            dataset.labels[looks.mapped][valid],
+            dataset.classes,
+            dataset.is_fake,
+        ),
+    ]
+    if looks.ranked is not None and _any_known(looks.ranked.taus):
+        drawn.append(report.ranking_panel(looks.ranked.taus))
+    return drawn
+
+
+def _any_known(taus: Mapping[str, float | None]) -> bool:
+    return any(tau is not None for tau in taus.values())
+
+
+def _spread(labels: np.ndarray) -> np.ndarray:
+    """Indices of at most `_MAX_MAPPED` pictures of each class, in order."""
+    chosen = []
+    for label in np.unique(labels):
+        of_class = np.flatnonzero(labels == label)
+        number = min(len(of_class), _MAX_MAPPED)
+        places = np.linspace(0, len(of_class) - 1, number).round().astype(np.int64)
+        chosen.append(of_class[places])
+    return np.sort(np.concatenate(chosen))
