@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A detector of a few hundred parameters, its pictures, and ways to run and kill it.
 
-There is a recognition network as small, too, and its weights.
+There is a recognition network as small, too, and its weights; and a network that learns
+from the tags of photographs, which are written here.
 
 `python -m tests.tiny FLAGS` is the command line with this detector. The variable
 `TINY_SIGNAL=STEP:NUMBER` sends the process a signal when the step STEP is due.
@@ -17,7 +18,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -27,12 +28,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from absl.testing import flagsaver
+from PIL import ExifTags, Image
 
 from fakedet_jax import cli, config, detectors, loop, optim
 from fakedet_jax.detectors.network import NetworkDetector
 from fakedet_jax.framing import Framing
 from fakedet_jax.jobs import train
-from fakedet_jax.models import backbones
+from fakedet_jax.models import backbones, face_ranker
 from fakedet_jax.models.backbone import Backbone
 from fakedet_jax.models.parameters import Layer
 from fakedet_jax.models.preprocessing import Preprocessing
@@ -53,6 +55,17 @@ COUNTS = {
     "validation/fake": 3,
     "test/real": 5,
     "test/fake": 6,
+}
+# Photographs alone, again 3 steps per epoch.
+NUM_PHOTOGRAPHS = {"train/real": 20, "validation/real": 12}
+# Enough pixels for a face to be warped in.
+PHOTOGRAPH_SIZE = 32
+# What cameras are set to, by the numbers of the tags.
+CAMERA_TAGS = {
+    ExifTags.Base.ISOSpeedRatings: (100, 200, 400, 800, 1600, 3200),
+    ExifTags.Base.FNumber: (1.8, 2.8, 4.0, 5.6, 8.0),
+    ExifTags.Base.ExposureTime: (0.5, 0.25, 0.125, 0.0625, 0.03125),
+    ExifTags.Base.FocalLength: (24.0, 35.0, 50.0, 85.0, 135.0),
 }
 
 
@@ -133,14 +146,39 @@ BACKBONE = Backbone(
 LAYER_SIZES = {"stem": 18 * 16 * 6, "body": 9 * 8 * 8, "head": 5}
 
 
+class Body(nn.Module):
+    """A convolution, batch norm and a dense layer: eight features."""
+
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, images: jax.Array, *, train: bool = False
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        hidden = nn.Conv(8, (3, 3), strides=2, dtype=self.dtype, name="conv")(images)
+        norm = nn.BatchNorm(not train, momentum=0.9, dtype=self.dtype, name="bn")
+        hidden = nn.relu(norm(hidden)).mean((1, 2))
+        embedding = nn.Dense(8, dtype=self.dtype, name="fc")(hidden)
+        return embedding.astype(jnp.float32), {}
+
+
+EMBEDDER = face_ranker.Embedder(
+    name="tiny_ranker",
+    build=lambda dtype: face_ranker.FaceRanker(Body, dtype),
+    preprocessing=PREPROCESSING,
+)
+
+
 @contextlib.contextmanager
 def registered() -> Iterator[None]:
-    """Makes the detectors `tiny` and `plain` and the backbone `tiny_faces` known."""
+    """Makes `tiny`, `plain`, the backbone `tiny_faces` and `tiny_ranker` known."""
     table = (*detectors._DETECTORS, DETECTOR, PLAIN)
     networks = (*backbones._BACKBONES, BACKBONE)
+    embedders = {**face_ranker._EMBEDDERS, EMBEDDER.name: EMBEDDER}
     with (
         mock.patch.object(detectors, "_DETECTORS", table),
         mock.patch.object(backbones, "_BACKBONES", networks),
+        mock.patch.object(face_ranker, "_EMBEDDERS", embedders),
     ):
         yield
 
@@ -194,6 +232,32 @@ def at_step(step: int, action: Callable[[], None]) -> Iterator[None]:
 def write_pictures(root: Path) -> Path:
     """Writes the pictures into split folders."""
     return pictures.write_folder(root, COUNTS, SIZE + 4)
+
+
+def photograph(seed: int, tags: Collection[int] = tuple(CAMERA_TAGS)) -> bytes:
+    """A JPEG file that tells some settings of a camera."""
+    rng = np.random.default_rng(seed)
+    drawn = {tag: rng.choice(values).item() for tag, values in CAMERA_TAGS.items()}
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif).update({tag: drawn[tag] for tag in tags})
+    picture = pictures.colourful(PHOTOGRAPH_SIZE, PHOTOGRAPH_SIZE, seed)
+    return pictures.encode(picture, "JPEG", quality=95, exif=exif)
+
+
+def write_photographs(
+    root: Path,
+    counts: Mapping[str, int] = NUM_PHOTOGRAPHS,
+    tags: Collection[int] = tuple(CAMERA_TAGS),
+) -> Path:
+    """Writes different photographs into folders such as `train/real`."""
+    seed = 0
+    for folder_name, count in counts.items():
+        (root / folder_name).mkdir(parents=True)
+        for number in range(count):
+            seed += 1
+            path = root / folder_name / f"{number:03}.jpg"
+            path.write_bytes(photograph(seed, tags))
+    return root
 
 
 def train_config(data_dir: Path, workdir: Path, **changes: Any) -> config.TrainConfig:
@@ -253,6 +317,33 @@ def spotter_flags(
         f"--workdir={workdir}",
         "--num_epochs=3",
         "--learning_rate=0.01",
+        "--num_threads=2",
+    ]
+
+
+def anomaly_config(data_dir: Path, workdir: Path, **changes: Any) -> config.TrainConfig:
+    """Settings of a short training on photographs, and of a small mixture."""
+    settings: dict[str, Any] = {
+        "detector": "exif_anomaly",
+        "embedder": EMBEDDER.name,
+        "recipe": {"batch_size": 8, "num_epochs": 2, "learning_rate": 0.01},
+        "num_components": (2,),
+        "input": config.InputConfig(num_threads=2),
+        **changes,
+    }
+    return train_config(data_dir, workdir, **settings)
+
+
+def anomaly_flags(data_dir: Path, workdir: Path) -> list[str]:
+    """The same settings as flags."""
+    return [
+        *train_flags(data_dir, workdir),
+        "--detector=exif_anomaly",
+        f"--embedder={EMBEDDER.name}",
+        "--batch_size=8",
+        "--num_epochs=2",
+        "--learning_rate=0.01",
+        "--num_components=2",
         "--num_threads=2",
     ]
 

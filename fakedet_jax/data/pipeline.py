@@ -1,10 +1,11 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Batches of labelled pictures for training and evaluation, by Grain.
+"""Batches of pictures and their targets for training and evaluation, by Grain.
 
 Order, flips and batches depend on the seed alone, and not on the number of threads or
 worker processes; a global batch holds the same examples for any number of hosts.
-`batching` says what a batch is.
+`batching` says what a batch is. How an example is read for training is the business of
+a `Reader`: `train_iterator` has the one of classifiers, `endless` takes any.
 """
 
 import dataclasses
@@ -28,8 +29,8 @@ _MIN_PREFETCH = 32
 class TrainIterator(Iterator[batching.Batch]):
     """Endless batches, whose place can be saved and restored exactly.
 
-    Made by `train_iterator`. Close it, or use it in a `with` statement, to end its
-    threads and worker processes.
+    Made by `train_iterator` and `endless`. Close it, or use it in a `with` statement,
+    to end its threads and worker processes.
 
     Attributes:
         failures: Reasons of the pictures that were skipped so far, by index.
@@ -100,6 +101,26 @@ class TrainIterator(Iterator[batching.Batch]):
         self.close()
 
 
+@dataclasses.dataclass(frozen=True)
+class Reader:
+    """How examples become batches.
+
+    Attributes:
+        choose: `choose(index, rng)` says how an example is read this time. It must draw
+            equally many numbers whatever it chooses.
+        load: Reads what was chosen, in threads or worker processes; an element with
+            `index` and `error` is skipped.
+        finish: Makes a batch of the elements.
+        settings: All that decides how examples are read, for JSON; a place in the data
+            belongs to them.
+    """
+
+    choose: Callable[[int, np.random.Generator], Any]
+    load: Callable[[Any], dict[str, Any]]
+    finish: Callable[[list[dict[str, Any]]], batching.Batch]
+    settings: Mapping[str, Any]
+
+
 def train_iterator(
     dataset: Dataset,
     *,
@@ -155,26 +176,6 @@ def train_iterator(
     )
 
 
-@dataclasses.dataclass(frozen=True)
-class Reader:
-    """How examples become batches.
-
-    Attributes:
-        choose: `choose(index, rng)` says how an example is read this time. It must draw
-            equally many numbers whatever it chooses.
-        load: Reads what was chosen, in threads or worker processes; an element with
-            `index` and `error` is skipped.
-        finish: Makes a batch of the elements.
-        settings: All that decides what is read, for JSON; a place in the data belongs
-            to them.
-    """
-
-    choose: Callable[[int, np.random.Generator], Any]
-    load: Callable[[Any], dict[str, Any]]
-    finish: Callable[[list[dict[str, Any]]], batching.Batch]
-    settings: Mapping[str, Any]
-
-
 def endless(
     dataset: Dataset,
     reader: Reader,
@@ -186,7 +187,24 @@ def endless(
     process_index: int = 0,
     process_count: int = 1,
 ) -> TrainIterator:
-    """As `train_iterator`, with examples that are read in a way of one's own."""
+    """As `train_iterator`, with examples that are read in a way of one's own.
+
+    Args:
+        dataset: The examples.
+        reader: How they are read.
+        batch_size: As for `train_iterator`, like all that follow.
+        seed: Decides the order and what `reader.choose` draws.
+        num_workers: Worker processes.
+        num_threads: Threads.
+        process_index: Number of this process (host).
+        process_count: Number of processes that share a global batch.
+
+    Returns:
+        The iterator, whose `failures` are the elements with `error`.
+
+    Raises:
+        RequestError: The dataset is empty.
+    """
     import grain
 
     if dataset.num_examples == 0:

@@ -30,11 +30,14 @@ KINDS = ("mouth_rotation", "mouth_flip", "eye_flip", "warp")
 """The kinds of manipulations."""
 
 # Outer radii along the line of the eyes and across it, in distances of the eyes.
-_EYE_RADII = (0.46, 0.32)
+_EYE_RADII = (0.48, 0.46)
+# By how much the region of an eye reaches above it, so that it holds the brow: two eyes
+# may be alike when mirrored, slanting brows are not.
+_BROW = 0.13
 _FACE_RADII = (1.25, 1.6)
 # The mouth's first radius is `_MOUTH_MARGIN` times half its width, within limits.
-_MOUTH_RADII = (0.45, 0.72, 0.38)
-_MOUTH_MARGIN = 1.6
+_MOUTH_RADII = (0.5, 0.8, 0.44)
+_MOUTH_MARGIN = 1.8
 # By how much the lips lie below the corners of the mouth, in the same unit. Centred on
 # the corners, the region would have to reach up to the nostrils to hold the lower lip.
 _LIPS = 0.06
@@ -190,7 +193,8 @@ def eye_region(landmarks: np.ndarray, eye: int) -> Region:
         eye: 0 for the person's right, 1 for the left.
     """
     along = _EYE_RADII[0] * np.clip(_eye_to_nose(landmarks)[eye], _FAR_EYE, 1)
-    return _region(landmarks, landmarks[eye], (along, _EYE_RADII[1]))
+    centre = landmarks[eye] - _BROW * _scale(landmarks)[1] * _down(landmarks)
+    return _region(landmarks, centre, (along, _EYE_RADII[1]))
 
 
 def face_region(landmarks: np.ndarray) -> Region:

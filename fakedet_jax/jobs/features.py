@@ -182,7 +182,9 @@ class _Recognition:
             digest = card["digest"]
             self._variables = parallel.replicate(mesh, variables)
         else:
-            workdir = _workdir(config, "fakespotter, or --backbone and --weights")
+            workdir = _workdir(
+                config, "fakespotter or exif_anomaly, or --backbone and --weights"
+            )
             self._settings, _ = fakespotter.read_settings(workdir)
             digest = checkpoint.read_config(workdir)["weights"]
             fitted = detectors.load(workdir, mesh)
@@ -280,10 +282,46 @@ class _Embedding(_Recognition):
         )
 
 
+class _AnomalyEmbedding:
+    """What a detector of anomalies fits its mixture to."""
+
+    def __init__(self, config: ExtractConfig, mesh: Mesh) -> None:
+        workdir = _workdir(config, "exif_anomaly")
+        self._mesh = mesh
+        self._detector = detectors.load(workdir, mesh)
+        self.framing = self._detector.info.framing
+        self.training_data = _training_data(workdir)
+
+    def feature(self, open_batches: OpenFn) -> Feature:
+        del open_batches
+        variables, parts = self._detector.variables, self._detector.anomaly
+        assert parts is not None
+        picture = jax.ShapeDtypeStruct((1, *self.framing.shape), np.uint8)
+        shape = jax.eval_shape(parts.embed, variables, picture)
+        compiled = jax.jit(
+            parts.embed, out_shardings=parallel.batch_sharding(self._mesh)
+        )
+        return Feature(
+            compute=lambda images: compiled(variables, images),
+            row_shape=shape.shape[1:],
+            dtype=np.dtype(shape.dtype),
+            layers=("embedding",),
+            settings={"embedding": str(self._detector.info.details["embedding"])},
+        )
+
+
+def _open_embedding(config: ExtractConfig, mesh: Mesh) -> Network:
+    if config.backbone is None and config.workdir is not None:
+        found = checkpoint.read_config(config.workdir).get("detector")
+        if found == "exif_anomaly":
+            return _AnomalyEmbedding(config, mesh)
+    return _Embedding(config, mesh)
+
+
 _NETWORKS: dict[str, Callable[[ExtractConfig, Mesh], Network]] = {
     "traces": _Traces,
     "coverage": _Coverage,
-    "embedding": _Embedding,
+    "embedding": _open_embedding,
 }
 
 

@@ -185,14 +185,18 @@ def evaluation_table(summary: Mapping[str, Any]) -> str:
     >>> print(evaluation_table({"auc": 0.5, "auc_interval": [0.4, 0.6], "classes": []}))
     auc                  0.5000  [0.4000, 0.6000]
     """
+    shown = [
+        (name, value)
+        for name, value in summary.items()
+        if not isinstance(value, list) and not name.endswith("_interval")
+    ]
+    width = max([20, *(len(name) for name, _ in shown)])
     lines = []
-    for name, value in summary.items():
-        if isinstance(value, list) or name.endswith("_interval"):
-            continue
+    for name, value in shown:
         text = f"{value:.4f}" if isinstance(value, float) else str(value)
         ends = summary.get(f"{name}_interval")
         interval = "" if ends is None else f"  [{ends[0]:.4f}, {ends[1]:.4f}]"
-        lines.append(f"{name:20s} {text}{interval}")
+        lines.append(f"{name:{width}s} {text}{interval}")
     return "\n".join(lines)
 
 
