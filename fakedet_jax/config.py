@@ -142,6 +142,7 @@ class TrainConfig:
             cache folder.
         embedder: Name of the network that learns to embed faces, for detectors of
             anomalies, one of `models.face_ranker.names()`; None for the published one.
+        paired: Whether that network sees every photograph beside its manipulated self.
         pretrained: Workdir of such a detector whose embedding is taken instead.
         covariance: Of the components of a mixture; one of `mixture.COVARIANCE_TYPES`.
         num_components: Of a mixture; of several numbers BIC chooses one.
@@ -175,6 +176,7 @@ class TrainConfig:
     widths: tuple[int, ...] = (64, 32, 16, 8)
     cache_dir: Path | None = None
     embedder: str | None = None
+    paired: bool = False
     pretrained: Path | None = None
     covariance: str = "full"
     num_components: tuple[int, ...] = (12,)
@@ -327,6 +329,7 @@ class BenchmarkConfig:
         output: JSON file for the numbers; None for none.
         face_detector_model: YuNet's ONNX file, to measure finding and reading faces
             too; None leaves it out.
+        embedder: For `exif_anomaly`: see `TrainConfig`.
     """
 
     detector: str
@@ -342,6 +345,7 @@ class BenchmarkConfig:
     dtype: str = "float32"
     output: Path | None = None
     face_detector_model: Path | None = None
+    embedder: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,8 +14,18 @@ import pytest
 
 from fakedet_jax import optim
 from fakedet_jax.errors import RequestError
-from tests.golden import make_sgd_golden
+from tests.golden import make_adam_golden, make_sgd_golden
 
+# The constants of Zou et al. (2025).
+ANOMALY = optim.Recipe(
+    "torch_adam",
+    learning_rate=1e-5,
+    schedule="cosine",
+    final_learning_rate=1e-7,
+    adam_beta2=0.98,
+    adam_epsilon=1e-6,
+    weight_decay=1e-4,
+)
 STEP = optim.Recipe(
     learning_rate=0.1,
     schedule="step",
@@ -209,6 +219,28 @@ def test_cosine_schedule_ends_at_zero(step, share):
     np.testing.assert_allclose(found, 0.2 * share, rtol=1e-5, atol=1e-9)
 
 
+@pytest.mark.parametrize(("step", "rate"), [(0, 1e-5), (50, 5.05e-6), (100, 1e-7)])
+def test_cosine_schedule_ends_at_the_final_rate(step, rate):
+    found = optim.create_schedule(ANOMALY, 100)(step)
+    np.testing.assert_allclose(found, rate, rtol=1e-5)
+
+
+def test_cosine_schedule_falls_and_never_rises_again():
+    rates = np.asarray(jax.vmap(optim.create_schedule(ANOMALY, 100))(jnp.arange(1000)))
+    assert (np.diff(rates[:101]) < 0).all()
+    assert (rates[100:] == rates[100]).all()
+
+
+def test_a_final_rate_of_zero_is_none():
+    schedules = [
+        optim.create_schedule(dataclasses.replace(ANOMALY, final_learning_rate=f), 100)
+        for f in (None, 0.0)
+    ]
+    plain = optax.cosine_decay_schedule(1e-5, 100)
+    for step in (0, 30, 100, 300):
+        assert {float(one(step)) for one in schedules} == {float(plain(step))}
+
+
 @pytest.mark.parametrize("step", [0, 1, 10**6])
 def test_constant_schedule(step):
     recipe = optim.Recipe(schedule="constant", learning_rate=0.2)
@@ -234,7 +266,9 @@ def test_schedules_work_within_jit(name):
     np.testing.assert_allclose(found, schedule(1500), rtol=1e-5)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "caffe_sgd", "sgd", "torch_sgd"])
+@pytest.mark.parametrize(
+    "optimizer", ["adam", "caffe_sgd", "sgd", "torch_adam", "torch_sgd"]
+)
 def test_frozen_parameter_alone_stays(optimizer):
     recipe = optim.Recipe(optimizer, learning_rate=0.1, weight_decay=0.1)
     found = _run(optim.create_optimizer(recipe, 2, FROZEN), 2)[-1]["net"]
@@ -252,6 +286,72 @@ def test_adam_is_that_of_optax():
     found = _kernels(_run(optim.create_optimizer(recipe, 3, FROZEN), 3))
     expected = _kernels(_run(optax.adamw(0.01, weight_decay=0.1), 3))
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("weight_decay", [1e-4, 0.5])
+def test_torch_adam_follows_the_documented_rule(weight_decay):
+    recipe = dataclasses.replace(
+        ANOMALY, learning_rate=0.01, schedule="constant", weight_decay=weight_decay
+    )
+    found = _kernels(_run(optim.create_optimizer(recipe, 8), 8))
+    weights = _params()[0]["first/kernel"].astype(np.float64)
+    first, second = 0.0, 0.0
+    for step, gradients in enumerate(_gradients(8)):
+        # The penalty is part of the gradient, and so goes through both moments.
+        gradient = gradients["first/kernel"] + weight_decay * weights
+        first = 0.9 * first + 0.1 * gradient
+        second = 0.98 * second + 0.02 * gradient**2
+        corrected = first / (1 - 0.9 ** (step + 1))
+        root = np.sqrt(second / (1 - 0.98 ** (step + 1)))
+        weights = weights - 0.01 * corrected / (root + 1e-6)
+        np.testing.assert_allclose(found[step], weights, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", make_adam_golden.SETTINGS)
+def test_torch_adam_equals_pytorch(name):
+    settings = make_adam_golden.SETTINGS[name]
+    before, *_, after = make_sgd_golden.RATES
+    recipe = optim.Recipe(
+        "torch_adam",
+        learning_rate=before,
+        schedule="step",
+        decay_steps=make_sgd_golden.RATES.count(before),
+        decay_factor=after / before,
+        adam_beta2=settings["beta2"],
+        adam_epsilon=settings["epsilon"],
+        weight_decay=settings["weight_decay"],
+    )
+    rule = optim.create_optimizer(recipe, len(make_sgd_golden.RATES))
+    params = {"w": jnp.asarray(make_sgd_golden.make_start(), jnp.float32)}
+    state = rule.init(params)
+    golden = json.loads(make_adam_golden.GOLDEN.read_text())[name]
+    scaled = settings["scale"] * make_sgd_golden.make_gradients()
+    for gradient, expected in zip(scaled, golden, strict=True):
+        gradients = {"w": jnp.asarray(gradient, jnp.float32)}
+        updates, state = jax.jit(rule.update)(gradients, state, params)
+        params = optax.apply_updates(params, updates)
+        np.testing.assert_allclose(params["w"], expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "torch_adam"])
+def test_both_kinds_of_adam_have_the_usual_constants_unless_told(optimizer):
+    usual = optim.Recipe(optimizer, learning_rate=0.01)
+    told = dataclasses.replace(usual, adam_beta2=0.999, adam_epsilon=1e-8)
+    found, expected = (
+        _kernels(_run(optim.create_optimizer(recipe, 3), 3)) for recipe in (usual, told)
+    )
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_allclose(found, _kernels(_run(optax.adam(0.01), 3)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("changed", [{"adam_beta2": 0.5}, {"adam_epsilon": 0.1}])
+def test_decoupled_adam_takes_its_constants_from_the_recipe(changed):
+    recipe = optim.Recipe("adam", learning_rate=0.01, weight_decay=0.1, **changed)
+    found = _kernels(_run(optim.create_optimizer(recipe, 3), 3))
+    names = {"adam_beta2": "b2", "adam_epsilon": "eps"}
+    constants = {names[name]: value for name, value in changed.items()}
+    theirs = optax.adamw(0.01, weight_decay=0.1, **constants)
+    np.testing.assert_allclose(found, _kernels(_run(theirs, 3)), rtol=1e-6)
 
 
 def test_multipliers_of_a_tree():

@@ -11,6 +11,7 @@ import optax
 import pytest
 
 from fakedet_jax import loop, optim, parallel, steps
+from fakedet_jax.detectors import ranking_training
 from fakedet_jax.models import amtennet
 from tests import tiny
 
@@ -36,7 +37,8 @@ def _make(model, preprocessing=tiny.PREPROCESSING, recipe=None, **settings):
     return step, steps.create_train_state(model, preprocessing, optimizer, seed=1)
 
 
-def _losses(num_devices, model, batches, **settings):
+def _train(num_devices, model, batches, **settings):
+    """Losses of the steps, and the state after them."""
     mesh = parallel.data_mesh(jax.devices()[:num_devices])
     step, state = _make(model, **settings)
     compiled = loop.compile_step(step, mesh)
@@ -46,7 +48,11 @@ def _losses(num_devices, model, batches, **settings):
         placed = parallel.put_batch(mesh, {"image": images, "label": labels})
         state, metrics = compiled(state, placed["image"], placed["label"])
         losses.append(float(metrics["loss"]))
-    return losses
+    return losses, jax.device_get(state)
+
+
+def _losses(*args, **settings):
+    return _train(*args, **settings)[0]
 
 
 def test_eight_devices_give_the_losses_of_one():
@@ -71,6 +77,58 @@ def test_eight_devices_give_the_losses_of_one_for_amtennet():
         for n in (1, 8)
     )
     np.testing.assert_allclose(eight, one, rtol=1e-5)
+
+
+def _ranked_batches(batch_size, num_batches):
+    """Pictures with four settings, some unknown, and whether they are manipulated."""
+    rng = np.random.default_rng(1)
+    batches = []
+    for images, _ in _examples(tiny.SIZE, batch_size, num_batches):
+        tags = rng.integers(1, 6, (batch_size, 4)).astype(np.float32)
+        tags[rng.random(tags.shape) < 0.2] = np.nan
+        is_manipulated = rng.integers(0, 2, (batch_size, 1))
+        targets = np.concatenate([tags, is_manipulated], -1).astype(np.float32)
+        batches.append((images, targets))
+    return batches
+
+
+def test_pairs_on_different_devices_count():
+    # Of eight pictures on eight devices no pair lies on one.
+    batches = _ranked_batches(8, num_batches=3)
+    settings = {"objective": ranking_training.objective}
+    (one, state), (eight, other) = (
+        _train(number, tiny.Net(5), batches, **settings) for number in (1, 8)
+    )
+    np.testing.assert_allclose(eight, one, rtol=1e-5)
+    jax.tree.map(
+        lambda first, second: np.testing.assert_allclose(
+            second, first, rtol=1e-5, atol=1e-6
+        ),
+        state.variables,
+        other.variables,
+    )
+
+
+def test_without_its_pairs_the_loss_would_be_another():
+    ((images, targets),) = _ranked_batches(8, num_batches=1)
+    objective = ranking_training.objective
+    outputs, _ = tiny.Net(5, noisy=False).init_with_output(
+        jax.random.key(0), tiny.PREPROCESSING(images)
+    )[0]
+    loss, _ = objective(outputs, targets)
+    alone = [objective(outputs[i : i + 1], targets[i : i + 1])[0] for i in range(8)]
+    assert abs(loss - np.mean(alone)) > 0.1
+
+
+def test_the_scalars_of_an_objective_are_reported():
+    ((images, targets),) = _ranked_batches(8, num_batches=1)
+    model = tiny.Net(5, noisy=False)
+    step, state = _make(model, objective=ranking_training.objective)
+    outputs, _ = model.apply(state.variables, tiny.PREPROCESSING(images))
+    right = (np.asarray(outputs)[:, 4] > 0) == (targets[:, 4] == 1)
+    metrics = step(state, images, targets)[1]
+    assert set(metrics) == {"loss", "manipulated_accuracy", "learning_rate"}
+    assert metrics["manipulated_accuracy"] == pytest.approx(right.mean())
 
 
 @pytest.mark.parametrize("num_devices", [1, 8])

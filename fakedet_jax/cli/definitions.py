@@ -141,6 +141,9 @@ def define_flags(modes: Sequence[str]) -> None:
     )
     # Embeddings of photographs and their mixture
     flags.DEFINE_string("embedder", None, "Of exif_anomaly: resnet50 or small.")
+    flags.DEFINE_bool(
+        "paired", False, "Train on each photograph beside its manipulated self."
+    )
     flags.DEFINE_string(
         "pretrained", None, "Workdir of an exif_anomaly whose embedding is taken."
     )

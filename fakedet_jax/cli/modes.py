@@ -198,7 +198,7 @@ def _benchmark(paths: tuple[str, ...]) -> None:
             workdir=_path("workdir"),
             weights=_path("weights"),
             face_detector_model=_path("face_detector_model"),
-            **_given("batch_size", "backbone", "neuron", "site"),
+            **_given("batch_size", "backbone", "neuron", "site", "embedder"),
         )
     )
     print(benchmark.to_table(results))

@@ -175,7 +175,7 @@ def check_sides(dataset: Dataset, where: str, needs: str) -> None:
             "real",
             "name the folder of real pictures 'real…' or list it in --real_classes",
         )
-        if present == {1}
+        if 0 not in present
         else ("fake", "add a class whose name does not start with 'real'")
     )
     message = (

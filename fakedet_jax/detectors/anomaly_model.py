@@ -27,6 +27,12 @@ THRESHOLD = 0.5
 
 _MAX_COMPONENTS = 10_000
 
+# The least spread, as a share of the log-likelihoods' size, and how far below all
+# photographs the threshold lies if none may be called fake, in spreads. Together they
+# are ten times what float32 rounds off.
+_MIN_SPREAD = 1e-3
+_MARGIN = 1e-2
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class AnomalyModel:
@@ -80,6 +86,21 @@ def check(config: TrainConfig) -> None:
         )
 
 
+def check_number(num_photographs: int, config: TrainConfig) -> None:
+    """Refuses more components than there are photographs to fit them to.
+
+    Raises:
+        RequestError: There are too few photographs.
+    """
+    largest = max(config.num_components)
+    if num_photographs < largest:
+        raise RequestError(
+            f"--num_components: {largest} components need at least as many training "
+            f"photographs, found {num_photographs}; ask for fewer components or add "
+            "photographs"
+        )
+
+
 def fit(
     photographs: np.ndarray, held_out: np.ndarray, config: TrainConfig, mesh: Mesh
 ) -> AnomalyModel:
@@ -106,13 +127,7 @@ def fit(
                 "not finite; train the embedding with a smaller --learning_rate in "
                 "another --workdir, or give other weights"
             )
-    largest = max(config.num_components)
-    if len(photographs) < largest:
-        raise RequestError(
-            f"--num_components: {largest} components need at least as many training "
-            f"photographs, found {len(photographs)}; ask for fewer components or add "
-            "photographs"
-        )
+    check_number(len(photographs), config)
     variance = float(photographs.var(0, dtype=np.float64).mean())
     chosen = mixture.choose_num_components(
         photographs,
@@ -128,7 +143,7 @@ def fit(
         mark = ", chosen" if number == chosen.num_components else ""
         _LOGGER.info("%d components: BIC %.1f%s", number, bic, mark)
     for warning in fitted.warnings:
-        _LOGGER.warning("mixture: %s", warning)
+        _LOGGER.warning("%s", warning)
     likelihoods = np.asarray(
         mixture.log_likelihoods(fitted.mixture, held_out), np.float64
     )
@@ -137,14 +152,7 @@ def fit(
             "the log-likelihoods of held-out photographs are not finite: the mixture "
             "is too narrow; give a larger --reg_covar"
         )
-    median, lower, upper = np.quantile(likelihoods, [0.5, 0.25, 0.75])
-    # All photographs may be alike; any scale is then as good.
-    spread = float(upper - lower) or max(1.0, abs(float(median)))
-    around_median = 0.5 + np.arctan((median - likelihoods) / spread) / np.pi
-    alarm = anomaly_metrics.threshold_at_false_alarm_rate(
-        around_median, config.false_alarm_rate
-    )
-    threshold = float(log_likelihoods(np.array([alarm]), float(median), spread)[0])
+    threshold, spread = _choose_threshold(likelihoods, config.false_alarm_rate)
     return AnomalyModel(
         mixture=fitted.mixture,
         threshold=threshold,
@@ -189,3 +197,19 @@ def log_likelihoods(scores: np.ndarray, threshold: float, spread: float) -> np.n
     # One half less the last digit: the tangent of a right angle has no value.
     turns = np.clip(np.asarray(scores, np.float64) - 0.5, -0.5 + 1e-9, 0.5 - 1e-9)
     return np.round(threshold - spread * np.tan(np.pi * turns), 9)
+
+
+def _choose_threshold(likelihoods: np.ndarray, rate: float) -> tuple[float, float]:
+    """Threshold and spread of the log-likelihoods float64 `[n]` of photographs."""
+    median, lower, upper = (
+        float(q) for q in np.quantile(likelihoods, [0.5, 0.25, 0.75])
+    )
+    # All photographs may be alike.
+    spread = max(upper - lower, _MIN_SPREAD * max(1.0, abs(median)))
+    around_median = 0.5 + np.arctan((median - likelihoods) / spread) / np.pi
+    alarm = anomaly_metrics.threshold_at_false_alarm_rate(around_median, rate)
+    threshold = float(log_likelihoods(np.array([alarm]), median, spread)[0])
+    if not (likelihoods < threshold).any():
+        # What is rounded in another way, as on other devices, must be no alarm either.
+        threshold = min(threshold, float(likelihoods.min()) - _MARGIN * spread)
+    return threshold, spread

@@ -181,6 +181,7 @@ def refuse(config: TrainConfig, names: Sequence[str], reason: str) -> None:
 # Settings of detectors of anomalies, which others refuse.
 ANOMALY_SETTINGS = (
     "embedder",
+    "paired",
     "pretrained",
     "covariance",
     "num_components",

@@ -16,6 +16,7 @@ that neither network nor mixture was fitted to, and no picture is in two splits.
 
 import dataclasses
 import logging
+import math
 from pathlib import Path
 from typing import Any
 
@@ -92,13 +93,14 @@ class ExifAnomaly:
         if config.pretrained is not None:
             refuse(
                 config,
-                ("embedder", "backbone", "weights", "dtype"),
+                ("embedder", "backbone", "weights", "dtype", "paired"),
                 "--pretrained brings the embedding",
             )
+            self._read_pretrained(config.pretrained)
             return
         embedding.create(vars(config))
         if config.backbone is not None:
-            refuse(config, ("embedder",), "--backbone is the embedding")
+            refuse(config, ("embedder", "paired"), "--backbone is the embedding")
             if config.weights is None:
                 raise RequestError(
                     f"--weights: --backbone={config.backbone} needs its weights; name "
@@ -115,8 +117,8 @@ class ExifAnomaly:
         weights = pretrained = None
         named: dict[str, Any] = vars(config)
         if config.pretrained is not None:
-            named = checkpoint.read_config(config.pretrained)
-            pretrained = self._read_info(config.pretrained).details["embedding"]
+            named, info = self._read_pretrained(config.pretrained)
+            pretrained = info.details.get("embedding")
         elif config.backbone is not None:
             assert config.weights is not None
             backbone = embedding.backbones.create(config.backbone)
@@ -127,6 +129,7 @@ class ExifAnomaly:
             **embedding.create(named).settings,
             "weights": weights,
             "pretrained": pretrained,
+            "paired": config.paired,
             "covariance": config.covariance,
             "num_components": list(config.num_components),
             "num_restarts": config.num_restarts,
@@ -156,6 +159,8 @@ class ExifAnomaly:
                 train=_photographs(request.train, "training"),
                 validation=_photographs(request.validation, "validation"),
             )
+            # The mixture comes last; what it lacks is better known before hours pass.
+            anomaly_model.check_number(photographs.train.num_examples, config)
             embedded, step, variables = self._embedding(photographs)
             if signum := parallel.agree_on_maximum(request.stop.signum or 0):
                 raise Stopped(signum)
@@ -197,13 +202,15 @@ class ExifAnomaly:
             RequestError: There is none, or it is damaged, or its mixture is one of
                 another embedding.
         """
-        info = self._read_info(workdir)
-        embedded = embedding.create(checkpoint.read_config(workdir))
+        info = _read_info(workdir)
+        embedded = _read_embedding(workdir)
         saved = mixture.load(workdir / MIXTURE_FILE)
         mixture.check_embedding(saved, embedded.num_features, _identity(info))
         try:
             threshold = float(info.details["log_likelihood_threshold"])
             spread = float(info.details["log_likelihood_spread"])
+            if not (math.isfinite(threshold) and 0 < spread < math.inf):
+                raise ValueError(f"threshold {threshold}, spread {spread}")
         except (KeyError, TypeError, ValueError) as error:
             raise RequestError(
                 f"--workdir: {str(workdir / 'best')!r} lacks the threshold of an "
@@ -214,6 +221,11 @@ class ExifAnomaly:
         )
         with checkpoint.Store(workdir / "best", read_only=True) as bests:
             variables = bests.read_tree(bests.steps()[-1], abstract)
+        if not _all_finite(variables):
+            raise RequestError(
+                f"--workdir: the network in {str(workdir / 'best')!r} holds numbers "
+                "that are not finite; train again in another --workdir"
+            )
         return FittedDetector(
             info,
             {
@@ -234,7 +246,7 @@ class ExifAnomaly:
         config, mesh = request.config, request.mesh
         if config.pretrained is not None:
             loaded = self.load(config.pretrained, mesh)
-            named = embedding.create(checkpoint.read_config(config.pretrained))
+            named = _read_embedding(config.pretrained)
             return named, loaded.info.step, loaded.variables["network"]
         named = embedding.create(vars(config))
         if config.backbone is not None:
@@ -258,20 +270,25 @@ class ExifAnomaly:
             )
         return store.load(embedder.pretrained, config.weights)
 
-    def _read_info(self, workdir: Path) -> DetectorInfo:
-        found = checkpoint.read_config(workdir).get("detector")
-        if found != self.name:
-            raise RequestError(
-                f"--pretrained: expected the workdir of an {self.name}, found one of "
-                f"{found!r} in {str(workdir)!r}"
-            )
-        folder = workdir / "best"
-        if not folder.is_dir():
-            raise RequestError(untrained(workdir))
-        with checkpoint.Store(folder, read_only=True) as bests:
-            if not bests.steps():
-                raise RequestError(untrained(workdir))
-            return DetectorInfo.from_json(bests.read_facts(bests.steps()[-1]))
+    def _read_pretrained(self, workdir: Path) -> tuple[dict[str, Any], DetectorInfo]:
+        """The settings of the run whose embedding is taken, and what came of it.
+
+        Raises:
+            RequestError: It is no trained detector of this kind.
+        """
+        try:
+            settings = checkpoint.read_config(workdir)
+            found = settings.get("detector")
+            if found != self.name:
+                raise RequestError(
+                    f"--pretrained: expected the workdir of an {self.name}, found one "
+                    f"of {found!r} in {str(workdir)!r}"
+                )
+            return settings, _read_info(workdir)
+        except RequestError as error:
+            # As a workdir of another run, it has a flag of its own.
+            message = str(error).replace("--workdir:", "--pretrained:", 1)
+            raise RequestError(message) from error
 
     def _describe(
         self,
@@ -302,6 +319,43 @@ class ExifAnomaly:
                 "num_held_out": fitted.num_held_out,
             },
         )
+
+
+def _read_info(workdir: Path) -> DetectorInfo:
+    """What the best detector of a workdir says of itself.
+
+    Raises:
+        RequestError: There is none.
+    """
+    folder = workdir / "best"
+    if not folder.is_dir():
+        raise RequestError(untrained(workdir))
+    with checkpoint.Store(folder, read_only=True) as bests:
+        if not bests.steps():
+            raise RequestError(untrained(workdir))
+        return DetectorInfo.from_json(bests.read_facts(bests.steps()[-1]))
+
+
+def _read_embedding(workdir: Path) -> Embedding:
+    """The embedding that `config.json` of a workdir names.
+
+    Raises:
+        RequestError: It names none.
+    """
+    settings = checkpoint.read_config(workdir)
+    for name in ("embedder", "backbone", "dtype"):
+        if not isinstance(settings.get(name), str | None):
+            raise RequestError(
+                f"--workdir: {str(workdir / 'config.json')!r} does not say how faces "
+                f"were embedded (found {name}={settings[name]!r}); train again in "
+                "another --workdir"
+            )
+    return embedding.create(settings)
+
+
+def _all_finite(variables: Any) -> bool:
+    leaves = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(variables)]
+    return bool(jnp.stack(leaves).all())
 
 
 def _photographs(dataset: Dataset, kind: str) -> Dataset:

@@ -71,7 +71,9 @@ def train(
     known = portraits_of(request.train, config.input.num_threads)
     _check(request.train, known)
     model = embedder.build(DTYPES[config.dtype])
-    num_steps = training_run.num_steps(request, request.train.num_examples)
+    # Paired photographs fill two rows each.
+    num_rows = request.train.num_examples * (2 if config.paired else 1)
+    num_steps = training_run.num_steps(request, num_rows)
     optimizer = optim.create_optimizer(recipe, num_steps)
     train_step = steps.make_train_step(
         model,
@@ -79,7 +81,7 @@ def train(
         optimizer,
         optim.create_schedule(recipe, num_steps),
         seed=config.seed,
-        objective=_objective,
+        objective=objective,
     )
     state = jax.jit(
         lambda: steps.create_train_state(
@@ -93,7 +95,7 @@ def train(
     abstract = checkpoint.abstract_like(state.variables, parallel.replicated(mesh))
     training_run.run(
         request,
-        num_examples=request.train.num_examples,
+        num_examples=num_rows,
         train_step=train_step,
         state=state,
         batches=self_supervision.train_iterator(
@@ -102,6 +104,7 @@ def train(
             framing=embedder.preprocessing.framing,
             seed=config.seed,
             flip=config.flip,
+            paired=config.paired,
             **training_run.reading(request),
         ),
         validate=_Validator(request, embedder, rank_fn(model, embedder.preprocessing)),
@@ -115,6 +118,25 @@ def train(
 def portraits_of(photographs: Dataset, num_threads: int) -> Portraits:
     """What is known of photographs, from their files where the dataset does not say."""
     return photographs.portraits or portraits.read(photographs, num_threads)
+
+
+def objective(
+    outputs: jax.Array, targets: jax.Array
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """The sum of the five losses, over all pairs of the global batch.
+
+    Args:
+        outputs: float32 `[batch, 5]`, the heads of a `FaceRanker`.
+        targets: float32 `[batch, 5]`: the settings, NaN where one is missing, and last
+            whether the face was manipulated.
+
+    Returns:
+        The loss, and `manipulated_accuracy`.
+    """
+    tags, is_manipulated = targets[:, :-1], targets[:, -1]
+    right = (outputs[:, -1] > 0) == (is_manipulated > 0)
+    loss = ranking.total_loss(outputs, tags, is_manipulated)
+    return loss, {"manipulated_accuracy": right.mean()}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,6 +177,9 @@ def measure(
 
     Returns:
         The outcome; None where no photograph can be read.
+
+    Raises:
+        NonFiniteLossError: The network gives what is no number.
     """
     known = portraits_of(photographs, reading.num_threads)
     both = self_supervision.with_manipulated(photographs, known, _SEED)
@@ -163,6 +188,11 @@ def measure(
     readable = scored.valid[: photographs.num_examples]
     if not readable.any():
         return None
+    if not np.isfinite(scored.values).all():
+        raise loop.NonFiniteLossError(
+            f"the network's answers to photographs of {photographs.name} are not "
+            "finite; try a smaller --learning_rate in another --workdir"
+        )
     right = (scored.values[:, -1] > 0) == (both.labels == 1)
     shares = [
         right[scored.valid & (both.labels == label)].mean()
@@ -208,16 +238,6 @@ class _Validator:
         values["accuracy"] = ranked.accuracy
         recorded = {f"validation/{name}": value for name, value in values.items()}
         return loop.Verdict(recorded, ranked.accuracy, {"step": step, **values})
-
-
-def _objective(
-    outputs: jax.Array, targets: jax.Array
-) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """The sum of the five losses, over all pairs of the global batch."""
-    tags, is_manipulated = targets[:, :-1], targets[:, -1]
-    right = (outputs[:, -1] > 0) == (is_manipulated > 0)
-    loss = ranking.total_loss(outputs, tags, is_manipulated)
-    return loss, {"manipulated_accuracy": right.mean()}
 
 
 def _start_from(state: Any, weights: Any, mesh: Mesh) -> Any:

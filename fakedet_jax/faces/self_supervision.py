@@ -20,7 +20,7 @@ from fakedet_jax.data import batching, pipeline
 from fakedet_jax.data.dataset import Dataset, Record, Source
 from fakedet_jax.data.decode import decode, to_input
 from fakedet_jax.data.portraits import Portraits
-from fakedet_jax.errors import ImageError
+from fakedet_jax.errors import ImageError, RequestError
 from fakedet_jax.faces import manipulations
 from fakedet_jax.framing import Framing
 
@@ -37,9 +37,10 @@ def train_iterator(
     batch_size: int,
     seed: int,
     flip: bool,
+    paired: bool = False,
     **reading: int,
 ) -> pipeline.TrainIterator:
-    """Batches of photographs, some of them manipulated, for ever.
+    """Batches of photographs, half of them manipulated, for ever.
 
     Args:
         dataset: The photographs.
@@ -48,24 +49,41 @@ def train_iterator(
         batch_size: Rows per batch in this process.
         seed: Decides order, flips and manipulations, from 0 to 2³² - 1.
         flip: Whether to mirror pictures at random, half of them.
+        paired: Whether every photograph is in a batch twice, as it is and manipulated,
+            instead of one or the other by chance. The shares are the same, and what
+            tells the two apart is all that they differ in: a network finds it sooner.
         reading: As for `pipeline.endless`.
 
     Returns:
         Batches whose `label` is float32 `[batch_size, num_tags + 1]`: the tags, NaN
         where one is missing, and last 1 for a manipulated face and 0 for others. A
         manipulated face keeps the tags of its original.
+
+    Raises:
+        RequestError: The dataset is empty, or pairs cannot fill a batch.
     """
-    load = _Load(dataset.source, portraits, framing)
+    if paired and batch_size % 2:
+        raise RequestError(
+            f"--paired: {batch_size} pictures per process cannot be filled with pairs; "
+            "give an even --batch_size"
+        )
     settings = {
         "seed": seed,
         "flip": flip,
+        "paired": paired,
         "framing": repr(framing),
         "manipulations": list(manipulations.KINDS),
     }
+    reader = pipeline.Reader(
+        choose=_Choose(flip, paired),
+        load=_Load(dataset.source, portraits, framing),
+        finish=_stack,
+        settings=settings,
+    )
     return pipeline.endless(
         dataset,
-        pipeline.Reader(_Choose(flip), load, batching.stack_rows, settings),
-        batch_size=batch_size,
+        reader,
+        batch_size=batch_size // 2 if paired else batch_size,
         seed=seed,
         **reading,
     )
@@ -99,11 +117,18 @@ def with_manipulated(dataset: Dataset, portraits: Portraits, seed: int) -> Datas
 
 
 class _Reading(NamedTuple):
-    """A photograph, and what happens to it this time."""
+    """A photograph, and what happens to it this time.
+
+    Attributes:
+        example: Its index.
+        flip: Whether it is mirrored in the end.
+        kinds: For each row that it gives: how it is manipulated, if at all.
+        seed: Of the manipulation.
+    """
 
     example: int
     flip: bool
-    kind: str | None
+    kinds: tuple[str | None, ...]
     seed: int
 
 
@@ -112,16 +137,21 @@ class _Choose:
     """Chooses what happens to a photograph."""
 
     flip: bool
+    paired: bool
 
     def __call__(self, index: int, rng: np.random.Generator) -> _Reading:
         flip = bool(rng.integers(2))
-        kind = manipulations.draw(rng)
-        return _Reading(index, self.flip and flip, kind, int(rng.integers(2**32)))
+        drawn = manipulations.draw(rng)
+        seed = int(rng.integers(2**32))
+        kinds: tuple[str | None, ...] = (drawn,)
+        if self.paired:
+            kinds = (None, manipulations.KINDS[seed % len(manipulations.KINDS)])
+        return _Reading(index, self.flip and flip, kinds, seed)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Load:
-    """Reads and perhaps manipulates one photograph; a failure is an element too."""
+    """Reads a photograph, once for each of its rows; a failure is an element too."""
 
     source: Source
     portraits: Portraits
@@ -131,17 +161,28 @@ class _Load:
         index = reading.example
         try:
             picture = decode(self.source[index].encoded)
-            if reading.kind is not None:
-                landmarks = self.portraits.landmarks[index]
-                picture = _spoil(picture, landmarks, reading.kind, reading.seed)
+            rows = [self._row(picture, reading, kind) for kind in reading.kinds]
         except ImageError as error:
             return {"index": index, "error": str(error)}
+        return {"rows": rows}
+
+    def _row(
+        self, picture: np.ndarray, reading: _Reading, kind: str | None
+    ) -> dict[str, Any]:
+        index = reading.example
+        if kind is not None:
+            landmarks = self.portraits.landmarks[index]
+            picture = _spoil(picture, landmarks, kind, reading.seed)
         image = to_input(picture, self.framing)
         if reading.flip:
             image = np.ascontiguousarray(image[:, ::-1])
         row = batching.make_row(index, 0, image, self.framing)
-        target = np.append(self.portraits.tags[index], reading.kind is not None)
+        target = np.append(self.portraits.tags[index], kind is not None)
         return {**row, "label": target.astype(np.float32)}
+
+
+def _stack(elements: list[dict[str, Any]]) -> batching.Batch:
+    return batching.stack_rows([row for one in elements for row in one["rows"]])
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

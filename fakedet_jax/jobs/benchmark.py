@@ -30,11 +30,17 @@ from fakedet_jax import (
 from fakedet_jax.config import BenchmarkConfig, DataConfig
 from fakedet_jax.data import catalog, pipeline
 from fakedet_jax.data.dataset import Dataset
+from fakedet_jax.detectors.exif_anomaly import ExifAnomaly
 from fakedet_jax.detectors.fakespotter import FakeSpotter
 from fakedet_jax.detectors.network import NetworkDetector
 from fakedet_jax.errors import RequestError
 from fakedet_jax.framing import Framing
-from fakedet_jax.jobs import benchmark_coverage, benchmark_faces, benchmark_network
+from fakedet_jax.jobs import (
+    benchmark_anomaly,
+    benchmark_coverage,
+    benchmark_faces,
+    benchmark_network,
+)
 from fakedet_jax.models.dtypes import DTYPES
 
 _LOGGER = logging.getLogger(__name__)
@@ -52,6 +58,7 @@ _NUM_JPEGS = 64
 _ROWS: tuple[tuple[str, str, str, float], ...] = (
     *benchmark_network.ROWS,
     *benchmark_coverage.ROWS,
+    *benchmark_anomaly.ROWS,
     ("pipeline_images_per_second", "Input pipeline alone", "images/s", 1),
     *benchmark_faces.ROWS,
     ("peak_host_bytes", "Peak memory, host", "MiB", 2**20),
@@ -82,7 +89,8 @@ def benchmark(config: BenchmarkConfig) -> Results:
         - `train_share_of_peak`: the arithmetic of the training step per second as a
           part of the matrix product's in the dtype of the computation.
 
-        For FakeSpotter there is no training step; see `benchmark_coverage.ROWS`.
+        For FakeSpotter there is no training step; see `benchmark_coverage.ROWS`. What
+        is measured of `exif_anomaly` is in `benchmark_anomaly.ROWS`.
 
     Raises:
         RequestError: The settings or the data are not as expected.
@@ -162,10 +170,22 @@ def _check(config: BenchmarkConfig) -> None:
         )
 
 
-def _subject(
-    config: BenchmarkConfig, mesh: Mesh
-) -> benchmark_network.NetworkBenchmark | benchmark_coverage.CoverageBenchmark:
+_Subject = (
+    benchmark_network.NetworkBenchmark
+    | benchmark_coverage.CoverageBenchmark
+    | benchmark_anomaly.AnomalyBenchmark
+)
+
+
+def _subject(config: BenchmarkConfig, mesh: Mesh) -> _Subject:
     detector = detectors.create(config.detector)
+    if isinstance(detector, ExifAnomaly):
+        return benchmark_anomaly.AnomalyBenchmark(config, detector, mesh)
+    if config.embedder is not None:
+        raise RequestError(
+            f"--embedder: {config.detector} has none, only exif_anomaly has; leave it "
+            "out"
+        )
     if isinstance(detector, FakeSpotter):
         return benchmark_coverage.CoverageBenchmark(config, mesh)
     if isinstance(detector, NetworkDetector):

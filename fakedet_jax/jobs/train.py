@@ -80,16 +80,16 @@ def create_recipe(detector: Detector, config: TrainConfig) -> optim.Recipe:
     """
     recipe = dataclasses.replace(detector.recipe, **config.recipe)  # type: ignore[arg-type]
     positive = ("learning_rate", "batch_size", "num_epochs", "decay_steps")
+    for name in positive:
+        value = getattr(recipe, name)
+        if not (value > 0 and math.isfinite(value)):
+            raise RequestError(f"--{name}: expected a positive number, found {value}")
     final = recipe.final_learning_rate
     if final is not None and not 0 <= final <= recipe.learning_rate:
         raise RequestError(
             "--final_learning_rate: expected a number from 0 to the learning rate "
             f"{recipe.learning_rate:g}, found {final:g}"
         )
-    for name in positive:
-        value = getattr(recipe, name)
-        if not (value > 0 and math.isfinite(value)):
-            raise RequestError(f"--{name}: expected a positive number, found {value}")
     at_least_zero = (
         "momentum",
         "weight_decay",

@@ -9,8 +9,9 @@ import pytest
 from fakedet_jax.config import ConvertConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs import convert
-from fakedet_jax.models import backbones
+from fakedet_jax.models import backbones, pretrained
 from fakedet_jax.weights import store
+from tests.golden import make_resnet_golden
 from tests.weights import networks, writers
 
 
@@ -89,12 +90,39 @@ def test_nothing_is_written_when_the_file_does_not_fit(config):
     assert not config.output.parent.exists()
 
 
+def test_a_residual_network_of_torchvision_is_stored(tmp_path):
+    arrays = make_resnet_golden.make_weights(50)
+    rng = np.random.default_rng(0)
+    arrays["fc.weight"] = rng.standard_normal((1000, 2048), np.float32)
+    arrays["fc.bias"] = rng.standard_normal(1000, np.float32)
+    norms = [name for name in arrays if name.endswith("running_mean")]
+    for name in norms:
+        counter = name.replace("running_mean", "num_batches_tracked")
+        arrays[counter] = np.array(9)
+    path = tmp_path / "resnet50.pth"
+    path.write_bytes(writers.torch_zip(arrays))
+    output = tmp_path / "converted"
+    result = convert.convert(ConvertConfig("resnet50", path, output))
+    text = convert.to_text(result)
+    assert "267 of 267 arrays matched" in text
+    assert "53 counters that no network needs" in text
+    variables, _ = store.load(pretrained.RESNET50, output)
+    found = variables["params"]["layer2_0_downsample"]["kernel"]
+    theirs = arrays["layer2.0.downsample.0.weight"]
+    np.testing.assert_array_equal(found[0, 0], theirs[:, :, 0, 0].T)
+    for path in tmp_path.rglob("*"):
+        # A hundred megabytes each.
+        if path.is_file():
+            path.unlink()
+
+
 @pytest.mark.parametrize(
     "changes, flag",
     [
         (
             {"model": "resnet"},
-            "--model: expected one of tiny, resnet34, .*amtennet, .*found 'resnet'",
+            "--model: expected one of tiny, resnet34, resnet50, .*amtennet, .*found "
+            "'resnet'",
         ),
         ({"weights": "missing"}, "--weights: .*missing' does not exist"),
         ({"output": "published"}, "--output: expected a folder"),

@@ -3,7 +3,9 @@
 """Tests of fakedet_jax.jobs.train, mostly through the command line."""
 
 import contextlib
+import dataclasses
 import json
+import math
 import os
 import shutil
 import signal
@@ -14,6 +16,7 @@ import pytest
 
 from fakedet_jax import config
 from fakedet_jax.errors import RequestError
+from fakedet_jax.jobs import train
 from fakedet_jax.jobs.prepare import prepare
 from tests import tiny
 from tests.data import pictures
@@ -195,6 +198,13 @@ def test_a_workdir_that_is_a_file_is_refused(data_dir, tmp_path, capsys):
         ("--batch_size=0", "--batch_size: expected a positive number, found 0"),
         ("--learning_rate=nan", "--learning_rate: expected a positive number"),
         ("--learning_rate=inf", "--learning_rate: expected a positive number"),
+        (
+            "--final_learning_rate=0.1",
+            "--final_learning_rate: expected a number from 0 to the learning rate "
+            "0.03, found 0.1",
+        ),
+        ("--final_learning_rate=-1", "--final_learning_rate: expected a number from 0"),
+        ("--final_learning_rate=nan", "--final_learning_rate: expected a number from"),
         ("--momentum=-1", "--momentum: expected a number of at least 0"),
         ("--num_epochs=0", "--num_epochs: expected a positive number"),
         ("--seed=-1", "--seed: expected a number from 0"),
@@ -208,7 +218,7 @@ def test_a_workdir_that_is_a_file_is_refused(data_dir, tmp_path, capsys):
         ("--schedule=linear", "--schedule: expected constant"),
         (
             "--optimizer=lion",
-            "--optimizer: expected caffe_sgd, sgd, torch_sgd, adam, found",
+            "--optimizer: expected caffe_sgd, sgd, torch_sgd, adam, torch_adam, found",
         ),
         ("--detector=gone", "--detector: expected amtennet"),
         ("--dataset=gone", "--dataset: expected celeb_df_v2"),
@@ -224,6 +234,23 @@ def test_a_wrong_setting_is_refused_before_anything_is_written(
     assert tiny.run_cli(*tiny.train_flags(data_dir, workdir), flag) == 2
     assert _complaint(capsys).startswith(f"fakedet: {message}")
     assert not workdir.exists()
+
+
+@pytest.mark.parametrize("rate", [-1.0, 0.0, math.nan])
+def test_a_wrong_rate_is_not_blamed_on_the_recipes_final_rate(tmp_path, rate):
+    recipe = dataclasses.replace(tiny.DETECTOR.recipe, final_learning_rate=1e-4)
+    detector = dataclasses.replace(tiny.DETECTOR, recipe=recipe)
+    request = tiny.train_config(tmp_path, tmp_path, recipe={"learning_rate": rate})
+    with pytest.raises(RequestError, match=r"^--learning_rate: expected a positive"):
+        train.create_recipe(detector, request)
+
+
+@pytest.mark.parametrize("final", [None, 0.0, 0.03])
+def test_a_final_rate_may_be_as_large_as_the_rate(tmp_path, final):
+    changes = {"final_learning_rate": final}
+    request = tiny.train_config(tmp_path, tmp_path, recipe=changes)
+    recipe = train.create_recipe(tiny.DETECTOR, request)
+    assert recipe.final_learning_rate == final
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ import pytest
 
 from fakedet_jax.errors import RequestError
 from fakedet_jax.models import pretrained, resnet, xception
+from fakedet_jax.weights import mapping, store
+from tests.golden import make_resnet_golden
 
 
 def _variables(num_classes=1000, depth=18):
@@ -44,3 +46,19 @@ def test_xception_starts_from_imagenet():
     started = pretrained.start_from(fresh, trained)
     assert started["params"]["fc"] is fresh["params"]["fc"]
     assert started["params"]["conv1"] is trained["params"]["conv1"]
+
+
+@pytest.mark.parametrize(
+    ("network", "depth"), [(pretrained.RESNET34, 34), (pretrained.RESNET50, 50)]
+)
+def test_residual_networks_read_the_files_of_torchvision(network, depth):
+    shapes = make_resnet_golden.make_shapes(depth)
+    for name in ("fc.weight", "fc.bias"):
+        shapes[name] = (1000, *shapes[name][1:])
+    found = mapping.expected(network.layers, "torch", store.abstract(network))
+    assert found == shapes
+
+
+def test_the_names_that_convert_knows():
+    names = [network.name for network in pretrained.NETWORKS]
+    assert names == ["resnet34", "resnet50", "xception_imagenet"]

@@ -1,0 +1,169 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of fakedet_jax.detectors.ranking_training; test_exif_anomaly runs it whole."""
+
+import dataclasses
+import logging
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fakedet_jax import anomaly_metrics, loop, parallel
+from fakedet_jax.config import InputConfig
+from fakedet_jax.data import portraits
+from fakedet_jax.data.decode import decode, to_input
+from fakedet_jax.data.folder import load_folder
+from fakedet_jax.data.portraits import Portraits
+from fakedet_jax.detectors import ranking_training
+from fakedet_jax.detectors.ranking_training import Ranked
+from fakedet_jax.errors import RequestError
+from fakedet_jax.scoring import Scorer
+from tests import tiny
+
+_FRAMING = tiny.PREPROCESSING.framing
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    root = tmp_path_factory.mktemp("ranking") / "photographs"
+    return load_folder(tiny.write_photographs(root, {"real": 10}), "all")
+
+
+def _without_tags(dataset):
+    unknown = Portraits.unknown(dataset.num_examples)
+    return dataclasses.replace(dataset, portraits=unknown)
+
+
+def _brightness(variables, images):
+    """Five heads that tell the mean of a picture, the last one's sign from 128."""
+    mean = images.astype(jnp.float32).mean((1, 2, 3))
+    return jnp.stack([mean, -mean, mean, mean, mean - variables], -1)
+
+
+def _measure(dataset, middle=128.0, heads=_brightness):
+    scorer = Scorer(heads, parallel.data_mesh(), 8)
+    return ranking_training.measure(
+        scorer, jnp.float32(middle), dataset, _FRAMING, InputConfig(num_threads=2)
+    )
+
+
+def test_the_accuracy_is_a_mean_over_heads():
+    taus = {"iso": 1.0, "aperture": -1.0, "exposure_time": 0.5, "focal_length": None}
+    # Of pairs 1, 0 and 3/4 are in order.
+    assert Ranked(taus, 0.25).accuracy == pytest.approx((1 + 0 + 0.75 + 0.25) / 4)
+
+
+def test_without_any_ranking_the_accuracy_is_that_of_the_last_head():
+    assert Ranked(dict.fromkeys(("iso", "aperture")), 0.625).accuracy == 0.625
+
+
+def test_rankings_are_measured_on_photographs_as_they_are(photographs):
+    ranked = _measure(photographs)
+    means = [_decoded(record).mean() for record in photographs.source]
+    tags = portraits.read(photographs).tags
+    for sign, place, tag in (
+        (1, 0, "iso"),
+        (-1, 1, "aperture"),
+        (1, 3, "focal_length"),
+    ):
+        expected = anomaly_metrics.kendall_tau(sign * np.array(means), tags[:, place])
+        assert ranked.taus[tag] == pytest.approx(expected)
+
+
+def _decoded(record):
+    return to_input(decode(record.encoded), _FRAMING)
+
+
+@pytest.mark.parametrize("middle", [-1.0, 256.0])
+def test_one_answer_for_all_finds_half_of_the_manipulated(photographs, middle):
+    assert _measure(photographs, middle).manipulated_accuracy == 0.5
+
+
+def test_tags_that_the_dataset_brings_are_not_read_from_files(photographs):
+    ranked = _measure(_without_tags(photographs))
+    assert list(ranked.taus) == ["iso", "aperture", "exposure_time", "focal_length"]
+    assert set(ranked.taus.values()) == {None}
+    assert ranked.accuracy == ranked.manipulated_accuracy
+
+
+def test_unreadable_photographs_are_left_out(photographs, tmp_path):
+    root = tiny.write_photographs(tmp_path / "photographs", {"real": 10})
+    for path in sorted((root / "real").iterdir())[8:]:
+        path.write_bytes(b"text")
+    found = _measure(load_folder(root, "all"))
+    expected = _measure(photographs.subset(range(8)))
+    assert found == expected
+
+
+def test_nothing_readable_is_nothing_to_measure(tmp_path):
+    root = tiny.write_photographs(tmp_path / "photographs", {"real": 2})
+    for path in root.rglob("*.jpg"):
+        path.write_bytes(b"text")
+    assert _measure(load_folder(root, "all")) is None
+
+
+def test_a_network_that_overflows_is_told_of(photographs):
+    def heads(variables, images):
+        return _brightness(variables, images) * jnp.inf
+
+    with pytest.raises(loop.NonFiniteLossError, match="not finite"):
+        _measure(photographs, heads=heads)
+
+
+def test_the_objective_sums_five_losses():
+    outputs = jnp.zeros((4, 5))
+    tags = jnp.arange(16.0).reshape(4, 4)
+    targets = jnp.concatenate([tags, jnp.array([[0.0], [0], [1], [1]])], -1)
+    loss, scalars = ranking_training.objective(outputs, targets)
+    # Each head knows nothing: 1 - sqrt(1/2).
+    assert float(loss) == pytest.approx(5 * (1 - np.sqrt(0.5)), abs=1e-3)
+    assert float(scalars["manipulated_accuracy"]) == 0.5
+
+
+def test_the_head_of_a_missing_tag_gets_no_gradient():
+    outputs = jax.random.normal(jax.random.key(0), (6, 5))
+    tags = jax.random.normal(jax.random.key(1), (6, 4)).at[:, 2].set(jnp.nan)
+    targets = jnp.concatenate([tags, jnp.ones((6, 1))], -1)
+    gradient = jax.grad(lambda rows: ranking_training.objective(rows, targets)[0])
+    found = np.asarray(gradient(outputs))
+    assert np.isfinite(found).all()
+    assert (found[:, 2] == 0).all()
+    assert (np.abs(found).sum(0)[[0, 1, 3, 4]] > 0).all()
+
+
+def _check(photographs, tags, landmarks=None):
+    unknown = Portraits.unknown(len(tags))
+    known = Portraits(unknown.landmarks if landmarks is None else landmarks, tags)
+    ranking_training._check(photographs, known)
+
+
+def test_what_is_missing_is_told(photographs, caplog):
+    tags = np.ones((10, 4), np.float32)
+    tags[1:, 2] = np.nan
+    tags[:3, 0] = np.nan
+    with caplog.at_level(logging.INFO, logger="fakedet_jax"):
+        _check(photographs, tags)
+    assert caplog.messages[:2] == [
+        "7 of 10 training photographs tell the iso",
+        "no two training photographs tell the exposure time: its head learns nothing",
+    ]
+    assert caplog.messages[2].startswith("10 of 10 training photographs have no landm")
+
+
+def test_nothing_missing_is_nothing_to_tell(photographs, caplog):
+    with caplog.at_level(logging.INFO, logger="fakedet_jax"):
+        _check(
+            photographs,
+            np.ones((10, 4), np.float32),
+            np.ones((10, 5, 2), np.float32),
+        )
+    assert caplog.messages == []
+
+
+def test_a_tag_of_a_single_photograph_ranks_nothing(photographs):
+    tags = np.full((10, 4), np.nan, np.float32)
+    tags[0] = 1
+    with pytest.raises(RequestError, match="there is nothing to rank"):
+        _check(photographs, tags)
