@@ -225,11 +225,11 @@ def endless(
         .batch(batch_size, drop_remainder=True, batch_fn=list)
     )
     settings = {
+        **reader.settings,
         "num_workers": num_workers,
         "batch_size": batch_size,
         "process_count": process_count,
         "process_index": process_index,
-        **reader.settings,
         "num_examples": dataset.num_examples,
         "dataset_digest": dataset.digest,
     }

@@ -18,6 +18,7 @@ from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.detectors import anomaly_model, ranking_training
 from fakedet_jax.detectors.base import AnomalyParts, FittedDetector
 from fakedet_jax.detectors.ranking_training import Ranked
+from fakedet_jax.perturb.treatment import Treatment
 from fakedet_jax.scoring import Scored, Scorer
 
 # Of the map of embeddings, evenly spread over the pictures of each class.
@@ -44,7 +45,11 @@ class Looks:
 
 
 def look(
-    detector: FittedDetector, scorer: Scorer, dataset: Dataset, reading: InputConfig
+    detector: FittedDetector,
+    scorer: Scorer,
+    dataset: Dataset,
+    reading: InputConfig,
+    treatment: Treatment | None = None,
 ) -> Looks | None:
     """Embeds pictures and ranks photographs.
 
@@ -53,6 +58,8 @@ def look(
         scorer: Its own, whose devices and batches are used.
         dataset: The pictures.
         reading: How pictures are read.
+        treatment: What is done to the pictures; nothing is ranked then, as the tags are
+            those of pictures that it was not done to.
 
     Returns:
         None where the detector does not look for anomalies.
@@ -62,12 +69,19 @@ def look(
         return None
     batch_size = parallel.round_up_batch_size(scorer.batch_size, scorer.mesh)
     mapped = _spread(dataset.labels)
+    if treatment is not None and treatment.part_of is not None:
+        part_of = treatment.part_of[mapped]
+        treatment = dataclasses.replace(treatment, part_of=part_of)
     embeddings = Scorer(parts.embed, scorer.mesh, batch_size).score_dataset(
-        detector.variables, dataset.subset(mapped), detector.info.framing, reading
+        detector.variables,
+        dataset.subset(mapped),
+        detector.info.framing,
+        reading,
+        treatment=treatment,
     )
     ranked = None
     real = np.flatnonzero(dataset.fake_labels == 0)
-    if parts.rank is not None and len(real):
+    if parts.rank is not None and len(real) and treatment is None:
         ranked = ranking_training.measure(
             Scorer(parts.rank, scorer.mesh, batch_size),
             detector.variables,

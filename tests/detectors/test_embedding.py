@@ -47,9 +47,8 @@ def test_a_ranker_embeds_and_ranks():
     assert (named.title, named.num_features) == ("tiny_ranker", 8)
     assert named.framing == tiny.PREPROCESSING.framing
     variables, images = _ranker_variables(named), _images(named.framing)
-    heads, out = tiny.EMBEDDER.build(jnp.float32).apply(
-        variables, tiny.PREPROCESSING(images)
-    )
+    network = tiny.EMBEDDER.build(jnp.float32)
+    heads, out = network.apply(variables, tiny.PREPROCESSING(images))
     np.testing.assert_allclose(named.embed(variables, images), out["embedding"])
     np.testing.assert_allclose(named.rank(variables, images), heads)
     assert heads.shape == (3, 5)

@@ -84,7 +84,7 @@ def _images(folder):
 
 def _scores(workdir, images, mesh=None):
     fitted = _load(workdir, mesh)
-    return np.asarray(fitted.probability_fn(fitted.variables, images))[:, 1]
+    return np.asarray(jax.jit(fitted.probability_fn)(fitted.variables, images))[:, 1]
 
 
 def _rows(path):
@@ -147,13 +147,14 @@ def test_the_detector_says_what_it_is(trained):
 def test_scores_are_those_of_the_mixture(trained, root):
     fitted = _load(trained)
     images = _images(root / "others")
-    rows = np.asarray(fitted.anomaly.embed(fitted.variables, images))
+    rows = np.asarray(jax.jit(fitted.anomaly.embed)(fitted.variables, images))
     assert rows.shape == (11, 8)
     saved = mixture.load(trained / "mixture.npz").mixture
     likelihoods = np.asarray(mixture.log_likelihoods(saved, rows), np.float64)
     parts = fitted.anomaly
     expected = 0.5 + np.arctan((parts.threshold - likelihoods) / parts.spread) / np.pi
-    probabilities = np.asarray(fitted.probability_fn(fitted.variables, images))
+    probability_fn = jax.jit(fitted.probability_fn)
+    probabilities = np.asarray(probability_fn(fitted.variables, images))
     assert probabilities.dtype == np.float32
     np.testing.assert_allclose(probabilities[:, 1], expected, atol=1e-5)
     np.testing.assert_allclose(probabilities.sum(-1), 1, rtol=1e-6)
@@ -249,25 +250,35 @@ def test_a_run_that_was_stopped_goes_on(root, trained, tmp_path, step):
     assert tiny.arrays(workdir / "embedding") == tiny.arrays(trained / "embedding")
 
 
-def test_one_device_scores_and_fits_as_eight(refit, trained, root, tmp_path):
+@pytest.fixture
+def one_device(monkeypatch):
+    mesh = parallel.data_mesh(jax.devices()[:1])
+    monkeypatch.setattr(parallel, "data_mesh", lambda *unused: mesh)
+    return mesh
+
+
+def test_one_device_scores_and_fits_as_eight(refit, trained, root, tmp_path, request):
     images = _images(root / "others")
-    one = parallel.data_mesh(jax.devices()[:1])
     expected = _scores(trained, images)
+    one = request.getfixturevalue("one_device")
     np.testing.assert_allclose(_scores(trained, images, one), expected, atol=1e-5)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parallel, "data_mesh", lambda *unused: one)
-        workdir = refit(tmp_path / "workdir")
+    workdir = refit(tmp_path / "workdir")
     np.testing.assert_allclose(_scores(workdir, images, one), expected, atol=1e-4)
 
 
-def test_one_device_trains_as_eight(trained, root, tmp_path, monkeypatch):
-    one = parallel.data_mesh(jax.devices()[:1])
-    monkeypatch.setattr(parallel, "data_mesh", lambda *unused: one)
+@pytest.mark.slow
+def test_one_device_trains_as_eight(trained, root, tmp_path, one_device):
     workdir = _fit(root / "photographs", tmp_path / "workdir")
-    alone = _load(workdir, one).variables["network"]
-    together = _load(trained, one).variables["network"]
+    alone, together = (
+        _load(folder, one_device).variables["network"] for folder in (workdir, trained)
+    )
     jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, atol=2e-3), alone, together
+        lambda a, b: np.testing.assert_allclose(a, b, atol=1e-3), alone, together
+    )
+    images = _images(root / "others")
+    np.testing.assert_allclose(
+        *(_scores(folder, images, one_device) for folder in (workdir, trained)),
+        atol=0.02,
     )
 
 
@@ -305,20 +316,6 @@ def test_a_recogniser_can_embed(root, tmp_path, no_training):
     assert fitted.info.framing == tiny.BACKBONE.preprocessing.framing
     card = json.loads((root / "weights" / "card.json").read_text())
     assert fitted.info.details["embedding"] == card["digest"]
-    evaluate = ("--mode=evaluate", f"--workdir={workdir}", "--num_resamples=0")
-    assert tiny.run_cli(*evaluate, f"--data_dir={root / 'others'}") == 0
-    folder = workdir / "evaluations" / "folder_test"
-    metrics = json.loads((folder / "metrics.json").read_text())
-    assert metrics["real_recall"] is not None
-    assert "tau_iso" not in metrics
-
-
-def test_the_least_bic_chooses_the_number_of_components(refit, tmp_path, caplog):
-    with caplog.at_level(logging.INFO, logger="fakedet_jax"):
-        workdir = refit(tmp_path, num_components=(1, 3), covariance="spherical")
-    chosen = _load(workdir).info.details["num_components"]
-    assert chosen in (1, 3)
-    assert f"{chosen} components: BIC" in caplog.text
 
 
 def test_fakes_of_the_validation_split_are_only_looked_at(refit, tmp_path):
@@ -371,11 +368,9 @@ def test_photographs_without_tags_can_be_embedded(refit, tmp_path):
 
 def test_a_tag_that_no_photograph_tells_is_done_without(tmp_path, caplog):
     told = [tag for tag in _TAGS if tag != ExifTags.Base.FNumber]
-    counts = {"train/real": 8, "validation/real": 8}
-    folder = tiny.write_photographs(tmp_path / "photographs", counts, told)
-    recipe = {"batch_size": 8, "num_epochs": 1, "learning_rate": 0.01}
+    folder = tiny.write_photographs(tmp_path / "photographs", tags=told)
     with caplog.at_level(logging.WARNING, logger="fakedet_jax"):
-        workdir = _fit(folder, tmp_path / "workdir", recipe=recipe)
+        workdir = _fit(folder, tmp_path / "workdir")
     assert "no two training photographs tell the aperture" in caplog.text
     rows = writers.read_rows(workdir / "metrics.jsonl")
     assert "validation/tau_iso" in rows[-1]

@@ -97,11 +97,12 @@ def assert_same(first, second):
             np.testing.assert_array_equal(one[name], other[name])
 
 
-def chosen(dataset, num, *, flip=True, seed=3):
+def chosen(dataset, num, *, flip=True, paired=False, seed=3):
     """What an iterator would do to so many photographs; none is decoded."""
     # Grain shuffles thousands of places faster than a dozen.
     many = dataset.subset(np.arange(4000) % dataset.num_examples)
-    reader = pipeline.Reader(self_supervision._Choose(flip), _as_dict, list, {})
+    choose = self_supervision._Choose(flip, paired)
+    reader = pipeline.Reader(choose, _as_dict, list, {})
     with pipeline.endless(many, reader, batch_size=10, seed=seed) as readings:
         return [reading for _ in range(num // 10) for reading in next(readings)]
 
@@ -115,17 +116,27 @@ def manipulated(picture, landmarks, kind, seed):
     return manipulations.manipulate(picture, landmarks, kind, rng)
 
 
-def test_half_stay_as_they_are_and_each_kind_gets_an_eighth(photographs):
-    num = 4000
-    counts = collections.Counter(r["kind"] for r in chosen(photographs, num))
-    for kind, share in {
-        None: 1 / 2,
-        **dict.fromkeys(manipulations.KINDS, 1 / 8),
-    }.items():
+def assert_shares(kinds, expected):
+    counts = collections.Counter(kinds)
+    for kind, share in expected.items():
         # Four standard deviations.
-        margin = 4 * math.sqrt(num * share * (1 - share))
-        assert counts.pop(kind) == pytest.approx(num * share, abs=margin)
+        margin = 4 * math.sqrt(len(kinds) * share * (1 - share))
+        assert counts.pop(kind) == pytest.approx(len(kinds) * share, abs=margin)
     assert not counts
+
+
+def test_half_stay_as_they_are_and_each_kind_gets_an_eighth(photographs):
+    kinds = [kind for one in chosen(photographs, 4000) for kind in one["kinds"]]
+    assert len(kinds) == 4000
+    eighths = dict.fromkeys(manipulations.KINDS, 1 / 8)
+    assert_shares(kinds, {None: 1 / 2, **eighths})
+
+
+def test_of_a_pair_one_stays_as_it_is_and_each_kind_gets_a_quarter(photographs):
+    pairs = [one["kinds"] for one in chosen(photographs, 2000, paired=True)]
+    originals, kinds = zip(*pairs, strict=True)
+    assert set(originals) == {None}
+    assert_shares(kinds, dict.fromkeys(manipulations.KINDS, 1 / 4))
 
 
 @pytest.mark.parametrize("is_manipulated", [False, True])
@@ -133,7 +144,7 @@ def test_half_of_both_kinds_are_mirrored(photographs, is_manipulated):
     flips = [
         reading["flip"]
         for reading in chosen(photographs, 2000)
-        if (reading["kind"] is not None) == is_manipulated
+        if (reading["kinds"] != (None,)) == is_manipulated
     ]
     # Four standard deviations of a fair coin tossed 1000 times.
     assert np.mean(flips) == pytest.approx(0.5, abs=0.065)
@@ -205,7 +216,8 @@ def load(photographs, landmarks, kind, seed):
     tags = portraits_of().tags
     portraits = Portraits(np.tile(np.float32(landmarks), (NUM, 1, 1)), tags)
     loader = self_supervision._Load(photographs.source, portraits, FRAMING)
-    return loader(self_supervision._Reading(0, False, kind, seed))["image"]
+    (row,) = loader(self_supervision._Reading(0, False, (kind,), seed))["rows"]
+    return row["image"]
 
 
 @pytest.mark.parametrize("kind", manipulations.KINDS)
@@ -230,6 +242,35 @@ def test_without_usable_landmarks_the_face_is_warped(photographs, originals, nam
     expected = manipulated(originals[0], unknown, "warp", 7)
     found = load(photographs, UNUSABLE[name], "mouth_flip", 7)
     np.testing.assert_array_equal(found, to_input(expected, FRAMING))
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_pairs_differ_in_the_manipulation_alone(photographs, monkeypatch, flip):
+    monkeypatch.setattr(
+        manipulations, "manipulate", lambda picture, landmarks, kind, rng: picture
+    )
+    for batch in first_batches(photographs, 6, flip=flip, paired=True):
+        np.testing.assert_array_equal(batch["label"][:, 4], [0, 1, 0, 1])
+        for name in ("image", "mask", "index"):
+            np.testing.assert_array_equal(batch[name][::2], batch[name][1::2])
+        tags = batch["label"][:, :4]
+        np.testing.assert_array_equal(tags[::2], tags[1::2])
+
+
+def test_of_a_pair_one_is_manipulated(photographs):
+    for batch in first_batches(photographs, 6, paired=True):
+        images = batch["image"]
+        assert (images[::2] != images[1::2]).any((1, 2, 3)).all()
+
+
+def test_an_epoch_of_pairs_holds_every_photograph_once(photographs):
+    batches = first_batches(photographs, NUM, batch_size=2, paired=True)
+    assert sorted(join(batches, "index")) == sorted([*range(NUM), *range(NUM)])
+
+
+def test_pairs_need_an_even_batch(photographs):
+    with pytest.raises(RequestError, match=r"--paired: 3 pictures .* --batch_size"):
+        make(photographs, batch_size=3, paired=True)
 
 
 def test_the_same_seed_gives_the_same_batches(photographs):
@@ -258,9 +299,11 @@ def test_a_photograph_is_manipulated_anew_in_every_epoch(photographs):
     assert len(pictures) > 3
 
 
-def test_the_number_of_threads_does_not_matter(broken):
+@pytest.mark.parametrize("paired", [False, True])
+def test_the_number_of_threads_does_not_matter(broken, paired):
     first, second = (
-        first_batches(broken, 6, flip=True, num_threads=number) for number in (1, 5)
+        first_batches(broken, 6, flip=True, paired=paired, num_threads=number)
+        for number in (1, 5)
     )
     assert_same(first, second)
 
@@ -287,18 +330,21 @@ def test_processes_share_the_global_batch(photographs):
             np.testing.assert_array_equal(joined, array)
 
 
-def test_a_restored_iterator_goes_on_exactly(broken):
-    with make(broken) as iterator:
+@pytest.mark.parametrize("paired", [False, True])
+def test_a_restored_iterator_goes_on_exactly(broken, paired):
+    with make(broken, paired=paired) as iterator:
         take(iterator, 3)
         state = json.loads(json.dumps(iterator.get_state()))
         expected = take(iterator, 4)
-    with make(broken) as iterator:
+    with make(broken, paired=paired) as iterator:
         iterator.set_state(state)
         assert_same(take(iterator, 4), expected)
 
 
 @pytest.mark.parametrize(
-    "changed", [{"seed": 4}, {"flip": True}, {"framing": Framing.square(16)}], ids=str
+    "changed",
+    [{"seed": 4}, {"flip": True}, {"paired": True}, {"framing": Framing.square(16)}],
+    ids=str,
 )
 def test_the_state_of_other_settings_is_refused(photographs, changed):
     with make(photographs) as iterator:
@@ -318,14 +364,15 @@ def test_the_state_of_an_iterator_of_classes_is_refused(photographs):
         state = iterator.get_state()
     with (
         make(photographs) as other,
-        pytest.raises(RequestError, match=r"was made with manipulations=None"),
+        pytest.raises(RequestError, match=r"was made with paired=None"),
     ):
         other.set_state(state)
 
 
-def test_failures_are_skipped_and_remembered(broken):
-    with make(broken) as iterator:
-        batches = take(iterator, 6)
+@pytest.mark.parametrize("paired", [False, True])
+def test_failures_are_skipped_and_remembered(broken, paired):
+    with make(broken, paired=paired) as iterator:
+        batches = take(iterator, 8)
         assert iterator.failures.keys() == {2, 5}
         assert "known format" in iterator.failures[2]
     assert set(join(batches, "index").tolist()) == {0, 1, 3, 4, 6}

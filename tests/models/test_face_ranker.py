@@ -15,11 +15,11 @@ from fakedet_jax.models import face_ranker, pretrained, resnet
 from fakedet_jax.weights import store
 from tests.models import QUICK
 
-# Of pictures that are computed; shapes are those of the real size.
-SIZE = 32
+# Of pictures that are computed: a ResNet takes any.
+SIZES = {"resnet50": 32, "small": 128}
 
 
-def _images(num, size=SIZE, seed=0):
+def _images(num, size, seed=0):
     rng = np.random.default_rng(seed)
     return rng.normal(size=(num, size, size, 3)).astype(np.float32)
 
@@ -63,12 +63,12 @@ def _variables(name):
 def _applied(name):
     model = face_ranker.create(name).build(jnp.float32)
     apply = jax.jit(model.apply, compiler_options=QUICK)
-    return apply(_variables(name), _images(2))
+    return apply(_variables(name), _images(2, SIZES[name]))
 
 
 @pytest.mark.parametrize(
     ("name", "count"),
-    [("resnet50", 25_085_509), ("small", 964_960 + 5 * 769)],
+    [("resnet50", 25_085_509), ("small", 1_754_496 + 5 * 769)],
 )
 def test_parameters_in_all(name, count):
     params = _shapes(name)[0]["params"]
@@ -96,6 +96,7 @@ def test_outputs_of_the_small_body_in_network_order():
         ("block2_conv1", (8, 8, 192)),
         ("block2_conv2", (8, 8, 192)),
         ("block2_shortcut", (8, 8, 192)),
+        ("places", (8, 8, 16)),
         ("fc", (768,)),
     ]
 
@@ -121,7 +122,8 @@ def test_heads_are_linear_in_the_embedding(name):
 def test_the_body_of_the_published_network_is_a_resnet_with_768_outputs():
     body = {key: tree["body"] for key, tree in _variables("resnet50").items()}
     network = resnet.ResNet(50, 768)
-    expected, _ = jax.jit(network.apply, compiler_options=QUICK)(body, _images(2))
+    images = _images(2, SIZES["resnet50"])
+    expected, _ = jax.jit(network.apply, compiler_options=QUICK)(body, images)
     embedding = _applied("resnet50")[1]["embedding"]
     np.testing.assert_allclose(embedding, expected, rtol=1e-5, atol=1e-5)
 
@@ -180,7 +182,7 @@ def _trained_embeddings():
         )
 
     run = jax.jit(apply, compiler_options=QUICK)
-    images = _images(16)
+    images = _images(16, SIZES["small"])
     (_, first), state = run(_variables("small"), images, 0)
     (_, second), _ = run(_variables("small"), images, 1)
     return first["embedding"], second["embedding"], state["batch_stats"]
