@@ -143,6 +143,7 @@ class TrainConfig:
         embedder: Name of the network that learns to embed faces, for detectors of
             anomalies, one of `models.face_ranker.names()`; None for the published one.
         paired: Whether that network sees every photograph beside its manipulated self.
+        manipulated_weight: Of the loss of its manipulated head, to those of the rankings.
         pretrained: Workdir of such a detector whose embedding is taken instead.
         covariance: Of the components of a mixture; one of `mixture.COVARIANCE_TYPES`.
         num_components: Of a mixture; of several numbers BIC chooses one.
@@ -177,6 +178,7 @@ class TrainConfig:
     cache_dir: Path | None = None
     embedder: str | None = None
     paired: bool = False
+    manipulated_weight: float = 1.0
     pretrained: Path | None = None
     covariance: str = "full"
     num_components: tuple[int, ...] = (12,)

@@ -30,8 +30,10 @@ def total_loss(
     tags: jax.Array,
     is_manipulated: jax.Array,
     mask: jax.Array | None = None,
+    *,
+    manipulated_weight: float = 1.0,
 ) -> jax.Array:
-    """The plain sum of the ranking losses of all tags and of the manipulated loss.
+    """The sum of the ranking losses of all tags and of the manipulated loss.
 
     Args:
         outputs: float `[n, num_tags + 1]`: a score for each tag, and last the logit of
@@ -40,12 +42,14 @@ def total_loss(
             the tags of its original.
         is_manipulated: bool or 0 and 1 `[n]`.
         mask: bool `[n]`, false where a row only fills the batch. `None`: all count.
+        manipulated_weight: Of the manipulated loss; 1 is the published plain sum.
 
     Returns:
         float32 `[]`.
     """
     per_tag = jax.vmap(ranking_loss, in_axes=(1, 1, None))(outputs[:, :-1], tags, mask)
-    return per_tag.sum() + manipulated_loss(outputs[:, -1], is_manipulated, mask)
+    manipulated = manipulated_loss(outputs[:, -1], is_manipulated, mask)
+    return per_tag.sum() + manipulated_weight * manipulated
 
 
 def ranking_loss(

@@ -95,7 +95,7 @@ def _ranked_batches(batch_size, num_batches):
 def test_pairs_on_different_devices_count():
     # Of eight pictures on eight devices no pair lies on one.
     batches = _ranked_batches(8, num_batches=3)
-    settings = {"objective": ranking_training.objective}
+    settings = {"objective": ranking_training.make_objective()}
     (one, state), (eight, other) = (
         _train(number, tiny.Net(5), batches, **settings) for number in (1, 8)
     )
@@ -115,7 +115,7 @@ def test_without_its_pairs_the_loss_would_be_another():
 
     @jax.jit
     def losses(outputs, targets):
-        return ranking_training.objective(outputs, targets)[0]
+        return ranking_training.make_objective()(outputs, targets)[0]
 
     alone = [losses(outputs[row : row + 1], targets[row : row + 1]) for row in range(8)]
     assert losses(outputs, targets) - np.mean(alone) > 0.1
@@ -124,7 +124,7 @@ def test_without_its_pairs_the_loss_would_be_another():
 def test_the_scalars_of_an_objective_are_reported():
     ((images, targets),) = _ranked_batches(8, num_batches=1)
     model = tiny.Net(5, noisy=False)
-    step, state = _make(model, objective=ranking_training.objective)
+    step, state = _make(model, objective=ranking_training.make_objective())
     outputs, _ = model.apply(state.variables, tiny.PREPROCESSING(images))
     right = (np.asarray(outputs)[:, 4] > 0) == (targets[:, 4] == 1)
     metrics = jax.jit(step)(state, images, targets)[1]

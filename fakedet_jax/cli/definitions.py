@@ -144,6 +144,9 @@ def define_flags(modes: Sequence[str]) -> None:
     flags.DEFINE_bool(
         "paired", False, "Train on each photograph beside its manipulated self."
     )
+    flags.DEFINE_float(
+        "manipulated_weight", 1.0, "Of the loss of manipulated faces; 1 as published."
+    )
     flags.DEFINE_string(
         "pretrained", None, "Workdir of an exif_anomaly whose embedding is taken."
     )

@@ -58,6 +58,7 @@ RUN_FLAGS = (
     "perturb_copies",
     "embedder",
     "paired",
+    "manipulated_weight",
     "covariance",
     "num_restarts",
     "reg_covar",

@@ -182,6 +182,7 @@ def refuse(config: TrainConfig, names: Sequence[str], reason: str) -> None:
 ANOMALY_SETTINGS = (
     "embedder",
     "paired",
+    "manipulated_weight",
     "pretrained",
     "covariance",
     "num_components",

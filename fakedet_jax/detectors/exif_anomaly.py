@@ -93,14 +93,25 @@ class ExifAnomaly:
         if config.pretrained is not None:
             refuse(
                 config,
-                ("embedder", "backbone", "weights", "dtype", "paired"),
+                (
+                    "embedder",
+                    "backbone",
+                    "weights",
+                    "dtype",
+                    "paired",
+                    "manipulated_weight",
+                ),
                 "--pretrained brings the embedding",
             )
             self._read_pretrained(config.pretrained)
             return
         embedding.create(vars(config))
         if config.backbone is not None:
-            refuse(config, ("embedder", "paired"), "--backbone is the embedding")
+            refuse(
+                config,
+                ("embedder", "paired", "manipulated_weight"),
+                "--backbone is the embedding",
+            )
             if config.weights is None:
                 raise RequestError(
                     f"--weights: --backbone={config.backbone} needs its weights; name "
@@ -130,6 +141,7 @@ class ExifAnomaly:
             "weights": weights,
             "pretrained": pretrained,
             "paired": config.paired,
+            "manipulated_weight": config.manipulated_weight,
             "covariance": config.covariance,
             "num_components": list(config.num_components),
             "num_restarts": config.num_restarts,
@@ -221,7 +233,7 @@ class ExifAnomaly:
         )
         with checkpoint.Store(workdir / "best", read_only=True) as bests:
             variables = bests.read_tree(bests.steps()[-1], abstract)
-        if not _all_finite(variables):
+        if not _is_finite(variables):
             raise RequestError(
                 f"--workdir: the network in {str(workdir / 'best')!r} holds numbers "
                 "that are not finite; train again in another --workdir"
@@ -353,9 +365,9 @@ def _read_embedding(workdir: Path) -> Embedding:
     return embedding.create(settings)
 
 
-def _all_finite(variables: Any) -> bool:
-    leaves = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(variables)]
-    return bool(jnp.stack(leaves).all())
+def _is_finite(variables: Any) -> bool:
+    leaves = jax.tree.leaves(variables)
+    return all(np.isfinite(parallel.to_host(leaf)).all() for leaf in leaves)
 
 
 def _photographs(dataset: Dataset, kind: str) -> Dataset:

@@ -81,7 +81,7 @@ def train(
         optimizer,
         optim.create_schedule(recipe, num_steps),
         seed=config.seed,
-        objective=objective,
+        objective=make_objective(config.manipulated_weight),
     )
     state = jax.jit(
         lambda: steps.create_train_state(
@@ -120,23 +120,29 @@ def portraits_of(photographs: Dataset, num_threads: int) -> Portraits:
     return photographs.portraits or portraits.read(photographs, num_threads)
 
 
-def objective(
-    outputs: jax.Array, targets: jax.Array
-) -> tuple[jax.Array, dict[str, jax.Array]]:
+def make_objective(manipulated_weight: float = 1.0) -> steps.Objective:
     """The sum of the five losses, over all pairs of the global batch.
 
     Args:
-        outputs: float32 `[batch, 5]`, the heads of a `FaceRanker`.
-        targets: float32 `[batch, 5]`: the settings, NaN where one is missing, and last
-            whether the face was manipulated.
+        manipulated_weight: See `ranking.total_loss`.
 
     Returns:
-        The loss, and `manipulated_accuracy`.
+        From the heads of a `FaceRanker`, float32 `[batch, 5]`, and targets of the same
+        shape (the settings, NaN where one is missing, and last whether the face was
+        manipulated) to the loss and `manipulated_accuracy`.
     """
-    tags, is_manipulated = targets[:, :-1], targets[:, -1]
-    right = (outputs[:, -1] > 0) == (is_manipulated > 0)
-    loss = ranking.total_loss(outputs, tags, is_manipulated)
-    return loss, {"manipulated_accuracy": right.mean()}
+
+    def objective(
+        outputs: jax.Array, targets: jax.Array
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        tags, is_manipulated = targets[:, :-1], targets[:, -1]
+        right = (outputs[:, -1] > 0) == (is_manipulated > 0)
+        loss = ranking.total_loss(
+            outputs, tags, is_manipulated, manipulated_weight=manipulated_weight
+        )
+        return loss, {"manipulated_accuracy": right.mean()}
+
+    return objective
 
 
 @dataclasses.dataclass(frozen=True)
@@ -214,7 +220,10 @@ class _Validator:
     """Measures a state on held-out photographs."""
 
     def __init__(self, request: FitRequest, embedder: Embedder, rank: PictureFn):
-        self._request = request
+        self._reading = request.config.input
+        # Tags are read from files once, not in every epoch.
+        known = portraits_of(request.validation, self._reading.num_threads)
+        self._photographs = dataclasses.replace(request.validation, portraits=known)
         self._framing = embedder.preprocessing.framing
         batch_size = min(request.recipe.batch_size, 2 * request.validation.num_examples)
         self._scorer = Scorer(
@@ -222,10 +231,8 @@ class _Validator:
         )
 
     def __call__(self, step: int, variables: Any) -> loop.Verdict:
-        dataset = self._request.validation
-        ranked = measure(
-            self._scorer, variables, dataset, self._framing, self._request.config.input
-        )
+        dataset = self._photographs
+        ranked = measure(self._scorer, variables, dataset, self._framing, self._reading)
         if ranked is None:
             raise RequestError(
                 f"--dataset: none of the {dataset.num_examples} validation photographs "

@@ -117,7 +117,7 @@ class AnomalyBenchmark:
             optimizer,
             optim.create_schedule(self._recipe, 1000),
             seed=0,
-            objective=ranking_training.objective,
+            objective=ranking_training.make_objective(),
         )
         rng = np.random.default_rng(0)
         size = config.batch_size

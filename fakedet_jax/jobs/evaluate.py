@@ -100,7 +100,7 @@ class Evaluator:
             label="evaluate",
         )
         looks = anomaly_evaluation.look(
-            self._detector, self._scorer, dataset, config.input
+            self._detector, self._scorer, dataset, config.input, treatment
         )
         if jax.process_index() > 0:
             return {}

@@ -47,7 +47,7 @@ def train(config: TrainConfig) -> None:
     is_new = _check_workdir(config, settings)
     if is_new and jax.process_index() == 0:
         config.workdir.mkdir(parents=True, exist_ok=True)
-        _check_pictures(config, splits)
+        _check_pictures(config, splits, detector.needs_fakes)
         checkpoint.write_config(config.workdir, settings)
     parallel.wait_for_all("workdir")
     _LOGGER.info(
@@ -157,7 +157,9 @@ def _load_splits(data: DataConfig, needs_fakes: bool) -> dict[str, Dataset]:
     return splits
 
 
-def _check_pictures(config: TrainConfig, splits: Mapping[str, Dataset]) -> None:
+def _check_pictures(
+    config: TrainConfig, splits: Mapping[str, Dataset], needs_fakes: bool
+) -> None:
     """Reads every picture once: names the unusable, warns of what gives labels away.
 
     Raises:
@@ -183,7 +185,7 @@ def _check_pictures(config: TrainConfig, splits: Mapping[str, Dataset]) -> None:
             skipped[0][1],
             config.workdir / "skipped.csv",
         )
-    _check_classes(splits["train"], facts["train"])
+    _check_classes(splits["train"], facts["train"], needs_fakes)
     warnings = leaks.find_leaks(
         facts,
         {split: dataset.labels for split, dataset in splits.items()},
@@ -213,14 +215,17 @@ def _find_torn_groups(splits: Mapping[str, Dataset]) -> list[str]:
     return find_torn_groups(sorted(items, key=lambda item: item.path))
 
 
-def _check_classes(dataset: Dataset, facts: Sequence[inspection.Facts]) -> None:
+def _check_classes(
+    dataset: Dataset, facts: Sequence[inspection.Facts], needs_fakes: bool
+) -> None:
     usable = {
         int(label)
         for label, fact in zip(dataset.labels, facts, strict=True)
         if not fact.error
     }
     for label, name in enumerate(dataset.classes):
-        if label not in usable:
+        needed = needs_fakes or not dataset.is_fake[label]
+        if needed and label not in usable:
             raise RequestError(
                 f"--dataset: the class {name!r} has no usable picture in the training "
                 "split; add some, or remove its folder"

@@ -99,6 +99,20 @@ def test_evaluation_does_not_need_both(tmp_path):
     assert catalog.load("folder", tmp_path, "test").num_examples == 1
 
 
+def test_photographs_alone_are_enough_where_no_fakes_are_needed(tmp_path):
+    write_folder(tmp_path, {"train/real": 3, "validation/fake": 3})
+    assert catalog.load("folder", tmp_path, "train", needs="real").num_examples == 3
+    data = DataConfig("folder", tmp_path)
+    with pytest.raises(RequestError, match="no real"):
+        catalog.load_configured(data, "validation", needs="real")
+
+
+def test_a_prepared_dataset_is_asked_for_the_same(prepared_dir):
+    for needs in ("both", "real", "either"):
+        dataset = catalog.load("folder", prepared_dir, "train", needs=needs)
+        assert set(dataset.fake_labels) == {0, 1}
+
+
 def test_cache_folder_follows_the_environment(monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
     assert catalog.default_data_dir() == Path("/somewhere/fakedet_jax/datasets")

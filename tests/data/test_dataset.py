@@ -1,12 +1,13 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
+import logging
 import pickle
 
 import numpy as np
 import pytest
 
-from fakedet_jax.data.dataset import Dataset, Record, order_classes
+from fakedet_jax.data.dataset import Dataset, Record, check_sides, order_classes
 from fakedet_jax.errors import RequestError
 
 
@@ -93,3 +94,41 @@ def test_digest_depends_on_labels():
 def test_lengths_must_agree():
     with pytest.raises(ValueError, match="equally long"):
         dataclasses.replace(make_dataset(), names=["one"])
+
+
+REAL, FAKE, BOTH, NONE = (0, 0), (1, 2), (0, 1), ()
+
+
+@pytest.mark.parametrize(
+    ("labels", "needs", "missing"),
+    [
+        (BOTH, "both", None),
+        (REAL, "both", "fake"),
+        (FAKE, "both", "real"),
+        (BOTH, "real", None),
+        (REAL, "real", None),
+        (FAKE, "real", "real"),
+        (NONE, "real", "real"),
+        (NONE, "both", "real"),
+    ],
+)
+def test_a_side_that_is_needed_and_missing_is_named(labels, needs, missing):
+    dataset = make_dataset(labels)
+    if missing is None:
+        check_sides(dataset, "here", needs)
+        return
+    message = f"--data_dir: the split 'all' of here holds no {missing} pictures; found"
+    with pytest.raises(RequestError, match=message):
+        check_sides(dataset, "here", needs)
+
+
+@pytest.mark.parametrize(("labels", "missing"), [(REAL, "fake"), (FAKE, "real")])
+def test_a_side_that_is_not_needed_is_missed_in_a_warning(labels, missing, caplog):
+    with caplog.at_level(logging.WARNING, logger="fakedet_jax"):
+        check_sides(make_dataset(labels), "here", "either")
+    assert f"holds no {missing} pictures" in caplog.text
+
+
+def test_what_is_needed_is_one_of_three():
+    with pytest.raises(ValueError, match="expected one of both, real, either"):
+        check_sides(make_dataset(), "here", "fake")

@@ -71,9 +71,9 @@ def _fit(data_dir, workdir, **changes):
     return workdir
 
 
-def _load(workdir, mesh=None):
+def _load(workdir):
     with tiny.registered():
-        return detectors.load(workdir, mesh or parallel.data_mesh())
+        return detectors.load(workdir, parallel.data_mesh())
 
 
 def _images(folder):
@@ -82,8 +82,8 @@ def _images(folder):
     return np.stack([to_input(decode(path.read_bytes()), framing) for path in paths])
 
 
-def _scores(workdir, images, mesh=None):
-    fitted = _load(workdir, mesh)
+def _scores(workdir, images):
+    fitted = _load(workdir)
     return np.asarray(jax.jit(fitted.probability_fn)(fitted.variables, images))[:, 1]
 
 
@@ -250,35 +250,35 @@ def test_a_run_that_was_stopped_goes_on(root, trained, tmp_path, step):
     assert tiny.arrays(workdir / "embedding") == tiny.arrays(trained / "embedding")
 
 
-@pytest.fixture
-def one_device(monkeypatch):
+def _only_one_device(monkeypatch):
     mesh = parallel.data_mesh(jax.devices()[:1])
     monkeypatch.setattr(parallel, "data_mesh", lambda *unused: mesh)
-    return mesh
 
 
-def test_one_device_scores_and_fits_as_eight(refit, trained, root, tmp_path, request):
+def test_one_device_scores_and_fits_as_eight(
+    refit, trained, root, tmp_path, monkeypatch
+):
     images = _images(root / "others")
     expected = _scores(trained, images)
-    one = request.getfixturevalue("one_device")
-    np.testing.assert_allclose(_scores(trained, images, one), expected, atol=1e-5)
+    _only_one_device(monkeypatch)
+    np.testing.assert_allclose(_scores(trained, images), expected, atol=1e-5)
     workdir = refit(tmp_path / "workdir")
-    np.testing.assert_allclose(_scores(workdir, images, one), expected, atol=1e-4)
+    np.testing.assert_allclose(_scores(workdir, images), expected, atol=1e-4)
 
 
 @pytest.mark.slow
-def test_one_device_trains_as_eight(trained, root, tmp_path, one_device):
+def test_one_device_trains_as_eight(trained, root, tmp_path, monkeypatch):
+    _only_one_device(monkeypatch)
     workdir = _fit(root / "photographs", tmp_path / "workdir")
     alone, together = (
-        _load(folder, one_device).variables["network"] for folder in (workdir, trained)
+        _load(place).variables["network"] for place in (workdir, trained)
     )
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, atol=1e-3), alone, together
     )
     images = _images(root / "others")
     np.testing.assert_allclose(
-        *(_scores(folder, images, one_device) for folder in (workdir, trained)),
-        atol=0.02,
+        _scores(workdir, images), _scores(trained, images), atol=0.02
     )
 
 
@@ -350,6 +350,16 @@ def test_unreadable_photographs_are_left_out(root, refit, tmp_path):
     workdir = refit(tmp_path / "workdir", folder)
     assert len(_rows(workdir / "skipped.csv")) == 2
     assert _load(workdir).info.details["num_held_out"] == 11
+
+
+def test_held_out_photographs_that_cannot_be_read_are_refused(root, refit, tmp_path):
+    folder = shutil.copytree(root / "photographs", tmp_path / "photographs")
+    for path in (folder / "validation").rglob("*.jpg"):
+        path.write_bytes(b"text")
+    with pytest.raises(
+        RequestError, match=r"none of the 12 .* split validation, can b"
+    ):
+        refit(tmp_path / "workdir", folder)
 
 
 def test_photographs_without_tags_cannot_be_ranked(tmp_path, flags, capsys):
@@ -475,34 +485,16 @@ def test_wrong_flags_are_refused_before_anything_is_written(
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (
-            ["--pretrained={root}/nowhere"],
-            "--pretrained: '{root}/nowhere' holds no con",
-        ),
-        (["--pretrained={root}/empty"], "--pretrained: '{root}/empty' holds no config"),
-        (
-            ["--pretrained={root}/plain"],
-            "--pretrained: expected the workdir of an exif",
-        ),
-        (
-            ["--pretrained={root}/untrained"],
-            "--pretrained: '{root}/untrained' holds no",
-        ),
-        (
-            ["--pretrained={root}/workdir", "--weights={root}/weights"],
-            "--weights: --pre",
-        ),
-        (
-            ["--pretrained={root}/workdir", "--dtype=bfloat16"],
-            "--dtype: --pretrained br",
-        ),
-        (
-            ["--backbone=tiny_faces"],
-            "--weights: --backbone=tiny_faces needs its weight",
-        ),
-        (["--backbone=gone", "--weights={root}/weights"], "--backbone: expected "),
+        ("--pretrained={root}/nowhere", "--pretrained: '{root}/nowhere' holds no conf"),
+        ("--pretrained={root}/empty", "--pretrained: '{root}/empty' holds no config"),
+        ("--pretrained={root}/plain", "--pretrained: expected the workdir of an exif"),
+        ("--pretrained={root}/untrained", "--pretrained: '{root}/untrained' holds no"),
+        ("{of_run} --weights={root}/weights", "--weights: --pretrained brings the em"),
+        ("{of_run} --dtype=bfloat16", "--dtype: --pretrained brings the embedding"),
+        ("{of_run} --paired", "--paired: --pretrained brings the embedding"),
+        ("--backbone=tiny_faces", "--weights: --backbone=tiny_faces needs its weights"),
+        ("--backbone=gone --weights={root}/weights", "--backbone: expected "),
     ],
-    ids=str,
 )
 def test_wrong_embeddings_are_refused_before_anything_is_written(
     trained, root, tmp_path, capsys, given, message
@@ -515,8 +507,8 @@ def test_wrong_embeddings_are_refused_before_anything_is_written(
         (root / "plain" / "config.json").write_text('{"detector": "plain"}')
     flags = tiny.anomaly_flags(root / "photographs", tmp_path / "workdir")
     flags = [flag for flag in flags if not flag.startswith("--embedder")]
-    given = [flag.format(root=root) for flag in given]
-    assert tiny.run_cli(*flags, *given) == 2
+    given = given.format(root=root, of_run=f"--pretrained={trained}")
+    assert tiny.run_cli(*flags, *given.split()) == 2
     assert _complaint(capsys).startswith(message.format(root=root))
     assert not (tmp_path / "workdir").exists()
 

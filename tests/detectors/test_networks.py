@@ -136,7 +136,7 @@ def test_a_workdir_of_another_variant_is_refused(tmp_path):
     config = tiny.train_config(pictures, tmp_path / "workdir", **settings)
     detector = detectors.create("amtennet", vars(config))
     recipe = train.create_recipe(detector, config)
-    splits = train._load_splits(config.data)
+    splits = train._load_splits(config.data, detector.needs_fakes)
     earlier = train._settings(config, recipe, detector, splits["train"])
     config.workdir.mkdir()
     (config.workdir / "config.json").write_text(json.dumps(earlier))

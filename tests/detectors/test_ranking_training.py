@@ -10,16 +10,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fakedet_jax import anomaly_metrics, loop, parallel
+from fakedet_jax import anomaly_metrics, loop, optim, parallel, steps
 from fakedet_jax.config import InputConfig
 from fakedet_jax.data import portraits
 from fakedet_jax.data.decode import decode, to_input
 from fakedet_jax.data.folder import load_folder
 from fakedet_jax.data.portraits import Portraits
 from fakedet_jax.detectors import ranking_training
+from fakedet_jax.detectors.base import FitRequest
 from fakedet_jax.detectors.ranking_training import Ranked
 from fakedet_jax.errors import RequestError
 from fakedet_jax.scoring import Scorer
+from fakedet_jax.signals import StopRequest
 from tests import tiny
 
 _FRAMING = tiny.PREPROCESSING.framing
@@ -116,7 +118,7 @@ def test_the_objective_sums_five_losses():
     outputs = np.zeros((4, 5), np.float32)
     targets = np.arange(20, dtype=np.float32).reshape(4, 5)
     targets[:, 4] = [0, 0, 1, 1]
-    loss, scalars = jax.jit(ranking_training.objective)(outputs, targets)
+    loss, scalars = jax.jit(ranking_training.make_objective())(outputs, targets)
     # Each head knows nothing: 1 - sqrt(1/2).
     assert float(loss) == pytest.approx(5 * (1 - np.sqrt(0.5)), abs=1e-3)
     assert float(scalars["manipulated_accuracy"]) == 0.5
@@ -127,7 +129,7 @@ def test_the_head_of_a_missing_tag_gets_no_gradient():
     outputs, targets = rng.standard_normal((2, 6, 5)).astype(np.float32)
     targets[:, 2] = np.nan
     targets[:, 4] = 1
-    gradient = jax.jit(jax.grad(ranking_training.objective, has_aux=True))
+    gradient = jax.jit(jax.grad(ranking_training.make_objective(), has_aux=True))
     found = np.asarray(gradient(outputs, targets)[0])
     assert np.isfinite(found).all()
     assert (found[:, 2] == 0).all()
@@ -168,3 +170,55 @@ def test_a_tag_of_a_single_photograph_ranks_nothing(photographs):
     tags[0] = 1
     with pytest.raises(RequestError, match="there is nothing to rank"):
         _check(photographs, tags)
+
+
+def test_a_body_starts_from_weights_and_the_rest_is_fresh():
+    network = tiny.EMBEDDER.build(jnp.float32)
+    optimizer = optim.create_optimizer(optim.Recipe("adam"), num_steps=1)
+    state = steps.create_train_state(network, tiny.PREPROCESSING, optimizer, seed=0)
+    fresh = jax.tree.map(np.asarray, dict(state.variables))
+    weights = {
+        name: jax.tree.map(lambda leaf: np.full_like(leaf, 7), tree["body"])
+        for name, tree in fresh.items()
+    }
+    # Of another task, so its last layer has another size.
+    weights["params"]["fc"] = {"kernel": np.ones((8, 3)), "bias": np.ones(3)}
+    started = ranking_training._start_from(state, weights, parallel.data_mesh())
+    found = started.variables
+    assert (np.asarray(found["params"]["body"]["conv"]["kernel"]) == 7).all()
+    assert (np.asarray(found["batch_stats"]["body"]["bn"]["mean"]) == 7).all()
+    for layer in (("body", "fc"), ("heads",)):
+        kernels = [tree["params"] for tree in (fresh, found)]
+        for name in layer:
+            kernels = [tree[name] for tree in kernels]
+        np.testing.assert_array_equal(*(tree["kernel"] for tree in kernels))
+
+
+def _validator(photographs):
+    request = FitRequest(
+        tiny.anomaly_config(None, None),
+        optim.Recipe(batch_size=8),
+        photographs,
+        photographs,
+        parallel.data_mesh(),
+        StopRequest(),
+    )
+    return ranking_training._Validator(request, tiny.EMBEDDER, _brightness)
+
+
+def test_tags_of_validation_photographs_are_read_once(photographs, monkeypatch):
+    validate = _validator(photographs)
+    monkeypatch.setattr(portraits, "read", None)
+    verdict = validate(3, jnp.float32(128))
+    assert verdict.merit == verdict.metrics["validation/accuracy"]
+    assert verdict.facts["step"] == 3
+    assert {"validation/tau_iso", "validation/manipulated_accuracy"} <= set(
+        verdict.metrics
+    )
+
+
+def test_validation_needs_a_readable_photograph(photographs, monkeypatch):
+    monkeypatch.setattr(ranking_training, "measure", lambda *unused: None)
+    validate = _validator(photographs)
+    with pytest.raises(RequestError, match="none of the 10 validation photographs"):
+        validate(3, None)

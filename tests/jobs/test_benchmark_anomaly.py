@@ -14,7 +14,7 @@ from tests import tiny
 
 _CONFIG = BenchmarkConfig(
     "exif_anomaly",
-    embedder="tiny",
+    embedder="tiny_ranker",
     input=InputConfig(num_threads=2),
     batch_size=8,
     num_repeats=1,
