@@ -143,7 +143,7 @@ class TrainConfig:
         embedder: Name of the network that learns to embed faces, for detectors of
             anomalies, one of `models.face_ranker.names()`; None for the published one.
         paired: Whether that network sees every photograph beside its manipulated self.
-        manipulated_weight: Of the loss of its manipulated head, to those of the rankings.
+        manipulated_weight: Of the loss of its manipulated head; the rankings have 1.
         pretrained: Workdir of such a detector whose embedding is taken instead.
         covariance: Of the components of a mixture; one of `mixture.COVARIANCE_TYPES`.
         num_components: Of a mixture; of several numbers BIC chooses one.

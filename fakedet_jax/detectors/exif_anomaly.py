@@ -93,25 +93,15 @@ class ExifAnomaly:
         if config.pretrained is not None:
             refuse(
                 config,
-                (
-                    "embedder",
-                    "backbone",
-                    "weights",
-                    "dtype",
-                    "paired",
-                    "manipulated_weight",
-                ),
+                ("backbone", "weights", "dtype"),
                 "--pretrained brings the embedding",
             )
+            _refuse_training(config, "--pretrained brings the embedding")
             self._read_pretrained(config.pretrained)
             return
         embedding.create(vars(config))
         if config.backbone is not None:
-            refuse(
-                config,
-                ("embedder", "paired", "manipulated_weight"),
-                "--backbone is the embedding",
-            )
+            _refuse_training(config, "--backbone is the embedding")
             if config.weights is None:
                 raise RequestError(
                     f"--weights: --backbone={config.backbone} needs its weights; name "
@@ -368,6 +358,15 @@ def _read_embedding(workdir: Path) -> Embedding:
 def _is_finite(variables: Any) -> bool:
     leaves = jax.tree.leaves(variables)
     return all(np.isfinite(parallel.to_host(leaf)).all() for leaf in leaves)
+
+
+def _refuse_training(config: TrainConfig, reason: str) -> None:
+    """Refuses settings of the network's training, where there is none."""
+    refuse(config, ("embedder", "paired", "manipulated_weight", "flip"), reason)
+    for name in config.recipe:
+        raise RequestError(
+            f"--{name}: {reason}, so that no network is trained; leave it out"
+        )
 
 
 def _photographs(dataset: Dataset, kind: str) -> Dataset:

@@ -85,6 +85,11 @@ def create_recipe(detector: Detector, config: TrainConfig) -> optim.Recipe:
         if not (value > 0 and math.isfinite(value)):
             raise RequestError(f"--{name}: expected a positive number, found {value}")
     final = recipe.final_learning_rate
+    if "final_learning_rate" in config.recipe and recipe.schedule != "cosine":
+        raise RequestError(
+            "--final_learning_rate: it ends --schedule=cosine, found "
+            f"--schedule={recipe.schedule}; leave it out"
+        )
     if final is not None and not 0 <= final <= recipe.learning_rate:
         raise RequestError(
             "--final_learning_rate: expected a number from 0 to the learning rate "

@@ -46,7 +46,7 @@ def refit(root, trained):
     """From a workdir and changes to another mixture of the same embedding."""
 
     def run(workdir, data_dir=root / "photographs", **changes):
-        pretrained = {"embedder": None, "pretrained": trained}
+        pretrained = {"embedder": None, "recipe": {}, "pretrained": trained}
         return _fit(data_dir, workdir, **{**pretrained, **changes})
 
     return run
@@ -308,6 +308,7 @@ def test_a_recogniser_can_embed(root, tmp_path, no_training):
         root / "photographs",
         tmp_path / "workdir",
         embedder=None,
+        recipe={},
         backbone=tiny.BACKBONE.name,
         weights=root / "weights",
     )
@@ -331,9 +332,6 @@ def test_fakes_of_the_validation_split_are_only_looked_at(refit, tmp_path):
     assert (first.validation, set(second.validation)) == ({}, {"accuracy", "auc"})
 
 
-@pytest.mark.xfail(
-    reason="jobs.train wants training pictures of fake classes too", strict=True
-)
 def test_a_class_for_the_test_alone_does_not_hinder_the_training(refit, tmp_path):
     counts = {**tiny.NUM_PHOTOGRAPHS, "test/real": 3, "test/fake": 4}
     folder = tiny.write_photographs(tmp_path / "photographs", counts)
@@ -415,6 +413,7 @@ def test_embeddings_that_are_not_finite_are_refused(root, tmp_path, monkeypatch)
     monkeypatch.setattr(tiny, "recognizer_variables", lambda seed: huge)
     settings = {
         "embedder": None,
+        "recipe": {},
         "backbone": tiny.BACKBONE.name,
         "weights": tiny.write_weights(tmp_path / "weights"),
     }
@@ -492,6 +491,7 @@ def test_wrong_flags_are_refused_before_anything_is_written(
         ("{of_run} --weights={root}/weights", "--weights: --pretrained brings the em"),
         ("{of_run} --dtype=bfloat16", "--dtype: --pretrained brings the embedding"),
         ("{of_run} --paired", "--paired: --pretrained brings the embedding"),
+        ("{of_run} --num_epochs=2", "--num_epochs: --pretrained brings the embedding"),
         ("--backbone=tiny_faces", "--weights: --backbone=tiny_faces needs its weights"),
         ("--backbone=gone --weights={root}/weights", "--backbone: expected "),
     ],
@@ -506,7 +506,8 @@ def test_wrong_embeddings_are_refused_before_anything_is_written(
         (root / "plain").mkdir()
         (root / "plain" / "config.json").write_text('{"detector": "plain"}')
     flags = tiny.anomaly_flags(root / "photographs", tmp_path / "workdir")
-    flags = [flag for flag in flags if not flag.startswith("--embedder")]
+    of_training = ("--embedder", "--batch_size", "--num_epochs", "--learning_rate")
+    flags = [flag for flag in flags if not flag.startswith(of_training)]
     given = given.format(root=root, of_run=f"--pretrained={trained}")
     assert tiny.run_cli(*flags, *given.split()) == 2
     assert _complaint(capsys).startswith(message.format(root=root))
