@@ -5,7 +5,8 @@
 A batch is a dict of arrays with `batch_size` rows, the same number in every batch:
 
 - `image`: uint8 `[batch_size, height, width, 3]`
-- `label`: int32 `[batch_size]`, 0 where there is no example
+- `label`: int32 `[batch_size]`, 0 where there is no example; what a network without
+  classes learns is float32 `[batch_size, …]`
 - `mask`: bool `[batch_size]`, false for padding and for pictures that cannot be decoded
 - `index`: int32 `[batch_size]`, the example in the dataset, -1 for padding
 """

@@ -102,8 +102,7 @@ def with_manipulated(dataset: Dataset, portraits: Portraits, seed: int) -> Datas
         order what became of them.
     """
     num = dataset.num_examples
-    kinds = [manipulations.KINDS[i % len(manipulations.KINDS)] for i in range(num)]
-    names = [f"{name} {kind}" for name, kind in zip(dataset.names, kinds, strict=True)]
+    names = [_spoilt_name(name, index) for index, name in enumerate(dataset.names)]
     source = _WithManipulated(dataset.source, portraits, seed)
     return Dataset(
         name=dataset.name,
@@ -201,17 +200,25 @@ class _WithManipulated:
         record = dataclasses.replace(self.source[index], label=0)
         if place < len(self.source):
             return record
-        kind = manipulations.KINDS[index % len(manipulations.KINDS)]
         picture = decode(record.encoded)
         landmarks = self.portraits.landmarks[index]
-        picture = _spoil(picture, landmarks, kind, [self.seed, index])
+        picture = _spoil(picture, landmarks, _kind_of(index), [self.seed, index])
         buffer = io.BytesIO()
         # It is read once and soon: not worth being small.
         Image.fromarray(picture).save(buffer, "PNG", compress_level=0)
-        return Record(buffer.getvalue(), 1, f"{record.name} {kind}")
+        return Record(buffer.getvalue(), 1, _spoilt_name(record.name, index))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.source!r}, seed={self.seed})"
+
+
+def _kind_of(index: int) -> str:
+    """How a photograph is manipulated where the kinds take turns."""
+    return manipulations.KINDS[index % len(manipulations.KINDS)]
+
+
+def _spoilt_name(name: str, index: int) -> str:
+    return f"{name} {_kind_of(index)}"
 
 
 def _spoil(
