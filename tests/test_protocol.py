@@ -9,6 +9,7 @@ import pytest
 
 from fakedet_jax import metrics, protocol
 from fakedet_jax.data.prepared.facts import Facts
+from tests import tiny
 
 # Path, whether it is a video, frame, face, manipulation and score of each example.
 ROWS = (
@@ -41,6 +42,7 @@ def _facts(rows=ROWS):
             "",
             manipulation,
             "",
+            *tiny.UNKNOWN_PORTRAIT,
         )
         for path, is_video, frame, face, manipulation, _ in rows
     )

@@ -16,6 +16,7 @@ from PIL import Image
 from fakedet_jax import metrics, report, storage
 from fakedet_jax.data.prepared.facts import Facts
 from fakedet_jax.report import canvas, figures
+from tests import tiny
 
 HOSTILE = '<script>alert("1")</script>'
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -214,7 +215,8 @@ def _facts(paths, *, is_video=True):
     rows = []
     for number, path in enumerate(paths):
         video = path if is_video else ""
-        rows.append((f"{path} {number}", 0, "test", path, video, number, 0, "", "", ""))
+        place = (f"{path} {number}", 0, "test", path, video, number, 0)
+        rows.append((*place, "", "", "", *tiny.UNKNOWN_PORTRAIT))
     return Facts.from_rows(rows)
 
 

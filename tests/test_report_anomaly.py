@@ -72,9 +72,10 @@ def _shares(axes):
 
 def test_the_panels_are_pictures_with_words():
     embeddings, values, labels = _data()
-    panels = report.anomaly_panels(
-        values, embeddings, labels, -1050.0, CLASSES, IS_FAKE
-    )
+    panels = [
+        report.likelihood_panel(values, labels, -1050.0, CLASSES, IS_FAKE),
+        report.embedding_panel(embeddings, labels, CLASSES, IS_FAKE),
+    ]
     assert len({panel.title for panel in panels}) == 2
     for panel in panels:
         _open_png(panel.png)
@@ -84,7 +85,10 @@ def test_the_panels_are_pictures_with_words():
 def test_equal_data_give_equal_bytes():
     embeddings, values, labels = _data()
     first, second = (
-        anomaly.anomaly_panels(values, embeddings, labels, -1050.0, CLASSES, IS_FAKE)
+        [
+            report.likelihood_panel(values, labels, -1050.0, CLASSES, IS_FAKE),
+            report.embedding_panel(embeddings, labels, CLASSES, IS_FAKE),
+        ]
         for _ in range(2)
     )
     assert first == second

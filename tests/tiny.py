@@ -46,6 +46,8 @@ PREPROCESSING = Preprocessing(
     Framing.square(SIZE), mean=(128, 128, 128), std=(64, 64, 64)
 )
 NUM_STEPS = 12
+# Landmarks and camera settings of a row of `Facts` of which they are not known.
+UNKNOWN_PORTRAIT = (np.full((5, 2), np.nan), np.full(4, np.nan))
 # 20 pictures in batches of 8 are 3 steps per epoch, the third with pictures of the
 # next epoch.
 COUNTS = {

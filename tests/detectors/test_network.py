@@ -163,7 +163,7 @@ def test_an_unknown_name_lists_the_valid_ones():
     names = ", ".join(detectors.names())
     assert names == (
         "amtennet, meso4, mesoinception4, mislnet, hand_crafted_res, xception, "
-        "autogan, fakespotter"
+        "autogan, fakespotter, exif_anomaly"
     )
     with pytest.raises(RequestError, match=f"--detector: expected {names}, found 'x'"):
         detectors.create("x")

@@ -28,7 +28,8 @@ INFO = DetectorInfo(
 @pytest.fixture
 def dataset():
     rows = [
-        (name, name[0] == "b", "test", name[0], name[0], int(name[-1]), 0, "", "", "")
+        (name, name[0] == "b", "test", name[0], name[0], int(name[-1]), 0)
+        + ("", "", "", *tiny.UNKNOWN_PORTRAIT)
         for name in NAMES
     ]
     facts = Facts.from_rows(rows)
