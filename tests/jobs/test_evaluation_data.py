@@ -28,8 +28,10 @@ INFO = DetectorInfo(
 @pytest.fixture
 def dataset():
     rows = [
-        (name, name[0] == "b", "test", name[0], name[0], int(name[-1]), 0)
-        + ("", "", "", *tiny.UNKNOWN_PORTRAIT)
+        (
+            *(name, name[0] == "b", "test", name[0], name[0], int(name[-1]), 0),
+            *("", "", "", *tiny.UNKNOWN_PORTRAIT),
+        )
         for name in NAMES
     ]
     facts = Facts.from_rows(rows)
