@@ -145,8 +145,13 @@ def panels(
         ),
     ]
     if looks.ranked is not None and _any_known(looks.ranked.taus):
-        drawn.append(report.ranking_panel(looks.ranked.taus))
+        named = {_title(tag): tau for tag, tau in looks.ranked.taus.items()}
+        drawn.append(report.ranking_panel(named))
     return drawn
+
+
+def _title(tag: str) -> str:
+    return "ISO" if tag == "iso" else tag.replace("_", " ")
 
 
 def _any_known(taus: Mapping[str, float | None]) -> bool:
