@@ -85,15 +85,15 @@ def create_recipe(detector: Detector, config: TrainConfig) -> optim.Recipe:
         if not (value > 0 and math.isfinite(value)):
             raise RequestError(f"--{name}: expected a positive number, found {value}")
     final = recipe.final_learning_rate
-    if "final_learning_rate" in config.recipe and recipe.schedule != "cosine":
-        raise RequestError(
-            "--final_learning_rate: it ends --schedule=cosine, found "
-            f"--schedule={recipe.schedule}; leave it out"
-        )
     if final is not None and not 0 <= final <= recipe.learning_rate:
         raise RequestError(
             "--final_learning_rate: expected a number from 0 to the learning rate "
             f"{recipe.learning_rate:g}, found {final:g}"
+        )
+    if config.recipe.get("final_learning_rate") and recipe.schedule != "cosine":
+        raise RequestError(
+            "--final_learning_rate: it ends --schedule=cosine, found "
+            f"--schedule={recipe.schedule}; leave it out"
         )
     at_least_zero = (
         "momentum",

@@ -205,6 +205,7 @@ def test_a_workdir_that_is_a_file_is_refused(data_dir, tmp_path, capsys):
         ),
         ("--final_learning_rate=-1", "--final_learning_rate: expected a number from 0"),
         ("--final_learning_rate=nan", "--final_learning_rate: expected a number from"),
+        ("--final_learning_rate=0.01", "--final_learning_rate: it ends --schedule=cos"),
         ("--momentum=-1", "--momentum: expected a number of at least 0"),
         ("--num_epochs=0", "--num_epochs: expected a positive number"),
         ("--seed=-1", "--seed: expected a number from 0"),
@@ -247,7 +248,7 @@ def test_a_wrong_rate_is_not_blamed_on_the_recipes_final_rate(tmp_path, rate):
 
 @pytest.mark.parametrize("final", [None, 0.0, 0.03])
 def test_a_final_rate_may_be_as_large_as_the_rate(tmp_path, final):
-    changes = {"final_learning_rate": final}
+    changes = {"final_learning_rate": final, "schedule": "cosine"}
     request = tiny.train_config(tmp_path, tmp_path, recipe=changes)
     recipe = train.create_recipe(tiny.DETECTOR, request)
     assert recipe.final_learning_rate == final
