@@ -77,7 +77,7 @@ class Dataset:
         facts: What else is known of each example, such as the video it is from; None
             where pictures are all that there is.
         portraits: Landmarks of the faces and settings of the cameras; None where the
-            dataset does not bring them, see `portraits.read`.
+            dataset does not bring them, see `inspection.read_portraits`.
     """
 
     name: str

@@ -9,9 +9,11 @@ import hashlib
 
 import numpy as np
 
+from fakedet_jax.data import exif
 from fakedet_jax.data.dataset import Dataset, digest_of
 from fakedet_jax.data.decode import Header, decode_with_header
 from fakedet_jax.data.near_duplicates import perceptual_hash
+from fakedet_jax.data.portraits import Portraits
 from fakedet_jax.errors import ImageError
 
 GREY_TOLERANCE = 2
@@ -122,6 +124,32 @@ def is_grey(picture: np.ndarray) -> bool:
     if not _channels_agree(picture[height // 2 : height // 2 + 4]):
         return False
     return _channels_agree(picture)
+
+
+def read_portraits(dataset: Dataset, num_threads: int = 8) -> Portraits:
+    """Reads the camera settings of every picture from its file; no pixel is decoded.
+
+    Args:
+        dataset: The pictures; its own portraits are not looked at.
+        num_threads: That read files at a time, at least 1.
+
+    Returns:
+        The settings. Landmarks are unknown, and so are the settings of a picture that
+        cannot be read.
+    """
+
+    def read_one(index: int) -> np.ndarray | None:
+        try:
+            return exif.to_array(exif.read_tags(dataset.source[index].encoded))
+        except ImageError:
+            return None
+
+    portraits = Portraits.unknown(dataset.num_examples)
+    with concurrent.futures.ThreadPoolExecutor(num_threads, "fakedet-tags") as pool:
+        for index, tags in enumerate(pool.map(read_one, range(len(portraits)))):
+            if tags is not None:
+                portraits.tags[index] = tags
+    return portraits
 
 
 def _inspect_one(dataset: Dataset, index: int) -> Facts:

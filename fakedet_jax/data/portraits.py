@@ -4,25 +4,19 @@
 
 These are the five landmarks of the face and the settings of the camera; see
 `fakedet_jax.data.exif` for the latter. Prepared and synthetic datasets bring both;
-of others the settings are read from their files.
+of others `inspection.read_portraits` reads the settings from their files.
 
 >>> portraits = Portraits.unknown(2)
 >>> portraits.landmarks.shape, portraits.tags.shape
 ((2, 5, 2), (2, 4))
 """
 
-import concurrent.futures
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fakedet_jax.data import exif
-from fakedet_jax.errors import ImageError
-
-if TYPE_CHECKING:
-    from fakedet_jax.data.dataset import Dataset
 
 NUM_LANDMARKS = 5
 
@@ -65,29 +59,3 @@ class Portraits:
             np.full((num_examples, NUM_LANDMARKS, 2), np.nan, np.float32),
             np.full((num_examples, len(exif.TAGS)), np.nan, np.float32),
         )
-
-
-def read(dataset: "Dataset", num_threads: int = 8) -> Portraits:
-    """Reads the camera settings of every picture from its file; no pixel is decoded.
-
-    Args:
-        dataset: The pictures; its own portraits are not looked at.
-        num_threads: That read files at a time, at least 1.
-
-    Returns:
-        The settings. Landmarks are unknown, and so are the settings of a picture that
-        cannot be read.
-    """
-
-    def read_one(index: int) -> np.ndarray | None:
-        try:
-            return exif.to_array(exif.read_tags(dataset.source[index].encoded))
-        except ImageError:
-            return None
-
-    portraits = Portraits.unknown(dataset.num_examples)
-    with concurrent.futures.ThreadPoolExecutor(num_threads, "fakedet-tags") as pool:
-        for index, tags in enumerate(pool.map(read_one, range(len(portraits)))):
-            if tags is not None:
-                portraits.tags[index] = tags
-    return portraits

@@ -25,7 +25,7 @@ from fakedet_jax import (
     steps,
 )
 from fakedet_jax.config import InputConfig
-from fakedet_jax.data import exif, portraits
+from fakedet_jax.data import exif, inspection
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.data.portraits import Portraits
 from fakedet_jax.detectors import training_run
@@ -117,7 +117,7 @@ def train(
 
 def portraits_of(photographs: Dataset, num_threads: int) -> Portraits:
     """What is known of photographs, from their files where the dataset does not say."""
-    return photographs.portraits or portraits.read(photographs, num_threads)
+    return photographs.portraits or inspection.read_portraits(photographs, num_threads)
 
 
 def make_objective(manipulated_weight: float = 1.0) -> steps.Objective:

@@ -258,8 +258,10 @@ def _fit(
         _check_init(init, num_components, len(survey.mean), options.covariance_type)
         offset, scale = np.asarray(init.offset), np.asarray(init.scale)
         starts = iter([init])
-    ridge = np.maximum(options.reg_covar / np.square(scale, dtype=float), _MIN_VARIANCE)
-    ridge = jnp.asarray(ridge, jnp.float32)
+    ridge = jnp.asarray(
+        np.maximum(options.reg_covar / np.square(scale, dtype=float), _MIN_VARIANCE),
+        jnp.float32,
+    )
     size = rows.block_size(survey.count, mesh.size)
 
     def blocks_fn() -> Iterator[em.Block]:

@@ -297,12 +297,12 @@ def robust_range(
     length = (high - low) or (near_high - near_low)
     reach, slack = _MAX_EXTENSION * length, _SLACK * length
     lowest = max(
-        min([*included, values.min(initial=np.inf)]),
+        min([*included, float(values.min(initial=np.inf))]),
         min(low, near_low) - slack,
         low - reach,
     )
     highest = min(
-        max([*included, values.max(initial=-np.inf)]),
+        max([*included, float(values.max(initial=-np.inf))]),
         max(high, near_high) + slack,
         high + reach,
     )

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from fakedet_jax.data import portraits
+from fakedet_jax.data import inspection
 from fakedet_jax.data.dataset import Dataset, Record
 from fakedet_jax.data.portraits import Portraits
 from fakedet_jax.data.synthetic_faces import exif
@@ -61,14 +61,16 @@ def photograph():
 
 
 def test_tags_are_read_from_the_files(photograph):
-    read = portraits.read(make_dataset(photograph, photograph), num_threads=2)
+    read = inspection.read_portraits(
+        make_dataset(photograph, photograph), num_threads=2
+    )
     np.testing.assert_allclose(read.tags, [TAGS, TAGS], rtol=1e-6)
     assert np.isnan(read.landmarks).all()
 
 
 @pytest.mark.parametrize("other", [encode(colourful(32, 32)), b"", b"text", None])
 def test_a_file_without_tags_has_none_and_others_keep_theirs(photograph, other):
-    read = portraits.read(make_dataset(other, photograph), num_threads=1)
+    read = inspection.read_portraits(make_dataset(other, photograph), num_threads=1)
     assert np.isnan(read.tags[0]).all()
     np.testing.assert_allclose(read.tags[1], TAGS, rtol=1e-6)
 

@@ -12,7 +12,7 @@ import pytest
 
 from fakedet_jax import anomaly_metrics, loop, optim, parallel, steps
 from fakedet_jax.config import InputConfig
-from fakedet_jax.data import portraits
+from fakedet_jax.data import inspection
 from fakedet_jax.data.decode import decode, to_input
 from fakedet_jax.data.folder import load_folder
 from fakedet_jax.data.portraits import Portraits
@@ -64,7 +64,7 @@ def test_without_any_ranking_the_accuracy_is_that_of_the_last_head():
 def test_rankings_are_measured_on_photographs_as_they_are(photographs):
     ranked = _measure(photographs)
     means = [_decoded(record).mean() for record in photographs.source]
-    tags = portraits.read(photographs).tags
+    tags = inspection.read_portraits(photographs).tags
     for sign, place, tag in (
         (1, 0, "iso"),
         (-1, 1, "aperture"),
@@ -208,7 +208,7 @@ def _validator(photographs):
 
 def test_tags_of_validation_photographs_are_read_once(photographs, monkeypatch):
     validate = _validator(photographs)
-    monkeypatch.setattr(portraits, "read", None)
+    monkeypatch.setattr(inspection, "read_portraits", None)
     verdict = validate(3, jnp.float32(128))
     assert verdict.merit == verdict.metrics["validation/accuracy"]
     assert verdict.facts["step"] == 3

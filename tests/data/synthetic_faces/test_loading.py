@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from fakedet_jax.data import portraits, synthetic_faces
+from fakedet_jax.data import inspection, synthetic_faces
 from fakedet_jax.data.dataset import order_classes
 from fakedet_jax.data.synthetic_faces.worker import examples_in_order
 from fakedet_jax.errors import RequestError
@@ -132,7 +132,7 @@ def test_portraits_are_those_of_the_examples(data_dir):
 
 def test_portraits_are_those_that_the_files_tell(data_dir):
     dataset = synthetic_faces.load(data_dir, "test", num_identities=NUM_IDENTITIES)
-    read = portraits.read(dataset, num_threads=2)
+    read = inspection.read_portraits(dataset, num_threads=2)
     np.testing.assert_allclose(dataset.portraits.tags, read.tags, rtol=1e-6)
 
 
@@ -192,7 +192,7 @@ def test_a_file_in_place_of_the_folder_is_a_request_error(tmp_path):
 _BUILD = """
 import hashlib, json, sys
 from pathlib import Path
-from fakedet_jax.data import portraits, synthetic_faces
+from fakedet_jax.data import inspection, synthetic_faces
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     synthetic_faces.prepare(folder, num_identities=6, num_processes=2)
