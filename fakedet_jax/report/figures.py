@@ -296,13 +296,15 @@ def robust_range(
     near_low, near_high = _ends(values, included)
     length = (high - low) or (near_high - near_low)
     reach, slack = _MAX_EXTENSION * length, _SLACK * length
+    extremes = (float(values.min()), float(values.max())) if len(values) else ()
+    shown = [*included, *extremes]
     lowest = max(
-        min([*included, float(values.min(initial=np.inf))]),
+        min(shown),
         min(low, near_low) - slack,
         low - reach,
     )
     highest = min(
-        max([*included, float(values.max(initial=-np.inf))]),
+        max(shown),
         max(high, near_high) + slack,
         high + reach,
     )
