@@ -296,8 +296,7 @@ def robust_range(
     near_low, near_high = _ends(values, included)
     length = (high - low) or (near_high - near_low)
     reach, slack = _MAX_EXTENSION * length, _SLACK * length
-    extremes = (float(values.min()), float(values.max())) if len(values) else ()
-    shown = [*included, *extremes]
+    shown = [*included, *values.tolist()]
     lowest = max(
         min(shown),
         min(low, near_low) - slack,
