@@ -459,7 +459,7 @@ def _warn_of_few(fitted: AnomalyModel, rate: float) -> None:
     if fitted.num_held_out * rate < 5:
         _LOGGER.warning(
             "the threshold rests on %d held-out photographs, too few to know a false "
-            "alarm rate of %.1f %%; raise --validation_fraction or add photographs",
+            "alarm rate of %.1f %%; hold out more photographs for validation",
             fitted.num_held_out,
             100 * rate,
         )

@@ -113,7 +113,7 @@ def to_text(summary: Mapping[str, Any]) -> str:
     ]
     if files["without_faces"] or files["missing"]:
         lines.append(
-            f"{files['without_faces']:,} files without a face, {files['missing']:,} "
+            f"{files['without_faces']:,} files gave no face, {files['missing']:,} "
             "missing"
         )
     if frames["without_faces"]:

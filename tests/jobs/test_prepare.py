@@ -137,7 +137,7 @@ def test_nothing_but_the_results_stays(done):
 def test_the_summary_is_readable(done):
     lines = to_text(summary_of(done)).splitlines()
     assert lines[0] == "folder: 18 faces of 12 photographs and 4 videos"
-    assert lines[1] == "4 files without a face, 0 missing"
+    assert lines[1] == "4 files gave no face, 0 missing"
     table = [line.split() for line in lines[3:6]]
     assert table[0] == ["train", "validation", "test"]
     assert [row[0] for row in table[1:]] == ["fake", "real"]
@@ -152,7 +152,7 @@ def test_a_summary_names_what_is_missing_and_noted(done):
     summary |= {"left_out": {}, "notes": ["something is odd"]}
     summary["noted"] = {"ends too early": 2}
     lines = to_text(summary).splitlines()
-    assert "4 files without a face, 3 missing" in lines
+    assert "4 files gave no face, 3 missing" in lines
     assert "2 of 9 frames of videos gave none" in lines
     assert lines[lines.index("Used, though:") + 1] == "2  ends too early"
     assert "Left out:" not in lines and lines[-1] == "something is odd"
