@@ -17,6 +17,9 @@ from fakedet_jax.models.dtypes import DTYPES
 from fakedet_jax.models.preprocessing import Preprocessing
 from fakedet_jax.scoring import PictureFn
 
+# The published one.
+DEFAULT = face_ranker.names()[0]
+
 
 @dataclasses.dataclass(frozen=True)
 class Embedding:
@@ -86,9 +89,6 @@ def create(settings: Mapping[str, Any]) -> Embedding:
         rank=rank_fn(network, preprocessing) if is_ranker else None,
         abstract=abstract,
     )
-
-
-DEFAULT = face_ranker.names()[0]
 
 
 def rank_fn(network: nn.Module, preprocessing: Preprocessing) -> PictureFn:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fakedet_jax import anomaly_metrics, parallel, report
+from fakedet_jax import anomaly_metrics, report
 from fakedet_jax.config import InputConfig
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.detectors import anomaly_model, ranking_training
@@ -67,12 +67,11 @@ def look(
     parts = detector.anomaly
     if parts is None:
         return None
-    batch_size = parallel.round_up_batch_size(scorer.batch_size, scorer.mesh)
     mapped = _spread(dataset.labels)
     if treatment is not None and treatment.part_of is not None:
         part_of = treatment.part_of[mapped]
         treatment = dataclasses.replace(treatment, part_of=part_of)
-    embeddings = Scorer(parts.embed, scorer.mesh, batch_size).score_dataset(
+    embeddings = Scorer(parts.embed, scorer.mesh, scorer.batch_size).score_dataset(
         detector.variables,
         dataset.subset(mapped),
         detector.info.framing,
@@ -83,7 +82,7 @@ def look(
     real = np.flatnonzero(dataset.fake_labels == 0)
     if parts.rank is not None and len(real) and treatment is None:
         ranked = ranking_training.measure(
-            Scorer(parts.rank, scorer.mesh, batch_size),
+            Scorer(parts.rank, scorer.mesh, scorer.batch_size),
             detector.variables,
             dataset.subset(real),
             detector.info.framing,
