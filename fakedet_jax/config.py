@@ -21,6 +21,7 @@ class DataConfig:
         task: `multiclass` keeps the classes, `binary` merges them into real and fake.
         validation_fraction: Part of the training pictures held out for validation
             where the dataset has no split of its own.
+        num_identities: Of `synthetic_faces`: people; None for the usual number.
     """
 
     dataset: str = "synthetic_faces"
@@ -28,6 +29,7 @@ class DataConfig:
     real_classes: tuple[str, ...] = ()
     task: str = "multiclass"
     validation_fraction: float = 0.05
+    num_identities: int | None = None
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> "DataConfig":
@@ -38,12 +40,15 @@ class DataConfig:
         """
         try:
             data_dir = settings["data_dir"]
+            # Runs of earlier versions do not say it.
+            num_identities = settings.get("num_identities")
             return cls(
                 dataset=str(settings["dataset"]),
                 data_dir=Path(data_dir) if data_dir else None,
                 real_classes=tuple(map(str, settings["real_classes"])),
                 task=str(settings["task"]),
                 validation_fraction=float(settings["validation_fraction"]),
+                num_identities=int(num_identities) if num_identities else None,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise RequestError(

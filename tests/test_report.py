@@ -76,7 +76,8 @@ def written(tmp_path_factory):
             report.Example(HOSTILE, "real", 0.7, picture),
             report.Example("fine.png", "fake", 0.9, picture),
         ],
-        panels=[report.Panel(HOSTILE, PNG_SIGNATURE, HOSTILE)],
+        panels={"drawn": report.Panel(HOSTILE, PNG_SIGNATURE, HOSTILE)},
+        facts={"tau": 0.123456789, HOSTILE: None},
     )
     return folder
 
@@ -90,6 +91,7 @@ def test_all_files_are_written_and_no_temporary_one_stays(written):
         "precision_recall.png",
         "confusion_matrix.png",
         "scores.png",
+        "drawn.png",
         "report.html",
     }
 
@@ -102,7 +104,8 @@ def test_metrics_are_strict_json_of_the_summary(written):
     summary = metrics.summarize(
         [0, 1, 0, 1], np.float32([0.1, 0.9, 0.7, 0.2]), 0.5, num_skipped=2
     )
-    assert read == {**summary, "fake_classes": ["fake"]}
+    facts = {"tau": 0.123456789, HOSTILE: None}
+    assert read == {**summary, "fake_classes": ["fake"], **facts}
 
 
 def test_scores_are_rfc_4180(written):
@@ -128,6 +131,12 @@ def test_page_escapes_every_name(written):
     reader = _Reader((written / "report.html").read_text(encoding="utf-8"))
     assert "script" not in reader.tags
     assert reader.content.count(HOSTILE) >= 8
+
+
+def test_page_lists_further_results(written):
+    reader = _Reader((written / "report.html").read_text(encoding="utf-8"))
+    assert "Further results" in reader.content
+    assert "tau0.123457" in reader.content
 
 
 def test_page_closes_every_tag(written):

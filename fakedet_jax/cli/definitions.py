@@ -36,6 +36,11 @@ def define_flags(modes: Sequence[str]) -> None:
         0.05,
         "Part of train held out where there is no validation folder.",
     )
+    flags.DEFINE_integer(
+        "num_identities",
+        None,
+        "Of synthetic_faces: people, 400; those beyond are for training.",
+    )
     flags.DEFINE_string("split", "test", "train, validation, test or all.")
     flags.DEFINE_list(
         "datasets", [], "Evaluate on several: DIR or NAME=DIR, with one table."

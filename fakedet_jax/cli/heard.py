@@ -23,7 +23,14 @@ RECIPE_FLAGS = (
     "dampening",
     "final_learning_rate",
 )
-DATA_FLAGS = ("dataset", "data_dir", "real_classes", "task", "validation_fraction")
+DATA_FLAGS = (
+    "dataset",
+    "data_dir",
+    "real_classes",
+    "task",
+    "validation_fraction",
+    "num_identities",
+)
 INPUT_FLAGS = ("num_workers", "num_threads")
 FACE_FLAGS = (
     "face_detector",

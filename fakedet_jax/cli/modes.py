@@ -351,6 +351,7 @@ def _data() -> config.DataConfig | None:
         real_classes=tuple(FLAGS.real_classes),
         task=FLAGS.task or default.task,
         validation_fraction=FLAGS.validation_fraction,
+        num_identities=FLAGS.num_identities,
     )
 
 

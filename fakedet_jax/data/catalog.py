@@ -26,6 +26,7 @@ def load(
     *,
     real_classes: Collection[str] = (),
     validation_fraction: float = 0.05,
+    num_identities: int | None = None,
     task: str = "multiclass",
     needs: str | None = None,
 ) -> Dataset:
@@ -40,6 +41,8 @@ def load(
         real_classes: For a folder of pictures: further names of real classes.
         validation_fraction: For a folder of pictures: the part that becomes
             `validation` where no folder says so.
+        num_identities: Of `synthetic_faces`: people, of whom those beyond the usual
+            number are for training; None for the usual number.
         task: `binary` merges the classes into real and fake, `multiclass` keeps them.
         needs: Which sides must be there, as `dataset.check_sides` says; by default
             both of the split `train`, and either of the others.
@@ -61,12 +64,22 @@ def load(
         raise RequestError(f"--task: expected {' or '.join(TASKS)}, found {task!r}")
     if needs is None:
         needs = "both" if split == "train" else "either"
+    if num_identities is not None and name != _SYNTHETIC:
+        raise RequestError(
+            f"--num_identities: --dataset={name} has the people that it has; use the "
+            f"flag with --dataset={_SYNTHETIC} only"
+        )
     root = Path(data_dir) if data_dir else None
     if name == _SYNTHETIC:
-        dataset = _load_synthetic_faces(root, split, real_classes)
+        dataset = _load_synthetic_faces(root, split, real_classes, num_identities)
     elif root is None:
         raise RequestError(f"--data_dir: --dataset={name} needs {_needs(name)}")
     elif (prepared_name := _prepared_name(name, root)) is not None:
+        if validation_fraction != DataConfig.validation_fraction:
+            raise RequestError(
+                f"--validation_fraction: {str(root)!r} is prepared, so that its splits "
+                "are fixed; give the flag to --mode=prepare"
+            )
         dataset = _load_prepared(root, prepared_name, split, real_classes)
         check_sides(dataset, str(root), needs)
     else:
@@ -90,6 +103,7 @@ def load_configured(
         split,
         real_classes=data.real_classes,
         validation_fraction=data.validation_fraction,
+        num_identities=data.num_identities,
         task=data.task,
         needs=needs,
     )
@@ -146,7 +160,10 @@ def _load_prepared(
 
 
 def _load_synthetic_faces(
-    data_dir: Path | None, split: str, real_classes: Collection[str]
+    data_dir: Path | None,
+    split: str,
+    real_classes: Collection[str],
+    num_identities: int | None,
 ) -> Dataset:
     # TFDS takes a second to import; only who asks for the dataset waits.
     from fakedet_jax.data import synthetic_faces
@@ -156,7 +173,11 @@ def _load_synthetic_faces(
             "--real_classes: synthetic_faces has fixed classes; use the flag with "
             "--dataset=folder only"
         )
-    return synthetic_faces.load(data_dir or default_data_dir(), split)
+    if num_identities is None:
+        num_identities = synthetic_faces.NUM_IDENTITIES
+    return synthetic_faces.load(
+        data_dir or default_data_dir(), split, num_identities=num_identities
+    )
 
 
 def _needs(name: str) -> str:

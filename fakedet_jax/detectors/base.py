@@ -11,7 +11,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from fakedet_jax import optim
-from fakedet_jax.config import TrainConfig
+from fakedet_jax.config import BenchmarkConfig, TrainConfig
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.errors import RequestError
 from fakedet_jax.framing import Framing
@@ -120,7 +120,7 @@ class FitRequest:
     Attributes:
         config: The settings.
         recipe: The optimisation, after flags.
-        train: Training pictures.
+        train: Training pictures, from `Detector.training_pictures`.
         validation: Pictures to choose the step and the threshold on.
         mesh: The devices.
         stop: Tells when the run is asked to stop.
@@ -152,6 +152,15 @@ class Detector(Protocol):
     def check(self, config: TrainConfig, recipe: optim.Recipe, mesh: Mesh) -> None:
         """Refuses settings that `fit` could not follow, before any data are read."""
 
+    def training_pictures(
+        self, config: TrainConfig, train: Dataset, validation: Dataset
+    ) -> Dataset:
+        """The pictures of `train` that `fit` learns from.
+
+        Refuses pictures that it could not learn from, or that are too few to choose
+        anything on, before anything is written.
+        """
+
     def settings(self, config: TrainConfig) -> dict[str, Any]:
         """What decides the result besides the common settings, for `config.json`."""
 
@@ -162,8 +171,10 @@ class Detector(Protocol):
         """Loads the best detector of a workdir."""
 
 
-def refuse(config: TrainConfig, names: Sequence[str], reason: str) -> None:
-    """Refuses settings that a detector would not look at.
+def refuse(
+    config: TrainConfig | BenchmarkConfig, names: Sequence[str], reason: str
+) -> None:
+    """Refuses settings that would not be looked at.
 
     Args:
         config: The settings.
@@ -174,7 +185,7 @@ def refuse(config: TrainConfig, names: Sequence[str], reason: str) -> None:
         RequestError: One is not.
     """
     for name in names:
-        if getattr(config, name) != getattr(TrainConfig, name):
+        if getattr(config, name) != getattr(type(config), name):
             raise RequestError(f"--{name}: {reason}; leave it out")
 
 

@@ -16,7 +16,6 @@ that neither network nor mixture was fitted to, and no picture is in two splits.
 
 import dataclasses
 import logging
-import math
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +24,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from fakedet_jax import checkpoint, metrics, mixture, optim, parallel
+from fakedet_jax import checkpoint, metrics, optim, parallel
 from fakedet_jax.config import TrainConfig
 from fakedet_jax.data.dataset import BINARY_CLASSES, Dataset
-from fakedet_jax.detectors import anomaly_model, embedding, ranking_training
+from fakedet_jax.detectors import (
+    anomaly_model,
+    anomaly_workdir,
+    embedding,
+    ranking_training,
+)
 from fakedet_jax.detectors.anomaly_model import AnomalyModel
 from fakedet_jax.detectors.base import (
     AnomalyParts,
@@ -38,7 +42,6 @@ from fakedet_jax.detectors.base import (
     refuse,
 )
 from fakedet_jax.detectors.embedding import Embedding
-from fakedet_jax.detectors.verdict import untrained
 from fakedet_jax.errors import RequestError
 from fakedet_jax.models import face_ranker
 from fakedet_jax.scoring import ProbabilityFn, Scorer
@@ -47,8 +50,6 @@ from fakedet_jax.weights import folder as weights_folder
 from fakedet_jax.weights import store
 
 _LOGGER = logging.getLogger(__name__)
-
-MIXTURE_FILE = "mixture.npz"
 
 # Pictures that are embedded at a time.
 _EMBED_BATCH = 64
@@ -97,7 +98,7 @@ class ExifAnomaly:
                 "--pretrained brings the embedding",
             )
             _refuse_training(config, "--pretrained brings the embedding")
-            self._read_pretrained(config.pretrained)
+            anomaly_workdir.read_pretrained(config.pretrained, self.name)
             return
         embedding.create(vars(config))
         if config.backbone is not None:
@@ -113,12 +114,30 @@ class ExifAnomaly:
         if config.weights is not None:
             self._initial_weights(config)
 
+    def training_pictures(
+        self, config: TrainConfig, train: Dataset, validation: Dataset
+    ) -> Dataset:
+        """The photographs, with their camera settings where a network ranks them.
+
+        Raises:
+            RequestError: There are no photographs, or fewer than components, or they
+                tell no camera settings.
+        """
+        photographs = _photographs(train, "training")
+        _photographs(validation, "validation")
+        anomaly_model.check_number(photographs.num_examples, config)
+        if config.pretrained is None and config.backbone is None:
+            return ranking_training.with_portraits(
+                photographs, config.input.num_threads
+            )
+        return photographs
+
     def settings(self, config: TrainConfig) -> dict[str, Any]:
         """What decides the result besides the common settings, for `config.json`."""
         weights = pretrained = None
         named: dict[str, Any] = vars(config)
         if config.pretrained is not None:
-            named, info = self._read_pretrained(config.pretrained)
+            named, info = anomaly_workdir.read_pretrained(config.pretrained, self.name)
             pretrained = info.details.get("embedding")
         elif config.backbone is not None:
             assert config.weights is not None
@@ -158,11 +177,8 @@ class ExifAnomaly:
                 return
             photographs = dataclasses.replace(
                 request,
-                train=_photographs(request.train, "training"),
                 validation=_photographs(request.validation, "validation"),
             )
-            # The mixture comes last; what it lacks is better known before hours pass.
-            anomaly_model.check_number(photographs.train.num_examples, config)
             embedded, step, variables = self._embedding(photographs)
             if signum := parallel.agree_on_maximum(request.stop.signum or 0):
                 raise Stopped(signum)
@@ -192,47 +208,18 @@ class ExifAnomaly:
             info = _with_validation(info, request, together, probability_fn)
             if jax.process_index() == 0:
                 # The best state is what tells that all is there, so it comes last.
-                mixture.save(
-                    config.workdir / MIXTURE_FILE, fitted.mixture, _identity(info)
-                )
+                anomaly_workdir.save_mixture(config.workdir, fitted.mixture, info)
             bests.save(step, variables, dataclasses.asdict(info))
 
     def load(self, workdir: Path, mesh: Mesh) -> FittedDetector:
-        """Loads the detector of a workdir.
-
-        Raises:
-            RequestError: There is none, or it is damaged, or its mixture is one of
-                another embedding.
-        """
-        info = _read_info(workdir)
-        embedded = _read_embedding(workdir)
-        saved = mixture.load(workdir / MIXTURE_FILE)
-        mixture.check_embedding(saved, embedded.num_features, _identity(info))
-        try:
-            threshold = float(info.details["log_likelihood_threshold"])
-            spread = float(info.details["log_likelihood_spread"])
-            if not (math.isfinite(threshold) and 0 < spread < math.inf):
-                raise ValueError(f"threshold {threshold}, spread {spread}")
-        except (KeyError, TypeError, ValueError) as error:
-            raise RequestError(
-                f"--workdir: {str(workdir / 'best')!r} lacks the threshold of an "
-                f"{self.name} ({error!r}); train again in another --workdir"
-            ) from error
-        abstract = checkpoint.abstract_like(
-            embedded.abstract, parallel.replicated(mesh)
-        )
-        with checkpoint.Store(workdir / "best", read_only=True) as bests:
-            variables = bests.read_tree(bests.steps()[-1], abstract)
-        if not _is_finite(variables):
-            raise RequestError(
-                f"--workdir: the network in {str(workdir / 'best')!r} holds numbers "
-                "that are not finite; train again in another --workdir"
-            )
+        """Loads the detector of a workdir; raises as `anomaly_workdir.load`."""
+        stored = anomaly_workdir.load(workdir, mesh)
+        embedded, threshold, spread = stored.embedded, stored.threshold, stored.spread
         return FittedDetector(
-            info,
+            stored.info,
             {
-                "network": variables,
-                "mixture": parallel.replicate(mesh, saved.mixture),
+                "network": stored.variables,
+                "mixture": parallel.replicate(mesh, stored.mixture),
             },
             _probability_fn(embedded, threshold, spread),
             AnomalyParts(
@@ -247,9 +234,8 @@ class ExifAnomaly:
         """The embedding, the step it is of, and its variables on the mesh."""
         config, mesh = request.config, request.mesh
         if config.pretrained is not None:
-            loaded = self.load(config.pretrained, mesh)
-            named = _read_embedding(config.pretrained)
-            return named, loaded.info.step, loaded.variables["network"]
+            stored = anomaly_workdir.load(config.pretrained, mesh)
+            return stored.embedded, stored.info.step, stored.variables
         named = embedding.create(vars(config))
         if config.backbone is not None:
             assert config.weights is not None
@@ -271,26 +257,6 @@ class ExifAnomaly:
                 "weights; leave it out"
             )
         return store.load(embedder.pretrained, config.weights)
-
-    def _read_pretrained(self, workdir: Path) -> tuple[dict[str, Any], DetectorInfo]:
-        """The settings of the run whose embedding is taken, and what came of it.
-
-        Raises:
-            RequestError: It is no trained detector of this kind.
-        """
-        try:
-            settings = checkpoint.read_config(workdir)
-            found = settings.get("detector")
-            if found != self.name:
-                raise RequestError(
-                    f"--pretrained: expected the workdir of an {self.name}, found one "
-                    f"of {found!r} in {str(workdir)!r}"
-                )
-            return settings, _read_info(workdir)
-        except RequestError as error:
-            # As a workdir of another run, it has a flag of its own.
-            message = str(error).replace("--workdir:", "--pretrained:", 1)
-            raise RequestError(message) from error
 
     def _describe(
         self,
@@ -321,43 +287,6 @@ class ExifAnomaly:
                 "num_held_out": fitted.num_held_out,
             },
         )
-
-
-def _read_info(workdir: Path) -> DetectorInfo:
-    """What the best detector of a workdir says of itself.
-
-    Raises:
-        RequestError: There is none.
-    """
-    folder = workdir / "best"
-    if not folder.is_dir():
-        raise RequestError(untrained(workdir))
-    with checkpoint.Store(folder, read_only=True) as bests:
-        if not bests.steps():
-            raise RequestError(untrained(workdir))
-        return DetectorInfo.from_json(bests.read_facts(bests.steps()[-1]))
-
-
-def _read_embedding(workdir: Path) -> Embedding:
-    """The embedding that `config.json` of a workdir names.
-
-    Raises:
-        RequestError: It names none.
-    """
-    settings = checkpoint.read_config(workdir)
-    for name in ("embedder", "backbone", "dtype"):
-        if not isinstance(settings.get(name), str | None):
-            raise RequestError(
-                f"--workdir: {str(workdir / 'config.json')!r} does not say how faces "
-                f"were embedded (found {name}={settings[name]!r}); train again in "
-                "another --workdir"
-            )
-    return embedding.create(settings)
-
-
-def _is_finite(variables: Any) -> bool:
-    leaves = jax.tree.leaves(variables)
-    return all(np.isfinite(parallel.to_host(leaf)).all() for leaf in leaves)
 
 
 def _refuse_training(config: TrainConfig, reason: str) -> None:
@@ -448,11 +377,6 @@ def _with_validation(
     if auc is not None:
         values["auc"] = auc
     return dataclasses.replace(info, validation=values)
-
-
-def _identity(info: DetectorInfo) -> dict[str, Any]:
-    """What a mixture's file says of its embedding."""
-    return {"embedding": str(info.details.get("embedding"))}
 
 
 def _warn_of_few(fitted: AnomalyModel, rate: float) -> None:

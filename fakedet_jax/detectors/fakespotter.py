@@ -103,6 +103,12 @@ class FakeSpotter:
         refuse(config, ANOMALY_SETTINGS, f"{self.name} fits no mixture to embeddings")
         optim.create_optimizer(recipe, num_steps=1)
 
+    def training_pictures(
+        self, config: TrainConfig, train: Dataset, validation: Dataset
+    ) -> Dataset:
+        """All of them."""
+        return train
+
     def settings(self, config: TrainConfig) -> dict[str, Any]:
         """What decides the result besides the common settings, for `config.json`."""
         assert config.weights is not None

@@ -108,6 +108,12 @@ class NetworkDetector:
         )
         refuse(config, ANOMALY_SETTINGS, f"{self.name} fits no mixture to embeddings")
 
+    def training_pictures(
+        self, config: TrainConfig, train: Dataset, validation: Dataset
+    ) -> Dataset:
+        """All of them."""
+        return train
+
     def settings(self, config: TrainConfig) -> dict[str, Any]:
         """What decides the result besides the common settings, for `config.json`."""
         digest = None

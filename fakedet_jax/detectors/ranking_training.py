@@ -54,7 +54,8 @@ def train(
     """Trains, or goes on training, in the workdir of a request.
 
     Args:
-        request: The photographs: real pictures only.
+        request: The photographs: real pictures only, those of the training from
+            `with_portraits`.
         embedder: The network.
         initial_weights: Variables that its body starts from, of
             `embedder.pretrained`; None for fresh ones.
@@ -63,13 +64,10 @@ def train(
         The best step and its variables, on the mesh.
 
     Raises:
-        RequestError: The photographs tell no camera settings.
         Stopped: The run was asked to stop and has saved.
         NonFiniteLossError: The training diverged.
     """
     config, recipe, mesh = request.config, request.recipe, request.mesh
-    known = portraits_of(request.train, config.input.num_threads)
-    _check(request.train, known)
     model = embedder.build(DTYPES[config.dtype])
     # Paired photographs fill two rows each.
     num_rows = request.train.num_examples * (2 if config.paired else 1)
@@ -100,7 +98,7 @@ def train(
         state=state,
         batches=self_supervision.train_iterator(
             request.train,
-            known,
+            portraits_of(request.train, config.input.num_threads),
             framing=embedder.preprocessing.framing,
             seed=config.seed,
             flip=config.flip,
@@ -113,6 +111,17 @@ def train(
     with checkpoint.Store(config.workdir / _BESTS, read_only=True) as bests:
         step = bests.steps()[-1]
         return step, bests.read_tree(step, abstract)
+
+
+def with_portraits(photographs: Dataset, num_threads: int) -> Dataset:
+    """Photographs with what is known of them, to be ranked.
+
+    Raises:
+        RequestError: No two photographs tell the same setting.
+    """
+    known = portraits_of(photographs, num_threads)
+    _check(photographs, known)
+    return dataclasses.replace(photographs, portraits=known)
 
 
 def portraits_of(photographs: Dataset, num_threads: int) -> Portraits:

@@ -16,7 +16,7 @@ from fakedet_jax import anomaly_metrics, report
 from fakedet_jax.config import InputConfig
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.detectors import anomaly_model, ranking_training
-from fakedet_jax.detectors.base import AnomalyParts, FittedDetector
+from fakedet_jax.detectors.base import AnomalyParts, DetectorInfo, FittedDetector
 from fakedet_jax.detectors.ranking_training import Ranked
 from fakedet_jax.perturb.treatment import Treatment
 from fakedet_jax.scoring import Scored, Scorer
@@ -94,7 +94,7 @@ def look(
 def summarize(
     parts: AnomalyParts, looks: Looks, evaluation: report.Evaluation
 ) -> dict[str, Any]:
-    """What `metrics.json` says besides, JSON-able.
+    """What `metrics.json` says besides, JSON-able: only what the pictures define.
 
     Args:
         parts: Of the detector.
@@ -104,18 +104,21 @@ def summarize(
     as_real = anomaly_metrics.summarize_real_positive(
         evaluation.fake, evaluation.scores, evaluation.threshold
     )
-    found: dict[str, Any] = {f"real_{name}": as_real[name] for name in _REAL_METRICS}
+    found: dict[str, Any] = {}
+    if as_real["auc"] is not None:
+        found |= {f"real_{name}": as_real[name] for name in _REAL_METRICS}
     found["log_likelihood_threshold"] = parts.threshold
     if looks.ranked is not None:
         for tag, tau in looks.ranked.taus.items():
-            found[f"tau_{tag}"] = tau
+            if tau is not None:
+                found[f"tau_{tag}"] = tau
         found["manipulated_accuracy"] = looks.ranked.manipulated_accuracy
     return found
 
 
 def panels(
     parts: AnomalyParts, looks: Looks, dataset: Dataset, evaluation: report.Evaluation
-) -> list[report.Panel]:
+) -> dict[str, report.Panel]:
     """Pictures for the report: likelihoods, embeddings, rankings.
 
     Args:
@@ -123,30 +126,48 @@ def panels(
         looks: Of `look`.
         dataset: The pictures.
         evaluation: The scores.
+
+    Returns:
+        Them, by the names of their files.
     """
     likelihoods = anomaly_model.log_likelihoods(
         evaluation.scores, parts.threshold, parts.spread
     )
     valid = looks.embeddings.valid
-    drawn = [
-        report.likelihood_panel(
+    drawn = {
+        "log_likelihoods": report.likelihood_panel(
             likelihoods,
             evaluation.labels,
             parts.threshold,
             evaluation.classes,
             evaluation.is_fake,
         ),
-        report.embedding_panel(
+        "embeddings": report.embedding_panel(
             looks.embeddings.values[valid],
             dataset.labels[looks.mapped][valid],
             dataset.classes,
             dataset.is_fake,
         ),
-    ]
+    }
     if looks.ranked is not None and _any_known(looks.ranked.taus):
         named = {_title(tag): tau for tag, tau in looks.ranked.taus.items()}
-        drawn.append(report.ranking_panel(named))
+        drawn["camera_settings"] = report.ranking_panel(named)
     return drawn
+
+
+def describe(trained: Mapping[str, Any], info: DetectorInfo) -> dict[str, Any]:
+    """Embedding and mixture of a detector, for the settings that the report lists.
+
+    Args:
+        trained: The content of `config.json`.
+        info: What the detector says of itself.
+
+    Returns:
+        Nothing where the detector does not look for anomalies.
+    """
+    names = ("embedder", "backbone", "covariance", "reg_covar", "false_alarm_rate")
+    found = {name: trained[name] for name in names if trained.get(name) is not None}
+    return {**found, **info.details} if "covariance" in found else {}
 
 
 def _title(tag: str) -> str:

@@ -17,6 +17,7 @@ from jax.sharding import Mesh
 from fakedet_jax import loop, measurement, optim, parallel, steps, traces
 from fakedet_jax.config import BenchmarkConfig, TrainConfig
 from fakedet_jax.data.dataset import Dataset
+from fakedet_jax.detectors.base import refuse
 from fakedet_jax.detectors.network import NetworkDetector
 from fakedet_jax.errors import RequestError
 from fakedet_jax.models.dtypes import DTYPES
@@ -60,12 +61,11 @@ class NetworkBenchmark:
         Raises:
             RequestError: They do not fit.
         """
-        for name in ("workdir", "backbone", "weights"):
-            if getattr(config, name) is not None:
-                raise RequestError(
-                    f"--{name}: {detector.name} is measured with initial weights; "
-                    "leave it out"
-                )
+        refuse(
+            config,
+            ("workdir", "backbone", "weights"),
+            f"{detector.name} is measured with initial weights",
+        )
         recipe = dataclasses.replace(detector.recipe, batch_size=config.batch_size)
         settings = TrainConfig(detector.name, workdir=Path(), dtype=config.dtype)
         detector.check(settings, recipe, mesh)

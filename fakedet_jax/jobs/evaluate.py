@@ -116,7 +116,7 @@ class Evaluator:
         if looks is not None and (parts := self._detector.anomaly):
             facts |= anomaly_evaluation.summarize(parts, looks, evaluation)
             drawn = anomaly_evaluation.panels(parts, looks, dataset, evaluation)
-            panels = [*drawn, *panels]
+            panels = {**drawn, **panels}
         if config.perturb:
             facts |= {"perturb": config.perturb, "seed": config.seed}
         folder = config.workdir / "evaluations" / chosen.name
@@ -177,18 +177,18 @@ def _examples(
     return examples
 
 
-def _panels(workdir: Path, best_step: int) -> list[report.Panel]:
+def _panels(workdir: Path, best_step: int) -> dict[str, report.Panel]:
     """The course of the training, where its record is there."""
     path = workdir / writers.FILE_NAME
     rows = writers.read_rows(path) if path.exists() else []
     if not rows:
-        return []
+        return {}
     caption = (
         "Loss of each training step, and metrics on the validation split. The dashed "
         "line is the step that was chosen."
     )
     curves = report.training_curves(rows, best_step)
-    return [report.Panel("Training", curves, caption)]
+    return {"training": report.Panel("Training", curves, caption)}
 
 
 def _describe(
@@ -204,4 +204,5 @@ def _describe(
         "split": config.split,
         **({"perturb": config.perturb} if config.perturb else {}),
         "face_detector": trained.get("face_detector"),
+        **anomaly_evaluation.describe(trained, info),
     }

@@ -122,6 +122,11 @@ def choose_cropping(config: PredictConfig) -> Cropping:
             "so no faces are searched for; leave it out, or give --face_detector=yunet "
             "too"
         )
+    if config.faces is None and config.all_faces:
+        raise RequestError(
+            "--all_faces: this detector was trained on pictures as they are, so no "
+            "faces are searched for; leave it out, or give --face_detector too"
+        )
     faces = config.faces or FaceConfig("none")
     faces = dataclasses.replace(
         faces,

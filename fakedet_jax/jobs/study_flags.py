@@ -103,4 +103,6 @@ def _data_flags(data: DataConfig | None) -> list[str]:
         flags.append(f"--task={data.task}")
     if data.validation_fraction != default.validation_fraction:
         flags.append(f"--validation_fraction={data.validation_fraction}")
+    if data.num_identities is not None:
+        flags.append(f"--num_identities={data.num_identities}")
     return flags

@@ -43,7 +43,9 @@ def train(config: TrainConfig) -> None:
     mesh = parallel.data_mesh()
     detector.check(config, recipe, mesh)
     splits = _load_splits(config.data, detector.needs_fakes)
-    settings = _settings(config, recipe, detector, splits["train"])
+    train, validation = splits["train"], splits["validation"]
+    pictures = detector.training_pictures(config, train, validation)
+    settings = _settings(config, recipe, detector, train)
     is_new = _check_workdir(config, settings)
     if is_new and jax.process_index() == 0:
         config.workdir.mkdir(parents=True, exist_ok=True)
@@ -53,9 +55,9 @@ def train(config: TrainConfig) -> None:
     _LOGGER.info(
         "training %s on %d pictures of %s, validating on %d; workdir %s",
         detectors.title(settings),
-        splits["train"].num_examples,
-        splits["train"].name,
-        splits["validation"].num_examples,
+        pictures.num_examples,
+        pictures.name,
+        validation.num_examples,
         config.workdir,
     )
     with StopRequest() as stop:
@@ -63,8 +65,8 @@ def train(config: TrainConfig) -> None:
             detectors.FitRequest(
                 config=config,
                 recipe=recipe,
-                train=splits["train"],
-                validation=splits["validation"],
+                train=pictures,
+                validation=validation,
                 mesh=mesh,
                 stop=stop,
             )
@@ -156,7 +158,8 @@ def _load_splits(data: DataConfig, needs_fakes: bool) -> dict[str, Dataset]:
             "--validation_fraction, or add pictures"
         )
     try:
-        splits["test"] = catalog.load_configured(data, "test", needs="either")
+        needed = needs["validation"]
+        splits["test"] = catalog.load_configured(data, "test", needs=needed)
     except RequestError as error:
         _LOGGER.info("no test split to compare with: %s", error)
     return splits
@@ -251,6 +254,7 @@ def _settings(
         "real_classes": list(data.real_classes),
         "task": data.task,
         "validation_fraction": data.validation_fraction,
+        "num_identities": data.num_identities,
         "classes": list(dataset.classes),
         **dataclasses.asdict(recipe),
         "seed": config.seed,

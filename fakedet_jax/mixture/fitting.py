@@ -29,8 +29,6 @@ _START_DEVIATION = 1e-3
 # No scale is smaller; its reciprocal is still a float32.
 _MIN_SCALE = 1e-30
 
-_MAX_NAMED = 10
-
 # Batches of rows `[n, d]`, the same ones at each call.
 BatchesFn = Callable[[], Iterable[np.ndarray]]
 
@@ -105,7 +103,7 @@ def fit(
         reg_covar: Added to every variance, in squared units of the rows; float32 needs
             at least 10⁻¹² of the feature's variance. Matrices that are still not
             positive once rounded, such as those of fewer rows than features, get 2·10⁻⁶
-            of each variance or more on top; `Fitted.warnings` says whose.
+            of each variance or more on top; `Fitted.regularised` says whose.
         tolerance: A restart ends once the mean log-likelihood changes by less.
         max_iterations: Of each restart.
         num_restarts: Starts by k-means++, of which the best end is taken.
@@ -405,10 +403,9 @@ def _warnings(survey: rows.Survey, result: em.Result) -> Iterator[str]:
         )
     numbers = np.flatnonzero(result.regularised)
     if len(numbers):
-        named = ", ".join(map(str, numbers[:_MAX_NAMED]))
-        more = ", …" * (len(numbers) > _MAX_NAMED)
         yield (
             f"mixture: {len(numbers)} of {len(result.regularised)} components have a "
-            f"covariance that is singular but for regularisation (numbers {named}{more}"
-            ", counted from 0); identical rows or too few of them"
+            "covariance that is singular but for regularisation, for rows are "
+            "identical or too few; a larger reg_covar, fewer components or a plainer "
+            "covariance, such as diagonal, may generalise better"
         )

@@ -112,7 +112,7 @@ def write_evaluation(
     threshold_origin: str = page.VALIDATION_THRESHOLD,
     config: Mapping[str, object] | None = None,
     examples: Sequence[page.Example] = (),
-    panels: Sequence[page.Panel] = (),
+    panels: Mapping[str, page.Panel] | None = None,
     facts: Mapping[str, Any] | None = None,
     num_resamples: int = 0,
     seed: int = 0,
@@ -120,9 +120,9 @@ def write_evaluation(
     """Writes an evaluation as tables, numbers, figures and a page.
 
     The files are `scores.csv`, for frames of videos `video_scores.csv`, `skipped.csv`,
-    `roc.png`, `precision_recall.png`, `confusion_matrix.png`, `scores.png`,
-    `report.html` and, last, `metrics.json`: a folder that has it is complete. Each is
-    written whole or not at all.
+    `roc.png`, `precision_recall.png`, `confusion_matrix.png`, `scores.png`, one for
+    each of `panels`, `report.html` and, last, `metrics.json`: a folder that has it is
+    complete. Each is written whole or not at all.
 
     Args:
         folder: where to; made when missing, files of the same names are replaced.
@@ -131,8 +131,8 @@ def write_evaluation(
         threshold_origin: a sentence that says how the threshold was chosen.
         config: settings to list, name to value.
         examples: pictures to show, as `telling_indices` chooses them.
-        panels: more figures for the page.
-        facts: what else `metrics.json` says.
+        panels: more figures for the page, by the names of their files.
+        facts: what else `metrics.json` says; the page lists it.
         num_resamples: bootstrap samples of the confidence intervals; 0 for none.
         seed: of these samples.
 
@@ -154,7 +154,7 @@ def write_evaluation(
     )
     _write_video_scores(folder / "video_scores.csv", evaluation)
     storage.write_csv(folder / "skipped.csv", ("path", "reason"), evaluation.skipped)
-    drawn = _draw(evaluation, summary)
+    drawn = _draw(evaluation, summary) | dict(panels or {})
     for name, panel in drawn.items():
         storage.write_bytes(folder / f"{name}.png", panel.png)
     text = page.render(
@@ -163,9 +163,10 @@ def write_evaluation(
         class_rows=_class_rows(evaluation),
         threshold_origin=threshold_origin,
         skipped=evaluation.skipped,
-        panels=[*drawn.values(), *panels],
+        panels=list(drawn.values()),
         examples=examples,
         fake_classes=_fake_classes(evaluation),
+        facts=facts or {},
         config=config or {},
     )
     storage.write_text(folder / "report.html", text)

@@ -60,6 +60,7 @@ def render(
     panels: Sequence[Panel],
     examples: Sequence[Example],
     fake_classes: Collection[str],
+    facts: Mapping[str, object],
     config: Mapping[str, object],
 ) -> str:
     """Writes the page.
@@ -73,6 +74,7 @@ def render(
         panels: the figures, in order.
         examples: pictures; whether each was decided correctly follows from its score.
         fake_classes: the classes that are fake.
+        facts: further results to list, name to value.
         config: settings to list, name to value.
 
     Returns:
@@ -87,7 +89,8 @@ def render(
         _figures(panels),
         _gallery(examples, fake_classes, summary["threshold"]),
         _skipped(skipped),
-        _config(config),
+        _table("Further results", facts),
+        _table("Settings", config),
     )
     body = "\n".join(section for section in sections if section)
     return (
@@ -323,18 +326,22 @@ def _skipped(skipped: Sequence[tuple[str, str]]) -> str:
     )
 
 
-def _config(config: Mapping[str, object]) -> str:
-    if not config:
+def _table(title: str, values: Mapping[str, object]) -> str:
+    if not values:
         return ""
     rows = "".join(
-        f"<tr><th>{escape(name)}</th><td>{code(str(value))}</td></tr>"
-        for name, value in config.items()
+        f"<tr><th>{escape(name)}</th><td>{code(_text(value))}</td></tr>"
+        for name, value in values.items()
     )
     return (
-        "<section><h2>Settings</h2>\n"
+        f"<section><h2>{title}</h2>\n"
         f'<div class="scroll"><table class="config"><tbody>{rows}</tbody></table></div>'
         "</section>"
     )
+
+
+def _text(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _of_hundred(share: float) -> str:

@@ -34,6 +34,11 @@ def test_binary_task_merges_the_fakes(folder):
         ({"split": "val"}, "--split: expected train, validation, test, all"),
         ({"task": "ternary"}, "--task: expected binary or multiclass"),
         ({"data_dir": None}, "--data_dir: "),
+        ({"num_identities": 500}, "--num_identities: --dataset=folder has the people"),
+        (
+            {"name": "synthetic_faces", "num_identities": 3},
+            "--num_identities: expected at least 6, found 3",
+        ),
     ],
 )
 def test_requests_that_cannot_be_met_name_the_flag(folder, changed, flag):
@@ -74,6 +79,16 @@ def test_classes_of_a_prepared_dataset_are_settled(prepared_dir):
     for name in ("fake", "photos"):
         with pytest.raises(RequestError, match=f"--real_classes: '{name}' cannot be"):
             catalog.load(*request, real_classes=[name])
+
+
+def test_splits_of_a_prepared_dataset_are_settled(prepared_dir):
+    with pytest.raises(RequestError, match=r"--validation_fraction: .* is prepared"):
+        catalog.load("folder", prepared_dir, "train", validation_fraction=0.3)
+
+
+def test_synthetic_faces_have_as_many_people_as_asked_for(tmp_path):
+    dataset = catalog.load("synthetic_faces", tmp_path, "train", num_identities=6)
+    assert dataset.num_examples == 16
 
 
 def test_how_faces_were_cut_out_is_known(prepared_dir, folder):

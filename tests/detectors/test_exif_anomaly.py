@@ -405,6 +405,8 @@ def test_fewer_photographs_than_components_are_refused_at_once(
 ):
     with pytest.raises(RequestError, match=r"21 components need .* found 20"):
         _fit(root / "photographs", tmp_path / "workdir", num_components=(21,))
+    # Nothing is left that the corrected request would stumble over.
+    assert not (tmp_path / "workdir").exists()
 
 
 def test_embeddings_that_are_not_finite_are_refused(root, tmp_path, monkeypatch):

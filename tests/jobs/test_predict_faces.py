@@ -294,6 +294,11 @@ def test_a_model_is_refused_where_pictures_are_taken_whole(workdir, tmp_path):
         choose(workdir, face_detector_model=tmp_path / "y.onnx")
 
 
+def test_all_faces_are_refused_where_pictures_are_taken_whole(workdir):
+    with pytest.raises(RequestError, match="--all_faces: this detector was trained on"):
+        choose(workdir, all_faces=True)
+
+
 def test_what_is_asked_for_counts_and_frames_are_those_of_the_record(with_record):
     workdir = with_record(WHOLE)
     how = choose(workdir, faces=config.FaceConfig("none", size=64), all_faces=True)

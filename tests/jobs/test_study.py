@@ -285,7 +285,7 @@ def test_overrides_and_data_follow_the_flags_of_a_training(data_dir, tmp_path):
         commands.append(command)
         return 1
 
-    data = DataConfig("folder", data_dir, ("a", "b"), "binary", 0.1)
+    data = DataConfig("folder", data_dir, ("a", "b"), "binary", 0.1, 500)
     config = _config(
         _write(tmp_path),
         tmp_path / "output",
@@ -304,6 +304,7 @@ def test_overrides_and_data_follow_the_flags_of_a_training(data_dir, tmp_path):
         "--real_classes=a,b",
         "--task=binary",
         "--validation_fraction=0.1",
+        "--num_identities=500",
         "--num_epochs=5",
         "--seed=7",
         "--num_threads=2",

@@ -308,6 +308,11 @@ def test_the_config_says_what_was_asked_for(trained, data_dir):
     assert stored["data_dir"] == str(data_dir)
     assert (stored["detector"], stored["batch_size"], stored["seed"]) == ("tiny", 8, 0)
     assert config.DataConfig.from_settings(stored).data_dir == data_dir
+    more = {**stored, "num_identities": 500}
+    assert config.DataConfig.from_settings(more).num_identities == 500
+    # Those of earlier versions do not say it.
+    del stored["num_identities"]
+    assert config.DataConfig.from_settings(stored).num_identities is None
 
 
 def test_a_config_without_data_is_refused():

@@ -159,9 +159,14 @@ def load_facts(data_dir: str | Path, name: str, split: str) -> Facts:
     chosen = facts.of_split(split)
     if not len(chosen):
         found = [name for name in SPLITS if name in set(facts.splits)]
+        advice = (
+            "prepare it again with a larger --validation_fraction"
+            if split == "validation"
+            else "choose one of these"
+        )
         raise RequestError(
-            f"--split: {name} in {str(data_dir)!r} has nothing in the split "
-            f"{split!r}; found {', '.join(found)}"
+            f"--data_dir: {name} in {str(data_dir)!r} has nothing in the split "
+            f"{split!r}, only in {', '.join(found)}; {advice}"
         )
     return chosen
 
@@ -173,7 +178,7 @@ def _check_prepared(data_dir: str | Path, name: str) -> None:
     raise RequestError(
         f"--data_dir: expected a prepared dataset {name} in {str(data_dir)!r}, found "
         f"none; make it with --mode=prepare --dataset={name} --data_dir=ORIGINALS "
-        f"--output={str(data_dir)!r}, where for ORIGINALS: {instructions}"
+        f"--output=DIR and name DIR here, where for ORIGINALS: {instructions}"
     )
 
 

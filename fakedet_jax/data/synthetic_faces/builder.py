@@ -15,9 +15,9 @@ import tensorflow_datasets as tfds
 from fakedet_jax.data.synthetic_faces.examples import (
     CLASSES,
     KINDS_PER_IDENTITY,
+    NUM_IDENTITIES,
     SPLITS,
     Example,
-    identities_of,
 )
 from fakedet_jax.data.synthetic_faces.lens import PICTURE_SIZE
 from fakedet_jax.data.synthetic_faces.worker import examples_in_order
@@ -36,7 +36,7 @@ class SyntheticFacesConfig(tfds.core.BuilderConfig):
         seed: Of every random choice.
     """
 
-    num_identities: int = 400
+    num_identities: int = NUM_IDENTITIES
     seed: int = 0
 
 
@@ -102,10 +102,9 @@ class SyntheticFaces(tfds.core.GeneratorBasedBuilder):
 
     def _generate_examples(self, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
         config = self.builder_config
-        identities = identities_of(split, config.num_identities)
         total = config.num_identities * len(KINDS_PER_IDENTITY)
         for examples in examples_in_order(
-            config.seed, identities, config.num_identities, self._num_processes
+            config.seed, split, config.num_identities, self._num_processes
         ):
             for example in examples:
                 yield example.name, _features(example)

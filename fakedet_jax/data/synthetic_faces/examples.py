@@ -7,6 +7,7 @@ not depend on how many processes make it.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,9 @@ KINDS_PER_IDENTITY = ("real",) * 4 + fakes.FAKES
 """Half of the pictures of every identity are photographs; each fake appears once."""
 
 SPLITS = ("train", "validation", "test")
+
+NUM_IDENTITIES = 400
+"""People in the usual data set, with eight pictures each."""
 
 _IDENTITY, _PICTURE, _FAKE = 0, 1, 2  # streams of random numbers
 _DONOR = 100  # numbers of pictures that only lend their faces
@@ -55,20 +59,25 @@ class _Shot:
 def split_of(identity: int, num_identities: int) -> str:
     """Returns the split of an identity: 75 % train, 5 % validation, 20 % test.
 
-    Validation and test have two identities at least, so that faces can be swapped.
+    Validation and test have two identities at least, so that faces can be swapped. Who
+    comes after the first `NUM_IDENTITIES` is for training only, so that validation and
+    test are the same pictures however many people are asked for.
     """
     train, validation = _split_sizes(num_identities)
-    if identity < train:
+    if identity < train or identity >= NUM_IDENTITIES:
         return "train"
     return "validation" if identity < train + validation else "test"
 
 
-def identities_of(split: str, num_identities: int) -> range:
+def identities_of(split: str, num_identities: int) -> Sequence[int]:
     """Returns the identities of a split."""
     train, validation = _split_sizes(num_identities)
-    bounds = (0, train, train + validation, num_identities)
+    bounds = (0, train, train + validation, min(num_identities, NUM_IDENTITIES))
     at = SPLITS.index(split)
-    return range(bounds[at], bounds[at + 1])
+    identities = range(bounds[at], bounds[at + 1])
+    if split == "train" and num_identities > NUM_IDENTITIES:
+        return [*identities, *range(NUM_IDENTITIES, num_identities)]
+    return identities
 
 
 def make_examples(seed: int, identity: int, num_identities: int) -> list[Example]:
@@ -88,7 +97,12 @@ def make_examples(seed: int, identity: int, num_identities: int) -> list[Example
 
 
 def _make_example(
-    seed: int, identity: int, number: int, kind: str, split: str, peers: range
+    seed: int,
+    identity: int,
+    number: int,
+    kind: str,
+    split: str,
+    peers: Sequence[int],
 ) -> Example:
     shot = _take(seed, identity, number)
     rng = np.random.default_rng([seed, identity, _FAKE, number])
@@ -173,6 +187,8 @@ def _edit(shot: _Shot, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
 
 
 def _split_sizes(num_identities: int) -> tuple[int, int]:
-    validation = max(2, round(0.05 * num_identities))
-    test = max(2, round(0.20 * num_identities))
-    return num_identities - validation - test, validation
+    """How many of the first `NUM_IDENTITIES` are for training, and for validation."""
+    num_split = min(num_identities, NUM_IDENTITIES)
+    validation = max(2, round(0.05 * num_split))
+    test = max(2, round(0.20 * num_split))
+    return num_split - validation - test, validation

@@ -14,7 +14,11 @@ import numpy as np
 
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.data.portraits import Portraits
-from fakedet_jax.data.synthetic_faces.examples import CLASSES, SPLITS
+from fakedet_jax.data.synthetic_faces.examples import (
+    CLASSES,
+    NUM_IDENTITIES,
+    SPLITS,
+)
 from fakedet_jax.data.tfds_source import TfdsSource, is_complete, quiet
 from fakedet_jax.errors import RequestError
 
@@ -22,9 +26,6 @@ if TYPE_CHECKING:
     from fakedet_jax.data.synthetic_faces.builder import SyntheticFaces
 
 NAME = "synthetic_faces"
-NUM_IDENTITIES = 400
-"""People in the full data set, with eight pictures each."""
-
 # Features with the settings of the camera, in the order of `exif.TAGS`.
 _SETTINGS = ("iso", "f_number", "exposure_time", "focal_length")
 
@@ -45,7 +46,8 @@ def prepare(
 
     Args:
         data_dir: folder of data sets; this one gets a folder of its own in it.
-        num_identities: people, eight pictures each.
+        num_identities: people, eight pictures each; those beyond `NUM_IDENTITIES` are
+            for training.
         seed: of every random choice; the files depend on it and on `num_identities`.
         num_processes: how many make pictures; None for one per core.
         progress: called with the number of pictures made and their total; without it,
@@ -181,7 +183,7 @@ def _builder(
 
     if num_identities < _FEWEST_IDENTITIES:
         raise RequestError(
-            f"num_identities: expected at least {_FEWEST_IDENTITIES}, found "
+            f"--num_identities: expected at least {_FEWEST_IDENTITIES}, found "
             f"{num_identities}; ask for more"
         )
     config = SyntheticFacesConfig(

@@ -11,25 +11,30 @@ from contextlib import ExitStack
 from typing import BinaryIO
 
 from fakedet_jax.data import worker_process
-from fakedet_jax.data.synthetic_faces.examples import Example, make_examples
+from fakedet_jax.data.synthetic_faces.examples import (
+    Example,
+    identities_of,
+    make_examples,
+)
 
 _PIPE_BYTES = 1 << 20  # some ten identities; where the system allows it
 
 
 def examples_in_order(
-    seed: int, identities: range, num_identities: int, num_processes: int
+    seed: int, split: str, num_identities: int, num_processes: int
 ) -> Iterator[list[Example]]:
-    """Yields the examples of each identity; the same for any number of processes.
+    """Yields the examples of each identity of a split, whatever `num_processes`.
 
     Args:
         seed: of the data set.
-        identities: which to make.
+        split: whose identities to make.
         num_identities: of the whole data set.
         num_processes: 1 works in this process.
 
     Raises:
         RuntimeError: a worker ended early.
     """
+    identities = identities_of(split, num_identities)
     num_processes = min(num_processes, len(identities))
     if num_processes <= 1:
         for identity in identities:
@@ -38,7 +43,14 @@ def examples_in_order(
     with ExitStack() as stack:
         pipes = []
         for first in range(num_processes):
-            worker = _start(seed, identities[first::num_processes], num_identities)
+            numbers = (seed, num_identities, first, num_processes)
+            worker = worker_process.start(
+                __name__,
+                [split, *map(str, numbers)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                pipesize=_PIPE_BYTES,
+            )
             stack.callback(_stop, worker)
             pipes.append(worker.stdout)
         # A full pipe makes a worker wait, so nobody runs too far ahead.
@@ -54,20 +66,6 @@ def examples_in_order(
                 ) from error
 
 
-def _start(
-    seed: int, identities: range, num_identities: int
-) -> "subprocess.Popen[bytes]":
-    bounds = (identities.start, identities.stop, identities.step)
-    numbers = [str(number) for number in (seed, *bounds, num_identities)]
-    return worker_process.start(
-        __name__,
-        numbers,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        pipesize=_PIPE_BYTES,
-    )
-
-
 def _stop(worker: "subprocess.Popen[bytes]") -> None:
     if worker.stdout is not None:
         worker.stdout.close()
@@ -76,9 +74,10 @@ def _stop(worker: "subprocess.Popen[bytes]") -> None:
 
 
 def _work(arguments: list[str], output: BinaryIO) -> None:
-    seed, start, stop, step, num_identities = (int(number) for number in arguments)
+    split, *numbers = arguments
+    seed, num_identities, first, step = map(int, numbers)
     try:
-        for identity in range(start, stop, step):
+        for identity in identities_of(split, num_identities)[first::step]:
             pickle.dump(make_examples(seed, identity, num_identities), output)
             output.flush()
     except (BrokenPipeError, KeyboardInterrupt):

@@ -151,7 +151,7 @@ def test_an_empty_split_is_a_request_error(data_dir, tmp_path):
     path = folder_of(tmp_path / "copy", "folder") / FILE_NAME
     facts = prepared.Facts.load(path)
     facts.of_split("train").save(path)
-    with pytest.raises(RequestError, match="nothing in the split 'test'; found train"):
+    with pytest.raises(RequestError, match="in the split 'test', only in train"):
         prepared.load(tmp_path / "copy", "folder", "test")
 
 

@@ -15,6 +15,7 @@ from PIL import ExifTags, Image
 
 from fakedet_jax.data import inspection, synthetic_faces
 from fakedet_jax.data.dataset import order_classes
+from fakedet_jax.data.synthetic_faces import examples
 from fakedet_jax.data.synthetic_faces.worker import examples_in_order
 from fakedet_jax.errors import RequestError
 from tests.data.synthetic_faces.conftest import NUM_IDENTITIES
@@ -48,10 +49,27 @@ def test_no_identity_is_in_two_splits(sources):
 def test_splits_follow_the_fractions():
     # 400 people: 75 %, 5 % and 20 %.
     sizes = {
-        split: len(synthetic_faces.examples.identities_of(split, 400))
-        for split in synthetic_faces.examples.SPLITS
+        split: len(examples.identities_of(split, 400)) for split in examples.SPLITS
     }
     assert sizes == {"train": 300, "validation": 20, "test": 80}
+
+
+def test_more_people_are_for_training_only():
+    usual = {split: examples.identities_of(split, 400) for split in examples.SPLITS}
+    more = {split: examples.identities_of(split, 403) for split in examples.SPLITS}
+    assert more["train"] == [*usual["train"], 400, 401, 402]
+    assert [more[split] for split in examples.SPLITS[1:]] == [
+        usual[split] for split in examples.SPLITS[1:]
+    ]
+    for split, identities in more.items():
+        assert {examples.split_of(identity, 403) for identity in identities} == {split}
+
+
+def test_pictures_of_validation_and_test_do_not_depend_on_how_many_train():
+    for identity in (300, 399):
+        usual = examples.make_examples(0, identity, 400)
+        more = examples.make_examples(0, identity, 1000)
+        assert [one.encoded for one in usual] == [one.encoded for one in more]
 
 
 def test_names_and_labels_are_those_of_the_records(data_dir):
@@ -221,7 +239,8 @@ def fresh_process(tmp_path_factory):
 def test_bytes_do_not_depend_on_the_number_of_processes(fresh_process):
     here = {
         example.name: hashlib.sha256(example.encoded).hexdigest()
-        for group in examples_in_order(0, range(6), 6, num_processes=1)
+        for split in examples.SPLITS
+        for group in examples_in_order(0, split, 6, num_processes=1)
         for example in group
     }
     assert fresh_process[0] == here
