@@ -55,7 +55,7 @@ def read_config(workdir: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise RequestError(
             f"--workdir: {str(workdir)!r} holds no config.json, so no detector was "
-            "trained there; run --mode=train with this --workdir first"
+            f"trained there; run --mode=train --workdir={workdir} first"
         ) from error
     except (OSError, ValueError) as error:
         raise RequestError(

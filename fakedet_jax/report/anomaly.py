@@ -132,6 +132,8 @@ def log_likelihood_histogram(
     Raises:
         ValueError: for log-likelihoods that are NaN or a threshold that is not finite.
     """
+    from matplotlib.ticker import FuncFormatter
+
     values = np.asarray(log_likelihoods, np.float64)
     if np.any(np.isnan(values)) or not np.isfinite(threshold):
         raise ValueError("log-likelihoods must not be NaN, and the threshold be finite")
@@ -142,7 +144,7 @@ def log_likelihood_histogram(
     label = "Log-likelihood (nats)"
     if np.any((values < low) | (values > high)):
         label += "; the outermost bars hold what lies further out"
-    figure, _ = figures.histogram_rows(
+    figure, rows = figures.histogram_rows(
         values,
         labels,
         classes,
@@ -151,6 +153,9 @@ def log_likelihood_histogram(
         threshold=threshold,
         called_fake=(low, threshold),
         x_label=label,
+    )
+    rows[-1].xaxis.set_major_formatter(
+        FuncFormatter(lambda tick, _: f"{tick:,g}".replace("-", "\N{MINUS SIGN}"))
     )
     border = f"{threshold:,.1f}".replace("-", "\N{MINUS SIGN}")
     canvas.heading(
