@@ -3,6 +3,7 @@
 """`--mode=evaluate`: measures a trained detector on a labelled dataset."""
 
 import dataclasses
+import functools
 import logging
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,11 @@ class Evaluator:
         """What the detector says of itself."""
         return self._detector.info
 
+    @functools.cached_property
+    def _training(self) -> dict[str, report.Panel]:
+        """The course of the training, the same for all datasets."""
+        return _training_panel(self._config.workdir, self.info.step)
+
     def evaluate(self, chosen: EvaluationData) -> dict[str, Any]:
         """Scores a dataset and writes `WORKDIR/evaluations/NAME`.
 
@@ -112,7 +118,7 @@ class Evaluator:
             manipulations=chosen.manipulations,
         )
         facts: dict[str, Any] = {}
-        panels = _panels(config.workdir, info.step)
+        panels = self._training
         if looks is not None and (parts := self._detector.anomaly):
             facts |= anomaly_evaluation.summarize(parts, looks, evaluation)
             drawn = anomaly_evaluation.panels(parts, looks, dataset, evaluation)
@@ -177,7 +183,7 @@ def _examples(
     return examples
 
 
-def _panels(workdir: Path, best_step: int) -> dict[str, report.Panel]:
+def _training_panel(workdir: Path, best_step: int) -> dict[str, report.Panel]:
     """The course of the training, where its record is there."""
     path = workdir / writers.FILE_NAME
     rows = writers.read_rows(path) if path.exists() else []

@@ -86,11 +86,6 @@ def test_splits_of_a_prepared_dataset_are_settled(prepared_dir):
         catalog.load("folder", prepared_dir, "train", validation_fraction=0.3)
 
 
-def test_synthetic_faces_have_as_many_people_as_asked_for(tmp_path):
-    dataset = catalog.load("synthetic_faces", tmp_path, "train", num_identities=6)
-    assert dataset.num_examples == 16
-
-
 def test_how_faces_were_cut_out_is_known(prepared_dir, folder):
     faces = catalog.read_faces(DataConfig("folder", prepared_dir))
     assert faces["detector"] == {"name": "none"} and faces["size"] == 32

@@ -23,9 +23,7 @@ RUNS = {
 }
 # What else is quick enough to be read each time.
 QUICK = {
-    ("vggface2_resnet50", "keras"),
     ("vggface2_resnet50", "torch_zip"),
-    ("vggface2_senet50", "torch_stream"),
     ("vggface2_senet50", "safetensors"),
 }
 
@@ -95,6 +93,7 @@ def test_names_and_shapes_are_those_of_keras(name):
     assert found == mapping.expected(backbone.layers, "keras", store.abstract(backbone))
 
 
+@pytest.mark.slow
 def test_a_converted_network_embeds_pictures_as_pytorch_does(tmp_path, write):
     name = "vggface2_resnet50"
     weights, converted = write(name, "python2_pickle"), tmp_path / "converted"
