@@ -43,11 +43,6 @@ class Embedding:
     rank: PictureFn | None
     abstract: Any
 
-    @property
-    def title(self) -> str:
-        """What to call it."""
-        return str(self.settings["backbone"] or self.settings["embedder"])
-
 
 def create(settings: Mapping[str, Any]) -> Embedding:
     """Makes the embedding that settings name.

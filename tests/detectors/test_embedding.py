@@ -38,13 +38,12 @@ def test_without_a_name_it_is_the_published_one():
         "backbone": None,
         "dtype": "float32",
     }
-    assert named.title == "resnet50"
     assert named.num_features == face_ranker.NUM_FEATURES
 
 
 def test_a_ranker_embeds_and_ranks():
     named = _create(embedder="tiny_ranker", dtype="float32", more="is left alone")
-    assert (named.title, named.num_features) == ("tiny_ranker", 8)
+    assert (named.settings["embedder"], named.num_features) == ("tiny_ranker", 8)
     assert named.framing == tiny.PREPROCESSING.framing
     variables, images = _ranker_variables(named), _images(named.framing)
     network = tiny.EMBEDDER.build(jnp.float32)
@@ -56,7 +55,8 @@ def test_a_ranker_embeds_and_ranks():
 
 def test_a_recogniser_embeds_and_ranks_nothing():
     named = _create(backbone="tiny_faces", embedder=None)
-    assert (named.title, named.num_features, named.rank) == ("tiny_faces", 5, None)
+    assert named.settings["backbone"] == "tiny_faces"
+    assert (named.num_features, named.rank) == (5, None)
     variables, images = tiny.recognizer_variables(), _images(named.framing)
     expected, _ = tiny.Recognizer().apply(
         variables, tiny.BACKBONE.preprocessing(images)
