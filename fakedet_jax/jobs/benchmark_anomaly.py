@@ -43,7 +43,12 @@ ROWS: tuple[tuple[str, str, str, float], ...] = (
     ("ranking_images_per_second", "Training to rank", "images/s", 1),
     ("embedding_images_per_second", "Embedding", "images/s", 1),
     ("mixture_seconds", f"Mixture of {_MIXTURE}, {_NUM_ITERATIONS} iterations", "s", 1),
-    ("mixture_sklearn_seconds", "The same by scikit-learn in float64", "s", 1),
+    (
+        "mixture_sklearn_seconds",
+        f"The same by scikit-learn in float64 (each {_MAX_FITS} runs at most)",
+        "s",
+        1,
+    ),
     ("mixture_speedup", "Its time to ours", "", 1),
     ("likelihood_rows_per_second", "Log-likelihoods under it", "rows/s", 1),
 )
