@@ -246,7 +246,8 @@ def _pictures_of_class(folder: Path) -> list[Path]:
         found_videos = f" but {num_videos:,} videos" if num_videos else ""
         raise RequestError(
             f"--data_dir: the class folder {folder} holds no pictures{found_videos}; "
-            "add some or remove the folder, or cut faces out with --mode=prepare"
+            "add some, name another folder, or cut faces out with --mode=prepare; for "
+            "a dataset with a name give --dataset too"
         )
     if num_videos:
         _logger.warning(

@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from fakedet_jax import checkpoint, metrics, optim, parallel
+from fakedet_jax import checkpoint, metrics, optim, parallel, wording
 from fakedet_jax.config import TrainConfig
 from fakedet_jax.data.dataset import BINARY_CLASSES, Dataset
 from fakedet_jax.detectors import (
@@ -382,8 +382,8 @@ def _with_validation(
 def _warn_of_few(fitted: AnomalyModel, rate: float) -> None:
     if fitted.num_held_out * rate < 5:
         _LOGGER.warning(
-            "the threshold rests on %d held-out photographs, too few to know a false "
-            "alarm rate of %.1f %%; hold out more photographs for validation",
-            fitted.num_held_out,
+            "the threshold rests on %s, held out, too few to know a false alarm rate "
+            "of %.1f %%; hold out more photographs for validation",
+            wording.counted(fitted.num_held_out, "photograph"),
             100 * rate,
         )

@@ -7,6 +7,7 @@ metrics as its authors count them, with real pictures as the positive class.
 """
 
 import dataclasses
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,8 +22,15 @@ from fakedet_jax.detectors.ranking_training import Ranked
 from fakedet_jax.perturb.treatment import Treatment
 from fakedet_jax.scoring import Scored, Scorer
 
+_LOGGER = logging.getLogger(__name__)
+
 # Of the map of embeddings, evenly spread over the pictures of each class.
 _MAX_MAPPED = 1000
+
+# From how many real pictures on, and beyond which share of false alarms, the threshold
+# is said not to fit.
+_FEWEST_TO_WARN = 10
+_MAX_FALSE_ALARMS = 0.5
 
 # Metrics that differ when real pictures are the positive class.
 _REAL_METRICS = ("precision", "recall", "f1", "average_precision")
@@ -151,8 +159,27 @@ def panels(
     }
     if looks.ranked is not None and _any_known(looks.ranked.taus):
         named = {_title(tag): tau for tag, tau in looks.ranked.taus.items()}
-        drawn["camera_settings"] = report.ranking_panel(named)
+        panel = report.ranking_panel(named)
+        share = 100 * looks.ranked.manipulated_accuracy
+        caption = (
+            f"{panel.caption} Of originals and manipulated faces, half of each, it "
+            f"tells {share:.1f} % apart; 50 % is chance."
+        )
+        drawn["camera_settings"] = panel._replace(caption=caption)
     return drawn
+
+
+def warn_of_other_photographs(evaluation: report.Evaluation) -> None:
+    """Warns where most real pictures are called fake: the threshold is of others."""
+    called_fake = evaluation.decided[~evaluation.fake]
+    if len(called_fake) >= _FEWEST_TO_WARN and called_fake.mean() > _MAX_FALSE_ALARMS:
+        _LOGGER.warning(
+            "%d of %d real pictures are called fake: they are unlike the photographs "
+            "that the detector learnt from; fit mixture and threshold to photographs "
+            "like these with --mode=train --pretrained",
+            called_fake.sum(),
+            len(called_fake),
+        )
 
 
 def describe(trained: Mapping[str, Any], info: DetectorInfo) -> dict[str, Any]:
@@ -167,7 +194,11 @@ def describe(trained: Mapping[str, Any], info: DetectorInfo) -> dict[str, Any]:
     """
     names = ("embedder", "backbone", "covariance", "reg_covar", "false_alarm_rate")
     found = {name: trained[name] for name in names if trained.get(name) is not None}
-    return {**found, **info.details} if "covariance" in found else {}
+    # The digest of the embedding is for machines.
+    details = {
+        name: value for name, value in info.details.items() if name != "embedding"
+    }
+    return {**found, **details} if "covariance" in found else {}
 
 
 def _title(tag: str) -> str:

@@ -123,6 +123,7 @@ class Evaluator:
             facts |= anomaly_evaluation.summarize(parts, looks, evaluation)
             drawn = anomaly_evaluation.panels(parts, looks, dataset, evaluation)
             panels = {**drawn, **panels}
+            anomaly_evaluation.warn_of_other_photographs(evaluation)
         if config.perturb:
             facts |= {"perturb": config.perturb, "seed": config.seed}
         folder = config.workdir / "evaluations" / chosen.name

@@ -195,6 +195,8 @@ def evaluation_table(summary: Mapping[str, Any]) -> str:
     lines = []
     for name, value in shown:
         text = f"{value:.4f}" if isinstance(value, float) else str(value)
+        if value is None:
+            text = "undefined"
         ends = summary.get(f"{name}_interval")
         interval = "" if ends is None else f"  [{ends[0]:.4f}, {ends[1]:.4f}]"
         lines.append(f"{name:{width}s} {text}{interval}")

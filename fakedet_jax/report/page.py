@@ -341,6 +341,8 @@ def _table(title: str, values: Mapping[str, object]) -> str:
 
 
 def _text(value: object) -> str:
+    if value is None:
+        return "\N{EN DASH}"
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 

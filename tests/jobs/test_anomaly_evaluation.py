@@ -9,7 +9,7 @@ import json
 import numpy as np
 import pytest
 
-from fakedet_jax import anomaly_metrics, detectors, parallel
+from fakedet_jax import anomaly_metrics, detectors, parallel, report
 from fakedet_jax.config import DataConfig, EvaluateConfig, InputConfig
 from fakedet_jax.data.folder import load_folder
 from fakedet_jax.detectors import anomaly_model
@@ -216,3 +216,16 @@ def test_a_suite_is_measured(root, workdir, compared):
         summary = robustness.evaluate_suite(config)
     assert summary["baseline"]["auc"] == _metrics(compared["others"])["auc"]
     assert all(row["auc"] is not None for row in summary["conditions"])
+
+
+@pytest.mark.parametrize("num_alarms, warned", [(6, True), (5, False)])
+def test_a_threshold_of_other_photographs_is_told(num_alarms, warned, caplog):
+    scores = np.repeat([0.9, 0.1, 0.9], [num_alarms, 10 - num_alarms, 3])
+    evaluation = report.Evaluation(
+        names=[str(number) for number in range(13)],
+        labels=np.repeat([0, 1], [10, 3]),
+        scores=scores,
+        threshold=0.5,
+    )
+    anomaly_evaluation.warn_of_other_photographs(evaluation)
+    assert ("6 of 10 real pictures are called fake" in caplog.text) == warned
