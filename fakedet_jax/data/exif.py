@@ -29,6 +29,8 @@ from PIL.ExifTags import IFD, Base
 from fakedet_jax.data import decode
 
 TAGS = ("iso", "aperture", "exposure_time", "focal_length")
+# As sentences and figures name them.
+TITLES = {name: name.replace("_", " ") for name in TAGS} | {"iso": "ISO"}
 
 # What no camera does is an error of the writer. The ranges are choices, ends included.
 PLAUSIBLE = {

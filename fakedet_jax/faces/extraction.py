@@ -31,8 +31,6 @@ MIN_AREA = 1 / 4
 # Frames of a video are kept up to here; of larger ones the file is read again.
 MAX_HELD_BYTES = 256 * 2**20
 
-_TAG_WORDS = {name: name.replace("_", " ") for name in exif.TAGS} | {"iso": "ISO"}
-
 
 @dataclasses.dataclass(frozen=True)
 class Row:
@@ -179,7 +177,7 @@ def _describe_missing(reasons: Mapping[str, str]) -> str:
     # Absent are single tags, each by itself; other common causes lie in the file.
     if len(causes) == 1 and exif.ABSENT not in causes:
         return f"{NO_TAGS}: {causes.pop()}"
-    listed = "; ".join(f"{_TAG_WORDS[name]}: {reasons[name]}" for name in exif.TAGS)
+    listed = "; ".join(f"{exif.TITLES[name]}: {reasons[name]}" for name in exif.TAGS)
     return f"{NO_TAGS} ({listed})"
 
 

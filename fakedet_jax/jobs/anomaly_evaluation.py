@@ -15,6 +15,7 @@ import numpy as np
 
 from fakedet_jax import anomaly_metrics, report
 from fakedet_jax.config import InputConfig
+from fakedet_jax.data import exif
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.detectors import anomaly_model, ranking_training
 from fakedet_jax.detectors.base import AnomalyParts, DetectorInfo, FittedDetector
@@ -158,7 +159,7 @@ def panels(
         ),
     }
     if looks.ranked is not None and _any_known(looks.ranked.taus):
-        named = {_title(tag): tau for tag, tau in looks.ranked.taus.items()}
+        named = {exif.TITLES[tag]: tau for tag, tau in looks.ranked.taus.items()}
         panel = report.ranking_panel(named)
         share = 100 * looks.ranked.manipulated_accuracy
         caption = (
@@ -199,10 +200,6 @@ def describe(trained: Mapping[str, Any], info: DetectorInfo) -> dict[str, Any]:
         name: value for name, value in info.details.items() if name != "embedding"
     }
     return {**found, **details} if "covariance" in found else {}
-
-
-def _title(tag: str) -> str:
-    return "ISO" if tag == "iso" else tag.replace("_", " ")
 
 
 def _any_known(taus: Mapping[str, float | None]) -> bool:

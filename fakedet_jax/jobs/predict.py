@@ -25,6 +25,12 @@ from fakedet_jax.scoring import Scorer
 
 _LOGGER = logging.getLogger(__name__)
 
+# What means nothing where no faces are searched for, and what would search for them.
+_NEED_SEARCH = {
+    "face_detector_model": "--face_detector=yunet",
+    "all_faces": "--face_detector",
+}
+
 _EXTENSIONS = files.PICTURE_EXTENSIONS | video.VIDEO_EXTENSIONS
 
 
@@ -116,17 +122,12 @@ def choose_cropping(config: PredictConfig) -> Cropping:
             all_faces=config.all_faces,
             frames=config.frames,
         )
-    if config.faces is None and config.face_detector_model is not None:
-        raise RequestError(
-            "--face_detector_model: this detector was trained on pictures as they are, "
-            "so no faces are searched for; leave it out, or give --face_detector=yunet "
-            "too"
-        )
-    if config.faces is None and config.all_faces:
-        raise RequestError(
-            "--all_faces: this detector was trained on pictures as they are, so no "
-            "faces are searched for; leave it out, or give --face_detector too"
-        )
+    for flag, needed in _NEED_SEARCH.items():
+        if config.faces is None and getattr(config, flag):
+            raise RequestError(
+                f"--{flag}: this detector was trained on pictures as they are, so no "
+                f"faces are searched for; leave it out, or give {needed} too"
+            )
     faces = config.faces or FaceConfig("none")
     faces = dataclasses.replace(
         faces,

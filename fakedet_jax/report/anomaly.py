@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fakedet_jax.report import canvas, embedding_map, figures
+from fakedet_jax.report.markup import minus
 from fakedet_jax.report.page import Panel
 
 if TYPE_CHECKING:
@@ -155,9 +156,9 @@ def log_likelihood_histogram(
         x_label=label,
     )
     rows[-1].xaxis.set_major_formatter(
-        FuncFormatter(lambda tick, _: f"{tick:,g}".replace("-", "\N{MINUS SIGN}"))
+        FuncFormatter(lambda tick, _: minus(f"{tick:,g}"))
     )
-    border = f"{threshold:,.1f}".replace("-", "\N{MINUS SIGN}")
+    border = minus(f"{threshold:,.1f}")
     canvas.heading(
         figure, f"Log-likelihoods; decided fake at {border} and below (shaded)"
     )
@@ -172,7 +173,7 @@ def _draw_bars(axes: "Axes", taus: Mapping[str, float | None]) -> None:
     axes.set_ylim(len(taus) - 0.5, -0.5)
     for row, tau in enumerate(taus.values()):
         axes.barh(row, tau or 0.0, 0.55, color=canvas.REAL_COLOUR, linewidth=0)
-        text = "undefined" if tau is None else f"{tau:z.3f}".replace("-", "−")
+        text = "undefined" if tau is None else minus(f"{tau:z.3f}")
         # Beside the bar, unless a long one leaves no room there.
         within = tau is not None and abs(tau) > _MAX_OUTSIDE
         left = (tau or 0.0) < 0

@@ -194,9 +194,8 @@ def evaluation_table(summary: Mapping[str, Any]) -> str:
     width = max([20, *(len(name) for name, _ in shown)])
     lines = []
     for name, value in shown:
-        text = f"{value:.4f}" if isinstance(value, float) else str(value)
-        if value is None:
-            text = "undefined"
+        known = "undefined" if value is None else str(value)
+        text = f"{value:.4f}" if isinstance(value, float) else known
         ends = summary.get(f"{name}_interval")
         interval = "" if ends is None else f"  [{ends[0]:.4f}, {ends[1]:.4f}]"
         lines.append(f"{name:{width}s} {text}{interval}")

@@ -37,6 +37,15 @@ def pictures(count: int) -> str:
     return f"{count:,} picture" if count == 1 else f"{count:,} pictures"
 
 
+def minus(number: str) -> str:
+    """A number with a minus sign in place of its hyphen.
+
+    >>> minus("-1,234.5")
+    '−1,234.5'
+    """
+    return number.replace("-", "\N{MINUS SIGN}")
+
+
 def percent(value: float | None) -> str:
     """A share in per cent, a dash where there is none."""
     return "\N{EN DASH}" if value is None else f"{100 * value:.1f}{_SPACE}%"

@@ -20,6 +20,7 @@ from fakedet_jax.perturb.perturbation import MIX, OPERATIONS
 from fakedet_jax.perturb.suites import Suite
 from fakedet_jax.report import canvas
 from fakedet_jax.report.evaluation import Evaluation
+from fakedet_jax.report.markup import minus
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -366,7 +367,7 @@ def _draw_panel(
     canvas.style(axes)
     axes.set_title(kind.title, loc="left", fontsize=11, fontweight="bold")
     axes.set_title(
-        f"mean drop {100 * drop:z.1f} points".replace("-", "−"),
+        f"mean drop {minus(f'{100 * drop:z.1f}')} points",
         loc="right",
         fontsize=9,
         color=canvas.GREY,

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fakedet_jax.report.markup import minus
+
 MAX_WIDTH = 100
 
 NONE = "—"
@@ -280,7 +282,7 @@ def _rer_text(cell: Mapping[str, Any]) -> str:
     """
     if cell["rer"] is None:
         return NONE
-    return f"{100 * cell['rer']:z.1f}".replace("-", "−")
+    return minus(f"{100 * cell['rer']:z.1f}")
 
 
 def _minutes(training: Mapping[str, Any]) -> str:
