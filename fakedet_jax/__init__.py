@@ -6,7 +6,7 @@ Submodules are imported on first use, so that `import fakedet_jax` costs no more
 Python itself:
 
 >>> import fakedet_jax
->>> fakedet_jax.traces.extract  # doctest: +ELLIPSIS
+>>> fakedet_jax.systems.networks.traces.extract  # doctest: +ELLIPSIS
 <function extract at ...>
 """
 
@@ -15,26 +15,29 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_SUBMODULES = (
-    "checkpoint",
-    "coverage",
-    "data",
-    "detectors",
-    "errors",
-    "metrics",
-    "models",
-    "optim",
-    "parallel",
-    "perturb",
-    "report",
-    "traces",
-    "weights",
-)
+# Where the parts that research code imports from the package live.
+_SUBMODULES = {
+    "checkpoint": "runtime.checkpoint",
+    "coverage": "systems.fakespotter.coverage",
+    "data": "data",
+    "detectors": "systems",
+    "errors": "errors",
+    "metrics": "evaluation.metrics",
+    "mixture": "mixture",
+    "models": "models",
+    "optim": "training.optim",
+    "parallel": "runtime.parallel",
+    "perturb": "perturb",
+    "report": "report",
+    "systems": "systems",
+    "traces": "systems.networks.traces",
+    "weights": "weights",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name in _SUBMODULES:
-        return importlib.import_module(f"{__name__}.{name}")
+        return importlib.import_module(f"{__name__}.{_SUBMODULES[name]}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

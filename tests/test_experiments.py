@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from absl import flags
 
-from fakedet_jax import cli, detectors, optim
-from fakedet_jax.jobs import study_file
-from fakedet_jax.models import amtennet, residuals
+from fakedet_jax import cli, systems
 from fakedet_jax.perturb import specification, suites
+from fakedet_jax.studies import file as study_file
+from fakedet_jax.systems.networks import amtennet, residuals
+from fakedet_jax.training import optim
 
 _FOLDER = Path(__file__).parents[1] / "experiments"
 _FLAGFILES = sorted(_FOLDER.glob("*.flags"))
@@ -55,7 +56,7 @@ def test_the_recipe_can_be_built(path):
 
 
 def _build_recipe(settings):
-    recipe = detectors.create(settings["detector"]).recipe
+    recipe = systems.create(settings["detector"]).recipe
     types = {field.name: type(getattr(recipe, field.name)) for field in _fields()}
     changes = {name: types[name](settings[name]) for name in types if name in settings}
     optim.create_optimizer(dataclasses.replace(recipe, **changes), num_steps=10)

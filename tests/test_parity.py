@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fakedet_jax import coverage
 from fakedet_jax.models import backbones
+from fakedet_jax.systems.fakespotter import coverage
 from fakedet_jax.weights import store
 from tests.golden import make_mobilefacenet_faces_golden as maker
 from tests.models import QUICK

@@ -30,14 +30,16 @@ import numpy as np
 from absl.testing import flagsaver
 from PIL import ExifTags, Image
 
-from fakedet_jax import cli, config, detectors, loop, optim
-from fakedet_jax.detectors.network import NetworkDetector
-from fakedet_jax.framing import Framing
+from fakedet_jax import cli, config, systems
 from fakedet_jax.jobs import train
-from fakedet_jax.models import backbones, face_ranker
+from fakedet_jax.media.framing import Framing
+from fakedet_jax.models import backbones
 from fakedet_jax.models.backbone import Backbone
 from fakedet_jax.models.parameters import Layer
 from fakedet_jax.models.preprocessing import Preprocessing
+from fakedet_jax.systems.exif_anomaly import ranker as face_ranker
+from fakedet_jax.systems.networks.system import NetworkDetector
+from fakedet_jax.training import loop, optim
 from fakedet_jax.weights import folder, store
 from tests.data import pictures
 
@@ -174,11 +176,11 @@ EMBEDDER = face_ranker.Embedder(
 @contextlib.contextmanager
 def registered() -> Iterator[None]:
     """Makes `tiny`, `plain`, the backbone `tiny_faces` and `tiny_ranker` known."""
-    table = (*detectors._DETECTORS, DETECTOR, PLAIN)
+    table = (*systems._DETECTORS, DETECTOR, PLAIN)
     networks = (*backbones._BACKBONES, BACKBONE)
     embedders = {**face_ranker._EMBEDDERS, EMBEDDER.name: EMBEDDER}
     with (
-        mock.patch.object(detectors, "_DETECTORS", table),
+        mock.patch.object(systems, "_DETECTORS", table),
         mock.patch.object(backbones, "_BACKBONES", networks),
         mock.patch.object(face_ranker, "_EMBEDDERS", embedders),
     ):

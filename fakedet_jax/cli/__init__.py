@@ -19,7 +19,7 @@ from fakedet_jax.cli import definitions
 from fakedet_jax.cli.heard import check_heard
 from fakedet_jax.cli.modes import MODES
 from fakedet_jax.errors import RequestError
-from fakedet_jax.signals import Stopped
+from fakedet_jax.runtime.signals import Stopped
 
 FLAGS = flags.FLAGS
 
@@ -51,7 +51,7 @@ def execute(mode: str | None, paths: Sequence[str]) -> None:
     check_heard(mode)
     cluster = (FLAGS.coordinator_address, FLAGS.num_processes, FLAGS.process_id)
     if FLAGS.distributed or cluster != (None, None, None):
-        from fakedet_jax import parallel
+        from fakedet_jax.runtime import parallel
 
         parallel.initialize(*cluster)
     MODES[mode](tuple(paths))

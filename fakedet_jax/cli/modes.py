@@ -79,7 +79,7 @@ def _evaluate(paths: tuple[str, ...]) -> None:
 
 
 def _evaluate_foreign() -> dict[str, Any]:
-    from fakedet_jax.jobs import foreign_scores
+    from fakedet_jax.evaluation import foreign_scores
 
     pictures = _path("pictures")
     if pictures is None or not FLAGS.suite:

@@ -6,12 +6,12 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from fakedet_jax import storage
 from fakedet_jax.config import DataConfig
 from fakedet_jax.data import layouts, prepared
 from fakedet_jax.data.dataset import Dataset, check_sides
 from fakedet_jax.data.folder import SPLITS, load_folder
 from fakedet_jax.errors import RequestError
+from fakedet_jax.runtime import storage
 
 TASKS = ("binary", "multiclass")
 
@@ -166,7 +166,7 @@ def _load_synthetic_faces(
     num_identities: int | None,
 ) -> Dataset:
     # TFDS takes a second to import; only who asks for the dataset waits.
-    from fakedet_jax.data import synthetic_faces
+    from fakedet_jax import synthetic_faces
 
     if real_classes:
         raise RequestError(

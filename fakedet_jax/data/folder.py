@@ -26,10 +26,10 @@ from fakedet_jax.data.dataset import (
     digest_of,
     order_classes,
 )
-from fakedet_jax.data.decode import check_file, read_file
-from fakedet_jax.data.files import PICTURE_EXTENSIONS, find_pictures, list_folder
-from fakedet_jax.data.video import VIDEO_EXTENSIONS
 from fakedet_jax.errors import ImageError, RequestError
+from fakedet_jax.media.decode import check_file, read_file
+from fakedet_jax.media.files import PICTURE_EXTENSIONS, find_pictures, list_folder
+from fakedet_jax.media.video import VIDEO_EXTENSIONS
 
 TEST_FRACTION = 0.2
 SPLITS = ("train", "validation", "test", "all")

@@ -9,12 +9,12 @@ import hashlib
 
 import numpy as np
 
-from fakedet_jax.data import exif
 from fakedet_jax.data.dataset import Dataset, digest_of
-from fakedet_jax.data.decode import Header, decode_with_header
 from fakedet_jax.data.near_duplicates import perceptual_hash
 from fakedet_jax.data.portraits import Portraits
 from fakedet_jax.errors import ImageError
+from fakedet_jax.media import exif
+from fakedet_jax.media.decode import Header, decode_with_header
 
 GREY_TOLERANCE = 2
 _DIGEST_BYTES = 16

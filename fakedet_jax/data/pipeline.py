@@ -16,11 +16,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from fakedet_jax.data import batching, rows
+from fakedet_jax.data import rows
 from fakedet_jax.data.dataset import Dataset
-from fakedet_jax.data.decode import decode
 from fakedet_jax.errors import ImageError, RequestError
-from fakedet_jax.framing import Framing
+from fakedet_jax.media import batching
+from fakedet_jax.media.decode import decode
+from fakedet_jax.media.framing import Framing
 from fakedet_jax.perturb.treatment import Treatment
 
 _MIN_PREFETCH = 32

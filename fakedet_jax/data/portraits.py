@@ -3,7 +3,7 @@
 """What detectors that learn from photographs of faces know of each picture.
 
 These are the five landmarks of the face and the settings of the camera; see
-`fakedet_jax.data.exif` for the latter. Prepared and synthetic datasets bring both;
+`fakedet_jax.media.exif` for the latter. Prepared and synthetic datasets bring both;
 of others `inspection.read_portraits` reads the settings from their files.
 
 >>> portraits = Portraits.unknown(2)
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fakedet_jax.data import exif
+from fakedet_jax.media import exif
 
 NUM_LANDMARKS = 5
 

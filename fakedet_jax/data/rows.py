@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fakedet_jax.data import batching
 from fakedet_jax.data.dataset import Dataset, Source
-from fakedet_jax.data.decode import decode, to_input
 from fakedet_jax.errors import ImageError
-from fakedet_jax.framing import Framing
+from fakedet_jax.media import batching
+from fakedet_jax.media.decode import decode, to_input
+from fakedet_jax.media.framing import Framing
 from fakedet_jax.perturb import apply
 from fakedet_jax.perturb.treatment import Choice, Treatment
 

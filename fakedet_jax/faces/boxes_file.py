@@ -15,9 +15,9 @@ import math
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from fakedet_jax import tables
 from fakedet_jax.errors import ImageError, RequestError
 from fakedet_jax.faces.face import NUM_LANDMARKS, Face
+from fakedet_jax.runtime import tables
 
 REQUIRED_COLUMNS = ("path", "left", "top", "right", "bottom")
 LANDMARK_COLUMNS = tuple(

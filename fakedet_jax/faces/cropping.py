@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from fakedet_jax.config import FaceConfig, FrameConfig
-from fakedet_jax.data.decode import MIN_SIDE
-from fakedet_jax.data.video import Evenly, EveryNth
 from fakedet_jax.errors import RequestError
 from fakedet_jax.faces import crops, detection
 from fakedet_jax.faces.detector import FaceDetector
+from fakedet_jax.media.decode import MIN_SIDE
+from fakedet_jax.media.video import Evenly, EveryNth
 
 _LOGGER = logging.getLogger(__name__)
 

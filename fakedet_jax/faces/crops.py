@@ -13,10 +13,10 @@ import math
 import numpy as np
 from PIL import Image
 
-from fakedet_jax.data.decode import to_input
 from fakedet_jax.errors import ImageError
 from fakedet_jax.faces.face import Face, check_box, check_picture
-from fakedet_jax.framing import Framing
+from fakedet_jax.media.decode import to_input
+from fakedet_jax.media.framing import Framing
 
 SCALE = 1.3
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from fakedet_jax.data import exif
-from fakedet_jax.data.decode import MIN_SIDE, decode, read_file, sniff_format
-from fakedet_jax.data.video import Frame, read_frames
 from fakedet_jax.errors import ImageError, RequestError
 from fakedet_jax.faces import crops, tracking
 from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.faces.face import Face, largest_first
+from fakedet_jax.media import exif
+from fakedet_jax.media.decode import MIN_SIDE, decode, read_file, sniff_format
+from fakedet_jax.media.video import Frame, read_frames
 
 WRITTEN, LEFT_OUT, NOTED = "written", "left out", "noted"
 

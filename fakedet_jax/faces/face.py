@@ -12,8 +12,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from fakedet_jax.data.decode import MIN_SIDE
 from fakedet_jax.errors import ImageError
+from fakedet_jax.media.decode import MIN_SIDE
 
 NUM_LANDMARKS = 5
 

@@ -20,10 +20,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fakedet_jax.data import batching
-from fakedet_jax.data.decode import to_input
-from fakedet_jax.data.video import Frame, is_video
-from fakedet_jax.data.worker_process import available_cores
 from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.faces.extraction import (
     LEFT_OUT,
@@ -33,7 +29,11 @@ from fakedet_jax.faces.extraction import (
     Searched,
     extract,
 )
-from fakedet_jax.framing import Framing
+from fakedet_jax.media import batching
+from fakedet_jax.media.decode import to_input
+from fakedet_jax.media.framing import Framing
+from fakedet_jax.media.video import Frame, is_video
+from fakedet_jax.runtime.worker_process import available_cores
 
 NO_PICTURE = -1
 

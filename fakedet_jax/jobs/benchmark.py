@@ -21,27 +21,21 @@ import numpy as np
 from jax.sharding import Mesh
 from PIL import Image
 
-from fakedet_jax import (
-    detectors,
-    measurement,
-    parallel,
-    storage,
-)
+from fakedet_jax import systems
 from fakedet_jax.config import BenchmarkConfig, DataConfig
 from fakedet_jax.data import catalog, pipeline
 from fakedet_jax.data.dataset import Dataset
-from fakedet_jax.detectors.exif_anomaly import ExifAnomaly
-from fakedet_jax.detectors.fakespotter import FakeSpotter
-from fakedet_jax.detectors.network import NetworkDetector
 from fakedet_jax.errors import RequestError
-from fakedet_jax.framing import Framing
-from fakedet_jax.jobs import (
-    benchmark_anomaly,
-    benchmark_coverage,
-    benchmark_faces,
-    benchmark_network,
-)
+from fakedet_jax.faces import benchmark as benchmark_faces
+from fakedet_jax.media.framing import Framing
 from fakedet_jax.models.dtypes import DTYPES
+from fakedet_jax.runtime import measurement, parallel, storage
+from fakedet_jax.systems.exif_anomaly import benchmark as benchmark_anomaly
+from fakedet_jax.systems.exif_anomaly.system import ExifAnomaly
+from fakedet_jax.systems.fakespotter import benchmark as benchmark_coverage
+from fakedet_jax.systems.fakespotter.system import FakeSpotter
+from fakedet_jax.systems.networks import benchmark as benchmark_network
+from fakedet_jax.systems.networks.system import NetworkDetector
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -178,7 +172,7 @@ _Subject = (
 
 
 def _subject(config: BenchmarkConfig, mesh: Mesh) -> _Subject:
-    detector = detectors.create(config.detector)
+    detector = systems.create(config.detector)
     if isinstance(detector, ExifAnomaly):
         return benchmark_anomaly.AnomalyBenchmark(config, detector, mesh)
     if config.embedder is not None:

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fakedet_jax import tables
 from fakedet_jax.config import CompareConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.report import comparison
 from fakedet_jax.report.evaluation import Evaluation
+from fakedet_jax.runtime import tables
 
 _LOGGER = logging.getLogger(__name__)
 

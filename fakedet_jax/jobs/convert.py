@@ -6,12 +6,13 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from fakedet_jax import detectors, wording
+from fakedet_jax import systems
 from fakedet_jax.config import ConvertConfig
-from fakedet_jax.detectors import converted
-from fakedet_jax.detectors.network import NetworkDetector
 from fakedet_jax.errors import RequestError
 from fakedet_jax.models import backbones, pretrained
+from fakedet_jax.runtime import text
+from fakedet_jax.systems.networks import converted
+from fakedet_jax.systems.networks.system import NetworkDetector
 from fakedet_jax.weights import formats, store
 from fakedet_jax.weights.tensors import shown
 
@@ -66,9 +67,9 @@ def convert(config: ConvertConfig) -> dict[str, Any]:
 def _published(config: ConvertConfig) -> dict[str, NetworkDetector]:
     """The detectors that others published, by name; the chosen one as it is wanted."""
     found = {}
-    for name in detectors.names():
+    for name in systems.names():
         options = vars(config) if name == config.model else None
-        detector = detectors.create(name, options)
+        detector = systems.create(name, options)
         if isinstance(detector, NetworkDetector) and detector.published:
             found[name] = detector
     return found
@@ -109,11 +110,10 @@ def _summary(result: Mapping[str, Any]) -> list[str]:
     comparison = result["comparison"]
     num_expected = len(result["arrays"]) - len(comparison["derived"])
     lines = [
-        f"{len(comparison['matched'])} of {wording.counted(num_expected, 'array')} "
-        "matched"
+        f"{len(comparison['matched'])} of {text.counted(num_expected, 'array')} matched"
     ]
     if unused := comparison["unused"]:
-        counters = wording.counted(len(unused), "counter")
+        counters = text.counted(len(unused), "counter")
         lines.append(f"{counters} that no network needs")
     dropped, initialised = comparison["dropped"], comparison["initialised"]
     notes = comparison["notes"]
@@ -124,7 +124,7 @@ def _summary(result: Mapping[str, Any]) -> list[str]:
             "kept",
             initialised,
         ),
-        (wording.counted(len(notes), "note"), notes),
+        (text.counted(len(notes), "note"), notes),
     ):
         if names:
             lines.append(f"{title}: {', '.join(map(shown, names))}")

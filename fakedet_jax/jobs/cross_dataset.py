@@ -16,14 +16,15 @@ from typing import Any
 
 import jax
 
-from fakedet_jax import checkpoint, detectors
+from fakedet_jax import systems
 from fakedet_jax.config import DataConfig, EvaluateConfig
 from fakedet_jax.data import prepared
 from fakedet_jax.errors import RequestError
-from fakedet_jax.jobs import evaluation_data
+from fakedet_jax.evaluation import data as evaluation_data
 from fakedet_jax.jobs.evaluate import Evaluator
 from fakedet_jax.report import cross_dataset as report
 from fakedet_jax.report.cross_dataset import cross_dataset_table
+from fakedet_jax.runtime import checkpoint
 
 __all__ = ["cross_dataset_table", "evaluate_datasets"]
 
@@ -94,9 +95,9 @@ def evaluate_datasets(config: EvaluateConfig) -> dict[str, Any]:
     summary = report.write_cross_dataset(
         folder,
         rows,
-        title=f"{detectors.title(settings)}, split {config.split}{condition}",
+        title=f"{systems.title(settings)}, split {config.split}{condition}",
         facts={
-            "detector": detectors.title(settings),
+            "detector": systems.title(settings),
             "trained_on": trained_on,
             "split": config.split,
             "perturb": config.perturb,

@@ -11,17 +11,20 @@ from typing import Any
 import jax
 import numpy as np
 
-from fakedet_jax import checkpoint, detectors, parallel, report, writers
+from fakedet_jax import report, systems
 from fakedet_jax.config import DataConfig, EvaluateConfig
 from fakedet_jax.data.dataset import Dataset
-from fakedet_jax.data.decode import decode, to_input
-from fakedet_jax.detectors.base import DetectorInfo
 from fakedet_jax.errors import RequestError
-from fakedet_jax.jobs import anomaly_evaluation, evaluation_data
-from fakedet_jax.jobs.evaluation_data import EvaluationData
+from fakedet_jax.evaluation import data as evaluation_data
+from fakedet_jax.evaluation.data import EvaluationData
+from fakedet_jax.evaluation.scoring import Scored, Scorer
+from fakedet_jax.media.decode import decode, to_input
 from fakedet_jax.perturb import specification
 from fakedet_jax.perturb.treatment import Treatment
-from fakedet_jax.scoring import Scored, Scorer
+from fakedet_jax.runtime import checkpoint, parallel
+from fakedet_jax.systems.base import DetectorInfo
+from fakedet_jax.systems.exif_anomaly import evaluation as anomaly_evaluation
+from fakedet_jax.training import writers
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -66,7 +69,7 @@ class Evaluator:
             specification.parse(config.perturb) if config.perturb else None
         )
         mesh = parallel.data_mesh()
-        self._detector = detectors.load(config.workdir, mesh)
+        self._detector = systems.load(config.workdir, mesh)
         batch_size = parallel.round_up_batch_size(config.batch_size, mesh)
         self._scorer = Scorer(self._detector.probability_fn, mesh, batch_size)
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from fakedet_jax import storage
 from fakedet_jax.config import ExportConfig
 from fakedet_jax.data import catalog
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.errors import RequestError
-from fakedet_jax.jobs import suite_export
-from fakedet_jax.plain_names import PlainNames
+from fakedet_jax.evaluation import suite_export
+from fakedet_jax.runtime import storage
+from fakedet_jax.runtime.text import PlainNames
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -17,15 +17,15 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from fakedet_jax import parallel, progress, storage, wording
 from fakedet_jax.config import ExtractConfig
 from fakedet_jax.data import catalog, pipeline
-from fakedet_jax.data import files as found_files
 from fakedet_jax.data.dataset import Dataset
-from fakedet_jax.data.stream import stream_batches
 from fakedet_jax.errors import RequestError
-from fakedet_jax.framing import Framing
 from fakedet_jax.jobs import features
+from fakedet_jax.media import files as found_files
+from fakedet_jax.media.framing import Framing
+from fakedet_jax.media.stream import stream_batches
+from fakedet_jax.runtime import parallel, progress, storage, text
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -100,14 +100,14 @@ def extract(config: ExtractConfig) -> Path:
     if table.skipped:
         _LOGGER.warning(
             "%s cannot be read, such as %s, which %s; all are listed in %s",
-            wording.counted(len(table.skipped), "picture"),
+            text.counted(len(table.skipped), "picture"),
             *table.skipped[0],
             config.output / "skipped.csv",
         )
     _LOGGER.info(
         "wrote the %s of %s to %s",
         config.features,
-        wording.counted(len(table.paths), "picture"),
+        text.counted(len(table.paths), "picture"),
         path,
     )
     return path

@@ -15,20 +15,16 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from fakedet_jax import (
-    checkpoint,
-    coverage,
-    detectors,
-    parallel,
-    report,
-    traces,
-)
+from fakedet_jax import report, systems
 from fakedet_jax.config import DataConfig, ExtractConfig, InputConfig
-from fakedet_jax.detectors import fakespotter
-from fakedet_jax.detectors.neuron_counts import CountSettings, NeuronCounter
 from fakedet_jax.errors import RequestError
-from fakedet_jax.framing import Framing
+from fakedet_jax.media.framing import Framing
 from fakedet_jax.models import backbones
+from fakedet_jax.runtime import checkpoint, parallel
+from fakedet_jax.systems.fakespotter import coverage
+from fakedet_jax.systems.fakespotter import system as fakespotter
+from fakedet_jax.systems.fakespotter.counts import CountSettings, NeuronCounter
+from fakedet_jax.systems.networks import traces
 from fakedet_jax.weights import store
 from fakedet_jax.weights.tensors import shown
 
@@ -132,7 +128,7 @@ class _Traces:
 
     def __init__(self, config: ExtractConfig, mesh: Mesh) -> None:
         workdir = _workdir(config, "amtennet")
-        self._detector = detectors.load(workdir, mesh)
+        self._detector = systems.load(workdir, mesh)
         self.framing = self._detector.info.framing
         self.training_data = _training_data(workdir)
         picture = jax.ShapeDtypeStruct((1, *self.framing.shape), np.uint8)
@@ -187,7 +183,7 @@ class _Recognition:
             )
             self._settings, _ = fakespotter.read_settings(workdir)
             digest = checkpoint.read_config(workdir)["weights"]
-            fitted = detectors.load(workdir, mesh)
+            fitted = systems.load(workdir, mesh)
             self._variables = fitted.variables["backbone"]
             self._thresholds = parallel.to_host(fitted.variables["thresholds"])
             self.training_data = _training_data(workdir)
@@ -288,7 +284,7 @@ class _AnomalyEmbedding:
     def __init__(self, config: ExtractConfig, mesh: Mesh) -> None:
         workdir = _workdir(config, "exif_anomaly")
         self._mesh = mesh
-        self._detector = detectors.load(workdir, mesh)
+        self._detector = systems.load(workdir, mesh)
         self.framing = self._detector.info.framing
         self.training_data = _training_data(workdir)
 

@@ -11,17 +11,18 @@ from pathlib import Path
 import jax
 from jax.sharding import Mesh
 
-from fakedet_jax import checkpoint, detectors, parallel, progress, wording
+from fakedet_jax import systems
 from fakedet_jax.config import FaceConfig, FrameConfig, PredictConfig
-from fakedet_jax.data import files, video
-from fakedet_jax.detectors import DetectorInfo
 from fakedet_jax.errors import ImageError, RequestError
+from fakedet_jax.evaluation.predictions import PredictionOutput, open_table
+from fakedet_jax.evaluation.scoring import Scorer
 from fakedet_jax.faces import cropping
+from fakedet_jax.faces.annotated_copies import AnnotatedCopies
 from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.faces.stream import FaceFile, stream_faces
-from fakedet_jax.jobs.annotated_copies import AnnotatedCopies
-from fakedet_jax.jobs.prediction_output import PredictionOutput, open_table
-from fakedet_jax.scoring import Scorer
+from fakedet_jax.media import files, video
+from fakedet_jax.runtime import checkpoint, parallel, progress, text
+from fakedet_jax.systems import DetectorInfo
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ def predict(config: PredictConfig) -> dict[str, int]:
     """
     _check(config)
     mesh = parallel.data_mesh()
-    detector = detectors.load(config.workdir, mesh)
+    detector = systems.load(config.workdir, mesh)
     found = list(_find(config.paths))
     if not found:
         raise RequestError(
@@ -173,14 +174,14 @@ def _check(config: PredictConfig) -> None:
 
 def _find(paths: Sequence[str]) -> Iterator[FaceFile]:
     """Finds the files, with their names below the folders that are searched."""
-    for text in paths:
-        top = Path(text)
+    for name in paths:
+        top = Path(name)
         root = top if top.is_dir() else top.parent
         for found in files.find_pictures([top], _EXTENSIONS):
-            name = str(found.path.relative_to(root))
+            below = str(found.path.relative_to(root))
             if found.path == root:  # The folder itself cannot be read.
-                name = root.name or "folder"
-            yield FaceFile(found.path, name, found.error)
+                below = root.name or "folder"
+            yield FaceFile(found.path, below, found.error)
 
 
 def _check_videos(found: list[FaceFile], how: Cropping) -> None:
@@ -237,10 +238,10 @@ def _summarise(
     num_faces = counts["fake"] + counts["real"]
     faces = ""
     if num_faces != output.num_scored:
-        faces = f"{wording.counted(num_faces, 'face')}: "
+        faces = f"{text.counted(num_faces, 'face')}: "
     _LOGGER.info(
         "%s: %d scored (%s%d fake, %d real at threshold %.4g), %d with an error",
-        wording.counted(num_files, "file"),
+        text.counted(num_files, "file"),
         output.num_scored,
         faces,
         counts["fake"],

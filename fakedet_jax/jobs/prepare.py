@@ -15,20 +15,21 @@ from pathlib import Path
 from typing import Any
 
 from fakedet_jax.config import PrepareConfig
-from fakedet_jax.data import layouts, tags_file, video_stream
+from fakedet_jax.data import layouts, tags_file
 from fakedet_jax.data.dataset import digest_of
 from fakedet_jax.data.folder import TEST_FRACTION
 from fakedet_jax.data.layouts import Listing, scan
 from fakedet_jax.data.layouts.base import check_choice
 from fakedet_jax.data.splits import SPLITS
-from fakedet_jax.data.worker_process import available_cores
 from fakedet_jax.errors import RequestError
 from fakedet_jax.faces import cropping
 from fakedet_jax.faces.cropping import Cropping
+from fakedet_jax.media import video_stream
 from fakedet_jax.prepare import assembly, beam, manifest, output, pool, staging
 from fakedet_jax.prepare.assembly import Input
-from fakedet_jax.progress import Progress
-from fakedet_jax.signals import Stopped, StopRequest
+from fakedet_jax.runtime.progress import Progress
+from fakedet_jax.runtime.signals import Stopped, StopRequest
+from fakedet_jax.runtime.worker_process import available_cores
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -17,18 +17,19 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
-from fakedet_jax import detectors, parallel, progress
+from fakedet_jax import systems
 from fakedet_jax.config import EvaluateConfig
-from fakedet_jax.data.decode import to_input
-from fakedet_jax.data.perturbed import Pictures
-from fakedet_jax.detectors.base import FittedDetector
 from fakedet_jax.errors import RequestError
-from fakedet_jax.framing import Framing
-from fakedet_jax.jobs import evaluation_data
+from fakedet_jax.evaluation import data as evaluation_data
+from fakedet_jax.evaluation.perturbed import Pictures
+from fakedet_jax.evaluation.scoring import Scored, Scorer
+from fakedet_jax.media.decode import to_input
+from fakedet_jax.media.framing import Framing
 from fakedet_jax.perturb import apply, suites
 from fakedet_jax.perturb.perturbation import Mix, Perturbation
 from fakedet_jax.report import robustness as robustness_report
-from fakedet_jax.scoring import Scored, Scorer
+from fakedet_jax.runtime import parallel, progress
+from fakedet_jax.systems.base import FittedDetector
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ def evaluate_suite(config: EvaluateConfig) -> dict[str, Any]:
         )
     mesh = parallel.data_mesh()
     batch_size = parallel.round_up_batch_size(config.batch_size, mesh)
-    detector = detectors.load(config.workdir, mesh)
+    detector = systems.load(config.workdir, mesh)
     chosen = evaluation_data.choose(config, detector.info)
     dataset = chosen.dataset
     scorer = Scorer(detector.probability_fn, mesh, batch_size)

@@ -10,14 +10,16 @@ from typing import Any
 
 import jax
 
-from fakedet_jax import __version__, checkpoint, detectors, optim, parallel, storage
+from fakedet_jax import __version__, systems
 from fakedet_jax.config import DataConfig, TrainConfig
 from fakedet_jax.data import catalog, inspection, layouts, leaks
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.data.splits import find_leaks as find_torn_groups
-from fakedet_jax.detectors.base import Detector
 from fakedet_jax.errors import RequestError
-from fakedet_jax.signals import StopRequest
+from fakedet_jax.runtime import checkpoint, parallel, storage
+from fakedet_jax.runtime.signals import StopRequest
+from fakedet_jax.systems.base import Detector
+from fakedet_jax.training import optim
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -38,7 +40,7 @@ def train(config: TrainConfig) -> None:
         RequestError: The settings or the data are not as expected.
         Stopped: The run was asked to stop and has saved.
     """
-    detector = detectors.create(config.detector, vars(config))
+    detector = systems.create(config.detector, vars(config))
     recipe = create_recipe(detector, config)
     mesh = parallel.data_mesh()
     detector.check(config, recipe, mesh)
@@ -54,7 +56,7 @@ def train(config: TrainConfig) -> None:
     parallel.wait_for_all("workdir")
     _LOGGER.info(
         "training %s on %d pictures of %s, validating on %d; workdir %s",
-        detectors.title(settings),
+        systems.title(settings),
         pictures.num_examples,
         pictures.name,
         validation.num_examples,
@@ -62,7 +64,7 @@ def train(config: TrainConfig) -> None:
     )
     with StopRequest() as stop:
         detector.fit(
-            detectors.FitRequest(
+            systems.FitRequest(
                 config=config,
                 recipe=recipe,
                 train=pictures,

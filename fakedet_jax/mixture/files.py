@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from fakedet_jax import storage
 from fakedet_jax.errors import RequestError
 from fakedet_jax.mixture.model import (
     COVARIANCE_TYPES,
@@ -18,6 +17,7 @@ from fakedet_jax.mixture.model import (
     from_arrays,
     whitening_shape,
 )
+from fakedet_jax.runtime import storage
 
 _VERSION = 1
 _ARRAYS = ("weights", "centres", "whitening", "offset", "scale")

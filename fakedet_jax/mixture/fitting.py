@@ -14,10 +14,10 @@ from jax.scipy.special import logsumexp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from numpy.typing import ArrayLike
 
-from fakedet_jax import parallel
 from fakedet_jax.errors import RequestError
 from fakedet_jax.mixture import em, model, rows
 from fakedet_jax.mixture.model import Mixture
+from fakedet_jax.runtime import parallel
 
 # Of a standardised feature; float32 cannot tell rows that are less apart.
 _MIN_VARIANCE = 1e-12

@@ -12,7 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from fakedet_jax.framing import Framing
+from fakedet_jax.media.framing import Framing
 from fakedet_jax.models import channel_last
 from fakedet_jax.models.parameters import Layer
 from fakedet_jax.models.preprocessing import Preprocessing

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fakedet_jax.framing import Framing
+from fakedet_jax.media.framing import Framing
 
 
 @dataclasses.dataclass(frozen=True)

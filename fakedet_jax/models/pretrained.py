@@ -8,10 +8,11 @@ from typing import Any
 import jax
 
 from fakedet_jax.errors import RequestError
-from fakedet_jax.framing import Framing
-from fakedet_jax.models import resnet, xception
+from fakedet_jax.media.framing import Framing
+from fakedet_jax.models import resnet
 from fakedet_jax.models.backbone import Backbone
 from fakedet_jax.models.preprocessing import Preprocessing
+from fakedet_jax.systems.networks import xception
 
 Variables = Mapping[str, Any]
 

@@ -14,7 +14,6 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from fakedet_jax import parallel
 from fakedet_jax.errors import ImageError
 from fakedet_jax.perturb import operations
 from fakedet_jax.perturb.perturbation import (
@@ -24,6 +23,7 @@ from fakedet_jax.perturb.perturbation import (
     Operation,
     Perturbation,
 )
+from fakedet_jax.runtime import parallel
 
 # Sides are rounded up to multiples of this, larger ones more coarsely.
 _SIDE_STEP = 64

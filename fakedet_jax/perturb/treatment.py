@@ -17,10 +17,10 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from fakedet_jax import parallel
 from fakedet_jax.errors import RequestError
 from fakedet_jax.perturb import apply
 from fakedet_jax.perturb.perturbation import Mix, Perturbation
+from fakedet_jax.runtime import parallel
 
 # More would be a mistake: the paper's largest set has three.
 _MAX_COPIES = 100

@@ -18,13 +18,13 @@ import numpy as np
 
 from fakedet_jax.data import splits
 from fakedet_jax.data.dataset import digest_of
-from fakedet_jax.data.exif import TAGS
 from fakedet_jax.data.folder import TEST_FRACTION
 from fakedet_jax.data.layouts import Item
 from fakedet_jax.data.prepared.contents import Contents
 from fakedet_jax.data.prepared.facts import Facts
 from fakedet_jax.errors import RequestError
 from fakedet_jax.faces.extraction import LEFT_OUT, NOTED, WRITTEN, Row
+from fakedet_jax.media.exif import TAGS
 from fakedet_jax.prepare.staging import Staged
 
 NO_SPLIT = "belongs to no split: it shares people with files of several"

@@ -27,10 +27,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from fakedet_jax import storage
 from fakedet_jax.errors import RequestError
 from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.prepare import pool, staging
+from fakedet_jax.runtime import storage
 
 _FLAG = "--beam_pipeline_options"
 _OPTION = re.compile(r"[A-Za-z]\w*(=.*)?", re.DOTALL)

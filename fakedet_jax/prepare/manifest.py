@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from fakedet_jax import storage
-from fakedet_jax.data.exif import TAGS
 from fakedet_jax.data.layouts import Item
 from fakedet_jax.faces.extraction import WRITTEN, Row
+from fakedet_jax.media.exif import TAGS
 from fakedet_jax.prepare.assembly import Input, example_name
+from fakedet_jax.runtime import storage
 
 FILE_NAME = "manifest.csv"
 MISSING = "missing"

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from fakedet_jax import storage
 from fakedet_jax.data import layouts, prepared
 from fakedet_jax.data.prepared.facts import FILE_NAME as FACTS
 from fakedet_jax.data.prepared.loading import folder_of
@@ -21,7 +20,8 @@ from fakedet_jax.data.tfds_source import quiet
 from fakedet_jax.errors import RequestError
 from fakedet_jax.prepare import manifest, staging
 from fakedet_jax.prepare.assembly import Assembly
-from fakedet_jax.progress import Progress
+from fakedet_jax.runtime import storage
+from fakedet_jax.runtime.progress import Progress
 
 SUMMARY = "summary.json"
 

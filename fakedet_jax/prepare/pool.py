@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from fakedet_jax.data import worker_process
 from fakedet_jax.errors import RequestError
 from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.prepare import staging
+from fakedet_jax.runtime import worker_process
 
 _WORKER = "fakedet_jax.prepare.worker"
 # A process may be killed for what another one does, such as filling the memory.

@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from fakedet_jax import storage
 from fakedet_jax.data.dataset import digest_of
 from fakedet_jax.faces.extraction import LEFT_OUT, Outcome, Row
+from fakedet_jax.runtime import storage
 
 FORMAT = 4
 FOLDER = ".staging"

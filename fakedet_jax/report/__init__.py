@@ -2,11 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes what an evaluation found: numbers, tables, figures and a page to circulate."""
 
-from fakedet_jax.report.anomaly import (
-    embedding_panel,
-    likelihood_panel,
-    ranking_panel,
-)
 from fakedet_jax.report.evaluation import (
     Evaluation,
     evaluation_table,
@@ -16,6 +11,11 @@ from fakedet_jax.report.evaluation import (
 from fakedet_jax.report.page import Example, Panel
 from fakedet_jax.report.traces import traces_figure
 from fakedet_jax.report.training import training_curves
+from fakedet_jax.systems.exif_anomaly.panels import (
+    embedding_panel,
+    likelihood_panel,
+    ranking_panel,
+)
 
 __all__ = [
     "Evaluation",

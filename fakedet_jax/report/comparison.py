@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fakedet_jax import metrics, storage, wording
+from fakedet_jax.evaluation import metrics
 from fakedet_jax.report import canvas
 from fakedet_jax.report.evaluation import Evaluation
+from fakedet_jax.runtime import storage, text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -171,7 +172,7 @@ def differences(runs: Mapping[str, Evaluation]) -> dict[str, tuple[str, ...]]:
         if contrary:
             sentences.append(
                 f"{first_name} and {name} disagree on what is real and what is fake "
-                f"for {wording.counted(len(contrary), 'picture')}, such as "
+                f"for {text.counted(len(contrary), 'picture')}, such as "
                 f"{min(contrary)!r}"
             )
         if sentences:

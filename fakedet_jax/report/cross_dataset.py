@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fakedet_jax import bootstrap, storage
+from fakedet_jax.evaluation import bootstrap
 from fakedet_jax.report import canvas
+from fakedet_jax.runtime import storage
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

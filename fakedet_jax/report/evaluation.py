@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fakedet_jax import metrics, protocol, storage
 from fakedet_jax.data.prepared.facts import Facts
+from fakedet_jax.evaluation import metrics, protocol
 from fakedet_jax.report import figures, page, tiles
+from fakedet_jax.runtime import storage
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fakedet_jax import metrics
+from fakedet_jax.evaluation import metrics
 from fakedet_jax.report import canvas
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fakedet_jax import metrics
+from fakedet_jax.evaluation import metrics
 from fakedet_jax.report import style
 from fakedet_jax.report.markup import code, escape, percent, pictures
 from fakedet_jax.report.tiles import ClassRow, manipulation_table, metric_tiles

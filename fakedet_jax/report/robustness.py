@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fakedet_jax import metrics, storage
+from fakedet_jax.evaluation import metrics
 from fakedet_jax.perturb.perturbation import MIX, OPERATIONS
 from fakedet_jax.perturb.suites import Suite
 from fakedet_jax.report import canvas
 from fakedet_jax.report.evaluation import Evaluation
 from fakedet_jax.report.markup import minus
+from fakedet_jax.runtime import storage
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fakedet_jax import metrics, storage
+from fakedet_jax.evaluation import metrics
 from fakedet_jax.report import canvas, study_tables
 from fakedet_jax.report.study_tables import failures, study_table
+from fakedet_jax.runtime import storage
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,7 +5,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from fakedet_jax import metrics
+from fakedet_jax.evaluation import metrics
 from fakedet_jax.report.markup import code, percent
 
 

@@ -20,12 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from fakedet_jax.weights.tensors import (
-    Contents,
-    UnreadableError,
-    check_total,
-    count,
-)
+from fakedet_jax.weights.tensors import Contents, UnreadableError, check_total, count
 
 # Types of the layers of Caffe before 2014, by their numbers.
 _V1_TYPES = (

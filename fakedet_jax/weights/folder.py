@@ -17,14 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from fakedet_jax import checkpoint, storage
+from fakedet_jax.runtime import checkpoint, storage
 from fakedet_jax.weights import mapping
-from fakedet_jax.weights.tensors import (
-    TensorFile,
-    UnreadableError,
-    check_total,
-    count,
-)
+from fakedet_jax.weights.tensors import TensorFile, UnreadableError, check_total, count
 
 CARD = "card.json"
 _VARIABLES = "variables"

@@ -10,12 +10,7 @@ from pathlib import Path
 
 from fakedet_jax.errors import RequestError
 from fakedet_jax.weights import caffe, folder, keras, safetensors_files, torch_files
-from fakedet_jax.weights.tensors import (
-    MAX_BYTES,
-    Contents,
-    TensorFile,
-    UnreadableError,
-)
+from fakedet_jax.weights.tensors import MAX_BYTES, Contents, TensorFile, UnreadableError
 
 _HEAD_BYTES = 2048
 # How pickles of protocols 0 and 1 start, which have no signature.

@@ -20,11 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from fakedet_jax.weights.tensors import (
-    Contents,
-    UnreadableError,
-    check_growth,
-)
+from fakedet_jax.weights.tensors import Contents, UnreadableError, check_growth
 
 _WEIGHTS_GROUP = "model_weights"
 _OPTIMIZER_GROUP = "optimizer_weights"

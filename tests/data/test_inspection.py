@@ -8,11 +8,7 @@ import pytest
 from PIL import Image
 
 from fakedet_jax.data.folder import load_folder
-from fakedet_jax.data.inspection import (
-    estimate_jpeg_quality,
-    inspect,
-    is_grey,
-)
+from fakedet_jax.data.inspection import estimate_jpeg_quality, inspect, is_grey
 from tests.data.pictures import colourful, encode, write_folder
 
 

@@ -15,7 +15,7 @@ from fakedet_jax.data.near_duplicates import (
     find_pairs,
     perceptual_hash,
 )
-from fakedet_jax.data.synthetic_faces.examples import make_examples
+from fakedet_jax.synthetic_faces.examples import make_examples
 from tests.data.pictures import colourful, encode
 
 

@@ -9,15 +9,11 @@ import pytest
 from absl import flags
 
 from fakedet_jax.data import pipeline
-from fakedet_jax.data.decode import decode, read_picture, to_input
 from fakedet_jax.data.folder import load_folder
-from fakedet_jax.data.pipeline import (
-    eval_batches,
-    reason,
-    train_iterator,
-)
+from fakedet_jax.data.pipeline import eval_batches, reason, train_iterator
 from fakedet_jax.errors import RequestError
-from fakedet_jax.framing import Framing
+from fakedet_jax.media.decode import decode, read_picture, to_input
+from fakedet_jax.media.framing import Framing
 from fakedet_jax.perturb import apply, codecs, operations
 from fakedet_jax.perturb.perturbation import Mix, Perturbation
 from fakedet_jax.perturb.treatment import Treatment

@@ -10,9 +10,9 @@ import pytest
 from fakedet_jax.data import inspection
 from fakedet_jax.data.dataset import Dataset, Record
 from fakedet_jax.data.portraits import Portraits
-from fakedet_jax.data.synthetic_faces import exif
-from fakedet_jax.data.synthetic_faces.camera import BODIES, Settings
 from fakedet_jax.errors import ImageError
+from fakedet_jax.synthetic_faces import exif
+from fakedet_jax.synthetic_faces.camera import BODIES, Settings
 from tests.data.pictures import colourful, encode
 
 SETTINGS = Settings(iso=800, f_number=5.6, shutter=125, focal_length=70)

@@ -8,10 +8,10 @@ import logging
 import pytest
 
 from fakedet_jax.config import FaceConfig, FrameConfig
-from fakedet_jax.data.video import Evenly, EveryNth
 from fakedet_jax.errors import RequestError
 from fakedet_jax.faces import cropping, detection
 from fakedet_jax.faces.detector import WholePicture
+from fakedet_jax.media.video import Evenly, EveryNth
 
 
 def create(detector="none", **settings):

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fakedet_jax.data.decode import decode
 from fakedet_jax.errors import ImageError, RequestError
 from fakedet_jax.faces import detection, opencv
 from fakedet_jax.faces.face import intersection_over_union
+from fakedet_jax.media.decode import decode
 from tests.data.pictures import colourful
 from tests.faces.scenes import scenes
 

@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from fakedet_jax.data.decode import decode
-from fakedet_jax.data.video import Evenly, EveryNth
 from fakedet_jax.faces import extraction
 from fakedet_jax.faces.boxes_file import FaceBoxes
 from fakedet_jax.faces.cropping import Cropping
@@ -17,8 +15,10 @@ from fakedet_jax.faces.crops import TEMPLATE
 from fakedet_jax.faces.detector import GivenBoxes, WholePicture
 from fakedet_jax.faces.extraction import LEFT_OUT, NOTED, WRITTEN, extract
 from fakedet_jax.faces.face import Face
-from tests.data.media import cut, decode_all, write_audio, write_video
+from fakedet_jax.media.decode import decode
+from fakedet_jax.media.video import Evenly, EveryNth
 from tests.data.pictures import colourful, encode
+from tests.media.media_files import cut, decode_all, write_audio, write_video
 from tests.prepare.detectors import Scripted
 
 WHOLE = Cropping(WholePicture(), scale=None)

@@ -8,17 +8,17 @@ import threading
 import numpy as np
 import pytest
 
-from fakedet_jax.data.decode import to_input
-from fakedet_jax.data.video import Evenly, EveryNth
 from fakedet_jax.errors import RequestError
 from fakedet_jax.faces import stream
 from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.faces.detector import WholePicture
 from fakedet_jax.faces.extraction import LEFT_OUT, extract
 from fakedet_jax.faces.stream import NO_PICTURE, FaceFile, stream_faces
-from fakedet_jax.framing import Framing
-from tests.data.media import write_video
+from fakedet_jax.media.decode import to_input
+from fakedet_jax.media.framing import Framing
+from fakedet_jax.media.video import Evenly, EveryNth
 from tests.data.pictures import colourful, encode
+from tests.media.media_files import write_video
 from tests.prepare.detectors import Faulty, Refusing, Scripted
 
 FRAMING = Framing.square(16)

@@ -44,8 +44,8 @@ def read_faces(folder: Path) -> np.ndarray:
     Not by the preprocessing of the backbone: which part of a face to look at may
     change, the numbers of the network may not.
     """
-    from fakedet_jax.data import decode
-    from fakedet_jax.framing import Framing
+    from fakedet_jax.media import decode
+    from fakedet_jax.media.framing import Framing
 
     framing = Framing(*SIZES["mobilefacenet"])
     paths = sorted(folder.glob("*/*.jpg"))

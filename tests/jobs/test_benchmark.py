@@ -6,11 +6,12 @@ import json
 import jax
 import pytest
 
-from fakedet_jax import measurement
 from fakedet_jax.config import BenchmarkConfig, DataConfig, InputConfig
-from fakedet_jax.data.decode import decode
 from fakedet_jax.errors import RequestError
-from fakedet_jax.jobs import benchmark, benchmark_network
+from fakedet_jax.jobs import benchmark
+from fakedet_jax.media.decode import decode
+from fakedet_jax.runtime import measurement
+from fakedet_jax.systems.networks import benchmark as benchmark_network
 
 PLAIN = BenchmarkConfig(
     "amtennet", input=InputConfig(num_threads=2), batch_size=8, num_repeats=1

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fakedet_jax import bootstrap, checkpoint, metrics
 from fakedet_jax.config import DataConfig, EvaluateConfig
 from fakedet_jax.errors import RequestError
+from fakedet_jax.evaluation import bootstrap, metrics
 from fakedet_jax.jobs import evaluate
 from fakedet_jax.perturb import apply
 from fakedet_jax.perturb.perturbation import Perturbation
+from fakedet_jax.runtime import checkpoint
 from tests import tiny
 from tests.data import pictures
 from tests.jobs import videos

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fakedet_jax import detectors, parallel, traces
+from fakedet_jax import systems
 from fakedet_jax.config import DataConfig, ExtractConfig, InputConfig
-from fakedet_jax.data.decode import decode
 from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs import extract
+from fakedet_jax.media.decode import decode
+from fakedet_jax.runtime import parallel
+from fakedet_jax.systems.networks import traces
 from tests.data.pictures import colourful, encode
 
 ARRAYS = {
@@ -49,7 +51,7 @@ def request_for(trained_workdir):
 def expected(trained_workdir):
     """From the paths of files to their traces, decoded and computed here."""
     mesh = parallel.data_mesh()
-    variables = detectors.load(trained_workdir, mesh).variables
+    variables = systems.load(trained_workdir, mesh).variables
 
     def compute(paths):
         pictures = [decode(Path(path).read_bytes()) for path in paths]
@@ -261,7 +263,7 @@ def test_unknown_features_are_refused_with_the_valid_names(tmp_path, request_for
 
 
 def test_a_network_without_extractor_is_refused(tmp_path, request_for, monkeypatch):
-    load = detectors.load
+    load = systems.load
 
     def without_extractor(workdir, mesh):
         loaded = load(workdir, mesh)
@@ -269,7 +271,7 @@ def test_a_network_without_extractor_is_refused(tmp_path, request_for, monkeypat
         info = dataclasses.replace(loaded.info, detector="other")
         return dataclasses.replace(loaded, variables=variables, info=info)
 
-    monkeypatch.setattr(detectors, "load", without_extractor)
+    monkeypatch.setattr(systems, "load", without_extractor)
     with pytest.raises(RequestError, match=r"'other'.*no traces.*amtennet"):
         extract.extract(request_for(tmp_path))
 

@@ -10,11 +10,11 @@ import jax
 import numpy as np
 import pytest
 
-from fakedet_jax import parallel
 from fakedet_jax.config import DataConfig, ExtractConfig, InputConfig
-from fakedet_jax.data.decode import decode
 from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs import extract, features, train
+from fakedet_jax.media.decode import decode
+from fakedet_jax.runtime import parallel
 from tests import tiny
 from tests.data.pictures import colourful, encode
 

@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 
 from fakedet_jax import config
-from fakedet_jax.data.decode import decode
 from fakedet_jax.errors import RequestError
 from fakedet_jax.faces import detection
 from fakedet_jax.faces.detector import WholePicture
 from fakedet_jax.jobs.evaluate import evaluate
 from fakedet_jax.jobs.predict import choose_cropping, predict
 from fakedet_jax.jobs.prepare import prepare
+from fakedet_jax.media.decode import decode
 from tests import tiny
-from tests.data.media import cut, write_video
 from tests.data.pictures import colourful, encode
+from tests.media.media_files import cut, write_video
 from tests.prepare.detectors import Scripted
 
 FRAMES = config.FrameConfig(4)

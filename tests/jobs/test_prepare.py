@@ -20,16 +20,16 @@ import pytest
 
 from fakedet_jax.config import DataConfig, FaceConfig, FrameConfig, PrepareConfig
 from fakedet_jax.data import prepared
-from fakedet_jax.data.decode import decode
 from fakedet_jax.data.prepared.builder import FacesBuilder
 from fakedet_jax.errors import RequestError
 from fakedet_jax.faces import detection
 from fakedet_jax.jobs import prepare as job
 from fakedet_jax.jobs.prepare import prepare, to_text
+from fakedet_jax.media.decode import decode
 from fakedet_jax.prepare import manifest
-from fakedet_jax.signals import Stopped
-from tests.data.media import decode_all
+from fakedet_jax.runtime.signals import Stopped
 from tests.data.pictures import write_folder
+from tests.media.media_files import decode_all
 from tests.prepare.detectors import Deadly, Whole
 from tests.prepare.inputs import UNUSABLE, config, contents, write_inputs
 

@@ -10,12 +10,12 @@ import pytest
 
 from fakedet_jax.config import DataConfig, FaceConfig, PrepareConfig
 from fakedet_jax.data import prepared
-from fakedet_jax.data.decode import decode
-from fakedet_jax.data.exif import TAGS
-from fakedet_jax.data.synthetic_faces import examples
 from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs.prepare import prepare, to_text
+from fakedet_jax.media.decode import decode
+from fakedet_jax.media.exif import TAGS
 from fakedet_jax.prepare import manifest
+from fakedet_jax.synthetic_faces import examples
 from tests import tiny
 from tests.data.pictures import colourful, encode, write_folder
 

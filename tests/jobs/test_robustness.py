@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 
 from fakedet_jax.config import DataConfig, EvaluateConfig
-from fakedet_jax.data import perturbed
-from fakedet_jax.data.decode import decode
 from fakedet_jax.errors import RequestError
+from fakedet_jax.evaluation import perturbed
+from fakedet_jax.evaluation.metrics import BINARY_METRICS
 from fakedet_jax.jobs import evaluate, robustness
-from fakedet_jax.metrics import BINARY_METRICS
+from fakedet_jax.media.decode import decode
 from fakedet_jax.perturb import apply, suites
 from tests import tiny
 from tests.data import pictures

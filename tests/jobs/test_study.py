@@ -14,7 +14,7 @@ import pytest
 from fakedet_jax.config import DataConfig, InputConfig, StudyConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs import study
-from fakedet_jax.signals import Stopped
+from fakedet_jax.runtime.signals import Stopped
 from tests import tiny
 from tests.data import pictures
 

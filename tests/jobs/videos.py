@@ -6,8 +6,8 @@ from pathlib import Path
 
 from fakedet_jax.config import FaceConfig
 from fakedet_jax.jobs.prepare import prepare
-from tests.data.media import moving, write_video
 from tests.data.pictures import write_folder
+from tests.media.media_files import moving, write_video
 from tests.prepare.inputs import config
 
 NUM_FRAMES = 4

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
-from fakedet_jax import mixture, parallel
+from fakedet_jax import mixture
 from fakedet_jax.errors import RequestError
 from fakedet_jax.mixture import em
 from fakedet_jax.mixture import rows as rows_module
+from fakedet_jax.runtime import parallel
 from tests.mixture import clustered_rows, parameters, sklearn_mixture
 
 TYPES = mixture.COVARIANCE_TYPES

@@ -8,8 +8,9 @@ import jax
 import numpy as np
 import pytest
 
-from fakedet_jax import mixture, parallel
+from fakedet_jax import mixture
 from fakedet_jax.mixture import model
+from fakedet_jax.runtime import parallel
 from tests.mixture import (
     NUM_COMPONENTS,
     NUM_FEATURES,

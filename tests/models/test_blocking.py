@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from jax.sharding import PartitionSpec
 
-from fakedet_jax import parallel
 from fakedet_jax.models import blocking
+from fakedet_jax.runtime import parallel
 
 BATCH = np.random.default_rng(0).normal(size=(16, 3, 5)).astype(np.float32)
 

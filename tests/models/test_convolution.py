@@ -11,8 +11,8 @@ import pytest
 import scipy.signal
 from jax import lax
 
-from fakedet_jax import parallel
 from fakedet_jax.models import convolution
+from fakedet_jax.runtime import parallel
 from tests.models import QUICK
 
 # (height, width), in_features, features, kernel_size, padding, stride

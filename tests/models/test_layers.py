@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fakedet_jax import parallel
 from fakedet_jax.models import convolution, layers
+from fakedet_jax.runtime import parallel
 
 SCALE = np.asarray([0.5, 1.0, 2.0], np.float32)
 BIAS = np.asarray([-1.0, 0.0, 3.0], np.float32)

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fakedet_jax import parallel
 from fakedet_jax.models import pooling
+from fakedet_jax.runtime import parallel
 from tests.models import QUICK
 
 # (height, width), window, stride

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fakedet_jax.framing import Framing
+from fakedet_jax.media.framing import Framing
 from fakedet_jax.models.preprocessing import Preprocessing
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (2, 5, 4, 3), dtype=np.uint8)

@@ -6,7 +6,8 @@ import jax
 import pytest
 
 from fakedet_jax.errors import RequestError
-from fakedet_jax.models import pretrained, resnet, xception
+from fakedet_jax.models import pretrained, resnet
+from fakedet_jax.systems.networks import xception
 from fakedet_jax.weights import mapping, store
 from tests.golden import make_resnet_golden
 

@@ -12,8 +12,8 @@ import numpy as np
 import optax
 import pytest
 
-from fakedet_jax import optim
 from fakedet_jax.models import resnet
+from fakedet_jax.training import optim
 from tests.golden import make_amtennet_golden, make_resnet_golden
 from tests.models import QUICK
 

@@ -6,10 +6,10 @@ import jax
 import numpy as np
 import pytest
 
-from fakedet_jax import parallel
 from fakedet_jax.errors import ImageError
 from fakedet_jax.perturb import apply, codecs, operations, suites
 from fakedet_jax.perturb.perturbation import MIX, OPERATIONS, Mix, Perturbation
+from fakedet_jax.runtime import parallel
 from tests.perturb import samples
 
 KEY = jax.random.key(3)

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 from fakedet_jax.config import DataConfig, FaceConfig, FrameConfig, PrepareConfig
-from tests.data.media import write_video
 from tests.data.pictures import colourful, encode, write_folder
+from tests.media.media_files import write_video
 
 NUM_FRAMES = 4
 

@@ -9,9 +9,9 @@ import math
 import numpy as np
 import pytest
 
-from fakedet_jax.data.exif import TAGS
 from fakedet_jax.data.layouts import Item
 from fakedet_jax.faces.extraction import LEFT_OUT, NOTED, WRITTEN, Row
+from fakedet_jax.media.exif import TAGS
 from fakedet_jax.prepare import assembly, manifest, staging
 from fakedet_jax.prepare.assembly import (
     Input,

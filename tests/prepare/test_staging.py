@@ -8,8 +8,8 @@ import os
 import numpy as np
 import pytest
 
-from fakedet_jax.data.decode import decode
 from fakedet_jax.faces.extraction import LEFT_OUT, WRITTEN, Row
+from fakedet_jax.media.decode import decode
 from fakedet_jax.prepare import staging
 from fakedet_jax.prepare.staging import Staged
 from tests.data.pictures import colourful

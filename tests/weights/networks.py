@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 
-from fakedet_jax.framing import Framing
+from fakedet_jax.media.framing import Framing
 from fakedet_jax.models.backbone import Backbone
 from fakedet_jax.models.parameters import Layer
 from fakedet_jax.models.preprocessing import Preprocessing

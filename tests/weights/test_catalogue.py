@@ -8,9 +8,9 @@ from pathlib import Path
 import jax
 import pytest
 
-from fakedet_jax import detectors
-from fakedet_jax.detectors import networks
+from fakedet_jax import systems
 from fakedet_jax.models import backbones
+from fakedet_jax.systems.networks import table as networks
 from fakedet_jax.weights import formats, mapping, store
 
 RELEASES = json.loads(
@@ -76,7 +76,7 @@ def test_every_published_detector_has_a_release():
 
 @pytest.mark.parametrize("release, layout", of_detectors())
 def test_names_and_shapes_are_those_of_the_detector(release, layout):
-    detector = detectors.create(release["detector"])
+    detector = systems.create(release["detector"])
     pictures = jax.ShapeDtypeStruct((1, *detector.framing.shape), "float32")
     network = detector.build(2, "float32")
     shapes = jax.eval_shape(network.init, jax.random.key(0), pictures)

@@ -9,8 +9,8 @@ import jax
 import numpy as np
 import pytest
 
-from fakedet_jax import checkpoint, storage
 from fakedet_jax.errors import RequestError
+from fakedet_jax.runtime import checkpoint, storage
 from fakedet_jax.weights import folder, formats, mapping, store
 from tests.weights import networks, writers
 

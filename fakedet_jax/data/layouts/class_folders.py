@@ -17,12 +17,12 @@ import dataclasses
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from fakedet_jax import tables
 from fakedet_jax.data import folder as data_folder
 from fakedet_jax.data.dataset import BINARY_CLASSES, order_classes
 from fakedet_jax.data.layouts import scan
 from fakedet_jax.data.layouts.base import Item, Layout, LayoutMismatch, Listing
 from fakedet_jax.errors import RequestError
+from fakedet_jax.runtime import tables
 
 _SPLITS = {
     "train": "train",

@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from fakedet_jax import tables
 from fakedet_jax.data.layouts import lists, scan
 from fakedet_jax.data.layouts.base import Item, Layout, LayoutMismatch, Listing
 from fakedet_jax.errors import RequestError
+from fakedet_jax.runtime import tables
 
 _METADATA = "metadata.json"
 _LABELS = "labels.csv"

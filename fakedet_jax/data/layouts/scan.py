@@ -9,9 +9,9 @@ and each folder is searched once.
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from fakedet_jax.data.files import PICTURE_EXTENSIONS, list_folder
-from fakedet_jax.data.video import VIDEO_EXTENSIONS
 from fakedet_jax.errors import RequestError
+from fakedet_jax.media.files import PICTURE_EXTENSIONS, list_folder
+from fakedet_jax.media.video import VIDEO_EXTENSIONS
 
 PHOTO, VIDEO = "photo", "video"
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from fakedet_jax import storage
-from fakedet_jax.data.exif import TAGS
 from fakedet_jax.data.portraits import NUM_LANDMARKS, Portraits
+from fakedet_jax.media.exif import TAGS
+from fakedet_jax.runtime import storage
 
 FILE_NAME = "facts.npz"
 

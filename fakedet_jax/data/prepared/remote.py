@@ -12,12 +12,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from fakedet_jax import storage
 from fakedet_jax.data import layouts
 from fakedet_jax.data.dataset import digest_of
 from fakedet_jax.data.prepared.loading import VERSION, folder_of, is_prepared
 from fakedet_jax.errors import RequestError
-from fakedet_jax.progress import Progress
+from fakedet_jax.runtime import storage
+from fakedet_jax.runtime.progress import Progress
 
 # By scheme, the package that knows how to read it.
 _PACKAGES = {"gs": "gcsfs", "s3": "s3fs", "az": "adlfs", "hf": "huggingface_hub"}

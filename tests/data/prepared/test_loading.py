@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from fakedet_jax.data import pipeline, prepared
-from fakedet_jax.data.decode import decode
 from fakedet_jax.data.prepared.facts import FILE_NAME
 from fakedet_jax.data.prepared.loading import folder_of
 from fakedet_jax.errors import RequestError
-from fakedet_jax.framing import Framing
+from fakedet_jax.media.decode import decode
+from fakedet_jax.media.framing import Framing
 
 
 def splits_of(data_dir):

@@ -1,0 +1,3 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Measures detectors: scores of data sets, metrics, intervals, suites."""

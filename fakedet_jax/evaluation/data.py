@@ -1,0 +1,177 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What a trained detector is measured on, and what its scores there amount to."""
+
+import dataclasses
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from fakedet_jax import report, systems
+from fakedet_jax.config import DataConfig, EvaluateConfig
+from fakedet_jax.data import catalog, pipeline
+from fakedet_jax.data.dataset import Dataset
+from fakedet_jax.data.prepared.facts import Facts
+from fakedet_jax.errors import RequestError
+from fakedet_jax.evaluation.scoring import Scored
+from fakedet_jax.perturb.treatment import Treatment
+from fakedet_jax.runtime import checkpoint
+from fakedet_jax.systems.base import DetectorInfo
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationData:
+    """The pictures of an evaluation.
+
+    Attributes:
+        name: Of the evaluation, a plain folder name.
+        title: Of the detector, the pictures, and what was done to them.
+        data: Which pictures, in full.
+        dataset: The pictures; its classes are the detector's, or real and fake.
+        manipulations: How each picture was made: its manipulation where that is known,
+            and else its class before it became real or fake.
+    """
+
+    name: str
+    title: str
+    data: DataConfig
+    dataset: Dataset
+    manipulations: Sequence[str]
+
+
+def choose(
+    config: EvaluateConfig, info: DetectorInfo, *, pictures: str = ""
+) -> EvaluationData:
+    """Loads the pictures that a request means.
+
+    Args:
+        config: The request. Without `data` it means those of the training; what was
+            real in the training is real in any case.
+        info: The detector. Where its classes are others than those of the pictures,
+            these become real and fake.
+        pictures: What to call them in the title; the name of the dataset when empty.
+
+    Returns:
+        The pictures, at least one.
+
+    Raises:
+        RequestError: The settings or the data are not as expected.
+    """
+    trained = checkpoint.read_config(config.workdir)
+    data = config.data or DataConfig.from_settings(trained)
+    name = _name(config, data)
+    data = _with_real_classes(data, config.split, trained.get("real_classes") or ())
+    dataset = catalog.load_configured(data, config.split, needs="either")
+    if not dataset.num_examples:
+        raise RequestError(
+            f"--split: {data.dataset} has no pictures in the split {config.split!r}"
+        )
+    manipulations = _manipulations(dataset)
+    # Classes of another dataset mean nothing to the detector, but real and fake do.
+    if not _has_classes_of(info, dataset):
+        dataset = dataset.as_binary()
+    condition = f", {config.perturb}" if config.perturb else ""
+    where = f"{pictures or dataset.name}, split {config.split}{condition}"
+    title = f"{systems.title(trained)} on {where}"
+    return EvaluationData(name, title, data, dataset, manipulations)
+
+
+def to_evaluation(
+    info: DetectorInfo,
+    dataset: Dataset,
+    scored: Scored,
+    reasons: Mapping[int, str] | None = None,
+    treatment: Treatment | None = None,
+    manipulations: Sequence[str] | None = None,
+) -> report.Evaluation:
+    """Joins scores and labels.
+
+    Args:
+        info: The detector.
+        dataset: The pictures.
+        scored: Their class probabilities.
+        reasons: By index, why a picture has none; found out again when not given.
+        treatment: What was done to the pictures.
+        manipulations: How each picture was made.
+
+    Returns:
+        The evaluation of all pictures that can be read; the others are skipped in it.
+
+    Raises:
+        RequestError: None can be read.
+    """
+    if reasons is None:
+        unread = np.flatnonzero(~scored.valid).tolist()
+        reasons = {
+            index: pipeline.reason(dataset, index, treatment) for index in unread
+        }
+    skipped = [(dataset.names[index], reasons[index]) for index in sorted(reasons)]
+    valid = np.flatnonzero(scored.valid).tolist()
+    if not valid:
+        raise RequestError(
+            f"--dataset: none of the {dataset.num_examples} pictures can be read; the "
+            f"first, {skipped[0][0]!r}, {skipped[0][1]}"
+        )
+    is_multiclass = _has_classes_of(info, dataset) and len(info.classes) > 2
+    probabilities = scored.values[valid]
+    return report.Evaluation(
+        names=[dataset.names[index] for index in valid],
+        labels=dataset.labels[valid],
+        scores=info.scores(probabilities),
+        threshold=info.threshold,
+        classes=dataset.classes,
+        is_fake=dataset.is_fake,
+        predicted=probabilities.argmax(-1) if is_multiclass else None,
+        skipped=skipped,
+        facts=_facts_of(dataset, valid),
+        manipulations=manipulations and [manipulations[index] for index in valid],
+    )
+
+
+def suffix(config: EvaluateConfig) -> str:
+    """The end of an evaluation's name: what is done to the pictures, if anything."""
+    return f"_{config.perturb.replace(':', '_')}" if config.perturb else ""
+
+
+def is_plain(name: str) -> bool:
+    """Whether a name leads to no other folder."""
+    return bool(name) and Path(name).name == name and name not in (".", "..")
+
+
+def _name(config: EvaluateConfig, data: DataConfig) -> str:
+    name = config.name or f"{data.dataset}_{config.split}{suffix(config)}"
+    if not is_plain(name):
+        raise RequestError(f"--name: expected a plain folder name, found {name!r}")
+    return name
+
+
+def _facts_of(dataset: Dataset, indices: Sequence[int]) -> Facts | None:
+    # All conditions of a suite share what is whole.
+    if dataset.facts is None or len(indices) == dataset.num_examples:
+        return dataset.facts
+    return dataset.facts.at(indices)
+
+
+def _manipulations(dataset: Dataset) -> list[str]:
+    names = [dataset.classes[label] for label in dataset.labels.tolist()]
+    if dataset.facts is None:
+        return names
+    known = zip(dataset.facts.manipulations, names, strict=True)
+    return [manipulation or name for manipulation, name in known]
+
+
+def _with_real_classes(
+    data: DataConfig, split: str, trained_real_classes: Collection[str]
+) -> DataConfig:
+    """What was real in training is real here too, without being said again."""
+    if data.real_classes or not trained_real_classes:
+        return data
+    separate = dataclasses.replace(data, task="multiclass")
+    names = catalog.load_configured(separate, split, needs="either").classes
+    known = tuple(sorted(set(trained_real_classes).intersection(names)))
+    return dataclasses.replace(data, real_classes=known)
+
+
+def _has_classes_of(info: DetectorInfo, dataset: Dataset) -> bool:
+    return (dataset.classes, dataset.is_fake) == (info.classes, info.is_fake)

@@ -1,0 +1,222 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""How detectors of faces in videos are measured: frames, videos and manipulations.
+
+A video's score is the mean of the scores of its frames, and what published protocols
+call video-level AUC is that of these means. Pure functions of arrays.
+
+References:
+    A. Rössler et al., FaceForensics++, ICCV 2019: accuracy for each manipulation.
+    Y. Li et al., Celeb-DF, CVPR 2020: AUC of frames.
+"""
+
+import collections
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fakedet_jax.data.prepared.facts import Facts
+from fakedet_jax.evaluation import bootstrap, metrics
+
+# What a resample draws.
+VIDEO, PICTURE = "video", "picture"
+
+
+class VideoScores(NamedTuple):
+    """One score for each face of a video; most videos have one.
+
+    Attributes:
+        names: Path of the video, and which face where there are several; `v` of them.
+        files: int64 `[v]`, the number of the file, as `file_numbers` gives it.
+        first: int64 `[v]`, which frame of the data is the first of each.
+        fake: bool `[v]`.
+        scores: float64 `[v]`, means over the frames.
+        num_frames: int64 `[v]`.
+    """
+
+    names: list[str]
+    files: NDArray[np.int64]
+    first: NDArray[np.int64]
+    fake: NDArray[np.bool_]
+    scores: NDArray[np.float64]
+    num_frames: NDArray[np.int64]
+
+
+def file_numbers(facts: Facts) -> NDArray[np.int64]:
+    """Numbers the photographs and videos that examples are from, from 0.
+
+    What is of one file belongs together in a resample; every photograph stands for
+    itself. A video in several qualities is several files.
+
+    Args:
+        facts: What is known of `n` examples.
+
+    Returns:
+        int64 `[n]`, in the order in which files appear.
+    """
+    numbers: dict[tuple[str, str], int] = {}
+    keys = zip(facts.paths, facts.qualities, strict=True)
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.int64)
+
+
+def video_scores(fake: ArrayLike, scores: ArrayLike, facts: Facts) -> VideoScores:
+    """Averages the scores of the frames of each video, and of each face in it.
+
+    Faces that were told apart in a video have a score each, for one of them may be
+    fake and another real. Photographs have none.
+
+    Args:
+        fake: bool `[n]`, whether each frame is fake.
+        scores: float `[n]`.
+        facts: What is known of the frames, `n` entries.
+
+    Returns:
+        The scores of the videos, in the order in which they appear.
+
+    Raises:
+        ValueError: Frames of one face are real and fake.
+    """
+    is_fake = np.asarray(fake, np.bool_)
+    files = file_numbers(facts)
+    frames = np.flatnonzero([bool(video) for video in facts.videos])
+    keys = np.stack([files[frames], np.asarray(facts.faces, np.int64)[frames]], axis=1)
+    tracks, first, track, num_frames = np.unique(
+        keys, axis=0, return_index=True, return_inverse=True, return_counts=True
+    )
+    track = track.reshape(-1)  # its shape is not the same in all versions of NumPy
+    num_fake = np.bincount(track, is_fake[frames], len(tracks))
+    mixed = np.flatnonzero((num_fake > 0) & (num_fake < num_frames))
+    first = frames[first]
+    num_faces = collections.Counter(tracks[:, 0].tolist())
+    names = [
+        facts.paths[place] + (f" face {face}" if num_faces[file] > 1 else "")
+        for place, (file, face) in zip(first.tolist(), tracks.tolist(), strict=True)
+    ]
+    if mixed.size:
+        raise ValueError(f"{names[mixed[0]]!r} has real and fake frames")
+    sums = np.bincount(track, np.asarray(scores, np.float64)[frames], len(tracks))
+    return VideoScores(
+        names,
+        files=tracks[:, 0],
+        first=first,
+        fake=num_fake > 0,
+        # Rounding must not lead out of the range of the scores.
+        scores=np.clip(sums / num_frames, 0, 1),
+        num_frames=num_frames.astype(np.int64),
+    )
+
+
+def video_auc(videos: VideoScores) -> float | None:
+    """AUC of the scores of videos; None where real or fake ones are missing."""
+    return metrics.auc(videos.fake, videos.scores)
+
+
+def manipulation_rows(
+    fake: ArrayLike,
+    scores: ArrayLike,
+    threshold: float,
+    manipulations: Sequence[str],
+    videos: VideoScores | None = None,
+) -> list[dict[str, Any]]:
+    """Measures the fakes of each manipulation against all real pictures.
+
+    Args:
+        fake: bool `[n]`.
+        scores: float `[n]`.
+        threshold: Scores at or above it are decided fake.
+        manipulations: How each fake was made; of real pictures nothing is asked.
+        videos: Of the same pictures, where they are of videos.
+
+    Returns:
+        A row for each manipulation, sorted by `name`: `num_fake`, `num_examples` (with
+        the real ones), `auc`, `average_precision`, `accuracy`, `recall` and, with
+        videos, `num_fake_videos`, `num_videos` and `video_auc`. Undefined numbers are
+        None.
+    """
+    is_fake = np.asarray(fake, np.bool_)
+    values = np.asarray(scores, np.float64)
+    names = np.array(manipulations, object)
+    rows = []
+    for name in sorted(set(names[is_fake])):
+        chosen = ~is_fake | (names == name)
+        found = metrics.summarize(is_fake[chosen], values[chosen], threshold)
+        row: dict[str, Any] = {
+            "name": name,
+            "num_fake": int(np.sum(is_fake & chosen)),
+            "num_examples": found["num_examples"],
+        }
+        for key in ("auc", "average_precision", "accuracy", "recall"):
+            row[key] = found[key]
+        if videos is not None:
+            own = ~videos.fake | (names[videos.first] == name)
+            row["num_fake_videos"] = int(np.sum(videos.fake & own))
+            row["num_videos"] = int(own.sum())
+            row["video_auc"] = metrics.auc(videos.fake[own], videos.scores[own])
+        rows.append(row)
+    return rows
+
+
+def summarize(
+    fake: ArrayLike,
+    scores: ArrayLike,
+    threshold: float,
+    *,
+    facts: Facts | None = None,
+    videos: VideoScores | None = None,
+    manipulations: Sequence[str] | None = None,
+    num_resamples: int = 0,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Computes what `metrics.summarize` leaves out, ready for JSON.
+
+    Args:
+        fake: bool `[n]`.
+        scores: float `[n]`.
+        threshold: Scores at or above it are decided fake.
+        facts: What is known of the pictures besides, `n` entries.
+        videos: What `video_scores` made of them; None where none is of a video.
+        manipulations: How each fake was made, or its class.
+        num_resamples: Bootstrap samples of the intervals; 0 for none.
+        seed: Of these samples.
+
+    Returns:
+        With videos `video_auc`, `video_accuracy`, `num_videos` (as many as there are
+        scores) and, of the real ones, `num_real_videos`. With more than one
+        manipulation `manipulations`, as `manipulation_rows` gives them. With resamples
+        `accuracy_interval`, `auc_interval`, `average_precision_interval` and, with
+        videos, `video_auc_interval`, each `[low, high]` or None where undefined, and
+        `interval_level`, `interval_unit` (`video` or `picture`: what was drawn) and
+        `num_resamples`.
+    """
+    result: dict[str, Any] = {}
+    if videos is not None:
+        right = metrics.decide(videos.scores, threshold) == videos.fake
+        result["video_auc"] = video_auc(videos)
+        result["video_accuracy"] = float(right.mean())
+        result["num_videos"] = len(videos.names)
+        result["num_real_videos"] = int(np.sum(~videos.fake))
+    if num_resamples:
+        groups = np.arange(len(np.asarray(scores)))
+        found = bootstrap.intervals(
+            fake,
+            scores,
+            threshold,
+            groups if facts is None else file_numbers(facts),
+            num_resamples=num_resamples,
+            seed=seed,
+            videos=None
+            if videos is None
+            else (videos.fake, videos.scores, videos.files),
+        )
+        for name, ends in found.items():
+            result[f"{name}_interval"] = None if ends is None else list(ends)
+        result["interval_level"] = bootstrap.LEVEL
+        result["interval_unit"] = PICTURE if videos is None else VIDEO
+        result["num_resamples"] = num_resamples
+    if manipulations is not None:
+        rows = manipulation_rows(fake, scores, threshold, manipulations, videos)
+        if len(rows) > 1:
+            result["manipulations"] = rows
+    return result

@@ -1,0 +1,435 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""From the bytes of a picture file to uint8 RGB, upright and square.
+
+Every way in which a file can be unusable ends as an `ImageError` whose message is the
+reason; nothing else escapes, neither an exception of Pillow nor a warning. Forensic
+traces are fragile, so a picture is resampled at most once, and not at all when it has
+the right size already.
+"""
+
+import contextlib
+import dataclasses
+import io
+import stat
+import struct
+import threading
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    Jpeg2KImagePlugin,
+    JpegImagePlugin,
+    PngImagePlugin,
+    PpmImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from fakedet_jax.errors import ImageError
+from fakedet_jax.media.framing import Framing
+
+MAX_FILE_BYTES = 512 * 2**20
+MAX_PIXELS = 178_956_970  # Where Pillow refuses too: 512 MiB of RGB.
+MIN_SIDE = 16
+FORMATS = ("JPEG", "PNG", "WebP", "TIFF", "BMP", "GIF", "JPEG 2000", "PPM")
+
+# The list of filters belongs to the whole process: one thread at a time changes it.
+warnings_lock = threading.Lock()
+
+
+@dataclasses.dataclass(frozen=True)
+class Header:
+    """What the file of a picture tells besides its pixels.
+
+    Attributes:
+        format: One of `FORMATS`.
+        width: Width of the upright picture in pixels.
+        height: Height of the upright picture in pixels.
+        has_exif: Whether the file carries EXIF data, sound or damaged.
+        quantization: Quantisation tables of a JPEG, luminance first, each of 64
+            entries; empty for other formats.
+    """
+
+    format: str
+    width: int
+    height: int
+    has_exif: bool
+    quantization: tuple[tuple[int, ...], ...]
+
+
+def decode(encoded: bytes) -> np.ndarray:
+    """Decodes a picture to RGB.
+
+    The EXIF orientation is applied, transparent pixels are laid on white, and 16-bit
+    samples are cut to their high byte. Colour profiles are not applied: they would
+    recompute the pixels.
+
+    Args:
+        encoded: The bytes of a file in one of `FORMATS`.
+
+    Returns:
+        uint8 `[height, width, 3]`, not writable.
+
+    Raises:
+        ImageError: The picture cannot be used; the message says why.
+    """
+    return decode_with_header(encoded)[0]
+
+
+def decode_with_header(encoded: bytes) -> tuple[np.ndarray, Header]:
+    """Decodes a picture as `decode` does and describes its file.
+
+    Args:
+        encoded: The bytes of a file in one of `FORMATS`.
+
+    Returns:
+        The picture, uint8 `[height, width, 3]`, and the header.
+
+    Raises:
+        ImageError: The picture cannot be used; the message says why.
+    """
+    kind = sniff_format(encoded)
+    exif = b""
+    quantization: tuple[tuple[int, ...], ...] = ()
+    if kind == "JPEG":
+        encoded, exif = split_jpeg(encoded)
+    with _reasons(encoded, kind):
+        image = _open(encoded, kind)
+        image.load()
+        exif = exif or image.info.get("exif", b"")
+        has_exif = bool(exif) or _EXIF_TAG in getattr(image, "tag_v2", {})
+        upright = _ORIENTATIONS.get(_read_orientation(exif))
+        # Pillow turns TIFF files itself while it loads them.
+        if isinstance(image, TiffImagePlugin.TiffImageFile):
+            upright = None
+        if isinstance(image, JpegImagePlugin.JpegImageFile):
+            tables = image.quantization
+            quantization = tuple(tuple(tables[key]) for key in sorted(tables))
+        rgb = _to_rgb(image, kind)
+        if upright is not None:
+            rgb = rgb.transpose(upright)
+        picture = np.asarray(rgb)
+    height, width = picture.shape[:2]
+    return picture, Header(kind, width, height, has_exif, quantization)
+
+
+def to_input(picture: np.ndarray, framing: Framing) -> np.ndarray:
+    """Brings the region that a network looks at to the size of its input.
+
+    Cropping and antialiased resizing (Lanczos) are one resampling. A region that has
+    the size already is cut out unchanged.
+
+    Args:
+        picture: uint8 `[height, width, 3]`.
+        framing: The region and the size.
+
+    Returns:
+        uint8 `[framing.height, framing.width, 3]`.
+    """
+    height, width = picture.shape[:2]
+    box = framing.region(height, width)
+    left, top, right, bottom = map(round, box)
+    if box == (left, top, left + framing.width, top + framing.height):
+        return np.ascontiguousarray(picture[top:bottom, left:right])
+    resized = Image.fromarray(picture).resize(
+        (framing.width, framing.height), resample=Image.Resampling.LANCZOS, box=box
+    )
+    return np.asarray(resized)
+
+
+def read_file(path: str | Path) -> bytes:
+    """Reads a regular file of at most `MAX_FILE_BYTES`.
+
+    Args:
+        path: The file; a link is followed.
+
+    Returns:
+        Its bytes.
+
+    Raises:
+        ImageError: The path is not such a file or cannot be read.
+    """
+    path = Path(path)
+    try:
+        # Asked before opening: opening a pipe would wait for a writer for ever.
+        check_file(path)
+        with path.open("rb") as file:
+            encoded = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise ImageError(f"cannot be read: {error.strerror or error}") from error
+    if len(encoded) > MAX_FILE_BYTES:
+        raise ImageError(_too_large())
+    return encoded
+
+
+def check_file(path: Path) -> None:
+    """Checks without opening it that a path is a regular file of acceptable size.
+
+    Args:
+        path: The file; a link is followed.
+
+    Raises:
+        ImageError: It is not.
+        OSError: The file system refuses to tell.
+    """
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise ImageError("is a link to a file that does not exist") from None
+        raise ImageError("does not exist") from None
+    except ValueError as error:  # A null character in the name.
+        raise ImageError(f"cannot be read: {error}") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise ImageError("is a folder, not a picture")
+    if not stat.S_ISREG(status.st_mode):
+        raise ImageError("is not a regular file (a pipe, socket or device)")
+    if status.st_size > MAX_FILE_BYTES:
+        raise ImageError(_too_large())
+
+
+def read_picture(path: str | Path, framing: Framing) -> np.ndarray:
+    """Reads a picture file and cuts out what a network looks at.
+
+    Args:
+        path: The picture file.
+        framing: Of the network's input.
+
+    Returns:
+        uint8 `[framing.height, framing.width, 3]`.
+
+    Raises:
+        ImageError: The picture cannot be used; the message says why.
+    """
+    return to_input(decode(read_file(path)), framing)
+
+
+def sniff_format(encoded: bytes) -> str:
+    """Names the format by the first bytes; the extension of the name says nothing.
+
+    Args:
+        encoded: The bytes of a file.
+
+    Returns:
+        One of `FORMATS`.
+
+    Raises:
+        ImageError: It is none of them.
+
+    >>> sniff_format(b"GIF89a")
+    'GIF'
+    """
+    if not encoded:
+        raise ImageError("is empty (0 bytes)")
+    if encoded[:4] == b"RIFF" and encoded[8:12] == b"WEBP":
+        return "WebP"
+    for magic, kind in _MAGIC:
+        if encoded.startswith(magic) and (
+            kind != "PPM" or encoded[2:3] in (b" ", b"\t", b"\n", b"\r", b"#")
+        ):
+            return kind
+    raise ImageError(f"is not a picture in a known format ({', '.join(FORMATS)})")
+
+
+def split_jpeg(encoded: bytes) -> tuple[bytes, bytes]:
+    """Takes the metadata out of a JPEG.
+
+    Pillow reads EXIF and other segments when it opens a JPEG, and stumbles where they
+    are damaged although the picture is sound. It gets the file without them.
+
+    Args:
+        encoded: The bytes of a JPEG file, whole or cut off.
+
+    Returns:
+        The JPEG without application segments (but those of JFIF and Adobe, which say
+        how colours are stored) and comments; and the payload of the EXIF segment,
+        empty where there is none.
+    """
+    kept = [encoded[:2]]
+    exif = b""
+    position = 2
+    while position + 4 <= len(encoded) and encoded[position] == 0xFF:
+        marker = encoded[position + 1]
+        if marker == 0xFF:  # A fill byte before a marker.
+            position += 1
+            continue
+        end = position + 2 + int.from_bytes(encoded[position + 2 : position + 4], "big")
+        if not 0xC0 <= marker <= 0xFE or marker == 0xDA or end > len(encoded):
+            break
+        is_metadata = 0xE1 <= marker <= 0xEF or marker == 0xFE
+        if not is_metadata or marker == 0xEE:
+            kept.append(encoded[position:end])
+        elif marker == 0xE1 and encoded[position + 4 : position + 8] == b"Exif":
+            exif = exif or encoded[position + 4 : end]
+        position = end
+    kept.append(encoded[position:])
+    return b"".join(kept), exif
+
+
+@contextlib.contextmanager
+def quiet_pillow() -> Iterator[None]:
+    """Silences the warnings of Pillow about doubtful headers."""
+    with warnings_lock, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\b")
+        yield
+
+
+_PLUGINS: dict[str, type[ImageFile.ImageFile]] = {
+    # A multi-picture (MPO) file is a JPEG followed by others: its first is taken.
+    "JPEG": JpegImagePlugin.JpegImageFile,
+    "PNG": PngImagePlugin.PngImageFile,
+    "WebP": WebPImagePlugin.WebPImageFile,
+    "TIFF": TiffImagePlugin.TiffImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+    "GIF": GifImagePlugin.GifImageFile,
+    "JPEG 2000": Jpeg2KImagePlugin.Jpeg2KImageFile,
+    "PPM": PpmImagePlugin.PpmImageFile,
+}
+
+_MAGIC = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"II+\0", "TIFF"),  # BigTIFF.
+    (b"MM\0+", "TIFF"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"BM", "BMP"),
+    (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
+    (b"\xff\x4f\xff\x51", "JPEG 2000"),
+    *((b"P%d" % digit, "PPM") for digit in range(1, 7)),
+)
+
+# By EXIF orientation: what makes the stored picture upright.
+_ORIENTATIONS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+_ORIENTATION_TAG = 0x0112
+_EXIF_TAG = 0x8769  # In a TIFF: where its EXIF data lie.
+
+
+def _open(encoded: bytes, kind: str) -> ImageFile.ImageFile:
+    """Reads the header of a picture and checks what it announces."""
+    # A JPEG without metadata has nothing to warn of; changing filters is not free.
+    with contextlib.nullcontext() if kind == "JPEG" else quiet_pillow():
+        # The plugin is called by its name: `Image.open` would try other formats, and
+        # warn of or refuse a large picture before its size can be told.
+        image = _PLUGINS[kind](io.BytesIO(encoded))
+        _check_size(image)
+        num_frames = getattr(image, "n_frames", 1)
+        if num_frames > 1:
+            raise ImageError(f"holds {num_frames} frames; extract them first")
+        if kind == "TIFF":  # Its tags are read, and warned about, in loading too.
+            image.load()
+    return image
+
+
+@contextlib.contextmanager
+def _reasons(encoded: bytes, kind: str) -> Iterator[None]:
+    """Turns whatever Pillow raises on a broken file into a reason."""
+    try:
+        yield
+    except ImageError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"has more pixels than the limit of {MAX_PIXELS}") from error
+    except Exception as error:
+        # A damaged file brings out errors of a dozen types in the plugins.
+        if "truncated" in str(error).lower() or _is_cut(encoded, kind):
+            reason = f"is truncated (the {kind} data ends too early)"
+        else:
+            detail = " ".join(str(error).split()) or type(error).__name__
+            reason = f"is damaged and cannot be decoded as {kind} ({detail})"
+        raise ImageError(reason) from error
+
+
+def _is_cut(encoded: bytes, kind: str) -> bool:
+    """Whether the mark that ends a file of this format is missing."""
+    tail = encoded[-64:]
+    if kind == "JPEG":
+        return b"\xff\xd9" not in tail
+    if kind == "PNG":
+        return b"IEND" not in tail
+    if kind == "GIF":
+        return not tail.rstrip(b"\0").endswith(b";")
+    if kind == "WebP":
+        return len(encoded) < 8 + int.from_bytes(encoded[4:8], "little")
+    return False
+
+
+def _check_size(image: ImageFile.ImageFile) -> None:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise ImageError(f"{width}×{height} pixels exceed the limit of {MAX_PIXELS}")
+    if min(width, height) < MIN_SIDE:
+        raise ImageError(
+            f"is only {width}×{height} pixels; "
+            f"at least {MIN_SIDE}×{MIN_SIDE} are needed"
+        )
+
+
+def _to_rgb(image: Image.Image, kind: str) -> Image.Image:
+    """Converts a loaded picture of any mode to RGB."""
+    mode = image.mode
+    if mode == "RGB" and "transparency" not in image.info:
+        return image
+    if mode.startswith("I;16") or (mode == "I" and kind in ("PNG", "PPM")):
+        # Pillow would clip these to 255. The high byte is what it keeps of 16-bit RGB.
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    if mode == "F":
+        raise ImageError("holds floating-point pixels; convert it to 8 bits first")
+    if mode == "I":
+        raise ImageError("holds 32-bit integer pixels; convert it to 8 bits first")
+    if mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        if mode == "La":  # Pillow has no direct way from here to RGBA.
+            image = image.convert("LA")
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, image).convert("RGB")
+    try:
+        return image.convert("RGB")
+    except ValueError:
+        raise ImageError(
+            f"has the colour mode {mode}, which cannot be converted to RGB"
+        ) from None
+
+
+def _read_orientation(exif: bytes) -> int:
+    """Reads the orientation, 1 to 8, from EXIF data; 1 (upright) where in doubt."""
+    if exif.startswith(b"Exif\0"):
+        exif = exif[6:]
+    order = {b"II": "<", b"MM": ">"}.get(exif[:2])
+    if order is None:
+        return 1
+    try:
+        (directory,) = struct.unpack_from(f"{order}I", exif, 4)
+        (num_entries,) = struct.unpack_from(f"{order}H", exif, directory)
+        for entry in range(num_entries):
+            offset = directory + 2 + 12 * entry
+            tag, field_type = struct.unpack_from(f"{order}HH", exif, offset)
+            if tag == _ORIENTATION_TAG:
+                code = "I" if field_type == 4 else "H"
+                (value,) = struct.unpack_from(order + code, exif, offset + 8)
+                return value if value in _ORIENTATIONS else 1
+    except struct.error:  # The data ends before what it announces.
+        pass
+    return 1
+
+
+def _too_large() -> str:
+    return f"is larger than the limit of {MAX_FILE_BYTES // 2**20} MiB"

@@ -1,0 +1,392 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The camera settings that the EXIF data of a picture file tell.
+
+ISO, f-number, exposure time and focal length are read as Exif 2.32 (CIPA DC-008)
+defines them, from JPEG, TIFF, PNG, WebP and, where the optional package pillow-heif is
+installed, HEIC. Only headers are read, never pixels. Every setting is a number in its
+unit or is missing for a named reason; no exception and no warning of Pillow escapes.
+
+>>> tags = ExifTags(iso=100.0, aperture=2.8, reasons={"exposure_time": ABSENT})
+>>> to_array(tags)
+array([100. ,   2.8,   nan,   nan], dtype=float32)
+"""
+
+import dataclasses
+import io
+import math
+import numbers
+import re
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
+from PIL.ExifTags import IFD, Base
+
+from fakedet_jax.media import decode
+
+TAGS = ("iso", "aperture", "exposure_time", "focal_length")
+# As sentences and figures name them.
+TITLES = {name: name.replace("_", " ") for name in TAGS} | {"iso": "ISO"}
+
+# What no camera does is an error of the writer. The ranges are choices, ends included.
+PLAUSIBLE = {
+    "iso": (1.0, 1e7),
+    "aperture": (0.5, 128.0),
+    "exposure_time": (1e-6, 3600.0),
+    "focal_length": (0.5, 5000.0),
+}
+
+# Kinds of reasons. A detail may follow after a colon; see `kind_of`.
+NO_EXIF = "no EXIF data"
+UNREADABLE = "unreadable EXIF data"
+UNSUPPORTED = "format without a reader of its EXIF data"
+ABSENT = "absent"
+DAMAGED = "absent from damaged EXIF data"
+ZERO_DENOMINATOR = "zero denominator"
+NOT_A_NUMBER = "not a number"
+SEVERAL_VALUES = "several values"
+NOT_FINITE = "not finite"
+IMPLAUSIBLE = "implausible"
+REASONS = (
+    NO_EXIF,
+    UNREADABLE,
+    UNSUPPORTED,
+    ABSENT,
+    DAMAGED,
+    ZERO_DENOMINATOR,
+    NOT_A_NUMBER,
+    SEVERAL_VALUES,
+    NOT_FINITE,
+    IMPLAUSIBLE,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class ExifTags:
+    """The settings of the camera that took a picture; `None` where one is missing.
+
+    Attributes:
+        iso: Sensitivity as an ISO number.
+        aperture: F-number.
+        exposure_time: Exposure time in seconds.
+        focal_length: Focal length in millimetres; not its equivalent on 35 mm film.
+        reasons: For each missing one of `TAGS` why it is missing; see `kind_of`.
+    """
+
+    iso: float | None = None
+    aperture: float | None = None
+    exposure_time: float | None = None
+    focal_length: float | None = None
+    reasons: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+def read_tags(encoded: bytes) -> ExifTags:
+    """Reads the camera settings from the bytes of a picture file.
+
+    The aperture is FNumber or, where that tag is absent, ApertureValue; the exposure
+    time is ExposureTime or, where that is absent, ShutterSpeedValue. A preferred tag
+    that is present but unusable is not replaced: what does not know the one seldom
+    knows the other. Of several ISO numbers the first counts if all are positive. ISO
+    65535 says that the number is larger; RecommendedExposureIndex or ISOSpeed tells it.
+    Text such as `1/250 sec`, `f/2.8` or `50 mm` is read as the number it says.
+
+    Args:
+        encoded: The bytes of a file.
+
+    Returns:
+        The settings, and the reasons for those that are missing. A damaged picture has
+        reasons too.
+
+    Raises:
+        ImageError: The bytes are those of no picture in a known format.
+    """
+    kind = "HEIC" if _is_heic(encoded) else decode.sniff_format(encoded)
+    try:
+        directory, damage = _read_directory(encoded, kind)
+    except _MissingError as missing:
+        return _without_tags(str(missing))
+    except Exception as error:
+        # Damaged data bring out errors of a dozen types in the readers.
+        return _without_tags(f"{UNREADABLE}: {_one_line(error)}")
+    values: dict[str, Any] = {}
+    reasons: dict[str, str] = {}
+    for name, read in _READERS.items():
+        try:
+            values[name] = _check_range(name, read(directory))
+        except _MissingError as missing:
+            reasons[name] = str(missing)
+            if damage and reasons[name] == ABSENT:
+                reasons[name] = f"{DAMAGED}: {damage}"
+    return ExifTags(**values, reasons=reasons)
+
+
+def read_file_tags(path: str | Path) -> ExifTags:
+    """Reads the camera settings from a picture file; see `read_tags`.
+
+    Args:
+        path: The file, within the limits of `decode.read_file`.
+
+    Returns:
+        The settings, and the reasons for those that are missing.
+
+    Raises:
+        ImageError: The file cannot be read or is no picture in a known format.
+    """
+    return read_tags(decode.read_file(path))
+
+
+def kind_of(reason: str) -> str:
+    """Which of `REASONS` a reason is an instance of, to count by.
+
+    >>> kind_of("not a number: 'unknown'")
+    'not a number'
+    """
+    return reason.partition(":")[0]
+
+
+def to_array(tags: ExifTags) -> np.ndarray:
+    """The settings as float32 `[4]` in the order of `TAGS`, NaN where missing."""
+    values = (getattr(tags, name) for name in TAGS)
+    return np.array([math.nan if v is None else v for v in values], np.float32)
+
+
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+
+# What the header of a PNG may tell; the pixels and frames are left out.
+_PNG_CHUNKS = (b"IHDR", b"eXIf", b"tEXt", b"zTXt", b"iTXt")
+_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
+_PNG_PROFILE = "Raw profile type exif"
+
+_ISO_OR_MORE = 65535
+
+_TAG_NUMBERS: tuple[int, ...] = (
+    Base.ISOSpeedRatings,
+    Base.RecommendedExposureIndex,
+    Base.ISOSpeed,
+    Base.FNumber,
+    Base.ApertureValue,
+    Base.ExposureTime,
+    Base.ShutterSpeedValue,
+    Base.FocalLength,
+)
+
+_NUMBER = r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[-+]?[0-9]+)?"
+
+
+def _compile(before: str = "", after: str = "") -> re.Pattern[str]:
+    """A number or fraction between what may stand around it."""
+    pattern = rf"(?:{before})\s*({_NUMBER})(?:\s*/\s*({_NUMBER}))?\s*(?:{after})"
+    return re.compile(pattern, re.IGNORECASE)
+
+
+_PLAIN_TEXT = _compile()
+_ISO_TEXT = _compile(before="(?:iso)?")
+_APERTURE_TEXT = _compile(before=r"(?:f\s*/?)?")
+_SECONDS_TEXT = _compile(after=r'(?:s|secs?\.?|seconds?|")?')
+_MILLIMETRES_TEXT = _compile(after=r"(?:mm)?")
+
+
+class _MissingError(Exception):
+    """There is no usable value; the message is the reason."""
+
+
+def _is_heic(encoded: bytes) -> bool:
+    return encoded[4:8] == b"ftyp" and encoded[8:12] in _HEIC_BRANDS
+
+
+def _without_tags(reason: str) -> ExifTags:
+    return ExifTags(reasons=dict.fromkeys(TAGS, reason))
+
+
+def _read_directory(encoded: bytes, kind: str) -> tuple[dict[int, Any], str]:
+    """Reads the values of `_TAG_NUMBERS` that a file has.
+
+    Returns:
+        The values as Pillow decodes them, and how the EXIF data are damaged if Pillow
+        warns that they are, else an empty string.
+
+    Raises:
+        _MissingError: There are no EXIF data to be read.
+    """
+    damage = ""
+    try:
+        # Sound files are read once; the list of filters belongs to the whole process.
+        with decode.warnings_lock, warnings.catch_warnings():
+            warnings.filterwarnings("error", module=r"PIL\b")
+            directory = _collect(_open_exif(encoded, kind))
+    except Warning as warning:
+        damage = _one_line(warning)
+        with decode.quiet_pillow():
+            directory = _collect(_open_exif(encoded, kind))
+    if directory is None:
+        raise _MissingError(f"{UNREADABLE}: {damage}" if damage else NO_EXIF)
+    return directory, damage
+
+
+def _collect(exif: Image.Exif | None) -> dict[int, Any] | None:
+    """Takes the wanted values out of EXIF data; `None` where there are none at all."""
+    if not exif:
+        return None
+    # TIFF/EP, which raw files follow, keeps the same tags in the main directory.
+    directory = {tag: exif[tag] for tag in _TAG_NUMBERS if tag in exif}
+    if IFD.Exif in exif:
+        details = exif.get_ifd(IFD.Exif)
+        if not details:
+            raise _MissingError(f"{UNREADABLE}: its directory is empty or out of place")
+        directory.update((tag, details[tag]) for tag in _TAG_NUMBERS if tag in details)
+    return directory
+
+
+def _open_exif(encoded: bytes, kind: str) -> Image.Exif | None:
+    """Finds the EXIF data of a file and has Pillow read their main directory."""
+    if kind == "JPEG":
+        _, block = decode.split_jpeg(encoded)
+        if not block and b"Exif\0\0" in encoded[: 2**16]:
+            raise _MissingError(f"{UNREADABLE}: its segment is cut or out of place")
+        return _load(block)
+    if kind == "HEIC":
+        return _load(_heic_block(encoded))
+    if kind == "PNG":
+        image = PngImagePlugin.PngImageFile(io.BytesIO(_png_header(encoded)))
+        if "exif" not in image.info and _PNG_PROFILE not in image.info:
+            return None
+        # The method of the PNG plugin would decode the pixels to look behind them.
+        return Image.Image.getexif(image)
+    if kind == "WebP":
+        return _load(
+            WebPImagePlugin.WebPImageFile(io.BytesIO(encoded)).info.get("exif")
+        )
+    if kind == "TIFF":
+        exif = TiffImagePlugin.TiffImageFile(io.BytesIO(encoded)).getexif()
+        # Every TIFF has a main directory, with camera settings or without.
+        has_settings = any(tag in exif for tag in (IFD.Exif, *_TAG_NUMBERS))
+        return exif if has_settings else None
+    raise _MissingError(f"{UNSUPPORTED}: {kind}")
+
+
+def _load(block: bytes | None) -> Image.Exif | None:
+    if not block:
+        return None
+    exif = Image.Exif()
+    exif.load(block)
+    return exif
+
+
+def _png_header(encoded: bytes) -> bytes:
+    """A PNG without its pixels, so that what stands behind them is header too."""
+    kept = [encoded[:8]]
+    position = 8
+    while position + 12 <= len(encoded):
+        end = position + 12 + int.from_bytes(encoded[position : position + 4], "big")
+        if end > len(encoded):
+            break
+        if encoded[position + 4 : position + 8] in _PNG_CHUNKS:
+            kept.append(encoded[position:end])
+        position = end
+    return b"".join([*kept, _PNG_END])
+
+
+def _heic_block(encoded: bytes) -> bytes | None:
+    try:
+        import pillow_heif
+    except ImportError:
+        reason = f"{UNSUPPORTED}: HEIC; run: pip install 'fakedet-jax[heic]'"
+        raise _MissingError(reason) from None
+    return pillow_heif.open_heif(io.BytesIO(encoded)).info.get("exif")
+
+
+def _read_iso(directory: Mapping[int, Any]) -> float:
+    value = _read_sensitivity(directory, Base.ISOSpeedRatings)
+    if value != _ISO_OR_MORE:
+        return value
+    for tag in (Base.RecommendedExposureIndex, Base.ISOSpeed):
+        if tag in directory:
+            return _read_sensitivity(directory, tag)
+    raise _MissingError(
+        f"{ABSENT}: 65535 stands for a larger number, which is not told"
+    )
+
+
+def _read_sensitivity(directory: Mapping[int, Any], tag: int) -> float:
+    value = directory.get(tag)
+    if not isinstance(value, tuple):
+        return _to_float(value, _ISO_TEXT)
+    numbers_read = [_to_float(part, _ISO_TEXT) for part in value]
+    if not numbers_read or min(numbers_read) <= 0:
+        raise _MissingError(f"{SEVERAL_VALUES}: {_shorten(value)}")
+    return numbers_read[0]
+
+
+def _read_aperture(directory: Mapping[int, Any]) -> float:
+    if Base.FNumber in directory:
+        return _to_float(directory[Base.FNumber], _APERTURE_TEXT)
+    return _power_of_two(_to_float(directory.get(Base.ApertureValue)) / 2)
+
+
+def _read_exposure_time(directory: Mapping[int, Any]) -> float:
+    if Base.ExposureTime in directory:
+        return _to_float(directory[Base.ExposureTime], _SECONDS_TEXT)
+    return _power_of_two(-_to_float(directory.get(Base.ShutterSpeedValue)))
+
+
+def _read_focal_length(directory: Mapping[int, Any]) -> float:
+    return _to_float(directory.get(Base.FocalLength), _MILLIMETRES_TEXT)
+
+
+_READERS = {
+    "iso": _read_iso,
+    "aperture": _read_aperture,
+    "exposure_time": _read_exposure_time,
+    "focal_length": _read_focal_length,
+}
+
+
+def _to_float(value: Any, text: re.Pattern[str] = _PLAIN_TEXT) -> float:
+    """Converts what Pillow decoded; numbers written as text match `text`."""
+    if value is None:
+        raise _MissingError(ABSENT)
+    if isinstance(value, tuple):
+        raise _MissingError(f"{SEVERAL_VALUES}: {_shorten(value)}")
+    if isinstance(value, str):
+        match = text.fullmatch(value.strip(" \t\r\n\0"))
+        if match is None:
+            raise _MissingError(f"{NOT_A_NUMBER}: {_shorten(value)}")
+        numerator, denominator = float(match[1]), float(match[2] or 1)
+    elif isinstance(value, numbers.Rational):
+        numerator, denominator = float(value.numerator), float(value.denominator)
+    elif isinstance(value, float):
+        numerator, denominator = value, 1.0
+    else:
+        raise _MissingError(f"{NOT_A_NUMBER}: {_shorten(value)}")
+    if denominator == 0:
+        raise _MissingError(f"{ZERO_DENOMINATOR}: {numerator:g}/0")
+    return numerator / denominator
+
+
+def _power_of_two(exponent: float) -> float:
+    try:
+        return 2.0**exponent
+    except OverflowError:
+        return math.inf
+
+
+def _check_range(name: str, value: float) -> float:
+    low, high = PLAUSIBLE[name]
+    if not math.isfinite(value):
+        raise _MissingError(f"{NOT_FINITE}: {value}")
+    if not low <= value <= high:
+        raise _MissingError(f"{IMPLAUSIBLE}: {value:g} is not in [{low:g}, {high:g}]")
+    return value
+
+
+def _shorten(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,307 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What a training run leaves on disk, through Orbax.
+
+A workdir describes itself:
+
+- `config.json`: what was asked for
+- `checkpoints/STEP`: the newest states of the run, to resume from
+- `best/STEP`: the detector that did best on validation data: its variables, and its
+  classes and threshold as JSON; the newest counts, those before belong to the states
+  that a run may resume from
+
+Orbax writes a step under a temporary name and renames it when it is complete, so that
+a run that is killed, or a disk that is full, leaves the last complete step usable.
+"""
+
+import contextlib
+import errno
+import gc
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import jax
+
+from fakedet_jax.errors import RequestError
+from fakedet_jax.runtime import storage
+
+_LOGGER = logging.getLogger(__name__)
+# The newest state, and the one before in case that the newest gets damaged.
+NUM_STATES = 2
+_ECHO_SECONDS = 0.2
+
+
+def write_config(workdir: Path, config: Mapping[str, Any]) -> None:
+    """Writes `config.json` of a workdir."""
+    storage.write_json(workdir / "config.json", dict(config))
+
+
+def read_config(workdir: Path) -> dict[str, Any]:
+    """Reads `config.json` of a workdir.
+
+    Raises:
+        RequestError: There is none, or it is damaged.
+    """
+    path = workdir / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RequestError(
+            f"--workdir: {str(workdir)!r} holds no config.json, so no detector was "
+            f"trained there; run --mode=train --workdir={workdir} first"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise RequestError(
+            f"--workdir: {str(path)!r} cannot be read ({error}); train again in "
+            "another --workdir"
+        ) from error
+    if not isinstance(config, dict):
+        raise RequestError(f"--workdir: {str(path)!r} is not a JSON object")
+    return config
+
+
+class Store:
+    """A folder of numbered steps, each a tree of arrays and a JSON object.
+
+    Use it in a `with` statement: leaving it waits for what is being written.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        max_to_keep: int | None = NUM_STATES,
+        read_only: bool = False,
+    ) -> None:
+        """Opens the folder.
+
+        Args:
+            folder: Made when missing, unless `read_only`.
+            max_to_keep: How many of the newest steps are kept; None for all.
+            read_only: Whether everything stays as it is, also what another process
+                is writing there now.
+        """
+        import orbax.checkpoint as ocp
+        from orbax.checkpoint import checkpoint_managers
+
+        # Orbax reports each save to the log of absl at level INFO.
+        self._ocp = ocp
+        self._folder = folder
+        if read_only:
+            options = ocp.CheckpointManagerOptions(
+                read_only=True, create=False, save_interval_steps=0
+            )
+        else:
+            options = ocp.CheckpointManagerOptions(
+                save_decision_policy=checkpoint_managers.FixedIntervalPolicy(1),
+                preservation_policy=checkpoint_managers.LatestN(max_to_keep),
+                cleanup_tmp_directories=True,
+            )
+        # Orbax warns of a folder that is read only, which was asked for.
+        with _quiet_loggers("absl"):
+            self._manager = ocp.CheckpointManager(
+                folder.absolute(),
+                # Named here, so that a store that only reads knows its items too.
+                item_handlers={
+                    "tree": ocp.StandardCheckpointHandler(),
+                    "facts": ocp.JsonCheckpointHandler(),
+                },
+                options=options,
+            )
+
+    def steps(self) -> list[int]:
+        """Complete steps, ascending."""
+        return sorted(self._manager.all_steps())
+
+    def save(self, step: int, tree: Any, facts: Mapping[str, Any]) -> None:
+        """Starts to write a step; arrays may change as soon as it returns.
+
+        Raises:
+            OSError: The disk is full, or the step before could not be written.
+        """
+        arguments = self._ocp.args.Composite(
+            tree=self._ocp.args.StandardSave(tree),
+            facts=self._ocp.args.JsonSave(dict(facts)),
+        )
+        with _disk_errors(self._folder):
+            if step in self._manager.all_steps():
+                self._manager.delete(step)
+            self._manager.save(step, args=arguments, force=True)
+
+    def read_facts(self, step: int) -> dict[str, Any]:
+        """The JSON object of a step."""
+        arguments = self._ocp.args.Composite(facts=self._ocp.args.JsonRestore())
+        with _damage(self._folder, step):
+            return dict(self._manager.restore(step, args=arguments)["facts"])
+
+    def read_tree(self, step: int, abstract: Any) -> Any:
+        """The arrays of a step.
+
+        Args:
+            step: One of `steps()`.
+            abstract: Tree of `jax.ShapeDtypeStruct` with shardings.
+
+        Raises:
+            RequestError: The step is damaged or holds other arrays.
+        """
+        arguments = self._ocp.args.Composite(
+            tree=self._ocp.args.StandardRestore(abstract)
+        )
+        with _damage(self._folder, step):
+            # Orbax finds out only after it has started to read, so ask before.
+            found = _shapes(self._manager.item_metadata(step)["tree"].tree)
+        wanted = _shapes(abstract)
+        if found != wanted:
+            different = sorted(
+                name
+                for name in {*found, *wanted}
+                if found.get(name) != wanted.get(name)
+            )
+            raise RequestError(
+                f"--workdir: {str(self._folder / str(step))!r} holds another network: "
+                f"{len(different)} of its arrays are not as expected, such as "
+                f"{different[0]}; use the --workdir of this detector and these classes"
+            )
+        with _damage(self._folder, step):
+            return self._manager.restore(step, args=arguments)["tree"]
+
+    def delete_after(self, step: int) -> None:
+        """Deletes steps that a run resumed at `step` will make again."""
+        for later in [number for number in self.steps() if number > step]:
+            self._manager.delete(later)
+
+    def keep_only(self, steps: Collection[int]) -> None:
+        """Deletes all other steps."""
+        for other in set(self.steps()).difference(steps):
+            self._manager.delete(other)
+
+    def wait(self) -> None:
+        """Returns when all is written.
+
+        Raises:
+            OSError: It could not be.
+        """
+        with _disk_errors(self._folder):
+            self._manager.wait_until_finished()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            with _disk_errors(self._folder):
+                self._manager.close()
+            return
+        # The failure under way is the one to report.
+        try:
+            self._manager.close()
+        except Exception as second:
+            _LOGGER.debug("While closing %s: %s", self._folder, second)
+
+
+def abstract_like(tree: Any, sharding: Any) -> Any:
+    """Shapes and dtypes of a tree, to restore into."""
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+        tree,
+    )
+
+
+def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
+    """Shape of every array, by its path, whatever containers lead to it."""
+    return {
+        "/".join(_key_name(key) for key in path): tuple(leaf.shape)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(
+            tree, is_leaf=lambda node: hasattr(node, "shape")
+        )
+    }
+
+
+def _key_name(key: Any) -> str:
+    for attribute in ("key", "name", "idx"):
+        if hasattr(key, attribute):
+            return str(getattr(key, attribute))
+    return str(key)
+
+
+@contextlib.contextmanager
+def _disk_errors(folder: Path) -> Iterator[None]:
+    """Turns Orbax's and TensorStore's ways to say "disk full" into `OSError`."""
+    try:
+        yield
+    except Exception as error:
+        raise OSError(
+            f"could not write a checkpoint under {str(folder)!r} "
+            f"({_disk_reason(error)}); the "
+            "last complete one stays usable; free some space and run the same command "
+            "again"
+        ) from error
+
+
+def _disk_reason(error: BaseException) -> str:
+    text = f"{error} {error.__cause__ or ''} {error.__context__ or ''}"
+    # TensorStore says it at the end of a page about its settings.
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+        if os.strerror(number) in text:
+            return os.strerror(number)
+    return (str(error).strip() or repr(error)).splitlines()[-1][:300]
+
+
+@contextlib.contextmanager
+def _without_echo() -> Iterator[None]:
+    """Silences the other reads that Orbax abandons when one of them fails.
+
+    It reads all arrays at once and reports the first failure; the others end as
+    complaints of asyncio and the interpreter, some of them a little later.
+    """
+    hook = sys.unraisablehook
+    sys.unraisablehook = lambda unused: None
+    with _quiet_loggers("asyncio", "absl"):
+        try:
+            yield
+        except Exception:
+            time.sleep(_ECHO_SECONDS)
+            gc.collect()
+            raise
+        finally:
+            sys.unraisablehook = hook
+
+
+@contextlib.contextmanager
+def _quiet_loggers(*names: str) -> Iterator[None]:
+    """Lets loggers speak up for critical messages only."""
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _damage(folder: Path, step: int) -> Iterator[None]:
+    try:
+        with _without_echo():
+            yield
+    except Exception as error:
+        reason = (str(error).strip() or repr(error)).splitlines()[0]
+        raise RequestError(
+            f"--workdir: the checkpoint {str(folder / str(step))!r} is damaged or of "
+            f"another network ({reason[:200]}); delete that folder to go on from an "
+            "earlier one, or train in another --workdir"
+        ) from error

@@ -1,0 +1,54 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Text for people: numbers in sentences, and names of files made of any text."""
+
+import collections
+import re
+
+_MAX_NAME = 80
+# What Windows keeps for itself, with any extension.
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
+
+
+class PlainNames:
+    """Makes names of files that every system takes, each only once.
+
+    >>> names = PlainNames()
+    >>> [names.make(text) for text in ("face 1", "Face:1", "../x", "nul.a", "")]
+    ['face_1', 'Face_1-2', '_x', '_nul.a', '_']
+    """
+
+    def __init__(self) -> None:
+        self._used: set[str] = set()
+        self._counts: collections.Counter[str] = collections.Counter()
+
+    def make(self, text: str) -> str:
+        """Replaces what is not plain and, where that name is taken, adds a number."""
+        plain = re.sub(r"[^A-Za-z0-9._-]+", "_", text).lstrip(".-")
+        plain = plain[:_MAX_NAME].rstrip(".") or "_"
+        if _RESERVED.match(plain):
+            plain = f"_{plain}"
+        # Some file systems do not tell small letters from capitals.
+        folded = plain.casefold()
+        name = plain
+        while name.casefold() in self._used:
+            self._counts[folded] += 1
+            name = f"{plain}-{self._counts[folded] + 1}"
+        self._used.add(name.casefold())
+        return name
+
+
+def counted(number: int, noun: str) -> str:
+    """Says how many there are of something whose plural takes an s.
+
+    Args:
+        number: How many, 0 or more.
+        noun: What, in the singular.
+
+    Returns:
+        The number and the noun, in the plural unless there is one.
+
+    >>> counted(1, "picture"), counted(0, "picture"), counted(12, "file")
+    ('1 picture', '0 pictures', '12 files')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

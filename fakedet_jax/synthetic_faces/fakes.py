@@ -1,0 +1,341 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Four ways to fake a portrait; none of the new pixels comes from a sensor.
+
+Each is a pure function of 8-bit pictures, geometry in pixels and a random generator,
+and leaves the traces of its kind: up-sampling inside a decoder, resampling, blending,
+and the lack of a colour filter array and of sensor noise.
+"""
+
+import functools
+
+import numpy as np
+import numpy.typing as npt
+
+from fakedet_jax.media.resampling import bilinear
+from fakedet_jax.synthetic_faces.lens import PICTURE_SIZE
+from fakedet_jax.synthetic_faces.texture import Array
+
+Picture = npt.NDArray[np.uint8]
+
+FAKES = (
+    "attribute_edit",
+    "entire_synthesis",
+    "expression_manipulation",
+    "face_swap",
+)
+"""The kinds of fakes, sorted."""
+
+_DECODER_SEED = 20260202
+_FEATURES = 12
+
+
+def synthesise(target: Picture, grain: float, rng: np.random.Generator) -> Picture:
+    """Entire synthesis: a decoder makes every pixel.
+
+    The network stands for a generator that was trained on photographs: it is told what
+    to draw at a quarter and at half the resolution, and draws it with a transposed
+    convolution, nearest-neighbour up-sampling and convolutions of fixed weights. Noise
+    enters at every stage, as it does in style-based generators, so the result imitates
+    the grain of photographs without their mosaic.
+
+    Args:
+        target: `[128, 128, 3]`, what to draw; its own finest detail is not used as is.
+        grain: standard deviation of the imitated grain in 8-bit steps.
+        rng: draws the noise.
+    """
+    image = target.astype(np.float32) / 255
+    half = _halve(image)
+    quarter = _halve(half)
+    first, second, _, detail_weights, grain_weights = _decoder_weights()
+    # 32 -> 64: a transposed convolution, whose taps overlap unevenly.
+    coarse = _transposed_convolution(quarter, first)
+    middle = coarse + _soft_threshold(half - coarse, 0.012)
+    # 64 -> 128: the same again, and a branch for detail on repeated pixels.
+    fine = _transposed_convolution(middle, second)
+    features = _repeat(np.concatenate([middle, _noise_like(middle, rng)], axis=-1))
+    detail = np.maximum(_convolve(features, detail_weights[0]), 0)
+    detail = np.tanh(detail @ detail_weights[1]) * 0.035
+    wanted = image - fine
+    drawn = 0.85 * _soft_threshold(wanted, 0.02)
+    energy = _blur(np.abs(wanted)) / 0.03
+    picture = fine + drawn + detail * np.minimum(energy, 1.5)
+    speckle = _repeat(rng.standard_normal((64, 64, 3), dtype=np.float32))
+    speckle = _convolve(speckle, grain_weights)
+    own = rng.standard_normal((PICTURE_SIZE, PICTURE_SIZE, 3), dtype=np.float32)
+    own = _convolve(own, _grain_of_pixels())
+    texture = 0.55 * speckle / speckle.std() + 0.4 * own / own.std()
+    return _to_picture(picture + np.float32(grain / 255) * texture)
+
+
+def edit_attribute(
+    base: Picture,
+    before: Picture,
+    after: Picture,
+    grain: float,
+    rng: np.random.Generator,
+) -> Picture:
+    """Attribute editing: the changed region comes from a decoder, softly blended in.
+
+    Args:
+        base: `[128, 128, 3]`, the photograph.
+        before: the same portrait without mosaic and noise.
+        after: the same with the attribute changed.
+        grain: see `synthesise`.
+        rng: draws the decoder's noise.
+    """
+    change = np.abs(after.astype(np.float32) - before).max(axis=-1)
+    region = _spread(change > 9, radius=9)
+    mask = _blur(_blur(region.astype(np.float32)))[..., None]
+    drawn = synthesise(after, grain, rng)
+    return _to_picture((base + mask * (drawn.astype(np.float32) - base)) / 255)
+
+
+def manipulate_expression(
+    base: Picture, landmarks: Array, rng: np.random.Generator
+) -> Picture:
+    """Expression manipulation: mouth and eyes of a photograph are moved by warping.
+
+    Args:
+        base: `[128, 128, 3]`, the photograph.
+        landmarks: `[5, 2]` pixels.
+        rng: draws the new expression.
+    """
+    eyes, mouth = landmarks[:2], landmarks[3:]
+    down = mouth.mean(axis=0) - eyes.mean(axis=0)
+    size = float(np.hypot(*down))
+    down = down / size
+    right = np.array([down[1], -down[0]])
+    right = right * np.sign(right @ (eyes[1] - eyes[0]))
+    smile = rng.choice([-1, 1]) * rng.uniform(0.09, 0.16) * size
+    widen = rng.uniform(0.04, 0.12) * size * np.sign(smile)
+    jaw = rng.uniform(-0.03, 0.12) * size
+    moves = [
+        # where, by how much, how far it reaches
+        (mouth[0], -smile * down - widen * right, 0.44 * size),
+        (mouth[1], -smile * down + widen * right, 0.44 * size),
+        (mouth.mean(axis=0) + 0.25 * size * down, jaw * down, 0.42 * size),
+    ]
+    lid = rng.uniform(0.05, 0.1) * size * np.sign(rng.uniform(-1, 1))
+    for eye in eyes:
+        moves.append((eye - 0.1 * size * down, -lid * down, 0.32 * size))
+        moves.append((eye + 0.1 * size * down, 0.6 * lid * down, 0.32 * size))
+    x, y = _pixel_grid()
+    shift_x, shift_y = np.zeros_like(x + y), np.zeros_like(x + y)
+    # The whole face is drawn anew, as in reenactment, and all that moves with it.
+    mask = _face_mask(landmarks)
+    for (at_x, at_y), (by_x, by_y), reach in moves:
+        distance2 = (x - np.float32(at_x)) ** 2 + (y - np.float32(at_y)) ** 2
+        weight = np.exp(-distance2 / np.float32(reach**2))
+        shift_x += np.float32(by_x) * weight
+        shift_y += np.float32(by_y) * weight
+        mask = np.maximum(mask, np.clip(4 * weight - 0.5, 0, 1))
+    # The renderer works on a grid of its own, half a pixel off, as meshes do.
+    warped = _resample(base, x - shift_x + 0.5, y - shift_y + 0.5)
+    warped = _resample(warped, x - np.float32(0.5), y - np.float32(0.5))
+    mask = _blur(mask)[..., None]
+    return _to_picture((base + mask * (warped - base)) / 255)
+
+
+def swap_face(
+    base: Picture,
+    landmarks: Array,
+    donor: Picture,
+    donor_landmarks: Array,
+    rng: np.random.Generator,
+) -> Picture:
+    """Face swap: another face is resampled, recoloured and blended in.
+
+    Args:
+        base: `[128, 128, 3]`, the photograph.
+        landmarks: `[5, 2]` pixels in it.
+        donor: `[128, 128, 3]`, a photograph of somebody else.
+        donor_landmarks: `[5, 2]` pixels in it.
+        rng: draws the resolution at which the swapping model works.
+    """
+    # The model works at a lower resolution and doubles it in its last layer.
+    reduced = round(PICTURE_SIZE * rng.uniform(0.45, 0.65))
+    ratio = 2 * reduced / PICTURE_SIZE
+    small = _shrink(donor.astype(np.float32), reduced)
+    drawn = _transposed_convolution(small, _decoder_weights()[2])
+    matrix, offset = _similarity(landmarks, donor_landmarks)
+    x, y = _pixel_grid()
+    donor_x = matrix[0, 0] * x + matrix[0, 1] * y + offset[0]
+    donor_y = matrix[1, 0] * x + matrix[1, 1] * y + offset[1]
+    face = _resample(
+        drawn, (donor_x + 0.5) * ratio - 0.5, (donor_y + 0.5) * ratio - 0.5
+    )
+    mask = _face_mask(landmarks)
+    inner = mask > 0.5
+    here, there = base[inner].astype(np.float32), face[inner]
+    scale = np.clip((here.std(0) + 1) / (there.std(0) + 1), 0.6, 1.5)
+    face = (face - there.mean(0)) * scale + here.mean(0)
+    return _to_picture((base + mask[..., None] * (face - base)) / 255)
+
+
+@functools.cache
+def _decoder_weights() -> tuple[Array, Array, Array, tuple[Array, Array], Array]:
+    """Returns the fixed weights of the decoder.
+
+    Three transposed convolutions `[4, 4, 3, 3]` that are interpolation with the small
+    errors of training, the detail branch, and the branch that makes grain.
+    """
+    rng = np.random.default_rng(_DECODER_SEED)
+    ramp = np.array([0.25, 0.75, 0.75, 0.25])
+    interpolation = np.outer(ramp, ramp)[..., None, None] * np.eye(3)
+    kernels = []
+    for error in (0.009, 0.012, 0.011):
+        noise = rng.normal(0, error, interpolation.shape)
+        # Every output pixel keeps its brightness only nearly: the checkerboard.
+        kernels.append((interpolation + noise).astype(np.float32))
+    detail = rng.normal(0, 0.5, (3, 3, 6, _FEATURES)).astype(np.float32)
+    mixing = rng.normal(0, 0.5, (_FEATURES, 3)).astype(np.float32)
+    grain = rng.normal(0, 0.3, (3, 3, 3, 3)).astype(np.float32)
+    return kernels[0], kernels[1], kernels[2], (detail, mixing), grain
+
+
+@functools.cache
+def _grain_of_pixels() -> Array:
+    """Returns a kernel `[3, 3, 3, 3]` that colours noise as photographs have it."""
+    kernel = np.zeros((3, 3, 3, 3), np.float32)
+    kernel[1, 1] = 0.35 + 0.65 * np.eye(3)
+    kernel[0, 1] = kernel[1, 0] = kernel[1, 2] = kernel[2, 1] = 0.12
+    return kernel
+
+
+def _transposed_convolution(image: Array, kernel: Array) -> Array:
+    """Doubles `[h, w, c]` with a 4 x 4 transposed convolution of stride 2."""
+    padded = np.pad(image, ((1, 1), (1, 1), (0, 0)), mode="edge")
+    height, width, _ = image.shape
+    output = np.empty((2 * height, 2 * width, kernel.shape[-1]), np.float32)
+    for row in range(2):
+        for column in range(2):
+            part = np.zeros((height, width, kernel.shape[-1]), np.float32)
+            for i in range(2):
+                for j in range(2):
+                    # Output 2r + row sees inputs r + row - 1 + i.
+                    shifted = padded[
+                        row + i : row + i + height, column + j : column + j + width
+                    ]
+                    tap = kernel[3 - row - 2 * i, 3 - column - 2 * j]
+                    part += shifted @ tap
+            output[row::2, column::2] = part
+    return output
+
+
+def _convolve(image: Array, kernel: Array) -> Array:
+    """Applies a 3 x 3 convolution `[3, 3, in, out]` that repeats the border."""
+    height, width, _ = image.shape
+    padded = np.pad(image, ((1, 1), (1, 1), (0, 0)), mode="edge")
+    output = np.zeros((height, width, kernel.shape[-1]), np.float32)
+    for i in range(3):
+        for j in range(3):
+            output += padded[i : i + height, j : j + width] @ kernel[i, j]
+    return output
+
+
+def _halve(image: Array) -> Array:
+    quarters = image[::2] + image[1::2]
+    result: Array = (quarters[:, ::2] + quarters[:, 1::2]) / 4
+    return result
+
+
+def _noise_like(image: Array, rng: np.random.Generator) -> Array:
+    return 0.5 * rng.standard_normal(image.shape, dtype=np.float32)
+
+
+def _repeat(image: Array) -> Array:
+    """Doubles an image by repeating pixels."""
+    return image.repeat(2, axis=0).repeat(2, axis=1)
+
+
+def _soft_threshold(values: Array, threshold: float) -> Array:
+    result: Array = np.sign(values) * np.maximum(np.abs(values) - threshold, 0)
+    return result
+
+
+def _blur(plane: Array) -> Array:
+    """Averages over 5 x 5 pixels, twice; the border is repeated."""
+    for axis in (0, 1):
+        for _ in range(2):
+            widths = [(0, 0)] * plane.ndim
+            widths[axis] = (3, 2)
+            total = np.cumsum(np.pad(plane, widths, mode="edge"), axis=axis)
+            upper = np.take(total, range(5, total.shape[axis]), axis=axis)
+            lower = np.take(total, range(total.shape[axis] - 5), axis=axis)
+            plane = ((upper - lower) / 5).astype(np.float32)
+    return plane
+
+
+def _spread(region: npt.NDArray[np.bool_], radius: int) -> npt.NDArray[np.bool_]:
+    """Grows a region by `radius` pixels along rows and columns."""
+    for axis in (0, 1):
+        count = np.cumsum(region, axis=axis)
+        size = region.shape[axis]
+        after = np.minimum(np.arange(size) + radius, size - 1)
+        before = np.arange(size) - radius - 1
+        upper = np.take(count, after, axis=axis)
+        lower = np.take(count, np.maximum(before, 0), axis=axis)
+        keep = (before >= 0)[:, None] if axis == 0 else (before >= 0)[None]
+        region = upper - lower * keep > 0
+    return region
+
+
+def _shrink(image: Array, size: int) -> Array:
+    """Reduces `[h, h, 3]` to `[size, size, 3]` by averaging areas."""
+    edges = np.linspace(0, image.shape[0], size + 1)
+    weights = np.empty((size, image.shape[0]), np.float32)
+    pixels = np.arange(image.shape[0])
+    for i in range(size):
+        overlap = np.minimum(edges[i + 1], pixels + 1) - np.maximum(edges[i], pixels)
+        weights[i] = np.maximum(overlap, 0)
+    weights /= weights.sum(axis=1, keepdims=True)
+    rows = np.einsum("ih,hwc->iwc", weights, image, optimize=True)
+    result: Array = np.einsum("jw,iwc->ijc", weights, rows, optimize=True)
+    return result
+
+
+def _resample(image: npt.NDArray, x: Array, y: Array) -> Array:
+    """Reads an image `[h, w, 3]` at fractional places."""
+    x, y = np.broadcast_arrays(x, y)
+    planes = [
+        bilinear(np.ascontiguousarray(image[..., c], np.float32), x, y)
+        for c in range(3)
+    ]
+    return np.stack(planes, axis=-1)
+
+
+def _similarity(
+    source: Array, target: Array
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Returns matrix and offset of the similarity that best maps source to target."""
+    a, b = source - source.mean(axis=0), target - target.mean(axis=0)
+    norm = np.sum(a * a)
+    cos = np.sum(a * b) / norm
+    sin = np.sum(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]) / norm
+    matrix = np.array([[cos, -sin], [sin, cos]], np.float32)
+    offset = target.mean(axis=0) - matrix @ source.mean(axis=0)
+    return matrix, offset.astype(np.float32)
+
+
+def _face_mask(landmarks: Array) -> Array:
+    """Returns the soft region `[128, 128]` from the brows to below the mouth."""
+    eyes, mouth = landmarks[:2].mean(axis=0), landmarks[3:].mean(axis=0)
+    down = mouth - eyes
+    size = np.float32(np.hypot(*down))
+    down = down / size
+    centre = 0.45 * eyes + 0.55 * mouth
+    x, y = _pixel_grid()
+    along = (x - centre[0]) * down[0] + (y - centre[1]) * down[1]
+    across = (y - centre[1]) * down[0] - (x - centre[0]) * down[1]
+    radius = np.sqrt((along / (1.08 * size)) ** 2 + (across / (0.9 * size)) ** 2)
+    return np.clip((1.08 - radius) / 0.22, 0, 1).astype(np.float32)
+
+
+def _pixel_grid() -> tuple[Array, Array]:
+    axis = np.arange(PICTURE_SIZE, dtype=np.float32)
+    return axis[None], axis[:, None]
+
+
+def _to_picture(values: npt.NDArray) -> Picture:
+    return np.clip(np.round(values * 255), 0, 255).astype(np.uint8)

@@ -1,0 +1,137 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""A lens: defocus, diffraction, motion, distortion, colour fringes, vignetting.
+
+Lengths on the sensor are in pixels of the finished picture.
+"""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from fakedet_jax.media.resampling import bilinear
+from fakedet_jax.synthetic_faces.scene import SCENE_EXTENT, SCENE_SIZE, Scene
+from fakedet_jax.synthetic_faces.texture import Array
+
+PICTURE_SIZE = 128
+"""Side of the sensor and of every picture, in pixels."""
+
+
+def defocus_diameter(f_number: float) -> float:
+    """Returns the blur circle of the background in pixels."""
+    return 32.0 / f_number
+
+
+def motion_length(exposure_time: float) -> float:
+    """Returns the length of the motion blur in pixels.
+
+    A hand drifts like a random walk, so the path grows more slowly than time.
+    """
+    return 8.0 * (exposure_time * 8) ** 0.6
+
+
+def distortion(focal_length: float) -> float:
+    """Returns k of r' = r (1 + k r**2): barrel below 0, pincushion above.
+
+    Radii are in half widths of the frame; the range is that of plain zoom lenses.
+    """
+    return 0.075 * math.log2(focal_length / 70)
+
+
+def colour_fringe(focal_length: float) -> float:
+    """Returns by how much red is magnified more, and blue less, than green."""
+    return -0.012 * math.log2(focal_length / 60)
+
+
+def vignetting(f_number: float) -> Array:
+    """Returns the light that is left over the sensor `[PICTURE_SIZE, PICTURE_SIZE]`."""
+    x, y = _sensor_grid()
+    strength = 0.08 + 0.95 / f_number
+    result: Array = 1 / (1 + np.float32(strength) * 0.55 * (x * x + y * y))
+    return result
+
+
+def through_lens(
+    scene: Scene, f_number: float, motion: float, direction: float
+) -> Array:
+    """Returns the blurred light `[SCENE_SIZE, SCENE_SIZE, 3]` in the lens.
+
+    The background is thrown out of focus first; then motion, diffraction and the size
+    of the photosites blur the whole.
+    """
+    fx = np.fft.rfftfreq(SCENE_SIZE).astype(np.float32)[None]
+    fy = np.fft.fftfreq(SCENE_SIZE).astype(np.float32)[:, None]
+    scale = SCENE_SIZE / (PICTURE_SIZE * SCENE_EXTENT)  # scene pixels in a photosite
+    frequency = np.sqrt(fx * fx + fy * fy)
+    shape = (SCENE_SIZE, SCENE_SIZE)
+
+    behind = np.moveaxis(scene.background, -1, 0)
+    circle = _disc_transfer(defocus_diameter(f_number) * scale)
+    behind = np.fft.irfft2(np.fft.rfft2(behind) * circle, s=shape)
+    front = np.moveaxis(scene.subject, -1, 0)
+    light = front + (1 - scene.alpha) * behind
+
+    transfer = np.sinc(fx * scale) * np.sinc(fy * scale)
+    along = fx * np.float32(math.cos(direction)) + fy * np.float32(math.sin(direction))
+    transfer *= np.sinc(along * np.float32(motion * scale))
+    # Diffraction, and a lens that is a little soft wide open, both as Gaussians.
+    sigma = scale * math.hypot(0.055 * f_number, 0.9 / f_number)
+    transfer *= np.exp(-2 * (math.pi * sigma * frequency) ** 2)
+    light = np.fft.irfft2(np.fft.rfft2(light) * transfer.astype(np.float32), s=shape)
+    result: Array = np.moveaxis(np.maximum(light, 0), 0, -1)
+    return result
+
+
+def _disc_transfer(diameter: float) -> Array:
+    """Returns the transfer `[SCENE_SIZE, SCENE_SIZE // 2 + 1]` of an even disc."""
+    axis = np.fft.fftfreq(SCENE_SIZE, 1 / SCENE_SIZE).astype(np.float32)
+    distance = np.sqrt(axis[None] ** 2 + axis[:, None] ** 2)
+    disc = np.clip(diameter / 2 - distance + 0.5, 0, 1)
+    disc /= disc.sum()
+    result: Array = np.fft.rfft2(disc).real.astype(np.float32)
+    return result
+
+
+def onto_sensor(light: Array, focal_length: float) -> Array:
+    """Samples light `[SCENE_SIZE, SCENE_SIZE, 3]` where the lens bends it to."""
+    x, y = _sensor_grid()
+    radius2 = x * x + y * y
+    picture = np.empty((PICTURE_SIZE, PICTURE_SIZE, 3), np.float32)
+    for channel in range(3):
+        bend = _bend(radius2, focal_length)
+        bend = bend * np.float32(1 - (1 - channel) * colour_fringe(focal_length))
+        plane = np.ascontiguousarray(light[..., channel])
+        picture[..., channel] = bilinear(
+            plane, _scene_index(x * bend), _scene_index(y * bend)
+        )
+    return picture
+
+
+def _bend(radius2: npt.NDArray, focal_length: float) -> npt.NDArray:
+    """Returns by how much a place on the sensor is moved to find its light.
+
+    Scaled so that the middle of the sides stays in place, which keeps corners inside
+    the rendered scene.
+    """
+    k = -distortion(focal_length)
+    return (1 + k * radius2) / (1 + k)
+
+
+def frame_to_pixels(points: npt.NDArray, focal_length: float) -> npt.NDArray:
+    """Returns pixels `[n, 2]` where points `[n, 2]` of the frame are seen."""
+    seen = points.copy()
+    for _ in range(6):
+        radius2 = np.sum(seen**2, axis=1, keepdims=True)
+        seen = points / _bend(radius2, focal_length)
+    return (seen + 1) * (PICTURE_SIZE / 2) - 0.5
+
+
+def _sensor_grid() -> tuple[Array, Array]:
+    axis = (np.arange(PICTURE_SIZE, dtype=np.float32) + 0.5) * (2 / PICTURE_SIZE) - 1
+    return axis[None], axis[:, None]
+
+
+def _scene_index(frame: Array) -> Array:
+    result: Array = (frame / SCENE_EXTENT + 1) * (SCENE_SIZE / 2) - 0.5
+    return result

@@ -1,0 +1,107 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What turns faces into the rows of a mixture: a trained ranker, or a recogniser."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from fakedet_jax.errors import RequestError
+from fakedet_jax.evaluation.scoring import PictureFn
+from fakedet_jax.media.framing import Framing
+from fakedet_jax.models import backbones
+from fakedet_jax.models.dtypes import DTYPES
+from fakedet_jax.models.preprocessing import Preprocessing
+from fakedet_jax.systems.exif_anomaly import ranker as face_ranker
+
+# The published one.
+DEFAULT = face_ranker.names()[0]
+
+
+@dataclasses.dataclass(frozen=True)
+class Embedding:
+    """A network that embeds faces.
+
+    Attributes:
+        settings: Names it, for `config.json`: `embedder`, `backbone` and `dtype`.
+        framing: Of its input.
+        num_features: Length of the embedding.
+        embed: Pure, from variables and uint8 `[batch, height, width, 3]` to float32
+            `[batch, num_features]`.
+        rank: Likewise to the heads of a `FaceRanker`, `[batch, 5]`; None where there
+            are none.
+        abstract: Shapes of the variables.
+    """
+
+    settings: Mapping[str, str | None]
+    framing: Framing
+    num_features: int
+    embed: PictureFn
+    rank: PictureFn | None
+    abstract: Any
+
+
+def create(settings: Mapping[str, Any]) -> Embedding:
+    """Makes the embedding that settings name.
+
+    Args:
+        settings: `backbone`, or without one `embedder`; and `dtype`. All else in it is
+            left to others.
+
+    Raises:
+        RequestError: There is none such.
+    """
+    dtype = settings.get("dtype") or "float32"
+    if dtype not in DTYPES:
+        raise RequestError(f"--dtype: expected {', '.join(DTYPES)}, found {dtype!r}")
+    if settings.get("backbone"):
+        backbone = backbones.create(settings["backbone"])
+        network = backbone.build(DTYPES[dtype], "layer")
+        preprocessing = backbone.preprocessing
+    else:
+        embedder = face_ranker.create(settings.get("embedder") or DEFAULT)
+        network = embedder.build(DTYPES[dtype])
+        preprocessing = embedder.preprocessing
+    is_ranker = not settings.get("backbone")
+    embed = _embed_fn(network, preprocessing, is_ranker)
+    pictures = jax.ShapeDtypeStruct((1, *preprocessing.framing.shape), jnp.uint8)
+    abstract = jax.eval_shape(
+        lambda images: network.init(jax.random.key(0), preprocessing(images)), pictures
+    )
+    shape = jax.eval_shape(embed, abstract, pictures).shape
+    return Embedding(
+        settings={
+            "embedder": None if not is_ranker else embedder.name,
+            "backbone": settings.get("backbone"),
+            "dtype": dtype,
+        },
+        framing=preprocessing.framing,
+        num_features=shape[1],
+        embed=embed,
+        rank=rank_fn(network, preprocessing) if is_ranker else None,
+        abstract=abstract,
+    )
+
+
+def rank_fn(network: nn.Module, preprocessing: Preprocessing) -> PictureFn:
+    """The heads of a `FaceRanker`: from variables and pictures to `[batch, 5]`."""
+
+    def rank(variables: Any, images: jax.Array) -> jax.Array:
+        heads, _ = network.apply(variables, preprocessing(images), train=False)
+        return heads
+
+    return rank
+
+
+def _embed_fn(
+    network: nn.Module, preprocessing: Preprocessing, is_ranker: bool
+) -> PictureFn:
+    def embed(variables: Any, images: jax.Array) -> jax.Array:
+        first, out = network.apply(variables, preprocessing(images), train=False)
+        return (out["embedding"] if is_ranker else first).astype(jnp.float32)
+
+    return embed

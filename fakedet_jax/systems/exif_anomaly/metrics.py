@@ -1,0 +1,146 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Numbers about a detector of anomalies, as pure NumPy functions of arrays.
+
+Such a detector learns from photographs alone. So its threshold follows from the rate of
+false alarms among photographs, its results are published with the photographs as the
+positive class, and what its network learnt is how to rank camera settings. As in
+`fakedet_jax.evaluation.metrics`, what the data do not define is None.
+
+References:
+    Zou, Yu, Zhan, Ma: "Self-Supervised Learning for Detecting AI-Generated Faces as
+    Anomalies", ICASSP 2025.
+    M. Kendall: "The Treatment of Ties in Ranking Problems", Biometrika 1945.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fakedet_jax.evaluation import metrics
+
+
+def summarize_real_positive(
+    fake: ArrayLike, scores: ArrayLike, threshold: float
+) -> dict[str, float | None]:
+    """Computes the metrics of a decision with real pictures as the positive class.
+
+    A picture is predicted positive where its score lies below the threshold. The recall
+    is thus the share of real pictures that pass, and `fpr` the share of fakes that do.
+    The AUC is the same whichever class is positive.
+
+    Args:
+        fake: `[n]`, 1 (or True) for fake and 0 for real.
+        scores: float `[n]`, evidence of being fake.
+        threshold: scores at or above it are decided fake.
+
+    Returns:
+        A number in [0, 1] for each of `metrics.BINARY_METRICS`, or None where it is
+        undefined.
+
+    Raises:
+        ValueError: for labels that are not 0 or 1, lengths that differ, or scores or a
+            threshold that are not finite.
+
+    >>> summary = summarize_real_positive([0, 0, 0, 1], [0.1, 0.2, 0.6, 0.9], 0.5)
+    >>> summary["precision"], round(summary["recall"], 3), summary["fpr"]
+    (1.0, 0.667, 0.0)
+    """
+    if not math.isfinite(threshold):
+        raise ValueError(f"the threshold must be finite, not {threshold}")
+    real = 1 - np.asarray(fake)
+    evidence = -np.asarray(scores, np.float64)
+    called_real = ~metrics.decide(scores, threshold)
+    # Decisions as scores of 0 and 1: a score on the threshold must stay fake, which the
+    # negated scores would turn around.
+    summary = metrics.summarize(real, called_real, 0.5)
+    ranked = {
+        "average_precision": metrics.average_precision(real, evidence),
+        "auc": metrics.auc(real, evidence),
+    }
+    return {name: summary[name] for name in metrics.BINARY_METRICS} | ranked
+
+
+def threshold_at_false_alarm_rate(scores_of_real: ArrayLike, rate: float) -> float:
+    """Chooses the threshold at which a share of real pictures is called fake.
+
+    At most `rate` of the given pictures score at or above it, and as many as ties
+    allow. It is the midpoint between the two neighbouring scores that it separates,
+    as in `metrics.best_threshold`, so that rounding flips no decision. Where not even
+    one picture may be called fake, it is the first or second float32 above the highest
+    score: at most 1, unless a picture scores 1.
+
+    Args:
+        scores_of_real: float `[n]`, in [0, 1]: scores of real pictures that the
+            detector was not fitted to.
+        rate: the share that may be called fake, in [0, 1).
+
+    Returns:
+        The threshold; scores at or above it are decided fake.
+
+    Raises:
+        ValueError: for no scores, for scores that are not finite or lie outside [0, 1],
+            and for other rates.
+
+    >>> threshold_at_false_alarm_rate([0.1, 0.2, 0.3, 0.5, 0.7], 0.2)
+    0.6
+    """
+    scores = np.asarray(scores_of_real, np.float64)
+    if scores.ndim != 1 or not scores.size:
+        raise ValueError(
+            "the threshold needs the scores of at least one real picture, [n], not "
+            f"shape {scores.shape}"
+        )
+    if not np.all((scores >= 0) & (scores <= 1)):
+        raise ValueError("scores must be finite and in [0, 1] for a threshold")
+    if not 0 <= rate < 1:
+        raise ValueError(f"the false alarm rate must be in [0, 1), not {rate}")
+    distinct, counts = np.unique(scores, return_counts=True)
+    false_alarms = np.cumsum(counts[::-1])[::-1]
+    allowed = false_alarms / scores.size <= rate
+    if not allowed.any():
+        highest = distinct[-1]
+        above = float(np.nextafter(np.float32(highest), np.float32(np.inf)))
+        return min(above, 1.0) if highest < 1 else above
+    # The pictures to be called fake are told from the others without a mistake by one
+    # interval only, whose middle this finds.
+    return metrics.best_threshold(scores >= distinct[allowed][0], scores)
+
+
+def kendall_tau(predicted: ArrayLike, true: ArrayLike) -> float | None:
+    """Computes Kendall's τ-b: how well the order of predictions is that of the truth.
+
+    Args:
+        predicted: float `[n]`, finite; only the order counts.
+        true: float `[n]`, NaN where the value is not known: such rows are left out.
+
+    Returns:
+        A number from -1 (reversed) over 0 (unrelated) to 1 (the same order), with ties
+        on either side accounted for. None where fewer than two rows remain, or where
+        all their predictions or all their values are equal.
+
+    Raises:
+        ValueError: for lengths that differ, or predictions that are not finite.
+
+    >>> round(kendall_tau([0.1, 0.2, 0.3, 0.9], [100, 400, 200, float("nan")]), 3)
+    0.333
+    """
+    # Imported here because it is slow, and few commands need it.
+    from scipy import stats
+
+    ranks, values = np.asarray(predicted, np.float64), np.asarray(true, np.float64)
+    if ranks.ndim != 1 or ranks.shape != values.shape:
+        raise ValueError(
+            f"predictions of shape {ranks.shape} for values of shape {values.shape}"
+        )
+    if not np.all(np.isfinite(ranks)):
+        raise ValueError(f"{np.sum(~np.isfinite(ranks))} predictions are not finite")
+    known = ~np.isnan(values)
+    if _all_equal(ranks[known]) or _all_equal(values[known]):
+        return None
+    return float(stats.kendalltau(ranks[known], values[known]).statistic)
+
+
+def _all_equal(values: NDArray[np.float64]) -> bool:
+    return np.unique(values).size < 2

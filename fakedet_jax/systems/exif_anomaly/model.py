@@ -1,0 +1,217 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""From embeddings of photographs to a score: a mixture, a threshold, a scale.
+
+The score of a face with log-likelihood `l` is `1/2 + arctan((t − l) / s) / π`, with the
+threshold `t` and the spread `s` of held-out photographs. It falls with the likelihood,
+is 1/2 at the threshold, and its tails are so heavy that float32 still tells faces apart
+which lie hundreds of spreads below.
+"""
+
+import dataclasses
+import logging
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from fakedet_jax import mixture
+from fakedet_jax.config import TrainConfig
+from fakedet_jax.errors import RequestError
+from fakedet_jax.systems.exif_anomaly import metrics as anomaly_metrics
+
+_LOGGER = logging.getLogger(__name__)
+
+THRESHOLD = 0.5
+
+_MAX_COMPONENTS = 10_000
+
+# The least spread, as a share of the log-likelihoods' size, and how far below all
+# photographs the threshold lies if none may be called fake, in spreads. Where all
+# photographs are alike, their variances are tiny and what float32 rounds off in an
+# embedding weighs: other devices and versions were seen to differ by 0.03 spreads.
+_MIN_SPREAD = 1e-3
+_MARGIN = 0.25
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class AnomalyModel:
+    """What turns embeddings into scores.
+
+    Attributes:
+        mixture: Of photographs.
+        threshold: Log-likelihood, in nats; what lies below is no photograph.
+        spread: Of the log-likelihoods of held-out photographs, positive.
+        false_alarm_rate: Of the held-out photographs, at this threshold.
+        num_held_out: Their number.
+    """
+
+    mixture: mixture.Mixture
+    threshold: float
+    spread: float
+    false_alarm_rate: float
+    num_held_out: int
+
+
+def check(config: TrainConfig) -> None:
+    """Refuses settings that `fit` could not follow.
+
+    Raises:
+        RequestError: A setting is wrong.
+    """
+    if config.covariance not in mixture.COVARIANCE_TYPES:
+        raise RequestError(
+            f"--covariance: expected {', '.join(mixture.COVARIANCE_TYPES)}, found "
+            f"{config.covariance!r}"
+        )
+    numbers = config.num_components
+    if not numbers or not all(1 <= n <= _MAX_COMPONENTS for n in numbers):
+        raise RequestError(
+            f"--num_components: expected numbers from 1 to {_MAX_COMPONENTS}, found "
+            f"{','.join(map(str, numbers)) or 'none'}"
+        )
+    if config.num_restarts < 1:
+        raise RequestError(
+            f"--num_restarts: expected at least 1, found {config.num_restarts}"
+        )
+    if not 0 <= config.reg_covar <= 1:
+        raise RequestError(
+            "--reg_covar: expected a share of the variance from 0 to 1, found "
+            f"{config.reg_covar:g}"
+        )
+    if not 0 < config.false_alarm_rate < 1:
+        raise RequestError(
+            "--false_alarm_rate: expected a number between 0 and 1, found "
+            f"{config.false_alarm_rate:g}"
+        )
+
+
+def check_number(num_photographs: int, config: TrainConfig) -> None:
+    """Refuses more components than there are photographs to fit them to.
+
+    Raises:
+        RequestError: There are too few photographs.
+    """
+    largest = max(config.num_components)
+    if num_photographs < largest:
+        raise RequestError(
+            f"--num_components: {largest} components need at least as many training "
+            f"photographs, found {num_photographs}; ask for fewer components or add "
+            "photographs"
+        )
+
+
+def fit(
+    photographs: np.ndarray, held_out: np.ndarray, config: TrainConfig, mesh: Mesh
+) -> AnomalyModel:
+    """Fits a mixture to photographs, and sets the threshold on others.
+
+    Args:
+        photographs: Embeddings float32 `[n, d]`.
+        held_out: Embeddings float32 `[m, d]` of photographs that nothing was fitted to.
+        config: Names covariance, numbers of components, restarts and false alarms.
+        mesh: The devices.
+
+    Returns:
+        The model; of several numbers of components the one with the least BIC.
+
+    Raises:
+        RequestError: There are fewer photographs than components, or an embedding is
+            not finite.
+    """
+    for name, rows in (("training", photographs), ("validation", held_out)):
+        num_wrong = int((~np.isfinite(rows).all(-1)).sum())
+        if num_wrong:
+            raise RequestError(
+                f"the embeddings of {num_wrong} of {len(rows)} {name} photographs are "
+                "not finite; train the embedding with a smaller --learning_rate in "
+                "another --workdir, or give other weights"
+            )
+    check_number(len(photographs), config)
+    variance = float(photographs.var(0, dtype=np.float64).mean())
+    chosen = mixture.choose_num_components(
+        photographs,
+        config.num_components,
+        covariance_type=config.covariance,
+        reg_covar=config.reg_covar * variance,
+        num_restarts=config.num_restarts,
+        seed=config.seed,
+        mesh=mesh,
+    )
+    fitted = chosen.fitted
+    for number, bic in chosen.bics.items() if len(chosen.bics) > 1 else ():
+        mark = ", chosen" if number == chosen.num_components else ""
+        _LOGGER.info("%d components: BIC %.1f%s", number, bic, mark)
+    for warning in fitted.warnings:
+        _LOGGER.warning("%s", warning)
+    likelihoods = np.asarray(
+        mixture.log_likelihoods(fitted.mixture, held_out), np.float64
+    )
+    if not np.isfinite(likelihoods).all():
+        raise RequestError(
+            "the log-likelihoods of held-out photographs are not finite: the mixture "
+            "is too narrow; give a larger --reg_covar"
+        )
+    threshold, spread = _choose_threshold(likelihoods, config.false_alarm_rate)
+    return AnomalyModel(
+        mixture=fitted.mixture,
+        threshold=threshold,
+        spread=spread,
+        false_alarm_rate=float(np.mean(likelihoods < threshold)),
+        num_held_out=len(held_out),
+    )
+
+
+def score(
+    model: mixture.Mixture, threshold: Any, spread: Any, embeddings: jax.Array
+) -> jax.Array:
+    """Scores embeddings; pure.
+
+    Args:
+        model: The mixture.
+        threshold: See `AnomalyModel`.
+        spread: See `AnomalyModel`.
+        embeddings: float32 `[n, d]`.
+
+    Returns:
+        float32 `[n]` in [0, 1]; 1/2 at the threshold, more for what is less likely.
+    """
+    likelihoods = mixture.log_likelihoods(model, embeddings)
+    return 0.5 + jnp.arctan((threshold - likelihoods) / spread) / jnp.pi
+
+
+def log_likelihoods(scores: np.ndarray, threshold: float, spread: float) -> np.ndarray:
+    """The log-likelihoods that scores came from, as far as float32 keeps them.
+
+    Args:
+        scores: `[n]` of `score`.
+        threshold: See `AnomalyModel`.
+        spread: See `AnomalyModel`.
+
+    Returns:
+        float64 `[n]`, in nats.
+
+    >>> log_likelihoods(np.array([0.5, 0.75]), -800.0, 10.0)
+    array([-800., -810.])
+    """
+    # One half less the last digit: the tangent of a right angle has no value.
+    turns = np.clip(np.asarray(scores, np.float64) - 0.5, -0.5 + 1e-9, 0.5 - 1e-9)
+    return np.round(threshold - spread * np.tan(np.pi * turns), 9)
+
+
+def _choose_threshold(likelihoods: np.ndarray, rate: float) -> tuple[float, float]:
+    """Threshold and spread of the log-likelihoods float64 `[n]` of photographs."""
+    median, lower, upper = (
+        float(q) for q in np.quantile(likelihoods, [0.5, 0.25, 0.75])
+    )
+    # All photographs may be alike.
+    spread = max(upper - lower, _MIN_SPREAD * max(1.0, abs(median)))
+    around_median = 0.5 + np.arctan((median - likelihoods) / spread) / np.pi
+    alarm = anomaly_metrics.threshold_at_false_alarm_rate(around_median, rate)
+    threshold = float(log_likelihoods(np.array([alarm]), median, spread)[0])
+    if not (likelihoods < threshold).any():
+        # What is rounded in another way, as on other devices, must be no alarm either.
+        threshold = min(threshold, float(likelihoods.min()) - _MARGIN * spread)
+    return threshold, spread

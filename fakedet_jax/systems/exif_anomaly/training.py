@@ -1,0 +1,303 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Trains a `FaceRanker` on photographs alone, and measures how well it ranks.
+
+Faces are ranked by the settings of their cameras and told from manipulated ones; see
+`ranking` for the losses and `self_supervision` for the
+manipulated faces.
+"""
+
+import dataclasses
+import logging
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from fakedet_jax.config import InputConfig
+from fakedet_jax.data import inspection
+from fakedet_jax.data.dataset import Dataset
+from fakedet_jax.data.portraits import Portraits
+from fakedet_jax.errors import RequestError
+from fakedet_jax.evaluation.scoring import PictureFn, Scorer
+from fakedet_jax.media import exif
+from fakedet_jax.media.framing import Framing
+from fakedet_jax.models import pretrained
+from fakedet_jax.models.dtypes import DTYPES
+from fakedet_jax.runtime import checkpoint, parallel
+from fakedet_jax.systems import training_run
+from fakedet_jax.systems.base import FitRequest
+from fakedet_jax.systems.exif_anomaly import metrics as anomaly_metrics
+from fakedet_jax.systems.exif_anomaly import ranking, self_supervision
+from fakedet_jax.systems.exif_anomaly.embedding import rank_fn
+from fakedet_jax.systems.exif_anomaly.ranker import Embedder
+from fakedet_jax.training import loop, optim, steps
+
+_LOGGER = logging.getLogger(__name__)
+
+# Of the best states, in a workdir.
+_BESTS = "embedding"
+
+# Of the manipulations that validation sees, the same in every run.
+_SEED = 0
+
+
+def train(
+    request: FitRequest, embedder: Embedder, initial_weights: Any = None
+) -> tuple[int, Any]:
+    """Trains, or goes on training, in the workdir of a request.
+
+    Args:
+        request: The photographs: real pictures only, those of the training from
+            `with_portraits`.
+        embedder: The network.
+        initial_weights: Variables that its body starts from, of
+            `embedder.pretrained`; None for fresh ones.
+
+    Returns:
+        The best step and its variables, on the mesh.
+
+    Raises:
+        Stopped: The run was asked to stop and has saved.
+        NonFiniteLossError: The training diverged.
+    """
+    config, recipe, mesh = request.config, request.recipe, request.mesh
+    model = embedder.build(DTYPES[config.dtype])
+    # Paired photographs fill two rows each.
+    num_rows = request.train.num_examples * (2 if config.paired else 1)
+    num_steps = training_run.num_steps(request, num_rows)
+    optimizer = optim.create_optimizer(recipe, num_steps)
+    train_step = steps.make_train_step(
+        model,
+        embedder.preprocessing,
+        optimizer,
+        optim.create_schedule(recipe, num_steps),
+        seed=config.seed,
+        objective=make_objective(config.manipulated_weight),
+    )
+    state = jax.jit(
+        lambda: steps.create_train_state(
+            model, embedder.preprocessing, optimizer, config.seed
+        ),
+        out_shardings=parallel.replicated(mesh),
+    )()
+    if initial_weights is not None:
+        state = _start_from(state, initial_weights, mesh)
+    # The training uses the arrays up, but not what they look like.
+    abstract = checkpoint.abstract_like(state.variables, parallel.replicated(mesh))
+    training_run.run(
+        request,
+        num_examples=num_rows,
+        train_step=train_step,
+        state=state,
+        batches=self_supervision.train_iterator(
+            request.train,
+            portraits_of(request.train, config.input.num_threads),
+            framing=embedder.preprocessing.framing,
+            seed=config.seed,
+            flip=config.flip,
+            paired=config.paired,
+            **training_run.reading(request),
+        ),
+        validate=_Validator(request, embedder, rank_fn(model, embedder.preprocessing)),
+        best_folder=_BESTS,
+    )
+    with checkpoint.Store(config.workdir / _BESTS, read_only=True) as bests:
+        step = bests.steps()[-1]
+        return step, bests.read_tree(step, abstract)
+
+
+def with_portraits(photographs: Dataset, num_threads: int) -> Dataset:
+    """Photographs with what is known of them, to be ranked.
+
+    Raises:
+        RequestError: No two photographs tell the same setting.
+    """
+    known = portraits_of(photographs, num_threads)
+    _check(photographs, known)
+    return dataclasses.replace(photographs, portraits=known)
+
+
+def portraits_of(photographs: Dataset, num_threads: int) -> Portraits:
+    """What is known of photographs, from their files where the dataset does not say."""
+    return photographs.portraits or inspection.read_portraits(photographs, num_threads)
+
+
+def make_objective(manipulated_weight: float = 1.0) -> steps.Objective:
+    """The sum of the five losses, over all pairs of the global batch.
+
+    Args:
+        manipulated_weight: See `ranking.total_loss`.
+
+    Returns:
+        From the heads of a `FaceRanker`, float32 `[batch, 5]`, and targets of the same
+        shape (the settings, NaN where one is missing, and last whether the face was
+        manipulated) to the loss and `manipulated_accuracy`.
+    """
+
+    def objective(
+        outputs: jax.Array, targets: jax.Array
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        tags, is_manipulated = targets[:, :-1], targets[:, -1]
+        right = (outputs[:, -1] > 0) == (is_manipulated > 0)
+        loss = ranking.total_loss(
+            outputs, tags, is_manipulated, manipulated_weight=manipulated_weight
+        )
+        return loss, {"manipulated_accuracy": right.mean()}
+
+    return objective
+
+
+@dataclasses.dataclass(frozen=True)
+class Ranked:
+    """How well photographs are ranked, and manipulated faces found.
+
+    Attributes:
+        taus: Kendall's τ between score and setting, for each of `exif.TAGS`; None
+            where fewer than two photographs tell it.
+        manipulated_accuracy: Of originals and manipulated faces, half of each.
+    """
+
+    taus: dict[str, float | None]
+    manipulated_accuracy: float
+
+    @property
+    def accuracy(self) -> float:
+        """The mean share of right answers over the heads; of pairs for rankings."""
+        shares = [(tau + 1) / 2 for tau in self.taus.values() if tau is not None]
+        return float(np.mean([*shares, self.manipulated_accuracy]))
+
+
+def measure(
+    scorer: Scorer,
+    variables: Any,
+    photographs: Dataset,
+    framing: Framing,
+    reading: InputConfig,
+) -> Ranked | None:
+    """Ranks photographs, and looks for manipulated ones among them.
+
+    Args:
+        scorer: Of the heads.
+        variables: Of the network.
+        photographs: Each is seen as it is, and manipulated.
+        framing: Of the network's input.
+        reading: How pictures are read.
+
+    Returns:
+        The outcome; None where no photograph can be read.
+
+    Raises:
+        NonFiniteLossError: The network gives what is no number.
+    """
+    known = portraits_of(photographs, reading.num_threads)
+    both = self_supervision.with_manipulated(photographs, known, _SEED)
+    scored = scorer.score_dataset(variables, both, framing, reading)
+    original = scored.values[: photographs.num_examples]
+    readable = scored.valid[: photographs.num_examples]
+    if not readable.any():
+        return None
+    if not np.isfinite(scored.values).all():
+        raise loop.NonFiniteLossError(
+            f"the network's answers to photographs of {photographs.name} are not "
+            "finite; try a smaller --learning_rate in another --workdir"
+        )
+    right = (scored.values[:, -1] > 0) == (both.labels == 1)
+    shares = [
+        right[scored.valid & (both.labels == label)].mean()
+        for label in range(2)
+        if (scored.valid & (both.labels == label)).any()
+    ]
+    return Ranked(
+        taus={
+            tag: anomaly_metrics.kendall_tau(
+                original[readable, place], known.tags[readable, place]
+            )
+            for place, tag in enumerate(exif.TAGS)
+        },
+        manipulated_accuracy=float(np.mean(shares)),
+    )
+
+
+class _Validator:
+    """Measures a state on held-out photographs."""
+
+    def __init__(self, request: FitRequest, embedder: Embedder, rank: PictureFn):
+        self._reading = request.config.input
+        # Tags are read from files once, not in every epoch.
+        known = portraits_of(request.validation, self._reading.num_threads)
+        self._photographs = dataclasses.replace(request.validation, portraits=known)
+        self._framing = embedder.preprocessing.framing
+        batch_size = min(request.recipe.batch_size, 2 * request.validation.num_examples)
+        self._scorer = Scorer(
+            rank, request.mesh, parallel.round_up_batch_size(batch_size, request.mesh)
+        )
+
+    def __call__(self, step: int, variables: Any) -> loop.Verdict:
+        dataset = self._photographs
+        ranked = measure(self._scorer, variables, dataset, self._framing, self._reading)
+        if ranked is None:
+            raise RequestError(
+                f"--dataset: none of the {dataset.num_examples} validation photographs "
+                f"of {dataset.name} can be read"
+            )
+        values = {
+            f"tau_{tag}": tau for tag, tau in ranked.taus.items() if tau is not None
+        }
+        values["manipulated_accuracy"] = ranked.manipulated_accuracy
+        values["accuracy"] = ranked.accuracy
+        recorded = {f"validation/{name}": value for name, value in values.items()}
+        return loop.Verdict(recorded, ranked.accuracy, {"step": step, **values})
+
+
+def _start_from(state: Any, weights: Any, mesh: Mesh) -> Any:
+    """A fresh `TrainState` whose body is that of a trained network."""
+    fresh = {name: tree["body"] for name, tree in state.variables.items()}
+    started = pretrained.start_from(fresh, weights)
+    placed = parallel.replicate(mesh, started)
+    return state.replace(
+        params={**state.params, "body": placed["params"]},
+        model_state={
+            name: {**tree, "body": placed[name]}
+            for name, tree in state.model_state.items()
+        },
+    )
+
+
+def _check(photographs: Dataset, known: Portraits) -> None:
+    """Refuses photographs that cannot be ranked, and warns of what is missing.
+
+    Raises:
+        RequestError: No two photographs tell the same setting.
+    """
+    num_known = (~np.isnan(known.tags)).sum(0)
+    if (num_known < 2).all():
+        raise RequestError(
+            f"--dataset: none of the {photographs.num_examples} training photographs "
+            f"of {photographs.name} tells ISO, aperture, exposure time or focal length "
+            "in its EXIF data, so that there is nothing to rank; give photographs that "
+            "do, or an embedding by --pretrained or --backbone"
+        )
+    for tag, number in zip(exif.TAGS, num_known.tolist(), strict=True):
+        if number < 2:
+            _LOGGER.warning(
+                "no two training photographs tell the %s: its head learns nothing",
+                tag.replace("_", " "),
+            )
+        elif number < photographs.num_examples:
+            _LOGGER.info(
+                "%d of %d training photographs tell the %s",
+                number,
+                photographs.num_examples,
+                tag.replace("_", " "),
+            )
+    num_unmarked = int(np.isnan(known.landmarks).any((1, 2)).sum())
+    if num_unmarked:
+        _LOGGER.warning(
+            "%d of %d training photographs have no landmarks: of the manipulations "
+            "they get the warp alone; --mode=prepare with --face_detector=yunet finds "
+            "landmarks",
+            num_unmarked,
+            photographs.num_examples,
+        )

@@ -1,0 +1,310 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Thresholds and neuron counts of whole datasets, on all devices and hosts."""
+
+import dataclasses
+import functools
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from fakedet_jax.config import InputConfig
+from fakedet_jax.data import inspection, pipeline
+from fakedet_jax.data.dataset import Dataset
+from fakedet_jax.errors import RequestError
+from fakedet_jax.evaluation.scoring import Scored, Scorer
+from fakedet_jax.media import batching
+from fakedet_jax.models.backbone import SITES, Backbone
+from fakedet_jax.models.dtypes import DTYPES
+from fakedet_jax.runtime import parallel, progress
+from fakedet_jax.systems.fakespotter import coverage
+from fakedet_jax.systems.fakespotter.cache import FeatureCache, Table
+
+_LOGGER = logging.getLogger(__name__)
+
+# Rows that are written to the cache at once; in between, a run can be stopped.
+_PART_ROWS = 512
+
+# Called between batches of work; raises to end it.
+CheckFn = Callable[[], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class CountSettings:
+    """What is counted.
+
+    Attributes:
+        backbone: The recognition network.
+        neuron: One of `coverage.NEURONS`.
+        site: One of `models.backbone.SITES`.
+        dtype: Of the computation, a name.
+    """
+
+    backbone: Backbone
+    neuron: str = "unit"
+    site: str = "layer"
+    dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        for flag, value, valid in (
+            ("site", self.site, SITES),
+            ("neuron", self.neuron, coverage.NEURONS),
+            ("dtype", self.dtype, DTYPES),
+        ):
+            if value not in valid:
+                raise RequestError(
+                    f"--{flag}: expected {', '.join(valid)}, found {value!r}"
+                )
+
+    @functools.cached_property
+    def network(self) -> coverage.Coverage:
+        """The pure functions."""
+        module = self.backbone.build(DTYPES[self.dtype], self.site)
+        return coverage.Coverage(module, self.backbone.preprocessing, self.neuron)
+
+
+class NeuronCounter:
+    """A backbone with its weights on a mesh, ready to count."""
+
+    def __init__(
+        self,
+        settings: CountSettings,
+        variables: Any,
+        mesh: Mesh,
+        *,
+        batch_size: int,
+        reading: InputConfig,
+    ) -> None:
+        """Prepares; the first batch compiles.
+
+        Args:
+            settings: What is counted.
+            variables: Of the backbone, on the host or on the mesh.
+            mesh: The devices.
+            batch_size: Pictures per step over all devices and hosts.
+            reading: How pictures are read.
+        """
+        self._settings = settings
+        self._variables = parallel.replicate(mesh, variables)
+        self._mesh = mesh
+        self._reading = reading
+        self._batch_size = parallel.round_up_batch_size(batch_size, mesh)
+        network = settings.network
+        self._means = jax.jit(
+            network.means, out_shardings=parallel.batch_sharding(mesh)
+        )
+
+        def count(operands: Any, images: jax.Array) -> jax.Array:
+            variables, thresholds = operands
+            return network.counts(variables, images, thresholds)
+
+        def count_mirrored(operands: Any, images: jax.Array) -> jax.Array:
+            return count(operands, images[:, :, ::-1])
+
+        self._scorers = {
+            False: Scorer(count, mesh, self._batch_size),
+            True: Scorer(count_mirrored, mesh, self._batch_size),
+        }
+
+    def fit_thresholds(self, dataset: Dataset, check: CheckFn) -> np.ndarray:
+        """The thresholds ξ over all readable pictures of a dataset (Eq. 1).
+
+        Args:
+            dataset: Real and fake training pictures.
+            check: Called after every batch.
+
+        Returns:
+            float32 `[layers]`.
+
+        Raises:
+            RequestError: No picture can be read.
+        """
+        batches = pipeline.eval_batches(
+            dataset,
+            framing=self._settings.backbone.preprocessing.framing,
+            batch_size=parallel.local_batch_size(self._batch_size, self._mesh),
+            num_workers=self._reading.num_workers,
+            num_threads=self._reading.num_threads,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+        )
+        quiet = jax.process_index() > 0
+        with progress.Progress(
+            dataset.num_examples, label="thresholds", quiet=quiet
+        ) as shown:
+
+            def watched() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+                for batch in batches:
+                    yield batch["image"], batch["mask"]
+                    check()
+                    shown.update(int((batch["index"] != batching.NO_EXAMPLE).sum()))
+
+            return self.thresholds_of(watched())
+
+    def thresholds_of(
+        self, batches: Iterable[tuple[np.ndarray, np.ndarray]]
+    ) -> np.ndarray:
+        """The thresholds over batches of this process.
+
+        Args:
+            batches: uint8 `[local batch, height, width, 3]`, and bool `[local batch]`:
+                which rows are pictures.
+
+        Returns:
+            float32 `[layers]`.
+
+        Raises:
+            RequestError: There is no picture.
+        """
+        num_layers = len(self._settings.network.layer_sizes)
+        whole = parallel.replicated(self._mesh)
+        state = parallel.replicate(self._mesh, coverage.init_thresholds(num_layers))
+        update = jax.jit(coverage.update_thresholds, out_shardings=whole)
+        with jax.set_mesh(self._mesh):
+            for images, mask in batches:
+                placed = parallel.put_batch(self._mesh, {"image": images, "mask": mask})
+                means = self._means(self._variables, placed["image"])
+                state = update(state, means, placed["mask"])
+        return coverage.finish_thresholds(state)
+
+    def count(
+        self, dataset: Dataset, thresholds: np.ndarray, *, mirrored: bool = False
+    ) -> Scored:
+        """Counts neurons of every picture of a dataset.
+
+        Args:
+            dataset: The pictures.
+            thresholds: float32 `[layers]`.
+            mirrored: Whether pictures are flipped left to right before.
+
+        Returns:
+            int32 `[num_examples, layers]`, and which pictures could be read; the same
+            in every process.
+        """
+        placed = parallel.replicate(self._mesh, thresholds)
+        return self._scorers[mirrored].score_dataset(
+            (self._variables, placed),
+            dataset,
+            self._settings.backbone.preprocessing.framing,
+            self._reading,
+        )
+
+
+class CachedCounter:
+    """Thresholds and counts that are computed once and kept on disk.
+
+    What a table depends on: weights, what is counted, the bytes of the pictures, their
+    order, and the kind of device.
+    """
+
+    def __init__(
+        self,
+        settings: CountSettings,
+        create_counter: Callable[[], NeuronCounter],
+        folder: Path,
+        *,
+        weights_digest: str,
+        num_threads: int,
+        check: CheckFn,
+    ) -> None:
+        """Looks nothing up yet.
+
+        Args:
+            settings: What is counted.
+            create_counter: Makes the counter; called when something is missing.
+            folder: Of the cache.
+            weights_digest: Identifies the weights.
+            num_threads: Threads that read files to identify pictures.
+            check: Called between batches; raises to end the work.
+        """
+        self._settings = settings
+        self._counter = functools.cache(create_counter)
+        self._cache = FeatureCache(folder)
+        self._weights_digest = weights_digest
+        self._digest = functools.cache(
+            lambda dataset: inspection.digest_contents(dataset, num_threads)
+        )
+        self._check = check
+        self._num_layers = len(settings.network.layer_sizes)
+
+    def fit_thresholds(self, dataset: Dataset) -> np.ndarray:
+        """As `NeuronCounter.fit_thresholds`."""
+        table = self._table("thresholds", dataset, {"thresholds": np.float32})
+        rows = table.read()["thresholds"]
+        if _agree_on_rows(len(rows)):
+            return rows[0]
+        table.prepare()
+        thresholds = self._counter().fit_thresholds(dataset, self._check)
+        if jax.process_index() == 0:
+            table.append(0, {"thresholds": thresholds[None]})
+        return thresholds
+
+    def count(
+        self, dataset: Dataset, thresholds: np.ndarray, *, mirrored: bool = False
+    ) -> Scored:
+        """As `NeuronCounter.count`."""
+        table = self._table(
+            "counts",
+            dataset,
+            {"counts": np.int32, "valid": np.bool_},
+            thresholds=thresholds.tobytes().hex(),
+            mirrored=mirrored,
+        )
+        rows = table.read()
+        done = min(_agree_on_rows(len(rows["counts"])), dataset.num_examples)
+        parts = [{name: values[:done] for name, values in rows.items()}]
+        if done < dataset.num_examples:
+            table.prepare()
+            _LOGGER.info(
+                "counting neurons of %d pictures%s; %d are in the cache",
+                dataset.num_examples - done,
+                ", mirrored" if mirrored else "",
+                done,
+            )
+        quiet = jax.process_index() > 0 or done == dataset.num_examples
+        with progress.Progress(
+            dataset.num_examples, label="counts", initial=done, quiet=quiet
+        ) as shown:
+            for start in range(done, dataset.num_examples, _PART_ROWS):
+                stop = min(start + _PART_ROWS, dataset.num_examples)
+                part = dataset.subset(range(start, stop))
+                scored = self._counter().count(part, thresholds, mirrored=mirrored)
+                parts.append({"counts": scored.values, "valid": scored.valid})
+                if jax.process_index() == 0:
+                    table.append(start, parts[-1])
+                self._check()
+                shown.update(stop - start)
+        joined = {name: np.concatenate([part[name] for part in parts]) for name in rows}
+        return Scored(joined["counts"], joined["valid"])
+
+    def _table(
+        self, what: str, dataset: Dataset, dtypes: Mapping[str, Any], **more: Any
+    ) -> Table:
+        settings = self._settings
+        key = {
+            "what": what,
+            "backbone": settings.backbone.name,
+            "preprocessing": dataclasses.asdict(settings.backbone.preprocessing),
+            "weights": self._weights_digest,
+            "neuron": settings.neuron,
+            "site": settings.site,
+            "dtype": settings.dtype,
+            "pictures": self._digest(dataset),
+            "platform": jax.devices()[0].device_kind,
+            "jax": jax.__version__,
+            **more,
+        }
+        shapes: dict[str, tuple[int, ...]] = {
+            name: () if name == "valid" else (self._num_layers,) for name in dtypes
+        }
+        return self._cache.table(key, shapes, dtypes)
+
+
+def _agree_on_rows(num_rows: int) -> int:
+    """Rows that the cache of every process has."""
+    return -parallel.agree_on_maximum(-num_rows)

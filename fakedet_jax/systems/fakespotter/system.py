@@ -1,0 +1,379 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""FakeSpotter: neuron counts of a face-recognition network, classified.
+
+Wang, Juefei-Xu, Ma, Xie, Huang, Wang, Liu: "FakeSpotter: a simple yet robust baseline
+for spotting AI-synthesized fake faces", IJCAI 2020 (arXiv 1909.06122).
+
+The paper leaves open, and these are our choices: counts are divided by the size of
+their layer and standardised with the mean and deviation over the training pictures;
+the training pictures are counted mirrored too unless `--noflip` is given; the best
+epoch is chosen on the validation split.
+"""
+
+import dataclasses
+import logging
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from fakedet_jax.config import TrainConfig
+from fakedet_jax.data.dataset import BINARY_CLASSES, Dataset
+from fakedet_jax.errors import RequestError
+from fakedet_jax.evaluation.scoring import Scored
+from fakedet_jax.models import backbones
+from fakedet_jax.runtime import checkpoint, parallel, storage
+from fakedet_jax.runtime.signals import Stopped
+from fakedet_jax.systems.base import (
+    ANOMALY_SETTINGS,
+    DetectorInfo,
+    FitRequest,
+    FittedDetector,
+    refuse,
+)
+from fakedet_jax.systems.fakespotter import coverage
+from fakedet_jax.systems.fakespotter.classifier import CoverageClassifier
+from fakedet_jax.systems.fakespotter.counts import (
+    CachedCounter,
+    CountSettings,
+    NeuronCounter,
+)
+from fakedet_jax.systems.verdict import VALIDATION_THRESHOLD, judge, untrained
+from fakedet_jax.training import loop, optim, table_training, writers
+from fakedet_jax.weights import store
+
+_LOGGER = logging.getLogger(__name__)
+
+# Pictures that go through the backbone at a time; the classifier's batches are of the
+# recipe.
+_COUNT_BATCH = 32
+
+_MAX_WIDTH = 65536
+
+
+@dataclasses.dataclass(frozen=True)
+class FakeSpotter:
+    """The detector. Classes are real and fake whatever the dataset has.
+
+    Attributes:
+        name: As the flag `--detector` names it.
+        recipe: The published way to train the classifier.
+        needs_fakes: See `Detector`.
+    """
+
+    name: str
+    recipe: optim.Recipe
+    needs_fakes: bool = True
+
+    def check(self, config: TrainConfig, recipe: optim.Recipe, mesh: Mesh) -> None:
+        """Refuses settings that `fit` could not follow.
+
+        Raises:
+            RequestError: A setting is missing or wrong.
+        """
+        del mesh  # The batches of the classifier are not cut.
+        settings = _count_settings(config)
+        if config.weights is None:
+            raise RequestError(
+                f"--weights: {self.name} needs the weights of {settings.backbone.name};"
+                " name a published file, or a folder that --mode=convert wrote"
+            )
+        _check_widths(config.widths)
+        if config.batch_norm_fraction is not None or config.num_microbatches != 1:
+            raise RequestError(
+                f"--batch_norm_fraction, --num_microbatches: {self.name} has no such "
+                "settings; leave them out"
+            )
+        if config.perturb or config.perturb_copies is not None:
+            raise RequestError(
+                f"--perturb, --perturb_copies: {self.name} is trained on the pictures "
+                "as they are; leave them out"
+            )
+        refuse(config, ANOMALY_SETTINGS, f"{self.name} fits no mixture to embeddings")
+        optim.create_optimizer(recipe, num_steps=1)
+
+    def training_pictures(
+        self, config: TrainConfig, train: Dataset, validation: Dataset
+    ) -> Dataset:
+        """All of them."""
+        return train
+
+    def settings(self, config: TrainConfig) -> dict[str, Any]:
+        """What decides the result besides the common settings, for `config.json`."""
+        assert config.weights is not None
+        _, card = store.load(_count_settings(config).backbone, config.weights)
+        return {
+            "backbone": config.backbone,
+            "weights": card["digest"],
+            "neuron": config.neuron,
+            "site": config.site,
+            "widths": list(config.widths),
+        }
+
+    def fit(self, request: FitRequest) -> None:
+        """Fits thresholds, counts neurons, trains the classifier.
+
+        Thresholds and counts are kept in the cache, so a run that was stopped while it
+        counted goes on there, and a second one with other settings of the classifier
+        starts in seconds. A pass for thresholds that was stopped begins anew.
+
+        Raises:
+            RequestError: The weights or the pictures are not as expected.
+            Stopped: The run was asked to stop; what was counted is in the cache.
+            NonFiniteLossError: The training diverged.
+        """
+        config = request.config
+        self.check(config, request.recipe, request.mesh)
+        folder = config.workdir / "best"
+        with checkpoint.Store(folder, max_to_keep=None) as bests:
+            if bests.steps():
+                _LOGGER.info("%s is trained already", config.workdir)
+                return
+            settings = _count_settings(config)
+            assert config.weights is not None
+            variables, card = store.load(settings.backbone, config.weights)
+            tables = self._count(request, settings, variables, card["digest"])
+            self._train(request, settings, variables, tables, bests)
+
+    def load(self, workdir: Path, mesh: Mesh) -> FittedDetector:
+        """Loads the detector of a workdir.
+
+        Raises:
+            RequestError: There is none, or it is damaged or of another network.
+        """
+        folder = workdir / "best"
+        settings, widths = read_settings(workdir)
+        if not folder.is_dir():
+            raise RequestError(untrained(workdir))
+        with checkpoint.Store(folder, read_only=True) as bests:
+            steps = bests.steps()
+            if not steps:
+                raise RequestError(untrained(workdir))
+            info = DetectorInfo.from_json(bests.read_facts(steps[-1]))
+            abstract = checkpoint.abstract_like(
+                _abstract_variables(settings, widths), parallel.replicated(mesh)
+            )
+            variables = bests.read_tree(steps[-1], abstract)
+        return FittedDetector(info, variables, make_probability_fn(settings, widths))
+
+    def _count(
+        self, request: FitRequest, settings: CountSettings, variables: Any, digest: str
+    ) -> "_Tables":
+        config, stop = request.config, request.stop
+
+        def check() -> None:
+            if signum := parallel.agree_on_maximum(stop.signum or 0):
+                raise Stopped(signum)
+
+        def create_counter() -> NeuronCounter:
+            return NeuronCounter(
+                settings,
+                variables,
+                request.mesh,
+                batch_size=_COUNT_BATCH,
+                reading=config.input,
+            )
+
+        counter = CachedCounter(
+            settings,
+            create_counter,
+            config.cache_dir or storage.user_cache_dir() / "features",
+            weights_digest=digest,
+            num_threads=config.input.num_threads,
+            check=check,
+        )
+        train, validation = request.train.as_binary(), request.validation.as_binary()
+        thresholds = counter.fit_thresholds(train)
+        sides = (False, True) if config.flip else (False,)
+        counted = [counter.count(train, thresholds, mirrored=side) for side in sides]
+        return _Tables(
+            thresholds=thresholds,
+            counts=np.concatenate([part.values[part.valid] for part in counted]),
+            labels=np.concatenate([train.labels[part.valid] for part in counted]),
+            validation=validation,
+            validation_counts=counter.count(validation, thresholds),
+        )
+
+    def _train(
+        self,
+        request: FitRequest,
+        settings: CountSettings,
+        backbone_variables: Any,
+        tables: "_Tables",
+        bests: checkpoint.Store,
+    ) -> None:
+        config, recipe = request.config, request.recipe
+        sizes = settings.network.layer_sizes.values()
+        features = np.asarray(coverage.features(tables.counts, sizes), np.float64)
+        mean, deviation = features.mean(0), features.std(0)
+        # A layer whose count never changes tells nothing; zero stays zero.
+        deviation = np.where(deviation > 0, deviation, 1.0)
+        scaling = {
+            "mean": mean.astype(np.float32),
+            "deviation": deviation.astype(np.float32),
+        }
+        model = CoverageClassifier(config.widths)
+        inputs = _standardise(scaling, tables.counts, sizes)
+        validation = tables.validation_counts
+        validation_inputs = _standardise(scaling, validation.values, sizes)
+        classify = jax.jit(lambda params, inputs: _probabilities(model, params, inputs))
+
+        def validate(step: int, params: Any) -> loop.Verdict:
+            info = DetectorInfo(
+                detector=self.name,
+                classes=BINARY_CLASSES,
+                is_fake=(False, True),
+                task="binary",
+                framing=settings.backbone.preprocessing.framing,
+                threshold=0.5,
+                threshold_origin=VALIDATION_THRESHOLD,
+                step=step,
+            )
+            probabilities = np.asarray(classify(params, validation_inputs))
+            scored = Scored(probabilities, validation.valid)
+            return judge(info, tables.validation, scored, config.select_by)
+
+        with writers.create(
+            config.workdir, process_index=jax.process_index()
+        ) as writer:
+            best = table_training.train(
+                model,
+                np.asarray(inputs),
+                tables.labels,
+                recipe=recipe,
+                seed=config.seed,
+                validate=validate,
+                writer=writer,
+                stop=request.stop,
+            )
+        variables = {
+            "backbone": backbone_variables,
+            "thresholds": tables.thresholds,
+            "scaling": scaling,
+            "classifier": best.params,
+        }
+        placed = parallel.replicate(request.mesh, variables)
+        bests.save(best.step, placed, best.verdict.facts)
+
+
+def read_settings(workdir: Path) -> tuple[CountSettings, tuple[int, ...]]:
+    """What a workdir's detector counts, and the widths of its classifier.
+
+    Raises:
+        RequestError: No such detector was trained there.
+    """
+    found = checkpoint.read_config(workdir)
+    try:
+        settings = CountSettings(
+            backbones.create(found["backbone"]),
+            found["neuron"],
+            found["site"],
+            found["dtype"],
+        )
+        widths = tuple(map(int, found["widths"]))
+        _check_widths(widths)
+        return settings, widths
+    except (KeyError, TypeError, ValueError) as error:
+        raise RequestError(
+            f"--workdir: {str(workdir / 'config.json')!r} does not say how neurons "
+            f"were counted ({error!r}); expected the workdir of a fakespotter"
+        ) from error
+
+
+def make_probability_fn(settings: CountSettings, widths: tuple[int, ...]) -> Any:
+    """Class probabilities of pictures, a pure function.
+
+    Args:
+        settings: What is counted.
+        widths: Of the classifier's hidden layers.
+
+    Returns:
+        `fn(variables, images)` from uint8 `[batch, height, width, 3]` to float32
+        `[batch, 2]`: real, fake. The variables are a dict of `backbone`, `thresholds`,
+        `scaling` and `classifier`.
+    """
+    network, model = settings.network, CoverageClassifier(widths)
+
+    def probabilities(variables: Any, images: jax.Array) -> jax.Array:
+        counts = network.counts(variables["backbone"], images, variables["thresholds"])
+        sizes = network.layer_sizes.values()
+        inputs = _standardise(variables["scaling"], counts, sizes)
+        return _probabilities(model, variables["classifier"], inputs)
+
+    return probabilities
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Tables:
+    """What the classifier is trained and judged on.
+
+    Attributes:
+        thresholds: float32 `[layers]`.
+        counts: int32 `[n, layers]` of the readable training pictures.
+        labels: int32 `[n]`, 1 is fake.
+        validation: The pictures of the validation split.
+        validation_counts: Of them.
+    """
+
+    thresholds: np.ndarray
+    counts: np.ndarray
+    labels: np.ndarray
+    validation: Dataset
+    validation_counts: Scored
+
+
+def _count_settings(config: TrainConfig) -> CountSettings:
+    if not config.backbone:
+        raise RequestError(
+            "--backbone: expected the recognition network to look at, one of "
+            f"{', '.join(backbones.names())}, found none"
+        )
+    return CountSettings(
+        backbones.create(config.backbone), config.neuron, config.site, config.dtype
+    )
+
+
+def _check_widths(widths: tuple[int, ...]) -> None:
+    if not all(1 <= width <= _MAX_WIDTH for width in widths):
+        raise RequestError(
+            f"--widths: expected numbers from 1 to {_MAX_WIDTH}, found "
+            f"{','.join(map(str, widths))}"
+        )
+
+
+def _standardise(scaling: Any, counts: Any, sizes: Any) -> jax.Array:
+    shares = coverage.features(counts, sizes)
+    return (shares - scaling["mean"]) / scaling["deviation"]
+
+
+def _probabilities(
+    model: CoverageClassifier, params: Any, inputs: jax.Array
+) -> jax.Array:
+    logits = jnp.asarray(model.apply({"params": params}, inputs))
+    # Both by a sigmoid, so that neither side loses digits near certainty.
+    return jnp.stack([jax.nn.sigmoid(-logits), jax.nn.sigmoid(logits)], axis=-1)
+
+
+def _abstract_variables(settings: CountSettings, widths: tuple[int, ...]) -> Any:
+    """Shapes of all that the detector knows; nothing is computed."""
+    backbone = settings.backbone
+    module = backbone.build(jnp.float32, settings.site)
+    picture = jax.ShapeDtypeStruct((1, *backbone.preprocessing.framing.shape), np.uint8)
+    num_layers = len(settings.network.layer_sizes)
+    row = jax.ShapeDtypeStruct((num_layers,), jnp.float32)
+    table = jax.ShapeDtypeStruct((1, num_layers), jnp.float32)
+    model = CoverageClassifier(widths)
+
+    def init_backbone(images: jax.Array) -> Any:
+        return module.init(jax.random.key(0), backbone.preprocessing(images))
+
+    return {
+        "backbone": jax.eval_shape(init_backbone, picture),
+        "thresholds": row,
+        "scaling": {"mean": row, "deviation": row},
+        "classifier": jax.eval_shape(model.init, jax.random.key(0), table)["params"],
+    }

@@ -1,0 +1,293 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""AMTENnet: adaptive manipulation-trace extraction in front of a small CNN.
+
+Guo, Yang, Chen, Sun: "Fake face detection via adaptive manipulation traces extraction
+network", Computer Vision and Image Understanding 204 (2021), 103170. Geometry,
+initialisers and the names in published files follow the authors' Caffe definition.
+
+The ablations of the paper's Table VI are `VARIANTS` of the same modules. Where the
+table leaves something open, one number of the definition changes and the rest stays.
+"""
+
+import dataclasses
+import types
+from collections.abc import Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from fakedet_jax.media.framing import Framing
+from fakedet_jax.models import layers, pooling
+from fakedet_jax.models.parameters import Layer
+from fakedet_jax.models.preprocessing import Preprocessing
+
+PREPROCESSING = Preprocessing(Framing.square(128), bgr=True)
+
+Outputs = dict[str, jax.Array]
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """What an ablation changes; the defaults are AMTENnet itself.
+
+    Attributes:
+        extractor: Whether AMTEN stands before the CNN; without it the CNN sees the
+            picture.
+        predictor: Side of conv1's kernel in pixels, odd. None leaves conv1 out: the
+            picture itself takes the place of the trace F_mt.
+        reuse_trace: Whether conv4 and the CNN see F_mt again, not conv2 alone.
+        features: Of conv4 and conv5.
+        deep: Whether conv3 follows conv2, and conv5 conv4.
+        pool: One of `POOLS`, of all four pooling layers of the CNN.
+        last_kernel: Side of conv9's kernel in pixels; it has no padding.
+    """
+
+    extractor: bool = True
+    predictor: int | None = 3
+    reuse_trace: bool = True
+    features: int = 6
+    deep: bool = True
+    pool: str = "max"
+    last_kernel: int = 1
+
+
+AMTEN = Variant()
+
+VARIANTS: Mapping[str, Variant] = types.MappingProxyType(
+    {
+        "amten": AMTEN,
+        "amten_1": Variant(predictor=None),
+        "amten_2": Variant(reuse_trace=False),
+        "amten_3": Variant(features=3),
+        "amten_4": Variant(features=12),
+        "amten_5": Variant(predictor=5),
+        "amten_6": Variant(deep=False),
+        "amtennet_7": Variant(pool="average"),
+        "amtennet_8": Variant(last_kernel=3),
+        "model_base": Variant(extractor=False),
+    }
+)
+
+POOLS = types.MappingProxyType(
+    {"max": pooling.max_pool, "average": pooling.average_pool}
+)
+
+
+def frozen(variant: Variant = AMTEN) -> tuple[str, ...]:
+    """Parameters that are not trained.
+
+    Caffe's definition gives conv1 a bias with learning rate 0; it counts as parameters.
+
+    >>> frozen(), frozen(VARIANTS["model_base"])
+    (('amten/conv1/bias',), ())
+    """
+    has_predictor = variant.extractor and variant.predictor is not None
+    return ("amten/conv1/bias",) if has_predictor else ()
+
+
+def published_layers(variant: Variant = AMTEN) -> tuple[Layer, ...]:
+    """All layers with numbers, and their names in the authors' definition."""
+    names = {"conv2": "conv2_1", "conv4": "conv3_1"}
+    if variant.predictor is not None:
+        names = {"conv1": "conv1", **names}
+    if variant.deep:
+        names |= {"conv3": "conv2_2", "conv5": "conv3_2"}
+    table = []
+    if variant.extractor:
+        table = [
+            Layer(f"amten/{name}", "conv", caffe=names[name], bias=True)
+            for name in sorted(names)
+        ]
+    # The authors count the layers of the CNN from 4 on, we and the paper from 6 on.
+    for number in (6, 7, 8, 9):
+        caffe = f"conv{number - 2}"
+        table.append(Layer(f"base/conv{number}", "conv", caffe=caffe, bias=True))
+        if number < 9:
+            norm = Layer(f"base/bn{number}", "caffe_norm", caffe=f"{caffe}/bn")
+            table.append(norm)
+    # Caffe flattens planes in the order in which they lie here.
+    table += [
+        Layer(f"base/fc{number}", "dense", caffe=f"fc_net_{number - 1}", bias=True)
+        for number in (1, 2, 3)
+    ]
+    return tuple(table)
+
+
+def extractor_variant(params: Mapping[str, Any]) -> Variant:
+    """Which variant of the extractor has such parameters.
+
+    Args:
+        params: Of `Amten`, with a predictor `conv1`.
+
+    Returns:
+        The variant, as far as the extractor goes.
+    """
+    shapes = {name: node["kernel"].shape for name, node in params.items()}
+    return Variant(
+        predictor=shapes["conv1"][0],
+        reuse_trace=shapes["conv4"][2] > shapes["conv2"][3],
+        features=shapes["conv4"][3],
+        deep="conv3" in shapes,
+    )
+
+
+class Amten(nn.Module):
+    """The trace extractor (section 3.1); it can stand before any CNN.
+
+    conv1 predicts the picture; what it misses is the manipulation trace F_mt. From it
+    conv2 … conv5 draw higher-level traces, each stage seeing all before it (F_reu).
+    No activation function: traces are faint and of either sign.
+
+    Attributes:
+        dtype: Of the computation.
+        variant: Which of the layers there are.
+    """
+
+    dtype: layers.Dtype = jnp.float32
+    variant: Variant = AMTEN
+
+    @nn.compact
+    def __call__(self, images: jax.Array) -> tuple[jax.Array, Outputs]:
+        """Extracts traces.
+
+        Args:
+          images: float `[batch, height, width, 3]`, BGR, 0–255, of any size.
+
+        Returns:
+          F_reu `[batch, 12, height, width]` (other variants: 9 or 18 channels) and the
+          outputs of the layers, also channel-first: `conv1` … `conv5`, `trace` (F_mt,
+          3 channels), `reused_trace` (F_reu).
+        """
+        variant = self.variant
+
+        def conv(features: int, name: str, side: int = 3) -> layers.Conv:
+            return layers.Conv(
+                features, side, padding=side // 2, dtype=self.dtype, name=name
+            )
+
+        planes = images.astype(self.dtype).transpose(0, 3, 1, 2)
+        out: Outputs = {}
+        trace = planes
+        if variant.predictor is not None:
+            out["conv1"] = conv(3, "conv1", variant.predictor)(planes)
+            out["trace"] = trace = out["conv1"] - planes
+        first = out["conv2"] = conv(3, "conv2")(trace)
+        if variant.deep:
+            first = out["conv3"] = conv(3, "conv3")(first)
+        if variant.reuse_trace:
+            first = jnp.concatenate([first, trace], axis=1)
+        second = out["conv4"] = conv(variant.features, "conv4")(first)
+        if variant.deep:
+            second = out["conv5"] = conv(variant.features, "conv5")(second)
+        out["reused_trace"] = jnp.concatenate([second, first], axis=1)
+        return out["reused_trace"], out
+
+
+class ModelBase(nn.Module):
+    """The CNN behind the extractor (section 3.2): four convolutions, three dense.
+
+    The paper puts neither ReLU nor dropout between the dense layers.
+
+    Attributes:
+        num_classes: Number of logits.
+        dtype: Of the computation.
+        batch_norm_fraction: See `layers.BatchNorm`. The authors' 0.999 averages over
+            a thousand steps and more; shorter runs want less.
+        pool: See `Variant`.
+        last_kernel: See `Variant`.
+    """
+
+    num_classes: int
+    dtype: layers.Dtype = jnp.float32
+    batch_norm_fraction: float = 0.999
+    pool: str = "max"
+    last_kernel: int = 1
+
+    @nn.compact
+    def __call__(
+        self, features: jax.Array, *, train: bool = False
+    ) -> tuple[jax.Array, Outputs]:
+        """Classifies.
+
+        Args:
+          features: float `[batch, channels, 128, 128]`, usually F_reu. Other sizes
+            work too and change the size of `fc1`.
+          train: whether batch normalisation uses, and learns from, this batch.
+
+        Returns:
+          Logits float32 `[batch, num_classes]` and the outputs `conv6` … `conv9`,
+          `fc1` … `fc3` by name.
+        """
+        out: Outputs = {}
+        pool = POOLS[self.pool]
+        widths = {"conv6": (24, 3, 1), "conv7": (48, 3, 0), "conv8": (64, 3, 0)}
+        hidden = features
+        for name, (width, kernel_size, padding) in widths.items():
+            conv = layers.Conv(
+                width, kernel_size, padding=padding, dtype=self.dtype, name=name
+            )
+            out[name] = conv(hidden)
+            hidden = nn.relu(pool(out[name]))
+            norm = layers.BatchNorm(
+                fraction=self.batch_norm_fraction,
+                dtype=self.dtype,
+                name=f"bn{name[-1]}",
+            )
+            hidden = norm(hidden, train=train)
+        conv9 = layers.Conv(128, self.last_kernel, dtype=self.dtype, name="conv9")
+        out["conv9"] = conv9(hidden)
+        hidden = nn.relu(pool(out["conv9"]))
+        hidden = hidden.reshape(hidden.shape[0], -1)
+        for name, width in (("fc1", 300), ("fc2", 300), ("fc3", self.num_classes)):
+            hidden = layers.Dense(width, dtype=self.dtype, name=name)(hidden)
+            out[name] = hidden
+        return hidden.astype(jnp.float32), out
+
+
+class AmtenNet(nn.Module):
+    """The whole network: 2,023,050 parameters for two classes, 2,024,856 for eight.
+
+    Attributes:
+        num_classes: Number of logits.
+        dtype: Of the computation.
+        batch_norm_fraction: See `ModelBase`.
+        variant: One of the values of `VARIANTS`, or any other.
+    """
+
+    num_classes: int
+    dtype: layers.Dtype = jnp.float32
+    batch_norm_fraction: float = 0.999
+    variant: Variant = AMTEN
+
+    @nn.compact
+    def __call__(
+        self, images: jax.Array, *, train: bool = False
+    ) -> tuple[jax.Array, Outputs]:
+        """Classifies pictures.
+
+        Args:
+          images: float `[batch, 128, 128, 3]`, BGR, 0–255 (`PREPROCESSING`).
+          train: see `ModelBase`.
+
+        Returns:
+          Logits float32 `[batch, num_classes]` and all named outputs in network order.
+        """
+        traces: Outputs = {}
+        if self.variant.extractor:
+            extractor = Amten(self.dtype, self.variant, name="amten")
+            features, traces = extractor(images)
+        else:
+            features = images.astype(self.dtype).transpose(0, 3, 1, 2)
+        base = ModelBase(
+            self.num_classes,
+            dtype=self.dtype,
+            batch_norm_fraction=self.batch_norm_fraction,
+            pool=self.variant.pool,
+            last_kernel=self.variant.last_kernel,
+            name="base",
+        )
+        logits, out = base(features, train=train)
+        return logits, {**traces, **out}

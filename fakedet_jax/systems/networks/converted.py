@@ -1,0 +1,144 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Detectors with the numbers that others trained, as workdirs of a training.
+
+What `--mode=convert` writes for a detector can be evaluated and can predict as if it
+had been trained here: `config.json`, `best/0`, and a card of where the numbers came
+from.
+"""
+
+import dataclasses
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import fakedet_jax
+from fakedet_jax.errors import RequestError
+from fakedet_jax.models.backbone import Backbone
+from fakedet_jax.runtime import checkpoint, storage
+from fakedet_jax.systems.base import DetectorInfo
+from fakedet_jax.systems.networks.system import NetworkDetector
+from fakedet_jax.weights import folder, store
+from fakedet_jax.weights.mapping import Comparison, Variables
+from fakedet_jax.weights.tensors import TensorFile, UnreadableError, shown
+
+_LOGGER = logging.getLogger(__name__)
+
+CLASSES = ("real", "fake")
+_DTYPE = "float32"
+_STEP = 0
+
+
+def convert(
+    detector: NetworkDetector,
+    tensor_file: TensorFile,
+    *,
+    ignore: Sequence[str] = (),
+) -> tuple[dict[str, Any], dict[str, Any], Comparison]:
+    """Maps the arrays of a file onto the network of a detector of two classes.
+
+    Args:
+        detector: One that others published.
+        tensor_file: The arrays.
+        ignore: Names, or patterns of names, of superfluous arrays.
+
+    Returns:
+        The variables, NumPy float32; a card of where they came from; the comparison.
+
+    Raises:
+        RequestError: The file does not fit, or lacks numbers.
+    """
+    release = detector.published
+    if release is None:
+        raise ValueError(f"{detector.name}: no published weights are known")
+    # To the mapping it is a network like any other.
+    network = Backbone(
+        name=detector.name,
+        build=lambda dtype, site: detector.build(len(CLASSES), dtype),
+        preprocessing=detector.preprocessing,
+        layers=release.layers,
+        embedding="logits of real and fake",
+    )
+    variables, card, comparison = store.convert(network, tensor_file, ignore=ignore)
+    if comparison.initialised:
+        raise RequestError(
+            f"--ignore: {', '.join(comparison.initialised)} would keep random numbers, "
+            f"and {detector.name} would guess; give a file that has them"
+        )
+    variables = release.adapt(variables)
+    return variables, {**card, **folder.identity(variables)}, comparison
+
+
+def write(
+    workdir: Path,
+    detector: NetworkDetector,
+    variables: Variables,
+    card: dict[str, Any],
+) -> dict[str, Any]:
+    """Writes a workdir that `evaluate` and `predict` can use, whole or not at all.
+
+    A workdir that holds the same numbers of the same detector is left as it is.
+
+    Args:
+        workdir: The folder.
+        detector: The detector.
+        variables: Of `convert`.
+        card: Of `convert`.
+
+    Returns:
+        The card as it stands in the folder.
+
+    Raises:
+        RequestError: The folder holds something else.
+        OSError: It could not be written.
+    """
+    store.check_output(workdir)
+    if (workdir / folder.CARD).exists():
+        return _kept(workdir, card)
+    info = DetectorInfo(
+        detector=detector.name,
+        classes=CLASSES,
+        is_fake=(False, True),
+        task="binary",
+        framing=detector.framing,
+        threshold=0.5,
+        threshold_origin=(
+            "The threshold is one half and was not chosen on any data: the weights "
+            f"were converted from {shown(card['source'])}, which others trained."
+        ),
+        step=_STEP,
+    )
+    config = {
+        "version": fakedet_jax.__version__,
+        "detector": detector.name,
+        "classes": list(info.classes),
+        "task": info.task,
+        "dtype": _DTYPE,
+        "face_detector": "none",
+        "faces": None,
+        "weights": card["digest"],
+        "converted_from": {name: card[name] for name in ("source", "sha256")},
+        **detector.options,
+    }
+    with folder.atomic(workdir) as temporary:
+        with checkpoint.Store(temporary / "best", max_to_keep=None) as bests:
+            bests.save(_STEP, variables, dataclasses.asdict(info))
+        checkpoint.write_config(temporary, config)
+        storage.write_json(temporary / folder.CARD, card)
+    _LOGGER.info("wrote %s; try it with --mode=evaluate or predict", workdir)
+    return card
+
+
+def _kept(workdir: Path, card: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        stored = folder.read_card(workdir)
+    except UnreadableError as error:
+        raise RequestError(f"--output: {str(workdir)!r} {error}") from error
+    if any(stored[name] != card[name] for name in ("model", "digest")):
+        raise RequestError(
+            f"--output: {str(workdir)!r} holds other weights or another network; give "
+            "another folder"
+        )
+    _LOGGER.info("%s holds these weights already", workdir)
+    return stored

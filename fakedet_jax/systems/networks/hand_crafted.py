@@ -1,0 +1,72 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Hand-Crafted-Res: fixed high-pass filters in front of a small CNN.
+
+Mo, Chen, Luo: "Fake faces identification via convolutional neural network", IH&MMSec
+2018, as Guo, Yang, Chen, Sun (CVIU 2021) compare it with AMTENnet: Xavier's initial
+values instead of Gaussian ones. Fixed are the high-pass filters in front and three
+groups of convolution and pooling; which filters, the widths, and that rectifiers and
+one hidden dense layer are used, are choices of this toolkit.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from fakedet_jax.models import layers, pooling
+from fakedet_jax.systems.networks import amtennet, residuals
+
+# Size from the comparison with AMTENnet; that it shares the values too is a choice.
+PREPROCESSING = amtennet.PREPROCESSING
+
+Outputs = dict[str, jax.Array]
+
+
+class HandCraftedNet(nn.Module):
+    """Filters, three convolutions, two dense layers.
+
+    At the default widths it has 8,484,354 parameters for two classes.
+
+    Attributes:
+        num_classes: Number of logits.
+        dtype: Of the computation.
+        widths: Features of the convolutions.
+        hidden_width: Features of the dense layer before the last.
+    """
+
+    num_classes: int
+    dtype: layers.Dtype = jnp.float32
+    widths: tuple[int, ...] = (32, 64, 128)
+    hidden_width: int = 256
+
+    @nn.compact
+    def __call__(
+        self, images: jax.Array, *, train: bool = False
+    ) -> tuple[jax.Array, Outputs]:
+        """Classifies pictures.
+
+        Args:
+            images: Float `[batch, 128, 128, 3]`, BGR, 0–255 (`PREPROCESSING`). Other
+                sizes work and change the size of `fc1`.
+            train: Changes nothing here.
+
+        Returns:
+            Logits float32 `[batch, num_classes]`, and by name in network order: the
+            filters' `residual` and the outputs of all layers with a kernel, before
+            their non-linearity; planes are channel-first.
+        """
+        del train
+        planes = images.astype(self.dtype).transpose(0, 3, 1, 2)
+        hidden = residuals.hand_crafted(planes)
+        out: Outputs = {"residual": hidden}
+        for number, width in enumerate(self.widths, start=1):
+            name = f"conv{number}"
+            conv = layers.Conv(width, 3, padding=1, dtype=self.dtype, name=name)
+            out[name] = conv(hidden)
+            hidden = pooling.max_pool(nn.relu(out[name]), 2, 2)
+        hidden = hidden.reshape(hidden.shape[0], -1)
+        dense = layers.Dense(self.hidden_width, dtype=self.dtype, name="fc1")
+        out["fc1"] = dense(hidden)
+        last = layers.Dense(self.num_classes, dtype=self.dtype, name="fc2")
+        out["fc2"] = last(nn.relu(out["fc1"]))
+        return out["fc2"].astype(jnp.float32), out

@@ -1,0 +1,231 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Meso-4 and MesoInception-4: very small networks for faces in compressed videos.
+
+Afchar, Nozick, Yamagishi, Echizen: "MesoNet: a compact facial video forgery detection
+network", WIFS 2018. Geometry, initial values and batch normalisation are those of the
+authors' Keras definition, whose last layer is a single sigmoid.
+
+Here the logits of two classes are `[0, z]`, so that their softmax is `sigmoid(z)`, the
+probability of class 1, the fake one. The authors' weights were trained the other way
+round, 1 = real; `from_published` turns them.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from fakedet_jax.media.framing import Framing
+from fakedet_jax.models import channel_last
+from fakedet_jax.models.parameters import Layer
+from fakedet_jax.models.preprocessing import Preprocessing
+
+Outputs = dict[str, jax.Array]
+Variables = Mapping[str, Any]
+
+PREPROCESSING = Preprocessing(Framing.square(256), std=(255.0, 255.0, 255.0))
+
+# Features of the branches of the two inception blocks.
+_BRANCHES = ((1, 4, 4, 2), (2, 4, 4, 2))
+# A block's convolutions: name, branch, size of the kernel, dilation. Those of a branch
+# follow each other; all branches start from the block's input.
+_INCEPTION = (
+    ("a", 0, 1, 1),
+    ("b1", 1, 1, 1),
+    ("b2", 1, 3, 1),
+    ("c1", 2, 1, 1),
+    ("c2", 2, 3, 2),
+    ("d1", 3, 1, 1),
+    ("d2", 3, 3, 3),
+)
+_POOLS = (2, 2, 2, 4)
+
+
+class MesoNet(nn.Module):
+    """Four stages and two dense layers: 27,977 parameters, or 28,615 with inception.
+
+    The counts hold for two classes. As in Keras' count of trainable parameters, the
+    scales and biases of batch normalisation are in, its running statistics are not.
+
+    Attributes:
+        num_classes: Number of logits. Two come from one output, as published; more
+            have one output each, which is a choice of this toolkit.
+        dtype: Of the computation.
+        batch_norm_fraction: Part of the running statistics that a step keeps.
+        inception: Whether the first two stages are inception blocks
+            (MesoInception-4) instead of convolutions (Meso-4).
+    """
+
+    num_classes: int = 2
+    dtype: channel_last.Dtype = jnp.float32
+    batch_norm_fraction: float = 0.99
+    inception: bool = False
+
+    @nn.compact
+    def __call__(
+        self, images: jax.Array, *, train: bool = False
+    ) -> tuple[jax.Array, Outputs]:
+        """Classifies pictures.
+
+        Args:
+            images: Float `[batch, 256, 256, 3]`, RGB, 0–1 (`PREPROCESSING`). Other
+                sizes work and change the size of `fc1`.
+            train: Whether features are dropped, by the generator `dropout`, and batch
+                normalisation uses, and learns from, this batch.
+
+        Returns:
+            Logits float32 `[batch, num_classes]`, and the outputs of all layers with a
+            kernel by name, in network order, before their non-linearity.
+        """
+        out: Outputs = {}
+
+        def conv(
+            planes: jax.Array, name: str, features: int, size: int, dilation: int = 1
+        ) -> jax.Array:
+            layer = _Conv(features, size, dilation, dtype=self.dtype, name=name)
+            out[name] = layer(planes)
+            return nn.relu(out[name])
+
+        def inception(planes: jax.Array, number: int) -> jax.Array:
+            branches = [planes] * 4
+            for name, branch, size, dilation in _INCEPTION:
+                features = _BRANCHES[number - 1][branch]
+                branches[branch] = conv(
+                    branches[branch], f"conv{number}{name}", features, size, dilation
+                )
+            return jnp.concatenate(branches, axis=-1)
+
+        def dense(values: jax.Array, name: str, features: int) -> jax.Array:
+            values = nn.Dropout(0.5, deterministic=not train)(values)
+            layer = channel_last.Dense(
+                features,
+                dtype=self.dtype,
+                kernel_init=nn.initializers.glorot_uniform(),
+                name=name,
+            )
+            out[name] = layer(values)
+            return out[name]
+
+        hidden = images.astype(self.dtype)
+        stages = ((8, 3), (8, 5), (16, 5), (16, 5))
+        for number, (features, size) in enumerate(stages, start=1):
+            if self.inception and number <= len(_BRANCHES):
+                hidden = inception(hidden, number)
+            else:
+                hidden = conv(hidden, f"conv{number}", features, size)
+            norm = channel_last.BatchNorm(
+                momentum=1 - self.batch_norm_fraction,
+                epsilon=1e-3,
+                dtype=self.dtype,
+                name=f"bn{number}",
+            )
+            hidden = max_pool_same(norm(hidden, train=train), _POOLS[number - 1])
+        hidden = hidden.reshape(hidden.shape[0], -1)
+        hidden = nn.leaky_relu(dense(hidden, "fc1", 16), 0.1)
+        if self.num_classes != 2:
+            return dense(hidden, "fc2", self.num_classes).astype(jnp.float32), out
+        evidence = dense(hidden, "fc2", 1).astype(jnp.float32)
+        return jnp.concatenate([jnp.zeros_like(evidence), evidence], axis=-1), out
+
+
+def max_pool_same(planes: jax.Array, window: int) -> jax.Array:
+    """Maximum over squares that do not overlap, with Keras' padding `same`.
+
+    Where the side is no multiple of the window, what is missing is added at both ends,
+    the odd pixel at the lower and right one; it takes no part in the maximum.
+
+    Args:
+        planes: Float `[batch, height, width, features]`.
+        window: Side and step of the window, pixels.
+
+    Returns:
+        Float `[batch, ceil(height / window), ceil(width / window), features]`.
+    """
+    missing = [-size % window for size in planes.shape[1:3]]
+    margins = [(total // 2, total - total // 2) for total in missing]
+    if any(missing):
+        planes = jnp.pad(planes, ((0, 0), *margins, (0, 0)), constant_values=-jnp.inf)
+    return channel_last.max_pool(planes, window, window)
+
+
+def from_published(variables: Variables) -> dict[str, Any]:
+    """Turns the authors' weights, whose output is evidence of a real face.
+
+    Args:
+        variables: Of a `MesoNet` with two classes, as `LAYERS` or `INCEPTION_LAYERS`
+            map them from the authors' files.
+
+    Returns:
+        The same with kernel and bias of `fc2` negated: its output is evidence of a
+        fake. Applied twice it changes nothing.
+    """
+    params = dict(variables["params"])
+    params["fc2"] = {name: -value for name, value in params["fc2"].items()}
+    return {**variables, "params": params}
+
+
+class _Conv(nn.Module):
+    """Convolution with bias, step 1 and as many zeros as keep the planes' size.
+
+    `channel_last.Conv` knows neither dilation nor Keras' initial values.
+    """
+
+    features: int
+    kernel_size: int
+    dilation: int
+    dtype: channel_last.Dtype
+
+    @nn.compact
+    def __call__(self, planes: jax.Array) -> jax.Array:
+        """Convolves `[b, h, w, in]` to `[b, h, w, features]`."""
+        shape = (self.kernel_size, self.kernel_size, planes.shape[-1], self.features)
+        kernel = self.param("kernel", nn.initializers.glorot_uniform(), shape)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        convolved = lax.conv_general_dilated(
+            planes,
+            kernel.astype(self.dtype),
+            window_strides=(1, 1),
+            padding="SAME",
+            rhs_dilation=(self.dilation, self.dilation),
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            # Accelerators would round float32 operands to TF32 or bfloat16.
+            precision=lax.Precision.HIGHEST,
+        )
+        return convolved + bias.astype(self.dtype)
+
+
+def _layers(convs: list[str], conv: int, norm: int, dense: int) -> tuple[Layer, ...]:
+    """All layers with numbers.
+
+    Keras counts the layers of a kind through all networks of a program, and the
+    authors' Meso-4 was not the first: its numbers do not begin with 1.
+
+    Args:
+        convs: Our names of the convolutions, in the authors' order.
+        conv: Keras' number of the first convolution.
+        norm: Of the first normalisation.
+        dense: Of the first dense layer.
+    """
+    return (
+        *(
+            Layer(name, "conv", keras=f"conv2d_{number}", bias=True)
+            for number, name in enumerate(convs, conv)
+        ),
+        *(
+            Layer(f"bn{place + 1}", "norm", keras=f"batch_normalization_{norm + place}")
+            for place in range(4)
+        ),
+        Layer("fc1", "dense", keras=f"dense_{dense}", bias=True),
+        Layer("fc2", "dense", keras=f"dense_{dense + 1}", bias=True),
+    )
+
+
+_BLOCKS = [f"conv{number}{name}" for number in (1, 2) for name, *_ in _INCEPTION]
+
+# In the authors' files of Meso-4 and of MesoInception-4.
+LAYERS = _layers([f"conv{number}" for number in range(1, 5)], 5, 5, 3)
+INCEPTION_LAYERS = _layers([*_BLOCKS, "conv3", "conv4"], 1, 1, 1)

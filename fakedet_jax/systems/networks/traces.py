@@ -1,0 +1,203 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Manipulation traces of AMTENnet as pure functions of variables and pictures.
+
+A trace F_mt is what AMTEN's predictor misses of a picture: `conv1(picture) − picture`.
+The reused trace F_reu adds what the layers behind it draw from that. (Guo, Yang, Chen,
+Sun: "Fake face detection via adaptive manipulation traces extraction network", 2021,
+section 3.1.)
+
+`extract` and `extract_reused` may be transformed, as any pure function:
+
+>>> import jax, numpy as np
+>>> from fakedet_jax import traces
+>>> from fakedet_jax.systems.networks.amtennet import Amten
+>>> pictures = np.zeros((2, 16, 20, 3), np.uint8)
+>>> shapes = jax.eval_shape(Amten().init, jax.random.key(0), pictures)
+>>> variables = jax.tree.map(lambda leaf: np.ones(leaf.shape, leaf.dtype), shapes)
+>>> jax.jit(traces.extract)(variables, pictures).shape
+(2, 16, 20, 3)
+>>> traces.pmap_extract(variables, pictures, reused=True).shape
+(2, 16, 20, 12)
+
+Over a mesh, give `jit_extract` pictures that are sharded along the batch, under
+`jax.set_mesh`; `pmap_extract` does the like outside of any mesh.
+"""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fakedet_jax.errors import RequestError
+from fakedet_jax.systems.networks import amtennet
+
+Variables = Mapping[str, Any]
+Images = jax.Array | np.ndarray
+_Extractor = Callable[[Variables, Images], jax.Array]
+
+
+def extract(variables: Variables, images: Images) -> jax.Array:
+    """Extracts the manipulation trace F_mt of every picture.
+
+    Args:
+        variables: Of `amtennet.AmtenNet`, `{"params": {"amten": …}}`, or of
+            `amtennet.Amten` alone, `{"params": {"conv1": …}}`, in any variant that
+            predicts the picture; the rest is ignored.
+        images: uint8 RGB `[batch, height, width, 3]`, of any size.
+
+    Returns:
+        float32 `[batch, height, width, 3]`: prediction minus picture, on the scale
+        0–255. Channels are red, green, blue, as in `images`, although the network
+        itself works on blue, green, red.
+
+    Raises:
+        RequestError: The variables hold no extractor, or the images are no such array.
+    """
+    return _outputs(variables, images)["trace"][..., ::-1]
+
+
+def extract_reused(variables: Variables, images: Images) -> jax.Array:
+    """Extracts the reused trace F_reu, the input of the CNN behind the extractor.
+
+    Args:
+        variables: As for `extract`.
+        images: uint8 RGB `[batch, height, width, 3]`, of any size.
+
+    Returns:
+        float32 `[batch, height, width, 12]` in the network's order: conv5 (6), conv3
+        (3), F_mt (3, here blue, green, red). Variants have other widths.
+
+    Raises:
+        RequestError: As for `extract`.
+    """
+    return _outputs(variables, images)["reused_trace"]
+
+
+def jit_extract(
+    variables: Variables, images: Images, *, reused: bool = False
+) -> jax.Array:
+    """`extract`, compiled once for each shape of the images.
+
+    Args:
+        variables: As for `extract`.
+        images: As for `extract`. An array sharded along the batch gives traces that
+            are sharded alike; set its mesh with `jax.set_mesh`, or CPUs gather.
+        reused: Whether to extract F_reu instead, as `extract_reused` does.
+
+    Returns:
+        As `extract` or `extract_reused`.
+
+    Raises:
+        RequestError: As for `extract`.
+    """
+    params = _extractor_params(variables)
+    return _jitted(_function(reused))({"params": params}, images)
+
+
+def pmap_extract(
+    variables: Variables,
+    images: Images,
+    devices: Sequence[jax.Device] | None = None,
+    *,
+    reused: bool = False,
+) -> jax.Array:
+    """`extract` by `jax.pmap`: each device takes an equal part of the batch.
+
+    Args:
+        variables: As for `extract`.
+        images: As for `extract`, any number of them. Missing pictures of the last part
+            are made up and their traces dropped.
+        devices: Devices of this process; all of them by default.
+        reused: Whether to extract F_reu instead, as `extract_reused` does.
+
+    Returns:
+        As `extract` or `extract_reused`; equal to `jit_extract` to float32 rounding.
+        The batch stays spread over the devices where it divides evenly, and lies on
+        the first of them otherwise.
+
+    Raises:
+        RequestError: As for `extract`.
+    """
+    params = _extractor_params(variables)
+    _check_images(images)
+    devices = tuple(jax.local_devices() if devices is None else devices)
+    num_images = images.shape[0]
+    per_device = -(-num_images // len(devices))
+    missing = per_device * len(devices) - num_images
+    if missing:
+        xp = np if isinstance(images, np.ndarray) else jnp
+        images = xp.pad(images, ((0, missing), (0, 0), (0, 0), (0, 0)))
+    parts = images.reshape(len(devices), per_device, *images.shape[1:])
+    mapped = _pmapped(_function(reused), devices)({"params": params}, parts)
+    if not missing:
+        return _merge_parts(mapped)
+    # Not mapped[0]: indexing would gather the whole on every device.
+    shards = sorted(mapped.addressable_shards, key=lambda shard: shard.index[0].start)
+    traces = [jax.device_put(shard.data[0], devices[0]) for shard in shards]
+    return jnp.concatenate(traces)[:num_images]
+
+
+def _outputs(variables: Variables, images: Images) -> dict[str, jax.Array]:
+    """Named outputs of the extractor, channel-last float32."""
+    params = _extractor_params(variables)
+    _check_images(images)
+    values = amtennet.PREPROCESSING(jnp.asarray(images))
+    extractor = amtennet.Amten(variant=amtennet.extractor_variant(params))
+    _, out = extractor.apply({"params": params}, values)
+    return {name: planes.transpose(0, 2, 3, 1) for name, planes in out.items()}
+
+
+def _extractor_params(variables: Variables) -> Mapping[str, Any]:
+    """The parameters of `amtennet.Amten`, out of its own or the whole network's."""
+    params = variables.get("params") if isinstance(variables, Mapping) else None
+    if isinstance(params, Mapping):
+        params = params.get("amten", params)
+        if isinstance(params, Mapping) and "conv1" in params:
+            return params
+        if "base" in variables["params"]:
+            raise RequestError(
+                "variables: this variant of AMTENnet has no predictor conv1, so there "
+                "are no manipulation traces in it; load a variant that has one, such "
+                "as amten"
+            )
+    found = variables
+    if isinstance(variables, Mapping):
+        found = variables.get("params", variables)
+    names = list(found) if isinstance(found, Mapping) else type(found).__name__
+    raise RequestError(
+        "variables: expected those of an AMTENnet, {'params': {'amten': …}}, or of its "
+        f"extractor, {{'params': {{'conv1': …}}}}, found {names}; load an AMTENnet"
+    )
+
+
+def _check_images(images: Images) -> None:
+    shape: tuple[int, ...] = getattr(images, "shape", ())
+    dtype = getattr(images, "dtype", type(images))
+    if len(shape) != 4 or shape[-1] != 3 or dtype != np.uint8:
+        raise RequestError(
+            "images: expected an array uint8 [batch, height, width, 3] of RGB pictures,"
+            f" found {dtype} {list(shape)}"
+        )
+
+
+def _function(reused: bool) -> _Extractor:
+    return extract_reused if reused else extract
+
+
+@functools.cache
+def _jitted(function: _Extractor) -> _Extractor:
+    return jax.jit(function)
+
+
+@functools.cache
+def _pmapped(function: _Extractor, devices: tuple[jax.Device, ...]) -> _Extractor:
+    return jax.pmap(function, in_axes=(None, 0), devices=devices)
+
+
+@jax.jit
+def _merge_parts(parts: jax.Array) -> jax.Array:
+    return parts.reshape(-1, *parts.shape[2:])

@@ -1,0 +1,86 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What validation says of a trained state: its metrics, its merit and a threshold."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from fakedet_jax.data.dataset import BINARY_CLASSES, Dataset
+from fakedet_jax.errors import RequestError
+from fakedet_jax.evaluation import metrics
+from fakedet_jax.evaluation.scoring import Scored
+from fakedet_jax.systems.base import DetectorInfo
+from fakedet_jax.training import loop
+
+VALIDATION_THRESHOLD = (
+    "The threshold was chosen on the validation split: it has the best mean of the "
+    "rates at which real and fake pictures are recognised there."
+)
+
+
+def judge(
+    info: DetectorInfo, dataset: Dataset, scored: Scored, select_by: str
+) -> loop.Verdict:
+    """Chooses the threshold on validation pictures and says how good the state is.
+
+    Args:
+        info: The detector, with any threshold.
+        dataset: The validation pictures.
+        scored: Their probabilities.
+        select_by: `accuracy` (of the most probable class), `auc` (real against fake)
+            or `loss` (mean cross-entropy).
+
+    Returns:
+        The verdict; its facts are `info` with the chosen threshold.
+
+    Raises:
+        RequestError: No validation picture can be read.
+        NonFiniteLossError: A probability is not a number.
+    """
+    labels = dataset.labels[scored.valid]
+    probabilities = scored.values[scored.valid]
+    if not len(labels):
+        raise RequestError(
+            f"--dataset: none of the {dataset.num_examples} validation pictures of "
+            f"{dataset.name} can be read"
+        )
+    if not np.isfinite(probabilities).all():
+        raise loop.NonFiniteLossError(
+            f"the validation at step {info.step} gives probabilities that are not "
+            "finite; try a smaller --learning_rate in another --workdir"
+        )
+    scores = info.scores(probabilities)
+    fake = np.asarray(dataset.is_fake)[labels].astype(np.int32)
+    chosen = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    auc = metrics.auc(fake, scores)
+    values = {
+        "accuracy": float(np.mean(probabilities.argmax(-1) == labels)),
+        "loss": float(-np.log(np.maximum(chosen, np.finfo(np.float32).tiny)).mean()),
+    }
+    if auc is not None:
+        values["auc"] = auc
+    merit = -values["loss"] if select_by == "loss" else values.get(select_by, 0.0)
+    threshold = metrics.best_threshold(fake, scores)
+    origin = info.threshold_origin
+    if auc is None:
+        kind = BINARY_CLASSES[int(fake[0])]
+        origin = (
+            "The threshold is one half and was not chosen: the validation split holds "
+            f"only {kind} pictures that can be read."
+        )
+    info = dataclasses.replace(
+        info, threshold=threshold, threshold_origin=origin, validation=values
+    )
+    recorded = {f"validation/{name}": value for name, value in values.items()}
+    recorded["validation/threshold"] = threshold
+    return loop.Verdict(recorded, merit, dataclasses.asdict(info))
+
+
+def untrained(workdir: Path) -> str:
+    """What to say of a workdir without a detector."""
+    return (
+        f"--workdir: {str(workdir)!r} holds no trained detector yet; run --mode=train "
+        "with this --workdir to the end of its first epoch"
+    )

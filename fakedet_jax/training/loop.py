@@ -1,0 +1,273 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The training loop: plain Python around a compiled step."""
+
+import collections
+import dataclasses
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+
+from fakedet_jax.data import pipeline
+from fakedet_jax.errors import RequestError
+from fakedet_jax.runtime import checkpoint, parallel, progress
+from fakedet_jax.runtime.signals import Stopped, StopRequest
+from fakedet_jax.training import writers
+from fakedet_jax.training.steps import Metrics, TrainState, Variables
+
+_LOGGER = logging.getLogger(__name__)
+
+_NON_FINITE_ADVICE = (
+    "try a smaller --learning_rate in another --workdir; the last checkpoint is from "
+    "before"
+)
+
+TrainStep = Callable[[TrainState, jax.Array, jax.Array], tuple[TrainState, Metrics]]
+
+
+class NonFiniteLossError(RuntimeError):
+    """The loss became infinite or not a number; the message names the step."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What validation says of a state.
+
+    Attributes:
+        metrics: Numbers to be recorded.
+        merit: Larger is better; decides which state is kept as the best.
+        facts: What is stored with the variables if they are the best.
+    """
+
+    metrics: Mapping[str, float]
+    merit: float
+    facts: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class LoopConfig:
+    """Lengths and intervals, in steps.
+
+    Attributes:
+        num_steps: Of the whole run.
+        steps_per_epoch: Steps between two validations.
+        batch_size: Global.
+        log_every: Steps between two transfers of the metrics.
+        checkpoint_every: Steps between two checkpoints.
+    """
+
+    num_steps: int
+    steps_per_epoch: int
+    batch_size: int
+    log_every: int
+    checkpoint_every: int
+
+
+def train(
+    config: LoopConfig,
+    *,
+    mesh: Mesh,
+    train_step: TrainStep,
+    state: TrainState,
+    batches: pipeline.TrainIterator,
+    validate: Callable[[int, Variables], Verdict],
+    states: checkpoint.Store,
+    bests: checkpoint.Store,
+    writer: writers.Writer,
+    stop: StopRequest,
+) -> TrainState:
+    """Trains to the end, from the newest checkpoint where there is one.
+
+    A run that was interrupted anywhere and started again ends with bit-identical
+    parameters, on the same machine and with the same number of devices.
+
+    Args:
+        config: Lengths and intervals.
+        mesh: The devices.
+        train_step: Pure step; compiled here, its state donated.
+        state: The state before the first step, on the mesh.
+        batches: Endless training batches of this process.
+        validate: From step and variables to a verdict; the same in every process.
+        states: Checkpoints to resume from.
+        bests: Checkpoints of the best state.
+        writer: Records the metrics.
+        stop: Tells when the run is asked to stop.
+
+    Returns:
+        The last state.
+
+    Raises:
+        Stopped: The run was asked to stop and has saved.
+        NonFiniteLossError: The loss is not finite; nothing is saved after that step.
+        OSError: A checkpoint could not be written.
+        RequestError: The checkpoint is of another run.
+    """
+    best: dict[str, Any] = {"merit": None, "step": 0}
+    # The best steps of the states that the run may resume from, the newest last.
+    saved_bests: collections.deque[int]
+    saved_bests = collections.deque(maxlen=checkpoint.NUM_STATES)
+    if states.steps():
+        step = states.steps()[-1]
+        facts = states.read_facts(step)
+        batches.set_state(_own_input(facts["input"]))
+        sharding = parallel.replicated(mesh)
+        state = states.read_tree(step, checkpoint.abstract_like(state, sharding))
+        best = facts["best"]
+        saved_bests.append(best["step"])
+        _LOGGER.info("resuming at step %d of %d", step, config.num_steps)
+    else:
+        step = 0
+    bests.delete_after(step)
+    if best["step"] not in bests.steps():
+        best = {"merit": None, "step": 0}
+    writer.truncate_after(step)
+    compiled = compile_step(train_step, mesh)
+    all_finite = jax.jit(_all_finite)
+    pending = _Pending(writer)
+
+    def check(step: int) -> None:
+        """Brings the metrics to the host and refuses what is not finite."""
+        pending.flush()
+        # The loss of a step says nothing of the update that it brought.
+        if not bool(jax.device_get(all_finite(state))):
+            raise NonFiniteLossError(
+                f"the parameters are no longer finite after step {step}; "
+                f"{_NON_FINITE_ADVICE}"
+            )
+
+    def save(step: int) -> None:
+        inputs = parallel.gather_json(batches.get_state())
+        # A state must not be there before the best that it names.
+        bests.wait()
+        writer.flush()
+        states.save(step, state, {"input": inputs, "best": best})
+        saved_bests.append(best["step"])
+
+    def save_best(step: int, facts: Mapping[str, Any], previous: int) -> None:
+        bests.save(step, state.variables, facts)
+        # The one before is complete by now. Whoever resumes from an earlier state
+        # finds the best of its time still there.
+        bests.keep_only({*saved_bests, previous, step})
+
+    with (
+        progress.Progress(
+            config.num_steps * config.batch_size,
+            label="train",
+            initial=step * config.batch_size,
+            quiet=jax.process_index() > 0,
+        ) as shown,
+        jax.set_mesh(mesh),
+    ):
+        while step < config.num_steps:
+            batch = next(batches)
+            placed = parallel.put_batch(
+                mesh, {name: batch[name] for name in ("image", "label")}
+            )
+            # All that a step needs is on the devices: anything else is a mistake.
+            with jax.transfer_guard("disallow"):
+                state, metrics = compiled(state, placed["image"], placed["label"])
+            step += 1
+            pending.add(step, metrics)
+            is_last = step == config.num_steps
+            if step % config.log_every == 0 or is_last:
+                pending.flush()
+            shown.update(config.batch_size, pending.loss)
+            if step % config.steps_per_epoch == 0 or is_last:
+                check(step)
+                verdict = validate(step, state.variables)
+                writer.write(step, verdict.metrics)
+                _LOGGER.debug("step %d: %s", step, dict(verdict.metrics))
+                # Of equals the later one: it has seen more.
+                if best["merit"] is None or verdict.merit >= best["merit"]:
+                    save_best(step, verdict.facts, previous=best["step"])
+                    best = {"merit": verdict.merit, "step": step}
+            signum = _asked_to_stop(stop, step, config.log_every)
+            if step % config.checkpoint_every == 0 or is_last or signum:
+                check(step)
+                save(step)
+            if signum and not is_last:
+                bests.wait()
+                states.wait()
+                raise Stopped(signum, step)
+    bests.wait()
+    states.wait()
+    return state
+
+
+def compile_step(train_step: TrainStep, mesh: Mesh) -> TrainStep:
+    """The step as compiled for a mesh: state replicated and donated, batch sharded."""
+    whole, cut = parallel.replicated(mesh), parallel.batch_sharding(mesh)
+    return jax.jit(
+        train_step,
+        donate_argnums=0,
+        in_shardings=(whole, cut, cut),
+        out_shardings=(whole, whole),
+    )
+
+
+class _Pending:
+    """Metrics that are still on the devices.
+
+    Attributes:
+        loss: The last loss that came to the host.
+    """
+
+    def __init__(self, writer: writers.Writer) -> None:
+        self.loss: float | None = None
+        self._writer = writer
+        self._waiting: list[tuple[int, Metrics]] = []
+
+    def add(self, step: int, metrics: Metrics) -> None:
+        self._waiting.append((step, metrics))
+
+    def flush(self) -> None:
+        """Brings the metrics to the host and records them.
+
+        Raises:
+            NonFiniteLossError: A loss is not finite.
+        """
+        waiting, self._waiting = self._waiting, []
+        values = jax.device_get([metrics for _, metrics in waiting])
+        for (step, _), row in zip(waiting, values, strict=True):
+            loss = float(row["loss"])
+            if not math.isfinite(loss):
+                raise NonFiniteLossError(
+                    f"the loss is {loss} at step {step}; {_NON_FINITE_ADVICE}"
+                )
+            self.loss = loss
+            self._writer.write(step, {f"train/{name}": row[name] for name in row})
+
+
+def _all_finite(tree: Any) -> jax.Array:
+    """Whether every number of a tree is finite, a scalar."""
+    leaves = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]
+    return jnp.stack(leaves).all()
+
+
+def _own_input(inputs: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The place in the data of this process, of those that a checkpoint holds.
+
+    Raises:
+        RequestError: The run was made by another number of processes.
+    """
+    if len(inputs) != jax.process_count():
+        raise RequestError(
+            f"--num_processes: the checkpoint was made by {len(inputs)} processes, "
+            f"this run has {jax.process_count()}; resume with as many"
+        )
+    return inputs[jax.process_index()]
+
+
+def _asked_to_stop(stop: StopRequest, step: int, interval: int) -> int:
+    """The signal to stop for, 0 for none; the same in every process."""
+    if jax.process_count() == 1:
+        return stop.signum or 0
+    # Agreeing waits for the slowest process, so it is not done at every step.
+    if step % interval:
+        return 0
+    return parallel.agree_on_maximum(stop.signum or 0)

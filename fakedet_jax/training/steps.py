@@ -1,0 +1,219 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The pure steps of training and scoring, for every network of the toolkit."""
+
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+
+from fakedet_jax.models.preprocessing import Preprocessing
+from fakedet_jax.training import optim
+
+Variables = Any
+Metrics = dict[str, jax.Array]
+
+
+def mean_squared_error(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """Of the class probabilities, averaged over the classes.
+
+    With two classes it is the squared error of the one probability that a network with
+    a single sigmoid gives.
+
+    Args:
+        logits: float32 `[batch, classes]`.
+        labels: int32 `[batch]`.
+
+    Returns:
+        float32 `[batch]`.
+    """
+    wanted = jax.nn.one_hot(labels, logits.shape[-1])
+    return jnp.square(jax.nn.softmax(logits) - wanted).mean(-1)
+
+
+# From logits `[batch, classes]` and labels `[batch]` to losses `[batch]`.
+LOSSES: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
+    "cross_entropy": optax.softmax_cross_entropy_with_integer_labels,
+    "mean_squared_error": mean_squared_error,
+}
+
+
+# From a network's first output `[batch, columns]` and the targets `[batch, …]` to the
+# mean loss of the batch and other scalars worth recording.
+Objective = Callable[[jax.Array, jax.Array], tuple[jax.Array, Metrics]]
+
+
+def classification(loss: str) -> Objective:
+    """The objective of a classifier of pictures.
+
+    Args:
+        loss: One of `LOSSES`.
+
+    Returns:
+        From logits `[batch, classes]` and labels int32 `[batch]` to the mean loss and
+        `accuracy`.
+    """
+    losses_of = LOSSES[loss]
+
+    def objective(logits: jax.Array, labels: jax.Array) -> tuple[jax.Array, Metrics]:
+        losses = losses_of(logits, labels)
+        correct = jnp.mean(jnp.argmax(logits, -1) == labels, dtype=jnp.float32)
+        return losses.mean(), {"accuracy": correct}
+
+    return objective
+
+
+@flax.struct.dataclass
+class TrainState:
+    """All that changes in training.
+
+    Attributes:
+        step: int32, number of updates so far.
+        params: Learned parameters, float32.
+        model_state: Other variables of the network, such as batch statistics.
+        opt_state: State of the optimizer.
+    """
+
+    step: jax.Array
+    params: Any
+    model_state: Any
+    opt_state: Any
+
+    @property
+    def variables(self) -> Variables:
+        """What the network's `apply` takes."""
+        return {"params": self.params, **self.model_state}
+
+
+def create_train_state(
+    model: nn.Module,
+    preprocessing: Preprocessing,
+    optimizer: optax.GradientTransformation,
+    seed: int,
+) -> TrainState:
+    """A network before its first step; traceable, so that shapes cost nothing."""
+    pictures = jnp.zeros((1, *preprocessing.framing.shape), jnp.uint8)
+    variables = model.init(jax.random.key(seed), preprocessing(pictures))
+    model_state = {key: value for key, value in variables.items() if key != "params"}
+    params = variables["params"]
+    opt_state = optimizer.init(params)
+    return TrainState(jnp.zeros((), jnp.int32), params, model_state, opt_state)
+
+
+def make_train_step(
+    model: nn.Module,
+    preprocessing: Preprocessing,
+    optimizer: optax.GradientTransformation,
+    schedule: optim.Schedule,
+    *,
+    seed: int,
+    num_microbatches: int = 1,
+    objective: Objective | None = None,
+    project: Callable[[Any], Any] | None = None,
+) -> Callable[[TrainState, jax.Array, jax.Array], tuple[TrainState, Metrics]]:
+    """The update of one batch, a pure function.
+
+    Args:
+        model: `(images, train) → (logits, outputs)`.
+        preprocessing: From uint8 pictures to the network's input.
+        optimizer: The update rule.
+        schedule: Its learning rate, to be reported.
+        seed: Of the network's random choices, such as dropout.
+        num_microbatches: Parts of the batch whose gradients are averaged before the
+            update; batch statistics move with every part.
+        objective: What is minimised; by default the cross-entropy of labels.
+        project: From parameters to those that keep a constraint; applied after every
+            update.
+
+    Returns:
+        `step(state, images, targets)` with uint8 `[batch, height, width, 3]` and the
+        targets of the objective, as int32 labels `[batch]`; gives the next state and
+        the scalars `loss`, `learning_rate` and those of the objective, all means over
+        the parts of the batch.
+    """
+    measure = objective or classification("cross_entropy")
+
+    def loss_fn(params, model_state, images, targets, key):  # type: ignore[no-untyped-def]
+        (outputs, _), updated = model.apply(
+            {"params": params, **model_state},
+            preprocessing(images),
+            train=True,
+            mutable=list(model_state),
+            rngs={"dropout": key},
+        )
+        loss, scalars = measure(outputs, targets)
+        return loss, (updated, scalars)
+
+    gradient_fn = jax.value_and_grad(loss_fn, has_aux=True)
+
+    def train_step(
+        state: TrainState, images: jax.Array, targets: jax.Array
+    ) -> tuple[TrainState, Metrics]:
+        key = jax.random.fold_in(jax.random.key(seed), state.step)
+
+        def part(carry, inputs):  # type: ignore[no-untyped-def]
+            model_state, totals = carry
+            number, part_images, part_targets = inputs
+            (loss, (model_state, scalars)), gradients = gradient_fn(
+                state.params,
+                model_state,
+                part_images,
+                part_targets,
+                jax.random.fold_in(key, number),
+            )
+            totals = jax.tree.map(jnp.add, totals, gradients)
+            return (model_state, totals), {"loss": loss, **scalars}
+
+        zeros = jax.tree.map(jnp.zeros_like, state.params)
+        carry = (state.model_state, zeros)
+        if num_microbatches == 1:
+            (model_state, totals), scalars = part(carry, (0, images, targets))
+        else:
+            numbers = jnp.arange(num_microbatches)
+            parts = (
+                _split_parts(value, num_microbatches) for value in (images, targets)
+            )
+            (model_state, totals), rows = lax.scan(part, carry, (numbers, *parts))
+            scalars = jax.tree.map(jnp.mean, rows)
+        gradients = jax.tree.map(lambda t: t / num_microbatches, totals)
+        updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        if project is not None:
+            params = project(params)
+        metrics = {
+            **scalars,
+            "learning_rate": jnp.asarray(schedule(state.step), jnp.float32),
+        }
+        state = TrainState(state.step + 1, params, model_state, opt_state)
+        return state, metrics
+
+    return train_step
+
+
+def make_probability_fn(
+    model: nn.Module, preprocessing: Preprocessing
+) -> Callable[[Variables, jax.Array], jax.Array]:
+    """Class probabilities of pictures, a pure function.
+
+    Returns:
+        `fn(variables, images)` from uint8 `[batch, height, width, 3]` to float32
+        `[batch, num_classes]`, rows adding up to 1.
+    """
+
+    def probabilities(variables: Variables, images: jax.Array) -> jax.Array:
+        logits, _ = model.apply(variables, preprocessing(images), train=False)
+        return jax.nn.softmax(logits.astype(jnp.float32))
+
+    return probabilities
+
+
+def _split_parts(values: jax.Array, num_parts: int) -> jax.Array:
+    """`[num_parts, batch / num_parts, ...]`, every part spread over all devices."""
+    # Striding keeps each device's examples on that device: part p takes every p-th.
+    strided = values.reshape(-1, num_parts, *values.shape[1:])
+    return strided.swapaxes(0, 1)

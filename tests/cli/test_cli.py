@@ -1,0 +1,260 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of fakedet_jax.cli: what a user sees of a wrong request."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from fakedet_jax import cli
+from fakedet_jax.cli import heard, modes
+from fakedet_jax.data import catalog
+from fakedet_jax.runtime import signals
+from tests import tiny
+from tests.prepare.inputs import write_inputs
+
+_ROOT = Path(__file__).parents[1]
+_CLUSTER = (
+    "--mode=train",
+    "--num_processes=2",
+    "--process_id=1",
+    "--coordinator_address=127.0.0.1:1",
+)
+
+
+def _fails(capsys, *arguments, code=2):
+    """The only line on standard error."""
+    assert tiny.run_cli(*arguments) == code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("fakedet: ")
+    assert captured.err.count("\n") == 1
+    return captured.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--mode=train", "--epochs=3"], "Unknown command line flag 'epochs'"),
+        (["--mode=fly"], "--mode=fly: value should be one of <train|evaluate"),
+        ([], "--mode: expected one of train, evaluate, predict"),
+        (["--mode=train"], "--workdir: --mode=train needs a folder, found none"),
+        (["--mode=evaluate"], "--workdir: --mode=evaluate needs a folder"),
+        (["--mode=predict", "a.jpg"], "--workdir: --mode=predict needs a folder"),
+        (["--mode=train", "--batch_size=many"], "--batch_size=many: invalid literal"),
+        (["--mode=train", "--learning_rate=x"], "--learning_rate=x: could not conv"),
+        (["--mode=train", "--flip=maybe"], "--flip=maybe: "),
+        (["--mode=train", "--num_threads=0"], "--num_threads=0: 0 is not a"),
+        (["--mode=train", "--num_workers=-1"], "--num_workers=-1: -1 is not a"),
+        (["--mode=train", "--workdir"], "Missing value for flag --workdir"),
+        (["--mode=train", "a.jpg"], "--mode=train takes no files, found 'a.jpg'"),
+        (["--mode=evaluate", "x"], "--mode=evaluate takes no files, found 'x'"),
+        (["--flagfile=/nowhere"], "/nowhere"),
+        (["--mode=train", "--process_id=0"], "belong together; give all three"),
+        ([*_CLUSTER, "--coordinator_address=nowhere"], "expected HOST:PORT of process"),
+        ([*_CLUSTER, "--process_id=2"], "--process_id: expected a number from 0 to 1"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_wrong_command_line_gets_one_line(capsys, arguments, message):
+    assert message in _fails(capsys, *arguments)
+
+
+@pytest.mark.parametrize("mode", ["evaluate", "predict"])
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_workdir_without_a_detector_is_named(capsys, tmp_path, mode, exists):
+    workdir = tmp_path if exists else tmp_path / "nowhere"
+    files = [str(tmp_path)] if mode == "predict" else []
+    line = _fails(capsys, f"--mode={mode}", f"--workdir={workdir}", *files)
+    assert f"--workdir: '{workdir}' holds no config.json" in line
+
+
+def test_predict_without_files_says_what_is_missing(capsys, tmp_path):
+    line = _fails(capsys, "--mode=predict", f"--workdir={tmp_path}")
+    assert "--mode=predict: name files or folders" in line
+
+
+@pytest.mark.parametrize("flag", ["task=binary", "real_classes=x"])
+def test_a_flag_that_would_not_be_heard_is_refused(capsys, tmp_path, flag):
+    line = _fails(capsys, "--mode=evaluate", f"--workdir={tmp_path}", f"--{flag}")
+    name = flag.partition("=")[0]
+    assert f"--{name}: give --dataset or --data_dir too" in line
+
+
+@pytest.mark.parametrize(
+    ("mode", "flag", "users"),
+    [
+        ("evaluate", "thresholds=t.npz", "extract"),
+        ("predict", "split=test", "evaluate, export, extract"),
+        ("train", "suite=amten", "evaluate, export"),
+        ("convert", "noflip", "train, study"),
+    ],
+)
+def test_a_flag_that_the_mode_does_not_look_at_is_refused(capsys, mode, flag, users):
+    line = _fails(capsys, f"--mode={mode}", f"--{flag}")
+    name = flag.partition("=")[0].removeprefix("no")
+    assert f"--{name}: --mode={mode} does not look at it, only {users} does" in line
+
+
+def test_every_flag_is_looked_at_by_some_mode():
+    cli.define_flags()
+    defined = cli.FLAGS.flags_by_module_dict()[cli.definitions.__name__]
+    looked_at = {name for names in heard.HEARD.values() for name in names}
+    common = {"mode", "distributed", "coordinator_address", "num_processes"}
+    assert looked_at | common | {"process_id"} == {flag.name for flag in defined}
+    assert heard.HEARD.keys() == modes.MODES.keys()
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (OSError(28, "No space left"), 1, "[Errno 28] No space left"),
+        (RuntimeError("first\n  second"), 1, "first second"),
+        (MemoryError(), 1, "MemoryError()"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (signals.Stopped(15, 7), 143, "stopped by SIGTERM at step 7; run the same"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_failure_is_one_line_with_its_code(capsys, error, code, message):
+    modes = {**cli.MODES, "train": mock.Mock(side_effect=error)}
+    with mock.patch.object(cli, "MODES", modes):
+        assert message in _fails(capsys, "--mode=train", code=code)
+
+
+def test_a_mistake_of_the_program_is_not_hidden():
+    modes = {**cli.MODES, "train": mock.Mock(side_effect=KeyError("bug"))}
+    with mock.patch.object(cli, "MODES", modes), pytest.raises(KeyError, match="bug"):
+        tiny.run_cli("--mode=train")
+
+
+def test_flags_become_settings(tmp_path):
+    with mock.patch("fakedet_jax.jobs.train.train") as train:
+        tiny.run_cli(
+            "--mode=train",
+            "--workdir=w",
+            f"--data_dir={tmp_path}",
+            "--real_classes=photos,paintings",
+            "--task=binary",
+            "--num_epochs=3",
+            "--noflip",
+            "--num_threads=2",
+        )
+    (settings,) = train.call_args.args
+    assert settings.data.dataset == "folder"
+    assert settings.data.data_dir == tmp_path
+    assert settings.data.real_classes == ("photos", "paintings")
+    assert settings.data.task == "binary"
+    assert settings.recipe == {"num_epochs": 3}
+    assert settings.flip is False
+    assert settings.input.num_threads == 2
+
+
+def test_the_task_is_heard_without_a_dataset():
+    with mock.patch("fakedet_jax.jobs.train.train") as train:
+        tiny.run_cli("--mode=train", "--workdir=w", "--task=binary")
+    (settings,) = train.call_args.args
+    assert (settings.data.dataset, settings.data.task) == ("synthetic_faces", "binary")
+
+
+def test_without_data_flags_the_training_pictures_are_evaluated():
+    with mock.patch("fakedet_jax.jobs.evaluate.evaluate", return_value={}) as evaluate:
+        tiny.run_cli("--mode=evaluate", "--workdir=w")
+    (settings,) = evaluate.call_args.args
+    assert settings.data is None
+
+
+def test_help_names_the_modes_and_the_flags():
+    shown = subprocess.run(
+        [sys.executable, "main.py", "--help"],
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert re.search(r"--mode:\s+<train\|evaluate\|predict", shown)
+    assert "--workdir: Folder of a training run." in shown
+
+
+def test_a_wrong_request_is_answered_without_importing_jax():
+    code = "import sys, fakedet_jax.cli; assert 'jax' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=_ROOT)
+
+
+def test_a_reader_that_has_seen_enough_leaves_no_traceback():
+    process = subprocess.run(
+        f"{sys.executable} -c 'from unittest import mock\n"
+        "from fakedet_jax import cli\n"
+        'modes = {"predict": lambda _: [print("x" * 80) for _ in range(10**5)]}\n'
+        "cli.MODES.update(modes)\ncli.run()' --mode=predict | head -n 1",
+        shell=True,
+        cwd=_ROOT,
+        env={**os.environ, "PYTHONPATH": str(_ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert process.stderr == ""
+
+
+def test_prepare_prints_what_it_made(tmp_path, capsys):
+    root = write_inputs(tmp_path / "in")
+    flags = (
+        "--mode=prepare",
+        f"--data_dir={root}",
+        f"--output={tmp_path / 'out'}",
+        "--face_detector=none",
+        "--frames_per_video=2",
+        "--size=32",
+        "--num_workers=1",
+    )
+    assert tiny.run_cli(*flags) == 0
+    assert "is truncated" in capsys.readouterr().out
+    assert catalog.load("folder", tmp_path / "out", "all").num_examples > 10
+    line = _fails(capsys, *flags, "--seed=1")
+    assert "made of other seed" in line
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--mode=prepare"], "--output: --mode=prepare needs a folder"),
+        (["--mode=prepare", "--output=o"], "--data_dir: expected the folder of"),
+        (
+            ["--mode=prepare", "--output=o", "--dataset=ffhq"],
+            "--data_dir: expected the folder of the original files",
+        ),
+        (
+            ["--mode=prepare", "--output=o", "--data_dir=tests"],
+            "--face_detector: expected how faces are found",
+        ),
+        (
+            ["--mode=prepare", "--output=tests/o", "--data_dir=tests"],
+            "--output: expected a folder outside of --data_dir='tests'",
+        ),
+        (
+            ["--mode=prepare", "--output=o", "--frame_step=2", "--frames_per_video=3"],
+            "--frames_per_video and --frame_step say different things",
+        ),
+        (
+            ["--mode=prepare", "--output=o", "--data_dir=gs://b/c"],
+            "--data_dir: the originals must lie on a file system",
+        ),
+        (
+            ["--mode=predict", "--workdir=w", "--size=64", "a.mp4"],
+            "--size: give --face_detector too",
+        ),
+        (
+            ["--mode=evaluate", "--workdir=w", "--datasets=a", "--suite=amten"],
+            "--suite",
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_requests_about_faces_get_one_line(capsys, flags, message):
+    assert message in _fails(capsys, *flags)

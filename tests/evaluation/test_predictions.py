@@ -1,0 +1,141 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of the tables of `--mode=predict`."""
+
+import csv
+import io
+import logging
+import math
+from pathlib import Path
+
+import pytest
+
+from fakedet_jax.evaluation.predictions import FRAME_HEADER, HEADER, PredictionOutput
+from fakedet_jax.faces.extraction import DAMAGED, LEFT_OUT, NO_FACE, NOTED, WRITTEN, Row
+from fakedet_jax.faces.stream import FaceFile
+
+PHOTO = FaceFile(Path("a.png"), "a.png")
+VIDEO = FaceFile(Path("v.mp4"), "v.mp4")
+
+
+class Copies:
+    """Remembers what is to be drawn."""
+
+    def __init__(self):
+        self.added = []
+
+    def add(self, number, scored, looked_at):
+        self.added.append((number, scored, sorted(looked_at)))
+
+
+def scored(frame, score, face=0, time=math.nan, detector_score=math.nan):
+    box = (1, 2, 3, 4.5)
+    return Row(WRITTEN, "", frame, time, face, detector_score, box), score
+
+
+def left_out(reason, frame=-1, face=-1):
+    return Row(LEFT_OUT, reason, frame=frame, face=face), None
+
+
+def write(*files, threshold=0.5, copies=None):
+    """What becomes of files and their rows: the output and its two tables."""
+    table, frames = io.StringIO(), io.StringIO()
+    given = [file for file, _ in files]
+    output = PredictionOutput(given, threshold, table, frames, copies)
+    for number, (_, rows) in enumerate(files):
+        for row, score in rows:
+            output.add(number, row, score)
+        output.finish(number)
+    parsed = [list(csv.reader(io.StringIO(t.getvalue()))) for t in (table, frames)]
+    assert parsed[0].pop(0) == list(HEADER)
+    assert parsed[1].pop(0) == list(FRAME_HEADER)
+    return output, *parsed
+
+
+def test_the_score_of_a_video_is_the_mean_of_its_frames():
+    _, rows, _ = write((VIDEO, [scored(0, 0.1), scored(9, 0.2), scored(5, 0.6)]))
+    assert rows == [["v.mp4", "0", "0.300000", "real", ""]]
+
+
+@pytest.mark.parametrize(("second", "decision"), [(0.5, "fake"), (0.49, "real")])
+def test_the_mean_is_what_is_decided_on(second, decision):
+    _, rows, _ = write((VIDEO, [scored(0, 0.9), scored(1, second)]), threshold=0.7)
+    assert rows[0][3] == decision
+
+
+def test_each_face_has_its_row():
+    rows = [scored(0, 0.25, face=1), scored(0, 1, face=0), scored(1, 0.75, face=1)]
+    _, table, _ = write((VIDEO, rows))
+    assert [row[1:3] for row in table] == [["0", "1.000000"], ["1", "0.500000"]]
+
+
+def test_a_face_that_is_too_small_has_its_reason_beside_the_others():
+    rows = [scored(-1, 0.25), left_out("has a small face", face=1)]
+    output, table, _ = write((PHOTO, rows))
+    assert [row[1:] for row in table] == [
+        ["0", "0.250000", "real", ""],
+        ["1", "", "", "has a small face"],
+    ]
+    assert (output.num_scored, output.num_failed) == (1, 0)
+    assert output.counts == {"fake": 0, "real": 1, "error": 1}
+
+
+@pytest.mark.parametrize(
+    ("file", "rows", "reason"),
+    [
+        (PHOTO, [left_out(NO_FACE)], "shows no face"),
+        (VIDEO, [left_out("is empty (0 bytes)")], "is empty (0 bytes)"),
+        (
+            VIDEO,
+            [left_out(DAMAGED, 2), left_out(NO_FACE, 0), left_out(NO_FACE, 1)],
+            "has no usable frame (2 × shows no face, 1 × is damaged)",
+        ),
+        (
+            VIDEO,
+            [left_out(NO_FACE, 0), (Row(NOTED, "ends too early"), None)],
+            "has no usable frame (1 × shows no face)",
+        ),
+        (
+            VIDEO,
+            [left_out("has a small face", 0, 0), left_out(NO_FACE, 1)],
+            "has no usable frame (1 × has a small face)",
+        ),
+    ],
+)
+def test_a_file_without_a_score_has_one_row_with_the_reason(file, rows, reason):
+    output, table, _ = write((file, rows))
+    assert table == [[str(file.path), "0", "", "", reason]]
+    assert (output.num_scored, output.num_failed) == (0, 1)
+
+
+def test_every_scored_face_and_every_frame_left_out_is_in_the_second_table():
+    rows = [scored(3, 0.75, time=0.12, detector_score=0.9), left_out(NO_FACE, 0)]
+    _, _, frames = write((VIDEO, rows), (PHOTO, [scored(-1, 0.25)]))
+    box = ["1.00", "2.00", "3.00", "4.50"]
+    assert frames == [
+        ["v.mp4", "", "0", "", "", "", *[""] * 4, "", "shows no face"],
+        ["v.mp4", "0", "3", "0.120000", "0.750000", "fake", *box, "0.900000", ""],
+        ["a.png", "0", "", "", "0.250000", "real", *box, "", ""],
+    ]
+
+
+def test_what_is_odd_about_a_scored_file_is_one_warning(caplog):
+    noted = (Row(NOTED, "ends too early"), None)
+    with caplog.at_level(logging.WARNING):
+        write((VIDEO, [scored(0, 0.1), noted]), (VIDEO, [left_out(NO_FACE, 0), noted]))
+    assert caplog.messages == ["v.mp4 was scored, but ends too early"]
+
+
+def test_what_is_to_be_drawn_is_handed_on_with_decisions():
+    copies = Copies()
+    rows = [scored(4, 0.75), left_out(NO_FACE, 0), scored(2, 0.25)]
+    write((PHOTO, [left_out(NO_FACE)]), (VIDEO, rows), copies=copies)
+    ((number, marks, looked_at),) = copies.added
+    assert (number, looked_at) == (1, [0, 2, 4])
+    assert [row.frame for row, _ in marks] == [2, 4]
+    assert [mark.text for _, mark in marks] == ["real 0.25", "fake 0.75"]
+
+
+def test_a_detector_without_scores_leaves_the_cell_empty():
+    _, _, frames = write((PHOTO, [scored(-1, 0.5)]))
+    assert frames[0][-2] == ""

@@ -1,0 +1,197 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of fakedet_jax.systems.exif_anomaly.metrics."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import sklearn.metrics
+
+from fakedet_jax.evaluation import metrics
+from fakedet_jax.systems.exif_anomaly.metrics import (
+    kendall_tau,
+    summarize_real_positive,
+    threshold_at_false_alarm_rate,
+)
+
+
+def _random_scores(seed, size=60, levels=None):
+    """Fake or not, and scores; with `levels` there are ties."""
+    rng = np.random.default_rng(seed)
+    fake = rng.random(size) < 0.4
+    scores = np.clip(0.3 + 0.2 * fake + 0.2 * rng.normal(size=size), 0, 1)
+    return fake, scores if levels is None else np.round(scores * levels) / levels
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_real_positive_agrees_with_scikit_learn(seed):
+    fake, scores = _random_scores(seed, levels=8)
+    real, called_real = ~fake, scores < 0.5
+    passed_fakes = np.mean(called_real[fake])
+    expected = {
+        "accuracy": sklearn.metrics.accuracy_score(real, called_real),
+        "precision": sklearn.metrics.precision_score(real, called_real),
+        "recall": sklearn.metrics.recall_score(real, called_real),
+        "f1": sklearn.metrics.f1_score(real, called_real),
+        "average_precision": sklearn.metrics.average_precision_score(real, -scores),
+        "auc": sklearn.metrics.roc_auc_score(real, -scores),
+        "fpr": passed_fakes,
+        "fnr": 1 - np.mean(called_real[real]),
+    }
+    assert summarize_real_positive(fake, scores, 0.5) == pytest.approx(expected)
+
+
+def test_real_positive_has_every_binary_metric_in_order():
+    summary = summarize_real_positive([0, 1], [0.1, 0.9], 0.5)
+    assert tuple(summary) == metrics.BINARY_METRICS
+
+
+def test_a_score_on_the_threshold_is_not_called_real():
+    summary = summarize_real_positive([0, 1], [0.5, 0.5], 0.5)
+    assert (summary["recall"], summary["fpr"]) == (0.0, 0.0)
+
+
+def test_accuracy_and_auc_do_not_depend_on_the_positive_class():
+    fake, scores = _random_scores(0, levels=8)
+    one, other = (
+        summarize_real_positive(fake, scores, 0.5),
+        metrics.summarize(fake, scores, 0.5),
+    )
+    assert (one["accuracy"], one["auc"]) == (other["accuracy"], other["auc"])
+
+
+def test_real_positive_of_fakes_alone_leaves_the_rest_undefined():
+    assert summarize_real_positive([1, 1], [0.2, 0.9], 0.5) == {
+        "accuracy": 0.5,
+        "precision": 0.0,
+        "recall": None,
+        "f1": 0.0,
+        "average_precision": None,
+        "auc": None,
+        "fpr": 0.5,
+        "fnr": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("fake", "scores", "threshold"),
+    [
+        ([0, 2], [0.1, 0.2], 0.5),
+        ([0, 0.5], [0.1, 0.2], 0.5),
+        ([0, 1], [0.1], 0.5),
+        ([0, 1], [0.1, math.nan], 0.5),
+        ([0, 1], [0.1, 0.2], math.nan),
+        ([0, 1], [0.1, 0.2], math.inf),
+    ],
+)
+def test_real_positive_refuses(fake, scores, threshold):
+    with pytest.raises(ValueError, match=r"labels|scores|threshold"):
+        summarize_real_positive(fake, scores, threshold)
+
+
+@pytest.mark.parametrize("levels", [None, 2, 7])
+@pytest.mark.parametrize("size", [1, 2, 13, 40])
+@pytest.mark.parametrize("seed", range(10))
+def test_threshold_gives_the_highest_rate_that_is_allowed(seed, size, levels):
+    _, scores = _random_scores(seed, size, levels)
+    rate = np.random.default_rng(seed).choice([0, 0.01, 0.05, 0.1, 0.3, 0.5, 0.95])
+    threshold = threshold_at_false_alarm_rate(scores, rate)
+    # Every decision that some threshold makes, by trying all of them.
+    rates = [np.mean(scores >= candidate) for candidate in [*scores, math.inf]]
+    expected = max(found for found in rates if found <= rate)
+    assert np.mean(metrics.decide(scores, threshold)) == expected
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_threshold_decides_alike_in_float32(seed):
+    _, scores = _random_scores(seed)
+    for rate in (0.0, 0.05, 0.5):
+        threshold = threshold_at_false_alarm_rate(scores, rate)
+        assert np.array_equal(
+            scores.astype(np.float32) >= np.float32(threshold), scores >= threshold
+        )
+
+
+def test_threshold_is_the_midpoint_between_neighbours():
+    assert threshold_at_false_alarm_rate([0.5, 0.25, 0.0, 0.75], 0.25) == 0.625
+
+
+def test_a_rate_that_rounding_would_miss_is_met():
+    # 0.29 * 100 is less than 29 in float64.
+    scores = np.arange(100) / 100
+    threshold = threshold_at_false_alarm_rate(scores, 0.29)
+    assert np.sum(scores >= threshold) == 29
+
+
+@pytest.mark.parametrize("highest", [0.0, 0.1, 0.7, 1 - 1e-12])
+def test_threshold_without_false_alarms_is_just_above_the_highest(highest):
+    threshold = threshold_at_false_alarm_rate([0.0, highest], 0.4)
+    assert highest < threshold <= min(1, highest + 2e-7)
+
+
+def test_threshold_lies_above_1_only_where_a_real_picture_scores_1():
+    assert 1 < threshold_at_false_alarm_rate([0.5, 1.0], 0.0) < 1 + 2e-7
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.0, 5, math.nan])
+def test_threshold_refuses_other_rates(rate):
+    with pytest.raises(ValueError, match="rate must be in"):
+        threshold_at_false_alarm_rate([0.1, 0.2], rate)
+
+
+@pytest.mark.parametrize("scores", [[0.1, math.nan], [0.1, math.inf], [-0.1], [1.1]])
+def test_threshold_refuses_other_scores(scores):
+    with pytest.raises(ValueError, match="finite and in"):
+        threshold_at_false_alarm_rate(scores, 0.1)
+
+
+@pytest.mark.parametrize("scores", [[], [[0.1, 0.2]], 0.1])
+def test_threshold_refuses_other_shapes(scores):
+    with pytest.raises(ValueError, match="at least one real picture"):
+        threshold_at_false_alarm_rate(scores, 0.1)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_kendall_tau_counts_pairs(seed):
+    rng = np.random.default_rng(seed)
+    predicted, true = rng.integers(0, 6, 25), rng.integers(0, 6, 25)
+    signs = np.array(
+        [
+            (np.sign(predicted[i] - predicted[j]), np.sign(true[i] - true[j]))
+            for i, j in itertools.combinations(range(25), 2)
+        ]
+    )
+    untied = np.sum(signs != 0, axis=0)
+    expected = np.sum(signs[:, 0] * signs[:, 1]) / math.sqrt(np.prod(untied))
+    assert kendall_tau(predicted, true) == pytest.approx(expected)
+
+
+def test_kendall_tau_leaves_unknown_values_out():
+    with_unknown = kendall_tau([1, 9, 2, 3, -5], [1, math.nan, 3, 2, math.nan])
+    assert with_unknown == kendall_tau([1, 2, 3], [1, 3, 2])
+
+
+@pytest.mark.parametrize(
+    ("predicted", "true"),
+    [
+        ([], []),
+        ([1], [1]),
+        ([1, 2], [3, math.nan]),
+        ([1, 1, 1], [1, 2, 3]),
+        ([1, 2, 3], [4, 4, 4]),
+        ([1, 1, 2], [1, 2, math.nan]),
+    ],
+)
+def test_kendall_tau_is_none_where_undefined(predicted, true):
+    assert kendall_tau(predicted, true) is None
+
+
+@pytest.mark.parametrize(
+    ("predicted", "true"),
+    [([1, 2], [1]), ([[1, 2]], [[1, 2]]), ([1, math.nan], [1, 2])],
+)
+def test_kendall_tau_refuses(predicted, true):
+    with pytest.raises(ValueError, match=r"shape|not finite"):
+        kendall_tau(predicted, true)

@@ -1,0 +1,99 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of what `--mode=benchmark` says of counting neurons."""
+
+import json
+
+import pytest
+
+from fakedet_jax.config import BenchmarkConfig, InputConfig
+from fakedet_jax.errors import RequestError
+from fakedet_jax.jobs import benchmark, evaluate, train
+from fakedet_jax.runtime import measurement
+from fakedet_jax.systems.fakespotter import benchmark as benchmark_coverage
+from tests import tiny
+
+SETTINGS = {"input": InputConfig(num_threads=2), "batch_size": 8, "num_repeats": 1}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(measurement, "_RUN_SECONDS", 0.0)
+        patch.setattr(measurement, "_CPU_SIDE", 64)
+        patch.setattr(benchmark, "_NUM_JPEGS", 16)
+        with tiny.registered():
+            yield
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    root = tmp_path_factory.mktemp("benchmark_coverage")
+    pictures = tiny.write_pictures(root / "pictures")
+    weights = tiny.write_weights(root / "weights")
+    config = tiny.spotter_config(pictures, root / "workdir", weights, root / "cache")
+    train.train(config)
+    return root / "workdir"
+
+
+@pytest.fixture(scope="module")
+def results(workdir):
+    config = BenchmarkConfig("fakespotter", workdir=workdir, **SETTINGS)
+    return benchmark.benchmark(config)
+
+
+def test_every_row_is_measured(results):
+    assert {row[0] for row in benchmark_coverage.ROWS} <= results.keys()
+    speeds = {name: results[name] for name in results if name.endswith("per_second")}
+    assert all(value is None or value > 0 for value in speeds.values())
+    assert json.loads(json.dumps(results)) == results
+
+
+def test_the_cost_is_the_ratio_of_the_speeds(results):
+    ratio = results["forward_images_per_second"] / results["counts_images_per_second"]
+    assert results["counts_cost"] == pytest.approx(ratio - 1)
+
+
+def test_the_area_in_float32_is_that_of_the_evaluation(results, workdir):
+    summary = evaluate.evaluate(evaluate.EvaluateConfig(workdir=workdir))
+    assert results["auc_float32"] == pytest.approx(summary["auc"])
+    assert 0 <= results["auc_bfloat16"] <= 1
+
+
+def test_bfloat16_moves_some_counts_a_little(results):
+    assert 0 < results["bfloat16_equal_counts"] < 1
+    assert 0 < results["bfloat16_mean_change"] < results["bfloat16_largest_change"]
+    assert results["bfloat16_mean_change"] < 0.05
+
+
+def test_a_backbone_needs_no_weights(tmp_path):
+    config = BenchmarkConfig("fakespotter", backbone=tiny.BACKBONE.name, **SETTINGS)
+    results = benchmark.benchmark(config)
+    assert results["counts_images_per_second"] > 0
+    assert results["auc_float32"] is None
+    table = benchmark.to_table(results)
+    assert "AUC of the workdir, float32" in table
+    assert "Training step" not in table
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({}, "--backbone: --detector=fakespotter needs the network"),
+        ({"backbone": "gone"}, "--backbone: expected"),
+        ({"backbone": tiny.BACKBONE.name, "batch_size": 3}, "--batch_size: expected"),
+        ({"detector": "tiny", "backbone": "x"}, "--backbone: tiny is measured with"),
+    ],
+)
+def test_wrong_settings_are_refused(changes, message):
+    settings = {"detector": "fakespotter", **SETTINGS, **changes}
+    with pytest.raises(RequestError, match=message):
+        benchmark.benchmark(BenchmarkConfig(**settings))
+
+
+def test_a_workdir_has_its_own_backbone(workdir):
+    config = BenchmarkConfig(
+        "fakespotter", workdir=workdir, backbone=tiny.BACKBONE.name, **SETTINGS
+    )
+    with pytest.raises(RequestError, match="--workdir, --backbone: the network comes"):
+        benchmark.benchmark(config)

@@ -1,0 +1,82 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of fakedet_jax.systems.base."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fakedet_jax.config import TrainConfig
+from fakedet_jax.errors import RequestError
+from fakedet_jax.media.framing import Framing
+from fakedet_jax.systems.base import ANOMALY_SETTINGS, DetectorInfo, refuse
+
+_INFO = DetectorInfo(
+    detector="tiny",
+    classes=("real", "glow", "gan"),
+    is_fake=(False, True, True),
+    task="multiclass",
+    framing=Framing.square(16),
+    threshold=0.25,
+    threshold_origin="By hand.",
+    step=3,
+    validation={"auc": 0.75},
+    details={"num_held_out": 12, "embedding": "abc"},
+)
+
+
+def _facts(**changes):
+    """As they are stored; None leaves one out."""
+    facts = json.loads(json.dumps(dataclasses.asdict(_INFO)))
+    return {name: v for name, v in {**facts, **changes}.items() if v is not None}
+
+
+def test_what_a_detector_says_survives_json():
+    assert DetectorInfo.from_json(_facts()) == _INFO
+
+
+def test_a_detector_of_an_earlier_version_has_no_details():
+    info = DetectorInfo.from_json(_facts(details=None, face_detector="none"))
+    assert info == dataclasses.replace(_INFO, details={})
+
+
+@pytest.mark.parametrize("changes", [{"step": None}, {"more": 1}], ids=str)
+def test_a_detector_of_another_version_is_refused(changes):
+    with pytest.raises(RequestError, match="is of another version"):
+        DetectorInfo.from_json(_facts(**changes))
+
+
+def test_the_score_is_the_probability_of_all_fakes():
+    scores = _INFO.scores(np.float32([[0.5, 0.25, 0.25], [1, 0, 0]]))
+    assert scores.tolist() == [0.5, 0]
+
+
+def _config(**changes):
+    return TrainConfig("tiny", Path("unused"), **changes)
+
+
+def test_settings_as_they_are_by_default_are_not_refused():
+    refuse(_config(), ANOMALY_SETTINGS, "not used")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"embedder": "small"},
+        {"paired": True},
+        {"pretrained": Path("elsewhere")},
+        {"covariance": "tied"},
+        {"num_components": (3, 4)},
+        {"num_restarts": 2},
+        {"reg_covar": 0.0},
+        {"false_alarm_rate": 0.5},
+    ],
+    ids=str,
+)
+def test_a_setting_that_is_not_looked_at_is_refused_by_its_flag(change):
+    (name,) = change
+    with pytest.raises(RequestError, match=f"^--{name}: not used; leave it out$"):
+        refuse(_config(**change), ANOMALY_SETTINGS, "not used")
