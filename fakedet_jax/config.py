@@ -52,8 +52,8 @@ class DataConfig:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise RequestError(
-                "--workdir: config.json does not say what the training pictures were, "
-                "as that of a converted detector; name pictures with --data_dir"
+                "`workdir`: config.json does not say what the training pictures were, "
+                "as that of a converted detector; name pictures with `data_dir`"
             ) from error
 
 
@@ -418,7 +418,7 @@ class StudyConfig:
         study: JSON file that lists them.
         output: Folder for the runs and the table.
         seeds: Of the trainings; each is repeated with every one of them.
-        overrides: Flags such as `--num_epochs=5` that follow those of each training.
+        overrides: Flags such as `num_epochs=5` that follow those of each training.
         data: The pictures of training and tests; None for those of the flagfiles.
         input: How they are read.
     """

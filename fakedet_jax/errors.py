@@ -6,8 +6,10 @@
 class RequestError(ValueError):
     """A request that cannot be carried out as it was made.
 
-    The message is one line that names the flag, file or field, says what was expected
-    and what was found, and what to do. The command line prints it and exits with 2.
+    The message is one line that names the field or file, says what was expected and
+    what was found, and what to do. Fields stand between backquotes, as in "`seed`:
+    expected a number from 0, found -1"; the command line prints them as flags and exits
+    with 2.
     """
 
 

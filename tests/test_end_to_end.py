@@ -49,7 +49,7 @@ def place(tmp_path_factory):
 def test_training_prints_lines_of_its_own_only(place):
     lines = (place / "stderr").read_text().splitlines()
     assert lines[0].startswith("training amtennet on 20 pictures of folder, validating")
-    assert lines[-1].startswith("done; evaluate with --mode=evaluate --workdir=")
+    assert lines[-1].startswith("done; evaluate with `mode=evaluate` `workdir`=")
     for line in lines[1:-1]:
         assert line.startswith("train  ")
 

@@ -10,8 +10,8 @@ import pytest
 from absl import flags
 
 from fakedet_jax import cli, systems
+from fakedet_jax.cli.studies import file as study_file
 from fakedet_jax.perturb import specification, suites
-from fakedet_jax.studies import file as study_file
 from fakedet_jax.systems.networks import amtennet, residuals
 from fakedet_jax.training import optim
 
@@ -65,7 +65,7 @@ def _build_recipe(settings):
 @pytest.mark.parametrize("path", _FLAGFILES, ids=lambda path: path.stem)
 def test_the_command_names_the_file(path):
     text = path.read_text()
-    assert f"--flagfile=experiments/{path.name}" in text
+    assert f"`flagfile=experiments/{path.name}`" in text
     assert sum(heading in text for heading in _HEADINGS) >= 2
 
 

@@ -7,6 +7,7 @@ was wrong; 128 + n stopped by signal n after saving.
 """
 
 import logging
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -57,6 +58,29 @@ def execute(mode: str | None, paths: Sequence[str]) -> None:
     MODES[mode](tuple(paths))
 
 
+def as_flags(message: str) -> str:
+    """Writes the settings that a message names as the flags that set them.
+
+    Below the command line a setting stands between backquotes, `name` or `name=value`.
+
+    >>> as_flags("`no_such_setting`: left as it is")
+    '`no_such_setting`: left as it is'
+    """
+    return re.sub(r"`(\w+)(=[^`]*)?`", _as_flag, message)
+
+
+def _as_flag(setting: re.Match[str]) -> str:
+    name, value = setting.groups(default="")
+    return f"--{name}{value}" if name in FLAGS else setting.group()
+
+
+class _Formatter(logging.Formatter):
+    """Names flags where a message names settings."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return as_flags(super().format(record))
+
+
 def _parse(arguments: Sequence[str]) -> list[str]:
     # absl shows with --help the flags of the file that was started.
     for flag in FLAGS.flags_by_module_dict()[definitions.__name__]:
@@ -99,7 +123,7 @@ def _set_up_logging() -> None:
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
         sys.unraisablehook = lambda unraisable: None
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(_Formatter("%(message)s"))
     logger = logging.getLogger("fakedet_jax")
     logger.handlers = [handler]
     logger.setLevel(logging.INFO)
@@ -107,5 +131,5 @@ def _set_up_logging() -> None:
 
 
 def _exit(message: str, code: int) -> NoReturn:
-    print(f"fakedet: {' '.join(message.split())}", file=sys.stderr)
+    print(f"fakedet: {as_flags(' '.join(message.split()))}", file=sys.stderr)
     sys.exit(code)

@@ -239,7 +239,7 @@ def _compare(paths: tuple[str, ...]) -> None:
 
 
 def _study(paths: tuple[str, ...]) -> None:
-    from fakedet_jax.jobs import study
+    from fakedet_jax.cli.studies import run as study
     from fakedet_jax.report.study import study_table
 
     if len(paths) != 1:

@@ -56,29 +56,29 @@ def load(
     """
     if name not in dataset_names():
         raise RequestError(
-            f"--dataset: expected {', '.join(dataset_names())}, found {name!r}"
+            f"`dataset`: expected {', '.join(dataset_names())}, found {name!r}"
         )
     if split not in SPLITS:
-        raise RequestError(f"--split: expected {', '.join(SPLITS)}, found {split!r}")
+        raise RequestError(f"`split`: expected {', '.join(SPLITS)}, found {split!r}")
     if task not in TASKS:
-        raise RequestError(f"--task: expected {' or '.join(TASKS)}, found {task!r}")
+        raise RequestError(f"`task`: expected {' or '.join(TASKS)}, found {task!r}")
     if needs is None:
         needs = "both" if split == "train" else "either"
     if num_identities is not None and name != _SYNTHETIC:
         raise RequestError(
-            f"--num_identities: --dataset={name} has the people that it has; use the "
-            f"flag with --dataset={_SYNTHETIC} only"
+            f"`num_identities`: `dataset={name}` has the people that it has; use it "
+            f"with `dataset={_SYNTHETIC}` only"
         )
     root = Path(data_dir) if data_dir else None
     if name == _SYNTHETIC:
         dataset = _load_synthetic_faces(root, split, real_classes, num_identities)
     elif root is None:
-        raise RequestError(f"--data_dir: --dataset={name} needs {_needs(name)}")
+        raise RequestError(f"`data_dir`: `dataset={name}` needs {_needs(name)}")
     elif (prepared_name := _prepared_name(name, root)) is not None:
         if validation_fraction != DataConfig.validation_fraction:
             raise RequestError(
-                f"--validation_fraction: {str(root)!r} is prepared, so that its splits "
-                "are fixed; give the flag to --mode=prepare"
+                f"`validation_fraction`: {str(root)!r} is prepared, so that its splits "
+                "are fixed; give it to `mode=prepare`"
             )
         dataset = _load_prepared(root, prepared_name, split, real_classes)
         check_sides(dataset, str(root), needs)
@@ -152,9 +152,9 @@ def _load_prepared(
     if wrong:
         real = [name for name, fake in known.items() if not fake]
         raise RequestError(
-            f"--real_classes: {', '.join(map(repr, wrong))} cannot be declared real in "
+            f"`real_classes`: {', '.join(map(repr, wrong))} cannot be declared real in "
             f"a prepared dataset, whose real classes are {', '.join(map(repr, real))}; "
-            "give the flag to --mode=prepare"
+            "give it to `mode=prepare`"
         )
     return dataset
 
@@ -170,8 +170,8 @@ def _load_synthetic_faces(
 
     if real_classes:
         raise RequestError(
-            "--real_classes: synthetic_faces has fixed classes; use the flag with "
-            "--dataset=folder only"
+            "`real_classes`: synthetic_faces has fixed classes; use it with "
+            "`dataset=folder` only"
         )
     if num_identities is None:
         num_identities = synthetic_faces.NUM_IDENTITIES
@@ -184,6 +184,6 @@ def _needs(name: str) -> str:
     if name == _FOLDER:
         return (
             "a folder of class folders, such as DIR/real and DIR/fake, or one that "
-            "--mode=prepare wrote; found none"
+            "`mode=prepare` wrote; found none"
         )
-    return "the folder that --mode=prepare wrote for it; found none"
+    return "the folder that `mode=prepare` wrote for it; found none"

@@ -173,13 +173,13 @@ def check_sides(dataset: Dataset, where: str, needs: str) -> None:
     kind, advice = (
         (
             "real",
-            "name the folder of real pictures 'real…' or list it in --real_classes",
+            "name the folder of real pictures 'real…' or list it in `real_classes`",
         )
         if 0 not in present
         else ("fake", "add a class whose name does not start with 'real'")
     )
     message = (
-        f"--data_dir: the split {dataset.split!r} of {where} holds no {kind} pictures; "
+        f"`data_dir`: the split {dataset.split!r} of {where} holds no {kind} pictures; "
         f"found the classes {', '.join(map(repr, dataset.classes))}"
     )
     if needs != "either":
@@ -213,7 +213,7 @@ def order_classes(
     unknown = sorted(set(real_classes) - set(found))
     if unknown:
         raise RequestError(
-            f"--real_classes: no class is named {', '.join(map(repr, unknown))}; "
+            f"`real_classes`: no class is named {', '.join(map(repr, unknown))}; "
             f"found {', '.join(map(repr, found)) or 'none'}"
         )
     real = [

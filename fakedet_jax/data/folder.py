@@ -77,10 +77,10 @@ def load_folder(
     """
     root = Path(data_dir)
     if split not in SPLITS:
-        raise RequestError(f"--split: expected {', '.join(SPLITS)}, found {split!r}")
+        raise RequestError(f"`split`: expected {', '.join(SPLITS)}, found {split!r}")
     if not 0 <= validation_fraction < 1 - TEST_FRACTION:
         raise RequestError(
-            "--validation_fraction: expected a number from 0 to less than "
+            "`validation_fraction`: expected a number from 0 to less than "
             f"{1 - TEST_FRACTION:g}, found {validation_fraction:g}"
         )
     split_folders, others = find_split_folders(root)
@@ -106,8 +106,8 @@ def load_folder(
         files = _select(files, root, keep, num_threads)
     if not files:
         raise RequestError(
-            f"--data_dir: no picture of {root} falls into the split {split!r}; add "
-            "pictures, raise --validation_fraction or make split folders"
+            f"`data_dir`: no picture of {root} falls into the split {split!r}; add "
+            "pictures, raise `validation_fraction` or make split folders"
         )
     source = _FolderSource(
         os.fspath(root),
@@ -160,7 +160,7 @@ def find_split_folders(root: Path) -> tuple[dict[str, Path], list[Path]]:
             others.append(path)
         elif name in found:
             raise RequestError(
-                f"--data_dir: {root} holds both {found[name].name!r} and "
+                f"`data_dir`: {root} holds both {found[name].name!r} and "
                 f"{path.name!r} for the split {name!r}; keep one of them"
             )
         else:
@@ -206,7 +206,7 @@ def _find_classes(folder: Path) -> dict[str, Path]:
     classes = {path.name: path for path in _folders_in(folder)}
     if not classes:
         raise RequestError(
-            f"--data_dir: {folder} holds no class folders; expected a folder per "
+            f"`data_dir`: {folder} holds no class folders; expected a folder per "
             "class, such as real and fake, with the pictures inside"
         )
     loose = [path for path in list_folder(folder) if _is_picture_name(path)]
@@ -224,7 +224,7 @@ def _folders_in(folder: Path) -> list[Path]:
         return [path for path in list_folder(folder) if path.is_dir()]
     except OSError as error:
         raise RequestError(
-            f"--data_dir: {folder} cannot be read as a folder: "
+            f"`data_dir`: {folder} cannot be read as a folder: "
             f"{error.strerror or error}; expected a folder of class folders"
         ) from error
 
@@ -237,7 +237,7 @@ def _pictures_of_class(folder: Path) -> list[Path]:
     paths, num_videos = [], 0
     for found in find_pictures([folder], PICTURE_EXTENSIONS | VIDEO_EXTENSIONS):
         if found.error is not None:
-            raise RequestError(f"--data_dir: {found.path} {found.error}")
+            raise RequestError(f"`data_dir`: {found.path} {found.error}")
         if found.path.suffix.lower() in VIDEO_EXTENSIONS:
             num_videos += 1
         else:
@@ -245,13 +245,13 @@ def _pictures_of_class(folder: Path) -> list[Path]:
     if not paths:
         found_videos = f" but {num_videos:,} videos" if num_videos else ""
         raise RequestError(
-            f"--data_dir: the class folder {folder} holds no pictures{found_videos}; "
-            "add some, name another folder, or cut faces out with --mode=prepare; for "
-            "a dataset with a name give --dataset too"
+            f"`data_dir`: the class folder {folder} holds no pictures{found_videos}; "
+            "add some, name another folder, or cut faces out with `mode=prepare`; for "
+            "a dataset with a name give `dataset` too"
         )
     if num_videos:
         _logger.warning(
-            "%d videos in %s are ignored; cut their faces out with --mode=prepare",
+            "%d videos in %s are ignored; cut their faces out with `mode=prepare`",
             num_videos,
             folder,
         )
@@ -271,7 +271,7 @@ def _sources_of(
         wanted = "train"
     if wanted not in folders:
         raise RequestError(
-            f"--split: {root} holds no folder for the split {split!r}; found "
+            f"`split`: {root} holds no folder for the split {split!r}; found "
             f"{', '.join(sorted(folders))}"
         )
     return [wanted]
@@ -284,7 +284,7 @@ def _keep_fn(
     if split == "all":
         return None
     if "all" in folders:
-        # Test comes first, so that it does not depend on --validation_fraction.
+        # Test comes first, so that it does not depend on `validation_fraction`.
         bounds: Mapping[str, tuple[float, float]] = {
             "test": (0, TEST_FRACTION),
             "validation": (TEST_FRACTION, TEST_FRACTION + validation_fraction),

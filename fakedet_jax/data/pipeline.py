@@ -73,7 +73,7 @@ class TrainIterator(Iterator[batching.Batch]):
                 raise RequestError(
                     f"The input of the checkpoint was made with {name}={saved}, this "
                     f"run has {name}={value}; resume with the same setting, or start "
-                    "in another --workdir"
+                    "in another `workdir`"
                 )
         self._iterator.set_state(state["place"])
 
@@ -210,7 +210,7 @@ def endless(
 
     if dataset.num_examples == 0:
         raise RequestError(
-            f"--dataset: the split {dataset.split!r} of {dataset.name} has no examples"
+            f"`dataset`: the split {dataset.split!r} of {dataset.name} has no examples"
         )
     # The order and the flips are settled before the examples are dealt out to the
     # processes, so that they do not depend on the number of processes.
@@ -328,7 +328,7 @@ class _SkipFailures:
         num_examples = self._dataset.num_examples
         if self._num_in_a_row >= num_examples:
             raise RequestError(
-                f"--dataset: {num_examples} pictures in a row cannot be decoded, as "
+                f"`dataset`: {num_examples} pictures in a row cannot be decoded, as "
                 f"many as {self._dataset.name} has in the split "
                 f"{self._dataset.split!r}; the last, {self._dataset.names[index]!r}, "
                 f"{self.failures[index]}"

@@ -67,7 +67,7 @@ def assign(
         or not math.isclose(sum(fractions), 1)
     ):
         raise RequestError(
-            "--fractions: expected three parts from 0 to 1 for train, validation and "
+            "`fractions`: expected three parts from 0 to 1 for train, validation and "
             f"test that sum to 1, found {', '.join(f'{part:g}' for part in fractions)}"
         )
     items = list(items)
@@ -132,7 +132,7 @@ def hold_out(
     """
     if not 0 < fraction < 1:
         raise RequestError(
-            "--validation_fraction: expected a number between 0 and 1, found "
+            "`validation_fraction`: expected a number between 0 and 1, found "
             f"{fraction:g}"
         )
     if group_by not in ("identity", "video"):
@@ -140,8 +140,8 @@ def hold_out(
     items = list(items)
     if any(item.split == "validation" for item in items):
         raise RequestError(
-            "--validation_fraction: the dataset has a validation split already; leave "
-            "the flag out"
+            "`validation_fraction`: the dataset has a validation split already; leave "
+            "it out"
         )
     train = [index for index, item in enumerate(items) if item.split == "train"]
     keys: dict[int, list[_Key]] = {}
@@ -158,7 +158,7 @@ def hold_out(
     ]
     if len(chosen) in (0, len(groups)):
         raise RequestError(
-            f"--validation_fraction: {len(chosen)} of {len(groups)} groups that belong "
+            f"`validation_fraction`: {len(chosen)} of {len(groups)} groups that belong "
             f"together would be held out at {fraction:g}; choose another fraction or "
             "seed, or group by video"
         )

@@ -43,7 +43,7 @@ def read(
     """
     found: dict[str, tuple[float, ...]] = {}
     rows = tables.read_records(
-        path, COLUMNS, if_missing="give the CSV file of camera settings as --tags"
+        path, COLUMNS, if_missing="give the CSV file of camera settings as `tags`"
     )
     for line, row in rows:
         where = f"{str(path)!r}, line {line}"
@@ -56,7 +56,7 @@ def read(
         if name not in photographs:
             raise RequestError(
                 f"{where}: expected a photograph of the dataset below "
-                f"--data_dir={str(data_dir)!r}, found {name!r}, which is none; mend "
+                f"`data_dir={str(data_dir)!r}`, found {name!r}, which is none; mend "
                 "the path or take the line out"
             )
         found[name] = _to_tags(row, where)

@@ -65,7 +65,7 @@ def choose(
     dataset = catalog.load_configured(data, config.split, needs="either")
     if not dataset.num_examples:
         raise RequestError(
-            f"--split: {data.dataset} has no pictures in the split {config.split!r}"
+            f"`split`: {data.dataset} has no pictures in the split {config.split!r}"
         )
     manipulations = _manipulations(dataset)
     # Classes of another dataset mean nothing to the detector, but real and fake do.
@@ -110,7 +110,7 @@ def to_evaluation(
     valid = np.flatnonzero(scored.valid).tolist()
     if not valid:
         raise RequestError(
-            f"--dataset: none of the {dataset.num_examples} pictures can be read; the "
+            f"`dataset`: none of the {dataset.num_examples} pictures can be read; the "
             f"first, {skipped[0][0]!r}, {skipped[0][1]}"
         )
     is_multiclass = _has_classes_of(info, dataset) and len(info.classes) > 2
@@ -142,7 +142,7 @@ def is_plain(name: str) -> bool:
 def _name(config: EvaluateConfig, data: DataConfig) -> str:
     name = config.name or f"{data.dataset}_{config.split}{suffix(config)}"
     if not is_plain(name):
-        raise RequestError(f"--name: expected a plain folder name, found {name!r}")
+        raise RequestError(f"`name`: expected a plain folder name, found {name!r}")
     return name
 
 

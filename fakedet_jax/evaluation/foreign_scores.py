@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`--mode=evaluate --scores=FILE --suite=NAME`: another detector's table of a suite.
+"""`mode=evaluate` `scores=FILE` `suite=NAME`: another detector's table of a suite.
 
 Any program in any language scores the pictures that `suite_export` wrote; here its
 scores become the files that an evaluation of a detector of this project writes.
@@ -32,7 +32,7 @@ THRESHOLD = 0.5
 # Bytes of a row of scores; a file with more is something else.
 _MAX_ROW_BYTES = 4096
 _MAX_SUITE_BYTES = 1 << 20
-_AGAIN = "run --mode=export with --suite again"
+_AGAIN = "run `mode=export` with `suite` again"
 
 
 def evaluate_foreign(config: ForeignScoresConfig) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def evaluate_foreign(config: ForeignScoresConfig) -> dict[str, Any]:
         )
     except OSError as error:
         raise RequestError(
-            f"--output: {str(config.output)!r} cannot be written ({error.strerror}); "
+            f"`output`: {str(config.output)!r} cannot be written ({error.strerror}); "
             "name another folder"
         ) from error
     _LOGGER.info(
@@ -106,7 +106,7 @@ def _read_export(folder: Path, suite: suites.Suite) -> _Export:
     facts = _read_suite_file(folder / suite_export.SUITE_FILE)
     if facts.get("suite") != suite.name:
         raise RequestError(
-            f"--suite: expected {facts.get('suite')!r}, which was exported to "
+            f"`suite`: expected {facts.get('suite')!r}, which was exported to "
             f"{str(folder)!r}, found {suite.name!r}"
         )
     for name in ("version", "seed"):
@@ -135,7 +135,7 @@ def _read_suite_file(path: Path) -> dict[str, Any]:
             facts = json.loads(file.read(_MAX_SUITE_BYTES))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise RequestError(
-            f"--pictures: expected a folder that --mode=export with --suite completed, "
+            f"`pictures`: expected a folder that `mode=export` with `suite` completed, "
             f"found no {path.name} in {str(path.parent)!r}"
         ) from error
     except (OSError, ValueError, RecursionError) as error:
@@ -209,11 +209,11 @@ def _read_scores(path: Path, expected: Sequence[str]) -> np.ndarray:
 def _check_size(path: Path, num_rows: int) -> None:
     """Refuses what cannot be such a file before it is read."""
     if path.exists() and not path.is_file():
-        raise RequestError(f"--scores: expected a CSV file, found {str(path)!r}")
+        raise RequestError(f"`scores`: expected a CSV file, found {str(path)!r}")
     most = _MAX_ROW_BYTES * (num_rows + 1)
     size = path.stat().st_size if path.exists() else 0
     if size > most:
         raise RequestError(
-            f"--scores: expected a CSV file of {num_rows} rows, found {size} bytes in "
+            f"`scores`: expected a CSV file of {num_rows} rows, found {size} bytes in "
             f"{str(path)!r}, more than {most}"
         )

@@ -116,7 +116,7 @@ class Pictures:
     def _leave_out(self, index: int, reason: str) -> None:
         if self._is_complete:  # The conditions would not be of the same pictures.
             raise RequestError(
-                f"--data_dir: {self._dataset.names[index]!r} could be read at first "
+                f"`data_dir`: {self._dataset.names[index]!r} could be read at first "
                 f"and then {reason}; name pictures that nobody changes"
             )
         self.reasons[index] = reason
@@ -125,7 +125,7 @@ class Pictures:
         if not self.readable:
             first = min(self.reasons)
             raise RequestError(
-                f"--dataset: none of the {self._dataset.num_examples} pictures can be "
+                f"`dataset`: none of the {self._dataset.num_examples} pictures can be "
                 f"read; the first, {self._dataset.names[first]!r}, "
                 f"{self.reasons[first]}"
             )
@@ -135,6 +135,6 @@ class Pictures:
         found = set(self._dataset.fake_labels[self.readable].tolist())
         if len(found) == 1:
             raise RequestError(
-                "--dataset: expected real and fake pictures that can be read, as an "
+                "`dataset`: expected real and fake pictures that can be read, as an "
                 f"AUC needs both, found only {BINARY_CLASSES[found.pop()]} ones"
             )

@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What `--mode=predict` writes: a row for each file and face, and for each frame."""
+"""What `mode=predict` writes: a row for each file and face, and for each frame."""
 
 import collections
 import contextlib

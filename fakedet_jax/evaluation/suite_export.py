@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`--mode=export --suite=NAME`: a dataset as a suite shows it to detectors, as files.
+"""`mode=export` `suite=NAME`: a dataset as a suite shows it to detectors, as files.
 
 Whatever scores them, `foreign_scores` makes the table of the suite of the scores.
 """
@@ -188,7 +188,7 @@ def _prepare_output(
             is_rest = name.startswith(".") and name.endswith(".tmp")
             if found not in own and not is_rest:
                 raise RequestError(
-                    f"--output: expected a new folder, or one with an export of the "
+                    f"`output`: expected a new folder, or one with an export of the "
                     f"same pictures and suite, found {found!r} in {str(output)!r}; "
                     "name another folder"
                 )

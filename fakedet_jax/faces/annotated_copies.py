@@ -306,6 +306,6 @@ def _real(path: Path) -> str:
 
 def _refusal(folder: Path, error: OSError) -> RequestError:
     return RequestError(
-        f"--annotated: {str(folder)!r} cannot be written ({error.strerror or error}); "
+        f"`annotated`: {str(folder)!r} cannot be written ({error.strerror or error}); "
         "name another folder, or make room there"
     )

@@ -3,7 +3,7 @@
 """How fast faces are found, cut out, and read again when they are prepared.
 
 All pictures are made here, with faces that YuNet finds. Finding and cutting is timed in
-one process with one thread of OpenCV, as each process of `--mode=prepare` works, so
+one process with one thread of OpenCV, as each process of `mode=prepare` works, so
 that mode does as many times more as it has cores.
 """
 
@@ -142,7 +142,7 @@ def _expect_one(found: list[Any]) -> list[Any]:
     """A detector that does not see the face would be faster than one that does."""
     if len(found) != 1:
         raise RequestError(
-            "--face_detector_model: expected a model that finds the one face of a "
+            "`face_detector_model`: expected a model that finds the one face of a "
             f"picture, found {len(found)} in it; take another model"
         )
     return found

@@ -84,7 +84,7 @@ def read_boxes(path: Path, data_dir: Path | None = None) -> FaceBoxes:
         path,
         REQUIRED_COLUMNS,
         (*LANDMARK_COLUMNS, "score", "frame"),
-        if_missing="give the CSV file of face boxes as --face_boxes",
+        if_missing="give the CSV file of face boxes as `face_boxes`",
     )
     for line, row in rows:
         where = f"{str(path)!r}, line {line}"
@@ -94,7 +94,7 @@ def read_boxes(path: Path, data_dir: Path | None = None) -> FaceBoxes:
         frame = _to_frame(row.get("frame", ""), where)
         if name not in found and data_dir and not (data_dir / name).is_file():
             raise RequestError(
-                f"{where}: expected a file below --data_dir={str(data_dir)!r}, found "
+                f"{where}: expected a file below `data_dir={str(data_dir)!r}`, found "
                 f"{name!r}, which is not there; mend the path or take the line out"
             )
         by_frame = found.setdefault(name, {})

@@ -83,34 +83,34 @@ def create(
     name = faces.detector
     if not name:
         raise RequestError(
-            "--face_detector: expected how faces are found, one of "
+            "`face_detector`: expected how faces are found, one of "
             f"{', '.join(detection.DETECTORS)}; none was given"
         )
     scale: float | None = crops.SCALE if faces.scale is None else faces.scale
     if scale is not None and not 0 < scale <= _MAX_SCALE:
         raise RequestError(
-            f"--face_scale: expected a number above 0 and up to {_MAX_SCALE:g}, found "
+            f"`face_scale`: expected a number above 0 and up to {_MAX_SCALE:g}, found "
             f"{scale:g}"
         )
     if name == "none":
         if faces.scale is not None:
             raise RequestError(
-                "--face_scale is for detectors that give boxes; leave it out with "
-                "--face_detector=none, which takes pictures whole"
+                "`face_scale` is for detectors that give boxes; leave it out with "
+                "`face_detector=none`, which takes pictures whole"
             )
         scale = None
     if faces.size is not None and not MIN_SIDE <= faces.size <= _MAX_SIDE:
         raise RequestError(
-            f"--size: expected {MIN_SIDE} to {_MAX_SIDE} pixels, found {faces.size}"
+            f"`size`: expected {MIN_SIDE} to {_MAX_SIDE} pixels, found {faces.size}"
         )
     if faces.align and faces.size is None:
         raise RequestError(
-            "--align needs --size, the side of the crops in pixels; none was given"
+            "`align` needs `size`, the side of the crops in pixels; none was given"
         )
     if faces.align and name not in ("yunet", "boxes"):
         raise RequestError(
-            "--align needs landmarks, which --face_detector=yunet finds and "
-            f"--face_detector=boxes may bring; found --face_detector={name}"
+            "`align` needs landmarks, which `face_detector=yunet` finds and "
+            f"`face_detector=boxes` may bring; found `face_detector={name}`"
         )
     return Cropping(
         detector=detection.create(
@@ -152,16 +152,16 @@ def from_record(
     name = settings.get("name")
     if name == "boxes":
         raise RequestError(
-            "--workdir: the detector was trained on faces from a file of boxes; say "
-            "how to find faces by --face_detector=yunet, haar or none, or bring their "
-            "boxes with --face_boxes=FILE"
+            "`workdir`: the detector was trained on faces from a file of boxes; say "
+            "how to find faces by `face_detector=yunet`, haar or none, or bring their "
+            "boxes with `face_boxes=FILE`"
         )
     settings.check("name", "yunet, haar or none", name in ("yunet", "haar", "none"))
     if name != "yunet" and model is not None:
         how = "haar found the faces" if name == "haar" else "the pictures were whole"
         raise RequestError(
-            f"--face_detector_model is for yunet, but in the training {how}; leave it "
-            "out, or give --face_detector=yunet too"
+            f"`face_detector_model` is for yunet, but in the training {how}; leave it "
+            "out, or give `face_detector=yunet` too"
         )
     options: dict[str, Any] = {}
     if name == "yunet":
@@ -182,8 +182,8 @@ def from_record(
     selection = recorded_selection(record) if frames is None else select(frames)
     if name == "yunet" and model is None:
         raise RequestError(
-            "--workdir: the detector was trained on faces that yunet found; name its "
-            "model file with --face_detector_model=FILE"
+            "`workdir`: the detector was trained on faces that yunet found; name its "
+            "model file with `face_detector_model=FILE`"
         )
     detector = detection.create(name, model=model, **options)
     _warn_of_differences(settings.fields, detector.settings)
@@ -211,12 +211,12 @@ def select(frames: FrameConfig) -> Evenly | EveryNth:
     if frames.frame_step is not None:
         if frames.frame_step < 1:
             raise RequestError(
-                f"--frame_step: expected at least 1, found {frames.frame_step}"
+                f"`frame_step`: expected at least 1, found {frames.frame_step}"
             )
         return EveryNth(frames.frame_step)
     if frames.frames_per_video < 1:
         raise RequestError(
-            f"--frames_per_video: expected at least 1, found {frames.frames_per_video}"
+            f"`frames_per_video`: expected at least 1, found {frames.frames_per_video}"
         )
     return Evenly(frames.frames_per_video)
 
@@ -261,8 +261,8 @@ class _Record:
         text = repr(found)
         shown = text if len(text) <= 60 else f"{text[:59]}…"
         raise RequestError(
-            f"--workdir: config.json: {self.where}{field}: expected {expected}, found "
-            f"{shown}; say how to find faces with --face_detector"
+            f"`workdir`: config.json: {self.where}{field}: expected {expected}, found "
+            f"{shown}; say how to find faces with `face_detector`"
         )
 
 
@@ -276,7 +276,7 @@ def _warn_of_differences(
             continue
         if field == "model_sha256":
             _LOGGER.warning(
-                "--face_detector_model: this is not the file that found the faces of "
+                "`face_detector_model`: this is not the file that found the faces of "
                 "the training (SHA-256 %s, expected %s)",
                 value,
                 str(recorded.get(field))[:64],

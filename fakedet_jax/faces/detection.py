@@ -61,14 +61,14 @@ def create(
     """
     if name not in DETECTORS:
         raise RequestError(
-            f"--face_detector: expected one of {', '.join(DETECTORS)}, found {name!r}"
+            f"`face_detector`: expected one of {', '.join(DETECTORS)}, found {name!r}"
         )
-    _check_belongs(name, "yunet", "--face_detector_model", model)
-    _check_belongs(name, "boxes", "--face_boxes", boxes)
+    _check_belongs(name, "yunet", "`face_detector_model`", model)
+    _check_belongs(name, "boxes", "`face_boxes`", boxes)
     if min_score is not None and name != "yunet":
         raise RequestError(
-            "--face_min_score is for --face_detector=yunet; leave it out with "
-            f"--face_detector={name}, which gives no scores of its own"
+            "`face_min_score` is for `face_detector=yunet`; leave it out with "
+            f"`face_detector={name}`, which gives no scores of its own"
         )
     if longest_side < 32:
         raise RequestError(
@@ -78,7 +78,7 @@ def create(
         score = MIN_SCORE if min_score is None else min_score
         if not 0 < score < 1:
             raise RequestError(
-                f"--face_min_score: expected a number between 0 and 1, found {score}"
+                f"`face_min_score`: expected a number between 0 and 1, found {score}"
             )
         return YuNet(read_model(Path(str(model))), score, longest_side)
     if name == "haar":
@@ -94,9 +94,9 @@ def create(
 def _check_belongs(name: str, owner: str, flag: str, value: str | Path | None) -> None:
     given = value not in (None, "")
     if name == owner and not given:
-        raise RequestError(f"--face_detector={owner} needs {flag}=FILE; none was given")
+        raise RequestError(f"`face_detector={owner}` needs {flag}=FILE; none was given")
     if name != owner and given:
         raise RequestError(
-            f"{flag} is for --face_detector={owner}; leave it out with "
-            f"--face_detector={name}"
+            f"{flag} is for `face_detector={owner}`; leave it out with "
+            f"`face_detector={name}`"
         )

@@ -189,7 +189,7 @@ def read_model(path: Path) -> bytes:
     except _opencv_errors() as error:
         problem = f"something else ({_first_line(error)})"
     raise RequestError(
-        f"--face_detector_model={str(path)!r}: expected a YuNet face detector in ONNX "
+        f"`face_detector_model={str(path)!r}`: expected a YuNet face detector in ONNX "
         f"format, such as face_detection_yunet_2023mar.onnx, found {problem}"
     )
 
@@ -212,9 +212,9 @@ def load_cascade() -> Any:
         if cascade is not None and not cascade.empty():
             return cascade
     raise RequestError(
-        f"--face_detector=haar needs {CASCADE}, which comes with OpenCV 4 and not "
+        f"`face_detector=haar` needs {CASCADE}, which comes with OpenCV 4 and not "
         f"with the installed {cv2.__version__}; {_INSTALL}, or take "
-        "--face_detector=yunet"
+        "`face_detector=yunet`"
     )
 
 
@@ -256,7 +256,7 @@ def _cv2() -> ModuleType:
         import cv2
     except ImportError as error:
         raise RequestError(
-            "--face_detector=haar and --face_detector=yunet need OpenCV, which cannot "
+            "`face_detector=haar` and `face_detector=yunet` need OpenCV, which cannot "
             f"be imported ({' '.join(str(error).split())}); {_INSTALL}"
         ) from error
     return cv2
@@ -266,7 +266,7 @@ def _load_yunet(model: bytes, min_score: float) -> Any:
     cv2 = _cv2()
     if not hasattr(cv2, "FaceDetectorYN"):
         raise RequestError(
-            "--face_detector=yunet needs OpenCV 4.10 or later, found "
+            "`face_detector=yunet` needs OpenCV 4.10 or later, found "
             f"{cv2.__version__}; {_INSTALL}"
         )
     return cv2.FaceDetectorYN.create(

@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`--mode=benchmark`: how fast a detector trains and scores on this machine.
+"""`mode=benchmark`: how fast a detector trains and scores on this machine.
 
 Compilation and warming up are left out of the speeds, and a run ends when its last
 result is there. Numbers of one call can be compared with each other; those of two
@@ -155,12 +155,12 @@ def _shown(value: float | None, divisor: float) -> str:
 def _check(config: BenchmarkConfig) -> None:
     if jax.process_count() > 1:
         raise RequestError(
-            "--mode=benchmark runs in one process, on all of its devices; start it "
-            "without --distributed"
+            "`mode=benchmark` runs in one process, on all of its devices; start it "
+            "without `distributed`"
         )
     if config.num_repeats < 1:
         raise RequestError(
-            f"--num_repeats: expected at least 1, found {config.num_repeats}"
+            f"`num_repeats`: expected at least 1, found {config.num_repeats}"
         )
 
 
@@ -177,7 +177,7 @@ def _subject(config: BenchmarkConfig, mesh: Mesh) -> _Subject:
         return benchmark_anomaly.AnomalyBenchmark(config, detector, mesh)
     if config.embedder is not None:
         raise RequestError(
-            f"--embedder: {config.detector} has none, only exif_anomaly has; leave it "
+            f"`embedder`: {config.detector} has none, only exif_anomaly has; leave it "
             "out"
         )
     if isinstance(detector, FakeSpotter):
@@ -185,7 +185,7 @@ def _subject(config: BenchmarkConfig, mesh: Mesh) -> _Subject:
     if isinstance(detector, NetworkDetector):
         return benchmark_network.NetworkBenchmark(config, detector, mesh)
     raise RequestError(
-        f"--detector: {config.detector!r} is no network that could be measured; choose "
+        f"`detector`: {config.detector!r} is no network that could be measured; choose "
         "another"
     )
 
@@ -272,5 +272,5 @@ def _write(path: Path, results: Results) -> None:
         storage.write_json(path, results)
     except OSError as error:
         raise RequestError(
-            f"--output: {str(path)!r} cannot be written ({error.strerror})"
+            f"`output`: {str(path)!r} cannot be written ({error.strerror})"
         ) from error

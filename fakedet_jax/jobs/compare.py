@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`--mode=compare`: shows several evaluations side by side."""
+"""`mode=compare`: shows several evaluations side by side."""
 
 import itertools
 import json
@@ -56,7 +56,7 @@ def compare(config: CompareConfig) -> str:
         comparison.write_comparison(config.output, runs)
     except OSError as error:
         raise RequestError(
-            f"--output: {str(config.output)!r} cannot be written ({error.strerror}); "
+            f"`output`: {str(config.output)!r} cannot be written ({error.strerror}); "
             "name another folder"
         ) from error
     _LOGGER.info("wrote %s", config.output / "comparison.csv")
@@ -66,22 +66,22 @@ def compare(config: CompareConfig) -> str:
 def _names(config: CompareConfig, paths: Sequence[Path]) -> Sequence[str]:
     if not paths:
         raise RequestError(
-            "--mode=compare: expected folders of evaluations or CSV files, found none"
+            "`mode=compare`: expected folders of evaluations or CSV files, found none"
         )
     if len(paths) > comparison.MAX_RUNS:
         raise RequestError(
-            f"--mode=compare: expected at most {comparison.MAX_RUNS} runs, found "
+            f"`mode=compare`: expected at most {comparison.MAX_RUNS} runs, found "
             f"{len(paths)}; compare fewer at a time"
         )
     names = config.names or _tell_apart(paths)
     if config.names and len(names) != len(paths):
         raise RequestError(
-            f"--names: expected {len(paths)} names, one for each path, found "
+            f"`names`: expected {len(paths)} names, one for each path, found "
             f"{len(names)}"
         )
     for place, name in enumerate(names):
         if name in names[:place]:
-            flag = "--names" if config.names else "--mode=compare"
+            flag = "`names`" if config.names else "`mode=compare`"
             raise RequestError(
                 f"{flag}: expected every run once, found {name!r} twice; leave one out"
             )
@@ -153,7 +153,7 @@ class _Summary(NamedTuple):
 
 
 def _read_metrics(path: Path) -> _Summary:
-    again = "run --mode=evaluate again"
+    again = "run `mode=evaluate` again"
     try:
         with path.open("rb") as file:
             found: Any = json.loads(file.read(_MAX_METRICS_BYTES))
@@ -192,7 +192,7 @@ class _Row(NamedTuple):
 
 
 def _read_scores(path: Path) -> Iterator[_Row]:
-    rows = tables.read_rows(path, _COLUMNS, if_missing="run --mode=evaluate again")
+    rows = tables.read_rows(path, _COLUMNS, if_missing="run `mode=evaluate` again")
     for line, (name, label, score) in rows:
         yield _Row(name, label, tables.to_score(score, path, line))
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`--mode=convert`: weights that others published, stored as ours."""
+"""`mode=convert`: weights that others published, stored as ours."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from fakedet_jax.weights.tensors import shown
 def convert(config: ConvertConfig) -> dict[str, Any]:
     """Reads a weight file, compares it with a network and stores it.
 
-    A detector becomes a workdir, a recognition network a folder for `--weights`.
+    A detector becomes a workdir, a recognition network a folder for `weights`.
 
     Args:
         config: The settings.
@@ -41,11 +41,11 @@ def convert(config: ConvertConfig) -> dict[str, Any]:
     known = [*networks, *published]
     if config.model not in known:
         raise RequestError(
-            f"--model: expected one of {', '.join(known)}, found {config.model!r}"
+            f"`model`: expected one of {', '.join(known)}, found {config.model!r}"
         )
     if config.amten_variant is not None and config.model in networks:
         raise RequestError(
-            f"--amten_variant: {config.model} has no such option; leave it out"
+            f"`amten_variant`: {config.model} has no such option; leave it out"
         )
     store.check_output(config.output)
     tensor_file = formats.read(config.weights)

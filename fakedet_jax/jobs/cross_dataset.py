@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`--mode=evaluate --datasets=…`: one detector on several datasets, in one table.
+"""`mode=evaluate` `datasets=…`: one detector on several datasets, in one table.
 
 A detector is trained on one dataset and met by fakes of others; how much of its AUC is
 left there is the cross-dataset protocol of the field.
@@ -85,7 +85,7 @@ def evaluate_datasets(config: EvaluateConfig) -> dict[str, Any]:
         rows.append(row)
     if all("reason" in row for row in rows):
         raise RequestError(
-            f"--datasets: none of {len(rows)} could be evaluated; the first, "
+            f"`datasets`: none of {len(rows)} could be evaluated; the first, "
             f"{rows[0]['name']}: {rows[0]['reason']}"
         )
     if jax.process_index() > 0:
@@ -135,7 +135,7 @@ def check_complete(summary: Mapping[str, Any]) -> None:
     failed = [row for row in rows if row["reason"]]
     if failed:
         raise RequestError(
-            f"--datasets: {len(failed)} of {len(rows)} could not be evaluated; the "
+            f"`datasets`: {len(failed)} of {len(rows)} could not be evaluated; the "
             f"first, {failed[0]['name']}: {failed[0]['reason']}"
         )
 
@@ -155,7 +155,7 @@ def _targets(config: EvaluateConfig) -> list[_Target]:
     for place, (name, folder) in enumerate(given):
         if name and name in [other for other, _ in given[:place]]:
             raise RequestError(
-                f"--datasets: expected different names, found {name!r} twice"
+                f"`datasets`: expected different names, found {name!r} twice"
             )
         if not name:
             name = _unique(_name_of(folder), taken)
@@ -176,7 +176,7 @@ def _parse(entry: str) -> tuple[str, Path]:
         name, folder = "", entry
     if not folder or (folder != entry and not evaluation_data.is_plain(name)):
         raise RequestError(
-            "--datasets: expected folders, or NAME=FOLDER with a plain name, found "
+            "`datasets`: expected folders, or NAME=FOLDER with a plain name, found "
             f"{entry!r}"
         )
     return name, Path(folder)
@@ -212,24 +212,24 @@ def _unique(name: str, taken: set[str]) -> str:
 
 def _check(config: EvaluateConfig, targets: list[_Target], table_name: str) -> None:
     if not targets:
-        raise RequestError("--datasets: expected at least one folder, found none")
+        raise RequestError("`datasets`: expected at least one folder, found none")
     if config.data is not None:
         raise RequestError(
-            "--dataset, --data_dir: --datasets says which pictures are meant; leave "
+            "`dataset`, `data_dir`: `datasets` says which pictures are meant; leave "
             "the others out"
         )
     if config.suite:
         raise RequestError(
-            f"--suite: {config.suite} is measured on one dataset; give --data_dir "
-            "instead of --datasets"
+            f"`suite`: {config.suite} is measured on one dataset; give `data_dir` "
+            "instead of `datasets`"
         )
     if not evaluation_data.is_plain(table_name):
         raise RequestError(
-            f"--name: expected a plain folder name, found {table_name!r}"
+            f"`name`: expected a plain folder name, found {table_name!r}"
         )
     if table_name in (_folder_of(config, target) for target in targets):
         raise RequestError(
-            f"--name: expected another name than those of the datasets, found "
+            f"`name`: expected another name than those of the datasets, found "
             f"{table_name!r}"
         )
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`--mode=evaluate`: measures a trained detector on a labelled dataset."""
+"""`mode=evaluate`: measures a trained detector on a labelled dataset."""
 
 import dataclasses
 import functools
@@ -61,7 +61,7 @@ class Evaluator:
         """
         if config.num_resamples < 0:
             raise RequestError(
-                "--num_resamples: expected at least 0, found "
+                "`num_resamples`: expected at least 0, found "
                 f"{config.num_resamples}; 0 is for no intervals"
             )
         self._config = config

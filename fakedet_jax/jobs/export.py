@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`--mode=export`: writes pictures of a dataset as files, in folder layout."""
+"""`mode=export`: writes pictures of a dataset as files, in folder layout."""
 
 import logging
 from pathlib import Path
@@ -35,7 +35,7 @@ def export(config: ExportConfig) -> int:
     """
     limit = config.num_per_class
     if limit is not None and limit < 1:
-        raise RequestError(f"--num_per_class: expected at least 1, found {limit}")
+        raise RequestError(f"`num_per_class`: expected at least 1, found {limit}")
     dataset = catalog.load_configured(config.data, config.split, needs="either")
     dataset = _first_of_each(dataset, limit)
     try:
@@ -45,7 +45,7 @@ def export(config: ExportConfig) -> int:
             written = _write(dataset, config.output)
     except OSError as error:
         raise RequestError(
-            f"--output: {str(config.output)!r} cannot be written ({error.strerror}); "
+            f"`output`: {str(config.output)!r} cannot be written ({error.strerror}); "
             "name another folder"
         ) from error
     _LOGGER.info("wrote %d pictures under %s", written, config.output)
@@ -76,7 +76,7 @@ def _write(dataset: Dataset, output: Path) -> int:
         path = output / dataset.classes[dataset.labels[index]] / name
         if path in written:
             raise RequestError(
-                f"--data_dir: expected pictures of different names, found several that "
+                f"`data_dir`: expected pictures of different names, found several that "
                 f"would be {str(path)!r}; rename them"
             )
         written.add(path)

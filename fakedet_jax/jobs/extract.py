@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`--mode=extract`: writes features of pictures, as one `.npz` for further research."""
+"""`mode=extract`: writes features of pictures, as one `.npz` for further research."""
 
 import collections
 import dataclasses
@@ -187,17 +187,17 @@ class _Rows:
 def _check(config: ExtractConfig) -> None:
     if config.num_figures < 0:
         raise RequestError(
-            f"--num_figures: expected 0 or more, found {config.num_figures}"
+            f"`num_figures`: expected 0 or more, found {config.num_figures}"
         )
     if config.paths and config.data is not None:
         raise RequestError(
-            "--mode=extract: expected files or a dataset, found both (--dataset or "
-            f"--data_dir, and {config.paths[0]!r}); leave one out"
+            "`mode=extract`: expected files or a dataset, found both (`dataset` or "
+            f"`data_dir`, and {config.paths[0]!r}); leave one out"
         )
     if jax.process_count() > 1:
         raise RequestError(
-            "--mode=extract runs in one process; give each process its own files and "
-            "--output"
+            "`mode=extract` runs in one process; give each process its own files and "
+            "`output`"
         )
 
 
@@ -206,7 +206,7 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RequestError(
-            f"--output: {str(folder)!r} cannot be made a folder ({error.strerror}); "
+            f"`output`: {str(folder)!r} cannot be made a folder ({error.strerror}); "
             "name another"
         ) from error
 
@@ -219,7 +219,7 @@ def _open_pictures(
         found = list(found_files.find_pictures(config.paths))
         if not found:
             raise RequestError(
-                f"--mode=extract: no pictures in {', '.join(map(repr, config.paths))}"
+                f"`mode=extract`: no pictures in {', '.join(map(repr, config.paths))}"
             )
         batch_size = _batch_size(config, mesh, len(found))
         return _Pictures(
@@ -230,12 +230,12 @@ def _open_pictures(
     data = config.data or network.training_data
     if data is None:
         raise RequestError(
-            "--mode=extract: name files, or the pictures by --dataset or --data_dir"
+            "`mode=extract`: name files, or the pictures by `dataset` or `data_dir`"
         )
     dataset = catalog.load_configured(data, config.split, needs="either")
     if not dataset.num_examples:
         raise RequestError(
-            f"--split: {data.dataset} has no pictures in the split {config.split!r}"
+            f"`split`: {data.dataset} has no pictures in the split {config.split!r}"
         )
     batch_size = _batch_size(config, mesh, dataset.num_examples)
     return _Pictures(
@@ -280,11 +280,11 @@ def _write_skipped(
     storage.write_csv(path, ("path", "reason"), skipped)
     if len(skipped) == pictures.count == 1:
         raise RequestError(
-            f"--mode=extract: the only picture, {skipped[0][0]!r}, {skipped[0][1]}"
+            f"`mode=extract`: the only picture, {skipped[0][0]!r}, {skipped[0][1]}"
         )
     if len(skipped) == pictures.count:
         raise RequestError(
-            f"--mode=extract: none of the {pictures.count} pictures can be read; the "
+            f"`mode=extract`: none of the {pictures.count} pictures can be read; the "
             f"first, {skipped[0][0]!r}, {skipped[0][1]}"
         )
 

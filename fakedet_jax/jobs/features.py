@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What `--mode=extract` can extract: the features, and the networks they come from."""
+"""What `mode=extract` can extract: the features, and the networks they come from."""
 
 import dataclasses
 import io
@@ -97,28 +97,28 @@ def open_network(config: ExtractConfig, mesh: Mesh) -> Network:
     """
     if config.features not in _NETWORKS:
         raise RequestError(
-            f"--features: expected {', '.join(_NETWORKS)}, found {config.features!r}"
+            f"`features`: expected {', '.join(_NETWORKS)}, found {config.features!r}"
         )
     if config.backbone is not None and config.workdir is not None:
         raise RequestError(
-            "--workdir, --backbone: the network comes from one of them; leave the "
+            "`workdir`, `backbone`: the network comes from one of them; leave the "
             "other out"
         )
     for name in ("neuron", "site", "dtype"):
         changed = getattr(config, name) != getattr(ExtractConfig, name)
         if changed and config.backbone is None:
             raise RequestError(
-                f"--{name}: it belongs to a --backbone; a --workdir has its own, leave "
-                "the flag out"
+                f"`{name}`: it belongs to a `backbone`; a `workdir` has its own; leave "
+                "it out"
             )
     if config.weights is not None and config.backbone is None:
         raise RequestError(
-            "--weights: they belong to a --backbone, found none; name it, or leave "
+            "`weights`: they belong to a `backbone`, found none; name it, or leave "
             "them out"
         )
     if config.thresholds is not None and config.features != "coverage":
         raise RequestError(
-            f"--thresholds: --features={config.features} counts nothing; leave it out"
+            f"`thresholds`: `features={config.features}` counts nothing; leave it out"
         )
     return _NETWORKS[config.features](config, mesh)
 
@@ -138,8 +138,8 @@ class _Traces:
             )
         except RequestError as error:
             raise RequestError(
-                f"--features: the detector {self._detector.info.detector!r} of "
-                f"--workdir has no {config.features}; expected the workdir of amtennet"
+                f"`features`: the detector {self._detector.info.detector!r} of "
+                f"`workdir` has no {config.features}; expected the workdir of amtennet"
             ) from error
         self._shape = shape
 
@@ -171,15 +171,15 @@ class _Recognition:
             )
             if config.weights is None:
                 raise RequestError(
-                    f"--weights: --backbone={config.backbone} needs its weights; name "
-                    "a published file, or a folder that --mode=convert wrote"
+                    f"`weights`: `backbone={config.backbone}` needs its weights; name "
+                    "a published file, or a folder that `mode=convert` wrote"
                 )
             variables, card = store.load(self._settings.backbone, config.weights)
             digest = card["digest"]
             self._variables = parallel.replicate(mesh, variables)
         else:
             workdir = _workdir(
-                config, "fakespotter or exif_anomaly, or --backbone and --weights"
+                config, "fakespotter or exif_anomaly, or `backbone` and `weights`"
             )
             self._settings, _ = fakespotter.read_settings(workdir)
             digest = checkpoint.read_config(workdir)["weights"]
@@ -248,8 +248,8 @@ class _Coverage(_Recognition):
         # Eq. 1 takes the training pictures: others must not leak into their own counts.
         _LOGGER.warning(
             "the thresholds are fitted on %s, so the counts depend on which pictures "
-            "are counted together; for pictures to be judged, extract --split=train "
-            "first and name its features.npz with --thresholds",
+            "are counted together; for pictures to be judged, extract `split=train` "
+            "first and name its features.npz with `thresholds`",
             self._fitted_on,
         )
 
@@ -324,7 +324,7 @@ _NETWORKS: dict[str, Callable[[ExtractConfig, Mesh], Network]] = {
 def _workdir(config: ExtractConfig, what: str) -> Path:
     if config.workdir is None:
         raise RequestError(
-            f"--workdir: --features={config.features} needs the workdir of {what}, "
+            f"`workdir`: `features={config.features}` needs the workdir of {what}, "
             "found none"
         )
     return config.workdir
@@ -347,7 +347,7 @@ def _read_thresholds(
     Raises:
         RequestError: There is none, or it is of another network.
     """
-    expected = "expected an .npz file, such as the features.npz of --features=coverage"
+    expected = "expected an .npz file, such as the features.npz of `features=coverage`"
     try:
         # The other arrays stay on the disk; they may be large.
         with zipfile.ZipFile(path) as archive:
@@ -357,13 +357,13 @@ def _read_thresholds(
                 described = _read_array(archive, "settings")
     except OSError as error:
         raise RequestError(
-            f"--thresholds: {str(path)!r} cannot be read ({error.strerror or error}); "
+            f"`thresholds`: {str(path)!r} cannot be read ({error.strerror or error}); "
             f"{expected}"
         ) from error
     except Exception as error:
         # A file from elsewhere may be damaged in any way that zip and NumPy know.
         raise RequestError(
-            f"--thresholds: {str(path)!r} holds no array `thresholds` of numbers that "
+            f"`thresholds`: {str(path)!r} holds no array `thresholds` of numbers that "
             f"can be read; {expected}"
         ) from error
     if described is not None:
@@ -371,7 +371,7 @@ def _read_thresholds(
     try:
         return coverage.check_thresholds(found, layers)
     except RequestError as error:
-        raise RequestError(f"--thresholds: {str(path)!r}: {error}") from error
+        raise RequestError(f"`thresholds`: {str(path)!r}: {error}") from error
 
 
 def _read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
@@ -395,7 +395,7 @@ def _check_settings(path: Path, text: str, settings: Mapping[str, str]) -> None:
             raise TypeError(type(found))
     except (ValueError, TypeError, RecursionError) as error:
         raise RequestError(
-            f"--thresholds: {str(path)!r} has an array `settings` that is no JSON "
+            f"`thresholds`: {str(path)!r} has an array `settings` that is no JSON "
             "object; extract the thresholds again"
         ) from error
     different = [
@@ -406,6 +406,6 @@ def _check_settings(path: Path, text: str, settings: Mapping[str, str]) -> None:
     ]
     if different:
         raise RequestError(
-            f"--thresholds: {str(path)!r} was fitted {'; '.join(different)}; name "
-            "thresholds of the same settings, or leave the flag out"
+            f"`thresholds`: {str(path)!r} was fitted {'; '.join(different)}; name "
+            "thresholds of the same settings, or leave them out"
         )

@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`--mode=predict`: scores for photographs, videos and folders of both, as CSV."""
+"""`mode=predict`: scores for photographs, videos and folders of both, as CSV."""
 
 import contextlib
 import dataclasses
@@ -28,8 +28,8 @@ _LOGGER = logging.getLogger(__name__)
 
 # What means nothing where no faces are searched for, and what would search for them.
 _NEED_SEARCH = {
-    "face_detector_model": "--face_detector=yunet",
-    "all_faces": "--face_detector",
+    "face_detector_model": "`face_detector=yunet`",
+    "all_faces": "`face_detector`",
 }
 
 _EXTENSIONS = files.PICTURE_EXTENSIONS | video.VIDEO_EXTENSIONS
@@ -57,7 +57,7 @@ def predict(config: PredictConfig) -> dict[str, int]:
     found = list(_find(config.paths))
     if not found:
         raise RequestError(
-            "--mode=predict: no pictures or videos in "
+            "`mode=predict`: no pictures or videos in "
             f"{', '.join(map(repr, config.paths))}; expected files that end in "
             f"{', '.join(sorted(_EXTENSIONS))}"
         )
@@ -126,7 +126,7 @@ def choose_cropping(config: PredictConfig) -> Cropping:
     for flag, needed in _NEED_SEARCH.items():
         if config.faces is None and getattr(config, flag):
             raise RequestError(
-                f"--{flag}: this detector was trained on pictures as they are, so no "
+                f"`{flag}`: this detector was trained on pictures as they are, so no "
                 f"faces are searched for; leave it out, or give {needed} too"
             )
     faces = config.faces or FaceConfig("none")
@@ -146,16 +146,16 @@ def _check(config: PredictConfig) -> None:
     """Refuses what could not be carried out, before anything is loaded."""
     if jax.process_count() > 1:
         raise RequestError(
-            "--mode=predict runs in one process; give each process its own files"
+            "`mode=predict` runs in one process; give each process its own files"
         )
     if not config.paths:
         raise RequestError(
-            "--mode=predict: name files or folders after the flags, such as PHOTOS/"
+            "`mode=predict`: name files or folders after the flags, such as PHOTOS/"
         )
     tables = [path.resolve() for path in (config.output, config.frame_scores) if path]
     if len(set(tables)) < len(tables):
         raise RequestError(
-            "--frame_scores: expected another file than --output, found "
+            "`frame_scores`: expected another file than `output`, found "
             f"{str(config.output)!r} for both"
         )
     if config.annotated is None:
@@ -167,7 +167,7 @@ def _check(config: PredictConfig) -> None:
             Path(path).is_dir() and annotated.is_relative_to(Path(path).resolve())
         ):
             raise RequestError(
-                f"--annotated: expected a folder outside of those that are scored, "
+                f"`annotated`: expected a folder outside of those that are scored, "
                 f"found {str(config.annotated)!r} within {path!r}; name another"
             )
 
@@ -194,7 +194,7 @@ def _check_videos(found: list[FaceFile], how: Cropping) -> None:
     if how.detector.name == "none":
         _LOGGER.warning(
             "frames of videos are scored whole, because no faces are searched for; "
-            "unless they are face crops, give --face_detector"
+            "unless they are face crops, give `face_detector`"
         )
 
 
@@ -213,11 +213,11 @@ def _open_output(
     config: PredictConfig, found: list[FaceFile], info: DetectorInfo
 ) -> Iterator[PredictionOutput]:
     with contextlib.ExitStack() as stack:
-        table = stack.enter_context(open_table(config.output, "--output"))
+        table = stack.enter_context(open_table(config.output, "`output`"))
         frame_table = copies = None
         if config.frame_scores is not None:
             frame_table = stack.enter_context(
-                open_table(config.frame_scores, "--frame_scores")
+                open_table(config.frame_scores, "`frame_scores`")
             )
         if config.annotated is not None:
             copies = stack.enter_context(

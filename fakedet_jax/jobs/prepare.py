@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`--mode=prepare`: face crops of photographs and videos, as a dataset of its own.
+"""`mode=prepare`: face crops of photographs and videos, as a dataset of its own.
 
 Each input becomes one staged file, in one of several processes or by a worker of Apache
 Beam. When all are there, splits are assigned and the dataset is written, then its
@@ -161,28 +161,28 @@ def _check(config: PrepareConfig) -> Path:
     name = config.data.dataset
     if name not in layouts.names():
         raise RequestError(
-            f"--dataset: expected one that can be prepared, "
+            f"`dataset`: expected one that can be prepared, "
             f"{', '.join(layouts.names())}; found {name!r}"
         )
     if config.data.data_dir is None:
         raise RequestError(
-            "--data_dir: expected the folder of the original files, found none; "
+            "`data_dir`: expected the folder of the original files, found none; "
             f"{layouts.create(name).instructions}"
         )
     _check_output(config.output, config.data.data_dir)
     if config.num_workers is not None and config.num_workers < 1:
         raise RequestError(
-            f"--num_workers: expected at least 1, found {config.num_workers}"
+            f"`num_workers`: expected at least 1, found {config.num_workers}"
         )
     if config.num_workers is not None and config.beam_pipeline_options:
         raise RequestError(
-            "--num_workers is for the processes of this machine; leave it out with "
-            "--beam_pipeline_options, such as direct_num_workers"
+            "`num_workers` is for the processes of this machine; leave it out with "
+            "`beam_pipeline_options`, such as direct_num_workers"
         )
     check_choice("split_by", config.split_by, SPLIT_BY)
     if not 0 <= config.data.validation_fraction < 1 - TEST_FRACTION:
         raise RequestError(
-            "--validation_fraction: expected a number from 0 to less than "
+            "`validation_fraction`: expected a number from 0 to less than "
             f"{1 - TEST_FRACTION:g}, found {config.data.validation_fraction:g}"
         )
     return config.data.data_dir
@@ -192,7 +192,7 @@ def _check_output(output: Path, data_dir: Path) -> None:
     """Originals and what is made of them must not get mixed up."""
     if output.resolve().is_relative_to(data_dir.resolve()):
         raise RequestError(
-            f"--output: expected a folder outside of --data_dir={str(data_dir)!r}, "
+            f"`output`: expected a folder outside of `data_dir={str(data_dir)!r}`, "
             f"found {str(output)!r}; name another"
         )
 
@@ -299,7 +299,7 @@ def _write(
     if config.split_by == "frames":
         inputs = assembly.split_frames(inputs, fraction)
         notes = [
-            "--split_by=frames: the same people are in training and test, so results "
+            "`split_by=frames`: the same people are in training and test, so results "
             "say nothing of other people"
         ]
     else:
@@ -313,13 +313,13 @@ def _write(
         manifest.write(path, inputs, listing.missing)
         if layouts.create(name).needs_tags and not result.tally.num_with_tags:
             raise RequestError(
-                "--data_dir: expected photographs with EXIF tags in "
+                "`data_dir`: expected photographs with EXIF tags in "
                 f"{str(config.data.data_dir)!r}, found none in {len(inputs):,} files; "
                 f"{str(path)!r} tells why; take the files of the cameras, or give "
-                "their settings as --tags"
+                "their settings as `tags`"
             )
         raise RequestError(
-            f"--data_dir: expected faces in {str(config.data.data_dir)!r}, found none "
+            f"`data_dir`: expected faces in {str(config.data.data_dir)!r}, found none "
             f"in {len(inputs):,} files; {str(path)!r} tells why"
         )
     output.write_dataset(config.output, name, result, request["faces"])

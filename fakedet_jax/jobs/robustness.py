@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`--mode=evaluate --suite=NAME`: measures a detector on perturbed pictures.
+"""`mode=evaluate` `suite=NAME`: measures a detector on perturbed pictures.
 
 References:
     R. Wang et al., FakeSpotter, IJCAI 2020, Fig. 4: AUC under four perturbations.
@@ -66,12 +66,12 @@ def evaluate_suite(config: EvaluateConfig) -> dict[str, Any]:
     suite = suites.create(config.suite)
     if config.perturb:
         raise RequestError(
-            f"--perturb: the suite {suite.name} has conditions of its own; leave it out"
+            f"`perturb`: the suite {suite.name} has conditions of its own; leave it out"
         )
     if jax.process_count() > 1:
         raise RequestError(
-            f"--suite: expected one process, found {jax.process_count()}; run it "
-            "without --distributed"
+            f"`suite`: expected one process, found {jax.process_count()}; run it "
+            "without `distributed`"
         )
     mesh = parallel.data_mesh()
     batch_size = parallel.round_up_batch_size(config.batch_size, mesh)

@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`--mode=train`: trains a detector in a workdir, or goes on where it stopped."""
+"""`mode=train`: trains a detector in a workdir, or goes on where it stopped."""
 
 import dataclasses
 import logging
@@ -73,7 +73,7 @@ def train(config: TrainConfig) -> None:
                 stop=stop,
             )
         )
-    _LOGGER.info("done; evaluate with --mode=evaluate --workdir=%s", config.workdir)
+    _LOGGER.info("done; evaluate with `mode=evaluate` `workdir=%s`", config.workdir)
 
 
 def create_recipe(detector: Detector, config: TrainConfig) -> optim.Recipe:
@@ -87,17 +87,17 @@ def create_recipe(detector: Detector, config: TrainConfig) -> optim.Recipe:
     for name in positive:
         value = getattr(recipe, name)
         if not (value > 0 and math.isfinite(value)):
-            raise RequestError(f"--{name}: expected a positive number, found {value}")
+            raise RequestError(f"`{name}`: expected a positive number, found {value}")
     final = recipe.final_learning_rate
     if final is not None and not 0 <= final <= recipe.learning_rate:
         raise RequestError(
-            "--final_learning_rate: expected a number from 0 to the learning rate "
+            "`final_learning_rate`: expected a number from 0 to the learning rate "
             f"{recipe.learning_rate:g}, found {final:g}"
         )
     if config.recipe.get("final_learning_rate") and recipe.schedule != "cosine":
         raise RequestError(
-            "--final_learning_rate: it ends --schedule=cosine, found "
-            f"--schedule={recipe.schedule}; leave it out"
+            "`final_learning_rate`: it ends `schedule=cosine`, found "
+            f"`schedule={recipe.schedule}`; leave it out"
         )
     at_least_zero = (
         "momentum",
@@ -110,20 +110,20 @@ def create_recipe(detector: Detector, config: TrainConfig) -> optim.Recipe:
         value = getattr(recipe, name)
         if not (value >= 0 and math.isfinite(value)):
             raise RequestError(
-                f"--{name}: expected a number of at least 0, found {value}"
+                f"`{name}`: expected a number of at least 0, found {value}"
             )
     if not 0 <= config.seed < _MAX_SEED:
         raise RequestError(
-            f"--seed: expected a number from 0 to {_MAX_SEED - 1}, found {config.seed}"
+            f"`seed`: expected a number from 0 to {_MAX_SEED - 1}, found {config.seed}"
         )
     if config.select_by not in SELECT_BY:
         raise RequestError(
-            f"--select_by: expected {', '.join(SELECT_BY)}, found {config.select_by!r}"
+            f"`select_by`: expected {', '.join(SELECT_BY)}, found {config.select_by!r}"
         )
     for name in ("log_every", "checkpoint_every", "num_microbatches"):
         if getattr(config, name) < 1:
             raise RequestError(
-                f"--{name}: expected at least 1, found {getattr(config, name)}"
+                f"`{name}`: expected at least 1, found {getattr(config, name)}"
             )
     return recipe
 
@@ -150,14 +150,14 @@ def _load_splits(data: DataConfig, needs_fakes: bool) -> dict[str, Dataset]:
     for split, dataset in splits.items():
         if not dataset.num_examples:
             raise RequestError(
-                f"--dataset: {data.dataset} has no pictures in the split {split!r}; "
-                "add some, or raise --validation_fraction"
+                f"`dataset`: {data.dataset} has no pictures in the split {split!r}; "
+                "add some, or raise `validation_fraction`"
             )
     if needs_fakes and len(set(splits["validation"].fake_labels.tolist())) == 1:
         _LOGGER.warning(
             "the validation split holds only real or only fake pictures, so that no "
             "threshold can be chosen (it will be one half); raise "
-            "--validation_fraction, or add pictures"
+            "`validation_fraction`, or add pictures"
         )
     try:
         needed = needs["validation"]
@@ -237,7 +237,7 @@ def _check_classes(
         needed = needs_fakes or not dataset.is_fake[label]
         if needed and label not in usable:
             raise RequestError(
-                f"--dataset: the class {name!r} has no usable picture in the training "
+                f"`dataset`: the class {name!r} has no usable picture in the training "
                 "split; add some, or remove its folder"
             )
 
@@ -279,21 +279,21 @@ def _settings(
 def _check_workdir(config: TrainConfig, settings: Mapping[str, Any]) -> bool:
     """Whether the workdir is new; refuses one that belongs to another run."""
     if config.workdir.exists() and not config.workdir.is_dir():
-        raise RequestError(f"--workdir: {str(config.workdir)!r} is not a folder")
+        raise RequestError(f"`workdir`: {str(config.workdir)!r} is not a folder")
     if not (config.workdir / "config.json").exists():
         for name in ("checkpoints", "best"):
             if (config.workdir / name).exists():
                 raise RequestError(
-                    f"--workdir: {str(config.workdir)!r} holds {name!r} of an earlier "
+                    f"`workdir`: {str(config.workdir)!r} holds {name!r} of an earlier "
                     "run but no config.json, so nobody knows its settings; choose "
-                    "another --workdir"
+                    "another `workdir`"
                 )
         return True
     earlier = checkpoint.read_config(config.workdir)
     if "converted_from" in earlier:
         raise RequestError(
-            f"--workdir: {str(config.workdir)!r} holds a detector that was converted; "
-            "choose another --workdir"
+            f"`workdir`: {str(config.workdir)!r} holds a detector that was converted; "
+            "choose another `workdir`"
         )
     different = [
         f"{name}={earlier.get(name)!r} (now {value!r})"
@@ -302,8 +302,8 @@ def _check_workdir(config: TrainConfig, settings: Mapping[str, Any]) -> bool:
     ]
     if different:
         raise RequestError(
-            f"--workdir: {str(config.workdir)!r} belongs to a run with "
+            f"`workdir`: {str(config.workdir)!r} belongs to a run with "
             f"{', '.join(different)}; repeat its settings to go on with it, or choose "
-            "another --workdir"
+            "another `workdir`"
         )
     return False

@@ -180,5 +180,5 @@ def _check_finite(rows: np.ndarray, start: int) -> None:
     more = f" and {len(wrong) - _MAX_NAMED_ROWS} more" * (len(wrong) > _MAX_NAMED_ROWS)
     raise RequestError(
         f"embeddings: expected finite numbers, found others in rows {named}{more} "
-        "(counted from 0); leave these pictures out or check --weights"
+        "(counted from 0); leave these pictures out or check `weights`"
     )

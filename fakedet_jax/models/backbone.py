@@ -21,7 +21,7 @@ class Backbone:
     """A network that turns faces into embeddings.
 
     Attributes:
-        name: As the flag `--backbone` names it.
+        name: As the setting `backbone` names it.
         build: From dtype and site (one of `SITES`) to a module
             `module(images, *, train=False) → (embedding, out)`. `images` are float
             `[batch, height, width, 3]`, preprocessed; the embedding is float32

@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The recognition networks, by the name that the flag `--backbone` takes.
+"""The recognition networks, by the name that the setting `backbone` takes.
 
 A new one is a file beside this one and a row here.
 """
@@ -57,4 +57,4 @@ def create(name: str) -> Backbone:
     for backbone in _BACKBONES:
         if backbone.name == name:
             return backbone
-    raise RequestError(f"--backbone: expected {', '.join(names())}, found {name!r}")
+    raise RequestError(f"`backbone`: expected {', '.join(names())}, found {name!r}")

@@ -75,7 +75,7 @@ def start_from(fresh: Variables, trained: Variables) -> dict[str, Any]:
     if wrong:
         name = wrong[0]
         raise RequestError(
-            f"--weights: expected {name} of shape {expected.get(name)}, found "
+            f"`weights`: expected {name} of shape {expected.get(name)}, found "
             f"{found.get(name)} (and {len(wrong) - 1} more differences); give the "
             "weights of the same network"
         )

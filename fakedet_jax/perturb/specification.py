@@ -39,10 +39,10 @@ def parse(text: str) -> Perturbation | Mix | None:
         return suites.mix_of_all()
     operation, separator, strength = text.partition(":")
     if not separator:
-        raise RequestError(f"--perturb: expected {_EXPECTED}, found {text!r}")
+        raise RequestError(f"`perturb`: expected {_EXPECTED}, found {text!r}")
     if operation not in OPERATIONS:
         raise RequestError(
-            f"--perturb: expected {_EXPECTED} with an operation of "
+            f"`perturb`: expected {_EXPECTED} with an operation of "
             f"{', '.join(OPERATIONS)}, found {text!r}"
         )
     if strength == MIX:
@@ -51,13 +51,13 @@ def parse(text: str) -> Perturbation | Mix | None:
         number = float(strength)
     except ValueError as error:
         raise RequestError(
-            f"--perturb: expected a number or {MIX} after {operation}:, found "
+            f"`perturb`: expected a number or {MIX} after {operation}:, found "
             f"{strength!r}"
         ) from error
     try:
         return Perturbation(operation, number)
     except RequestError as error:
-        raise RequestError(f"--perturb: {error}") from error
+        raise RequestError(f"`perturb`: {error}") from error
 
 
 def parse_all(texts: Sequence[str]) -> tuple[Perturbation | Mix | None, ...]:
@@ -70,6 +70,6 @@ def parse_all(texts: Sequence[str]) -> tuple[Perturbation | Mix | None, ...]:
     for text in texts:
         parsed = parse(text)
         if parsed in found.values():
-            raise RequestError(f"--perturb: {text!r} is there twice; leave one out")
+            raise RequestError(f"`perturb`: {text!r} is there twice; leave one out")
         found[text] = parsed
     return tuple(found.values())

@@ -28,7 +28,7 @@ class Suite:
     """Conditions under which a detector is measured.
 
     Attributes:
-        name: As the flag `--suite` names it.
+        name: As the setting `suite` names it.
         version: Rises when anything else here changes.
         seed: Of whatever is random.
         conditions: Each operation's from mild to severe, or in the order of the
@@ -59,7 +59,7 @@ def create(name: str) -> Suite:
         RequestError: There is none of this name.
     """
     if name not in _SUITES:
-        raise RequestError(f"--suite: expected {', '.join(names())}, found {name!r}")
+        raise RequestError(f"`suite`: expected {', '.join(names())}, found {name!r}")
     return _SUITES[name]
 
 

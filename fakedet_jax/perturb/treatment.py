@@ -127,7 +127,7 @@ def check_copies(copies: float) -> None:
     """
     if not 1 <= copies <= _MAX_COPIES:
         raise RequestError(
-            f"--perturb_copies: expected a number from 1 to {_MAX_COPIES}, found "
+            f"`perturb_copies`: expected a number from 1 to {_MAX_COPIES}, found "
             f"{copies:g}"
         )
 

@@ -32,7 +32,7 @@ from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.prepare import pool, staging
 from fakedet_jax.runtime import storage
 
-_FLAG = "--beam_pipeline_options"
+_FLAG = "`beam_pipeline_options`"
 _OPTION = re.compile(r"[A-Za-z]\w*(=.*)?", re.DOTALL)
 _MESSAGE = re.compile(r"\[fakedet:([\w=-]+)\]")
 
@@ -181,7 +181,7 @@ def run(
     yield from look()
     if waiting:
         raise RequestError(
-            f"--output: {len(waiting):,} files were not staged in {str(folder)!r}; "
+            f"`output`: {len(waiting):,} files were not staged in {str(folder)!r}; "
             "expected a folder that all workers of Beam see at this path, and no other "
             "run at work in it"
         )
@@ -275,7 +275,7 @@ def _check_worker(root: Path, versions: dict[str, Any]) -> None:
     """Checks a worker before it can stage anything wrong."""
     if not root.is_dir():
         raise _Ended(
-            f"--data_dir: expected a folder that all workers of Beam see, but "
+            f"`data_dir`: expected a folder that all workers of Beam see, but "
             f"{socket.gethostname()} has no {str(root)!r}; use a shared file system"
         )
     found = staging.versions()

@@ -41,7 +41,7 @@ def lock(output: Path) -> Iterator[None]:
         descriptor = os.open(output, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
         raise RequestError(
-            f"--output: {str(output)!r} cannot be made a folder "
+            f"`output`: {str(output)!r} cannot be made a folder "
             f"({error.strerror or error}); name another one"
         ) from error
     try:
@@ -49,7 +49,7 @@ def lock(output: Path) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise RequestError(
-                f"--output: expected a folder for this run alone, but another one is "
+                f"`output`: expected a folder for this run alone, but another one is "
                 f"at work in {str(output)!r}; wait for its end"
             ) from error
         except OSError:
@@ -78,7 +78,7 @@ def find_finished(
     for other in layouts.names():
         if other != name and prepared.is_prepared(output, other):
             raise RequestError(
-                f"--output: {str(output)!r} holds the prepared dataset {other} "
+                f"`output`: {str(output)!r} holds the prepared dataset {other} "
                 "already; name another folder"
             )
     path = output / SUMMARY
@@ -86,8 +86,8 @@ def find_finished(
         folder = folder_of(output, name)
         if folder.exists() and not (output / staging.FOLDER).is_dir():
             raise RequestError(
-                f"--output: {str(folder)!r} is there without the {SUMMARY} of "
-                "--mode=prepare; name another folder"
+                f"`output`: {str(folder)!r} is there without the {SUMMARY} of "
+                "`mode=prepare`; name another folder"
             )
         return None
     try:
@@ -95,14 +95,14 @@ def find_finished(
         made_of = dict(summary["request"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RequestError(
-            f"{str(path)!r}: expected the summary that --mode=prepare wrote, found "
-            "something else; name another folder as --output"
+            f"{str(path)!r}: expected the summary that `mode=prepare` wrote, found "
+            "something else; name another folder as `output`"
         ) from error
     if not prepared.is_prepared(output, name):
         return None
     if any(request[key] != made_of.get(key) for key in request):
         raise RequestError(
-            f"--output: {str(output)!r} holds a dataset that was made of other "
+            f"`output`: {str(output)!r} holds a dataset that was made of other "
             f"{', '.join(_differences(made_of, request))}; name another folder, or "
             "delete this one"
         )
@@ -153,7 +153,7 @@ def write_dataset(output: Path, name: str, assembly: Assembly, faces: Any) -> No
     free = shutil.disk_usage(output).free
     if free < needed:
         raise RequestError(
-            f"--output: {str(output)!r} has {free / 2**20:,.0f} MiB of room, and the "
+            f"`output`: {str(output)!r} has {free / 2**20:,.0f} MiB of room, and the "
             f"dataset needs {needed / 2**20:,.0f}; what is finished is kept, so make "
             "room there and run the same command again"
         )

@@ -221,7 +221,7 @@ def versions() -> dict[str, Any]:
 def disk_error(error: OSError, folder: Path) -> str:
     """Words in one line why nothing can be written, and what to do."""
     return (
-        f"--output: {os.fspath(folder)!r} cannot be written "
+        f"`output`: {os.fspath(folder)!r} cannot be written "
         f"({error.strerror or error}); what is finished is kept, so make room there "
         "and run the same command again"
     )

@@ -54,16 +54,16 @@ def read_config(workdir: Path) -> dict[str, Any]:
         config = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise RequestError(
-            f"--workdir: {str(workdir)!r} holds no config.json, so no detector was "
-            f"trained there; run --mode=train --workdir={workdir} first"
+            f"`workdir`: {str(workdir)!r} holds no config.json, so no detector was "
+            f"trained there; run `mode=train` `workdir={workdir}` first"
         ) from error
     except (OSError, ValueError) as error:
         raise RequestError(
-            f"--workdir: {str(path)!r} cannot be read ({error}); train again in "
-            "another --workdir"
+            f"`workdir`: {str(path)!r} cannot be read ({error}); train again in "
+            "another `workdir`"
         ) from error
     if not isinstance(config, dict):
-        raise RequestError(f"--workdir: {str(path)!r} is not a JSON object")
+        raise RequestError(f"`workdir`: {str(path)!r} is not a JSON object")
     return config
 
 
@@ -165,9 +165,9 @@ class Store:
                 if found.get(name) != wanted.get(name)
             )
             raise RequestError(
-                f"--workdir: {str(self._folder / str(step))!r} holds another network: "
+                f"`workdir`: {str(self._folder / str(step))!r} holds another network: "
                 f"{len(different)} of its arrays are not as expected, such as "
-                f"{different[0]}; use the --workdir of this detector and these classes"
+                f"{different[0]}; use the `workdir` of this detector and these classes"
             )
         with _damage(self._folder, step):
             return self._manager.restore(step, args=arguments)["tree"]
@@ -301,7 +301,7 @@ def _damage(folder: Path, step: int) -> Iterator[None]:
     except Exception as error:
         reason = (str(error).strip() or repr(error)).splitlines()[0]
         raise RequestError(
-            f"--workdir: the checkpoint {str(folder / str(step))!r} is damaged or of "
+            f"`workdir`: the checkpoint {str(folder / str(step))!r} is damaged or of "
             f"another network ({reason[:200]}); delete that folder to go on from an "
-            "earlier one, or train in another --workdir"
+            "earlier one, or train in another `workdir`"
         ) from error

@@ -35,8 +35,8 @@ def initialize(
     given = (coordinator_address, num_processes, process_id)
     if any(value is None for value in given) and given != (None, None, None):
         raise RequestError(
-            "--coordinator_address, --num_processes and --process_id belong together; "
-            "give all three, or --distributed alone on a cluster that sets them"
+            "`coordinator_address`, `num_processes` and `process_id` belong together; "
+            "give all three, or `distributed` alone on a cluster that sets them"
         )
     if coordinator_address is not None:
         _check_cluster(coordinator_address, num_processes or 0, process_id or 0)
@@ -45,8 +45,8 @@ def initialize(
     except (RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise RequestError(
-            f"--distributed: the processes did not find each other ({reason}); check "
-            "--coordinator_address, --num_processes and --process_id"
+            f"`distributed`: the processes did not find each other ({reason}); check "
+            "`coordinator_address`, `num_processes` and `process_id`"
         ) from error
 
 
@@ -56,13 +56,13 @@ def _check_cluster(
     host, _, port = coordinator_address.rpartition(":")
     if not host or not port.isdecimal():
         raise RequestError(
-            "--coordinator_address: expected HOST:PORT of process 0, found "
+            "`coordinator_address`: expected HOST:PORT of process 0, found "
             f"{coordinator_address!r}"
         )
     if not 0 <= process_id < num_processes:
         raise RequestError(
-            f"--process_id: expected a number from 0 to {num_processes - 1}, one less "
-            f"than --num_processes, found {process_id}"
+            f"`process_id`: expected a number from 0 to {num_processes - 1}, one less "
+            f"than `num_processes`, found {process_id}"
         )
 
 
@@ -93,7 +93,7 @@ def local_batch_size(global_batch_size: int, mesh: Mesh) -> int:
     """
     if global_batch_size < 1 or global_batch_size % mesh.size:
         raise RequestError(
-            f"--batch_size: expected a positive multiple of the {mesh.size} devices, "
+            f"`batch_size`: expected a positive multiple of the {mesh.size} devices, "
             f"found {global_batch_size}"
         )
     return global_batch_size // jax.process_count()
@@ -107,7 +107,7 @@ def round_up_batch_size(batch_size: int, mesh: Mesh) -> int:
     """
     if batch_size < 1:
         raise RequestError(
-            f"--batch_size: expected a positive number, found {batch_size}"
+            f"`batch_size`: expected a positive number, found {batch_size}"
         )
     return -(-batch_size // mesh.size) * mesh.size
 

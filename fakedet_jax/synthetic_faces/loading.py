@@ -68,7 +68,7 @@ def prepare(
         # Another process may have finished first; then its files are as good.
         if not is_complete(_builder(data_dir, num_identities, seed).data_dir):
             raise RequestError(
-                f"--data_dir: {NAME} cannot be built in {data_dir} "
+                f"`data_dir`: {NAME} cannot be built in {data_dir} "
                 f"({error.strerror or error}); name a folder that can be written"
             ) from error
 
@@ -112,11 +112,11 @@ def load_source(
     """
     if split not in (*SPLITS, "all"):
         raise RequestError(
-            f"--split: expected {', '.join(SPLITS)}, all, found {split!r}"
+            f"`split`: expected {', '.join(SPLITS)}, all, found {split!r}"
         )
     if not is_complete(_builder(data_dir, num_identities, seed).data_dir):
         raise RequestError(
-            f"--data_dir: {NAME} is not in {data_dir}; build it first with "
+            f"`data_dir`: {NAME} is not in {data_dir}; build it first with "
             "fakedet_jax.synthetic_faces.prepare"
         )
     return SyntheticFacesSource(Path(data_dir), split, num_identities, seed)
@@ -176,7 +176,7 @@ def _builder(
 
     if num_identities < _FEWEST_IDENTITIES:
         raise RequestError(
-            f"--num_identities: expected at least {_FEWEST_IDENTITIES}, found "
+            f"`num_identities`: expected at least {_FEWEST_IDENTITIES}, found "
             f"{num_identities}; ask for more"
         )
     config = SyntheticFacesConfig(

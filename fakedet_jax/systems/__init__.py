@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The detectors, by the name that the flag `--detector` takes."""
+"""The detectors, by the name that the setting `detector` takes."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -82,7 +82,7 @@ def create(name: str, settings: Mapping[str, Any] | None = None) -> Detector:
         RequestError: There is none of that name, or none with those options.
     """
     if name not in names():
-        raise RequestError(f"--detector: expected {', '.join(names())}, found {name!r}")
+        raise RequestError(f"`detector`: expected {', '.join(names())}, found {name!r}")
     settings = settings or {}
     options = {
         option: settings[option]
@@ -93,7 +93,7 @@ def create(name: str, settings: Mapping[str, Any] | None = None) -> Detector:
         return networks.create_amtennet(**options)
     if options:
         raise RequestError(
-            f"--{next(iter(options))}: {name} has no such option, only amtennet has; "
+            f"`{next(iter(options))}`: {name} has no such option, only amtennet has; "
             "leave it out"
         )
     return next(detector for detector in _DETECTORS if detector.name == name)
@@ -119,7 +119,7 @@ def load(workdir: Path, mesh: Mesh) -> FittedDetector:
     name = config.get("detector")
     if name not in names():
         raise RequestError(
-            f"--workdir: {str(workdir / 'config.json')!r} names the detector {name!r}, "
-            f"expected {', '.join(names())}; train again in another --workdir"
+            f"`workdir`: {str(workdir / 'config.json')!r} names the detector {name!r}, "
+            f"expected {', '.join(names())}; train again in another `workdir`"
         )
     return create(name, config).load(workdir, mesh)

@@ -61,7 +61,7 @@ class DetectorInfo:
             framing = Framing.from_json(facts["framing"])
         except TypeError as error:
             raise RequestError(
-                f"--workdir: the stored detector is of another version ({error}); "
+                f"`workdir`: the stored detector is of another version ({error}); "
                 "train it again"
             ) from error
         return dataclasses.replace(
@@ -139,7 +139,7 @@ class Detector(Protocol):
 
     @property
     def name(self) -> str:
-        """As the flag `--detector` names it."""
+        """As the setting `detector` names it."""
 
     @property
     def recipe(self) -> optim.Recipe:
@@ -186,7 +186,7 @@ def refuse(
     """
     for name in names:
         if getattr(config, name) != getattr(type(config), name):
-            raise RequestError(f"--{name}: {reason}; leave it out")
+            raise RequestError(f"`{name}`: {reason}; leave it out")
 
 
 # Settings of detectors of anomalies, which others refuse.

@@ -43,13 +43,13 @@ def judge(
     probabilities = scored.values[scored.valid]
     if not len(labels):
         raise RequestError(
-            f"--dataset: none of the {dataset.num_examples} validation pictures of "
+            f"`dataset`: none of the {dataset.num_examples} validation pictures of "
             f"{dataset.name} can be read"
         )
     if not np.isfinite(probabilities).all():
         raise loop.NonFiniteLossError(
             f"the validation at step {info.step} gives probabilities that are not "
-            "finite; try a smaller --learning_rate in another --workdir"
+            "finite; try a smaller `learning_rate` in another `workdir`"
         )
     scores = info.scores(probabilities)
     fake = np.asarray(dataset.is_fake)[labels].astype(np.int32)
@@ -81,6 +81,6 @@ def judge(
 def untrained(workdir: Path) -> str:
     """What to say of a workdir without a detector."""
     return (
-        f"--workdir: {str(workdir)!r} holds no trained detector yet; run --mode=train "
-        "with this --workdir to the end of its first epoch"
+        f"`workdir`: {str(workdir)!r} holds no trained detector yet; run `mode=train` "
+        "with this `workdir` to the end of its first epoch"
     )

@@ -23,7 +23,7 @@ from fakedet_jax.training.steps import Metrics, TrainState, Variables
 _LOGGER = logging.getLogger(__name__)
 
 _NON_FINITE_ADVICE = (
-    "try a smaller --learning_rate in another --workdir; the last checkpoint is from "
+    "try a smaller `learning_rate` in another `workdir`; the last checkpoint is from "
     "before"
 )
 
@@ -257,7 +257,7 @@ def _own_input(inputs: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     """
     if len(inputs) != jax.process_count():
         raise RequestError(
-            f"--num_processes: the checkpoint was made by {len(inputs)} processes, "
+            f"`num_processes`: the checkpoint was made by {len(inputs)} processes, "
             f"this run has {jax.process_count()}; resume with as many"
         )
     return inputs[jax.process_index()]

@@ -89,7 +89,7 @@ def create_schedule(recipe: Recipe, num_steps: int) -> Schedule:
         ),
         "time_decay": lambda: lambda step: rate / (1.0 + recipe.decay_per_step * step),
     }
-    return _look_up(schedules, recipe.schedule, "--schedule")()
+    return _look_up(schedules, recipe.schedule, "`schedule`")()
 
 
 def create_optimizer(
@@ -142,7 +142,7 @@ def create_optimizer(
             _zero_frozen(frozen),
         ),
     }
-    return _look_up(optimizers, recipe.optimizer, "--optimizer")()
+    return _look_up(optimizers, recipe.optimizer, "`optimizer`")()
 
 
 class CaffeSgdState(NamedTuple):

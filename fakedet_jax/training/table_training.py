@@ -78,7 +78,7 @@ def train(
     """
     if len(np.unique(labels)) != 2:
         raise RequestError(
-            "--dataset: expected readable training pictures of both kinds, real and "
+            "`dataset`: expected readable training pictures of both kinds, real and "
             f"fake, found {len(labels)} of {len(np.unique(labels))} kinds"
         )
     batch_size = min(recipe.batch_size, len(labels))
@@ -126,7 +126,7 @@ def train(
         if not math.isfinite(loss):
             raise loop.NonFiniteLossError(
                 f"the loss is {float(loss)} in epoch {epoch + 1}; try a smaller "
-                "--learning_rate in another --workdir"
+                "`learning_rate` in another `workdir`"
             )
         verdict = validate(step, carry[0])
         rate = float(schedule(step - 1))

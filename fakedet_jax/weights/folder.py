@@ -111,7 +111,7 @@ def read_card(path: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise UnreadableError(
             f"is a folder without {CARD}; expected a file, or a folder that "
-            "--mode=convert completed"
+            "`mode=convert` completed"
         ) from error
     except (OSError, ValueError, RecursionError) as error:
         raise UnreadableError(

@@ -45,10 +45,10 @@ def read(path: Path) -> TensorFile:
             return folder.read(path)
         return _read_file(path)
     except UnreadableError as error:
-        raise RequestError(f"--weights: {str(path)!r} {error}") from error
+        raise RequestError(f"`weights`: {str(path)!r} {error}") from error
     except OSError as error:
         raise RequestError(
-            f"--weights: {str(path)!r} cannot be read ({error.strerror or error})"
+            f"`weights`: {str(path)!r} cannot be read ({error.strerror or error})"
         ) from error
 
 
@@ -87,7 +87,7 @@ def _read_file(path: Path) -> TensorFile:
             )
     raise UnreadableError(
         f"is in no known format (it starts with {head[:16]!r}); expected "
-        f"{', '.join(known())}, or a folder that --mode=convert wrote"
+        f"{', '.join(known())}, or a folder that `mode=convert` wrote"
     )
 
 

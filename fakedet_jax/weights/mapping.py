@@ -257,7 +257,7 @@ def _check_layout(
         name for name in _OTHER_NAMES if any(getattr(layer, name) for layer in layers)
     ]
     raise RequestError(
-        f"--weights: {str(tensor_file.path)!r} has the names of {layout}, which are "
+        f"`weights`: {str(tensor_file.path)!r} has the names of {layout}, which are "
         f"not known for {network}; give a file of {' or '.join(known)}"
     )
 
@@ -404,15 +404,15 @@ def _refuse_differences(
     ]
     if differences:
         raise RequestError(
-            f"--weights: {str(tensor_file.path)!r} does not fit {network}: "
+            f"`weights`: {str(tensor_file.path)!r} does not fit {network}: "
             f"{len(comparison.matched)} of {num_arrays} arrays match; "
             f"{'; '.join(differences)}; give weights of this network, or convert them "
-            "and name what may differ with --ignore"
+            "and name what may differ with `ignore`"
         )
 
 
 def _values(array: np.ndarray, slot: _Slot, tensor_file: TensorFile) -> np.ndarray:
-    where = f"--weights: {slot.name} of {str(tensor_file.path)!r}"
+    where = f"`weights`: {slot.name} of {str(tensor_file.path)!r}"
     if array.dtype.kind != "f" and array.dtype != BFLOAT16:
         raise RequestError(
             f"{where} holds {array.dtype}, expected floats; export the network without "

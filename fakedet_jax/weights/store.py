@@ -41,7 +41,7 @@ def load(backbone: Backbone, path: Path) -> tuple[dict[str, Any], dict[str, Any]
     try:
         card = folder.read_card(path)
     except UnreadableError as error:
-        raise RequestError(f"--weights: {str(path)!r} {error}") from error
+        raise RequestError(f"`weights`: {str(path)!r} {error}") from error
     _check_model(backbone, card, path)
     variables, _ = mapping.to_variables(
         backbone.layers,
@@ -121,7 +121,7 @@ def save(
         kept, stored = load(backbone, output)
         if folder.digest(kept) != folder.digest(variables):
             raise RequestError(
-                f"--output: {str(output)!r} holds other weights of {backbone.name}; "
+                f"`output`: {str(output)!r} holds other weights of {backbone.name}; "
                 "give another folder"
             )
         _LOGGER.info("%s holds these weights already", output)
@@ -140,10 +140,10 @@ def check_output(output: Path) -> None:
     if not output.exists() and not output.is_symlink():
         return
     if not output.is_dir():
-        raise RequestError(f"--output: expected a folder, found the file {output!s}")
+        raise RequestError(f"`output`: expected a folder, found the file {output!s}")
     if any(output.iterdir()) and not (output / folder.CARD).exists():
         raise RequestError(
-            f"--output: expected a new or an empty folder, {str(output)!r} holds "
+            f"`output`: expected a new or an empty folder, {str(output)!r} holds "
             "something else; give another one"
         )
 
@@ -167,6 +167,6 @@ def _init(backbone: Backbone) -> Variables:
 def _check_model(backbone: Backbone, card: dict[str, Any], path: Path) -> None:
     if card["model"] != backbone.name:
         raise RequestError(
-            f"--weights: {str(path)!r} holds {card['model'][:80]!r}, expected "
+            f"`weights`: {str(path)!r} holds {card['model'][:80]!r}, expected "
             f"{backbone.name!r}; name the network that it holds, or give other weights"
         )

@@ -30,14 +30,14 @@ def test_binary_task_merges_the_fakes(folder):
 @pytest.mark.parametrize(
     "changed, flag",
     [
-        ({"name": "nonsense"}, "--dataset: expected celeb_df_v2, celeba, dfdc"),
-        ({"split": "val"}, "--split: expected train, validation, test, all"),
-        ({"task": "ternary"}, "--task: expected binary or multiclass"),
-        ({"data_dir": None}, "--data_dir: "),
-        ({"num_identities": 500}, "--num_identities: --dataset=folder has the people"),
+        ({"name": "nonsense"}, "`dataset`: expected celeb_df_v2, celeba, dfdc"),
+        ({"split": "val"}, "`split`: expected train, validation, test, all"),
+        ({"task": "ternary"}, "`task`: expected binary or multiclass"),
+        ({"data_dir": None}, "`data_dir`: "),
+        ({"num_identities": 500}, "`num_identities`: `dataset=folder` has the people"),
         (
             {"name": "synthetic_faces", "num_identities": 3},
-            "--num_identities: expected at least 6, found 3",
+            "`num_identities`: expected at least 6, found 3",
         ),
     ],
 )
@@ -66,9 +66,9 @@ def test_facts_follow_subsets_and_binary_labels(prepared_dir):
 
 
 def test_a_published_dataset_must_be_prepared(folder):
-    with pytest.raises(RequestError, match="--mode=prepare --dataset=dfdc"):
+    with pytest.raises(RequestError, match="`mode=prepare` `dataset=dfdc`"):
         catalog.load("dfdc", folder, "train")
-    with pytest.raises(RequestError, match="--data_dir: --dataset=dfdc needs the"):
+    with pytest.raises(RequestError, match="`data_dir`: `dataset=dfdc` needs the"):
         catalog.load("dfdc", None, "train")
 
 
@@ -77,12 +77,12 @@ def test_classes_of_a_prepared_dataset_are_settled(prepared_dir):
     known = catalog.load(*request, real_classes=["real"])
     assert known.classes == ("real", "fake")
     for name in ("fake", "photos"):
-        with pytest.raises(RequestError, match=f"--real_classes: '{name}' cannot be"):
+        with pytest.raises(RequestError, match=f"`real_classes`: '{name}' cannot be"):
             catalog.load(*request, real_classes=[name])
 
 
 def test_splits_of_a_prepared_dataset_are_settled(prepared_dir):
-    with pytest.raises(RequestError, match=r"--validation_fraction: .* is prepared"):
+    with pytest.raises(RequestError, match=r"`validation_fraction`: .* is prepared"):
         catalog.load("folder", prepared_dir, "train", validation_fraction=0.3)
 
 
@@ -94,7 +94,7 @@ def test_how_faces_were_cut_out_is_known(prepared_dir, folder):
 
 
 def test_fixed_classes_cannot_be_declared_real(tmp_path):
-    with pytest.raises(RequestError, match=r"--real_classes: synthetic_faces"):
+    with pytest.raises(RequestError, match=r"`real_classes`: synthetic_faces"):
         catalog.load("synthetic_faces", tmp_path, "train", real_classes=["photos"])
 
 

@@ -184,13 +184,13 @@ def test_two_real_classes_have_no_fake_one(tmp_path):
 
 def test_unknown_real_class(tmp_path):
     write_folder(tmp_path, {"real": 1, "fake": 1})
-    with pytest.raises(RequestError, match=r"--real_classes: .*'photos'"):
+    with pytest.raises(RequestError, match=r"`real_classes`: .*'photos'"):
         load_folder(tmp_path, "all", real_classes=["photos"])
 
 
 @pytest.mark.parametrize("fraction", [-0.1, 0.8, float("nan")])
 def test_validation_fraction_out_of_range(flat, fraction):
-    with pytest.raises(RequestError, match=r"--validation_fraction"):
+    with pytest.raises(RequestError, match=r"`validation_fraction`"):
         load_folder(flat, "train", validation_fraction=fraction)
 
 
@@ -266,7 +266,7 @@ def test_videos_beside_pictures_are_warned_of(tmp_path, caplog):
     write_folder(tmp_path, {"real": 2, "fake": 2})
     (tmp_path / "fake" / "v.mp4").touch()
     load_folder(tmp_path, "all")
-    assert "1 videos in" in caplog.text and "--mode=prepare" in caplog.text
+    assert "1 videos in" in caplog.text and "`mode=prepare`" in caplog.text
 
 
 def test_a_class_of_videos_alone_must_be_prepared(tmp_path):

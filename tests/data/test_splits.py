@@ -141,7 +141,7 @@ def test_conflicts_belong_nowhere_and_are_reported(caplog):
     "fractions", [(1, 0), (0.5, 0.5, 0.5), (1.2, -0.2, 0), (float("nan"), 0, 1)]
 )
 def test_wrong_fractions(fractions):
-    with pytest.raises(RequestError, match="--fractions: expected three parts"):
+    with pytest.raises(RequestError, match="`fractions`: expected three parts"):
         assign([], fractions=fractions)
 
 
@@ -196,5 +196,5 @@ def test_hold_out_of_a_dataset_with_validation():
 
 @pytest.mark.parametrize("fraction", [0, 1, float("nan")])
 def test_hold_out_of_a_wrong_part(fraction):
-    with pytest.raises(RequestError, match="--validation_fraction: expected a number"):
+    with pytest.raises(RequestError, match="`validation_fraction`: expected a number"):
         hold_out([item("a", split="train")], fraction=fraction)

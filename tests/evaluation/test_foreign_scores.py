@@ -186,12 +186,12 @@ def test_a_file_of_another_kind_is_refused(exported, tmp_path, text, message):
 
 def test_a_folder_of_scores_is_refused(exported, tmp_path):
     (tmp_path / "Other net.csv").mkdir()
-    assert "--scores: expected a CSV file" in _refused(exported, tmp_path, None)
+    assert "`scores`: expected a CSV file" in _refused(exported, tmp_path, None)
 
 
 def test_another_suite_is_refused(exported, tmp_path, text):
     message = _refused(exported, tmp_path, text, suite="amten")
-    assert message.startswith("--suite: expected 'small', which was exported to")
+    assert message.startswith("`suite`: expected 'small', which was exported to")
     assert message.endswith("found 'amten'")
 
 
@@ -204,7 +204,7 @@ def test_an_unknown_suite_is_refused(exported, tmp_path, text):
     [
         ({"version": 2}, "expected version 3 of the suite small, found 2; run"),
         ({"seed": 1}, "expected seed 7 of the suite small, found 1; run"),
-        ({"suite": None}, "--suite: expected None"),
+        ({"suite": None}, "`suite`: expected None"),
     ],
 )
 def test_an_export_of_another_version_is_refused(
@@ -225,7 +225,7 @@ def test_a_damaged_description_is_refused(exported, tmp_path, text, content):
 
 def test_an_export_that_is_not_complete_is_refused(tmp_path, text):
     message = _refused(tmp_path, tmp_path, text)
-    assert message.startswith("--pictures: expected a folder that --mode=export")
+    assert message.startswith("`pictures`: expected a folder that `mode=export`")
     assert "found no suite.json" in message
 
 
@@ -233,7 +233,7 @@ def test_an_export_that_is_not_complete_is_refused(tmp_path, text):
 def test_an_export_without_a_table_is_refused(exported, tmp_path, text, name):
     folder = shutil.copytree(exported, tmp_path / "export")
     (folder / name).unlink()
-    assert f"{name}' is missing; run --mode=export" in _refused(folder, tmp_path, text)
+    assert f"{name}' is missing; run `mode=export`" in _refused(folder, tmp_path, text)
 
 
 @pytest.mark.parametrize(
@@ -275,5 +275,5 @@ def test_the_name_stands_in_the_heading(exported, tmp_path, text, monkeypatch):
 
 def test_an_output_that_is_a_file_is_refused(exported, tmp_path, text):
     (tmp_path / "output").write_text("")
-    with pytest.raises(RequestError, match=r"--output: .*name another folder"):
+    with pytest.raises(RequestError, match=r"`output`: .*name another folder"):
         _evaluate(exported, tmp_path, text)

@@ -95,7 +95,7 @@ def test_a_single_batch_is_scored_alike(dataset):
 
 @pytest.mark.parametrize("batch_size", [0, -8, 12])
 def test_a_batch_that_the_devices_cannot_share_is_refused(batch_size):
-    with pytest.raises(RequestError, match="--batch_size: expected a positive mult"):
+    with pytest.raises(RequestError, match="`batch_size`: expected a positive mult"):
         scoring.Scorer(_mean_fn, parallel.data_mesh(), batch_size)
 
 

@@ -141,7 +141,7 @@ def test_other_files_in_the_folder_are_refused(data_dir, tmp_path, name):
     path = tmp_path / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("")
-    with pytest.raises(RequestError, match=f"--output: .* found '{name}'"):
+    with pytest.raises(RequestError, match=f"`output`: .* found '{name}'"):
         _export(data_dir, tmp_path)
 
 
@@ -177,7 +177,7 @@ def test_nothing_readable_is_refused(tmp_path):
 
 
 def test_an_unknown_suite_is_refused(data_dir, tmp_path):
-    with pytest.raises(RequestError, match="--suite: expected amten, fakespotter"):
+    with pytest.raises(RequestError, match="`suite`: expected amten, fakespotter"):
         _export(data_dir, tmp_path / "output", suite="x")
     assert not (tmp_path / "output").exists()
 

@@ -148,7 +148,7 @@ def test_a_file_that_has_gone_is_warned_of(tmp_path, folder, caplog):
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(RequestError, match=r"--annotated: .* cannot be written"):
+    with pytest.raises(RequestError, match=r"`annotated`: .* cannot be written"):
         AnnotatedCopies(tmp_path / "file", [], 1)
 
 
@@ -160,7 +160,7 @@ def test_a_full_disk_is_one_line(tmp_path, folder, monkeypatch):
     photo = tmp_path / "a.png"
     photo.write_bytes(encode(colourful()))
     with (
-        pytest.raises(RequestError, match=r"--annotated: .*No space left"),
+        pytest.raises(RequestError, match=r"`annotated`: .*No space left"),
         AnnotatedCopies(folder, [face_file(photo)], 1) as copies,
     ):
         copies.add(0, [(Row(WRITTEN), MARK)], [])

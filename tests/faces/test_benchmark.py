@@ -21,5 +21,5 @@ def test_every_speed_is_positive(shared_data, monkeypatch):
 
 
 def test_a_missing_model_is_a_request_error(tmp_path):
-    with pytest.raises(RequestError, match=r"--face_detector_model=.*no such file"):
+    with pytest.raises(RequestError, match=r"`face_detector_model=`.*no such file"):
         measure_faces(tmp_path / "none.onnx")

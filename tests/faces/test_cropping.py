@@ -23,19 +23,19 @@ def create(detector="none", **settings):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"detector": ""}, r"--face_detector: expected how .* none was given"),
-        ({"detector": "mtcnn"}, "--face_detector: expected one of"),
-        ({"scale": 1.5}, "--face_scale is for detectors that give boxes"),
-        ({"detector": "haar", "scale": 0.0}, "--face_scale: expected a number above 0"),
+        ({"detector": ""}, r"`face_detector`: expected how .* none was given"),
+        ({"detector": "mtcnn"}, "`face_detector`: expected one of"),
+        ({"scale": 1.5}, "`face_scale` is for detectors that give boxes"),
+        ({"detector": "haar", "scale": 0.0}, "`face_scale`: expected a number above 0"),
         (
             {"detector": "haar", "scale": float("nan")},
-            "--face_scale: expected a number above 0",
+            "`face_scale`: expected a number above 0",
         ),
-        ({"size": 15}, "--size: expected 16 to 4096 pixels, found 15"),
-        ({"align": True}, "--align needs --size"),
-        ({"align": True, "size": 64}, "--align needs landmarks"),
-        ({"frames_per_video": 0}, "--frames_per_video: expected at least 1, found 0"),
-        ({"frame_step": 0}, "--frame_step: expected at least 1, found 0"),
+        ({"size": 15}, "`size`: expected 16 to 4096 pixels, found 15"),
+        ({"align": True}, "`align` needs `size`"),
+        ({"align": True, "size": 64}, "`align` needs landmarks"),
+        ({"frames_per_video": 0}, "`frames_per_video`: expected at least 1, found 0"),
+        ({"frame_step": 0}, "`frame_step`: expected at least 1, found 0"),
     ],
 )
 def test_wrong_settings_are_request_errors(settings, message):
@@ -143,8 +143,8 @@ def test_another_model_file_is_warned_of(monkeypatch, caplog, recorded, warning)
         ({}, "faces.detector: expected a value"),
         ({**WHOLE, "detector": "yunet"}, "faces.detector: expected an object"),
         ({**WHOLE, "detector": {"name": ["x"]}}, "faces.detector.name: expected yunet"),
-        ({**WHOLE, "detector": {"name": "boxes"}}, "bring their boxes with --face_box"),
-        ({**WHOLE, "detector": YUNET}, "name its model file with --face_detector_mo"),
+        ({**WHOLE, "detector": {"name": "boxes"}}, "bring their boxes with `face_box`"),
+        ({**WHOLE, "detector": YUNET}, "name its model file with `face_detector_mo`"),
         (
             {**WHOLE, "detector": {**YUNET, "min_score": 1}},
             "faces.detector.min_score: expected a number from 0 to 1, found 1",
@@ -172,5 +172,5 @@ def test_a_wrong_record_is_one_line(record, message):
 
 @pytest.mark.parametrize("detector", [{"name": "none"}, HAAR])
 def test_a_model_that_is_not_needed_is_refused(detector):
-    with pytest.raises(RequestError, match="--face_detector_model is for yunet"):
+    with pytest.raises(RequestError, match="`face_detector_model` is for yunet"):
         from_record({**WHOLE, "detector": detector}, model="y.onnx")

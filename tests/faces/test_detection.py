@@ -147,15 +147,15 @@ def test_places_are_those_of_the_whole_picture(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("retina", {}, "--face_detector: expected one of none, haar, yunet, boxes"),
-        ("yunet", {}, "needs --face_detector_model=FILE"),
-        ("boxes", {}, "needs --face_boxes=FILE"),
-        ("haar", {"model": "x"}, "--face_detector_model is for --face_detector=yunet"),
-        ("none", {"boxes": "x"}, "--face_boxes is for --face_detector=boxes"),
-        ("haar", {"min_score": 0.5}, "--face_min_score is for --face_detector=yunet"),
+        ("retina", {}, "`face_detector`: expected one of none, haar, yunet, boxes"),
+        ("yunet", {}, "needs `face_detector_model=FILE`"),
+        ("boxes", {}, "needs `face_boxes=FILE`"),
+        ("haar", {"model": "x"}, "`face_detector_model` is for `face_detector=yunet`"),
+        ("none", {"boxes": "x"}, "`face_boxes` is for `face_detector=boxes`"),
+        ("haar", {"min_score": 0.5}, "`face_min_score` is for `face_detector=yunet`"),
         ("yunet", {"model": "x", "min_score": 1.5}, "between 0 and 1, found 1.5"),
         ("haar", {"longest_side": 8}, "at least 32 pixels, found 8"),
-        ("yunet", {"model": "no/such"}, "--face_detector_model='no/such': .* no such"),
+        ("yunet", {"model": "no/such"}, "`face_detector_model`='no/such': .* no such"),
     ],
 )
 def test_settings_that_cannot_be(name, options, message):
@@ -169,7 +169,7 @@ def test_settings_that_cannot_be(name, options, message):
 def test_a_file_that_is_no_model(tmp_path, content, capfd):
     path = tmp_path / "face.onnx"
     path.write_bytes(content)
-    with pytest.raises(RequestError, match="--face_detector_model=") as caught:
+    with pytest.raises(RequestError, match="`face_detector_model`=") as caught:
         detection.create("yunet", model=path)
     assert "\n" not in str(caught.value) and "something else" in str(caught.value)
 

@@ -104,7 +104,7 @@ def _golden(faces: np.ndarray, checkpoint: Path) -> dict[str, Any]:
 
 def main(arguments: list[str]) -> None:
     """Writes the pixels of the faces, or the golden file."""
-    if arguments[0] == "--export":
+    if arguments[0] == "`export`":
         np.save(arguments[1], read_faces(Path(arguments[2])))
         return
     import torch

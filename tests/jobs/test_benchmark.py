@@ -150,10 +150,10 @@ def test_a_dataset_can_be_named_for_the_pipeline(picture_folder):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"detector": "nonesuch"}, "--detector: expected amtennet.*'nonesuch'"),
-        ({"num_repeats": 0}, "--num_repeats: expected at least 1, found 0"),
-        ({"batch_size": 7}, "--batch_size: .*8 devices, found 7"),
-        ({"dtype": "float16"}, "--dtype: expected float32, bfloat16.*'float16'"),
+        ({"detector": "nonesuch"}, "`detector`: expected amtennet.*'nonesuch'"),
+        ({"num_repeats": 0}, "`num_repeats`: expected at least 1, found 0"),
+        ({"batch_size": 7}, "`batch_size`: .*8 devices, found 7"),
+        ({"dtype": "float16"}, "`dtype`: expected float32, bfloat16.*'float16'"),
     ],
 )
 def test_wrong_requests_say_what_to_change(changes, message):

@@ -112,10 +112,10 @@ def test_a_path_within_another_has_a_name(tmp_path):
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (("A",), "--names: expected 2 names, one for each path, found 1"),
+        (("A",), "`names`: expected 2 names, one for each path, found 1"),
         (
             ("A", "A"),
-            "--names: expected every run once, found 'A' twice; leave one out",
+            "`names`: expected every run once, found 'A' twice; leave one out",
         ),
     ],
 )
@@ -180,7 +180,7 @@ def test_a_folder_without_an_evaluation(tmp_path):
 def test_an_evaluation_without_scores(tmp_path):
     folder = _write_evaluation(tmp_path / "one")
     (folder / "scores.csv").unlink()
-    assert "is missing; run --mode=evaluate again" in _refused(tmp_path, folder)
+    assert "is missing; run `mode=evaluate` again" in _refused(tmp_path, folder)
 
 
 def test_an_evaluation_that_lost_rows(tmp_path):
@@ -213,7 +213,7 @@ def test_metrics_that_are_none(tmp_path, text):
 
 def test_an_output_that_is_a_file(tmp_path):
     path = _write(tmp_path / "x.csv")
-    with pytest.raises(RequestError, match=r"--output: .*name another folder"):
+    with pytest.raises(RequestError, match=r"`output`: .*name another folder"):
         compare(CompareConfig((str(path),), path))
 
 

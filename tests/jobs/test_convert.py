@@ -121,12 +121,12 @@ def test_a_residual_network_of_torchvision_is_stored(tmp_path):
     [
         (
             {"model": "resnet"},
-            "--model: expected one of tiny, resnet34, resnet50, .*amtennet, .*found "
+            "`model`: expected one of tiny, resnet34, resnet50, .*amtennet, .*found "
             "'resnet'",
         ),
-        ({"weights": "missing"}, "--weights: .*missing' does not exist"),
-        ({"output": "published"}, "--output: expected a folder"),
-        ({"output": "."}, "--output: expected a new or an empty folder"),
+        ({"weights": "missing"}, "`weights`: .*missing' does not exist"),
+        ({"output": "published"}, "`output`: expected a folder"),
+        ({"output": "."}, "`output`: expected a new or an empty folder"),
     ],
 )
 def test_errors_name_their_flag(config, tmp_path, changes, flag):

@@ -157,7 +157,7 @@ def test_a_name_is_that_of_all_folders(workdir, folders):
 
 
 def test_a_dataset_without_numbers_is_a_failure_in_the_end(done):
-    with pytest.raises(RequestError, match=r"1 of 4 could not be .*, folder: --data"):
+    with pytest.raises(RequestError, match=r"1 of 4 could not be .*, folder: `data`"):
         cross_dataset.check_complete(done)
 
 
@@ -172,17 +172,17 @@ def test_the_sign_may_be_in_the_name_of_a_folder(workdir, tmp_path):
 @pytest.mark.parametrize(
     ("datasets", "settings", "message"),
     [
-        ((), {}, "--datasets: expected at least one folder"),
-        (("",), {}, "--datasets: expected folders, or NAME=FOLDER"),
-        (("x=",), {}, "--datasets: expected folders, or NAME=FOLDER"),
-        (("=x",), {}, "--datasets: expected folders, or NAME=FOLDER"),
-        (("..=x",), {}, "--datasets: expected folders, or NAME=FOLDER"),
-        (("a=x", "a=y"), {}, "--datasets: expected different names, found 'a' twice"),
-        (("a=x",), {"data": DataConfig()}, "--datasets says which pictures"),
-        (("a=x",), {"suite": "amten"}, "--suite: amten is measured on one dataset"),
-        (("a=x",), {"name": "../a"}, "--name: expected a plain folder name"),
-        (("cross_dataset=x",), {}, "--name: expected another name"),
-        (("a=x", "b=y"), {}, "--datasets: none of 2 could be evaluated; the first, a"),
+        ((), {}, "`datasets`: expected at least one folder"),
+        (("",), {}, "`datasets`: expected folders, or NAME=FOLDER"),
+        (("x=",), {}, "`datasets`: expected folders, or NAME=FOLDER"),
+        (("=x",), {}, "`datasets`: expected folders, or NAME=FOLDER"),
+        (("..=x",), {}, "`datasets`: expected folders, or NAME=FOLDER"),
+        (("a=x", "a=y"), {}, "`datasets`: expected different names, found 'a' twice"),
+        (("a=x",), {"data": DataConfig()}, "`datasets` says which pictures"),
+        (("a=x",), {"suite": "amten"}, "`suite`: amten is measured on one dataset"),
+        (("a=x",), {"name": "../a"}, "`name`: expected a plain folder name"),
+        (("cross_dataset=x",), {}, "`name`: expected another name"),
+        (("a=x", "b=y"), {}, "`datasets`: none of 2 could be evaluated; the first, a"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(workdir, datasets, settings, message, caplog):

@@ -84,7 +84,7 @@ def test_the_batch_size_does_not_matter(workdir, batch_size):
 
 @pytest.mark.parametrize("batch_size", [0, -3])
 def test_a_batch_of_nothing_is_refused(workdir, batch_size):
-    with pytest.raises(RequestError, match="--batch_size: expected a positive number"):
+    with pytest.raises(RequestError, match="`batch_size`: expected a positive number"):
         _evaluate(workdir, batch_size=batch_size)
 
 
@@ -150,12 +150,12 @@ def test_a_single_class_has_no_auc(workdir, tmp_path, caplog):
 
 @pytest.mark.parametrize("name", ["a/b", "..", "/tmp", "."])
 def test_a_name_that_leads_elsewhere_is_refused(workdir, name):
-    with pytest.raises(RequestError, match="--name: expected a plain folder name"):
+    with pytest.raises(RequestError, match="`name`: expected a plain folder name"):
         _evaluate(workdir, name=name)
 
 
 def test_an_unknown_split_lists_the_valid_ones(workdir):
-    with pytest.raises(RequestError, match="--split: expected train, validation, test"):
+    with pytest.raises(RequestError, match="`split`: expected train, validation, test"):
         _evaluate(workdir, split="dev")
 
 
@@ -186,25 +186,25 @@ def damaged(workdir, tmp_path):
 @pytest.mark.parametrize("part", ["best", "best/3"])
 def test_a_workdir_without_its_best_is_named(damaged, capsys, part):
     shutil.rmtree(damaged / part)
-    assert tiny.run_cli("--mode=evaluate", f"--workdir={damaged}") == 2
+    assert tiny.run_cli("`mode=evaluate`", f"`workdir={damaged}`") == 2
     assert "holds no trained detector yet" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("part", ["tree", "facts"])
 def test_a_damaged_detector_is_one_line(damaged, capsys, part):
     shutil.rmtree(tiny.newest(damaged / "best") / part)
-    assert tiny.run_cli("--mode=evaluate", f"--workdir={damaged}") == 2
+    assert tiny.run_cli("`mode=evaluate`", f"`workdir={damaged}`") == 2
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.count("\n") == 1
-    assert captured.err.startswith("fakedet: --workdir: the checkpoint ")
+    assert captured.err.startswith("fakedet: `workdir`: the checkpoint ")
     assert not (damaged / "evaluations").exists()
 
 
 def test_facts_that_are_no_json_are_one_line(damaged, capsys):
     path = tiny.newest(damaged / "best") / "facts" / "metadata"
     path.write_text(path.read_text()[:20])
-    assert tiny.run_cli("--mode=evaluate", f"--workdir={damaged}") == 2
+    assert tiny.run_cli("`mode=evaluate`", f"`workdir={damaged}`") == 2
     captured = capsys.readouterr()
     assert captured.err.count("\n") == 1
     assert "is damaged" in captured.err
@@ -214,7 +214,7 @@ def test_a_config_without_its_data_needs_the_flags(damaged):
     config = checkpoint.read_config(damaged)
     del config["dataset"]
     checkpoint.write_config(damaged, config)
-    with pytest.raises(RequestError, match="name pictures with --data_dir"):
+    with pytest.raises(RequestError, match="name pictures with `data_dir`"):
         _evaluate(damaged)
 
 
@@ -250,7 +250,7 @@ def test_an_evaluation_is_named_after_what_was_done(workdir):
 
 
 def test_an_unknown_perturbation_is_refused(workdir):
-    with pytest.raises(RequestError, match="--perturb: jpeg: expected a whole"):
+    with pytest.raises(RequestError, match="`perturb`: jpeg: expected a whole"):
         _evaluate(workdir, perturb="jpeg:600")
 
 
@@ -274,7 +274,7 @@ def test_intervals_can_be_left_out(workdir):
 
 
 def test_a_negative_number_of_resamples_is_refused(workdir):
-    with pytest.raises(RequestError, match="--num_resamples: expected at least 0"):
+    with pytest.raises(RequestError, match="`num_resamples`: expected at least 0"):
         _evaluate(workdir, num_resamples=-1)
 
 

@@ -34,7 +34,7 @@ def test_files_are_written_as_they_are_stored(data, tmp_path, limit, number):
 
 
 def test_no_pictures_at_all_are_refused(data, tmp_path):
-    with pytest.raises(RequestError, match="--num_per_class"):
+    with pytest.raises(RequestError, match="`num_per_class`"):
         _export(data, tmp_path / "out", num_per_class=0)
     assert not (tmp_path / "out").exists()
 
@@ -49,7 +49,7 @@ def test_no_picture_replaces_another(data, tmp_path):
 
 def test_an_output_that_is_a_file_is_refused(data, tmp_path):
     (tmp_path / "out").write_text("")
-    with pytest.raises(RequestError, match=r"--output: .*name another folder"):
+    with pytest.raises(RequestError, match=r"`output`: .*name another folder"):
         _export(data, tmp_path / "out")
 
 

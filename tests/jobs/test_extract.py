@@ -258,7 +258,7 @@ def test_no_readable_pictures_are_counted(tmp_path, request_for, mixed):
 
 
 def test_unknown_features_are_refused_with_the_valid_names(tmp_path, request_for):
-    with pytest.raises(RequestError, match=r"--features: expected traces.*'edges'"):
+    with pytest.raises(RequestError, match=r"`features`: expected traces.*'edges'"):
         extract.extract(request_for(tmp_path, features="edges"))
 
 
@@ -294,10 +294,10 @@ def test_a_folder_without_pictures_is_refused(tmp_path, request_for):
 
 def test_an_output_that_is_a_file_is_refused(tmp_path, request_for):
     (tmp_path / "out").touch()
-    with pytest.raises(RequestError, match=r"--output: .*out"):
+    with pytest.raises(RequestError, match=r"`output`: .*out"):
         extract.extract(request_for(tmp_path / "out"))
 
 
 def test_a_negative_number_of_figures_is_refused(tmp_path, request_for):
-    with pytest.raises(RequestError, match="--num_figures"):
+    with pytest.raises(RequestError, match="`num_figures`"):
         extract.extract(request_for(tmp_path, num_figures=-1))

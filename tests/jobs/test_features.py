@@ -218,7 +218,7 @@ def test_channels_are_counted_when_asked_for(tmp_path, request_for):
 def test_the_command_writes_the_same(tmp_path, root, counted):
     flags = ("--mode=extract", "--features=coverage", "--backbone=tiny_faces")
     places = (f"--weights={root / 'weights'}", f"--output={tmp_path}")
-    assert tiny.run_cli(*flags, *places, "--batch_size=8", str(root / "files")) == 0
+    assert tiny.run_cli(*flags, *places, "`batch_size=8`", str(root / "files")) == 0
     with np.load(tmp_path / "features.npz") as archive:
         np.testing.assert_array_equal(archive["features"], counted["features"])
 
@@ -273,7 +273,7 @@ def test_thresholds_of_other_settings_are_refused(
     request = request_for(tmp_path / "out", thresholds=path)
     with pytest.raises(RequestError, match=message) as caught:
         _extract(request)
-    assert str(caught.value).startswith(f"--thresholds: {str(path)!r} was fitted with")
+    assert str(caught.value).startswith(f"`thresholds`: {str(path)!r} was fitted with")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()
 
@@ -379,35 +379,35 @@ def test_unusable_thresholds_are_refused(tmp_path, request_for, content, message
     request = request_for(tmp_path / "out", thresholds=path)
     with pytest.raises(RequestError, match=message) as caught:
         _extract(request)
-    assert str(caught.value).startswith(f"--thresholds: {str(path)!r}")
+    assert str(caught.value).startswith(f"`thresholds`: {str(path)!r}")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()
 
 
 def test_thresholds_that_are_not_there_are_refused(tmp_path, request_for):
     request = request_for(tmp_path / "out", thresholds=tmp_path / "none.npz")
-    with pytest.raises(RequestError, match=r"--thresholds: .*No such file"):
+    with pytest.raises(RequestError, match=r"`thresholds`: .*No such file"):
         _extract(request)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"workdir": "workdir"}, "--workdir, --backbone: the network comes from one"),
-        ({"backbone": "gone"}, "--backbone: expected vggface2_resnet50"),
-        ({"backbone": "mobilefacenet"}, "--weights: .* holds 'tiny_faces'"),
-        ({"backbone": None, "weights": None}, "--workdir: --features=coverage needs"),
-        ({"backbone": None}, "--weights: they belong to a --backbone"),
-        ({"weights": None}, "--weights: --backbone=tiny_faces needs its weights"),
-        ({"neuron": "x"}, "--neuron: expected unit, channel"),
-        ({"site": "x"}, "--site: expected layer, activation"),
-        ({"dtype": "x"}, "--dtype: expected float32, bfloat16"),
-        ({"paths": ()}, "name files, or the pictures by --dataset"),
+        ({"workdir": "workdir"}, "`workdir`, `backbone`: the network comes from one"),
+        ({"backbone": "gone"}, "`backbone`: expected vggface2_resnet50"),
+        ({"backbone": "mobilefacenet"}, "`weights`: .* holds 'tiny_faces'"),
+        ({"backbone": None, "weights": None}, "`workdir`: `features=coverage` needs"),
+        ({"backbone": None}, "`weights`: they belong to a `backbone`"),
+        ({"weights": None}, "`weights`: `backbone=tiny_faces` needs its weights"),
+        ({"neuron": "x"}, "`neuron`: expected unit, channel"),
+        ({"site": "x"}, "`site`: expected layer, activation"),
+        ({"dtype": "x"}, "`dtype`: expected float32, bfloat16"),
+        ({"paths": ()}, "name files, or the pictures by `dataset`"),
         (
             {"features": "embedding", "thresholds": "x"},
-            "--thresholds: --features=embedding counts nothing",
+            "`thresholds`: `features=embedding` counts nothing",
         ),
-        ({"features": "traces"}, "--workdir: --features=traces needs the workdir of"),
+        ({"features": "traces"}, "`workdir`: `features=traces` needs the workdir of"),
     ],
     ids=str,
 )
@@ -452,5 +452,5 @@ def test_an_output_that_is_a_file_is_refused_before_the_work(
 
     monkeypatch.setattr(features.NeuronCounter, "thresholds_of", fit)
     (tmp_path / "file").touch()
-    with pytest.raises(RequestError, match=r"--output: .*cannot be made a folder"):
+    with pytest.raises(RequestError, match=r"`output`: .*cannot be made a folder"):
         _extract(request_for(tmp_path / "file"))

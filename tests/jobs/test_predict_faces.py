@@ -266,16 +266,16 @@ def test_what_is_not_installed_is_one_line_before_any_score(
 
 def test_nothing_is_written_among_the_files_that_are_scored(workdir, media, tmp_path):
     for annotated in (media, media / "real" / "copies"):
-        with pytest.raises(RequestError, match="--annotated: expected a folder outs"):
+        with pytest.raises(RequestError, match="`annotated`: expected a folder outs"):
             run(workdir, tmp_path, media, annotated=annotated)
     photo = next(media.rglob("*.png"))
-    with pytest.raises(RequestError, match="--annotated: expected a folder outs"):
+    with pytest.raises(RequestError, match="`annotated`: expected a folder outs"):
         run(workdir, tmp_path, photo, annotated=photo.parent)
 
 
 def test_two_tables_need_two_files(workdir, media, tmp_path):
     same = tmp_path / "scores.csv"
-    with pytest.raises(RequestError, match="--frame_scores: expected another file"):
+    with pytest.raises(RequestError, match="`frame_scores`: expected another file"):
         run(workdir, tmp_path, media, frame_scores=same)
 
 
@@ -290,12 +290,12 @@ def test_without_a_record_pictures_are_taken_whole(workdir):
 
 
 def test_a_model_is_refused_where_pictures_are_taken_whole(workdir, tmp_path):
-    with pytest.raises(RequestError, match="--face_detector_model: this detector was"):
+    with pytest.raises(RequestError, match="`face_detector_model`: this detector was"):
         choose(workdir, face_detector_model=tmp_path / "y.onnx")
 
 
 def test_all_faces_are_refused_where_pictures_are_taken_whole(workdir):
-    with pytest.raises(RequestError, match="--all_faces: this detector was trained on"):
+    with pytest.raises(RequestError, match="`all_faces`: this detector was trained on"):
         choose(workdir, all_faces=True)
 
 

@@ -411,24 +411,24 @@ def test_a_folder_without_any_face_leaves_its_manifest(tmp_path):
 @pytest.mark.parametrize(
     ("data", "settings", "message"),
     [
-        (DataConfig("synthetic_faces", Path()), {}, "--dataset: expected one that"),
-        (DataConfig("ffhq"), {}, "--data_dir: expected the folder of the original"),
-        (DataConfig("folder", Path()), {"num_workers": 0}, "--num_workers:"),
+        (DataConfig("synthetic_faces", Path()), {}, "`dataset`: expected one that"),
+        (DataConfig("ffhq"), {}, "`data_dir`: expected the folder of the original"),
+        (DataConfig("folder", Path()), {"num_workers": 0}, "`num_workers`:"),
         (
             DataConfig("folder", Path()),
             {"layout_options": {"qualities": "c40"}},
-            "--qualities: folder",
+            "`qualities`: folder",
         ),
         (
             DataConfig("folder", Path()),
             {"num_workers": 2, "beam_pipeline_options": ("runner=DirectRunner",)},
-            "--num_workers is for the processes of this machine",
+            "`num_workers` is for the processes of this machine",
         ),
-        (DataConfig("ffhq", Path(), ("a",)), {}, "--real_classes: ffhq"),
+        (DataConfig("ffhq", Path(), ("a",)), {}, "`real_classes`: ffhq"),
         (
             DataConfig("folder", Path(), validation_fraction=0.9),
             {},
-            "--validation_fraction: expected a number from 0",
+            "`validation_fraction`: expected a number from 0",
         ),
     ],
 )

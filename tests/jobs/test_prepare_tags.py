@@ -120,7 +120,7 @@ def test_tags_but_no_usable_photograph_is_another_error(portraits, tmp_path):
     (tmp_path / "in").mkdir()
     cut = next(iter(portraits.values())).encoded[:2000]
     (tmp_path / "in" / "cut.jpg").write_bytes(cut)
-    with pytest.raises(RequestError, match="--data_dir: expected faces in"):
+    with pytest.raises(RequestError, match="`data_dir`: expected faces in"):
         prepare(config(tmp_path / "in", tmp_path / "out"))
 
 

@@ -209,7 +209,7 @@ def test_an_unknown_split_is_refused(workdir):
 
 @pytest.mark.parametrize("name", ["a/b", ".."])
 def test_a_name_that_leads_elsewhere_is_refused(workdir, name):
-    with pytest.raises(RequestError, match="--name: expected a plain folder name"):
+    with pytest.raises(RequestError, match="`name`: expected a plain folder name"):
         _measure(workdir, name=name)
 
 

@@ -112,7 +112,7 @@ def test_a_full_disk_does_not_harm_the_detector(data_dir, tmp_path):
         with tiny.at_step(8, lambda: _fill(disk, workdir / "best" / "6")):
             assert tiny.run_cli(*tiny.train_flags(data_dir, workdir)) == 1
         (disk / "filler").unlink()
-        assert tiny.run_cli("--mode=evaluate", f"--workdir={workdir}") == 0
+        assert tiny.run_cli("`mode=evaluate`", f"`workdir={workdir}`") == 0
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_the_workdir_of_other_classes_is_refused(trained, tmp_path, capsys):
     counts = {"real": 30, "glow": 30, "stylegan": 30}
     other = pictures.write_folder(tmp_path / "other", counts, 16)
     flags = tiny.train_flags(other, trained)
-    assert tiny.run_cli(*flags, "--validation_fraction=0.2") == 2
+    assert tiny.run_cli(*flags, "`validation_fraction=0.2`") == 2
     assert "classes=['real', 'fake'] (now ['real', 'glow'" in _complaint(capsys)
 
 
@@ -194,38 +194,38 @@ def test_a_workdir_that_is_a_file_is_refused(data_dir, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("flag", "message"),
     [
-        ("--batch_size=12", "--batch_size: expected a positive multiple of the 8"),
-        ("--batch_size=0", "--batch_size: expected a positive number, found 0"),
-        ("--learning_rate=nan", "--learning_rate: expected a positive number"),
-        ("--learning_rate=inf", "--learning_rate: expected a positive number"),
+        ("--batch_size=12", "`batch_size`: expected a positive multiple of the 8"),
+        ("--batch_size=0", "`batch_size`: expected a positive number, found 0"),
+        ("--learning_rate=nan", "`learning_rate`: expected a positive number"),
+        ("--learning_rate=inf", "`learning_rate`: expected a positive number"),
         (
             "--final_learning_rate=0.1",
-            "--final_learning_rate: expected a number from 0 to the learning rate "
+            "`final_learning_rate`: expected a number from 0 to the learning rate "
             "0.03, found 0.1",
         ),
-        ("--final_learning_rate=-1", "--final_learning_rate: expected a number from 0"),
-        ("--final_learning_rate=nan", "--final_learning_rate: expected a number from"),
-        ("--final_learning_rate=0.01", "--final_learning_rate: it ends --schedule=cos"),
-        ("--momentum=-1", "--momentum: expected a number of at least 0"),
-        ("--num_epochs=0", "--num_epochs: expected a positive number"),
-        ("--seed=-1", "--seed: expected a number from 0"),
-        ("--seed=4294967296", "--seed: expected a number from 0"),
-        ("--log_every=0", "--log_every: expected at least 1"),
-        ("--checkpoint_every=0", "--checkpoint_every: expected at least 1"),
-        ("--num_microbatches=0", "--num_microbatches: expected at least 1"),
-        ("--num_microbatches=3", "--num_microbatches: 3 parts do not cut a batch"),
-        ("--select_by=f1", "--select_by: expected accuracy, auc, loss, found 'f1'"),
-        ("--dtype=float64", "--dtype: expected float32, bfloat16, found 'float64'"),
-        ("--schedule=linear", "--schedule: expected constant"),
+        ("--final_learning_rate=-1", "`final_learning_rate`: expected a number from 0"),
+        ("--final_learning_rate=nan", "`final_learning_rate`: expected a number from"),
+        ("--final_learning_rate=0.01", "`final_learning_rate`: it ends `schedule=cos`"),
+        ("--momentum=-1", "`momentum`: expected a number of at least 0"),
+        ("--num_epochs=0", "`num_epochs`: expected a positive number"),
+        ("--seed=-1", "`seed`: expected a number from 0"),
+        ("--seed=4294967296", "`seed`: expected a number from 0"),
+        ("--log_every=0", "`log_every`: expected at least 1"),
+        ("--checkpoint_every=0", "`checkpoint_every`: expected at least 1"),
+        ("--num_microbatches=0", "`num_microbatches`: expected at least 1"),
+        ("--num_microbatches=3", "`num_microbatches`: 3 parts do not cut a batch"),
+        ("--select_by=f1", "`select_by`: expected accuracy, auc, loss, found 'f1'"),
+        ("--dtype=float64", "`dtype`: expected float32, bfloat16, found 'float64'"),
+        ("--schedule=linear", "`schedule`: expected constant"),
         (
             "--optimizer=lion",
-            "--optimizer: expected caffe_sgd, sgd, torch_sgd, adam, torch_adam, found",
+            "`optimizer`: expected caffe_sgd, sgd, torch_sgd, adam, torch_adam, found",
         ),
-        ("--detector=gone", "--detector: expected amtennet"),
-        ("--dataset=gone", "--dataset: expected celeb_df_v2"),
-        ("--task=both", "--task: expected binary or multiclass, found 'both'"),
-        ("--validation_fraction=0.9", "--validation_fraction: expected a number"),
-        ("--real_classes=photos", "--real_classes: no class is named 'photos'"),
+        ("--detector=gone", "`detector`: expected amtennet"),
+        ("--dataset=gone", "`dataset`: expected celeb_df_v2"),
+        ("--task=both", "`task`: expected binary or multiclass, found 'both'"),
+        ("--validation_fraction=0.9", "`validation_fraction`: expected a number"),
+        ("--real_classes=photos", "`real_classes`: no class is named 'photos'"),
     ],
 )
 def test_a_wrong_setting_is_refused_before_anything_is_written(
@@ -242,7 +242,7 @@ def test_a_wrong_rate_is_not_blamed_on_the_recipes_final_rate(tmp_path, rate):
     recipe = dataclasses.replace(tiny.DETECTOR.recipe, final_learning_rate=1e-4)
     detector = dataclasses.replace(tiny.DETECTOR, recipe=recipe)
     request = tiny.train_config(tmp_path, tmp_path, recipe={"learning_rate": rate})
-    with pytest.raises(RequestError, match=r"^--learning_rate: expected a positive"):
+    with pytest.raises(RequestError, match=r"^`learning_rate`: expected a positive"):
         train.create_recipe(detector, request)
 
 
@@ -273,7 +273,7 @@ def test_a_folder_that_cannot_be_trained_on_is_named(tmp_path, capsys, counts, m
         pictures.write_folder(root, counts, 16)
     assert tiny.run_cli(*tiny.train_flags(root, tmp_path / "workdir")) == 2
     complaint = _complaint(capsys)
-    assert complaint.startswith("fakedet: --data_dir: ")
+    assert complaint.startswith("fakedet: `data_dir`: ")
     assert message in complaint
 
 

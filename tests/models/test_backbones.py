@@ -33,7 +33,7 @@ def test_every_backbone_is_in_the_list():
 
 
 def test_unknown_name_is_an_error_that_lists_the_names():
-    with pytest.raises(RequestError, match=r"--backbone: .*mobilefacenet, found 'vgg'"):
+    with pytest.raises(RequestError, match=r"`backbone`: .*mobilefacenet, found 'vgg'"):
         backbones.create("vgg")
 
 

@@ -34,7 +34,7 @@ def test_a_start_takes_an_fc_of_as_many_classes():
 
 
 def test_a_start_from_another_depth_is_refused():
-    with pytest.raises(RequestError, match=r"--weights: .*layer.*same network"):
+    with pytest.raises(RequestError, match=r"`weights`: .*layer.*same network"):
         pretrained.start_from(_variables(2), _variables(1000, depth=34))
 
 

@@ -59,7 +59,7 @@ def test_the_mix_of_an_operation_is_of_the_same_strengths_as_in_the_mix_of_all()
     ],
 )
 def test_what_cannot_be_read_is_one_line(text, message):
-    with pytest.raises(RequestError, match=f"^--perturb: .*{message}") as caught:
+    with pytest.raises(RequestError, match=f"^`perturb`: .*{message}") as caught:
         parse(text)
     assert "\n" not in str(caught.value)
 

@@ -67,7 +67,7 @@ def test_every_condition_has_its_own_key_on_every_machine():
 
 def test_an_unknown_suite_lists_the_valid_ones():
     with pytest.raises(
-        RequestError, match=r"--suite: expected amten, fakespotter, .*'x'"
+        RequestError, match=r"`suite`: expected amten, fakespotter, .*'x'"
     ):
         suites.create("x")
     assert suites.names() == ["amten", "fakespotter"]

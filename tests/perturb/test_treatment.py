@@ -121,5 +121,5 @@ def test_the_seed_decides_the_parts():
 
 @pytest.mark.parametrize("copies", [0, 0.99, -1, 101, float("nan"), float("inf")])
 def test_an_impossible_number_of_copies_is_refused(copies):
-    with pytest.raises(RequestError, match="--perturb_copies: expected a number from"):
+    with pytest.raises(RequestError, match="`perturb_copies`: expected a number from"):
         fixed_set(LABELS, 3, copies, seed=0)

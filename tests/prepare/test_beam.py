@@ -149,17 +149,17 @@ def test_a_killed_pipeline_leaves_no_process_and_is_resumed(root, tmp_path, dete
 
 
 def test_a_wrong_request_ends_the_work(run):
-    with pytest.raises(RequestError, match=r"^--face_detector: something is not inst"):
+    with pytest.raises(RequestError, match=r"^`face_detector`: something is not inst"):
         run(Refusing())
 
 
 def test_a_full_disk_is_named(run, tmp_path):
-    with pytest.raises(RequestError, match=r"^--output: '.*/s' .*No space left"):
+    with pytest.raises(RequestError, match=r"^`output`: '.*/s' .*No space left"):
         run(DiskFiller(victim="a/002.png"))
 
 
 def test_a_worker_that_does_not_see_the_data_is_named(run, tmp_path):
-    with pytest.raises(RequestError, match=r"^--data_dir: .* has no '.*/none'"):
+    with pytest.raises(RequestError, match=r"^`data_dir`: .* has no '.*/none'"):
         run(Whole(), root=tmp_path / "none")
 
 
@@ -188,15 +188,15 @@ def test_nothing_to_do_needs_no_pipeline(tmp_path):
     [
         ("runer=DirectRunner", r"expected options of Beam .*, found runer$"),
         ("runner=NoRunner", "Unexpected pipeline runner: NoRunner"),
-        ("direct_running_mode=fast", "argument --direct_running_mode: invalid choice"),
-        ("direct_num_workers=two", "argument --direct_num_workers: invalid int value"),
+        ("direct_running_mode=fast", "argument `direct_running_mode`: invalid choice"),
+        ("direct_num_workers=two", "argument `direct_num_workers`: invalid int value"),
         ("--runner=DirectRunner", "expected name=value or name, such as"),
     ],
 )
 def test_wrong_options_are_request_errors(option, message):
     with pytest.raises(RequestError, match=message) as error:
         beam.create_runner([option])
-    assert str(error.value).startswith("--beam_pipeline_options: ")
+    assert str(error.value).startswith("`beam_pipeline_options`: ")
     assert "\n" not in str(error.value)
 
 

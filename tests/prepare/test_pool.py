@@ -97,7 +97,7 @@ def test_a_wrong_request_ends_the_work(run):
 
 def test_a_full_disk_is_named_and_staged_files_stay_whole(run, tmp_path):
     with pytest.raises(
-        RequestError, match=r"--output: '.*/s' .*No space left"
+        RequestError, match=r"`output`: '.*/s' .*No space left"
     ) as error:
         run(DiskFiller(victim="a/002.png"))
     assert "\n" not in str(error.value)

@@ -177,5 +177,5 @@ def test_a_config_comes_back(tmp_path):
 def test_a_config_that_cannot_be_read_is_named(tmp_path, content, message):
     if content is not None:
         (tmp_path / "config.json").write_bytes(content)
-    with pytest.raises(RequestError, match=f"--workdir: .*{message}"):
+    with pytest.raises(RequestError, match=f"`workdir`: .*{message}"):
         checkpoint.read_config(tmp_path)

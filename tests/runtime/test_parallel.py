@@ -64,7 +64,7 @@ def test_batch_size_is_rounded_up_to_the_devices(batch_size, rounded):
 
 
 def test_batch_of_nothing_is_not_rounded_up():
-    with pytest.raises(RequestError, match="--batch_size: expected a positive"):
+    with pytest.raises(RequestError, match="`batch_size`: expected a positive"):
         parallel.round_up_batch_size(0, parallel.data_mesh())
 
 
@@ -82,5 +82,5 @@ def test_one_process_waits_for_nobody():
 
 
 def test_incomplete_addresses_are_refused():
-    with pytest.raises(RequestError, match=r"--coordinator_address.*belong together"):
+    with pytest.raises(RequestError, match=r"`coordinator_address`.*belong together"):
         parallel.initialize("localhost:1234", num_processes=2)

@@ -36,13 +36,13 @@ def test_what_it_prints_is_repeated(capfd):
 
 def test_a_failure_has_the_line_of_the_command_as_its_reason(capfd):
     code = "print('fakedet: --seed: expected 1'); print('x'); raise SystemExit(2)"
-    with pytest.raises(RuntimeError, match=r"^--seed: expected 1$"):
+    with pytest.raises(RuntimeError, match=r"^`seed`: expected 1$"):
         _run(code)
 
 
 def test_lines_that_are_not_repeated_are_still_a_reason(capfd):
     code = "print('fakedet: --seed: expected 1'); print('x'); raise SystemExit(2)"
-    with pytest.raises(processes.CommandError, match=r"^--seed: expected 1$") as caught:
+    with pytest.raises(processes.CommandError, match=r"^`seed`: expected 1$") as caught:
         processes.run([sys.executable, "-c", code], unshown=("fakedet: ",))
     assert caught.value.code == 2
     assert capfd.readouterr().err == "x\n"

@@ -185,13 +185,13 @@ def test_an_interrupted_build_leaves_no_data_set(tmp_path):
         synthetic_faces.prepare(
             tmp_path, num_identities=6, num_processes=1, progress=interrupt
         )
-    with pytest.raises(RequestError, match="--data_dir: synthetic_faces is not in"):
+    with pytest.raises(RequestError, match="`data_dir`: synthetic_faces is not in"):
         synthetic_faces.load_source(tmp_path, "train", num_identities=6)
 
 
 def test_unknown_split_is_a_request_error(tmp_path):
     with pytest.raises(
-        RequestError, match="--split: expected train, validation, test, all"
+        RequestError, match="`split`: expected train, validation, test, all"
     ):
         synthetic_faces.load(tmp_path, "tset")
 
@@ -204,7 +204,7 @@ def test_too_few_identities_is_a_request_error(tmp_path):
 def test_a_file_in_place_of_the_folder_is_a_request_error(tmp_path):
     path = tmp_path / "file"
     path.touch()
-    with pytest.raises(RequestError, match="--data_dir"):
+    with pytest.raises(RequestError, match="`data_dir`"):
         synthetic_faces.prepare(path / "data", num_identities=6, num_processes=1)
 
 

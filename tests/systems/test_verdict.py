@@ -127,7 +127,7 @@ def test_certainty_that_is_wrong_has_a_finite_loss(dataset):
 
 
 def test_what_is_said_of_an_untrained_workdir_is_one_line(tmp_path):
-    assert untrained(tmp_path).startswith(f"--workdir: {str(tmp_path)!r} holds no")
+    assert untrained(tmp_path).startswith(f"`workdir`: {str(tmp_path)!r} holds no")
     assert "\n" not in untrained(tmp_path)
 
 

@@ -367,7 +367,7 @@ def test_freezing_a_parameter_that_is_not_there_is_an_error():
 
 
 def test_unknown_optimizer_names_the_valid_ones():
-    with pytest.raises(RequestError, match=r"--optimizer.*caffe_sgd, sgd.*'sdg'"):
+    with pytest.raises(RequestError, match=r"`optimizer`.*caffe_sgd, sgd.*'sdg'"):
         optim.create_optimizer(optim.Recipe("sdg"), 1)
 
 

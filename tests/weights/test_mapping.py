@@ -113,14 +113,14 @@ def test_all_differences_are_listed(tensors):
     with pytest.raises(RequestError) as caught:
         convert(tensors)
     message = str(caught.value)
-    assert message.startswith("--weights: 'file' does not fit the network: 8 of 11")
+    assert message.startswith("`weights`: 'file' does not fit the network: 8 of 11")
     assert "missing: fc.bias, head.weight;" in message
     assert "superfluous: other.weight, another.bias;" in message
     assert (
         "of another shape: features.0.weight (expected 5 × 3 × 3 × 2, found "
         "5 × 3 × 2 × 3);" in message
     )
-    assert "--ignore" in message and "\n" not in message
+    assert "`ignore`" in message and "\n" not in message
 
 
 def test_another_architecture(arrays):

@@ -88,7 +88,7 @@ def test_other_weights_do_not_replace_these(converted, path):
     arrays = networks.torch_arrays(networks.random_arrays(seed=1))
     path.write_bytes(writers.torch_zip(arrays))
     variables, card, _ = store.convert(BACKBONE, formats.read(path))
-    with pytest.raises(RequestError, match=r"--output: .* holds other weights"):
+    with pytest.raises(RequestError, match=r"`output`: .* holds other weights"):
         store.save(converted, BACKBONE, variables, card)
 
 
@@ -140,7 +140,7 @@ def test_damaged_variables(converted):
 def test_damaged_cards(converted, change):
     card = json.loads((converted / "card.json").read_text())
     storage.write_json(converted / "card.json", {**card, **change})
-    with pytest.raises(RequestError, match="--weights: "):
+    with pytest.raises(RequestError, match="`weights`: "):
         store.load(BACKBONE, converted)
 
 
@@ -177,7 +177,7 @@ def test_what_is_in_the_way_stays(content, path, tmp_path):
         output.write_text("mine")
     else:
         output.symlink_to(tmp_path / "nowhere")
-    with pytest.raises(RequestError, match="--output"):
+    with pytest.raises(RequestError, match="`output`"):
         store.check_output(output)
 
 

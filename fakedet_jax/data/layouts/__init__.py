@@ -50,5 +50,5 @@ def create(name: str) -> Layout:
         RequestError: There is none of that name.
     """
     if name not in _LAYOUTS:
-        raise RequestError(f"--layout: expected {', '.join(names())}, found {name!r}")
+        raise RequestError(f"`layout`: expected {', '.join(names())}, found {name!r}")
     return _LAYOUTS[name]

@@ -115,7 +115,7 @@ class Layout:
         for option in options:
             if option not in self.options:
                 raise RequestError(
-                    f"--{option}: {self.name} has no such option, it has "
+                    f"`{option}`: {self.name} has no such option, it has "
                     f"{', '.join(self.options) or 'none'}; leave it out"
                 )
         try:
@@ -126,14 +126,14 @@ class Layout:
                 raise LayoutMismatch("photographs or videos", root)
         except LayoutMismatch as error:
             raise RequestError(
-                f"--data_dir: {self.name} needs {error.expected} in "
+                f"`data_dir`: {self.name} needs {error.expected} in "
                 f"{str(error.folder)!r}, found {scan.describe(error.folder)}; "
                 f"{self.instructions}"
             ) from error
         if not listing.items:
             missing = scan.some(listing.missing)
             raise RequestError(
-                f"--data_dir: all files that the lists of {self.name} name are missing "
+                f"`data_dir`: all files that the lists of {self.name} name are missing "
                 f"in {str(root)!r}, such as {missing}; {self.instructions}"
             )
         items = sorted(listing.items, key=lambda item: item.path)
@@ -150,5 +150,5 @@ def check_choice(flag: str, value: object, choices: Sequence[object]) -> None:
     """
     if value not in choices:
         raise RequestError(
-            f"--{flag}: expected {' or '.join(map(str, choices))}, found {value!r}"
+            f"`{flag}`: expected {' or '.join(map(str, choices))}, found {value!r}"
         )

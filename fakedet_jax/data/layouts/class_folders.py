@@ -81,7 +81,7 @@ def _list(
         found = scan.find_files(folder)
         if not found:
             raise RequestError(
-                f"--data_dir: the class folder {str(folder)!r} holds no pictures "
+                f"`data_dir`: the class folder {str(folder)!r} holds no pictures "
                 "and no videos; add some or remove the folder"
             )
         items += [
@@ -129,7 +129,7 @@ def _list_labelled(root: Path, table: Path, real_classes: Collection[str]) -> Li
         table,
         _REQUIRED,
         _OPTIONAL,
-        if_missing="give the table of labels as --labels",
+        if_missing="give the table of labels as `labels`",
     ):
         where = f"{str(table)!r}, line {line}"
         name = scan.listed_path(row["path"], where)
@@ -160,7 +160,7 @@ def _list_labelled(root: Path, table: Path, real_classes: Collection[str]) -> Li
     if unknown:
         raise RequestError(
             f"{rows[unknown[0]]['where']}: expected pictures or videos below "
-            f"--data_dir={str(root)!r}, found {scan.some(unknown)}, which are not "
+            f"`data_dir={str(root)!r}`, found {scan.some(unknown)}, which are not "
             "there; mend the paths or take the lines out"
         )
     classes = {name: _class_of(row["label"]) for name, row in rows.items()}
@@ -192,6 +192,6 @@ def _class_of(label: str) -> str:
 LAYOUT = Layout(
     "folder",
     "name a folder with a folder for each class, such as DIR/real and DIR/fake or "
-    "DIR/train/real, or give a table path,label as --labels",
+    "DIR/train/real, or give a table path,label as `labels`",
     _list,
 )

@@ -43,7 +43,7 @@ def _list(root: Path) -> Listing:
 LAYOUT = Layout(
     "exif_faces",
     "name a folder with photographs whose EXIF data were not stripped, at any depth, "
-    "or give the settings of their cameras as --tags",
+    "or give the settings of their cameras as `tags`",
     _list,
     needs_tags=True,
 )

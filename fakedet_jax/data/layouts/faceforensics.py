@@ -60,7 +60,7 @@ def _list(
         wrong = sorted(set(chosen) - set(valid))
         if wrong or not chosen:
             raise RequestError(
-                f"--{flag}: expected some of {', '.join(valid)}, found "
+                f"`{flag}`: expected some of {', '.join(valid)}, found "
                 f"{scan.some(wrong) or 'none'}"
             )
     check_choice("split_by", split_by, ("official", "identity"))
@@ -80,8 +80,8 @@ def _list(
             videos = root / folder / quality / "videos"
             if not scan.is_folder(videos):
                 raise LayoutMismatch(
-                    f"the folder {scan.relative(videos, root)} (--qualities and "
-                    "--methods choose others)",
+                    f"the folder {scan.relative(videos, root)} (`qualities` and "
+                    "`methods` choose others)",
                     root,
                 )
             paths = scan.list_files(videos, scan.VIDEO)
@@ -167,7 +167,7 @@ def _read_splits(root: Path) -> dict[tuple[str, str], str]:
     if folder is None:
         raise LayoutMismatch(
             "splits/train.json, val.json and test.json of the authors' repository "
-            "(--split_by=identity does without)",
+            "(`split_by=identity` does without)",
             root,
         )
     pairs: dict[tuple[str, str], str] = {}

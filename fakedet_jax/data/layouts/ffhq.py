@@ -71,6 +71,6 @@ LAYOUT = Layout(
     "ffhq",
     "fetch the aligned pictures with the script at "
     "https://github.com/NVlabs/ffhq-dataset and name the folder that holds "
-    "images1024x1024 (--source_size=128: thumbnails128x128)",
+    "images1024x1024 (`source_size=128`: thumbnails128x128)",
     _list,
 )

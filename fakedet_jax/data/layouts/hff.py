@@ -86,7 +86,7 @@ def _find_classes(top: Path) -> dict[Path, str]:
             classes[path] = _class_of(path)
             if classes[path].startswith("real") == _SIDES[side]:
                 raise RequestError(
-                    f"--data_dir: expected {side} classes of hff in {str(folder)!r}, "
+                    f"`data_dir`: expected {side} classes of hff in {str(folder)!r}, "
                     f"found {path.name!r}; move it"
                 )
     if not classes:
@@ -99,7 +99,7 @@ def _class_of(folder: Path) -> str:
     spelling = spelling.removeprefix("real").removeprefix("fake")
     if spelling not in _SPELLINGS:
         raise RequestError(
-            f"--data_dir: expected folders of the classes of hff "
+            f"`data_dir`: expected folders of the classes of hff "
             f"({', '.join(_CLASSES)}), found {str(folder)!r}; rename it, move it away, "
             "or take the layout folder"
         )

@@ -155,6 +155,6 @@ def note(what: str, names: Sequence[str]) -> list[str]:
 
 def _unreadable(folder: Path, error: OSError) -> RequestError:
     return RequestError(
-        f"--data_dir: expected a folder that can be read, found {str(folder)!r} "
+        f"`data_dir`: expected a folder that can be read, found {str(folder)!r} "
         f"({error.strerror or error}); mend its permissions or the disk"
     )

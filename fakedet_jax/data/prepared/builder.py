@@ -93,7 +93,7 @@ class FacesBuilder(
         if self._contents is None:
             raise RequestError(
                 f"{self.name}: expected a dataset that is prepared, found none; run "
-                f"fakedet --mode=prepare --dataset={self.name} first: "
+                f"fakedet `mode=prepare` `dataset={self.name}` first: "
                 f"{self.MANUAL_DOWNLOAD_INSTRUCTIONS}"
             )
         return self._contents.shards

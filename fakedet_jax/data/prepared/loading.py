@@ -81,7 +81,7 @@ def read_info(data_dir: str | Path, name: str | None = None) -> PreparedInfo:
     """Reads what a prepared dataset is, and how its faces were cropped.
 
     Args:
-        data_dir: The folder that `prepare` was given as `--output`.
+        data_dir: The folder that `prepare` was given as `output`.
         name: Of the dataset; not needed, for there is one in such a folder.
 
     Raises:
@@ -91,9 +91,9 @@ def read_info(data_dir: str | Path, name: str | None = None) -> PreparedInfo:
         found = [name for name in layouts.names() if is_prepared(data_dir, name)]
         if len(found) != 1:
             raise RequestError(
-                f"--data_dir: expected one prepared dataset in {str(data_dir)!r}, "
-                f"found {', '.join(found) or 'none'}; name the --output of "
-                "--mode=prepare"
+                f"`data_dir`: expected one prepared dataset in {str(data_dir)!r}, "
+                f"found {', '.join(found) or 'none'}; name the `output` of "
+                "`mode=prepare`"
             )
         name = found[0]
     _check_prepared(data_dir, name)
@@ -115,7 +115,7 @@ def load(data_dir: str | Path, name: str, split: str) -> Dataset:
     """Returns a split of a prepared dataset; no picture is read.
 
     Args:
-        data_dir: The folder that `prepare` was given as `--output`.
+        data_dir: The folder that `prepare` was given as `output`.
         name: Of the dataset, such as `faceforensics`.
         split: `train`, `validation`, `test` or `all`.
 
@@ -149,7 +149,7 @@ def load_facts(data_dir: str | Path, name: str, split: str) -> Facts:
         RequestError: The dataset is not there, or has no such split.
     """
     if split not in SPLITS:
-        raise RequestError(f"--split: expected {', '.join(SPLITS)}, found {split!r}")
+        raise RequestError(f"`split`: expected {', '.join(SPLITS)}, found {split!r}")
     _check_prepared(data_dir, name)
     path = folder_of(data_dir, name) / FILE_NAME
     try:
@@ -160,12 +160,12 @@ def load_facts(data_dir: str | Path, name: str, split: str) -> Facts:
     if not len(chosen):
         found = [name for name in SPLITS if name in set(facts.splits)]
         advice = (
-            "prepare it again with a larger --validation_fraction"
+            "prepare it again with a larger `validation_fraction`"
             if split == "validation"
             else "choose one of these"
         )
         raise RequestError(
-            f"--data_dir: {name} in {str(data_dir)!r} has nothing in the split "
+            f"`data_dir`: {name} in {str(data_dir)!r} has nothing in the split "
             f"{split!r}, only in {', '.join(found)}; {advice}"
         )
     return chosen
@@ -176,15 +176,15 @@ def _check_prepared(data_dir: str | Path, name: str) -> None:
         return
     instructions = layouts.create(name).instructions
     raise RequestError(
-        f"--data_dir: expected a prepared dataset {name} in {str(data_dir)!r}, found "
-        f"none; make it with --mode=prepare --dataset={name} --data_dir=ORIGINALS "
-        f"--output=DIR and name DIR here, where for ORIGINALS: {instructions}"
+        f"`data_dir`: expected a prepared dataset {name} in {str(data_dir)!r}, found "
+        f"none; make it with `mode=prepare` `dataset={name}` `data_dir=ORIGINALS` "
+        f"`output=DIR` and name DIR here, where for ORIGINALS: {instructions}"
     )
 
 
 def _damaged(path: Path, error: Exception) -> RequestError:
     return RequestError(
-        f"{str(path)!r}: expected a file that --mode=prepare wrote, found something "
+        f"{str(path)!r}: expected a file that `mode=prepare` wrote, found something "
         f"else ({' '.join(str(error).split()) or type(error).__name__}); delete the "
         "folder and prepare the dataset again"
     )

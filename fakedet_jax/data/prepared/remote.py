@@ -39,7 +39,7 @@ def localise(data_dir: str) -> Path:
 
     Args:
         data_dir: A folder, or an address such as `gs://BUCKET/FOLDER`, of what
-            `prepare` was given as `--output`. As a string: a `Path` would lose one of
+            `prepare` was given as `output`. As a string: a `Path` would lose one of
             the slashes.
 
     Returns:
@@ -59,7 +59,7 @@ def localise(data_dir: str) -> Path:
     if package is None:
         known = ", ".join(f"{scheme}://" for scheme in _PACKAGES)
         raise RequestError(
-            f"--data_dir: expected a folder, or an address with {known}, found "
+            f"`data_dir`: expected a folder, or an address with {known}, found "
             f"{data_dir!r}"
         )
     try:
@@ -73,12 +73,12 @@ def localise(data_dir: str) -> Path:
         raise
     except ImportError as error:
         raise RequestError(
-            f"--data_dir: {data_dir!r} cannot be read without {package} "
+            f"`data_dir`: {data_dir!r} cannot be read without {package} "
             f"({_one_line(error)}); run: pip install {package}"
         ) from error
     except Exception as error:  # Each of the packages has errors of its own.
         raise RequestError(
-            f"--data_dir: {data_dir!r} cannot be read ({type(error).__name__}: "
+            f"`data_dir`: {data_dir!r} cannot be read ({type(error).__name__}: "
             f"{_one_line(error)}); check the address, the network and whether this "
             "machine is signed in; what is copied is kept"
         ) from error
@@ -98,9 +98,9 @@ def _find(root: Any, data_dir: str) -> tuple[str, str]:
     ]
     if len(found) != 1:
         raise RequestError(
-            f"--data_dir: expected one prepared dataset in {data_dir!r}, found "
-            f"{', '.join(found) or 'none'}; copy there what --mode=prepare has "
-            "written to its --output"
+            f"`data_dir`: expected one prepared dataset in {data_dir!r}, found "
+            f"{', '.join(found) or 'none'}; copy there what `mode=prepare` has "
+            "written to its `output`"
         )
     return found[0], (root / found[0] / VERSION / _METADATA).read_text()
 
@@ -115,12 +115,12 @@ def _copy(source: Any, folder: Path) -> None:
         free = shutil.disk_usage(folder).free
     except OSError as error:
         raise RequestError(
-            f"--data_dir: the folder for a copy, {str(folder)!r}, cannot be made "
+            f"`data_dir`: the folder for a copy, {str(folder)!r}, cannot be made "
             f"({error.strerror or error}); set XDG_CACHE_HOME to another one"
         ) from error
     if free < needed:
         raise RequestError(
-            f"--data_dir: a copy needs {needed / _MIB:,.0f} MiB, and {str(folder)!r} "
+            f"`data_dir`: a copy needs {needed / _MIB:,.0f} MiB, and {str(folder)!r} "
             f"has {free / _MIB:,.0f}; make room there, or set XDG_CACHE_HOME to "
             "another folder"
         )

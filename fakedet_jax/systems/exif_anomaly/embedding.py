@@ -57,7 +57,7 @@ def create(settings: Mapping[str, Any]) -> Embedding:
     """
     dtype = settings.get("dtype") or "float32"
     if dtype not in DTYPES:
-        raise RequestError(f"--dtype: expected {', '.join(DTYPES)}, found {dtype!r}")
+        raise RequestError(f"`dtype`: expected {', '.join(DTYPES)}, found {dtype!r}")
     if settings.get("backbone"):
         backbone = backbones.create(settings["backbone"])
         network = backbone.build(DTYPES[dtype], "layer")

@@ -183,7 +183,7 @@ def warn_of_other_photographs(evaluation: report.Evaluation) -> None:
         _LOGGER.warning(
             "%d of %d real pictures are called fake: they are unlike the photographs "
             "that the detector learnt from; fit mixture and threshold to photographs "
-            "like these with --mode=train --pretrained",
+            "like these with `mode=train` `pretrained`",
             called_fake.sum(),
             len(called_fake),
         )

@@ -63,27 +63,27 @@ def check(config: TrainConfig) -> None:
     """
     if config.covariance not in mixture.COVARIANCE_TYPES:
         raise RequestError(
-            f"--covariance: expected {', '.join(mixture.COVARIANCE_TYPES)}, found "
+            f"`covariance`: expected {', '.join(mixture.COVARIANCE_TYPES)}, found "
             f"{config.covariance!r}"
         )
     numbers = config.num_components
     if not numbers or not all(1 <= n <= _MAX_COMPONENTS for n in numbers):
         raise RequestError(
-            f"--num_components: expected numbers from 1 to {_MAX_COMPONENTS}, found "
+            f"`num_components`: expected numbers from 1 to {_MAX_COMPONENTS}, found "
             f"{','.join(map(str, numbers)) or 'none'}"
         )
     if config.num_restarts < 1:
         raise RequestError(
-            f"--num_restarts: expected at least 1, found {config.num_restarts}"
+            f"`num_restarts`: expected at least 1, found {config.num_restarts}"
         )
     if not 0 <= config.reg_covar <= 1:
         raise RequestError(
-            "--reg_covar: expected a share of the variance from 0 to 1, found "
+            "`reg_covar`: expected a share of the variance from 0 to 1, found "
             f"{config.reg_covar:g}"
         )
     if not 0 < config.false_alarm_rate < 1:
         raise RequestError(
-            "--false_alarm_rate: expected a number between 0 and 1, found "
+            "`false_alarm_rate`: expected a number between 0 and 1, found "
             f"{config.false_alarm_rate:g}"
         )
 
@@ -97,7 +97,7 @@ def check_number(num_photographs: int, config: TrainConfig) -> None:
     largest = max(config.num_components)
     if num_photographs < largest:
         raise RequestError(
-            f"--num_components: {largest} components need at least as many training "
+            f"`num_components`: {largest} components need at least as many training "
             f"photographs, found {num_photographs}; ask for fewer components or add "
             "photographs"
         )
@@ -126,8 +126,8 @@ def fit(
         if num_wrong:
             raise RequestError(
                 f"the embeddings of {num_wrong} of {len(rows)} {name} photographs are "
-                "not finite; train the embedding with a smaller --learning_rate in "
-                "another --workdir, or give other weights"
+                "not finite; train the embedding with a smaller `learning_rate` in "
+                "another `workdir`, or give other weights"
             )
     check_number(len(photographs), config)
     variance = float(photographs.var(0, dtype=np.float64).mean())
@@ -152,7 +152,7 @@ def fit(
     if not np.isfinite(likelihoods).all():
         raise RequestError(
             "the log-likelihoods of held-out photographs are not finite: the mixture "
-            "is too narrow; give a larger --reg_covar"
+            "is too narrow; give a larger `reg_covar`"
         )
     threshold, spread = _choose_threshold(likelihoods, config.false_alarm_rate)
     return AnomalyModel(

@@ -140,7 +140,7 @@ class Embedder:
     """A `FaceRanker` by name.
 
     Attributes:
-        name: As the flag `--embedder` names it.
+        name: As the setting `embedder` names it.
         build: From a dtype to the network.
         preprocessing: Of its input.
         pretrained: The network whose published weights its body can start from.
@@ -159,7 +159,7 @@ def create(name: str) -> Embedder:
         RequestError: There is none of that name.
     """
     if name not in _EMBEDDERS:
-        raise RequestError(f"--embedder: expected {', '.join(names())}, found {name!r}")
+        raise RequestError(f"`embedder`: expected {', '.join(names())}, found {name!r}")
     return _EMBEDDERS[name]
 
 

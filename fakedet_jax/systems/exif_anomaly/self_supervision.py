@@ -65,8 +65,8 @@ def train_iterator(
     """
     if paired and batch_size % 2:
         raise RequestError(
-            f"--paired: {batch_size} pictures per process cannot be filled with pairs; "
-            "give an even --batch_size"
+            f"`paired`: {batch_size} pictures per process cannot be filled with pairs; "
+            "give an even `batch_size`"
         )
     settings = {
         "seed": seed,

@@ -65,16 +65,16 @@ def load(workdir: Path, mesh: Mesh) -> Stored:
             raise ValueError(f"threshold {threshold}, spread {spread}")
     except (KeyError, TypeError, ValueError) as error:
         raise RequestError(
-            f"--workdir: {str(workdir / 'best')!r} lacks the threshold of an "
-            f"{info.detector} ({error!r}); train again in another --workdir"
+            f"`workdir`: {str(workdir / 'best')!r} lacks the threshold of an "
+            f"{info.detector} ({error!r}); train again in another `workdir`"
         ) from error
     abstract = checkpoint.abstract_like(embedded.abstract, parallel.replicated(mesh))
     with checkpoint.Store(workdir / "best", read_only=True) as bests:
         variables = bests.read_tree(bests.steps()[-1], abstract)
     if not _is_finite(variables):
         raise RequestError(
-            f"--workdir: the network in {str(workdir / 'best')!r} holds numbers "
-            "that are not finite; train again in another --workdir"
+            f"`workdir`: the network in {str(workdir / 'best')!r} holds numbers "
+            "that are not finite; train again in another `workdir`"
         )
     return Stored(info, embedded, variables, saved.mixture, threshold, spread)
 
@@ -99,13 +99,13 @@ def read_pretrained(workdir: Path, name: str) -> tuple[dict[str, Any], DetectorI
         found = settings.get("detector")
         if found != name:
             raise RequestError(
-                f"--pretrained: expected the workdir of an {name}, found one "
+                f"`pretrained`: expected the workdir of an {name}, found one "
                 f"of {found!r} in {str(workdir)!r}"
             )
         return settings, _read_info(workdir)
     except RequestError as error:
-        # As a workdir of another run, it has a flag of its own.
-        message = str(error).replace("--workdir:", "--pretrained:", 1)
+        # As a workdir of another run, it has a field of its own.
+        message = str(error).replace("`workdir`:", "`pretrained`:", 1)
         raise RequestError(message) from error
 
 
@@ -134,9 +134,9 @@ def _read_embedding(workdir: Path) -> Embedding:
     for name in ("embedder", "backbone", "dtype"):
         if not isinstance(settings.get(name), str | None):
             raise RequestError(
-                f"--workdir: {str(workdir / 'config.json')!r} does not say how faces "
+                f"`workdir`: {str(workdir / 'config.json')!r} does not say how faces "
                 f"were embedded (found {name}={settings[name]!r}); train again in "
-                "another --workdir"
+                "another `workdir`"
             )
     return embedding.create(settings)
 

@@ -68,7 +68,7 @@ class ExifAnomaly:
     """The detector. Classes are real and fake whatever the dataset has.
 
     Attributes:
-        name: As the flag `--detector` names it.
+        name: As the setting `detector` names it.
         recipe: The published way to train the network.
         needs_fakes: See `Detector`.
     """
@@ -103,18 +103,18 @@ class ExifAnomaly:
             refuse(
                 config,
                 ("backbone", "weights", "dtype"),
-                "--pretrained brings the embedding",
+                "`pretrained` brings the embedding",
             )
-            _refuse_training(config, "--pretrained brings the embedding")
+            _refuse_training(config, "`pretrained` brings the embedding")
             anomaly_workdir.read_pretrained(config.pretrained, self.name)
             return
         embedding.create(vars(config))
         if config.backbone is not None:
-            _refuse_training(config, "--backbone is the embedding")
+            _refuse_training(config, "`backbone` is the embedding")
             if config.weights is None:
                 raise RequestError(
-                    f"--weights: --backbone={config.backbone} needs its weights; name "
-                    "a published file, or a folder that --mode=convert wrote"
+                    f"`weights`: `backbone={config.backbone}` needs its weights; name "
+                    "a published file, or a folder that `mode=convert` wrote"
                 )
             return
         parallel.local_batch_size(recipe.batch_size, mesh)
@@ -261,7 +261,7 @@ class ExifAnomaly:
         embedder = face_ranker.create(config.embedder or embedding.DEFAULT)
         if embedder.pretrained is None or config.weights is None:
             raise RequestError(
-                f"--weights: --embedder={embedder.name} starts from no published "
+                f"`weights`: `embedder={embedder.name}` starts from no published "
                 "weights; leave it out"
             )
         return store.load(embedder.pretrained, config.weights)
@@ -302,7 +302,7 @@ def _refuse_training(config: TrainConfig, reason: str) -> None:
     refuse(config, ("embedder", "paired", "manipulated_weight", "flip"), reason)
     for name in config.recipe:
         raise RequestError(
-            f"--{name}: {reason}, so that no network is trained; leave it out"
+            f"`{name}`: {reason}, so that no network is trained; leave it out"
         )
 
 
@@ -315,7 +315,7 @@ def _photographs(dataset: Dataset, kind: str) -> Dataset:
     real = np.flatnonzero(dataset.fake_labels == 0)
     if not len(real):
         raise RequestError(
-            f"--dataset: {dataset.name} has no real {kind} pictures; the detector "
+            f"`dataset`: {dataset.name} has no real {kind} pictures; the detector "
             "learns from photographs, so add some"
         )
     return dataset.subset(real)
@@ -342,7 +342,7 @@ def _embed(
     )
     if not scored.valid.any():
         raise RequestError(
-            f"--dataset: none of the {photographs.num_examples} photographs of "
+            f"`dataset`: none of the {photographs.num_examples} photographs of "
             f"{photographs.name}, split {photographs.split}, can be read"
         )
     return scored.values[scored.valid]

@@ -201,7 +201,7 @@ def measure(
     if not np.isfinite(scored.values).all():
         raise loop.NonFiniteLossError(
             f"the network's answers to photographs of {photographs.name} are not "
-            "finite; try a smaller --learning_rate in another --workdir"
+            "finite; try a smaller `learning_rate` in another `workdir`"
         )
     right = (scored.values[:, -1] > 0) == (both.labels == 1)
     shares = [
@@ -239,7 +239,7 @@ class _Validator:
         ranked = measure(self._scorer, variables, dataset, self._framing, self._reading)
         if ranked is None:
             raise RequestError(
-                f"--dataset: none of the {dataset.num_examples} validation photographs "
+                f"`dataset`: none of the {dataset.num_examples} validation photographs "
                 f"of {dataset.name} can be read"
             )
         values = {
@@ -274,10 +274,10 @@ def _check(photographs: Dataset, known: Portraits) -> None:
     num_known = (~np.isnan(known.tags)).sum(0)
     if (num_known < 2).all():
         raise RequestError(
-            f"--dataset: none of the {photographs.num_examples} training photographs "
+            f"`dataset`: none of the {photographs.num_examples} training photographs "
             f"of {photographs.name} tells ISO, aperture, exposure time or focal length "
             "in its EXIF data, so that there is nothing to rank; give photographs that "
-            "do, or an embedding by --pretrained or --backbone"
+            "do, or an embedding by `pretrained` or `backbone`"
         )
     for tag, number in zip(exif.TAGS, num_known.tolist(), strict=True):
         if number < 2:
@@ -296,7 +296,7 @@ def _check(photographs: Dataset, known: Portraits) -> None:
     if num_unmarked:
         _LOGGER.warning(
             "%d of %d training photographs have no landmarks: of the manipulations "
-            "they get the warp alone; --mode=prepare with --face_detector=yunet finds "
+            "they get the warp alone; `mode=prepare` with `face_detector=yunet` finds "
             "landmarks",
             num_unmarked,
             photographs.num_examples,

@@ -172,7 +172,7 @@ def _subject(config: BenchmarkConfig, mesh: Mesh) -> _Subject:
     if config.workdir is not None:
         if config.backbone is not None or config.weights is not None:
             raise RequestError(
-                "--workdir, --backbone: the network comes from one of them; leave the "
+                "`workdir`, `backbone`: the network comes from one of them; leave the "
                 "other out"
             )
         settings, _ = fakespotter.read_settings(config.workdir)
@@ -184,8 +184,8 @@ def _subject(config: BenchmarkConfig, mesh: Mesh) -> _Subject:
         )
     if config.backbone is None:
         raise RequestError(
-            "--backbone: --detector=fakespotter needs the network to measure, one of "
-            f"{', '.join(backbones.names())}; or name a --workdir"
+            "`backbone`: `detector=fakespotter` needs the network to measure, one of "
+            f"{', '.join(backbones.names())}; or name a `workdir`"
         )
     settings = CountSettings(
         backbones.create(config.backbone), config.neuron, config.site
@@ -212,7 +212,7 @@ def _pictures(
     found = np.concatenate([batch["image"][batch["mask"]] for batch in batches])
     if not len(found):
         raise RequestError(
-            f"--dataset: none of the first {chosen.num_examples} pictures can be read"
+            f"`dataset`: none of the first {chosen.num_examples} pictures can be read"
         )
     return found
 

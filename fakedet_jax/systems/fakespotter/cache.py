@@ -80,7 +80,7 @@ class Table:
             is_writable, reason = False, error.strerror or str(error)
         if not is_writable:
             raise RequestError(
-                f"--cache_dir: {str(self.folder.parent)!r} cannot be written "
+                f"`cache_dir`: {str(self.folder.parent)!r} cannot be written "
                 f"({reason}); name another folder"
             )
 

@@ -58,7 +58,7 @@ class CountSettings:
         ):
             if value not in valid:
                 raise RequestError(
-                    f"--{flag}: expected {', '.join(valid)}, found {value!r}"
+                    f"`{flag}`: expected {', '.join(valid)}, found {value!r}"
                 )
 
     @functools.cached_property

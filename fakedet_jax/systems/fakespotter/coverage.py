@@ -112,7 +112,7 @@ class Coverage:
     def __post_init__(self) -> None:
         if self.neuron not in NEURONS:
             raise RequestError(
-                f"--neuron: expected one of {', '.join(NEURONS)}, found {self.neuron!r}"
+                f"`neuron`: expected one of {', '.join(NEURONS)}, found {self.neuron!r}"
             )
 
     @functools.cached_property
@@ -280,7 +280,7 @@ def finish_thresholds(state: ThresholdState) -> np.ndarray:
     if not count:
         raise RequestError(
             "thresholds: expected at least one training picture, found none that can "
-            "be used; check --data_dir and --split"
+            "be used; check `data_dir` and `split`"
         )
     total = parallel.to_host(state.total).astype(np.float64)
     thresholds = (total + parallel.to_host(state.compensation)) / count
@@ -288,7 +288,7 @@ def finish_thresholds(state: ThresholdState) -> np.ndarray:
         numbers = (1 + np.flatnonzero(~np.isfinite(thresholds))).tolist()
         raise RequestError(
             "thresholds: expected finite outputs of the network, found others in its "
-            f"layers number {numbers}; check --weights"
+            f"layers number {numbers}; check `weights`"
         )
     return thresholds.astype(np.float32)
 
@@ -311,7 +311,7 @@ def check_thresholds(thresholds: Thresholds, layers: Iterable[str]) -> np.ndarra
     except (TypeError, ValueError) as error:
         raise RequestError(
             f"thresholds: expected an array of numbers, found {type(thresholds)}; give "
-            "the array `thresholds` that `extract --features=coverage` writes"
+            "the array `thresholds` that ``features=coverage` writes"
         ) from error
     names = list(layers)
     _check_length(checked, names)
@@ -343,7 +343,7 @@ def _check_length(thresholds: jax.Array | np.ndarray, layers: Iterable[str]) -> 
         raise RequestError(
             f"thresholds: expected {len(names)} numbers, one for each layer from "
             f"{names[0]} to {names[-1]}, found shape {list(thresholds.shape)}; give "
-            "thresholds that were computed with the same --backbone"
+            "thresholds that were computed with the same `backbone`"
         )
 
 

@@ -7,7 +7,7 @@ for spotting AI-synthesized fake faces", IJCAI 2020 (arXiv 1909.06122).
 
 The paper leaves open, and these are our choices: counts are divided by the size of
 their layer and standardised with the mean and deviation over the training pictures;
-the training pictures are counted mirrored too unless `--noflip` is given; the best
+the training pictures are counted mirrored too unless `flip=False` is given; the best
 epoch is chosen on the validation split.
 """
 
@@ -60,7 +60,7 @@ class FakeSpotter:
     """The detector. Classes are real and fake whatever the dataset has.
 
     Attributes:
-        name: As the flag `--detector` names it.
+        name: As the setting `detector` names it.
         recipe: The published way to train the classifier.
         needs_fakes: See `Detector`.
     """
@@ -79,18 +79,18 @@ class FakeSpotter:
         settings = _count_settings(config)
         if config.weights is None:
             raise RequestError(
-                f"--weights: {self.name} needs the weights of {settings.backbone.name};"
-                " name a published file, or a folder that --mode=convert wrote"
+                f"`weights`: {self.name} needs the weights of {settings.backbone.name};"
+                " name a published file, or a folder that `mode=convert` wrote"
             )
         _check_widths(config.widths)
         if config.batch_norm_fraction is not None or config.num_microbatches != 1:
             raise RequestError(
-                f"--batch_norm_fraction, --num_microbatches: {self.name} has no such "
+                f"`batch_norm_fraction`, `num_microbatches`: {self.name} has no such "
                 "settings; leave them out"
             )
         if config.perturb or config.perturb_copies is not None:
             raise RequestError(
-                f"--perturb, --perturb_copies: {self.name} is trained on the pictures "
+                f"`perturb`, `perturb_copies`: {self.name} is trained on the pictures "
                 "as they are; leave them out"
             )
         refuse(config, ANOMALY_SETTINGS, f"{self.name} fits no mixture to embeddings")
@@ -279,7 +279,7 @@ def read_settings(workdir: Path) -> tuple[CountSettings, tuple[int, ...]]:
         return settings, widths
     except (KeyError, TypeError, ValueError) as error:
         raise RequestError(
-            f"--workdir: {str(workdir / 'config.json')!r} does not say how neurons "
+            f"`workdir`: {str(workdir / 'config.json')!r} does not say how neurons "
             f"were counted ({error!r}); expected the workdir of a fakespotter"
         ) from error
 
@@ -329,7 +329,7 @@ class _Tables:
 def _count_settings(config: TrainConfig) -> CountSettings:
     if not config.backbone:
         raise RequestError(
-            "--backbone: expected the recognition network to look at, one of "
+            "`backbone`: expected the recognition network to look at, one of "
             f"{', '.join(backbones.names())}, found none"
         )
     return CountSettings(
@@ -340,7 +340,7 @@ def _count_settings(config: TrainConfig) -> CountSettings:
 def _check_widths(widths: tuple[int, ...]) -> None:
     if not all(1 <= width <= _MAX_WIDTH for width in widths):
         raise RequestError(
-            f"--widths: expected numbers from 1 to {_MAX_WIDTH}, found "
+            f"`widths`: expected numbers from 1 to {_MAX_WIDTH}, found "
             f"{','.join(map(str, widths))}"
         )
 

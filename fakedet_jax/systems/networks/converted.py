@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Detectors with the numbers that others trained, as workdirs of a training.
 
-What `--mode=convert` writes for a detector can be evaluated and can predict as if it
+What `mode=convert` writes for a detector can be evaluated and can predict as if it
 had been trained here: `config.json`, `best/0`, and a card of where the numbers came
 from.
 """
@@ -63,7 +63,7 @@ def convert(
     variables, card, comparison = store.convert(network, tensor_file, ignore=ignore)
     if comparison.initialised:
         raise RequestError(
-            f"--ignore: {', '.join(comparison.initialised)} would keep random numbers, "
+            f"`ignore`: {', '.join(comparison.initialised)} would keep random numbers, "
             f"and {detector.name} would guess; give a file that has them"
         )
     variables = release.adapt(variables)
@@ -126,7 +126,7 @@ def write(
             bests.save(_STEP, variables, dataclasses.asdict(info))
         checkpoint.write_config(temporary, config)
         storage.write_json(temporary / folder.CARD, card)
-    _LOGGER.info("wrote %s; try it with --mode=evaluate or predict", workdir)
+    _LOGGER.info("wrote %s; try it with `mode=evaluate` or predict", workdir)
     return card
 
 
@@ -134,10 +134,10 @@ def _kept(workdir: Path, card: Mapping[str, Any]) -> dict[str, Any]:
     try:
         stored = folder.read_card(workdir)
     except UnreadableError as error:
-        raise RequestError(f"--output: {str(workdir)!r} {error}") from error
+        raise RequestError(f"`output`: {str(workdir)!r} {error}") from error
     if any(stored[name] != card[name] for name in ("model", "digest")):
         raise RequestError(
-            f"--output: {str(workdir)!r} holds other weights or another network; give "
+            f"`output`: {str(workdir)!r} holds other weights or another network; give "
             "another folder"
         )
     _LOGGER.info("%s holds these weights already", workdir)

@@ -43,7 +43,7 @@ class NetworkDetector:
     """A classifier of pictures.
 
     Attributes:
-        name: As the flag `--detector` names it.
+        name: As the setting `detector` names it.
         build: From the number of classes and the dtype to a network
             `(images, train) → (logits, outputs)`.
         preprocessing: Of its input.
@@ -87,7 +87,7 @@ class NetworkDetector:
         parallel.local_batch_size(recipe.batch_size, mesh)
         if recipe.batch_size % (mesh.size * config.num_microbatches):
             raise RequestError(
-                f"--num_microbatches: {config.num_microbatches} parts do not cut a "
+                f"`num_microbatches`: {config.num_microbatches} parts do not cut a "
                 f"batch of {recipe.batch_size} evenly over {mesh.size} devices"
             )
         optim.create_optimizer(recipe, num_steps=1, frozen=self.frozen)
@@ -95,8 +95,8 @@ class NetworkDetector:
         if config.perturb_copies is not None:
             if not config.perturb:
                 raise RequestError(
-                    "--perturb_copies: there is nothing to do to the pictures; give "
-                    "--perturb too, or leave it out"
+                    "`perturb_copies`: there is nothing to do to the pictures; give "
+                    "`perturb` too, or leave it out"
                 )
             check_copies(config.perturb_copies)
         self._model(2, config.dtype, config.batch_norm_fraction)
@@ -199,9 +199,9 @@ class NetworkDetector:
             info = DetectorInfo.from_json(bests.read_facts(found[-1]))
             if info.detector != self.name:
                 raise RequestError(
-                    f"--workdir: {str(folder)!r} holds the detector {info.detector!r}, "
+                    f"`workdir`: {str(folder)!r} holds the detector {info.detector!r}, "
                     f"but config.json says {self.name!r}; train again in another "
-                    "--workdir"
+                    "`workdir`"
                 )
             model = self._model(len(info.classes), config.get("dtype", "float32"))
             pictures = jax.ShapeDtypeStruct((1, *self.framing.shape), jnp.float32)
@@ -215,7 +215,7 @@ class NetworkDetector:
         """Variables to start from, and their card."""
         if self.pretrained is None:
             raise RequestError(
-                f"--weights: {self.name} starts from no published weights; leave it out"
+                f"`weights`: {self.name} starts from no published weights; leave it out"
             )
         return store.load(self.pretrained, path)
 
@@ -224,18 +224,18 @@ class NetworkDetector:
     ) -> nn.Module:
         if dtype not in DTYPES:
             raise RequestError(
-                f"--dtype: expected {', '.join(DTYPES)}, found {dtype!r}"
+                f"`dtype`: expected {', '.join(DTYPES)}, found {dtype!r}"
             )
         model = self.build(num_classes, DTYPES[dtype])
         if batch_norm_fraction is None:
             return model
         if not hasattr(model, "batch_norm_fraction"):
             raise RequestError(
-                f"--batch_norm_fraction: {self.name} has no such setting; leave it out"
+                f"`batch_norm_fraction`: {self.name} has no such setting; leave it out"
             )
         if not 0 < batch_norm_fraction < 1:
             raise RequestError(
-                "--batch_norm_fraction: expected a number between 0 and 1, found "
+                "`batch_norm_fraction`: expected a number between 0 and 1, found "
                 f"{batch_norm_fraction}"
             )
         return model.clone(batch_norm_fraction=batch_norm_fraction)

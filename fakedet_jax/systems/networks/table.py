@@ -61,12 +61,12 @@ def create_amtennet(
     if residual is not None:
         if amten_variant is not None:
             raise RequestError(
-                f"--residual: {residual} takes AMTEN's place, so that there is no "
+                f"`residual`: {residual} takes AMTEN's place, so that there is no "
                 f"variant {amten_variant} of it; leave one of the two out"
             )
         if residual not in residuals.KINDS:
             raise RequestError(
-                f"--residual: expected {', '.join(residuals.KINDS)}, found {residual!r}"
+                f"`residual`: expected {', '.join(residuals.KINDS)}, found {residual!r}"
             )
         return NetworkDetector(
             name="amtennet",
@@ -79,7 +79,7 @@ def create_amtennet(
     name = "amten" if amten_variant is None else amten_variant
     if name not in amtennet.VARIANTS:
         raise RequestError(
-            f"--amten_variant: expected {', '.join(amtennet.VARIANTS)}, found {name!r}"
+            f"`amten_variant`: expected {', '.join(amtennet.VARIANTS)}, found {name!r}"
         )
     variant = amtennet.VARIANTS[name]
     return NetworkDetector(

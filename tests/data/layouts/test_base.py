@@ -17,7 +17,7 @@ def test_names_are_those_of_the_layouts():
 
 
 def test_unknown_layout():
-    with pytest.raises(RequestError, match=r"--layout: expected celeb_df_v2, .* 'x'"):
+    with pytest.raises(RequestError, match=r"`layout`: expected celeb_df_v2, .* 'x'"):
         layouts.create("x")
 
 
@@ -45,7 +45,7 @@ def test_wrong_folder_is_one_line_with_what_was_found_and_what_to_do(
     with pytest.raises(RequestError) as caught:
         layout.list_items(root, **options)
     message = str(caught.value)
-    assert message.startswith("--data_dir: ")
+    assert message.startswith("`data_dir`: ")
     assert "\n" not in message
     if name == "folder" and kind == "wrong":
         assert message.endswith("add some or remove the folder")
@@ -63,7 +63,7 @@ def test_wrong_folder_is_one_line_with_what_was_found_and_what_to_do(
 
 
 def test_unknown_option(tmp_path):
-    with pytest.raises(RequestError, match=r"--size: hff has no such option.*none"):
+    with pytest.raises(RequestError, match=r"`size`: hff has no such option.*none"):
         layouts.create("hff").list_items(tmp_path, size=1)
 
 

@@ -45,7 +45,7 @@ def test_real_classes(tmp_path):
     grow(tmp_path, "photos/a.png", "gan/b.png")
     items = LAYOUT.list_items(tmp_path, real_classes=["photos"]).items
     assert [item.is_fake for item in items] == [True, False]
-    with pytest.raises(RequestError, match="--real_classes: no class is named 'x'"):
+    with pytest.raises(RequestError, match="`real_classes`: no class is named 'x'"):
         LAYOUT.list_items(tmp_path, real_classes=["x"])
 
 

@@ -96,7 +96,7 @@ def test_absent_quality(root):
 
 
 def test_absent_method(root):
-    with pytest.raises(RequestError, match=r"FaceShifter/c23/videos \(--qualities and"):
+    with pytest.raises(RequestError, match=r"FaceShifter/c23/videos \(`qualities` and"):
         LAYOUT.list_items(root, methods=["FaceShifter"])
 
 

@@ -29,5 +29,5 @@ def test_tfds_knows_the_builders(data_dir):
 
 def test_a_builder_alone_says_how_to_prepare(tmp_path):
     builder = BUILDERS["ffhq"](data_dir=tmp_path)
-    with pytest.raises(RequestError, match="--mode=prepare --dataset=ffhq"):
+    with pytest.raises(RequestError, match="`mode=prepare` `dataset=ffhq`"):
         builder.download_and_prepare(download_dir=tmp_path / "empty")

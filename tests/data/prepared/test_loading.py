@@ -132,7 +132,7 @@ def test_an_index_outside_is_an_error(data_dir):
 def test_nothing_prepared_is_a_request_error_with_instructions(tmp_path):
     with pytest.raises(RequestError, match="expected a prepared dataset ffhq in") as e:
         prepared.load(tmp_path, "ffhq", "train")
-    assert "--mode=prepare --dataset=ffhq" in str(e.value)
+    assert "`mode=prepare` `dataset=ffhq`" in str(e.value)
     assert "NVlabs/ffhq-dataset" in str(e.value)
 
 
@@ -142,7 +142,7 @@ def test_a_folder_without_any_dataset_has_no_info(tmp_path):
 
 
 def test_an_unknown_split_is_a_request_error(data_dir):
-    with pytest.raises(RequestError, match="--split: expected train"):
+    with pytest.raises(RequestError, match="`split`: expected train"):
         prepared.load(data_dir, "folder", "tset")
 
 

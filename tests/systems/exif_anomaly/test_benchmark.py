@@ -55,5 +55,5 @@ def test_scikit_learn_is_not_needed(small, monkeypatch):
 
 def test_an_embedder_is_of_no_other_detector():
     config = BenchmarkConfig("amtennet", embedder="small")
-    with pytest.raises(RequestError, match="--embedder: amtennet has none"):
+    with pytest.raises(RequestError, match="`embedder`: amtennet has none"):
         benchmark.benchmark(config)

@@ -179,5 +179,5 @@ def test_embeddings_that_are_not_finite_are_refused(place, value):
 
 
 def test_fewer_photographs_than_components_are_refused():
-    with pytest.raises(RequestError, match=r"--num_components: 4 .* found 3"):
+    with pytest.raises(RequestError, match=r"`num_components`: 4 .* found 3"):
         _fit(_rows(3), _rows(9), num_components=(1, 4))

@@ -270,7 +270,7 @@ def test_an_epoch_of_pairs_holds_every_photograph_once(photographs):
 
 
 def test_pairs_need_an_even_batch(photographs):
-    with pytest.raises(RequestError, match=r"--paired: 3 pictures .* --batch_size"):
+    with pytest.raises(RequestError, match=r"`paired`: 3 pictures .* `batch_size`"):
         make(photographs, batch_size=3, paired=True)
 
 

@@ -199,7 +199,7 @@ def test_commands_train_evaluate_and_predict(flags, tmp_path, root, trained, cap
         trained / "mixture.npz"
     ).read_bytes()
     evaluate = ("--mode=evaluate", f"--workdir={workdir}", f"--data_dir={others}")
-    assert tiny.run_cli(*evaluate, "--num_resamples=0") == 0
+    assert tiny.run_cli(*evaluate, "`num_resamples=0`") == 0
     folder = workdir / "evaluations" / "folder_test"
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["num_examples"] == 11
@@ -364,9 +364,9 @@ def test_held_out_photographs_that_cannot_be_read_are_refused(root, refit, tmp_p
 
 def test_photographs_without_tags_cannot_be_ranked(tmp_path, flags, capsys):
     folder = pictures.write_folder(tmp_path / "data", tiny.NUM_PHOTOGRAPHS, 32)
-    assert tiny.run_cli(*flags, f"--data_dir={folder}") == 2
+    assert tiny.run_cli(*flags, f"`data_dir={folder}`") == 2
     assert _complaint(capsys).startswith(
-        "--dataset: none of the 20 training photographs of folder tells ISO, aperture, "
+        "`dataset`: none of the 20 training photographs of folder tells ISO, aperture, "
         "exposure time or focal length"
     )
 
@@ -442,7 +442,7 @@ def test_photographs_are_needed(tmp_path, flags, capsys):
         )
     ):
         folder = tiny.write_photographs(tmp_path / str(number), counts)
-        assert tiny.run_cli(*flags, f"--data_dir={folder}") == 2
+        assert tiny.run_cli(*flags, f"`data_dir={folder}`") == 2
         split = ("train", "validation")[number]
         message = f"--data_dir: the split {split!r} of {folder} holds no real pictures"
         assert _complaint(capsys).startswith(message)
@@ -452,29 +452,29 @@ def test_photographs_are_needed(tmp_path, flags, capsys):
 @pytest.mark.parametrize(
     ("flag", "message"),
     [
-        ("--num_microbatches=2", "--num_microbatches: exif_anomaly compares all faces"),
-        ("--perturb=jpeg:50", "--perturb: exif_anomaly has no such setting"),
-        ("--select_by=auc", "--select_by: exif_anomaly has no such setting"),
-        ("--neuron=channel", "--neuron: exif_anomaly counts no neurons"),
-        ("--widths=8", "--widths: exif_anomaly counts no neurons"),
-        ("--amten_variant=amten", "--amten_variant: exif_anomaly has no such option"),
-        ("--embedder=gone", "--embedder: expected resnet50, small, tiny_ranker, f"),
-        ("--dtype=float16", "--dtype: expected float32, bfloat16, found 'float16'"),
-        ("--covariance=round", "--covariance: expected full, tied, diagonal, spheric"),
-        ("--num_components=0", "--num_components: expected numbers from 1 to 10000, "),
-        ("--num_components=", "--num_components: expected numbers from 1 to 10000, "),
-        ("--num_components=a", "--num_components: expected whole numbers with commas"),
-        ("--num_restarts=0", "--num_restarts: expected at least 1, found 0"),
-        ("--reg_covar=-1", "--reg_covar: expected a share of the variance from 0 to"),
-        ("--reg_covar=nan", "--reg_covar: expected a share of the variance from 0 to"),
-        ("--false_alarm_rate=0", "--false_alarm_rate: expected a number between 0 an"),
-        ("--false_alarm_rate=1.5", "--false_alarm_rate: expected a number between 0 "),
-        ("--batch_size=9", "--batch_size: expected a positive multiple of the 8 dev"),
-        ("--optimizer=lion", "--optimizer: expected caffe_sgd, sgd, "),
-        ("--weights={root}/weights", "--weights: --embedder=tiny_ranker starts from"),
-        ("--backbone=tiny_faces", "--embedder: --backbone is the embedding; leave it"),
-        ("--pretrained={root}", "--embedder: --pretrained brings the embedding; leav"),
-        ("--detector=amtennet", "--embedder: amtennet fits no mixture to embeddings;"),
+        ("--num_microbatches=2", "`num_microbatches`: exif_anomaly compares all faces"),
+        ("--perturb=jpeg:50", "`perturb`: exif_anomaly has no such setting"),
+        ("--select_by=auc", "`select_by`: exif_anomaly has no such setting"),
+        ("--neuron=channel", "`neuron`: exif_anomaly counts no neurons"),
+        ("--widths=8", "`widths`: exif_anomaly counts no neurons"),
+        ("--amten_variant=amten", "`amten_variant`: exif_anomaly has no such option"),
+        ("--embedder=gone", "`embedder`: expected resnet50, small, tiny_ranker, f"),
+        ("--dtype=float16", "`dtype`: expected float32, bfloat16, found 'float16'"),
+        ("--covariance=round", "`covariance`: expected full, tied, diagonal, spheric"),
+        ("--num_components=0", "`num_components`: expected numbers from 1 to 10000, "),
+        ("--num_components=", "`num_components`: expected numbers from 1 to 10000, "),
+        ("--num_components=a", "`num_components`: expected whole numbers with commas"),
+        ("--num_restarts=0", "`num_restarts`: expected at least 1, found 0"),
+        ("--reg_covar=-1", "`reg_covar`: expected a share of the variance from 0 to"),
+        ("--reg_covar=nan", "`reg_covar`: expected a share of the variance from 0 to"),
+        ("--false_alarm_rate=0", "`false_alarm_rate`: expected a number between 0 an"),
+        ("--false_alarm_rate=1.5", "`false_alarm_rate`: expected a number between 0 "),
+        ("--batch_size=9", "`batch_size`: expected a positive multiple of the 8 dev"),
+        ("--optimizer=lion", "`optimizer`: expected caffe_sgd, sgd, "),
+        ("--weights={root}/weights", "`weights`: `embedder=tiny_ranker` starts from"),
+        ("--backbone=tiny_faces", "`embedder`: `backbone` is the embedding; leave it"),
+        ("--pretrained={root}", "`embedder`: `pretrained` brings the embedding; leav"),
+        ("--detector=amtennet", "`embedder`: amtennet fits no mixture to embeddings;"),
     ],
 )
 def test_wrong_flags_are_refused_before_anything_is_written(
@@ -488,16 +488,16 @@ def test_wrong_flags_are_refused_before_anything_is_written(
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("--pretrained={root}/nowhere", "--pretrained: '{root}/nowhere' holds no conf"),
-        ("--pretrained={root}/empty", "--pretrained: '{root}/empty' holds no config"),
-        ("--pretrained={root}/plain", "--pretrained: expected the workdir of an exif"),
-        ("--pretrained={root}/untrained", "--pretrained: '{root}/untrained' holds no"),
-        ("{of_run} --weights={root}/weights", "--weights: --pretrained brings the em"),
-        ("{of_run} --dtype=bfloat16", "--dtype: --pretrained brings the embedding"),
-        ("{of_run} --paired", "--paired: --pretrained brings the embedding"),
-        ("{of_run} --num_epochs=2", "--num_epochs: --pretrained brings the embedding"),
-        ("--backbone=tiny_faces", "--weights: --backbone=tiny_faces needs its weights"),
-        ("--backbone=gone --weights={root}/weights", "--backbone: expected "),
+        ("--pretrained={root}/nowhere", "`pretrained`: '{root}/nowhere' holds no conf"),
+        ("--pretrained={root}/empty", "`pretrained`: '{root}/empty' holds no config"),
+        ("--pretrained={root}/plain", "`pretrained`: expected the workdir of an exif"),
+        ("--pretrained={root}/untrained", "`pretrained`: '{root}/untrained' holds no"),
+        ("{of_run} `weights={root}/weights`", "`weights`: `pretrained` brings the em"),
+        ("{of_run} `dtype=bfloat16`", "`dtype`: `pretrained` brings the embedding"),
+        ("{of_run} `paired`", "`paired`: `pretrained` brings the embedding"),
+        ("{of_run} `num_epochs=2`", "`num_epochs`: `pretrained` brings the embedding"),
+        ("--backbone=tiny_faces", "`weights`: `backbone=tiny_faces` needs its weights"),
+        ("`backbone=gone` `weights={root}/weights`", "`backbone`: expected "),
     ],
 )
 def test_wrong_embeddings_are_refused_before_anything_is_written(
@@ -529,7 +529,7 @@ def test_a_mixture_of_another_embedding_is_refused_by_name(trained, tmp_path):
 def test_a_damaged_mixture_is_refused(trained, tmp_path, capsys):
     workdir = shutil.copytree(trained, tmp_path / "workdir")
     (workdir / "mixture.npz").write_bytes(b"text")
-    assert tiny.run_cli("--mode=evaluate", f"--workdir={workdir}") == 2
+    assert tiny.run_cli("`mode=evaluate`", f"`workdir={workdir}`") == 2
     assert "mixture.npz' holds no mixture that can be read" in _complaint(capsys)
     (workdir / "mixture.npz").unlink()
     with pytest.raises(RequestError, match=r"mixture\.npz' cannot be read"):
@@ -539,7 +539,7 @@ def test_a_damaged_mixture_is_refused(trained, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"embedder": "gone"}, "--embedder: expected"),
+        ({"embedder": "gone"}, "`embedder`: expected"),
         ({"embedder": ["small"]}, "config.json.* does not say"),
         ({"backbone": 3}, "config.json.* does not say"),
         ({"dtype": {}}, "config.json.* does not say"),

@@ -79,10 +79,10 @@ def test_a_backbone_needs_no_weights(tmp_path):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({}, "--backbone: --detector=fakespotter needs the network"),
-        ({"backbone": "gone"}, "--backbone: expected"),
-        ({"backbone": tiny.BACKBONE.name, "batch_size": 3}, "--batch_size: expected"),
-        ({"detector": "tiny", "backbone": "x"}, "--backbone: tiny is measured with"),
+        ({}, "`backbone`: `detector=fakespotter` needs the network"),
+        ({"backbone": "gone"}, "`backbone`: expected"),
+        ({"backbone": tiny.BACKBONE.name, "batch_size": 3}, "`batch_size`: expected"),
+        ({"detector": "tiny", "backbone": "x"}, "`backbone`: tiny is measured with"),
     ],
 )
 def test_wrong_settings_are_refused(changes, message):
@@ -95,5 +95,5 @@ def test_a_workdir_has_its_own_backbone(workdir):
     config = BenchmarkConfig(
         "fakespotter", workdir=workdir, backbone=tiny.BACKBONE.name, **SETTINGS
     )
-    with pytest.raises(RequestError, match="--workdir, --backbone: the network comes"):
+    with pytest.raises(RequestError, match="`workdir`, `backbone`: the network comes"):
         benchmark.benchmark(config)

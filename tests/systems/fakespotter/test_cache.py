@@ -199,12 +199,12 @@ def test_a_place_below_a_file_is_refused(tmp_path):
     for folder in (tmp_path / "file", tmp_path / "file" / "cache"):
         table = _table(folder)
         assert not len(table.read()["valid"])
-        with pytest.raises(RequestError, match=r"--cache_dir: .* cannot be written \("):
+        with pytest.raises(RequestError, match=r"`cache_dir`: .* cannot be written \("):
             table.prepare()
 
 
 def test_a_read_only_cache_is_read_and_refuses_more(table, monkeypatch):
     monkeypatch.setattr(feature_cache.os, "access", lambda path, mode: False)
     _assert_rows(table.read(), _rows(0, 10))
-    with pytest.raises(RequestError, match=r"--cache_dir: .*\(it is read-only\)"):
+    with pytest.raises(RequestError, match=r"`cache_dir`: .*\(it is read-only\)"):
         table.prepare()

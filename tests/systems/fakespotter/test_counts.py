@@ -196,9 +196,9 @@ def test_a_dataset_without_a_readable_picture_is_refused(counter, dataset):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"neuron": "layer"}, "--neuron: expected unit, channel, found 'layer'"),
-        ({"site": "x"}, f"--site: expected {', '.join(SITES)}, found 'x'"),
-        ({"dtype": "float16"}, "--dtype: expected float32, bfloat16, found 'float16'"),
+        ({"neuron": "layer"}, "`neuron`: expected unit, channel, found 'layer'"),
+        ({"site": "x"}, f"`site`: expected {', '.join(SITES)}, found 'x'"),
+        ({"dtype": "float16"}, "`dtype`: expected float32, bfloat16, found 'float16'"),
     ],
     ids=str,
 )
@@ -380,9 +380,9 @@ def test_fitting_thresholds_can_be_stopped(tmp_path, dataset, counter):
 def test_a_place_that_cannot_be_written_is_refused_before_the_work(tmp_path, dataset):
     (tmp_path / "file").touch()
     cached = _Cached(tmp_path / "file" / "cache")
-    with pytest.raises(RequestError, match=r"--cache_dir: .* cannot be written"):
+    with pytest.raises(RequestError, match=r"`cache_dir`: .* cannot be written"):
         cached.counter.fit_thresholds(dataset)
-    with pytest.raises(RequestError, match=r"--cache_dir: .* cannot be written"):
+    with pytest.raises(RequestError, match=r"`cache_dir`: .* cannot be written"):
         cached.counter.count(dataset, np.zeros(3, np.float32))
     assert cached.created == 0
 

@@ -334,7 +334,7 @@ def test_outputs_that_are_not_finite_have_no_thresholds():
     means = np.asarray([[1.0, np.inf]], np.float32)
     state = coverage.init_thresholds(2)
     state = coverage.update_thresholds(state, means, [True])
-    with pytest.raises(RequestError, match=r"layers number \[2\]; check --weights"):
+    with pytest.raises(RequestError, match=r"layers number \[2\]; check `weights`"):
         coverage.finish_thresholds(state)
 
 
@@ -375,7 +375,7 @@ def test_other_images_are_refused(variables, images):
 
 
 def test_unknown_neuron_is_refused():
-    with pytest.raises(RequestError, match=r"--neuron: .*unit, channel, found 'cell'"):
+    with pytest.raises(RequestError, match=r"`neuron`: .*unit, channel, found 'cell'"):
         Coverage(Net(), PREPROCESSING, "cell")
 
 

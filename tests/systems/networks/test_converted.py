@@ -188,8 +188,8 @@ def test_evaluation_of_the_workdir(workdir, pictures):
 
 def test_evaluation_asks_for_pictures(workdir, capsys):
     assert tiny.run_cli("--mode=evaluate", f"--workdir={workdir}") != 0
-    assert "--data_dir" in capsys.readouterr().err
-    with pytest.raises(RequestError, match="name pictures with --data_dir"):
+    assert "`data_dir`" in capsys.readouterr().err
+    with pytest.raises(RequestError, match="name pictures with `data_dir`"):
         DataConfig.from_settings(checkpoint.read_config(workdir))
 
 
@@ -224,7 +224,7 @@ def test_other_weights_are_refused(workdir, tmp_path):
     weights["base/fc3/bias"] = weights["base/fc3/bias"] + 1
     path.write_bytes(caffemodel(weights))
     config = ConvertConfig(model="amtennet", weights=path, output=workdir)
-    with pytest.raises(RequestError, match=r"--output: .* holds other weights"):
+    with pytest.raises(RequestError, match=r"`output`: .* holds other weights"):
         convert.convert(config)
 
 
@@ -276,7 +276,7 @@ def test_missing_numbers_are_not_made_up(tmp_path, monkeypatch):
     path.write_bytes(writers.caffe(content))
     output = tmp_path / "workdir"
     config = ConvertConfig("amtennet", path, output, ignore=("fc_net_2/*",))
-    with pytest.raises(RequestError, match=r"--ignore: .*fc3/kernel.* would"):
+    with pytest.raises(RequestError, match=r"`ignore`: .*fc3/kernel.* would"):
         convert.convert(config)
     assert not output.exists()
 

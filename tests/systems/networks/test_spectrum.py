@@ -214,5 +214,5 @@ def test_a_start_from_a_resnet_fits_the_network():
 
 
 def test_a_start_from_another_depth_is_refused():
-    with pytest.raises(RequestError, match="--weights"):
+    with pytest.raises(RequestError, match="`weights`"):
         spectrum.start_from(_init()[1], _resnet_variables(50))

@@ -82,15 +82,15 @@ def test_the_stored_detector_says_what_it_is(trained):
 @pytest.mark.parametrize(
     ("recipe", "changes", "message"),
     [
-        ({"batch_size": 12}, {}, "--batch_size: expected a positive multiple of the 8"),
-        ({}, {"num_microbatches": 2}, "--num_microbatches: 2 parts do not cut"),
+        ({"batch_size": 12}, {}, "`batch_size`: expected a positive multiple of the 8"),
+        ({}, {"num_microbatches": 2}, "`num_microbatches`: 2 parts do not cut"),
         (
             {"optimizer": "lion"},
             {},
-            "--optimizer: expected caffe_sgd, sgd, torch_sgd, adam",
+            "`optimizer`: expected caffe_sgd, sgd, torch_sgd, adam",
         ),
-        ({"schedule": "linear"}, {}, "--schedule: expected constant"),
-        ({}, {"dtype": "float16"}, "--dtype: expected float32, bfloat16"),
+        ({"schedule": "linear"}, {}, "`schedule`: expected constant"),
+        ({}, {"dtype": "float16"}, "`dtype`: expected float32, bfloat16"),
     ],
     ids=str,
 )
@@ -122,7 +122,7 @@ def _rewrite(path, **changes):
         ({"detector": "plain"}, "holds the detector 'tiny', but config.json says"),
         ({"detector": "gone"}, "names the detector 'gone', expected amtennet"),
         ({"detector": ["tiny"]}, r"names the detector \['tiny'\]"),
-        ({"dtype": "float64"}, "--dtype: expected float32"),
+        ({"dtype": "float64"}, "`dtype`: expected float32"),
     ],
     ids=str,
 )
@@ -167,14 +167,14 @@ def test_an_unknown_name_lists_the_valid_ones():
         "amtennet, meso4, mesoinception4, mislnet, hand_crafted_res, xception, "
         "autogan, fakespotter, exif_anomaly"
     )
-    with pytest.raises(RequestError, match=f"--detector: expected {names}, found 'x'"):
+    with pytest.raises(RequestError, match=f"`detector`: expected {names}, found 'x'"):
         systems.create("x")
 
 
 @pytest.mark.parametrize("fraction", [0.0, 1.0, float("nan")])
 def test_a_batch_norm_fraction_out_of_range_is_refused(fraction):
     amtennet = systems.create("amtennet")
-    with pytest.raises(RequestError, match="--batch_norm_fraction: expected"):
+    with pytest.raises(RequestError, match="`batch_norm_fraction`: expected"):
         amtennet.check(_with_fraction(fraction), amtennet.recipe, parallel.data_mesh())
 
 
@@ -288,12 +288,12 @@ def test_perturbed_pictures_are_other_pictures(data_dir, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"perturb": ("jpeg",)}, "--perturb: expected none"),
+        ({"perturb": ("jpeg",)}, "`perturb`: expected none"),
         ({"perturb": ("mean_filter:4",)}, "kernel size of 3, 5 or 7, found 4"),
-        ({"perturb_copies": 2.0}, "--perturb_copies: there is nothing to do"),
+        ({"perturb_copies": 2.0}, "`perturb_copies`: there is nothing to do"),
         (
             {"perturb": ("jpeg:60",), "perturb_copies": 0.5},
-            "--perturb_copies: expected a number from 1 to 100, found 0.5",
+            "`perturb_copies`: expected a number from 1 to 100, found 0.5",
         ),
     ],
     ids=str,

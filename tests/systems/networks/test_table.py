@@ -94,23 +94,23 @@ def test_every_recipe_and_loss_is_known(detector):
         (
             "amtennet",
             {"amten_variant": "amten_9"},
-            "--amten_variant: expected amten, amten_1, .*, found 'amten_9'",
+            "`amten_variant`: expected amten, amten_1, .*, found 'amten_9'",
         ),
         (
             "amtennet",
             {"residual": "sobel"},
-            "--residual: expected hand_crafted, srm, constrained, found 'sobel'",
+            "`residual`: expected hand_crafted, srm, constrained, found 'sobel'",
         ),
         (
             "amtennet",
             {"residual": "srm", "amten_variant": "amten_1"},
-            "--residual: srm takes AMTEN's place",
+            "`residual`: srm takes AMTEN's place",
         ),
-        ("meso4", {"residual": "srm"}, "--residual: meso4 has no such option"),
+        ("meso4", {"residual": "srm"}, "`residual`: meso4 has no such option"),
         (
             "fakespotter",
             {"amten_variant": "amten"},
-            "--amten_variant: fakespotter has no such option",
+            "`amten_variant`: fakespotter has no such option",
         ),
     ],
     ids=str,

@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of fakedet_jax.jobs.study."""
+"""Tests of cli.studies.run."""
 
 import csv
 import json
@@ -11,9 +11,9 @@ import statistics
 
 import pytest
 
+from fakedet_jax.cli.studies import run as study
 from fakedet_jax.config import DataConfig, InputConfig, StudyConfig
 from fakedet_jax.errors import RequestError
-from fakedet_jax.jobs import study
 from fakedet_jax.runtime.signals import Stopped
 from tests import tiny
 from tests.data import pictures

@@ -10,10 +10,10 @@ import difflib
 from collections.abc import Collection, Sequence
 
 from fakedet_jax import systems
+from fakedet_jax.cli.studies import file as study_file
 from fakedet_jax.config import DataConfig, InputConfig, StudyConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.perturb import specification
-from fakedet_jax.studies import file as study_file
 
 
 def of_training(config: StudyConfig, training: study_file.Training) -> list[str]:

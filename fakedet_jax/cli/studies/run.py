@@ -20,6 +20,8 @@ from typing import Any
 
 import jax
 
+from fakedet_jax.cli.studies import file as study_file
+from fakedet_jax.cli.studies import flags as study_flags
 from fakedet_jax.config import DataConfig, EvaluateConfig, StudyConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs import evaluate
@@ -27,8 +29,6 @@ from fakedet_jax.report import study as study_report
 from fakedet_jax.runtime import checkpoint, processes, storage
 from fakedet_jax.runtime.signals import Stopped
 from fakedet_jax.runtime.text import counted
-from fakedet_jax.studies import file as study_file
-from fakedet_jax.studies import flags as study_flags
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -1,15 +1,15 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of fakedet_jax.studies.flags."""
+"""Tests of cli.studies.flags."""
 
 from pathlib import Path
 
 import pytest
 
+from fakedet_jax.cli.studies import file as study_file
+from fakedet_jax.cli.studies import flags as study_flags
 from fakedet_jax.config import DataConfig, InputConfig, StudyConfig
 from fakedet_jax.errors import RequestError
-from fakedet_jax.studies import file as study_file
-from fakedet_jax.studies import flags as study_flags
 
 _KNOWN = ("detector", "learning_rate", "flip", "dataset", "data_dir", "num_epochs")
 

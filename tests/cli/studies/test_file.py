@@ -1,13 +1,13 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of fakedet_jax.studies.file."""
+"""Tests of cli.studies.file."""
 
 import json
 
 import pytest
 
+from fakedet_jax.cli.studies import file as study_file
 from fakedet_jax.errors import RequestError
-from fakedet_jax.studies import file as study_file
 
 
 def _content(**changes):
