@@ -65,7 +65,7 @@ def _build_recipe(settings):
 @pytest.mark.parametrize("path", _FLAGFILES, ids=lambda path: path.stem)
 def test_the_command_names_the_file(path):
     text = path.read_text()
-    assert f"`flagfile=experiments/{path.name}`" in text
+    assert f"--flagfile=experiments/{path.name}" in text
     assert sum(heading in text for heading in _HEADINGS) >= 2
 
 

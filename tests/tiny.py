@@ -176,15 +176,22 @@ EMBEDDER = face_ranker.Embedder(
 @contextlib.contextmanager
 def registered() -> Iterator[None]:
     """Makes `tiny`, `plain`, the backbone `tiny_faces` and `tiny_ranker` known."""
-    table = (*systems._DETECTORS, DETECTOR, PLAIN)
+    if DETECTOR.name in systems.names():
+        yield
+        return
     networks = (*backbones._BACKBONES, BACKBONE)
     embedders = {**face_ranker._EMBEDDERS, EMBEDDER.name: EMBEDDER}
     with (
-        mock.patch.object(systems, "_DETECTORS", table),
         mock.patch.object(backbones, "_BACKBONES", networks),
         mock.patch.object(face_ranker, "_EMBEDDERS", embedders),
     ):
-        yield
+        for system in (DETECTOR, PLAIN):
+            systems.register(system)
+        try:
+            yield
+        finally:
+            for system in (DETECTOR, PLAIN):
+                systems.unregister(system.name)
 
 
 @functools.cache
@@ -265,16 +272,26 @@ def write_photographs(
 
 
 def train_config(data_dir: Path, workdir: Path, **changes: Any) -> config.TrainConfig:
-    """Settings of a short training run: a checkpoint after every fourth step."""
-    settings: dict[str, Any] = {
+    """Settings of a short training run: a checkpoint after every fourth step.
+
+    Changes are fields of `TrainConfig`, or options of the detector.
+    """
+    fields = {field.name for field in dataclasses.fields(config.TrainConfig)}
+    whole: dict[str, Any] = {
         "detector": "tiny",
         "workdir": workdir,
         "data": config.DataConfig(dataset="folder", data_dir=data_dir),
-        "log_every": 2,
-        "checkpoint_every": 4,
-        **changes,
+        **{name: value for name, value in changes.items() if name in fields},
     }
-    return config.TrainConfig(**settings)
+    with registered():
+        options = systems.options_of(whole)
+        known = {field.name for field in dataclasses.fields(options)}
+        intervals = {"log_every": 2, "checkpoint_every": 4}
+        chosen = {
+            **{name: value for name, value in intervals.items() if name in known},
+            **{name: value for name, value in changes.items() if name not in fields},
+        }
+        return config.TrainConfig(**whole, options=options(**chosen))
 
 
 def train_flags(data_dir: Path, workdir: Path) -> list[str]:

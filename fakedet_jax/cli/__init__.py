@@ -13,21 +13,20 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from absl import app, flags
+from absl import app
+from absl import flags as absl_flags
 from absl import logging as absl_logging
 
-from fakedet_jax.cli import definitions
-from fakedet_jax.cli.heard import check_heard
-from fakedet_jax.cli.modes import MODES
+from fakedet_jax.cli import flags, modes
 from fakedet_jax.errors import RequestError
 from fakedet_jax.runtime.signals import Stopped
 
-FLAGS = flags.FLAGS
+FLAGS = absl_flags.FLAGS
 
 
 def define_flags() -> None:
     """Defines the flags of all modes, once."""
-    definitions.define_flags(list(MODES))
+    modes.define_flags()
 
 
 def run() -> None:
@@ -43,19 +42,13 @@ def execute(mode: str | None, paths: Sequence[str]) -> None:
         RequestError: The request is wrong.
     """
     if mode is None:
-        raise RequestError(f"--mode: expected one of {', '.join(MODES)}, found none")
-    if paths and mode not in ("predict", "extract", "compare", "study"):
-        raise RequestError(
-            f"--mode={mode} takes no files, found {paths[0]!r}; flags are written "
-            "--name=value"
-        )
-    check_heard(mode)
-    cluster = (FLAGS.coordinator_address, FLAGS.num_processes, FLAGS.process_id)
-    if FLAGS.distributed or cluster != (None, None, None):
+        known = ", ".join(modes.MODES)
+        raise RequestError(f"`mode`: expected one of {known}, found none")
+    if (cluster := flags.cluster()) is not None:
         from fakedet_jax.runtime import parallel
 
         parallel.initialize(*cluster)
-    MODES[mode](tuple(paths))
+    modes.execute(mode, tuple(paths))
 
 
 def as_flags(message: str) -> str:
@@ -83,13 +76,13 @@ class _Formatter(logging.Formatter):
 
 def _parse(arguments: Sequence[str]) -> list[str]:
     # absl shows with --help the flags of the file that was started.
-    for flag in FLAGS.flags_by_module_dict()[definitions.__name__]:
+    for flag in FLAGS.flags_by_module_dict()[flags.__name__]:
         FLAGS.register_key_flag_for_module(sys.argv[0], flag)
     try:
         return FLAGS(list(arguments))
     except SystemExit:
         sys.exit(0)  # Help was asked for and shown.
-    except flags.Error as error:
+    except absl_flags.Error as error:
         # absl would print all flags; the message says which one it is.
         _exit(f"{error}; see --help", 2)
 

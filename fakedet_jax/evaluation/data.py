@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fakedet_jax import report, systems
+from fakedet_jax import report
 from fakedet_jax.config import DataConfig, EvaluateConfig
 from fakedet_jax.data import catalog, pipeline
 from fakedet_jax.data.dataset import Dataset
@@ -16,8 +16,8 @@ from fakedet_jax.data.prepared.facts import Facts
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation.scoring import Scored
 from fakedet_jax.perturb.treatment import Treatment
-from fakedet_jax.runtime import checkpoint
 from fakedet_jax.systems.base import DetectorInfo
+from fakedet_jax.workdir import open_workdir
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,10 +58,12 @@ def choose(
     Raises:
         RequestError: The settings or the data are not as expected.
     """
-    trained = checkpoint.read_config(config.workdir)
-    data = config.data or DataConfig.from_settings(trained)
+    trained = open_workdir(config.workdir)
+    data = config.data or trained.data
     name = _name(config, data)
-    data = _with_real_classes(data, config.split, trained.get("real_classes") or ())
+    data = _with_real_classes(
+        data, config.split, trained.record.get("real_classes") or ()
+    )
     dataset = catalog.load_configured(data, config.split, needs="either")
     if not dataset.num_examples:
         raise RequestError(
@@ -73,7 +75,7 @@ def choose(
         dataset = dataset.as_binary()
     condition = f", {config.perturb}" if config.perturb else ""
     where = f"{pictures or dataset.name}, split {config.split}{condition}"
-    title = f"{systems.title(trained)} on {where}"
+    title = f"{trained.title} on {where}"
     return EvaluationData(name, title, data, dataset, manipulations)
 
 
@@ -129,9 +131,9 @@ def to_evaluation(
     )
 
 
-def suffix(config: EvaluateConfig) -> str:
-    """The end of an evaluation's name: what is done to the pictures, if anything."""
-    return f"_{config.perturb.replace(':', '_')}" if config.perturb else ""
+def suffix(perturb: str) -> str:
+    """The end of an evaluation's name: the perturbation of its pictures, if any."""
+    return f"_{perturb.replace(':', '_')}" if perturb else ""
 
 
 def is_plain(name: str) -> bool:
@@ -140,7 +142,7 @@ def is_plain(name: str) -> bool:
 
 
 def _name(config: EvaluateConfig, data: DataConfig) -> str:
-    name = config.name or f"{data.dataset}_{config.split}{suffix(config)}"
+    name = config.name or f"{data.dataset}_{config.split}{suffix(config.perturb)}"
     if not is_plain(name):
         raise RequestError(f"`name`: expected a plain folder name, found {name!r}")
     return name

@@ -30,12 +30,6 @@ from fakedet_jax.faces import benchmark as benchmark_faces
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.models.dtypes import DTYPES
 from fakedet_jax.runtime import measurement, parallel, storage
-from fakedet_jax.systems.exif_anomaly import benchmark as benchmark_anomaly
-from fakedet_jax.systems.exif_anomaly.system import ExifAnomaly
-from fakedet_jax.systems.fakespotter import benchmark as benchmark_coverage
-from fakedet_jax.systems.fakespotter.system import FakeSpotter
-from fakedet_jax.systems.networks import benchmark as benchmark_network
-from fakedet_jax.systems.networks.system import NetworkDetector
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -50,9 +44,6 @@ _NUM_JPEGS = 64
 
 # How the table shows a result: its name, what it is, its unit and what divides it.
 _ROWS: tuple[tuple[str, str, str, float], ...] = (
-    *benchmark_network.ROWS,
-    *benchmark_coverage.ROWS,
-    *benchmark_anomaly.ROWS,
     ("pipeline_images_per_second", "Input pipeline alone", "images/s", 1),
     *benchmark_faces.ROWS,
     ("peak_host_bytes", "Peak memory, host", "MiB", 2**20),
@@ -80,20 +71,24 @@ def benchmark(config: BenchmarkConfig) -> Results:
           precision.
         - `train_flops_per_image`: multiplications and additions that XLA counts in
           the network's plain form, whatever form is faster here.
+        - `labels`: what each number is, for the table.
         - `train_share_of_peak`: the arithmetic of the training step per second as a
           part of the matrix product's in the dtype of the computation.
 
-        For FakeSpotter there is no training step; see `benchmark_coverage.ROWS`. What
-        is measured of `exif_anomaly` is in `benchmark_anomaly.ROWS`.
+        What is measured of a system stands in the `benchmark.py` of its room.
 
     Raises:
         RequestError: The settings or the data are not as expected.
     """
     _check(config)
     mesh = parallel.data_mesh()
-    subject = _subject(config, mesh)
+    subject = systems.create(config.detector).benchmark(config, mesh)
     with _dataset(config.data) as dataset:
         results = _describe(config, subject.framing, dataset)
+        results["labels"] = {
+            name: {"label": label, "unit": unit, "divisor": divisor}
+            for name, label, unit, divisor in (*subject.rows, *_ROWS)
+        }
         results |= subject.measure(dataset)
         _LOGGER.info("measuring: input pipeline")
         results |= _pipeline(config, subject.framing, dataset)
@@ -130,8 +125,8 @@ def to_table(results: Mapping[str, Any]) -> str:
         "",
     ]
     rows = [
-        (label, _shown(results[name], divisor), unit)
-        for name, label, unit, divisor in _ROWS
+        (known["label"], _shown(results[name], known["divisor"]), known["unit"])
+        for name, known in results["labels"].items()
         if name in results
     ]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
@@ -158,36 +153,6 @@ def _check(config: BenchmarkConfig) -> None:
             "`mode=benchmark` runs in one process, on all of its devices; start it "
             "without `distributed`"
         )
-    if config.num_repeats < 1:
-        raise RequestError(
-            f"`num_repeats`: expected at least 1, found {config.num_repeats}"
-        )
-
-
-_Subject = (
-    benchmark_network.NetworkBenchmark
-    | benchmark_coverage.CoverageBenchmark
-    | benchmark_anomaly.AnomalyBenchmark
-)
-
-
-def _subject(config: BenchmarkConfig, mesh: Mesh) -> _Subject:
-    detector = systems.create(config.detector)
-    if isinstance(detector, ExifAnomaly):
-        return benchmark_anomaly.AnomalyBenchmark(config, detector, mesh)
-    if config.embedder is not None:
-        raise RequestError(
-            f"`embedder`: {config.detector} has none, only exif_anomaly has; leave it "
-            "out"
-        )
-    if isinstance(detector, FakeSpotter):
-        return benchmark_coverage.CoverageBenchmark(config, mesh)
-    if isinstance(detector, NetworkDetector):
-        return benchmark_network.NetworkBenchmark(config, detector, mesh)
-    raise RequestError(
-        f"`detector`: {config.detector!r} is no network that could be measured; choose "
-        "another"
-    )
 
 
 @contextlib.contextmanager

@@ -4,13 +4,14 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from fakedet_jax import systems
 from fakedet_jax.config import ConvertConfig
 from fakedet_jax.errors import RequestError
-from fakedet_jax.models import backbones, pretrained
+from fakedet_jax.models import backbones
 from fakedet_jax.runtime import text
+from fakedet_jax.systems.base import System
 from fakedet_jax.systems.networks import converted
 from fakedet_jax.systems.networks.system import NetworkDetector
 from fakedet_jax.weights import formats, store
@@ -33,19 +34,18 @@ def convert(config: ConvertConfig) -> dict[str, Any]:
         RequestError: The file does not fit the network, or the folder is in use;
             nothing was written.
     """
-    networks = {
-        **{name: backbones.create(name) for name in backbones.names()},
-        **{network.name: network for network in pretrained.NETWORKS},
-    }
-    published = _published(config)
+    networks = {name: backbones.create(name) for name in backbones.names()}
+    published: dict[str, NetworkDetector] = {}
+    for name in systems.names():
+        system = _system(config, name)
+        if system.pretrained is not None:
+            networks[system.pretrained.name] = system.pretrained
+        if system.published is not None:
+            published[name] = cast(NetworkDetector, system)
     known = [*networks, *published]
     if config.model not in known:
         raise RequestError(
             f"`model`: expected one of {', '.join(known)}, found {config.model!r}"
-        )
-    if config.amten_variant is not None and config.model in networks:
-        raise RequestError(
-            f"`amten_variant`: {config.model} has no such option; leave it out"
         )
     store.check_output(config.output)
     tensor_file = formats.read(config.weights)
@@ -60,19 +60,18 @@ def convert(config: ConvertConfig) -> dict[str, Any]:
         variables, card, comparison = converted.convert(
             detector, tensor_file, ignore=config.ignore
         )
-        stored = converted.write(config.output, detector, variables, card)
+        stored = converted.write(
+            config.output, detector, config.options, variables, card
+        )
     return {**stored, "comparison": dataclasses.asdict(comparison)}
 
 
-def _published(config: ConvertConfig) -> dict[str, NetworkDetector]:
-    """The detectors that others published, by name; the chosen one as it is wanted."""
-    found = {}
-    for name in systems.names():
-        options = vars(config) if name == config.model else None
-        detector = systems.create(name, options)
-        if isinstance(detector, NetworkDetector) and detector.published:
-            found[name] = detector
-    return found
+def _system(config: ConvertConfig, name: str) -> System:
+    """A system, with the architecture that is wanted if it is the chosen one."""
+    if name != config.model:
+        return systems.create(name)
+    options = systems.options_of_model({"model": name})
+    return systems.create(name, options(**config.options))
 
 
 def to_text(result: Mapping[str, Any]) -> str:

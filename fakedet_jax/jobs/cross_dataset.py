@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`mode=evaluate` `datasets=…`: one detector on several datasets, in one table.
+"""`mode=cross_dataset`: one detector on several datasets, in one table.
 
 A detector is trained on one dataset and met by fakes of others; how much of its AUC is
 left there is the cross-dataset protocol of the field.
@@ -16,17 +16,16 @@ from typing import Any
 
 import jax
 
-from fakedet_jax import systems
-from fakedet_jax.config import DataConfig, EvaluateConfig
+from fakedet_jax.config import CrossDatasetConfig, DataConfig, EvaluateConfig
 from fakedet_jax.data import prepared
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import data as evaluation_data
 from fakedet_jax.jobs.evaluate import Evaluator
 from fakedet_jax.report import cross_dataset as report
 from fakedet_jax.report.cross_dataset import cross_dataset_table
-from fakedet_jax.runtime import checkpoint
 
 __all__ = ["cross_dataset_table", "evaluate_datasets"]
+from fakedet_jax.workdir import Workdir, open_workdir
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -41,7 +40,7 @@ class _Target:
     folder: Path
 
 
-def evaluate_datasets(config: EvaluateConfig) -> dict[str, Any]:
+def evaluate_datasets(config: CrossDatasetConfig) -> dict[str, Any]:
     """Scores several datasets as real against fake, and compares the numbers.
 
     Each is evaluated as by `evaluate`, into `WORKDIR/evaluations/NAME`; the table
@@ -62,11 +61,11 @@ def evaluate_datasets(config: EvaluateConfig) -> dict[str, Any]:
     """
     targets = _targets(config)
     table_name = config.name or f"cross_dataset_{config.split}"
-    table_name += "" if config.name else evaluation_data.suffix(config)
+    table_name += "" if config.name else evaluation_data.suffix(config.perturb)
     _check(config, targets, table_name)
-    evaluator = Evaluator(config)
-    settings = checkpoint.read_config(config.workdir)
-    trained_on, training_folder = _training(settings)
+    evaluator = Evaluator(_single(config))
+    workdir = open_workdir(config.workdir)
+    trained_on, training_folder = _training(workdir)
     rows = []
     for target in targets:
         _LOGGER.info("evaluating on %s", target.name)
@@ -95,9 +94,9 @@ def evaluate_datasets(config: EvaluateConfig) -> dict[str, Any]:
     summary = report.write_cross_dataset(
         folder,
         rows,
-        title=f"{systems.title(settings)}, split {config.split}{condition}",
+        title=f"{workdir.title}, split {config.split}{condition}",
         facts={
-            "detector": systems.title(settings),
+            "detector": workdir.title,
             "trained_on": trained_on,
             "split": config.split,
             "perturb": config.perturb,
@@ -110,11 +109,11 @@ def evaluate_datasets(config: EvaluateConfig) -> dict[str, Any]:
 
 
 def _evaluate(
-    config: EvaluateConfig, evaluator: Evaluator, target: _Target
+    config: CrossDatasetConfig, evaluator: Evaluator, target: _Target
 ) -> dict[str, Any]:
     """The numbers of a row."""
     own = dataclasses.replace(
-        config,
+        _single(config),
         data=DataConfig(_FOLDER, target.folder, task="binary"),
         name=_folder_of(config, target),
     )
@@ -140,14 +139,14 @@ def check_complete(summary: Mapping[str, Any]) -> None:
         )
 
 
-def _folder_of(config: EvaluateConfig, target: _Target) -> str:
+def _folder_of(config: CrossDatasetConfig, target: _Target) -> str:
     """What the evaluation of a dataset is called: no two commands share one."""
     if config.name:
         return f"{config.name}_{target.name}"
-    return f"{target.name}_{config.split}{evaluation_data.suffix(config)}"
+    return f"{target.name}_{config.split}{evaluation_data.suffix(config.perturb)}"
 
 
-def _targets(config: EvaluateConfig) -> list[_Target]:
+def _targets(config: CrossDatasetConfig) -> list[_Target]:
     """What was asked for, under names that differ."""
     targets: list[_Target] = []
     given = [_parse(entry) for entry in config.datasets]
@@ -210,19 +209,9 @@ def _unique(name: str, taken: set[str]) -> str:
     return result
 
 
-def _check(config: EvaluateConfig, targets: list[_Target], table_name: str) -> None:
+def _check(config: CrossDatasetConfig, targets: list[_Target], table_name: str) -> None:
     if not targets:
         raise RequestError("`datasets`: expected at least one folder, found none")
-    if config.data is not None:
-        raise RequestError(
-            "`dataset`, `data_dir`: `datasets` says which pictures are meant; leave "
-            "the others out"
-        )
-    if config.suite:
-        raise RequestError(
-            f"`suite`: {config.suite} is measured on one dataset; give `data_dir` "
-            "instead of `datasets`"
-        )
     if not evaluation_data.is_plain(table_name):
         raise RequestError(
             f"`name`: expected a plain folder name, found {table_name!r}"
@@ -234,10 +223,17 @@ def _check(config: EvaluateConfig, targets: list[_Target], table_name: str) -> N
         )
 
 
-def _training(settings: Mapping[str, Any]) -> tuple[str | None, Path | None]:
+def _single(config: CrossDatasetConfig) -> EvaluateConfig:
+    """The settings for one of the datasets, without the dataset."""
+    shared = {field.name for field in dataclasses.fields(EvaluateConfig)}
+    values = {name: value for name, value in vars(config).items() if name in shared}
+    return EvaluateConfig(**values)
+
+
+def _training(workdir: Workdir) -> tuple[str | None, Path | None]:
     """What a detector was trained on, and where it lay, as far as its config says."""
     try:
-        data = DataConfig.from_settings(settings)
+        data = workdir.data
     except RequestError:
         return None, None  # converted weights
     if data.data_dir is None:

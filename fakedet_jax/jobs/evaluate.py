@@ -11,20 +11,19 @@ from typing import Any
 import jax
 import numpy as np
 
-from fakedet_jax import report, systems
+from fakedet_jax import report
 from fakedet_jax.config import DataConfig, EvaluateConfig
 from fakedet_jax.data.dataset import Dataset
-from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import data as evaluation_data
 from fakedet_jax.evaluation.data import EvaluationData
 from fakedet_jax.evaluation.scoring import Scored, Scorer
 from fakedet_jax.media.decode import decode, to_input
 from fakedet_jax.perturb import specification
 from fakedet_jax.perturb.treatment import Treatment
-from fakedet_jax.runtime import checkpoint, parallel
-from fakedet_jax.systems.base import DetectorInfo
-from fakedet_jax.systems.exif_anomaly import evaluation as anomaly_evaluation
+from fakedet_jax.runtime import parallel
+from fakedet_jax.systems.base import DetectorInfo, Fitted
 from fakedet_jax.training import writers
+from fakedet_jax.workdir import Workdir, open_workdir
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -59,17 +58,13 @@ class Evaluator:
         Raises:
             RequestError: The settings or the detector are not as expected.
         """
-        if config.num_resamples < 0:
-            raise RequestError(
-                "`num_resamples`: expected at least 0, found "
-                f"{config.num_resamples}; 0 is for no intervals"
-            )
         self._config = config
         self._condition = (
             specification.parse(config.perturb) if config.perturb else None
         )
         mesh = parallel.data_mesh()
-        self._detector = systems.load(config.workdir, mesh)
+        self._workdir = open_workdir(config.workdir)
+        self._detector = self._workdir.system().load(self._workdir, mesh)
         batch_size = parallel.round_up_batch_size(config.batch_size, mesh)
         self._scorer = Scorer(self._detector.probability_fn, mesh, batch_size)
 
@@ -108,9 +103,11 @@ class Evaluator:
             treatment=treatment,
             label="evaluate",
         )
-        looks = anomaly_evaluation.look(
-            self._detector, self._scorer, dataset, config.input, treatment
-        )
+        complete = None
+        if self._detector.diagnose is not None:
+            complete = self._detector.diagnose(
+                self._scorer, dataset, config.input, treatment
+            )
         if jax.process_index() > 0:
             return {}
         evaluation = evaluation_data.to_evaluation(
@@ -122,11 +119,10 @@ class Evaluator:
         )
         facts: dict[str, Any] = {}
         panels = self._training
-        if looks is not None and (parts := self._detector.anomaly):
-            facts |= anomaly_evaluation.summarize(parts, looks, evaluation)
-            drawn = anomaly_evaluation.panels(parts, looks, dataset, evaluation)
-            panels = {**drawn, **panels}
-            anomaly_evaluation.warn_of_other_photographs(evaluation)
+        if complete is not None:
+            diagnosis = complete(evaluation)
+            facts |= diagnosis.facts
+            panels = {**diagnosis.panels, **panels}
         if config.perturb:
             facts |= {"perturb": config.perturb, "seed": config.seed}
         folder = config.workdir / "evaluations" / chosen.name
@@ -136,7 +132,7 @@ class Evaluator:
             title=chosen.title,
             facts=facts,
             threshold_origin=info.threshold_origin,
-            config=_describe(config, chosen.data, info),
+            config=_describe(config, chosen.data, self._workdir, self._detector),
             examples=_examples(info, dataset, scored, evaluation),
             panels=panels,
             num_resamples=config.num_resamples,
@@ -202,9 +198,9 @@ def _training_panel(workdir: Path, best_step: int) -> dict[str, report.Panel]:
 
 
 def _describe(
-    config: EvaluateConfig, data: DataConfig, info: DetectorInfo
+    config: EvaluateConfig, data: DataConfig, workdir: Workdir, detector: Fitted
 ) -> dict[str, object]:
-    trained = checkpoint.read_config(config.workdir)
+    info = detector.info
     return {
         "detector": info.detector,
         "training step": info.step,
@@ -213,6 +209,6 @@ def _describe(
         **{name: value for name, value in dataclasses.asdict(data).items() if value},
         "split": config.split,
         **({"perturb": config.perturb} if config.perturb else {}),
-        "face_detector": trained.get("face_detector"),
-        **anomaly_evaluation.describe(trained, info),
+        "face_detector": workdir.record.get("face_detector"),
+        **detector.settings,
     }

@@ -26,6 +26,7 @@ from fakedet_jax.media import files as found_files
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.media.stream import stream_batches
 from fakedet_jax.runtime import parallel, progress, storage, text
+from fakedet_jax.systems.features import Feature, FeatureRequest, MaskedBatch
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -80,7 +81,17 @@ def extract(config: ExtractConfig) -> Path:
     pictures = _open_pictures(config, mesh, network)
     # Before thresholds are fitted, which may take long.
     _make_folder(config.output)
-    feature = network.feature(lambda: _masked(config, pictures))
+    feature = network.feature(
+        FeatureRequest(
+            mesh=mesh,
+            open_batches=lambda: _masked(config, pictures),
+            pictures="these very files"
+            if config.paths
+            else f"this very split ({config.split})",
+            are_training_pictures=not config.paths and config.split == "train",
+            thresholds=config.thresholds,
+        )
+    )
     path = config.output / "features.npz"
     # Beside the result, as the usual place for temporary files may be small.
     with tempfile.TemporaryFile(dir=config.output) as unnamed:
@@ -185,10 +196,6 @@ class _Rows:
 
 
 def _check(config: ExtractConfig) -> None:
-    if config.num_figures < 0:
-        raise RequestError(
-            f"`num_figures`: expected 0 or more, found {config.num_figures}"
-        )
     if config.paths and config.data is not None:
         raise RequestError(
             "`mode=extract`: expected files or a dataset, found both (`dataset` or "
@@ -245,9 +252,7 @@ def _open_pictures(
     )
 
 
-def _masked(
-    config: ExtractConfig, pictures: _Pictures
-) -> Iterator[features.MaskedBatch]:
+def _masked(config: ExtractConfig, pictures: _Pictures) -> Iterator[MaskedBatch]:
     """Pictures, and which of them are neither padding nor unreadable.
 
     Raises:
@@ -338,7 +343,7 @@ def _dataset_batches(
 
 def _collect(
     config: ExtractConfig,
-    feature: features.Feature,
+    feature: Feature,
     mesh: Mesh,
     pictures: _Pictures,
     rows: _Rows,
@@ -366,7 +371,7 @@ def _collect(
 
 
 def _results(
-    feature: features.Feature, mesh: Mesh, batches: Iterator[_Batch]
+    feature: Feature, mesh: Mesh, batches: Iterator[_Batch]
 ) -> Iterator[tuple[_Batch, np.ndarray]]:
     """Batches with their features, a little behind the decoding."""
     waiting: collections.deque[tuple[_Batch, jax.Array]] = collections.deque()

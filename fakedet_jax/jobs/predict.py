@@ -5,13 +5,13 @@
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 from jax.sharding import Mesh
 
-from fakedet_jax import systems
 from fakedet_jax.config import FaceConfig, FrameConfig, PredictConfig
 from fakedet_jax.errors import ImageError, RequestError
 from fakedet_jax.evaluation.predictions import PredictionOutput, open_table
@@ -21,8 +21,9 @@ from fakedet_jax.faces.annotated_copies import AnnotatedCopies
 from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.faces.stream import FaceFile, stream_faces
 from fakedet_jax.media import files, video
-from fakedet_jax.runtime import checkpoint, parallel, progress, text
-from fakedet_jax.systems import DetectorInfo
+from fakedet_jax.runtime import parallel, progress, text
+from fakedet_jax.systems.base import DetectorInfo
+from fakedet_jax.workdir import open_workdir
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -53,7 +54,8 @@ def predict(config: PredictConfig) -> dict[str, int]:
     """
     _check(config)
     mesh = parallel.data_mesh()
-    detector = systems.load(config.workdir, mesh)
+    workdir = open_workdir(config.workdir)
+    detector = workdir.system().load(workdir, mesh)
     found = list(_find(config.paths))
     if not found:
         raise RequestError(
@@ -61,7 +63,7 @@ def predict(config: PredictConfig) -> dict[str, int]:
             f"{', '.join(map(repr, config.paths))}; expected files that end in "
             f"{', '.join(sorted(_EXTENSIONS))}"
         )
-    how = choose_cropping(config)
+    how = choose_cropping(config, workdir.faces)
     _check_videos(found, how)
     scorer = Scorer(detector.probability_fn, mesh, _batch_size(config, found, mesh))
     with contextlib.ExitStack() as stack:
@@ -100,7 +102,9 @@ def predict(config: PredictConfig) -> dict[str, int]:
     return dict(output.counts)
 
 
-def choose_cropping(config: PredictConfig) -> Cropping:
+def choose_cropping(
+    config: PredictConfig, record: Mapping[str, Any] | None
+) -> Cropping:
     """Decides how faces are found and cut out.
 
     What is asked for counts; else what the workdir says of its training faces. Without
@@ -108,6 +112,7 @@ def choose_cropping(config: PredictConfig) -> Cropping:
 
     Args:
         config: The settings.
+        record: How the faces of the training pictures were found; None if not known.
 
     Returns:
         How.
@@ -115,7 +120,6 @@ def choose_cropping(config: PredictConfig) -> Cropping:
     Raises:
         RequestError: Settings or the record of the workdir are not as expected.
     """
-    record = checkpoint.read_config(config.workdir).get("faces")
     if config.faces is None and record is not None:
         return cropping.from_record(
             record,

@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`mode=evaluate` `suite=NAME`: measures a detector on perturbed pictures.
+"""`mode=suite`: measures a detector on perturbed pictures.
 
 References:
     R. Wang et al., FakeSpotter, IJCAI 2020, Fig. 4: AUC under four perturbations.
@@ -18,7 +18,7 @@ import jax
 import numpy as np
 
 from fakedet_jax import systems
-from fakedet_jax.config import EvaluateConfig
+from fakedet_jax.config import EvaluateConfig, SuiteConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import data as evaluation_data
 from fakedet_jax.evaluation.perturbed import Pictures
@@ -29,7 +29,7 @@ from fakedet_jax.perturb import apply, suites
 from fakedet_jax.perturb.perturbation import Mix, Perturbation
 from fakedet_jax.report import robustness as robustness_report
 from fakedet_jax.runtime import parallel, progress
-from fakedet_jax.systems.base import FittedDetector
+from fakedet_jax.systems.base import Fitted
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ _Numbered = Iterable[tuple[int, np.ndarray]]
 _Batch = tuple[np.ndarray, np.ndarray]
 
 
-def evaluate_suite(config: EvaluateConfig) -> dict[str, Any]:
+def evaluate_suite(config: SuiteConfig) -> dict[str, Any]:
     """Scores a dataset under every condition of a suite.
 
     Pictures are perturbed as they are decoded, before they are brought to the size of
@@ -64,10 +64,6 @@ def evaluate_suite(config: EvaluateConfig) -> dict[str, Any]:
         RequestError: The settings or the data are not as expected.
     """
     suite = suites.create(config.suite)
-    if config.perturb:
-        raise RequestError(
-            f"`perturb`: the suite {suite.name} has conditions of its own; leave it out"
-        )
     if jax.process_count() > 1:
         raise RequestError(
             f"`suite`: expected one process, found {jax.process_count()}; run it "
@@ -76,7 +72,8 @@ def evaluate_suite(config: EvaluateConfig) -> dict[str, Any]:
     mesh = parallel.data_mesh()
     batch_size = parallel.round_up_batch_size(config.batch_size, mesh)
     detector = systems.load(config.workdir, mesh)
-    chosen = evaluation_data.choose(config, detector.info)
+    values = {name: value for name, value in vars(config).items() if name != "suite"}
+    chosen = evaluation_data.choose(EvaluateConfig(**values), detector.info)
     dataset = chosen.dataset
     scorer = Scorer(detector.probability_fn, mesh, batch_size)
     num_passes = 1 + len(suite.conditions)
@@ -190,7 +187,7 @@ def _ahead(items: Iterator[_Item], number: int) -> Iterator[_Item]:
 
 def _score(
     scorer: Scorer,
-    detector: FittedDetector,
+    detector: Fitted,
     batches: Iterable[_Batch],
     num_examples: int,
     shown: progress.Progress,

@@ -4,30 +4,21 @@
 
 import dataclasses
 import logging
-import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import jax
 
-from fakedet_jax import __version__, systems
+from fakedet_jax import systems, workdir
 from fakedet_jax.config import DataConfig, TrainConfig
 from fakedet_jax.data import catalog, inspection, layouts, leaks
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.data.splits import find_leaks as find_torn_groups
 from fakedet_jax.errors import RequestError
-from fakedet_jax.runtime import checkpoint, parallel, storage
+from fakedet_jax.runtime import parallel, storage
 from fakedet_jax.runtime.signals import StopRequest
-from fakedet_jax.systems.base import Detector
-from fakedet_jax.training import optim
+from fakedet_jax.systems.base import FitRequest
 
 _LOGGER = logging.getLogger(__name__)
-
-_MAX_SEED = 2**32
-SELECT_BY = ("accuracy", "auc", "loss")
-
-# What may change between the runs that share a workdir: none of it changes the result.
-_FREE_SETTINGS = ("version", "data_dir", "num_threads")
 
 
 def train(config: TrainConfig) -> None:
@@ -40,33 +31,39 @@ def train(config: TrainConfig) -> None:
         RequestError: The settings or the data are not as expected.
         Stopped: The run was asked to stop and has saved.
     """
-    detector = systems.create(config.detector, vars(config))
-    recipe = create_recipe(detector, config)
+    system = systems.create(config.detector, config.options)
+    recipe = dataclasses.replace(system.recipe, **config.recipe)
     mesh = parallel.data_mesh()
-    detector.check(config, recipe, mesh)
-    splits = _load_splits(config.data, detector.needs_fakes)
+    plan = system.plan(config, recipe, mesh)
+    splits = _load_splits(config.data, system.needs_fakes)
     train, validation = splits["train"], splits["validation"]
-    pictures = detector.training_pictures(config, train, validation)
-    settings = _settings(config, recipe, detector, train)
-    is_new = _check_workdir(config, settings)
-    if is_new and jax.process_index() == 0:
+    pictures = system.training_pictures(config, train, validation)
+    faces = catalog.read_faces(config.data)
+    facts = {
+        "classes": list(train.classes),
+        "face_detector": faces["detector"]["name"] if faces else "none",
+        "faces": faces,
+    }
+    record = workdir.record_of(config, recipe, {**facts, **plan.record})
+    if workdir.claim(config.workdir, record) and jax.process_index() == 0:
         config.workdir.mkdir(parents=True, exist_ok=True)
-        _check_pictures(config, splits, detector.needs_fakes)
-        checkpoint.write_config(config.workdir, settings)
+        _check_pictures(config, splits, system.needs_fakes)
+        workdir.write(config.workdir, record)
     parallel.wait_for_all("workdir")
     _LOGGER.info(
         "training %s on %d pictures of %s, validating on %d; workdir %s",
-        systems.title(settings),
+        systems.title(record),
         pictures.num_examples,
         pictures.name,
         validation.num_examples,
         config.workdir,
     )
     with StopRequest() as stop:
-        detector.fit(
-            systems.FitRequest(
+        system.fit(
+            FitRequest(
                 config=config,
                 recipe=recipe,
+                plan=plan,
                 train=pictures,
                 validation=validation,
                 mesh=mesh,
@@ -74,58 +71,6 @@ def train(config: TrainConfig) -> None:
             )
         )
     _LOGGER.info("done; evaluate with `mode=evaluate` `workdir=%s`", config.workdir)
-
-
-def create_recipe(detector: Detector, config: TrainConfig) -> optim.Recipe:
-    """The detector's published recipe with what the request changes.
-
-    Raises:
-        RequestError: A value is out of range.
-    """
-    recipe = dataclasses.replace(detector.recipe, **config.recipe)  # type: ignore[arg-type]
-    positive = ("learning_rate", "batch_size", "num_epochs", "decay_steps")
-    for name in positive:
-        value = getattr(recipe, name)
-        if not (value > 0 and math.isfinite(value)):
-            raise RequestError(f"`{name}`: expected a positive number, found {value}")
-    final = recipe.final_learning_rate
-    if final is not None and not 0 <= final <= recipe.learning_rate:
-        raise RequestError(
-            "`final_learning_rate`: expected a number from 0 to the learning rate "
-            f"{recipe.learning_rate:g}, found {final:g}"
-        )
-    if config.recipe.get("final_learning_rate") and recipe.schedule != "cosine":
-        raise RequestError(
-            "`final_learning_rate`: it ends `schedule=cosine`, found "
-            f"`schedule={recipe.schedule}`; leave it out"
-        )
-    at_least_zero = (
-        "momentum",
-        "weight_decay",
-        "decay_factor",
-        "decay_per_step",
-        "dampening",
-    )
-    for name in at_least_zero:
-        value = getattr(recipe, name)
-        if not (value >= 0 and math.isfinite(value)):
-            raise RequestError(
-                f"`{name}`: expected a number of at least 0, found {value}"
-            )
-    if not 0 <= config.seed < _MAX_SEED:
-        raise RequestError(
-            f"`seed`: expected a number from 0 to {_MAX_SEED - 1}, found {config.seed}"
-        )
-    if config.select_by not in SELECT_BY:
-        raise RequestError(
-            f"`select_by`: expected {', '.join(SELECT_BY)}, found {config.select_by!r}"
-        )
-    for name in ("log_every", "checkpoint_every", "num_microbatches"):
-        if getattr(config, name) < 1:
-            raise RequestError(
-                f"`{name}`: expected at least 1, found {getattr(config, name)}"
-            )
-    return recipe
 
 
 def _load_splits(data: DataConfig, needs_fakes: bool) -> dict[str, Dataset]:
@@ -240,70 +185,3 @@ def _check_classes(
                 f"`dataset`: the class {name!r} has no usable picture in the training "
                 "split; add some, or remove its folder"
             )
-
-
-def _settings(
-    config: TrainConfig, recipe: optim.Recipe, detector: Detector, dataset: Dataset
-) -> dict[str, Any]:
-    """All that decides what a run computes, for `config.json`."""
-    data = config.data
-    faces = catalog.read_faces(data)
-    return {
-        "version": __version__,
-        "detector": detector.name,
-        "dataset": data.dataset,
-        "data_dir": str(data.data_dir.absolute()) if data.data_dir else None,
-        "real_classes": list(data.real_classes),
-        "task": data.task,
-        "validation_fraction": data.validation_fraction,
-        "num_identities": data.num_identities,
-        "classes": list(dataset.classes),
-        **dataclasses.asdict(recipe),
-        "seed": config.seed,
-        "flip": config.flip,
-        "dtype": config.dtype,
-        "batch_norm_fraction": config.batch_norm_fraction,
-        "num_microbatches": config.num_microbatches,
-        "select_by": config.select_by,
-        # None where there is nothing, as in the runs of earlier versions.
-        "perturb": list(config.perturb) or None,
-        "perturb_copies": config.perturb_copies,
-        "num_workers": config.input.num_workers,
-        "num_threads": config.input.num_threads,
-        "face_detector": faces["detector"]["name"] if faces else "none",
-        "faces": faces,
-        **detector.settings(config),
-    }
-
-
-def _check_workdir(config: TrainConfig, settings: Mapping[str, Any]) -> bool:
-    """Whether the workdir is new; refuses one that belongs to another run."""
-    if config.workdir.exists() and not config.workdir.is_dir():
-        raise RequestError(f"`workdir`: {str(config.workdir)!r} is not a folder")
-    if not (config.workdir / "config.json").exists():
-        for name in ("checkpoints", "best"):
-            if (config.workdir / name).exists():
-                raise RequestError(
-                    f"`workdir`: {str(config.workdir)!r} holds {name!r} of an earlier "
-                    "run but no config.json, so nobody knows its settings; choose "
-                    "another `workdir`"
-                )
-        return True
-    earlier = checkpoint.read_config(config.workdir)
-    if "converted_from" in earlier:
-        raise RequestError(
-            f"`workdir`: {str(config.workdir)!r} holds a detector that was converted; "
-            "choose another `workdir`"
-        )
-    different = [
-        f"{name}={earlier.get(name)!r} (now {value!r})"
-        for name, value in settings.items()
-        if name not in _FREE_SETTINGS and earlier.get(name) != value
-    ]
-    if different:
-        raise RequestError(
-            f"`workdir`: {str(config.workdir)!r} belongs to a run with "
-            f"{', '.join(different)}; repeat its settings to go on with it, or choose "
-            "another `workdir`"
-        )
-    return False

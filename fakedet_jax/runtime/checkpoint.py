@@ -17,7 +17,6 @@ a run that is killed, or a disk that is full, leaves the last complete step usab
 import contextlib
 import errno
 import gc
-import json
 import logging
 import os
 import sys
@@ -30,41 +29,11 @@ from typing import Any, Self
 import jax
 
 from fakedet_jax.errors import RequestError
-from fakedet_jax.runtime import storage
 
 _LOGGER = logging.getLogger(__name__)
 # The newest state, and the one before in case that the newest gets damaged.
 NUM_STATES = 2
 _ECHO_SECONDS = 0.2
-
-
-def write_config(workdir: Path, config: Mapping[str, Any]) -> None:
-    """Writes `config.json` of a workdir."""
-    storage.write_json(workdir / "config.json", dict(config))
-
-
-def read_config(workdir: Path) -> dict[str, Any]:
-    """Reads `config.json` of a workdir.
-
-    Raises:
-        RequestError: There is none, or it is damaged.
-    """
-    path = workdir / "config.json"
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise RequestError(
-            f"`workdir`: {str(workdir)!r} holds no config.json, so no detector was "
-            f"trained there; run `mode=train` `workdir={workdir}` first"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise RequestError(
-            f"`workdir`: {str(path)!r} cannot be read ({error}); train again in "
-            "another `workdir`"
-        ) from error
-    if not isinstance(config, dict):
-        raise RequestError(f"`workdir`: {str(path)!r} is not a JSON object")
-    return config
 
 
 class Store:

@@ -1,125 +1,226 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The detectors, by the name that the setting `detector` takes."""
+"""The systems that detect fake faces, by name.
 
-from collections.abc import Mapping
+This registry is the only place outside of the systems' own rooms that knows their
+names. It imports a system when somebody asks for it, so that listing names and options
+needs no JAX.
+"""
+
+import dataclasses
+import importlib
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jax.sharding import Mesh
+from fakedet_jax.runtime.registry import Registry
 
-from fakedet_jax.errors import RequestError
-from fakedet_jax.runtime import checkpoint
-from fakedet_jax.systems.base import Detector, DetectorInfo, FitRequest, FittedDetector
-from fakedet_jax.systems.exif_anomaly.system import ExifAnomaly
-from fakedet_jax.systems.fakespotter.system import FakeSpotter
-from fakedet_jax.systems.networks import table as networks
-from fakedet_jax.training import optim
+if TYPE_CHECKING:
+    from jax.sharding import Mesh
+
+    from fakedet_jax.config import BackboneFeatureConfig
+    from fakedet_jax.media.framing import Framing
+    from fakedet_jax.settings import Settings
+    from fakedet_jax.systems.base import Fitted, System
+    from fakedet_jax.systems.features import FeatureFn
+    from fakedet_jax.systems.options import Options
 
 __all__ = [
-    "Detector",
-    "DetectorInfo",
-    "FitRequest",
-    "FittedDetector",
+    "DEFAULT",
+    "all_benchmark_options",
+    "all_options",
+    "benchmark_options_of",
     "create",
     "load",
     "names",
+    "open_backbone",
+    "options_of",
+    "options_of_model",
+    "register",
     "title",
+    "unregister",
 ]
 
-# Options of a detector's own, by the names of their flags.
-_OPTIONS = ("amten_variant", "residual")
 
-_DETECTORS: tuple[Detector, ...] = (
-    *networks.NETWORKS,
-    FakeSpotter(
-        name="fakespotter",
-        # The paper's optimiser (section 4.1); batch size and epochs are choices.
-        recipe=optim.Recipe(
-            optimizer="sgd",
-            learning_rate=1e-4,
-            schedule="time_decay",
-            decay_per_step=1e-6,
-            momentum=0.9,
-            batch_size=16,
-            num_epochs=200,
-        ),
+@dataclasses.dataclass(frozen=True)
+class _Entry:
+    """How a system is reached.
+
+    Attributes:
+        options: Gives the class of its training options.
+        create: From training options, or None, to the system.
+    """
+
+    options: "Callable[[], type[Options]]"
+    create: "Callable[[Any], System]"
+
+
+def _row(options: str, system: str) -> _Entry:
+    """An entry whose module is imported on first use.
+
+    Args:
+        options: `module:name` of the options.
+        system: `module:name` of the system, or of a function from options to it.
+    """
+
+    def create(chosen: Any) -> "System":
+        found = _import(system)
+        made: System = found(chosen) if callable(found) else found
+        return made
+
+    return _Entry(lambda: _import(options), create)
+
+
+_NETWORK = "networks.options:NetworkOptions"
+
+_SYSTEMS = Registry[_Entry]("detector")
+for _name, _options, _system in (
+    ("amtennet", "networks.options:AmtenNetOptions", "networks.amtennet:create"),
+    ("meso4", _NETWORK, "networks.mesonet:MESO4"),
+    ("mesoinception4", _NETWORK, "networks.mesonet:MESOINCEPTION4"),
+    ("mislnet", _NETWORK, "networks.mislnet:DETECTOR"),
+    ("hand_crafted_res", _NETWORK, "networks.hand_crafted:DETECTOR"),
+    ("xception", _NETWORK, "networks.xception:DETECTOR"),
+    ("autogan", _NETWORK, "networks.spectrum:DETECTOR"),
+    (
+        "fakespotter",
+        "fakespotter.options:FakeSpotterOptions",
+        "fakespotter.system:SYSTEM",
     ),
-    ExifAnomaly(
-        name="exif_anomaly",
-        recipe=optim.Recipe(
-            optimizer="torch_adam",
-            learning_rate=1e-5,
-            schedule="cosine",
-            final_learning_rate=1e-7,
-            adam_beta2=0.98,
-            adam_epsilon=1e-6,
-            weight_decay=1e-4,
-            batch_size=256,
-            num_epochs=10,
-        ),
+    (
+        "exif_anomaly",
+        "exif_anomaly.options:ExifAnomalyOptions",
+        "exif_anomaly.system:SYSTEM",
     ),
-)
+):
+    _SYSTEMS.register(_name, _row(_options, _system))
+
+# The system of whoever names none.
+DEFAULT = _SYSTEMS.names()[0]
+
+
+def register(system: "System") -> None:
+    """Adds a system, such as a `NetworkDetector` of another package.
+
+    Args:
+        system: The system; `system.name` is what users select it by.
+
+    Raises:
+        ValueError: The name is taken.
+    """
+    _SYSTEMS.register(system.name, _Entry(lambda: system.Options, lambda _: system))
+
+
+def unregister(name: str) -> None:
+    """Removes a system that `register` added."""
+    _SYSTEMS.unregister(name)
 
 
 def names() -> list[str]:
-    """The valid names of detectors."""
-    return [detector.name for detector in _DETECTORS]
+    """The valid names."""
+    return _SYSTEMS.names()
 
 
-def create(name: str, settings: Mapping[str, Any] | None = None) -> Detector:
-    """Looks a kind of detector up.
+def create(name: str, options: "Options | None" = None) -> "System":
+    """Looks a system up.
 
     Args:
         name: Its name.
-        settings: May hold options of its own, such as `amten_variant`; all else in it
-            is left to others.
+        options: Training options; of these, the ones that decide the architecture
+            count. None for the published system.
 
     Returns:
-        The detector.
+        The system.
 
     Raises:
         RequestError: There is none of that name, or none with those options.
     """
-    if name not in names():
-        raise RequestError(f"`detector`: expected {', '.join(names())}, found {name!r}")
-    settings = settings or {}
-    options = {
-        option: settings[option]
-        for option in _OPTIONS
-        if settings.get(option) is not None
-    }
-    if options and name == "amtennet":
-        return networks.create_amtennet(**options)
-    if options:
-        raise RequestError(
-            f"`{next(iter(options))}`: {name} has no such option, only amtennet has; "
-            "leave it out"
-        )
-    return next(detector for detector in _DETECTORS if detector.name == name)
+    return _SYSTEMS[name].create(options)
+
+
+def options_of(values: Mapping[str, Any]) -> "type[Options]":
+    """The class of training options of the system that `values["detector"]` names."""
+    return _SYSTEMS[values.get("detector", DEFAULT)].options()
+
+
+def options_of_model(values: Mapping[str, Any]) -> "type[Options]":
+    """As `options_of`, for `values["model"]`; without options for other networks."""
+    from fakedet_jax.systems.options import Options
+
+    name = str(values.get("model"))
+    return _SYSTEMS[name].options() if name in _SYSTEMS else Options
+
+
+def benchmark_options_of(values: Mapping[str, Any]) -> "type[Settings]":
+    """The class of benchmark options of the system that `values["detector"]` names."""
+    return options_of(values).Benchmark
+
+
+def all_options() -> "Iterator[type[Options]]":
+    """The classes of training options of all systems."""
+    return (_SYSTEMS[name].options() for name in _SYSTEMS)
+
+
+def all_benchmark_options() -> "Iterator[type[Settings]]":
+    """The classes of benchmark options of all systems."""
+    return (options.Benchmark for options in all_options())
 
 
 def title(settings: Mapping[str, Any]) -> str:
-    """What to call a detector, with its options.
+    """Names a detector with the options that decide its architecture.
+
+    Args:
+        settings: The settings of its training, flat, as `config.json` holds them.
 
     >>> title({"detector": "amtennet", "amten_variant": "amten_3", "seed": 1})
     'amtennet, amten_3'
     """
-    options = [settings[name] for name in _OPTIONS if settings.get(name)]
-    return ", ".join([str(settings["detector"]), *options])
+    from fakedet_jax.settings import leaves
+
+    chosen = [
+        settings[leaf.name]
+        for leaf in leaves(options_of(settings))
+        if leaf.option.is_architecture and settings.get(leaf.name)
+    ]
+    return ", ".join([str(settings["detector"]), *map(str, chosen)])
 
 
-def load(workdir: Path, mesh: Mesh) -> FittedDetector:
-    """Loads the detector that was trained in a workdir, onto a mesh.
+def load(path: Path, mesh: "Mesh") -> "Fitted":
+    """Loads the detector of a workdir onto a mesh.
+
+    Args:
+        path: The workdir.
+        mesh: The devices.
 
     Raises:
         RequestError: There is none, or it is damaged.
     """
-    config = checkpoint.read_config(workdir)
-    name = config.get("detector")
-    if name not in names():
-        raise RequestError(
-            f"`workdir`: {str(workdir / 'config.json')!r} names the detector {name!r}, "
-            f"expected {', '.join(names())}; train again in another `workdir`"
-        )
-    return create(name, config).load(workdir, mesh)
+    from fakedet_jax import workdir
+
+    opened = workdir.open_workdir(path)
+    return opened.system().load(opened, mesh)
+
+
+def open_backbone(
+    chosen: "BackboneFeatureConfig", mesh: "Mesh"
+) -> "tuple[Framing, Mapping[str, FeatureFn]]":
+    """Reads the weights of a recognition network, to extract features with it.
+
+    Args:
+        chosen: The network, its weights and what is counted.
+        mesh: The devices.
+
+    Returns:
+        The framing of its input, and its features by name.
+
+    Raises:
+        RequestError: There is no such network, or the weights do not fit.
+    """
+    from fakedet_jax.systems.fakespotter import features
+
+    return features.open_backbone(chosen, mesh)
+
+
+def _import(reference: str) -> Any:
+    module, _, name = reference.partition(":")
+    return getattr(importlib.import_module(f"{__name__}.{module}"), name)

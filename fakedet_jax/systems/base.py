@@ -1,22 +1,32 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What every detector offers, whatever it is inside."""
+"""What every system offers, whatever it is inside."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from jax.sharding import Mesh
 
-from fakedet_jax.config import BenchmarkConfig, TrainConfig
+from fakedet_jax.config import BenchmarkConfig, InputConfig, TrainConfig
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.errors import RequestError
-from fakedet_jax.evaluation.scoring import PictureFn, ProbabilityFn
+from fakedet_jax.evaluation.scoring import ProbabilityFn, Scorer
 from fakedet_jax.media.framing import Framing
+from fakedet_jax.models.backbone import Backbone
+from fakedet_jax.models.parameters import Published
+from fakedet_jax.perturb.treatment import Treatment
+from fakedet_jax.runtime import checkpoint, parallel
 from fakedet_jax.runtime.signals import StopRequest
-from fakedet_jax.training import optim
+from fakedet_jax.settings import Settings
+from fakedet_jax.systems.features import FeatureFn
+from fakedet_jax.systems.options import Options
+from fakedet_jax.training.recipe import Recipe
+from fakedet_jax.workdir import Workdir
+
+if TYPE_CHECKING:
+    from fakedet_jax.report import Evaluation, Panel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,39 +88,78 @@ class DetectorInfo:
 
 
 @dataclasses.dataclass(frozen=True)
-class AnomalyParts:
-    """What a detector of anomalies is made of, to look into it.
+class Diagnosis:
+    """What an evaluation tells of a system of this kind besides its scores.
 
     Attributes:
-        embed: Pure, from the detector's variables and pictures to embeddings
-            `[batch, features]`.
-        rank: Likewise to a score for each camera setting, and last the logit of having
-            been manipulated; None where the network ranks nothing.
-        threshold: Log-likelihood, in nats, below which a picture is called fake.
-        spread: Of the log-likelihoods of photographs; it scales the scores.
+        facts: More entries of `metrics.json`.
+        panels: More figures of the report, by the names of their files.
     """
 
-    embed: PictureFn
-    rank: PictureFn | None
-    threshold: float
-    spread: float
+    facts: Mapping[str, Any]
+    panels: "Mapping[str, Panel]"
+
+
+# From the scores of a dataset to a diagnosis, in the first process.
+DiagnosisFn = Callable[["Evaluation"], Diagnosis]
+
+
+class DiagnoseFn(Protocol):
+    """Looks at the pictures of an evaluation, in all processes."""
+
+    def __call__(
+        self,
+        scorer: Scorer,
+        dataset: Dataset,
+        reading: InputConfig,
+        treatment: Treatment | None,
+    ) -> DiagnosisFn:
+        """Computes what only the devices can tell.
+
+        Args:
+            scorer: The detector's own, whose devices and batches are used.
+            dataset: The pictures.
+            reading: How they are read.
+            treatment: What is done to them.
+
+        Returns:
+            A function that completes the diagnosis.
+        """
 
 
 @dataclasses.dataclass(frozen=True)
-class FittedDetector:
-    """A detector ready to score.
+class Fitted:
+    """A trained detector, ready to score.
 
     Attributes:
         info: What it says of itself.
-        variables: Its numbers, on the mesh.
+        variables: Its arrays, on the mesh.
         probability_fn: Pure, from variables and pictures to class probabilities.
-        anomaly: Its parts, where it looks for anomalies.
+        features: What can be extracted with it, by name.
+        diagnose: More about the pictures of an evaluation; None for nothing.
+        settings: Of its kind, for the report's table of settings.
     """
 
     info: DetectorInfo
     variables: Any
     probability_fn: ProbabilityFn
-    anomaly: AnomalyParts | None = None
+    features: Mapping[str, FeatureFn] = dataclasses.field(default_factory=dict)
+    diagnose: DiagnoseFn | None = None
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What a system has found out before any pictures are read.
+
+    Attributes:
+        record: Entries of `config.json` in the place of settings, such as the digest of
+            weights instead of their path.
+        weights: Variables to start from, read once; None for none.
+    """
+
+    record: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    weights: Any = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,84 +169,148 @@ class FitRequest:
     Attributes:
         config: The settings.
         recipe: The optimisation, after flags.
-        train: Training pictures, from `Detector.training_pictures`.
+        plan: Of `System.plan`.
+        train: Training pictures, from `System.training_pictures`.
         validation: Pictures to choose the step and the threshold on.
         mesh: The devices.
         stop: Tells when the run is asked to stop.
     """
 
     config: TrainConfig
-    recipe: optim.Recipe
+    recipe: Recipe
+    plan: Plan
     train: Dataset
     validation: Dataset
     mesh: Mesh
     stop: StopRequest
 
 
-class Detector(Protocol):
-    """A kind of detector: how to train it and how to load it."""
+class Benchmark(Protocol):
+    """A system that is measured."""
+
+    @property
+    def framing(self) -> Framing:
+        """Framing of its input."""
+
+    @property
+    def rows(self) -> Sequence[tuple[str, str, str, float]]:
+        """How the table shows the results: name, label, unit, divisor."""
+
+    def measure(self, dataset: Dataset) -> dict[str, Any]:
+        """Measures on training pictures; speeds are of all devices together."""
+
+    def ratios(self, results: Mapping[str, Any]) -> dict[str, Any]:
+        """Puts results into proportion to those of the machine."""
+
+
+class System(Protocol):
+    """A published method: how to train a detector of it, load it and measure it."""
 
     @property
     def name(self) -> str:
-        """As the setting `detector` names it."""
+        """What users select it by."""
 
     @property
-    def recipe(self) -> optim.Recipe:
+    def Options(self) -> type[Options]:  # noqa: N802 - it is a class
+        """The class of its training options."""
+
+    @property
+    def pretrained(self) -> Backbone | None:
+        """The network whose published weights training can start from."""
+
+    @property
+    def published(self) -> Published | None:
+        """How detectors that others trained are read."""
+
+    @property
+    def recipe(self) -> Recipe:
         """The published way to train it."""
 
     @property
     def needs_fakes(self) -> bool:
         """Whether it is trained on fakes too, or on photographs alone."""
 
-    def check(self, config: TrainConfig, recipe: optim.Recipe, mesh: Mesh) -> None:
-        """Refuses settings that `fit` could not follow, before any data are read."""
+    def plan(self, config: TrainConfig, recipe: Recipe, mesh: Mesh) -> Plan:
+        """Refuses settings that `fit` could not follow, and reads weights.
+
+        Raises:
+            RequestError: A setting is wrong, or a weight file does not fit.
+        """
 
     def training_pictures(
         self, config: TrainConfig, train: Dataset, validation: Dataset
     ) -> Dataset:
         """The pictures of `train` that `fit` learns from.
 
-        Refuses pictures that it could not learn from, or that are too few to choose
-        anything on, before anything is written.
+        Raises:
+            RequestError: They cannot be learnt from, or are too few.
         """
-
-    def settings(self, config: TrainConfig) -> dict[str, Any]:
-        """What decides the result besides the common settings, for `config.json`."""
 
     def fit(self, request: FitRequest) -> None:
         """Trains, or goes on training, in the workdir of the request."""
 
-    def load(self, workdir: Path, mesh: Mesh) -> FittedDetector:
+    def load(self, workdir: Workdir, mesh: Mesh) -> Fitted:
         """Loads the best detector of a workdir."""
 
+    def benchmark(self, config: BenchmarkConfig, mesh: Mesh) -> Benchmark:
+        """Gets ready to be measured."""
 
-def refuse(
-    config: TrainConfig | BenchmarkConfig, names: Sequence[str], reason: str
-) -> None:
-    """Refuses settings that would not be looked at.
+
+def read_info(workdir: Workdir) -> DetectorInfo:
+    """What the best detector of a workdir says of itself.
 
     Args:
-        config: The settings.
-        names: Fields of it that must be as they are by default, named like their flags.
+        workdir: The workdir.
+
+    Raises:
+        RequestError: Nothing is trained there, or it is damaged, or of another system.
+    """
+    folder = workdir.path / "best"
+    if folder.is_dir():
+        with checkpoint.Store(folder, read_only=True) as bests:
+            if bests.steps():
+                facts = bests.read_facts(bests.steps()[-1])
+                info = DetectorInfo.from_json(facts)
+                if info.detector != workdir.detector:
+                    raise RequestError(
+                        f"`{workdir.field}`: {str(folder)!r} holds the detector "
+                        f"{info.detector!r}, but config.json says "
+                        f"{workdir.detector!r}; train again in another `workdir`"
+                    )
+                return info
+    raise RequestError(
+        f"`{workdir.field}`: {str(workdir.path)!r} holds no trained detector yet; run "
+        "`mode=train` with this `workdir` to the end of its first epoch"
+    )
+
+
+def read_variables(workdir: Workdir, abstract: Any, mesh: Mesh) -> Any:
+    """The arrays of the best detector of a workdir.
+
+    Args:
+        workdir: The workdir, after `read_info`.
+        abstract: Shapes and dtypes of the arrays, a tree.
+        mesh: The devices that get them.
+
+    Raises:
+        RequestError: They are damaged, or of another network.
+    """
+    placed = checkpoint.abstract_like(abstract, parallel.replicated(mesh))
+    with checkpoint.Store(workdir.path / "best", read_only=True) as bests:
+        return bests.read_tree(bests.steps()[-1], placed)
+
+
+def refuse(options: Settings, names: Sequence[str], reason: str) -> None:
+    """Refuses settings that would be ignored.
+
+    Args:
+        options: The settings.
+        names: Fields of it that must have their defaults.
         reason: Why.
 
     Raises:
-        RequestError: One is not.
+        RequestError: One has not.
     """
     for name in names:
-        if getattr(config, name) != getattr(type(config), name):
+        if getattr(options, name) != getattr(type(options), name):
             raise RequestError(f"`{name}`: {reason}; leave it out")
-
-
-# Settings of detectors of anomalies, which others refuse.
-ANOMALY_SETTINGS = (
-    "embedder",
-    "paired",
-    "manipulated_weight",
-    "pretrained",
-    "covariance",
-    "num_components",
-    "num_restarts",
-    "reg_covar",
-    "false_alarm_rate",
-)

@@ -3,7 +3,6 @@
 """What validation says of a trained state: its metrics, its merit and a threshold."""
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 
@@ -76,11 +75,3 @@ def judge(
     recorded = {f"validation/{name}": value for name, value in values.items()}
     recorded["validation/threshold"] = threshold
     return loop.Verdict(recorded, merit, dataclasses.asdict(info))
-
-
-def untrained(workdir: Path) -> str:
-    """What to say of a workdir without a detector."""
-    return (
-        f"`workdir`: {str(workdir)!r} holds no trained detector yet; run `mode=train` "
-        "with this `workdir` to the end of its first epoch"
-    )

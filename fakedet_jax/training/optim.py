@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Update rules and learning-rate schedules of the published systems, as optax parts."""
 
-import dataclasses
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
@@ -10,49 +9,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from fakedet_jax.errors import RequestError
+from fakedet_jax.training.recipe import Recipe
 
 Schedule = Callable[[Any], Any]
 Params = Any
-
-
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """How a network is optimised; a detector brings one, flags change it.
-
-    Attributes:
-        optimizer: `caffe_sgd`, `sgd`, `torch_sgd`, `adam` or `torch_adam`.
-        learning_rate: Base learning rate.
-        schedule: `step`, `cosine`, `time_decay` or `constant`.
-        decay_steps: For `step`: steps between two decays.
-        decay_factor: For `step`: factor of each decay.
-        decay_per_step: For `time_decay`: what each step adds to the divisor.
-        momentum: For all but `adam` and `torch_adam`.
-        dampening: For `torch_sgd`: part of a gradient that its momentum leaves out.
-        weight_decay: Decoupled for `adam`; otherwise this multiple of the parameters
-            is added to their gradient, an L2 penalty.
-        batch_size: Examples per update, over all devices.
-        num_epochs: Passes over the training split.
-        final_learning_rate: For `cosine`: where it ends; None for 0.
-        adam_beta2: Of both kinds of Adam, None for 0.999; the first moment has 0.9.
-        adam_epsilon: Of both kinds of Adam; None for 1e-8.
-    """
-
-    optimizer: str = "caffe_sgd"
-    learning_rate: float = 1e-3
-    schedule: str = "constant"
-    decay_steps: int = 1000
-    decay_factor: float = 0.5
-    decay_per_step: float = 0.0
-    momentum: float = 0.95
-    dampening: float = 0.0
-    weight_decay: float = 0.0
-    batch_size: int = 64
-    num_epochs: int = 10
-    # None rather than the usual value, as in the records of runs of earlier versions.
-    final_learning_rate: float | None = None
-    adam_beta2: float | None = None
-    adam_epsilon: float | None = None
 
 
 class Multipliers(NamedTuple):
@@ -74,9 +34,6 @@ def create_schedule(recipe: Recipe, num_steps: int) -> Schedule:
 
     Returns:
         A function of the step.
-
-    Raises:
-        RequestError: The schedule is unknown.
     """
     rate = recipe.learning_rate
     schedules: dict[str, Callable[[], Schedule]] = {
@@ -89,7 +46,7 @@ def create_schedule(recipe: Recipe, num_steps: int) -> Schedule:
         ),
         "time_decay": lambda: lambda step: rate / (1.0 + recipe.decay_per_step * step),
     }
-    return _look_up(schedules, recipe.schedule, "`schedule`")()
+    return schedules[recipe.schedule]()
 
 
 def create_optimizer(
@@ -104,9 +61,6 @@ def create_optimizer(
 
     Returns:
         An optax transformation whose updates are added to the parameters.
-
-    Raises:
-        RequestError: The optimizer or the schedule is unknown.
     """
     schedule = create_schedule(recipe, num_steps)
 
@@ -142,7 +96,7 @@ def create_optimizer(
             _zero_frozen(frozen),
         ),
     }
-    return _look_up(optimizers, recipe.optimizer, "`optimizer`")()
+    return optimizers[recipe.optimizer]()
 
 
 class CaffeSgdState(NamedTuple):
@@ -313,9 +267,3 @@ def _zero_frozen(frozen: Collection[str]) -> optax.GradientTransformation:
         )
 
     return optax.stateless(zero)
-
-
-def _look_up(table: dict[str, Any], name: str, flag: str) -> Any:
-    if name not in table:
-        raise RequestError(f"{flag}: expected {', '.join(table)}, found {name!r}")
-    return table[name]

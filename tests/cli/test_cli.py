@@ -12,13 +12,14 @@ from unittest import mock
 import pytest
 
 from fakedet_jax import cli
-from fakedet_jax.cli import heard, modes
+from fakedet_jax.cli import flags as derived
+from fakedet_jax.cli import modes
 from fakedet_jax.data import catalog
 from fakedet_jax.runtime import signals
 from tests import tiny
 from tests.prepare.inputs import write_inputs
 
-_ROOT = Path(__file__).parents[1]
+_ROOT = Path(__file__).parents[2]
 _CLUSTER = (
     "--mode=train",
     "--num_processes=2",
@@ -42,15 +43,29 @@ def _fails(capsys, *arguments, code=2):
     [
         (["--mode=train", "--epochs=3"], "Unknown command line flag 'epochs'"),
         (["--mode=fly"], "--mode=fly: value should be one of <train|evaluate"),
-        ([], "--mode: expected one of train, evaluate, predict"),
-        (["--mode=train"], "--workdir: --mode=train needs a folder, found none"),
-        (["--mode=evaluate"], "--workdir: --mode=evaluate needs a folder"),
-        (["--mode=predict", "a.jpg"], "--workdir: --mode=predict needs a folder"),
+        ([], "--mode: expected one of train, evaluate, suite"),
+        (["--mode=train"], "--workdir: this setting is required (Folder of the"),
+        (["--mode=evaluate"], "--workdir: this setting is required"),
+        (["--mode=predict", "a.jpg"], "--workdir: this setting is required"),
         (["--mode=train", "--batch_size=many"], "--batch_size=many: invalid literal"),
         (["--mode=train", "--learning_rate=x"], "--learning_rate=x: could not conv"),
         (["--mode=train", "--flip=maybe"], "--flip=maybe: "),
-        (["--mode=train", "--num_threads=0"], "--num_threads=0: 0 is not a"),
-        (["--mode=train", "--num_workers=-1"], "--num_workers=-1: -1 is not a"),
+        (
+            ["--mode=train", "--workdir=w", "--num_threads=0"],
+            "--num_threads: expected at least 1, found 0",
+        ),
+        (
+            ["--mode=train", "--workdir=w", "--num_workers=-1"],
+            "--num_workers: expected at least 0, found -1",
+        ),
+        (
+            ["--mode=train", "--workdir=w", "--learning_rate=nan"],
+            "--learning_rate: expected a number above 0, found nan",
+        ),
+        (
+            ["--mode=train", "--workdir=w", "--perturb_copies=x"],
+            "--perturb_copies=x: could not convert",
+        ),
         (["--mode=train", "--workdir"], "Missing value for flag --workdir"),
         (["--mode=train", "a.jpg"], "--mode=train takes no files, found 'a.jpg'"),
         (["--mode=evaluate", "x"], "--mode=evaluate takes no files, found 'x'"),
@@ -80,7 +95,7 @@ def test_predict_without_files_says_what_is_missing(capsys, tmp_path):
 
 
 @pytest.mark.parametrize("flag", ["task=binary", "real_classes=x"])
-def test_a_flag_that_would_not_be_heard_is_refused(capsys, tmp_path, flag):
+def test_a_flag_that_would_be_ignored_is_refused(capsys, tmp_path, flag):
     line = _fails(capsys, "--mode=evaluate", f"--workdir={tmp_path}", f"--{flag}")
     name = flag.partition("=")[0]
     assert f"--{name}: give --dataset or --data_dir too" in line
@@ -90,24 +105,48 @@ def test_a_flag_that_would_not_be_heard_is_refused(capsys, tmp_path, flag):
     ("mode", "flag", "users"),
     [
         ("evaluate", "thresholds=t.npz", "extract"),
-        ("predict", "split=test", "evaluate, export, extract"),
-        ("train", "suite=amten", "evaluate, export"),
-        ("convert", "noflip", "train, study"),
+        ("predict", "split=test", "evaluate, suite, cross_dataset, export, extract"),
+        ("train", "suite=amten", "suite, suite_scores, export"),
+        ("convert", "noflip", "train"),
+        ("suite", "perturb=mix", "train, evaluate, cross_dataset"),
+        ("suite", "num_resamples=5", "evaluate, cross_dataset"),
+        ("evaluate", "output=o", "suite_scores, predict, extract, benchmark, export, "),
+        ("evaluate", "pictures=p", "suite_scores"),
     ],
 )
-def test_a_flag_that_the_mode_does_not_look_at_is_refused(capsys, mode, flag, users):
+def test_a_flag_that_the_mode_does_not_use_is_refused(capsys, mode, flag, users):
     line = _fails(capsys, f"--mode={mode}", f"--{flag}")
     name = flag.partition("=")[0].removeprefix("no")
-    assert f"--{name}: --mode={mode} does not look at it, only {users} does" in line
+    assert f"--{name}: --mode={mode} does not use it, only {users}" in line
 
 
-def test_every_flag_is_looked_at_by_some_mode():
+@pytest.mark.parametrize(
+    ("detector", "flag", "users"),
+    [
+        ("meso4", "embedder=small", "exif_anomaly"),
+        ("fakespotter", "num_microbatches=2", "amtennet, meso4, "),
+        ("exif_anomaly", "select_by=auc", "amtennet, meso4, "),
+        ("meso4", "residual=srm", "amtennet"),
+    ],
+)
+def test_a_flag_of_another_detector_is_refused(capsys, detector, flag, users):
+    command = ("--mode=train", f"--detector={detector}", f"--{flag}", "--workdir=w")
+    line = _fails(capsys, *command)
+    name = flag.partition("=")[0]
+    assert f"--{name}: {detector} has no such option, only {users}" in line
+
+
+def test_every_setting_is_a_flag_and_every_flag_a_setting():
     cli.define_flags()
-    defined = cli.FLAGS.flags_by_module_dict()[cli.definitions.__name__]
-    looked_at = {name for names in heard.HEARD.values() for name in names}
+    defined = cli.FLAGS.flags_by_module_dict()[derived.__name__]
+    wanted = {
+        name for mode in modes.MODES.values() for name in derived.names(mode.settings)
+    }
     common = {"mode", "distributed", "coordinator_address", "num_processes"}
-    assert looked_at | common | {"process_id"} == {flag.name for flag in defined}
-    assert heard.HEARD.keys() == modes.MODES.keys()
+    positional = {"paths", "study"}
+    assert wanted - positional | common | {"process_id"} == {
+        flag.name for flag in defined
+    }
 
 
 @pytest.mark.parametrize(
@@ -122,15 +161,16 @@ def test_every_flag_is_looked_at_by_some_mode():
     ids=lambda value: type(value).__name__,
 )
 def test_a_failure_is_one_line_with_its_code(capsys, error, code, message):
-    modes = {**cli.MODES, "train": mock.Mock(side_effect=error)}
-    with mock.patch.object(cli, "MODES", modes):
-        assert message in _fails(capsys, "--mode=train", code=code)
+    with mock.patch("fakedet_jax.jobs.train.train", side_effect=error):
+        assert message in _fails(capsys, "--mode=train", "--workdir=w", code=code)
 
 
 def test_a_mistake_of_the_program_is_not_hidden():
-    modes = {**cli.MODES, "train": mock.Mock(side_effect=KeyError("bug"))}
-    with mock.patch.object(cli, "MODES", modes), pytest.raises(KeyError, match="bug"):
-        tiny.run_cli("--mode=train")
+    with (
+        mock.patch("fakedet_jax.jobs.train.train", side_effect=KeyError("bug")),
+        pytest.raises(KeyError, match="bug"),
+    ):
+        tiny.run_cli("--mode=train", "--workdir=w")
 
 
 def test_flags_become_settings(tmp_path):
@@ -151,7 +191,7 @@ def test_flags_become_settings(tmp_path):
     assert settings.data.real_classes == ("photos", "paintings")
     assert settings.data.task == "binary"
     assert settings.recipe == {"num_epochs": 3}
-    assert settings.flip is False
+    assert settings.options.flip is False
     assert settings.input.num_threads == 2
 
 
@@ -177,8 +217,8 @@ def test_help_names_the_modes_and_the_flags():
         text=True,
         check=True,
     ).stdout
-    assert re.search(r"--mode:\s+<train\|evaluate\|predict", shown)
-    assert "--workdir: Folder of a training run." in shown
+    assert re.search(r"--mode:\s+<train\|evaluate\|suite", shown)
+    assert "--workdir: Folder of the training run." in shown
 
 
 def test_a_wrong_request_is_answered_without_importing_jax():
@@ -190,8 +230,9 @@ def test_a_reader_that_has_seen_enough_leaves_no_traceback():
     process = subprocess.run(
         f"{sys.executable} -c 'from unittest import mock\n"
         "from fakedet_jax import cli\n"
-        'modes = {"predict": lambda _: [print("x" * 80) for _ in range(10**5)]}\n'
-        "cli.MODES.update(modes)\ncli.run()' --mode=predict | head -n 1",
+        "from fakedet_jax.jobs import predict\n"
+        'predict.predict = lambda _: [print("x" * 80) for _ in range(10**5)]\n'
+        "cli.run()' --mode=predict --workdir=w a.jpg | head -n 1",
         shell=True,
         cwd=_ROOT,
         env={**os.environ, "PYTHONPATH": str(_ROOT)},
@@ -223,7 +264,7 @@ def test_prepare_prints_what_it_made(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--mode=prepare"], "--output: --mode=prepare needs a folder"),
+        (["--mode=prepare"], "--output: this setting is required"),
         (["--mode=prepare", "--output=o"], "--data_dir: expected the folder of"),
         (
             ["--mode=prepare", "--output=o", "--dataset=ffhq"],
@@ -250,8 +291,8 @@ def test_prepare_prints_what_it_made(tmp_path, capsys):
             "--size: give --face_detector too",
         ),
         (
-            ["--mode=evaluate", "--workdir=w", "--datasets=a", "--suite=amten"],
-            "--suite",
+            ["--mode=cross_dataset", "--workdir=w", "--datasets=a", "--suite=amten"],
+            "--suite: --mode=cross_dataset does not use it",
         ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -108,7 +108,7 @@ def test_our_own_scores_give_what_the_suite_gives(
     workdir = tiny.fit(data_dir, tmp_path / "workdir", recipe={"num_epochs": 1})
     with tiny.registered(), samples.small_suite():
         expected = robustness.evaluate_suite(
-            config.EvaluateConfig(workdir=workdir, suite=SUITE.name, name="own")
+            config.SuiteConfig(workdir=workdir, suite=SUITE.name, name="own")
         )
     scores, threshold = _score(workdir, exported, paths)
     monkeypatch.setattr(foreign_scores, "THRESHOLD", threshold)

@@ -14,7 +14,7 @@ from fakedet_jax.runtime import measurement
 from fakedet_jax.systems.networks import benchmark as benchmark_network
 
 PLAIN = BenchmarkConfig(
-    "amtennet", input=InputConfig(num_threads=2), batch_size=8, num_repeats=1
+    detector="amtennet", input=InputConfig(num_threads=2), batch_size=8, num_repeats=1
 )
 
 # Multiplications with additions of one picture: out_pixels · window · in · out.

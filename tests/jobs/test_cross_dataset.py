@@ -8,7 +8,7 @@ import logging
 
 import pytest
 
-from fakedet_jax.config import DataConfig, EvaluateConfig
+from fakedet_jax.config import CrossDatasetConfig, DataConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs import cross_dataset, evaluate
 from tests import tiny
@@ -43,7 +43,7 @@ def folders(root, trained_folder):
 def _evaluate(workdir, *datasets, **settings):
     with tiny.registered():
         return cross_dataset.evaluate_datasets(
-            EvaluateConfig(
+            CrossDatasetConfig(
                 workdir=workdir,
                 datasets=tuple(map(str, datasets)),
                 **{"num_resamples": 20, **settings},

@@ -186,25 +186,25 @@ def damaged(workdir, tmp_path):
 @pytest.mark.parametrize("part", ["best", "best/3"])
 def test_a_workdir_without_its_best_is_named(damaged, capsys, part):
     shutil.rmtree(damaged / part)
-    assert tiny.run_cli("`mode=evaluate`", f"`workdir={damaged}`") == 2
+    assert tiny.run_cli("--mode=evaluate", f"--workdir={damaged}") == 2
     assert "holds no trained detector yet" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("part", ["tree", "facts"])
 def test_a_damaged_detector_is_one_line(damaged, capsys, part):
     shutil.rmtree(tiny.newest(damaged / "best") / part)
-    assert tiny.run_cli("`mode=evaluate`", f"`workdir={damaged}`") == 2
+    assert tiny.run_cli("--mode=evaluate", f"--workdir={damaged}") == 2
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.count("\n") == 1
-    assert captured.err.startswith("fakedet: `workdir`: the checkpoint ")
+    assert captured.err.startswith("fakedet: --workdir: the checkpoint ")
     assert not (damaged / "evaluations").exists()
 
 
 def test_facts_that_are_no_json_are_one_line(damaged, capsys):
     path = tiny.newest(damaged / "best") / "facts" / "metadata"
     path.write_text(path.read_text()[:20])
-    assert tiny.run_cli("`mode=evaluate`", f"`workdir={damaged}`") == 2
+    assert tiny.run_cli("--mode=evaluate", f"--workdir={damaged}") == 2
     captured = capsys.readouterr()
     assert captured.err.count("\n") == 1
     assert "is damaged" in captured.err

@@ -218,7 +218,7 @@ def test_channels_are_counted_when_asked_for(tmp_path, request_for):
 def test_the_command_writes_the_same(tmp_path, root, counted):
     flags = ("--mode=extract", "--features=coverage", "--backbone=tiny_faces")
     places = (f"--weights={root / 'weights'}", f"--output={tmp_path}")
-    assert tiny.run_cli(*flags, *places, "`batch_size=8`", str(root / "files")) == 0
+    assert tiny.run_cli(*flags, *places, "--batch_size=8", str(root / "files")) == 0
     with np.load(tmp_path / "features.npz") as archive:
         np.testing.assert_array_equal(archive["features"], counted["features"])
 

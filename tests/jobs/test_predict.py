@@ -67,7 +67,7 @@ def mixed(tmp_path):
 
 
 def _predict(capfd, *arguments):
-    assert tiny.run_cli("`mode=predict`", *map(str, arguments)) == 0
+    assert tiny.run_cli("--mode=predict", *map(str, arguments)) == 0
     captured = capfd.readouterr()
     return _parse(captured.out), captured.err
 
@@ -128,7 +128,7 @@ def test_a_file_named_twice_has_two_rows(workdir, data_dir, capfd):
 
 
 def test_scores_and_decisions_are_those_of_evaluate(workdir, data_dir, capfd):
-    assert tiny.run_cli("`mode=evaluate`", f"`workdir={workdir}`", "`name=x`") == 0
+    assert tiny.run_cli("--mode=evaluate", f"--workdir={workdir}", "--name=x") == 0
     capfd.readouterr()
     table = workdir / "evaluations" / "x" / "scores.csv"
     with table.open(encoding="utf-8", newline="") as file:
@@ -151,7 +151,7 @@ def test_the_output_file_holds_what_standard_output_would(
     output = tmp_path / "new" / "scores.csv"
     assert (
         tiny.run_cli(
-            "`mode=predict`", f"`workdir={workdir}`", f"`output={output}`", str(mixed)
+            "--mode=predict", f"--workdir={workdir}", f"--output={output}", str(mixed)
         )
         == 0
     )
@@ -174,7 +174,7 @@ def test_a_run_without_any_score_fails_after_its_table(
 ):
     (tmp_path / "bad.jpg").write_bytes(b"")
     paths = [str(tmp_path / name) for name in names]
-    assert tiny.run_cli("`mode=predict`", f"`workdir={workdir}`", *paths) == 1
+    assert tiny.run_cli("--mode=predict", f"--workdir={workdir}", *paths) == 1
     captured = capfd.readouterr()
     rows = _parse(captured.out)
     assert [row["path"] for row in rows] == paths
@@ -208,7 +208,7 @@ def test_one_file_is_no_files(workdir, data_dir, capfd):
 )
 def test_a_wrong_request_is_one_line(workdir, tmp_path, capfd, arguments, message):
     arguments = [argument.format(empty=tmp_path) for argument in arguments]
-    assert tiny.run_cli("`mode=predict`", f"`workdir={workdir}`", *arguments) == 2
+    assert tiny.run_cli("--mode=predict", f"--workdir={workdir}", *arguments) == 2
     captured = capfd.readouterr()
     assert captured.out == ""
     assert captured.err.startswith(f"fakedet: {message}")

@@ -112,7 +112,7 @@ def test_a_full_disk_does_not_harm_the_detector(data_dir, tmp_path):
         with tiny.at_step(8, lambda: _fill(disk, workdir / "best" / "6")):
             assert tiny.run_cli(*tiny.train_flags(data_dir, workdir)) == 1
         (disk / "filler").unlink()
-        assert tiny.run_cli("`mode=evaluate`", f"`workdir={workdir}`") == 0
+        assert tiny.run_cli("--mode=evaluate", f"--workdir={workdir}") == 0
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_the_workdir_of_other_classes_is_refused(trained, tmp_path, capsys):
     counts = {"real": 30, "glow": 30, "stylegan": 30}
     other = pictures.write_folder(tmp_path / "other", counts, 16)
     flags = tiny.train_flags(other, trained)
-    assert tiny.run_cli(*flags, "`validation_fraction=0.2`") == 2
+    assert tiny.run_cli(*flags, "--validation_fraction=0.2") == 2
     assert "classes=['real', 'fake'] (now ['real', 'glow'" in _complaint(capsys)
 
 
@@ -273,7 +273,7 @@ def test_a_folder_that_cannot_be_trained_on_is_named(tmp_path, capsys, counts, m
         pictures.write_folder(root, counts, 16)
     assert tiny.run_cli(*tiny.train_flags(root, tmp_path / "workdir")) == 2
     complaint = _complaint(capsys)
-    assert complaint.startswith("fakedet: `data_dir`: ")
+    assert complaint.startswith("fakedet: --data_dir: ")
     assert message in complaint
 
 

@@ -34,7 +34,7 @@ def _row(name, auc=0.8, **changes):
 
 VIDEOS = {"num_videos": 40, "video_auc": 0.9, "video_auc_interval": [0.85, 0.95]}
 FACTS = {"trained_on": "home", "num_resamples": 1000}
-REASON = "--split: nothing"
+REASON = "`split`: nothing"
 
 
 def _failed(name):

@@ -13,7 +13,7 @@ from fakedet_jax.evaluation import metrics
 from fakedet_jax.evaluation.scoring import Scored
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.systems.base import DetectorInfo
-from fakedet_jax.systems.verdict import judge, untrained
+from fakedet_jax.systems.verdict import judge
 from fakedet_jax.training import loop
 from tests.data import pictures
 
@@ -110,6 +110,20 @@ def test_the_facts_are_the_detector_with_what_was_found(dataset):
     assert {f"validation/{name}" for name in info.validation} == {*verdict.metrics} - {
         "validation/threshold"
     }
+
+
+def test_one_kind_of_picture_has_no_auc_and_no_merit_by_it(dataset):
+    real = dataset.subset(np.flatnonzero(dataset.labels == 0))
+    verdict = _judge(real, _probabilities(dataset)[: real.num_examples], None, "auc")
+    assert "validation/auc" not in verdict.metrics
+    assert verdict.merit == 0
+
+
+def test_certainty_that_is_wrong_has_a_finite_loss(dataset):
+    probabilities = np.zeros((dataset.num_examples, 3), np.float32)
+    probabilities[np.arange(len(probabilities)), (dataset.labels + 1) % 3] = 1
+    loss = _judge(dataset, probabilities).metrics["validation/loss"]
+    assert loss == pytest.approx(-np.log(np.finfo(np.float32).tiny), rel=1e-6)
 
 
 def test_one_kind_of_picture_has_no_auc_and_no_merit_by_it(dataset):

@@ -98,7 +98,7 @@ def test_a_converted_network_embeds_pictures_as_pytorch_does(tmp_path, write):
     name = "vggface2_resnet50"
     weights, converted = write(name, "python2_pickle"), tmp_path / "converted"
     model = [f"--model={name}", f"--weights={weights}", f"--output={converted}"]
-    assert tiny.run_cli("`mode=convert`", *model) == 0
+    assert tiny.run_cli("--mode=convert", *model) == 0
     pictures = backbone_weights.make_pictures(name)
     for number, picture in enumerate(pictures):
         # The network looks at the middle of a picture of this size, as it is.

@@ -7,11 +7,12 @@ What can be seen to be wrong is found before the first training, not days later.
 
 import dataclasses
 import difflib
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from fakedet_jax import systems
+from fakedet_jax.cli import flags
 from fakedet_jax.cli.studies import file as study_file
-from fakedet_jax.config import DataConfig, InputConfig, StudyConfig
+from fakedet_jax.config import DataConfig, StudyConfig, TrainConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.perturb import specification
 
@@ -34,75 +35,61 @@ def of_training(config: StudyConfig, training: study_file.Training) -> list[str]
     return [*training.flags, *data, *others]
 
 
-def of_input(chosen: InputConfig) -> list[str]:
-    """How a training reads pictures, which changes nothing that it computes."""
-    default = dataclasses.asdict(InputConfig())
-    return [
-        f"--{name}={value}"
-        for name, value in dataclasses.asdict(chosen).items()
-        if value != default[name]
-    ]
-
-
-def check(
-    config: StudyConfig, study: study_file.Study, known_flags: Collection[str] | None
-) -> None:
+def check(config: StudyConfig, study: study_file.Study) -> None:
     """Looks at the flags of all trainings.
 
     Args:
         config: The settings of the study.
         study: Its trainings.
-        known_flags: The names of the flags that there are; None looks at no name.
 
     Raises:
-        RequestError: There is no such flag, detector or perturbation; the message names
-            the training.
+        RequestError: A flag is unknown or has a wrong value; the message names the
+            training.
     """
     for training in study.trainings:
-        flags = of_training(config, training)
+        texts = of_training(config, training)
         try:
-            if known_flags is not None:
-                _check_names(flags, known_flags)
-            _check_values(flags)
+            _check_names(texts)
+            _check_values(texts)
         except RequestError as error:
             raise RequestError(
                 f"{str(config.study)!r}, training {training.name!r}: {error}"
             ) from error
 
 
-def _check_names(flags: Sequence[str], known: Collection[str]) -> None:
-    for flag in flags:
-        name = study_file.flag_name(flag)
+def _check_names(texts: Sequence[str]) -> None:
+    known = flags.names(TrainConfig)
+    for text in texts:
+        name = study_file.flag_name(text)
         if name not in known and name.removeprefix("no") not in known:
             close = difflib.get_close_matches(name, known, 1)
             hint = f"such as --{close[0]}" if close else "see --help"
             raise RequestError(
-                f"--{name}: expected a flag of --mode=train, {hint}, found {flag!r}"
+                f"--{name}: expected a flag of --mode=train, {hint}, found {text!r}"
             )
 
 
-def _check_values(flags: Sequence[str]) -> None:
+def _check_values(texts: Sequence[str]) -> None:
+    known = flags.names(TrainConfig)
+    values: dict[str, str] = {"workdir": "."}
     # The last of several counts.
-    values = {study_file.flag_name(flag): flag.partition("=")[2] for flag in flags}
-    systems.create(values.get("detector", "amtennet"), values)
-    if values.get("perturb"):
-        specification.parse_all([text.strip() for text in values["perturb"].split(",")])
+    for text in texts:
+        name, sign, value = text.lstrip("-").partition("=")
+        if not sign:
+            value = "true" if name in known else "false"
+            name = name if name in known else name.removeprefix("no")
+        values[name] = value
+    request = flags.read(TrainConfig, values)
+    system = systems.create(request.detector, request.options)
+    dataclasses.replace(system.recipe, **request.recipe)
+    if perturb := getattr(request.options, "perturb", ()):
+        specification.parse_all(perturb)
 
 
 def _data_flags(data: DataConfig | None) -> list[str]:
     """The flags that name pictures; those with a default leave it to the training."""
     if data is None:
         return []
-    flags = [f"--dataset={data.dataset}"]
-    default = DataConfig()
-    if data.data_dir is not None:
-        flags.append(f"--data_dir={data.data_dir.absolute()}")
-    if data.real_classes:
-        flags.append(f"--real_classes={','.join(data.real_classes)}")
-    if data.task != default.task:
-        flags.append(f"--task={data.task}")
-    if data.validation_fraction != default.validation_fraction:
-        flags.append(f"--validation_fraction={data.validation_fraction}")
-    if data.num_identities is not None:
-        flags.append(f"--num_identities={data.num_identities}")
-    return flags
+    # The name of the dataset is said in any case.
+    others = [flag for flag in flags.write(data) if not flag.startswith("--dataset=")]
+    return [f"--dataset={data.dataset}", *others]

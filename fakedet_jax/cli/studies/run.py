@@ -20,15 +20,17 @@ from typing import Any
 
 import jax
 
+from fakedet_jax.cli import flags
 from fakedet_jax.cli.studies import file as study_file
 from fakedet_jax.cli.studies import flags as study_flags
-from fakedet_jax.config import DataConfig, EvaluateConfig, StudyConfig
+from fakedet_jax.config import EvaluateConfig, StudyConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs import evaluate
 from fakedet_jax.report import study as study_report
-from fakedet_jax.runtime import checkpoint, processes, storage
+from fakedet_jax.runtime import processes, storage
 from fakedet_jax.runtime.signals import Stopped
 from fakedet_jax.runtime.text import counted
+from fakedet_jax.workdir import open_workdir
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -64,7 +66,6 @@ class StudyFailedError(RuntimeError):
 def run_study(
     config: StudyConfig,
     run_command: RunCommand = _run_training,
-    known_flags: Collection[str] | None = None,
 ) -> dict[str, Any]:
     """Trains what is not trained, tests what is not tested, and writes the table.
 
@@ -74,7 +75,6 @@ def run_study(
     Args:
         config: The settings.
         run_command: Runs a training, given as a command, and returns its exit code.
-        known_flags: The names of the flags of `--mode=train`; None looks at no name.
 
     Returns:
         The content of `study.json`.
@@ -87,7 +87,7 @@ def run_study(
     """
     study = study_file.read(config.study)
     _check(config)
-    study_flags.check(config, study, known_flags)
+    study_flags.check(config, study)
     runs = {
         (training.name, seed): _Run(config, training, seed)
         # A stopped study has whole tables of the first seeds.
@@ -161,7 +161,7 @@ class _Run:
         command = [
             *(sys.executable, "-m", "fakedet_jax", "--mode=train"),
             *self._flags,
-            *study_flags.of_input(self._input),
+            *flags.write(self._input),
             f"--workdir={self.workdir.absolute()}",
         ]
         start = time.monotonic()
@@ -193,7 +193,7 @@ class _Run:
         """Evaluates the detector under each test that it has not had."""
         if not self.is_trained:
             return
-        data = DataConfig.from_settings(checkpoint.read_config(self.workdir))
+        data = open_workdir(self.workdir).data
         if self._data_dir:  # The pictures may have been moved since.
             data = dataclasses.replace(data, data_dir=self._data_dir)
         digest = _digest(self.workdir)

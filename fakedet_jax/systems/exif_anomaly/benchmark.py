@@ -21,10 +21,10 @@ from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.media import exif
 from fakedet_jax.models.dtypes import DTYPES
 from fakedet_jax.runtime import measurement, parallel
-from fakedet_jax.systems.base import refuse
 from fakedet_jax.systems.exif_anomaly import embedding
 from fakedet_jax.systems.exif_anomaly import ranker as face_ranker
 from fakedet_jax.systems.exif_anomaly import training as ranking_training
+from fakedet_jax.systems.exif_anomaly.options import ExifAnomalyOptions
 from fakedet_jax.systems.exif_anomaly.system import ExifAnomaly
 from fakedet_jax.training import loop, optim, steps
 
@@ -61,8 +61,11 @@ class AnomalyBenchmark:
     """The measurements of one embedder, and of the mixture.
 
     Attributes:
-        framing: Of its input.
+        framing: Framing of its input.
+        rows: See `systems.base.Benchmark`.
     """
+
+    rows = ROWS
 
     def __init__(
         self, config: BenchmarkConfig, detector: ExifAnomaly, mesh: Mesh
@@ -72,18 +75,14 @@ class AnomalyBenchmark:
         Raises:
             RequestError: They do not fit.
         """
-        refuse(
-            config,
-            ("workdir", "backbone", "weights"),
-            f"{detector.name} is measured with initial weights",
+        options = ExifAnomalyOptions(
+            dtype=config.dtype, embedder=config.options.embedder
         )
-        settings = TrainConfig(
-            detector.name, Path(), dtype=config.dtype, embedder=config.embedder
-        )
+        settings = TrainConfig(detector=detector.name, workdir=Path(), options=options)
         recipe = dataclasses.replace(detector.recipe, batch_size=config.batch_size)
-        detector.check(settings, recipe, mesh)
+        detector.plan(settings, recipe, mesh)
         self._config, self._recipe, self._mesh = config, recipe, mesh
-        self._embedder = face_ranker.create(config.embedder or embedding.DEFAULT)
+        self._embedder = face_ranker.create(options.embedder or embedding.DEFAULT)
         self.framing = self._embedder.preprocessing.framing
 
     def measure(self, dataset: Dataset) -> Results:

@@ -10,13 +10,14 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation.scoring import PictureFn
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.models import backbones
 from fakedet_jax.models.dtypes import DTYPES
 from fakedet_jax.models.preprocessing import Preprocessing
 from fakedet_jax.systems.exif_anomaly import ranker as face_ranker
+from fakedet_jax.systems.exif_anomaly.options import ExifAnomalyOptions
+from fakedet_jax.workdir import Workdir
 
 # The published one.
 DEFAULT = face_ranker.names()[0]
@@ -56,8 +57,6 @@ def create(settings: Mapping[str, Any]) -> Embedding:
         RequestError: There is none such.
     """
     dtype = settings.get("dtype") or "float32"
-    if dtype not in DTYPES:
-        raise RequestError(f"`dtype`: expected {', '.join(DTYPES)}, found {dtype!r}")
     if settings.get("backbone"):
         backbone = backbones.create(settings["backbone"])
         network = backbone.build(DTYPES[dtype], "layer")
@@ -85,6 +84,15 @@ def create(settings: Mapping[str, Any]) -> Embedding:
         rank=rank_fn(network, preprocessing) if is_ranker else None,
         abstract=abstract,
     )
+
+
+def of_workdir(workdir: Workdir) -> Embedding:
+    """Makes the embedding that `config.json` of a workdir names.
+
+    Raises:
+        RequestError: It names none.
+    """
+    return create(vars(workdir.settings(ExifAnomalyOptions)))
 
 
 def rank_fn(network: nn.Module, preprocessing: Preprocessing) -> PictureFn:

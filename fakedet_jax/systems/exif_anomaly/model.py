@@ -18,15 +18,13 @@ import numpy as np
 from jax.sharding import Mesh
 
 from fakedet_jax import mixture
-from fakedet_jax.config import TrainConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.systems.exif_anomaly import metrics as anomaly_metrics
+from fakedet_jax.systems.exif_anomaly.options import ExifAnomalyOptions
 
 _LOGGER = logging.getLogger(__name__)
 
 THRESHOLD = 0.5
-
-_MAX_COMPONENTS = 10_000
 
 # The least spread, as a share of the log-likelihoods' size, and how far below all
 # photographs the threshold lies if none may be called fake, in spreads. Where all
@@ -55,46 +53,13 @@ class AnomalyModel:
     num_held_out: int
 
 
-def check(config: TrainConfig) -> None:
-    """Refuses settings that `fit` could not follow.
-
-    Raises:
-        RequestError: A setting is wrong.
-    """
-    if config.covariance not in mixture.COVARIANCE_TYPES:
-        raise RequestError(
-            f"`covariance`: expected {', '.join(mixture.COVARIANCE_TYPES)}, found "
-            f"{config.covariance!r}"
-        )
-    numbers = config.num_components
-    if not numbers or not all(1 <= n <= _MAX_COMPONENTS for n in numbers):
-        raise RequestError(
-            f"`num_components`: expected numbers from 1 to {_MAX_COMPONENTS}, found "
-            f"{','.join(map(str, numbers)) or 'none'}"
-        )
-    if config.num_restarts < 1:
-        raise RequestError(
-            f"`num_restarts`: expected at least 1, found {config.num_restarts}"
-        )
-    if not 0 <= config.reg_covar <= 1:
-        raise RequestError(
-            "`reg_covar`: expected a share of the variance from 0 to 1, found "
-            f"{config.reg_covar:g}"
-        )
-    if not 0 < config.false_alarm_rate < 1:
-        raise RequestError(
-            "`false_alarm_rate`: expected a number between 0 and 1, found "
-            f"{config.false_alarm_rate:g}"
-        )
-
-
-def check_number(num_photographs: int, config: TrainConfig) -> None:
+def check_number(num_photographs: int, options: ExifAnomalyOptions) -> None:
     """Refuses more components than there are photographs to fit them to.
 
     Raises:
         RequestError: There are too few photographs.
     """
-    largest = max(config.num_components)
+    largest = max(options.num_components)
     if num_photographs < largest:
         raise RequestError(
             f"`num_components`: {largest} components need at least as many training "
@@ -104,14 +69,19 @@ def check_number(num_photographs: int, config: TrainConfig) -> None:
 
 
 def fit(
-    photographs: np.ndarray, held_out: np.ndarray, config: TrainConfig, mesh: Mesh
+    photographs: np.ndarray,
+    held_out: np.ndarray,
+    options: ExifAnomalyOptions,
+    seed: int,
+    mesh: Mesh,
 ) -> AnomalyModel:
     """Fits a mixture to photographs, and sets the threshold on others.
 
     Args:
         photographs: Embeddings float32 `[n, d]`.
         held_out: Embeddings float32 `[m, d]` of photographs that nothing was fitted to.
-        config: Names covariance, numbers of components, restarts and false alarms.
+        options: Name covariance, numbers of components, restarts and false alarms.
+        seed: Seed of the starts.
         mesh: The devices.
 
     Returns:
@@ -129,15 +99,15 @@ def fit(
                 "not finite; train the embedding with a smaller `learning_rate` in "
                 "another `workdir`, or give other weights"
             )
-    check_number(len(photographs), config)
+    check_number(len(photographs), options)
     variance = float(photographs.var(0, dtype=np.float64).mean())
     chosen = mixture.choose_num_components(
         photographs,
-        config.num_components,
-        covariance_type=config.covariance,
-        reg_covar=config.reg_covar * variance,
-        num_restarts=config.num_restarts,
-        seed=config.seed,
+        options.num_components,
+        covariance_type=options.covariance,
+        reg_covar=options.reg_covar * variance,
+        num_restarts=options.num_restarts,
+        seed=seed,
         mesh=mesh,
     )
     fitted = chosen.fitted
@@ -154,7 +124,7 @@ def fit(
             "the log-likelihoods of held-out photographs are not finite: the mixture "
             "is too narrow; give a larger `reg_covar`"
         )
-    threshold, spread = _choose_threshold(likelihoods, config.false_alarm_rate)
+    threshold, spread = _choose_threshold(likelihoods, options.false_alarm_rate)
     return AnomalyModel(
         mixture=fitted.mixture,
         threshold=threshold,

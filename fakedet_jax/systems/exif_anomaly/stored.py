@@ -17,11 +17,11 @@ from jax.sharding import Mesh
 
 from fakedet_jax import mixture
 from fakedet_jax.errors import RequestError
-from fakedet_jax.runtime import checkpoint, parallel
-from fakedet_jax.systems.base import DetectorInfo
+from fakedet_jax.runtime import parallel
+from fakedet_jax.systems.base import DetectorInfo, read_info, read_variables
 from fakedet_jax.systems.exif_anomaly import embedding
 from fakedet_jax.systems.exif_anomaly.embedding import Embedding
-from fakedet_jax.systems.verdict import untrained
+from fakedet_jax.workdir import Workdir, open_workdir
 
 MIXTURE_FILE = "mixture.npz"
 
@@ -47,16 +47,16 @@ class Stored:
     spread: float
 
 
-def load(workdir: Path, mesh: Mesh) -> Stored:
+def load(workdir: Workdir, mesh: Mesh) -> Stored:
     """Reads a trained detector.
 
     Raises:
         RequestError: There is none, or it is damaged, or its mixture is one of
             another embedding.
     """
-    info = _read_info(workdir)
-    embedded = _read_embedding(workdir)
-    saved = mixture.load(workdir / MIXTURE_FILE)
+    info = read_info(workdir)
+    embedded = embedding.of_workdir(workdir)
+    saved = mixture.load(workdir.path / MIXTURE_FILE)
     mixture.check_embedding(saved, embedded.num_features, _identity(info))
     try:
         threshold = float(info.details["log_likelihood_threshold"])
@@ -65,15 +65,13 @@ def load(workdir: Path, mesh: Mesh) -> Stored:
             raise ValueError(f"threshold {threshold}, spread {spread}")
     except (KeyError, TypeError, ValueError) as error:
         raise RequestError(
-            f"`workdir`: {str(workdir / 'best')!r} lacks the threshold of an "
+            f"`workdir`: {str(workdir.path / 'best')!r} lacks the threshold of an "
             f"{info.detector} ({error!r}); train again in another `workdir`"
         ) from error
-    abstract = checkpoint.abstract_like(embedded.abstract, parallel.replicated(mesh))
-    with checkpoint.Store(workdir / "best", read_only=True) as bests:
-        variables = bests.read_tree(bests.steps()[-1], abstract)
+    variables = read_variables(workdir, embedded.abstract, mesh)
     if not _is_finite(variables):
         raise RequestError(
-            f"`workdir`: the network in {str(workdir / 'best')!r} holds numbers "
+            f"`workdir`: the network in {str(workdir.path / 'best')!r} holds numbers "
             "that are not finite; train again in another `workdir`"
         )
     return Stored(info, embedded, variables, saved.mixture, threshold, spread)
@@ -84,61 +82,23 @@ def save_mixture(workdir: Path, fitted: mixture.Mixture, info: DetectorInfo) -> 
     mixture.save(workdir / MIXTURE_FILE, fitted, _identity(info))
 
 
-def read_pretrained(workdir: Path, name: str) -> tuple[dict[str, Any], DetectorInfo]:
-    """The settings of a run whose embedding is taken, and what came of it.
+def open_pretrained(workdir: Path, name: str) -> Workdir:
+    """Opens the workdir of a run whose embedding is taken.
 
     Args:
-        workdir: Of that run.
-        name: Of the detector that it must be.
+        workdir: The folder.
+        name: Of the system that it must be of.
 
     Raises:
-        RequestError: It is no trained detector of this kind.
+        RequestError: It is not of this system.
     """
-    try:
-        settings = checkpoint.read_config(workdir)
-        found = settings.get("detector")
-        if found != name:
-            raise RequestError(
-                f"`pretrained`: expected the workdir of an {name}, found one "
-                f"of {found!r} in {str(workdir)!r}"
-            )
-        return settings, _read_info(workdir)
-    except RequestError as error:
-        # As a workdir of another run, it has a field of its own.
-        message = str(error).replace("`workdir`:", "`pretrained`:", 1)
-        raise RequestError(message) from error
-
-
-def _read_info(workdir: Path) -> DetectorInfo:
-    """What the best detector of a workdir says of itself.
-
-    Raises:
-        RequestError: There is none.
-    """
-    folder = workdir / "best"
-    if not folder.is_dir():
-        raise RequestError(untrained(workdir))
-    with checkpoint.Store(folder, read_only=True) as bests:
-        if not bests.steps():
-            raise RequestError(untrained(workdir))
-        return DetectorInfo.from_json(bests.read_facts(bests.steps()[-1]))
-
-
-def _read_embedding(workdir: Path) -> Embedding:
-    """The embedding that `config.json` of a workdir names.
-
-    Raises:
-        RequestError: It names none.
-    """
-    settings = checkpoint.read_config(workdir)
-    for name in ("embedder", "backbone", "dtype"):
-        if not isinstance(settings.get(name), str | None):
-            raise RequestError(
-                f"`workdir`: {str(workdir / 'config.json')!r} does not say how faces "
-                f"were embedded (found {name}={settings[name]!r}); train again in "
-                "another `workdir`"
-            )
-    return embedding.create(settings)
+    opened = open_workdir(workdir, "pretrained")
+    if opened.detector != name:
+        raise RequestError(
+            f"`pretrained`: expected the workdir of an {name}, found one of "
+            f"{opened.detector!r} in {str(workdir)!r}"
+        )
+    return opened
 
 
 def _is_finite(variables: Any) -> bool:

@@ -16,7 +16,6 @@ that neither network nor mixture was fitted to, and no picture is in two splits.
 
 import dataclasses
 import logging
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -24,38 +23,36 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from fakedet_jax.config import TrainConfig
+from fakedet_jax.config import BenchmarkConfig, TrainConfig
 from fakedet_jax.data.dataset import BINARY_CLASSES, Dataset
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import metrics
-from fakedet_jax.evaluation.scoring import ProbabilityFn, Scorer
+from fakedet_jax.evaluation.scoring import PictureFn, ProbabilityFn, Scorer
+from fakedet_jax.models.backbone import Backbone
 from fakedet_jax.runtime import checkpoint, parallel, text
 from fakedet_jax.runtime.signals import Stopped
+from fakedet_jax.systems import pretrained
 from fakedet_jax.systems.base import (
-    AnomalyParts,
+    Benchmark,
     DetectorInfo,
     FitRequest,
-    FittedDetector,
+    Fitted,
+    Plan,
+    read_info,
     refuse,
 )
-from fakedet_jax.systems.exif_anomaly import (
-    embedding,
-)
-from fakedet_jax.systems.exif_anomaly import (
-    model as anomaly_model,
-)
+from fakedet_jax.systems.exif_anomaly import diagnosis, embedding, stored
+from fakedet_jax.systems.exif_anomaly import model as anomaly_model
 from fakedet_jax.systems.exif_anomaly import ranker as face_ranker
-from fakedet_jax.systems.exif_anomaly import (
-    stored as anomaly_workdir,
-)
-from fakedet_jax.systems.exif_anomaly import (
-    training as ranking_training,
-)
+from fakedet_jax.systems.exif_anomaly import training as ranking_training
 from fakedet_jax.systems.exif_anomaly.embedding import Embedding
 from fakedet_jax.systems.exif_anomaly.model import AnomalyModel
-from fakedet_jax.training import optim
+from fakedet_jax.systems.exif_anomaly.options import ExifAnomalyOptions
+from fakedet_jax.systems.features import Feature, FeatureFn, FeatureRequest
+from fakedet_jax.training.recipe import Recipe
 from fakedet_jax.weights import folder as weights_folder
 from fakedet_jax.weights import store
+from fakedet_jax.workdir import Workdir
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -63,64 +60,68 @@ _LOGGER = logging.getLogger(__name__)
 _EMBED_BATCH = 64
 
 
+# Section 4.1 of the paper.
+_RECIPE = Recipe(
+    optimizer="torch_adam",
+    learning_rate=1e-5,
+    schedule="cosine",
+    final_learning_rate=1e-7,
+    adam_beta2=0.98,
+    adam_epsilon=1e-6,
+    weight_decay=1e-4,
+    batch_size=256,
+    num_epochs=10,
+)
+
+
 @dataclasses.dataclass(frozen=True)
 class ExifAnomaly:
-    """The detector. Classes are real and fake whatever the dataset has.
+    """The detector. Classes are real and fake whatever the dataset has."""
 
-    Attributes:
-        name: As the setting `detector` names it.
-        recipe: The published way to train the network.
-        needs_fakes: See `Detector`.
-    """
-
-    name: str
-    recipe: optim.Recipe
+    name: str = "exif_anomaly"
+    Options: type[ExifAnomalyOptions] = ExifAnomalyOptions
+    recipe: Recipe = _RECIPE
     needs_fakes: bool = False
+    pretrained: Backbone | None = pretrained.RESNET50
+    published: None = None
 
-    def check(self, config: TrainConfig, recipe: optim.Recipe, mesh: Mesh) -> None:
-        """Refuses settings that `fit` could not follow.
+    def plan(self, config: TrainConfig, recipe: Recipe, mesh: Mesh) -> Plan:
+        """Reads the weights that the embedding starts from, or consists of.
 
         Raises:
-            RequestError: A setting is wrong.
+            RequestError: Settings contradict each other, or weights do not fit.
         """
-        refuse(
-            config,
-            ("neuron", "site", "widths", "cache_dir"),
-            f"{self.name} counts no neurons",
-        )
-        refuse(
-            config,
-            ("num_microbatches",),
-            f"{self.name} compares all faces of a batch with each other",
-        )
-        refuse(
-            config,
-            ("batch_norm_fraction", "perturb", "perturb_copies", "select_by"),
-            f"{self.name} has no such setting",
-        )
-        anomaly_model.check(config)
-        if config.pretrained is not None:
-            refuse(
-                config,
-                ("backbone", "weights", "dtype"),
-                "`pretrained` brings the embedding",
-            )
-            _refuse_training(config, "`pretrained` brings the embedding")
-            anomaly_workdir.read_pretrained(config.pretrained, self.name)
-            return
-        embedding.create(vars(config))
-        if config.backbone is not None:
+        options: ExifAnomalyOptions = config.options
+        if options.pretrained is not None:
+            reason = "`pretrained` brings the embedding"
+            refuse(options, ("backbone", "weights", "dtype"), reason)
+            _refuse_training(config, reason)
+            earlier = stored.open_pretrained(options.pretrained, self.name)
+            digest = read_info(earlier).details.get("embedding")
+            named = embedding.of_workdir(earlier).settings
+            return Plan({**named, "weights": None, "pretrained": digest})
+        named = embedding.create(vars(options)).settings
+        if options.backbone is not None:
             _refuse_training(config, "`backbone` is the embedding")
-            if config.weights is None:
+            if options.weights is None:
                 raise RequestError(
-                    f"`weights`: `backbone={config.backbone}` needs its weights; name "
+                    f"`weights`: `backbone={options.backbone}` needs its weights; name "
                     "a published file, or a folder that `mode=convert` wrote"
                 )
-            return
-        parallel.local_batch_size(recipe.batch_size, mesh)
-        optim.create_optimizer(recipe, num_steps=1)
-        if config.weights is not None:
-            self._initial_weights(config)
+            network: Backbone | None = embedding.backbones.create(options.backbone)
+        else:
+            parallel.local_batch_size(recipe.batch_size, mesh)
+            network = face_ranker.create(str(named["embedder"])).pretrained
+        if options.weights is None:
+            return Plan({**named, "weights": None, "pretrained": None})
+        if network is None:
+            raise RequestError(
+                f"`weights`: `embedder={named['embedder']}` starts from no published "
+                "weights; leave it out"
+            )
+        weights, card = store.load(network, options.weights)
+        digest = card["digest"]
+        return Plan({**named, "weights": digest, "pretrained": None}, weights)
 
     def training_pictures(
         self, config: TrainConfig, train: Dataset, validation: Dataset
@@ -133,38 +134,13 @@ class ExifAnomaly:
         """
         photographs = _photographs(train, "training")
         _photographs(validation, "validation")
-        anomaly_model.check_number(photographs.num_examples, config)
-        if config.pretrained is None and config.backbone is None:
+        options: ExifAnomalyOptions = config.options
+        anomaly_model.check_number(photographs.num_examples, options)
+        if options.pretrained is None and options.backbone is None:
             return ranking_training.with_portraits(
                 photographs, config.input.num_threads
             )
         return photographs
-
-    def settings(self, config: TrainConfig) -> dict[str, Any]:
-        """What decides the result besides the common settings, for `config.json`."""
-        weights = pretrained = None
-        named: dict[str, Any] = vars(config)
-        if config.pretrained is not None:
-            named, info = anomaly_workdir.read_pretrained(config.pretrained, self.name)
-            pretrained = info.details.get("embedding")
-        elif config.backbone is not None:
-            assert config.weights is not None
-            backbone = embedding.backbones.create(config.backbone)
-            weights = store.load(backbone, config.weights)[1]["digest"]
-        elif config.weights is not None:
-            weights = self._initial_weights(config)[1]["digest"]
-        return {
-            **embedding.create(named).settings,
-            "weights": weights,
-            "pretrained": pretrained,
-            "paired": config.paired,
-            "manipulated_weight": config.manipulated_weight,
-            "covariance": config.covariance,
-            "num_components": list(config.num_components),
-            "num_restarts": config.num_restarts,
-            "reg_covar": config.reg_covar,
-            "false_alarm_rate": config.false_alarm_rate,
-        }
 
     def fit(self, request: FitRequest) -> None:
         """Trains the network, fits the mixture, sets the threshold.
@@ -178,7 +154,7 @@ class ExifAnomaly:
             NonFiniteLossError: The training diverged.
         """
         config, mesh = request.config, request.mesh
-        self.check(config, request.recipe, mesh)
+        options: ExifAnomalyOptions = config.options
         with checkpoint.Store(config.workdir / "best", max_to_keep=None) as bests:
             if bests.steps():
                 _LOGGER.info("%s is trained already", config.workdir)
@@ -205,9 +181,11 @@ class ExifAnomaly:
                 "fitting a mixture to %d photographs, %d features each",
                 *rows["train"].shape,
             )
-            fitted = anomaly_model.fit(rows["train"], rows["validation"], config, mesh)
-            _warn_of_few(fitted, config.false_alarm_rate)
-            info = self._describe(embedded, step, digest, fitted, config)
+            fitted = anomaly_model.fit(
+                rows["train"], rows["validation"], options, config.seed, mesh
+            )
+            _warn_of_few(fitted, options.false_alarm_rate)
+            info = self._describe(embedded, step, digest, fitted, options)
             probability_fn = _probability_fn(embedded, fitted.threshold, fitted.spread)
             together = {
                 "network": variables,
@@ -216,55 +194,53 @@ class ExifAnomaly:
             info = _with_validation(info, request, together, probability_fn)
             if jax.process_index() == 0:
                 # The best state is what tells that all is there, so it comes last.
-                anomaly_workdir.save_mixture(config.workdir, fitted.mixture, info)
+                stored.save_mixture(config.workdir, fitted.mixture, info)
             bests.save(step, variables, dataclasses.asdict(info))
 
-    def load(self, workdir: Path, mesh: Mesh) -> FittedDetector:
-        """Loads the detector of a workdir; raises as `anomaly_workdir.load`."""
-        stored = anomaly_workdir.load(workdir, mesh)
-        embedded, threshold, spread = stored.embedded, stored.threshold, stored.spread
-        return FittedDetector(
-            stored.info,
-            {
-                "network": stored.variables,
-                "mixture": parallel.replicate(mesh, stored.mixture),
-            },
-            _probability_fn(embedded, threshold, spread),
-            AnomalyParts(
-                embed=_of_network(embedded.embed),
+    def load(self, workdir: Workdir, mesh: Mesh) -> Fitted:
+        """Loads the detector of a workdir; raises as `stored.load`."""
+        found = stored.load(workdir, mesh)
+        embedded = found.embedded
+        variables = {
+            "network": found.variables,
+            "mixture": parallel.replicate(mesh, found.mixture),
+        }
+        embed = _of_network(embedded.embed)
+        return Fitted(
+            found.info,
+            variables,
+            _probability_fn(embedded, found.threshold, found.spread),
+            features={"embedding": _embedding_feature(found.info, variables, embed)},
+            diagnose=diagnosis.Diagnose(
+                framing=found.info.framing,
+                variables=variables,
+                embed=embed,
                 rank=None if embedded.rank is None else _of_network(embedded.rank),
-                threshold=threshold,
-                spread=spread,
+                threshold=found.threshold,
+                spread=found.spread,
             ),
+            settings=diagnosis.describe(workdir.record, found.info),
         )
+
+    def benchmark(self, config: BenchmarkConfig, mesh: Mesh) -> Benchmark:
+        """Measures learning to rank, embedding and the mixture."""
+        from fakedet_jax.systems.exif_anomaly.benchmark import AnomalyBenchmark
+
+        return AnomalyBenchmark(config, self, mesh)
 
     def _embedding(self, request: FitRequest) -> tuple[Embedding, int, Any]:
         """The embedding, the step it is of, and its variables on the mesh."""
-        config, mesh = request.config, request.mesh
-        if config.pretrained is not None:
-            stored = anomaly_workdir.load(config.pretrained, mesh)
-            return stored.embedded, stored.info.step, stored.variables
-        named = embedding.create(vars(config))
-        if config.backbone is not None:
-            assert config.weights is not None
-            backbone = embedding.backbones.create(config.backbone)
-            variables, _ = store.load(backbone, config.weights)
-            return named, 0, parallel.replicate(mesh, variables)
-        weights = None
-        if config.weights is not None:
-            weights, _ = self._initial_weights(config)
+        options, mesh = request.config.options, request.mesh
+        if options.pretrained is not None:
+            earlier = stored.open_pretrained(options.pretrained, self.name)
+            found = stored.load(earlier, mesh)
+            return found.embedded, found.info.step, found.variables
+        named = embedding.create(vars(options))
+        if options.backbone is not None:
+            return named, 0, parallel.replicate(mesh, request.plan.weights)
         embedder = face_ranker.create(str(named.settings["embedder"]))
-        step, variables = ranking_training.train(request, embedder, weights)
+        step, variables = ranking_training.train(request, embedder)
         return named, step, variables
-
-    def _initial_weights(self, config: TrainConfig) -> tuple[Any, dict[str, Any]]:
-        embedder = face_ranker.create(config.embedder or embedding.DEFAULT)
-        if embedder.pretrained is None or config.weights is None:
-            raise RequestError(
-                f"`weights`: `embedder={embedder.name}` starts from no published "
-                "weights; leave it out"
-            )
-        return store.load(embedder.pretrained, config.weights)
 
     def _describe(
         self,
@@ -272,7 +248,7 @@ class ExifAnomaly:
         step: int,
         digest: str,
         fitted: AnomalyModel,
-        config: TrainConfig,
+        options: ExifAnomalyOptions,
     ) -> DetectorInfo:
         return DetectorInfo(
             detector=self.name,
@@ -284,7 +260,7 @@ class ExifAnomaly:
             threshold_origin=(
                 f"{fitted.false_alarm_rate:.1%} of the {fitted.num_held_out} held-out "
                 f"photographs are called fake at the threshold; "
-                f"{config.false_alarm_rate:.1%} were asked for. No fake was looked at."
+                f"{options.false_alarm_rate:.1%} were asked for. No fake was looked at."
             ),
             step=step,
             details={
@@ -299,7 +275,8 @@ class ExifAnomaly:
 
 def _refuse_training(config: TrainConfig, reason: str) -> None:
     """Refuses settings of the network's training, where there is none."""
-    refuse(config, ("embedder", "paired", "manipulated_weight", "flip"), reason)
+    fields = ("embedder", "paired", "manipulated_weight", "flip")
+    refuse(config.options, fields, reason)
     for name in config.recipe:
         raise RequestError(
             f"`{name}`: {reason}, so that no network is trained; leave it out"
@@ -348,9 +325,29 @@ def _embed(
     return scored.values[scored.valid]
 
 
-def _of_network(picture_fn: Any) -> Any:
+def _of_network(picture_fn: PictureFn) -> PictureFn:
     """A function of the network's variables as one of the whole detector's."""
     return lambda variables, images: picture_fn(variables["network"], images)
+
+
+def _embedding_feature(
+    info: DetectorInfo, variables: Any, embed: PictureFn
+) -> FeatureFn:
+    """What the mixture is fitted to, as a feature to extract."""
+
+    def feature(request: FeatureRequest) -> Feature:
+        picture = jax.ShapeDtypeStruct((1, *info.framing.shape), np.uint8)
+        shape = jax.eval_shape(embed, variables, picture)
+        compiled = jax.jit(embed, out_shardings=parallel.batch_sharding(request.mesh))
+        return Feature(
+            compute=lambda images: compiled(variables, images),
+            row_shape=shape.shape[1:],
+            dtype=np.dtype(shape.dtype),
+            layers=("embedding",),
+            settings={"embedding": str(info.details["embedding"])},
+        )
+
+    return feature
 
 
 def _probability_fn(
@@ -395,3 +392,6 @@ def _warn_of_few(fitted: AnomalyModel, rate: float) -> None:
             text.counted(fitted.num_held_out, "photograph"),
             100 * rate,
         )
+
+
+SYSTEM = ExifAnomaly()

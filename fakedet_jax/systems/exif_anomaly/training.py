@@ -23,14 +23,14 @@ from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation.scoring import PictureFn, Scorer
 from fakedet_jax.media import exif
 from fakedet_jax.media.framing import Framing
-from fakedet_jax.models import pretrained
 from fakedet_jax.models.dtypes import DTYPES
 from fakedet_jax.runtime import checkpoint, parallel
-from fakedet_jax.systems import training_run
+from fakedet_jax.systems import pretrained, training_run
 from fakedet_jax.systems.base import FitRequest
 from fakedet_jax.systems.exif_anomaly import metrics as anomaly_metrics
 from fakedet_jax.systems.exif_anomaly import ranking, self_supervision
 from fakedet_jax.systems.exif_anomaly.embedding import rank_fn
+from fakedet_jax.systems.exif_anomaly.options import ExifAnomalyOptions
 from fakedet_jax.systems.exif_anomaly.ranker import Embedder
 from fakedet_jax.training import loop, optim, steps
 
@@ -43,17 +43,13 @@ _BESTS = "embedding"
 _SEED = 0
 
 
-def train(
-    request: FitRequest, embedder: Embedder, initial_weights: Any = None
-) -> tuple[int, Any]:
+def train(request: FitRequest, embedder: Embedder) -> tuple[int, Any]:
     """Trains, or goes on training, in the workdir of a request.
 
     Args:
         request: The photographs: real pictures only, those of the training from
             `with_portraits`.
-        embedder: The network.
-        initial_weights: Variables that its body starts from, of
-            `embedder.pretrained`; None for fresh ones.
+        embedder: The network. Its body starts from the weights of the plan, if any.
 
     Returns:
         The best step and its variables, on the mesh.
@@ -63,9 +59,10 @@ def train(
         NonFiniteLossError: The training diverged.
     """
     config, recipe, mesh = request.config, request.recipe, request.mesh
-    model = embedder.build(DTYPES[config.dtype])
+    options: ExifAnomalyOptions = config.options
+    model = embedder.build(DTYPES[options.dtype])
     # Paired photographs fill two rows each.
-    num_rows = request.train.num_examples * (2 if config.paired else 1)
+    num_rows = request.train.num_examples * (2 if options.paired else 1)
     num_steps = training_run.num_steps(request, num_rows)
     optimizer = optim.create_optimizer(recipe, num_steps)
     train_step = steps.make_train_step(
@@ -74,7 +71,7 @@ def train(
         optimizer,
         optim.create_schedule(recipe, num_steps),
         seed=config.seed,
-        objective=make_objective(config.manipulated_weight),
+        objective=make_objective(options.manipulated_weight),
     )
     state = jax.jit(
         lambda: steps.create_train_state(
@@ -82,8 +79,8 @@ def train(
         ),
         out_shardings=parallel.replicated(mesh),
     )()
-    if initial_weights is not None:
-        state = _start_from(state, initial_weights, mesh)
+    if request.plan.weights is not None:
+        state = _start_from(state, request.plan.weights, mesh)
     # The training uses the arrays up, but not what they look like.
     abstract = checkpoint.abstract_like(state.variables, parallel.replicated(mesh))
     training_run.run(
@@ -96,8 +93,8 @@ def train(
             portraits_of(request.train, config.input.num_threads),
             framing=embedder.preprocessing.framing,
             seed=config.seed,
-            flip=config.flip,
-            paired=config.paired,
+            flip=options.flip,
+            paired=options.paired,
             **training_run.reading(request),
         ),
         validate=_Validator(request, embedder, rank_fn(model, embedder.preprocessing)),

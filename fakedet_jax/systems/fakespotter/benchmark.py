@@ -11,19 +11,20 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from fakedet_jax import systems
-from fakedet_jax.config import BenchmarkConfig, DataConfig
+from fakedet_jax.config import BenchmarkConfig
 from fakedet_jax.data import catalog, pipeline
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import metrics
 from fakedet_jax.evaluation.scoring import Scorer
 from fakedet_jax.models import backbones
-from fakedet_jax.runtime import checkpoint, measurement, parallel
+from fakedet_jax.runtime import measurement, parallel
 from fakedet_jax.systems.fakespotter import coverage
 from fakedet_jax.systems.fakespotter import system as fakespotter
 from fakedet_jax.systems.fakespotter.counts import CountSettings
+from fakedet_jax.systems.fakespotter.options import BenchmarkOptions, FakeSpotterOptions
 from fakedet_jax.weights import store
+from fakedet_jax.workdir import open_workdir
 
 Results = dict[str, Any]
 
@@ -69,8 +70,11 @@ class CoverageBenchmark:
     """The measurements of one backbone.
 
     Attributes:
-        framing: Of its input.
+        framing: Framing of its input.
+        rows: See `systems.base.Benchmark`.
     """
+
+    rows = ROWS
 
     def __init__(self, config: BenchmarkConfig, mesh: Mesh) -> None:
         """Loads the backbone.
@@ -169,31 +173,32 @@ def _measure(
 
 
 def _subject(config: BenchmarkConfig, mesh: Mesh) -> _Subject:
-    if config.workdir is not None:
-        if config.backbone is not None or config.weights is not None:
+    options: BenchmarkOptions = config.options
+    if options.workdir is not None:
+        if options.backbone is not None or options.weights is not None:
             raise RequestError(
                 "`workdir`, `backbone`: the network comes from one of them; leave the "
                 "other out"
             )
-        settings, _ = fakespotter.read_settings(config.workdir)
-        fitted = systems.load(config.workdir, mesh)
+        workdir = open_workdir(options.workdir)
+        fitted = fakespotter.SYSTEM.load(workdir, mesh)
         return _Subject(
-            settings,
+            fakespotter.count_settings(workdir.settings(FakeSpotterOptions)),
             fitted.variables["backbone"],
             parallel.to_host(fitted.variables["thresholds"]),
         )
-    if config.backbone is None:
+    if options.backbone is None:
         raise RequestError(
             "`backbone`: `detector=fakespotter` needs the network to measure, one of "
             f"{', '.join(backbones.names())}; or name a `workdir`"
         )
     settings = CountSettings(
-        backbones.create(config.backbone), config.neuron, config.site
+        backbones.create(options.backbone), options.neuron, options.site
     )
-    if config.weights is None:
+    if options.weights is None:
         variables = store.initial(settings.backbone)
     else:
-        variables, _ = store.load(settings.backbone, config.weights)
+        variables, _ = store.load(settings.backbone, options.weights)
     return _Subject(settings, parallel.replicate(mesh, variables), None)
 
 
@@ -260,18 +265,18 @@ def _changes(
 def _detection(config: BenchmarkConfig, mesh: Mesh) -> Mapping[str, float | None]:
     """AUC of the workdir's detector in both number formats, on its test pictures."""
     names = {dtype: f"auc_{dtype}" for dtype in ("float32", "bfloat16")}
-    if config.workdir is None:
+    if config.options.workdir is None:
         return dict.fromkeys(names.values())
-    data = config.data or DataConfig.from_settings(
-        checkpoint.read_config(config.workdir)
-    )
+    workdir = open_workdir(config.options.workdir)
+    data = config.data or workdir.data
     dataset = catalog.load_configured(data, "test", needs="either").as_binary()
-    settings, widths = fakespotter.read_settings(config.workdir)
-    fitted = systems.load(config.workdir, mesh)
+    options = workdir.settings(FakeSpotterOptions)
+    settings = fakespotter.count_settings(options)
+    fitted = fakespotter.SYSTEM.load(workdir, mesh)
     results = {}
     for dtype, name in names.items():
         changed = dataclasses.replace(settings, dtype=dtype)
-        probability_fn = fakespotter.make_probability_fn(changed, widths)
+        probability_fn = fakespotter.make_probability_fn(changed, options.widths)
         scored = Scorer(probability_fn, mesh, config.batch_size).score_dataset(
             fitted.variables, dataset, fitted.info.framing, config.input, label=name
         )

@@ -13,7 +13,6 @@ epoch is chosen on the validation split.
 
 import dataclasses
 import logging
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -21,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from fakedet_jax.config import TrainConfig
+from fakedet_jax.config import BenchmarkConfig, TrainConfig
 from fakedet_jax.data.dataset import BINARY_CLASSES, Dataset
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation.scoring import Scored
@@ -29,11 +28,13 @@ from fakedet_jax.models import backbones
 from fakedet_jax.runtime import checkpoint, parallel, storage
 from fakedet_jax.runtime.signals import Stopped
 from fakedet_jax.systems.base import (
-    ANOMALY_SETTINGS,
+    Benchmark,
     DetectorInfo,
     FitRequest,
-    FittedDetector,
-    refuse,
+    Fitted,
+    Plan,
+    read_info,
+    read_variables,
 )
 from fakedet_jax.systems.fakespotter import coverage
 from fakedet_jax.systems.fakespotter.classifier import CoverageClassifier
@@ -42,9 +43,13 @@ from fakedet_jax.systems.fakespotter.counts import (
     CountSettings,
     NeuronCounter,
 )
-from fakedet_jax.systems.verdict import VALIDATION_THRESHOLD, judge, untrained
-from fakedet_jax.training import loop, optim, table_training, writers
+from fakedet_jax.systems.fakespotter.features import backbone_features
+from fakedet_jax.systems.fakespotter.options import FakeSpotterOptions
+from fakedet_jax.systems.verdict import VALIDATION_THRESHOLD, judge
+from fakedet_jax.training import loop, table_training, writers
+from fakedet_jax.training.recipe import Recipe
 from fakedet_jax.weights import store
+from fakedet_jax.workdir import Workdir
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -52,67 +57,51 @@ _LOGGER = logging.getLogger(__name__)
 # recipe.
 _COUNT_BATCH = 32
 
-_MAX_WIDTH = 65536
+# The paper's optimiser (section 4.1); batch size and epochs are choices.
+_RECIPE = Recipe(
+    optimizer="sgd",
+    learning_rate=1e-4,
+    schedule="time_decay",
+    decay_per_step=1e-6,
+    momentum=0.9,
+    batch_size=16,
+    num_epochs=200,
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class FakeSpotter:
-    """The detector. Classes are real and fake whatever the dataset has.
+    """The detector. Classes are real and fake whatever the dataset has."""
 
-    Attributes:
-        name: As the setting `detector` names it.
-        recipe: The published way to train the classifier.
-        needs_fakes: See `Detector`.
-    """
-
-    name: str
-    recipe: optim.Recipe
+    name: str = "fakespotter"
+    Options: type[FakeSpotterOptions] = FakeSpotterOptions
+    recipe: Recipe = _RECIPE
     needs_fakes: bool = True
+    pretrained: None = None
+    published: None = None
 
-    def check(self, config: TrainConfig, recipe: optim.Recipe, mesh: Mesh) -> None:
-        """Refuses settings that `fit` could not follow.
+    def plan(self, config: TrainConfig, recipe: Recipe, mesh: Mesh) -> Plan:
+        """Reads the weights of the backbone.
 
         Raises:
-            RequestError: A setting is missing or wrong.
+            RequestError: They are not named, or do not fit.
         """
-        del mesh  # The batches of the classifier are not cut.
-        settings = _count_settings(config)
-        if config.weights is None:
+        del recipe, mesh  # The batches of the classifier are not cut.
+        options: FakeSpotterOptions = config.options
+        settings = count_settings(options)
+        if options.weights is None:
             raise RequestError(
                 f"`weights`: {self.name} needs the weights of {settings.backbone.name};"
                 " name a published file, or a folder that `mode=convert` wrote"
             )
-        _check_widths(config.widths)
-        if config.batch_norm_fraction is not None or config.num_microbatches != 1:
-            raise RequestError(
-                f"`batch_norm_fraction`, `num_microbatches`: {self.name} has no such "
-                "settings; leave them out"
-            )
-        if config.perturb or config.perturb_copies is not None:
-            raise RequestError(
-                f"`perturb`, `perturb_copies`: {self.name} is trained on the pictures "
-                "as they are; leave them out"
-            )
-        refuse(config, ANOMALY_SETTINGS, f"{self.name} fits no mixture to embeddings")
-        optim.create_optimizer(recipe, num_steps=1)
+        weights, card = store.load(settings.backbone, options.weights)
+        return Plan({"weights": card["digest"]}, weights)
 
     def training_pictures(
         self, config: TrainConfig, train: Dataset, validation: Dataset
     ) -> Dataset:
         """All of them."""
         return train
-
-    def settings(self, config: TrainConfig) -> dict[str, Any]:
-        """What decides the result besides the common settings, for `config.json`."""
-        assert config.weights is not None
-        _, card = store.load(_count_settings(config).backbone, config.weights)
-        return {
-            "backbone": config.backbone,
-            "weights": card["digest"],
-            "neuron": config.neuron,
-            "site": config.site,
-            "widths": list(config.widths),
-        }
 
     def fit(self, request: FitRequest) -> None:
         """Fits thresholds, counts neurons, trains the classifier.
@@ -127,42 +116,45 @@ class FakeSpotter:
             NonFiniteLossError: The training diverged.
         """
         config = request.config
-        self.check(config, request.recipe, request.mesh)
         folder = config.workdir / "best"
         with checkpoint.Store(folder, max_to_keep=None) as bests:
             if bests.steps():
                 _LOGGER.info("%s is trained already", config.workdir)
                 return
-            settings = _count_settings(config)
-            assert config.weights is not None
-            variables, card = store.load(settings.backbone, config.weights)
-            tables = self._count(request, settings, variables, card["digest"])
-            self._train(request, settings, variables, tables, bests)
+            settings = count_settings(config.options)
+            tables = self._count(request, settings)
+            self._train(request, settings, tables, bests)
 
-    def load(self, workdir: Path, mesh: Mesh) -> FittedDetector:
+    def load(self, workdir: Workdir, mesh: Mesh) -> Fitted:
         """Loads the detector of a workdir.
 
         Raises:
             RequestError: There is none, or it is damaged or of another network.
         """
-        folder = workdir / "best"
-        settings, widths = read_settings(workdir)
-        if not folder.is_dir():
-            raise RequestError(untrained(workdir))
-        with checkpoint.Store(folder, read_only=True) as bests:
-            steps = bests.steps()
-            if not steps:
-                raise RequestError(untrained(workdir))
-            info = DetectorInfo.from_json(bests.read_facts(steps[-1]))
-            abstract = checkpoint.abstract_like(
-                _abstract_variables(settings, widths), parallel.replicated(mesh)
-            )
-            variables = bests.read_tree(steps[-1], abstract)
-        return FittedDetector(info, variables, make_probability_fn(settings, widths))
+        info = read_info(workdir)
+        options = workdir.settings(FakeSpotterOptions)
+        settings, widths = count_settings(options), options.widths
+        abstract = _abstract_variables(settings, widths)
+        variables = read_variables(workdir, abstract, mesh)
+        return Fitted(
+            info,
+            variables,
+            make_probability_fn(settings, widths),
+            features=backbone_features(
+                settings,
+                variables["backbone"],
+                str(workdir.record["weights"]),
+                parallel.to_host(variables["thresholds"]),
+            ),
+        )
 
-    def _count(
-        self, request: FitRequest, settings: CountSettings, variables: Any, digest: str
-    ) -> "_Tables":
+    def benchmark(self, config: BenchmarkConfig, mesh: Mesh) -> Benchmark:
+        """Measures the counting of neurons."""
+        from fakedet_jax.systems.fakespotter.benchmark import CoverageBenchmark
+
+        return CoverageBenchmark(config, mesh)
+
+    def _count(self, request: FitRequest, settings: CountSettings) -> "_Tables":
         config, stop = request.config, request.stop
 
         def check() -> None:
@@ -172,7 +164,7 @@ class FakeSpotter:
         def create_counter() -> NeuronCounter:
             return NeuronCounter(
                 settings,
-                variables,
+                request.plan.weights,
                 request.mesh,
                 batch_size=_COUNT_BATCH,
                 reading=config.input,
@@ -181,14 +173,14 @@ class FakeSpotter:
         counter = CachedCounter(
             settings,
             create_counter,
-            config.cache_dir or storage.user_cache_dir() / "features",
-            weights_digest=digest,
+            config.options.cache_dir or storage.user_cache_dir() / "features",
+            weights_digest=str(request.plan.record["weights"]),
             num_threads=config.input.num_threads,
             check=check,
         )
         train, validation = request.train.as_binary(), request.validation.as_binary()
         thresholds = counter.fit_thresholds(train)
-        sides = (False, True) if config.flip else (False,)
+        sides = (False, True) if config.options.flip else (False,)
         counted = [counter.count(train, thresholds, mirrored=side) for side in sides]
         return _Tables(
             thresholds=thresholds,
@@ -202,11 +194,10 @@ class FakeSpotter:
         self,
         request: FitRequest,
         settings: CountSettings,
-        backbone_variables: Any,
         tables: "_Tables",
         bests: checkpoint.Store,
     ) -> None:
-        config, recipe = request.config, request.recipe
+        config, options = request.config, request.config.options
         sizes = settings.network.layer_sizes.values()
         features = np.asarray(coverage.features(tables.counts, sizes), np.float64)
         mean, deviation = features.mean(0), features.std(0)
@@ -216,7 +207,7 @@ class FakeSpotter:
             "mean": mean.astype(np.float32),
             "deviation": deviation.astype(np.float32),
         }
-        model = CoverageClassifier(config.widths)
+        model = CoverageClassifier(options.widths)
         inputs = _standardise(scaling, tables.counts, sizes)
         validation = tables.validation_counts
         validation_inputs = _standardise(scaling, validation.values, sizes)
@@ -235,7 +226,7 @@ class FakeSpotter:
             )
             probabilities = np.asarray(classify(params, validation_inputs))
             scored = Scored(probabilities, validation.valid)
-            return judge(info, tables.validation, scored, config.select_by)
+            return judge(info, tables.validation, scored, options.select_by)
 
         with writers.create(
             config.workdir, process_index=jax.process_index()
@@ -244,44 +235,20 @@ class FakeSpotter:
                 model,
                 np.asarray(inputs),
                 tables.labels,
-                recipe=recipe,
+                recipe=request.recipe,
                 seed=config.seed,
                 validate=validate,
                 writer=writer,
                 stop=request.stop,
             )
         variables = {
-            "backbone": backbone_variables,
+            "backbone": request.plan.weights,
             "thresholds": tables.thresholds,
             "scaling": scaling,
             "classifier": best.params,
         }
         placed = parallel.replicate(request.mesh, variables)
         bests.save(best.step, placed, best.verdict.facts)
-
-
-def read_settings(workdir: Path) -> tuple[CountSettings, tuple[int, ...]]:
-    """What a workdir's detector counts, and the widths of its classifier.
-
-    Raises:
-        RequestError: No such detector was trained there.
-    """
-    found = checkpoint.read_config(workdir)
-    try:
-        settings = CountSettings(
-            backbones.create(found["backbone"]),
-            found["neuron"],
-            found["site"],
-            found["dtype"],
-        )
-        widths = tuple(map(int, found["widths"]))
-        _check_widths(widths)
-        return settings, widths
-    except (KeyError, TypeError, ValueError) as error:
-        raise RequestError(
-            f"`workdir`: {str(workdir / 'config.json')!r} does not say how neurons "
-            f"were counted ({error!r}); expected the workdir of a fakespotter"
-        ) from error
 
 
 def make_probability_fn(settings: CountSettings, widths: tuple[int, ...]) -> Any:
@@ -326,23 +293,23 @@ class _Tables:
     validation_counts: Scored
 
 
-def _count_settings(config: TrainConfig) -> CountSettings:
-    if not config.backbone:
+def count_settings(options: FakeSpotterOptions) -> CountSettings:
+    """What is counted.
+
+    Args:
+        options: The options of a training.
+
+    Raises:
+        RequestError: They name no backbone, or one that there is not.
+    """
+    if not options.backbone:
         raise RequestError(
             "`backbone`: expected the recognition network to look at, one of "
             f"{', '.join(backbones.names())}, found none"
         )
     return CountSettings(
-        backbones.create(config.backbone), config.neuron, config.site, config.dtype
+        backbones.create(options.backbone), options.neuron, options.site, options.dtype
     )
-
-
-def _check_widths(widths: tuple[int, ...]) -> None:
-    if not all(1 <= width <= _MAX_WIDTH for width in widths):
-        raise RequestError(
-            f"`widths`: expected numbers from 1 to {_MAX_WIDTH}, found "
-            f"{','.join(map(str, widths))}"
-        )
 
 
 def _standardise(scaling: Any, counts: Any, sizes: Any) -> jax.Array:
@@ -377,3 +344,6 @@ def _abstract_variables(settings: CountSettings, widths: tuple[int, ...]) -> Any
         "scaling": {"mean": row, "deviation": row},
         "classifier": jax.eval_shape(model.init, jax.random.key(0), table)["params"],
     }
+
+
+SYSTEM = FakeSpotter()

@@ -11,6 +11,7 @@ table leaves something open, one number of the definition changes and the rest s
 """
 
 import dataclasses
+import functools
 import types
 from collections.abc import Mapping
 from typing import Any
@@ -19,10 +20,15 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from fakedet_jax.errors import RequestError
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.models import layers, pooling
-from fakedet_jax.models.parameters import Layer
+from fakedet_jax.models.parameters import Layer, Published
 from fakedet_jax.models.preprocessing import Preprocessing
+from fakedet_jax.systems.features import FeatureFn
+from fakedet_jax.systems.networks.options import AmtenNetOptions
+from fakedet_jax.systems.networks.system import NetworkDetector
+from fakedet_jax.training.recipe import Recipe
 
 PREPROCESSING = Preprocessing(Framing.square(128), bgr=True)
 
@@ -291,3 +297,76 @@ class AmtenNet(nn.Module):
         )
         logits, out = base(features, train=train)
         return logits, {**traces, **out}
+
+
+# The solver of AMTENnet's authors.
+RECIPE = Recipe(
+    optimizer="caffe_sgd",
+    learning_rate=1e-3,
+    schedule="step",
+    decay_steps=1000,
+    decay_factor=0.5,
+    momentum=0.95,
+    weight_decay=0.005,
+    batch_size=64,
+    num_epochs=10,
+)
+
+
+def create(options: AmtenNetOptions | None = None) -> NetworkDetector:
+    """AMTENnet, one of its ablations, or another residual layer before its CNN.
+
+    Args:
+        options: Name the ablation or the residual layer; None for the published
+            network.
+
+    Returns:
+        The detector.
+
+    Raises:
+        RequestError: There is none of that name, or both are named.
+    """
+    from fakedet_jax.systems.networks import residuals
+
+    options = options or AmtenNetOptions()
+    residual = options.residual
+    if residual is not None:
+        if options.amten_variant is not None:
+            raise RequestError(
+                f"`residual`: {residual} takes AMTEN's place, so that there is no "
+                f"variant {options.amten_variant} of it; leave one of the two out"
+            )
+        if residual not in residuals.KINDS:
+            raise RequestError(
+                f"`residual`: expected {', '.join(residuals.KINDS)}, found {residual!r}"
+            )
+        return NetworkDetector(
+            name="amtennet",
+            build=functools.partial(residuals.ResidualNet, residual),
+            preprocessing=residuals.PREPROCESSING,
+            recipe=RECIPE,
+            project=residuals.project if residual == "constrained" else None,
+            Options=AmtenNetOptions,
+        )
+    name = options.amten_variant or "amten"
+    if name not in VARIANTS:
+        raise RequestError(
+            f"`amten_variant`: expected {', '.join(VARIANTS)}, found {name!r}"
+        )
+    variant = VARIANTS[name]
+    return NetworkDetector(
+        name="amtennet",
+        build=functools.partial(AmtenNet, variant=variant),
+        preprocessing=PREPROCESSING,
+        recipe=RECIPE,
+        frozen=frozen(variant),
+        published=Published(published_layers(variant)),
+        features=_features,
+        Options=AmtenNetOptions,
+    )
+
+
+def _features(variables: Any) -> Mapping[str, FeatureFn]:
+    from fakedet_jax.systems.networks import traces
+
+    return traces.features(variables, PREPROCESSING.framing)

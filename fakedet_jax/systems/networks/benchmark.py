@@ -19,7 +19,6 @@ from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.errors import RequestError
 from fakedet_jax.models.dtypes import DTYPES
 from fakedet_jax.runtime import measurement, parallel
-from fakedet_jax.systems.base import refuse
 from fakedet_jax.systems.networks import traces
 from fakedet_jax.systems.networks.system import NetworkDetector
 from fakedet_jax.training import loop, optim, steps
@@ -52,8 +51,11 @@ class NetworkBenchmark:
     """The measurements of one network.
 
     Attributes:
-        framing: Of its input.
+        framing: Framing of its input.
+        rows: See `systems.base.Benchmark`.
     """
+
+    rows = ROWS
 
     def __init__(
         self, config: BenchmarkConfig, detector: NetworkDetector, mesh: Mesh
@@ -63,14 +65,13 @@ class NetworkBenchmark:
         Raises:
             RequestError: They do not fit.
         """
-        refuse(
-            config,
-            ("workdir", "backbone", "weights"),
-            f"{detector.name} is measured with initial weights",
-        )
         recipe = dataclasses.replace(detector.recipe, batch_size=config.batch_size)
-        settings = TrainConfig(detector.name, workdir=Path(), dtype=config.dtype)
-        detector.check(settings, recipe, mesh)
+        settings = TrainConfig(
+            detector=detector.name,
+            workdir=Path(),
+            options=detector.Options(dtype=config.dtype),
+        )
+        detector.plan(settings, recipe, mesh)
         self.framing = detector.framing
         self._config, self._detector, self._mesh = config, detector, mesh
 

@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import fakedet_jax
 from fakedet_jax.errors import RequestError
 from fakedet_jax.models.backbone import Backbone
 from fakedet_jax.runtime import checkpoint, storage
@@ -22,11 +21,11 @@ from fakedet_jax.systems.networks.system import NetworkDetector
 from fakedet_jax.weights import folder, store
 from fakedet_jax.weights.mapping import Comparison, Variables
 from fakedet_jax.weights.tensors import TensorFile, UnreadableError, shown
+from fakedet_jax.workdir import write_converted
 
 _LOGGER = logging.getLogger(__name__)
 
 CLASSES = ("real", "fake")
-_DTYPE = "float32"
 _STEP = 0
 
 
@@ -73,6 +72,7 @@ def convert(
 def write(
     workdir: Path,
     detector: NetworkDetector,
+    options: Mapping[str, Any],
     variables: Variables,
     card: dict[str, Any],
 ) -> dict[str, Any]:
@@ -83,6 +83,7 @@ def write(
     Args:
         workdir: The folder.
         detector: The detector.
+        options: Decide its architecture.
         variables: Of `convert`.
         card: Of `convert`.
 
@@ -109,22 +110,14 @@ def write(
         ),
         step=_STEP,
     )
-    config = {
-        "version": fakedet_jax.__version__,
-        "detector": detector.name,
-        "classes": list(info.classes),
-        "task": info.task,
-        "dtype": _DTYPE,
-        "face_detector": "none",
-        "faces": None,
-        "weights": card["digest"],
-        "converted_from": {name: card[name] for name in ("source", "sha256")},
-        **detector.options,
-    }
+    origin = {name: card[name] for name in ("source", "sha256")}
+    facts = {"weights": card["digest"], "converted_from": origin}
     with folder.atomic(workdir) as temporary:
         with checkpoint.Store(temporary / "best", max_to_keep=None) as bests:
             bests.save(_STEP, variables, dataclasses.asdict(info))
-        checkpoint.write_config(temporary, config)
+        write_converted(
+            temporary, detector, detector.Options(**options), info.classes, facts
+        )
         storage.write_json(temporary / folder.CARD, card)
     _LOGGER.info("wrote %s; try it with `mode=evaluate` or predict", workdir)
     return card

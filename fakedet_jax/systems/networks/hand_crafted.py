@@ -15,6 +15,8 @@ import jax.numpy as jnp
 
 from fakedet_jax.models import layers, pooling
 from fakedet_jax.systems.networks import amtennet, residuals
+from fakedet_jax.systems.networks.system import NetworkDetector
+from fakedet_jax.training.recipe import Recipe
 
 # Size from the comparison with AMTENnet; that it shares the values too is a choice.
 PREPROCESSING = amtennet.PREPROCESSING
@@ -70,3 +72,12 @@ class HandCraftedNet(nn.Module):
         last = layers.Dense(self.num_classes, dtype=self.dtype, name="fc2")
         out["fc2"] = last(nn.relu(out["fc1"]))
         return out["fc2"].astype(jnp.float32), out
+
+
+DETECTOR = NetworkDetector(
+    name="hand_crafted_res",
+    build=HandCraftedNet,
+    preprocessing=PREPROCESSING,
+    # A choice. It has no normalisation, and AMTENnet's recipe diverges.
+    recipe=Recipe(optimizer="adam", learning_rate=1e-4, batch_size=64, num_epochs=10),
+)

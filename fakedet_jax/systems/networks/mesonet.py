@@ -11,6 +11,8 @@ probability of class 1, the fake one. The authors' weights were trained the othe
 round, 1 = real; `from_published` turns them.
 """
 
+import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,8 +23,10 @@ from jax import lax
 
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.models import channel_last
-from fakedet_jax.models.parameters import Layer
+from fakedet_jax.models.parameters import Layer, Published
 from fakedet_jax.models.preprocessing import Preprocessing
+from fakedet_jax.systems.networks.system import NetworkDetector
+from fakedet_jax.training.recipe import Recipe
 
 Outputs = dict[str, jax.Array]
 Variables = Mapping[str, Any]
@@ -229,3 +233,23 @@ _BLOCKS = [f"conv{number}{name}" for number in (1, 2) for name, *_ in _INCEPTION
 # In the authors' files of Meso-4 and of MesoInception-4.
 LAYERS = _layers([f"conv{number}" for number in range(1, 5)], 5, 5, 3)
 INCEPTION_LAYERS = _layers([*_BLOCKS, "conv3", "conv4"], 1, 1, 1)
+
+
+# Batch size and epochs are those of the comparison with AMTENnet.
+_RECIPE = Recipe(optimizer="adam", learning_rate=1e-3, batch_size=64, num_epochs=10)
+
+MESO4 = NetworkDetector(
+    name="meso4",
+    build=MesoNet,
+    preprocessing=PREPROCESSING,
+    recipe=_RECIPE,
+    loss="mean_squared_error",
+    published=Published(LAYERS, from_published),
+)
+
+MESOINCEPTION4 = dataclasses.replace(
+    MESO4,
+    name="mesoinception4",
+    build=functools.partial(MesoNet, inception=True),
+    published=Published(INCEPTION_LAYERS, from_published),
+)

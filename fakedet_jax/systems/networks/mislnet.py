@@ -7,6 +7,8 @@ purpose image manipulation detection", IEEE TIFS 13 (2018); for colour pictures 
 Yang, Chen, Sun (CVIU 2021) compare it with AMTENnet. Caffe's layers and initial values.
 """
 
+import dataclasses
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -14,6 +16,7 @@ import jax.numpy as jnp
 from fakedet_jax.models import layers, pooling
 from fakedet_jax.systems.networks import amtennet
 from fakedet_jax.systems.networks.residuals import ConstrainedConv, project
+from fakedet_jax.systems.networks.system import NetworkDetector
 
 __all__ = ["PREPROCESSING", "MislNet", "project"]
 
@@ -89,3 +92,13 @@ class MislNet(nn.Module):
             hidden
         )
         return out["fc3"].astype(jnp.float32), out
+
+
+DETECTOR = NetworkDetector(
+    name="mislnet",
+    build=MislNet,
+    preprocessing=PREPROCESSING,
+    # As the comparison with AMTENnet sets it.
+    recipe=dataclasses.replace(amtennet.RECIPE, weight_decay=0.0005),
+    project=project,
+)

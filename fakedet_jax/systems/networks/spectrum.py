@@ -18,8 +18,11 @@ import numpy as np
 from jax import lax
 
 from fakedet_jax.media.framing import Framing
-from fakedet_jax.models import channel_last, pretrained, resnet
+from fakedet_jax.models import channel_last, resnet
 from fakedet_jax.models.preprocessing import Preprocessing
+from fakedet_jax.systems import pretrained
+from fakedet_jax.systems.networks.system import NetworkDetector
+from fakedet_jax.training.recipe import Recipe
 
 Variables = Mapping[str, Any]
 Bounds = tuple[jax.Array, jax.Array]
@@ -247,3 +250,21 @@ def _to_keys(values: jax.Array) -> jax.Array:
 def _from_keys(keys: jax.Array) -> jax.Array:
     bits = jnp.where(keys < 0, keys ^ jnp.iinfo(jnp.int32).max, keys)
     return lax.bitcast_convert_type(bits, jnp.float32)
+
+
+DETECTOR = NetworkDetector(
+    name="autogan",
+    build=AutoGanNet,
+    preprocessing=PREPROCESSING,
+    recipe=Recipe(
+        optimizer="torch_sgd",
+        learning_rate=0.01,
+        momentum=0.9,
+        dampening=0.9,
+        weight_decay=1e-4,
+        batch_size=16,
+        num_epochs=20,
+    ),
+    pretrained=pretrained.RESNET34,
+    start_from=start_from,
+)

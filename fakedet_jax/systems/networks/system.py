@@ -4,7 +4,6 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import flax.linen as nn
@@ -12,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
-from fakedet_jax.config import TrainConfig
+from fakedet_jax.config import BenchmarkConfig, TrainConfig
 from fakedet_jax.data import pipeline
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.errors import RequestError
@@ -24,18 +23,25 @@ from fakedet_jax.models.parameters import Published
 from fakedet_jax.models.preprocessing import Preprocessing
 from fakedet_jax.perturb import specification
 from fakedet_jax.perturb.treatment import Treatment, check_copies, fixed_set
-from fakedet_jax.runtime import checkpoint, parallel
+from fakedet_jax.runtime import parallel
 from fakedet_jax.systems import training_run
 from fakedet_jax.systems.base import (
-    ANOMALY_SETTINGS,
+    Benchmark,
     DetectorInfo,
     FitRequest,
-    FittedDetector,
-    refuse,
+    Fitted,
+    Plan,
+    read_info,
+    read_variables,
 )
-from fakedet_jax.systems.verdict import VALIDATION_THRESHOLD, judge, untrained
+from fakedet_jax.systems.features import FeatureFn
+from fakedet_jax.systems.networks.options import NetworkOptions
+from fakedet_jax.systems.options import PictureOptions
+from fakedet_jax.systems.verdict import VALIDATION_THRESHOLD, judge
 from fakedet_jax.training import loop, optim, steps
+from fakedet_jax.training.recipe import Recipe
 from fakedet_jax.weights import store
+from fakedet_jax.workdir import Workdir
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,21 +62,23 @@ class NetworkDetector:
         start_from: From its own fresh variables and those weights to the variables
             that the training starts with.
         published: How a whole detector that others trained is read, if any is.
-        options: Of its own, by the names of their flags.
-        needs_fakes: See `Detector`.
+        features: From its variables to what can be extracted with them.
+        Options: The class of its training options.
+        needs_fakes: See `System`.
     """
 
     name: str
     build: Callable[[int, Any], nn.Module]
     preprocessing: Preprocessing
-    recipe: optim.Recipe
+    recipe: Recipe
     frozen: tuple[str, ...] = ()
     loss: str = "cross_entropy"
     project: Callable[[Any], Any] | None = None
     pretrained: Backbone | None = None
     start_from: Callable[[Any, Any], Any] | None = None
     published: Published | None = None
-    options: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+    features: Callable[[Any], Mapping[str, FeatureFn]] | None = None
+    Options: type[NetworkOptions] = NetworkOptions
     needs_fakes: bool = True
 
     @property
@@ -78,50 +86,43 @@ class NetworkDetector:
         """Of its input."""
         return self.preprocessing.framing
 
-    def check(self, config: TrainConfig, recipe: optim.Recipe, mesh: Mesh) -> None:
-        """Refuses what `fit` could not do, before any data are read.
+    def plan(self, config: TrainConfig, recipe: Recipe, mesh: Mesh) -> Plan:
+        """Refuses what `fit` could not do, and reads the weights to start from.
 
         Raises:
-            RequestError: A setting is unknown, or the batch cannot be cut evenly.
+            RequestError: A setting is unknown, the batch cannot be cut evenly, or the
+                weights do not fit.
         """
+        options: NetworkOptions = config.options
         parallel.local_batch_size(recipe.batch_size, mesh)
-        if recipe.batch_size % (mesh.size * config.num_microbatches):
+        if recipe.batch_size % (mesh.size * options.num_microbatches):
             raise RequestError(
-                f"`num_microbatches`: {config.num_microbatches} parts do not cut a "
+                f"`num_microbatches`: {options.num_microbatches} parts do not cut a "
                 f"batch of {recipe.batch_size} evenly over {mesh.size} devices"
             )
-        optim.create_optimizer(recipe, num_steps=1, frozen=self.frozen)
-        specification.parse_all(config.perturb)
-        if config.perturb_copies is not None:
-            if not config.perturb:
+        specification.parse_all(options.perturb)
+        if options.perturb_copies is not None:
+            if not options.perturb:
                 raise RequestError(
                     "`perturb_copies`: there is nothing to do to the pictures; give "
                     "`perturb` too, or leave it out"
                 )
-            check_copies(config.perturb_copies)
-        self._model(2, config.dtype, config.batch_norm_fraction)
-        if config.weights is not None and self.pretrained is None:
-            self._read_weights(config.weights)
-        refuse(
-            config,
-            ("backbone", "neuron", "site", "widths", "cache_dir"),
-            f"{self.name} looks at no recognition network",
-        )
-        refuse(config, ANOMALY_SETTINGS, f"{self.name} fits no mixture to embeddings")
+            check_copies(options.perturb_copies)
+        self._model(2, options.dtype, options.batch_norm_fraction)
+        if options.weights is None:
+            return Plan({"weights": None})
+        if self.pretrained is None:
+            raise RequestError(
+                f"`weights`: {self.name} starts from no published weights; leave it out"
+            )
+        weights, card = store.load(self.pretrained, options.weights)
+        return Plan({"weights": card["digest"]}, weights)
 
     def training_pictures(
         self, config: TrainConfig, train: Dataset, validation: Dataset
     ) -> Dataset:
         """All of them."""
         return train
-
-    def settings(self, config: TrainConfig) -> dict[str, Any]:
-        """What decides the result besides the common settings, for `config.json`."""
-        digest = None
-        if config.weights is not None:
-            _, card = self._read_weights(config.weights)
-            digest = card["digest"]
-        return {**self.options, "weights": digest}
 
     def fit(self, request: FitRequest) -> None:
         """Trains, or goes on training, in the workdir of the request.
@@ -132,11 +133,11 @@ class NetworkDetector:
             NonFiniteLossError: The training diverged.
         """
         config, recipe, mesh = request.config, request.recipe, request.mesh
-        self.check(config, recipe, mesh)
-        pictures, treatment = _treated(config, request.train, config.perturb_copies)
+        options: NetworkOptions = config.options
+        pictures, treatment = _treated(config, request.train, options.perturb_copies)
         num_steps = training_run.num_steps(request, pictures.num_examples)
         model = self._model(
-            request.train.num_classes, config.dtype, config.batch_norm_fraction
+            request.train.num_classes, options.dtype, options.batch_norm_fraction
         )
         optimizer = optim.create_optimizer(recipe, num_steps, self.frozen)
         train_step = steps.make_train_step(
@@ -145,7 +146,7 @@ class NetworkDetector:
             optimizer,
             optim.create_schedule(recipe, num_steps),
             seed=config.seed,
-            num_microbatches=config.num_microbatches,
+            num_microbatches=options.num_microbatches,
             objective=steps.classification(self.loss),
             project=self.project,
         )
@@ -158,9 +159,10 @@ class NetworkDetector:
             out_shardings=parallel.replicated(mesh),
         )
         state = initial_state()
-        if config.weights is not None and self.start_from is not None:
-            read, _ = self._read_weights(config.weights)
-            started = parallel.replicate(mesh, self.start_from(state.variables, read))
+        if request.plan.weights is not None and self.start_from is not None:
+            started = parallel.replicate(
+                mesh, self.start_from(state.variables, request.plan.weights)
+            )
             state = state.replace(
                 params=started["params"],
                 model_state={name: started[name] for name in state.model_state},
@@ -169,7 +171,7 @@ class NetworkDetector:
             pictures,
             framing=self.framing,
             seed=config.seed,
-            flip=config.flip,
+            flip=options.flip,
             treatment=treatment,
             **training_run.reading(request),
         )
@@ -182,61 +184,40 @@ class NetworkDetector:
             validate=self._validator(request, model),
         )
 
-    def load(self, workdir: Path, mesh: Mesh) -> FittedDetector:
+    def load(self, workdir: Workdir, mesh: Mesh) -> Fitted:
         """Loads the best detector of a workdir.
 
         Raises:
             RequestError: There is none, or it is damaged or of another network.
         """
-        config = checkpoint.read_config(workdir)
-        folder = workdir / "best"
-        if not folder.is_dir():
-            raise RequestError(untrained(workdir))
-        with checkpoint.Store(folder, read_only=True) as bests:
-            found = bests.steps()
-            if not found:
-                raise RequestError(untrained(workdir))
-            info = DetectorInfo.from_json(bests.read_facts(found[-1]))
-            if info.detector != self.name:
-                raise RequestError(
-                    f"`workdir`: {str(folder)!r} holds the detector {info.detector!r}, "
-                    f"but config.json says {self.name!r}; train again in another "
-                    "`workdir`"
-                )
-            model = self._model(len(info.classes), config.get("dtype", "float32"))
-            pictures = jax.ShapeDtypeStruct((1, *self.framing.shape), jnp.float32)
-            abstract = jax.eval_shape(model.init, jax.random.key(0), pictures)
-            abstract = checkpoint.abstract_like(abstract, parallel.replicated(mesh))
-            variables = bests.read_tree(found[-1], abstract)
-        probability_fn = steps.make_probability_fn(model, self.preprocessing)
-        return FittedDetector(info, variables, probability_fn)
+        info = read_info(workdir)
+        options = workdir.settings(PictureOptions)
+        model = self._model(len(info.classes), options.dtype)
+        pictures = jax.ShapeDtypeStruct((1, *self.framing.shape), jnp.float32)
+        abstract = jax.eval_shape(model.init, jax.random.key(0), pictures)
+        variables = read_variables(workdir, abstract, mesh)
+        return Fitted(
+            info,
+            variables,
+            steps.make_probability_fn(model, self.preprocessing),
+            features=self.features(variables) if self.features else {},
+        )
 
-    def _read_weights(self, path: Path) -> tuple[Any, dict[str, Any]]:
-        """Variables to start from, and their card."""
-        if self.pretrained is None:
-            raise RequestError(
-                f"`weights`: {self.name} starts from no published weights; leave it out"
-            )
-        return store.load(self.pretrained, path)
+    def benchmark(self, config: BenchmarkConfig, mesh: Mesh) -> Benchmark:
+        """Measures scoring, traces and training, with initial weights."""
+        from fakedet_jax.systems.networks.benchmark import NetworkBenchmark
+
+        return NetworkBenchmark(config, self, mesh)
 
     def _model(
         self, num_classes: int, dtype: str, batch_norm_fraction: float | None = None
     ) -> nn.Module:
-        if dtype not in DTYPES:
-            raise RequestError(
-                f"`dtype`: expected {', '.join(DTYPES)}, found {dtype!r}"
-            )
         model = self.build(num_classes, DTYPES[dtype])
         if batch_norm_fraction is None:
             return model
         if not hasattr(model, "batch_norm_fraction"):
             raise RequestError(
                 f"`batch_norm_fraction`: {self.name} has no such setting; leave it out"
-            )
-        if not 0 < batch_norm_fraction < 1:
-            raise RequestError(
-                "`batch_norm_fraction`: expected a number between 0 and 1, found "
-                f"{batch_norm_fraction}"
             )
         return model.clone(batch_norm_fraction=batch_norm_fraction)
 
@@ -266,7 +247,7 @@ class NetworkDetector:
                 threshold_origin=VALIDATION_THRESHOLD,
                 step=step,
             )
-            return judge(info, dataset, scored, config.select_by)
+            return judge(info, dataset, scored, config.options.select_by)
 
         return validate
 
@@ -278,7 +259,7 @@ def _treated(
 
     It is drawn anew each time, unless there is a number of copies.
     """
-    parts = specification.parse_all(config.perturb)
+    parts = specification.parse_all(config.options.perturb)
     if not parts:
         return dataset, None
     if copies is None:

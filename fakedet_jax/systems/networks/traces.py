@@ -33,6 +33,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from fakedet_jax.errors import RequestError
+from fakedet_jax.media.framing import Framing
+from fakedet_jax.report.traces import traces_figure
+from fakedet_jax.systems.features import Feature, FeatureFn, FeatureRequest
 from fakedet_jax.systems.networks import amtennet
 
 Variables = Mapping[str, Any]
@@ -201,3 +204,32 @@ def _pmapped(function: _Extractor, devices: tuple[jax.Device, ...]) -> _Extracto
 @jax.jit
 def _merge_parts(parts: jax.Array) -> jax.Array:
     return parts.reshape(-1, *parts.shape[2:])
+
+
+def features(variables: Variables, framing: Framing) -> Mapping[str, FeatureFn]:
+    """The traces as a feature to extract.
+
+    Args:
+        variables: As for `extract`, on a mesh.
+        framing: Of the network's input.
+
+    Returns:
+        `traces`, or nothing where the variables hold no extractor.
+    """
+    picture = jax.ShapeDtypeStruct((1, *framing.shape), np.uint8)
+    try:
+        shape = jax.eval_shape(jit_extract, variables, picture)
+    except RequestError:
+        return {}
+
+    def traces(request: FeatureRequest) -> Feature:
+        del request
+        return Feature(
+            compute=lambda images: jit_extract(variables, images),
+            row_shape=shape.shape[1:],
+            dtype=np.dtype(shape.dtype),
+            layers=("trace",),
+            draw=traces_figure,
+        )
+
+    return {"traces": traces}

@@ -17,8 +17,12 @@ import jax.numpy as jnp
 
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.models import channel_last
+from fakedet_jax.models.backbone import Backbone
 from fakedet_jax.models.parameters import Layer
 from fakedet_jax.models.preprocessing import Preprocessing
+from fakedet_jax.systems import pretrained
+from fakedet_jax.systems.networks.system import NetworkDetector
+from fakedet_jax.training.recipe import Recipe
 
 Outputs = dict[str, jax.Array]
 
@@ -181,3 +185,22 @@ def _layers() -> Iterator[Layer]:
 
 
 LAYERS = tuple(_layers())
+
+
+# Trained on ImageNet, to start from.
+PRETRAINED = Backbone(
+    name="xception_imagenet",
+    build=lambda dtype, site: Xception(1000, dtype=dtype),
+    preprocessing=PREPROCESSING,
+    layers=LAYERS,
+    embedding="1000 logits of ImageNet's classes",
+)
+
+DETECTOR = NetworkDetector(
+    name="xception",
+    build=Xception,
+    preprocessing=PREPROCESSING,
+    recipe=Recipe(optimizer="adam", learning_rate=2e-4, batch_size=32, num_epochs=10),
+    pretrained=PRETRAINED,
+    start_from=pretrained.start_from,
+)

@@ -76,11 +76,11 @@ def test_right_flags_pass(flags):
         ),
         ("--noflap", "--noflap: expected a flag of --mode=train, "),
         ("--x=1", "--x: expected a flag of --mode=train, see --help, found '--x=1'"),
-        ("--detector=meso5", "--detector: expected "),
-        ("--detector", "--detector: expected "),
-        ("--amten_variant=amten_9", "--amten_variant: expected "),
-        ("--residual=soft", "--residual: expected "),
-        ("--perturb=jpeg:60,melt:3", "--perturb: expected "),
+        ("--detector=meso5", "`detector`: expected "),
+        ("--detector", "`detector`: expected "),
+        ("--amten_variant=amten_9", "`amten_variant`: expected "),
+        ("--residual=soft", "`residual`: expected "),
+        ("--perturb=jpeg:60,melt:3", "`perturb`: expected "),
     ],
 )
 def test_a_wrong_flag_is_refused_by_the_name_of_its_training(flag, message):
@@ -91,7 +91,7 @@ def test_a_wrong_flag_is_refused_by_the_name_of_its_training(flag, message):
 
 
 def test_a_wrong_override_is_refused():
-    with pytest.raises(RequestError, match=r"--detector: expected .*'meso5'"):
+    with pytest.raises(RequestError, match=r"`detector`: expected .*'meso5'"):
         _check("--detector=meso4", overrides=("--detector=meso5",))
 
 

@@ -7,15 +7,15 @@ import sys
 import pytest
 
 from fakedet_jax.config import BenchmarkConfig, InputConfig
-from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs import benchmark
 from fakedet_jax.runtime import measurement
 from fakedet_jax.systems.exif_anomaly import benchmark as benchmark_anomaly
+from fakedet_jax.systems.exif_anomaly.options import EmbedderOptions
 from tests import tiny
 
 _CONFIG = BenchmarkConfig(
-    "exif_anomaly",
-    embedder="tiny_ranker",
+    detector="exif_anomaly",
+    options=EmbedderOptions(embedder="tiny_ranker"),
     input=InputConfig(num_threads=2),
     batch_size=8,
     num_repeats=1,
@@ -51,9 +51,3 @@ def test_scikit_learn_is_not_needed(small, monkeypatch):
     assert results["mixture_sklearn_seconds"] is None
     assert results["mixture_speedup"] is None
     assert results["mixture_seconds"] > 0
-
-
-def test_an_embedder_is_of_no_other_detector():
-    config = BenchmarkConfig("amtennet", embedder="small")
-    with pytest.raises(RequestError, match="`embedder`: amtennet has none"):
-        benchmark.benchmark(config)

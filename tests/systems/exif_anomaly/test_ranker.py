@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from fakedet_jax.errors import RequestError
-from fakedet_jax.models import pretrained, resnet
+from fakedet_jax.models import resnet
+from fakedet_jax.systems import pretrained
 from fakedet_jax.systems.exif_anomaly import ranker as face_ranker
 from fakedet_jax.weights import store
 from tests.models import QUICK
@@ -235,6 +236,6 @@ def test_embedders_know_their_names(name):
 
 
 def test_an_unknown_embedder_names_the_valid_ones():
-    message = r"--embedder: expected resnet50, small, found 'resnet34'"
+    message = r"`embedder`: expected resnet50, small, found 'resnet34'"
     with pytest.raises(RequestError, match=message):
         face_ranker.create("resnet34")

@@ -199,7 +199,7 @@ def test_commands_train_evaluate_and_predict(flags, tmp_path, root, trained, cap
         trained / "mixture.npz"
     ).read_bytes()
     evaluate = ("--mode=evaluate", f"--workdir={workdir}", f"--data_dir={others}")
-    assert tiny.run_cli(*evaluate, "`num_resamples=0`") == 0
+    assert tiny.run_cli(*evaluate, "--num_resamples=0") == 0
     folder = workdir / "evaluations" / "folder_test"
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["num_examples"] == 11
@@ -364,7 +364,7 @@ def test_held_out_photographs_that_cannot_be_read_are_refused(root, refit, tmp_p
 
 def test_photographs_without_tags_cannot_be_ranked(tmp_path, flags, capsys):
     folder = pictures.write_folder(tmp_path / "data", tiny.NUM_PHOTOGRAPHS, 32)
-    assert tiny.run_cli(*flags, f"`data_dir={folder}`") == 2
+    assert tiny.run_cli(*flags, f"--data_dir={folder}") == 2
     assert _complaint(capsys).startswith(
         "`dataset`: none of the 20 training photographs of folder tells ISO, aperture, "
         "exposure time or focal length"
@@ -442,9 +442,9 @@ def test_photographs_are_needed(tmp_path, flags, capsys):
         )
     ):
         folder = tiny.write_photographs(tmp_path / str(number), counts)
-        assert tiny.run_cli(*flags, f"`data_dir={folder}`") == 2
+        assert tiny.run_cli(*flags, f"--data_dir={folder}") == 2
         split = ("train", "validation")[number]
-        message = f"--data_dir: the split {split!r} of {folder} holds no real pictures"
+        message = f"`data_dir`: the split {split!r} of {folder} holds no real pictures"
         assert _complaint(capsys).startswith(message)
     assert not (tmp_path / "workdir").exists()
 
@@ -529,7 +529,7 @@ def test_a_mixture_of_another_embedding_is_refused_by_name(trained, tmp_path):
 def test_a_damaged_mixture_is_refused(trained, tmp_path, capsys):
     workdir = shutil.copytree(trained, tmp_path / "workdir")
     (workdir / "mixture.npz").write_bytes(b"text")
-    assert tiny.run_cli("`mode=evaluate`", f"`workdir={workdir}`") == 2
+    assert tiny.run_cli("--mode=evaluate", f"--workdir={workdir}") == 2
     assert "mixture.npz' holds no mixture that can be read" in _complaint(capsys)
     (workdir / "mixture.npz").unlink()
     with pytest.raises(RequestError, match=r"mixture\.npz' cannot be read"):

@@ -6,14 +6,21 @@ import json
 
 import pytest
 
-from fakedet_jax.config import BenchmarkConfig, InputConfig
+from fakedet_jax import settings
+from fakedet_jax.config import BenchmarkConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs import benchmark, evaluate, train
 from fakedet_jax.runtime import measurement
 from fakedet_jax.systems.fakespotter import benchmark as benchmark_coverage
 from tests import tiny
 
-SETTINGS = {"input": InputConfig(num_threads=2), "batch_size": 8, "num_repeats": 1}
+SETTINGS = {"num_threads": 2, "batch_size": 8, "num_repeats": 1}
+
+
+def _config(**changes):
+    values = {"detector": "fakespotter", **SETTINGS, **changes}
+    with tiny.registered():
+        return settings.build(BenchmarkConfig, values)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -38,7 +45,7 @@ def workdir(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def results(workdir):
-    config = BenchmarkConfig("fakespotter", workdir=workdir, **SETTINGS)
+    config = _config(workdir=workdir)
     return benchmark.benchmark(config)
 
 
@@ -67,7 +74,7 @@ def test_bfloat16_moves_some_counts_a_little(results):
 
 
 def test_a_backbone_needs_no_weights(tmp_path):
-    config = BenchmarkConfig("fakespotter", backbone=tiny.BACKBONE.name, **SETTINGS)
+    config = _config(backbone=tiny.BACKBONE.name)
     results = benchmark.benchmark(config)
     assert results["counts_images_per_second"] > 0
     assert results["auc_float32"] is None
@@ -82,18 +89,15 @@ def test_a_backbone_needs_no_weights(tmp_path):
         ({}, "`backbone`: `detector=fakespotter` needs the network"),
         ({"backbone": "gone"}, "`backbone`: expected"),
         ({"backbone": tiny.BACKBONE.name, "batch_size": 3}, "`batch_size`: expected"),
-        ({"detector": "tiny", "backbone": "x"}, "`backbone`: tiny is measured with"),
+        ({"detector": "tiny", "backbone": "x"}, "`backbone`: there is no such"),
     ],
 )
 def test_wrong_settings_are_refused(changes, message):
-    settings = {"detector": "fakespotter", **SETTINGS, **changes}
     with pytest.raises(RequestError, match=message):
-        benchmark.benchmark(BenchmarkConfig(**settings))
+        benchmark.benchmark(_config(**changes))
 
 
 def test_a_workdir_has_its_own_backbone(workdir):
-    config = BenchmarkConfig(
-        "fakespotter", workdir=workdir, backbone=tiny.BACKBONE.name, **SETTINGS
-    )
+    config = _config(workdir=workdir, backbone=tiny.BACKBONE.name)
     with pytest.raises(RequestError, match="`workdir`, `backbone`: the network comes"):
         benchmark.benchmark(config)

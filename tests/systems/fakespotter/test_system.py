@@ -198,7 +198,7 @@ def test_commands_train_evaluate_and_predict(flags, tmp_path, root, trained, cap
     assert tiny.run_cli(*flags) == 0
     workdir = tmp_path / "workdir"
     assert tiny.arrays(workdir / "best") == tiny.arrays(trained / "best")
-    assert tiny.run_cli("`mode=evaluate`", f"`workdir={workdir}`") == 0
+    assert tiny.run_cli("--mode=evaluate", f"--workdir={workdir}") == 0
     summary = workdir / "evaluations" / "folder_test"
     metrics = json.loads((summary / "metrics.json").read_text())
     assert metrics["num_examples"] == 11
@@ -207,7 +207,7 @@ def test_commands_train_evaluate_and_predict(flags, tmp_path, root, trained, cap
     test = root / "pictures" / "test"
     assert (
         tiny.run_cli(
-            "`mode=predict`", f"`workdir={workdir}`", f"`output={scores}`", str(test)
+            "--mode=predict", f"--workdir={workdir}", f"--output={scores}", str(test)
         )
         == 0
     )
@@ -321,7 +321,7 @@ def test_a_run_that_was_stopped_goes_on(root, trained, tmp_path, monkeypatch, ca
         "fakedet: stopped by SIGTERM; run the same command again to go on"
     )
     assert counted == [8, 8]
-    assert tiny.run_cli("`mode=evaluate`", f"`workdir={tmp_path / 'workdir'}`") == 2
+    assert tiny.run_cli("--mode=evaluate", f"--workdir={tmp_path / 'workdir'}") == 2
     assert "holds no trained detector yet" in _complaint(capsys)
     monkeypatch.setattr(NeuronCounter, "fit_thresholds", _no_network)
     assert tiny.run_cli(*flags) == 0
@@ -430,7 +430,7 @@ def test_many_classes_become_real_and_fake(tmp_path, fit, monkeypatch):
     workdir = fit(tmp_path / "workdir", data=data)
     assert sorted(noted[0][1].tolist()) == [0] * 12 + [1] * 14
     assert _load(workdir).info.classes == ("real", "fake")
-    assert tiny.run_cli("`mode=evaluate`", f"`workdir={workdir}`") == 0
+    assert tiny.run_cli("--mode=evaluate", f"--workdir={workdir}") == 0
     with (workdir / "evaluations" / "folder_test" / "scores.csv").open() as file:
         labels = [row["label"] for row in csv.DictReader(file)]
     assert sorted(labels) == ["fake"] * 5 + ["real"] * 2
@@ -501,22 +501,22 @@ def test_other_detectors_have_no_backbone(root, tmp_path, capsys):
     flags = tiny.train_flags(root / "pictures", tmp_path / "workdir")
     for name in ("tiny", "amtennet"):
         chosen = (f"--detector={name}", "--batch_size=8")
-        assert tiny.run_cli(*flags, *chosen, "`backbone=mobilefacenet`") == 2
-        message = f"--backbone: {name} looks at no recognition network; leave it out"
+        assert tiny.run_cli(*flags, *chosen, "--backbone=mobilefacenet") == 2
+        message = f"`backbone`: {name} looks at no recognition network; leave it out"
         assert _complaint(capsys) == f"fakedet: {message}"
 
 
 def test_a_cache_that_cannot_be_written_is_refused(flags, root, tmp_path, capsys):
     (tmp_path / "file").touch()
-    assert tiny.run_cli(*flags, f"`cache_dir={tmp_path / 'file' / 'cache'}`") == 2
-    assert _complaint(capsys).startswith("fakedet: `cache_dir`: ")
+    assert tiny.run_cli(*flags, f"--cache_dir={tmp_path / 'file' / 'cache'}") == 2
+    assert _complaint(capsys).startswith("fakedet: --cache_dir: ")
 
 
 def test_an_empty_split_is_refused(tmp_path, flags, capsys):
     counts = {"train/real": 2, "train/fake": 2, "validation/real": 0}
     data_dir = pictures.write_folder(tmp_path / "data", counts, 20)
-    assert tiny.run_cli(*flags, f"`data_dir={data_dir}`") == 2
-    assert _complaint(capsys).startswith("fakedet: `data`")
+    assert tiny.run_cli(*flags, f"--data_dir={data_dir}") == 2
+    assert _complaint(capsys).startswith("fakedet: --data")
     assert not (tmp_path / "workdir").exists()
 
 
@@ -527,7 +527,7 @@ def test_a_kind_without_a_readable_picture_is_refused(
     data_dir = shutil.copytree(root / "pictures", tmp_path / "pictures")
     for path in (data_dir / "train" / kind).iterdir():
         path.write_bytes(b"text")
-    assert tiny.run_cli(*flags, f"`data_dir={data_dir}`") == 2
+    assert tiny.run_cli(*flags, f"--data_dir={data_dir}") == 2
     assert f"the class {kind!r} has no usable picture" in _complaint(capsys)
 
 
@@ -537,7 +537,7 @@ def test_validation_without_a_readable_picture_is_refused(
     data_dir = shutil.copytree(root / "pictures", tmp_path / "pictures")
     for path in (data_dir / "validation").rglob("*.png"):
         path.write_bytes(b"text")
-    assert tiny.run_cli(*flags, f"`data_dir={data_dir}`") == 2
+    assert tiny.run_cli(*flags, f"--data_dir={data_dir}") == 2
     assert "none of the 6 validation pictures" in _complaint(capsys)
 
 

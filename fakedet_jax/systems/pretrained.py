@@ -12,7 +12,6 @@ from fakedet_jax.media.framing import Framing
 from fakedet_jax.models import resnet
 from fakedet_jax.models.backbone import Backbone
 from fakedet_jax.models.preprocessing import Preprocessing
-from fakedet_jax.systems.networks import xception
 
 Variables = Mapping[str, Any]
 
@@ -38,16 +37,6 @@ RESNET50 = Backbone(
     layers=resnet.layers(50),
     embedding="1000 logits of ImageNet's classes",
 )
-
-XCEPTION = Backbone(
-    name="xception_imagenet",
-    build=lambda dtype, site: xception.Xception(1000, dtype=dtype),
-    preprocessing=xception.PREPROCESSING,
-    layers=xception.LAYERS,
-    embedding="1000 logits of ImageNet's classes",
-)
-
-NETWORKS = (RESNET34, RESNET50, XCEPTION)
 
 
 def start_from(fresh: Variables, trained: Variables) -> dict[str, Any]:

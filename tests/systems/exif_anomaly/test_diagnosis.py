@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of systems.exif_anomaly.evaluation, and of all that evaluates anomalies."""
+"""Tests of systems.exif_anomaly.diagnosis, and of all that evaluates anomalies."""
 
 import csv
 import dataclasses
@@ -10,7 +10,12 @@ import numpy as np
 import pytest
 
 from fakedet_jax import report, systems
-from fakedet_jax.config import DataConfig, EvaluateConfig, InputConfig
+from fakedet_jax.config import (
+    CrossDatasetConfig,
+    DataConfig,
+    InputConfig,
+    SuiteConfig,
+)
 from fakedet_jax.data.folder import load_folder
 from fakedet_jax.evaluation.scoring import Scorer
 from fakedet_jax.jobs import cross_dataset, robustness
@@ -18,7 +23,7 @@ from fakedet_jax.jobs import train as training
 from fakedet_jax.perturb import specification
 from fakedet_jax.perturb.treatment import Treatment
 from fakedet_jax.runtime import parallel
-from fakedet_jax.systems.exif_anomaly import evaluation as anomaly_evaluation
+from fakedet_jax.systems.exif_anomaly import diagnosis
 from fakedet_jax.systems.exif_anomaly import metrics as anomaly_metrics
 from fakedet_jax.systems.exif_anomaly import model as anomaly_model
 from tests import tiny
@@ -64,7 +69,7 @@ def detector(workdir):
 def compared(root, workdir):
     """By the name of the folder, what is known of three datasets."""
     folders = ("others", "plain", "fakes")
-    config = EvaluateConfig(
+    config = CrossDatasetConfig(
         workdir=workdir,
         datasets=tuple(str(root / name) for name in folders),
         num_resamples=0,
@@ -81,7 +86,7 @@ def _metrics(folder):
 
 def _look(detector, dataset, treatment=None):
     scorer = Scorer(detector.probability_fn, parallel.data_mesh(), 8)
-    return anomaly_evaluation.look(detector, scorer, dataset, _READING, treatment)
+    return detector.diagnose.look(scorer, dataset, _READING, treatment)
 
 
 def _panels(folder):
@@ -96,13 +101,13 @@ def _rows(path):
 
 def test_small_classes_are_mapped_whole():
     labels = np.array([1, 0, 1, 1, 0], np.int32)
-    assert anomaly_evaluation._spread(labels).tolist() == [0, 1, 2, 3, 4]
+    assert diagnosis._spread(labels).tolist() == [0, 1, 2, 3, 4]
 
 
 def test_of_large_classes_as_many_are_mapped_evenly(monkeypatch):
-    monkeypatch.setattr(anomaly_evaluation, "_MAX_MAPPED", 3)
+    monkeypatch.setattr(diagnosis, "_MAX_MAPPED", 3)
     labels = np.repeat([0, 1, 2], [5, 2, 9])
-    chosen = anomaly_evaluation._spread(labels).tolist()
+    chosen = diagnosis._spread(labels).tolist()
     # First, middle and last of the first and the last class.
     assert chosen == [0, 2, 4, 5, 6, 7, 11, 15]
 
@@ -118,7 +123,7 @@ def test_the_summary_counts_as_the_authors_do(compared, detector):
     )
     for name in ("precision", "recall", "f1", "average_precision"):
         assert summary[f"real_{name}"] == expected[name]
-    assert summary["log_likelihood_threshold"] == detector.anomaly.threshold
+    assert summary["log_likelihood_threshold"] == detector.diagnose.threshold
 
 
 def test_the_summary_tells_how_photographs_are_ranked(compared):
@@ -161,11 +166,11 @@ def test_fakes_alone_can_be_evaluated(compared):
 
 
 def test_embeddings_are_those_of_the_chosen_pictures(root, detector, monkeypatch):
-    monkeypatch.setattr(anomaly_evaluation, "_MAX_MAPPED", 2)
+    monkeypatch.setattr(diagnosis, "_MAX_MAPPED", 2)
     dataset = load_folder(root / "others", "test")
     looks = _look(detector, dataset)
     assert looks.mapped.tolist() == [0, 5, 6, 10]
-    alone = Scorer(detector.anomaly.embed, parallel.data_mesh(), 8).score_dataset(
+    alone = Scorer(detector.diagnose.embed, parallel.data_mesh(), 8).score_dataset(
         detector.variables,
         dataset.subset(looks.mapped),
         detector.info.framing,
@@ -188,28 +193,23 @@ def test_perturbed_pictures_are_embedded_as_such_and_not_ranked(root, detector):
 def test_likelihoods_come_back_from_the_scores(compared, detector):
     rows = _rows(compared["others"] / "scores.csv")
     scores = np.array([float(row["score"]) for row in rows])
-    parts = detector.anomaly
+    parts = detector.diagnose
     found = anomaly_model.log_likelihoods(scores, parts.threshold, parts.spread)
     below = found < parts.threshold
     assert below.tolist() == (scores > 0.5).tolist()
     assert (np.diff(found[np.argsort(scores)]) <= 0).all()
 
 
-def test_other_detectors_have_nothing_to_look_into(root, detector):
-    other = dataclasses.replace(detector, anomaly=None)
-    assert _look(other, load_folder(root / "others", "test")) is None
-
-
 def test_what_ranks_nothing_is_not_asked_to(root, detector):
-    parts = dataclasses.replace(detector.anomaly, rank=None)
+    parts = dataclasses.replace(detector.diagnose, rank=None)
     dataset = load_folder(root / "others", "test")
-    looks = _look(dataclasses.replace(detector, anomaly=parts), dataset)
+    looks = _look(dataclasses.replace(detector, diagnose=parts), dataset)
     assert looks.ranked is None
     assert looks.embeddings.valid.all()
 
 
 def test_a_suite_is_measured(root, workdir, compared):
-    config = EvaluateConfig(
+    config = SuiteConfig(
         workdir=workdir,
         data=DataConfig("folder", root / "others"),
         suite="small",
@@ -230,5 +230,5 @@ def test_a_threshold_of_other_photographs_is_told(num_alarms, warned, caplog):
         scores=scores,
         threshold=0.5,
     )
-    anomaly_evaluation.warn_of_other_photographs(evaluation)
+    diagnosis.warn_of_other_photographs(evaluation)
     assert ("6 of 10 real pictures are called fake" in caplog.text) == warned

@@ -1,20 +1,21 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of fakedet_jax.systems.networks.table and of the options of detectors."""
+"""Tests of all detectors that are one network, and of their options."""
 
 import dataclasses
 import json
+from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 
-from fakedet_jax import systems
+from fakedet_jax import settings, systems, workdir
+from fakedet_jax.config import TrainConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs import train
 from fakedet_jax.runtime import parallel
 from fakedet_jax.systems.networks import amtennet, residuals
-from fakedet_jax.systems.networks import table as networks
 from fakedet_jax.training import optim, steps
 from tests import tiny
 
@@ -30,6 +31,9 @@ COUNTS = {
 }
 
 
+NETWORKS = [systems.create(name) for name in COUNTS]
+
+
 def _variables(detector):
     network = detector.build(2, "float32")
     pictures = jax.ShapeDtypeStruct((1, *detector.framing.shape), "float32")
@@ -40,7 +44,7 @@ def _count(detector):
     return sum(leaf.size for leaf in jax.tree.leaves(_variables(detector)["params"]))
 
 
-@pytest.mark.parametrize("detector", networks.NETWORKS, ids=lambda one: one.name)
+@pytest.mark.parametrize("detector", NETWORKS, ids=lambda one: one.name)
 def test_the_number_of_parameters_is_pinned(detector):
     assert _count(detector) == COUNTS[detector.name]
 
@@ -53,19 +57,16 @@ OPTIONS = [
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_every_option_is_a_network_of_its_own(options):
-    detector = systems.create("amtennet", options)
+    config = tiny.train_config(None, None, detector="amtennet", **options)
+    detector = systems.create("amtennet", config.options)
     is_published = options == {"amten_variant": "amten"}
     # Average pooling has no parameters.
     same = is_published or options == {"amten_variant": "amtennet_7"}
     assert (_count(detector) == COUNTS["amtennet"]) is same
-    config = tiny.train_config(None, None, detector="amtennet", **options)
-    detector.check(config, detector.recipe, parallel.data_mesh())
-    assert detector.settings(config) == {
-        "amten_variant": None,
-        "residual": None,
-        "weights": None,
-        **options,
-    }
+    plan = detector.plan(config, detector.recipe, parallel.data_mesh())
+    record = workdir.record_of(config, detector.recipe, plan.record)
+    unset = {"amten_variant": None, "residual": None}
+    assert record.items() >= {**unset, "weights": None, **options}.items()
     params = _variables(detector)["params"]
     frozen = {"/".join(path) for path in _paths(params)}
     assert frozen.issuperset(detector.frozen)
@@ -81,7 +82,7 @@ def _paths(tree, prefix=()):
             yield (*prefix, name)
 
 
-@pytest.mark.parametrize("detector", networks.NETWORKS, ids=lambda one: one.name)
+@pytest.mark.parametrize("detector", NETWORKS, ids=lambda one: one.name)
 def test_every_recipe_and_loss_is_known(detector):
     optim.create_optimizer(detector.recipe, num_steps=1, frozen=detector.frozen)
     optim.create_schedule(detector.recipe, num_steps=1)
@@ -106,18 +107,23 @@ def test_every_recipe_and_loss_is_known(detector):
             {"residual": "srm", "amten_variant": "amten_1"},
             "`residual`: srm takes AMTEN's place",
         ),
-        ("meso4", {"residual": "srm"}, "`residual`: meso4 has no such option"),
+        (
+            "meso4",
+            {"residual": "srm"},
+            "`residual`: there is no such setting here; leave it out",
+        ),
         (
             "fakespotter",
             {"amten_variant": "amten"},
-            "`amten_variant`: fakespotter has no such option",
+            "`amten_variant`: there is no such setting here",
         ),
     ],
     ids=str,
 )
 def test_options_that_do_not_fit_are_refused(name, options, message):
+    values = {"detector": name, "workdir": Path("unused"), **options}
     with pytest.raises(RequestError, match=message):
-        systems.create(name, options)
+        systems.create(name, settings.build(TrainConfig, values).options)
 
 
 def test_a_workdir_keeps_its_variant(tmp_path):
@@ -130,21 +136,13 @@ def test_a_workdir_keeps_its_variant(tmp_path):
 
 def test_a_workdir_of_another_variant_is_refused(tmp_path):
     pictures = tiny.write_pictures(tmp_path / "pictures")
-    settings = {
-        "detector": "amtennet",
-        "amten_variant": "model_base",
-        "recipe": {"batch_size": 8},
-    }
-    config = tiny.train_config(pictures, tmp_path / "workdir", **settings)
-    detector = systems.create("amtennet", vars(config))
-    recipe = train.create_recipe(detector, config)
-    splits = train._load_splits(config.data, detector.needs_fakes)
-    earlier = train._settings(config, recipe, detector, splits["train"])
+    values = {"detector": "amtennet", "amten_variant": "model_base"}
+    config = tiny.train_config(pictures, tmp_path / "workdir", **values)
+    detector = systems.create("amtennet", config.options)
+    facts = {"classes": ["real", "fake"], "face_detector": "none", "faces": None}
     config.workdir.mkdir()
-    (config.workdir / "config.json").write_text(json.dumps(earlier))
-    other = tiny.train_config(
-        pictures, tmp_path / "workdir", **{**settings, "amten_variant": None}
-    )
+    workdir.write(config.workdir, workdir.record_of(config, detector.recipe, facts))
+    other = tiny.train_config(pictures, tmp_path / "workdir", detector="amtennet")
     with pytest.raises(RequestError, match=r"amten_variant='model_base' .now None"):
         train.train(other)
 
@@ -153,13 +151,13 @@ def test_a_workdir_of_another_variant_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        *((one.name, {}) for one in networks.NETWORKS),
+        *((one.name, {}) for one in NETWORKS),
         *(("amtennet", {"residual": kind}) for kind in residuals.KINDS),
     ],
     ids=str,
 )
 def test_every_network_learns_a_batch_by_heart(name, options):
-    detector = systems.create(name, options)
+    detector = systems.create(name, systems.options_of({"detector": name})(**options))
     recipe = dataclasses.replace(detector.recipe, schedule="constant", batch_size=4)
     network = detector.build(2, "float32")
     optimizer = optim.create_optimizer(recipe, 8, detector.frozen)

@@ -1,12 +1,13 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of fakedet_jax.models.pretrained."""
+"""Tests of fakedet_jax.systems.pretrained."""
 
 import jax
 import pytest
 
 from fakedet_jax.errors import RequestError
-from fakedet_jax.models import pretrained, resnet
+from fakedet_jax.models import resnet
+from fakedet_jax.systems import pretrained
 from fakedet_jax.systems.networks import xception
 from fakedet_jax.weights import mapping, store
 from tests.golden import make_resnet_golden

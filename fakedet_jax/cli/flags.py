@@ -1,0 +1,209 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Flags from settings: every setting of a mode is a flag of the same name."""
+
+import collections
+import dataclasses
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from absl import flags
+
+from fakedet_jax import settings, systems
+from fakedet_jax.errors import RequestError
+from fakedet_jax.settings import Leaf, Settings
+
+FLAGS = flags.FLAGS
+
+_S = TypeVar("_S", bound=Settings)
+
+# Settings that the arguments after the flags fill.
+POSITIONAL = ("paths", "study")
+
+# Flags of all modes; they say how this process runs, not what it does.
+_CLUSTER = ("distributed", "coordinator_address", "num_processes", "process_id")
+
+_TRUE, _FALSE = ("true", "t", "1"), ("false", "f", "0")
+
+
+def define(modes: Mapping[str, type[Settings]]) -> None:
+    """Defines the flags of all modes, once.
+
+    Args:
+        modes: The values of `--mode`, with the settings that each takes.
+    """
+    if "mode" in FLAGS:
+        return
+    flags.DEFINE_enum("mode", None, list(modes), "What to do.")
+    found: dict[str, dict[str, list[Leaf]]] = collections.defaultdict(dict)
+    for mode, cls in modes.items():
+        for leaf in settings.leaves(cls):
+            if leaf.name not in POSITIONAL:
+                found[leaf.name].setdefault(mode, []).append(leaf)
+    for name, by_mode in found.items():
+        types = [leaf.type for leaves in by_mode.values() for leaf in leaves]
+        _definer(types)(name, None, _help(by_mode))
+    flags.DEFINE_bool("distributed", None, "Join the processes of a cluster.")
+    flags.DEFINE_string("coordinator_address", None, "HOST:PORT of process 0.")
+    flags.DEFINE_integer("num_processes", None, "Number of processes.")
+    flags.DEFINE_integer("process_id", None, "Number of this process, from 0.")
+
+
+def given() -> dict[str, Any]:
+    """The values of the flags that were given, but for `--mode` and the cluster's."""
+    ours = FLAGS.flags_by_module_dict()[__name__]
+    return {
+        flag.name: flag.value
+        for flag in ours
+        if flag.present
+        and flag.value not in (None, "")
+        and flag.name not in ("mode", *_CLUSTER)
+    }
+
+
+def cluster() -> tuple[Any, ...] | None:
+    """Where this process belongs to in a cluster; None where it runs alone."""
+    values = tuple(FLAGS[name].value for name in _CLUSTER)
+    return values[1:] if values != (None,) * len(values) else None
+
+
+def check_accepted(
+    mode: str, modes: Mapping[str, type[Settings]], values: Mapping[str, Any]
+) -> None:
+    """Refuses flags that a mode does not use.
+
+    Args:
+        mode: The mode.
+        modes: All modes.
+        values: The given flags.
+
+    Raises:
+        RequestError: There is such a flag.
+    """
+    accepted = names(modes[mode], values)
+    possible = names(modes[mode])
+    for name in values:
+        if name in accepted:
+            continue
+        if name in possible:
+            detector = values.get("detector", values.get("model", systems.DEFAULT))
+            users = [
+                other
+                for other in systems.names()
+                if name in names(modes[mode], {"detector": other, "model": other})
+            ]
+            raise RequestError(
+                f"`{name}`: {detector} has no such option, only {', '.join(users)} "
+                "has; leave it out"
+            )
+        users = [other for other in modes if name in names(modes[other])]
+        raise RequestError(
+            f"`{name}`: `mode={mode}` does not use it, only {', '.join(users)} does; "
+            "leave it out"
+        )
+
+
+def names(cls: type[Settings], values: Mapping[str, Any] | None = None) -> list[str]:
+    """Names of the settings of a class; see `settings.leaves`."""
+    return [leaf.name for leaf in settings.leaves(cls, values)]
+
+
+def read(cls: type[_S], values: Mapping[str, Any]) -> _S:
+    """Makes settings from the values of flags.
+
+    Args:
+        cls: Class of the settings.
+        values: Text, lists of text, or values that absl has parsed already.
+
+    Returns:
+        The settings.
+
+    Raises:
+        RequestError: A value is not valid, missing or unknown.
+    """
+    parsed = dict(values)
+    for leaf in settings.leaves(cls, values):
+        if leaf.name in values:
+            parsed[leaf.name] = _parse(leaf, values[leaf.name])
+    return settings.build(cls, parsed)
+
+
+def write(value: Settings) -> list[str]:
+    """Flags that say what settings say; those with their defaults are left out.
+
+    Args:
+        value: The settings.
+
+    Returns:
+        Such as `--num_workers=2`.
+    """
+    found = settings.to_json(value)
+    default = settings.to_json(type(value)())
+    return [
+        f"--{name}={','.join(entry) if isinstance(entry, list) else entry}"
+        for name, entry in found.items()
+        if entry != default[name]
+    ]
+
+
+def _parse(leaf: Leaf, value: Any) -> Any:
+    is_list = typing.get_origin(leaf.type) is tuple
+    if isinstance(value, list) and not is_list:
+        if len(value) > 1:
+            raise RequestError(
+                f"`{leaf.name}`: expected one value, found {','.join(value)}; run the "
+                "command once for each"
+            )
+        value = "".join(value)
+    if isinstance(value, str) and is_list:
+        value = [part.strip() for part in value.split(",")] if value else []
+    if isinstance(value, str) and leaf.type is bool:
+        if value.lower() not in (*_TRUE, *_FALSE):
+            raise RequestError(
+                f"`{leaf.name}`: expected true or false, found {value!r}"
+            )
+        value = value.lower() in _TRUE
+    try:
+        return settings.parse(leaf, value)
+    except (TypeError, ValueError) as error:
+        shown = ",".join(value) if isinstance(value, list) else value
+        raise RequestError(
+            f"`{leaf.name}`: expected {settings.describe(leaf.type)}, found {shown!r}"
+        ) from error
+
+
+def _definer(types: Sequence[Any]) -> Any:
+    """What defines a flag that holds values of all of these types."""
+    if any(typing.get_origin(one) is tuple for one in types):
+        return flags.DEFINE_list
+    kinds = {str if one is Path else one for one in types}
+    if len(kinds) > 1:
+        raise TypeError(f"one flag cannot hold values of {kinds}")
+    return {
+        bool: flags.DEFINE_bool,
+        int: flags.DEFINE_integer,
+        float: flags.DEFINE_float,
+    }.get(kinds.pop(), flags.DEFINE_string)
+
+
+def _help(by_mode: Mapping[str, Sequence[Leaf]]) -> str:
+    """The help of a flag: what it means in which modes."""
+    meanings: dict[str, list[str]] = collections.defaultdict(list)
+    for mode, leaves in by_mode.items():
+        for text in dict.fromkeys(map(_describe, leaves)):
+            meanings[text].append(mode)
+    return " ".join(f"{text} [{', '.join(users)}]" for text, users in meanings.items())
+
+
+def _describe(leaf: Leaf) -> str:
+    default = leaf.default
+    if default is dataclasses.MISSING:
+        return f"{leaf.option.help} Required."
+    if isinstance(default, tuple):
+        default = ",".join(map(str, default))
+    if default in (None, ""):
+        return leaf.option.help
+    shown = str(default).lower() if isinstance(default, bool) else default
+    return f"{leaf.option.help} Default: {shown}."

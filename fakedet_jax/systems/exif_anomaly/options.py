@@ -1,0 +1,69 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Options of the anomaly detector's training and benchmark."""
+
+import dataclasses
+from pathlib import Path
+from typing import ClassVar
+
+from fakedet_jax.config import BackboneConfig
+from fakedet_jax.settings import Settings, option
+from fakedet_jax.systems.options import LoopOptions, PictureOptions
+
+COVARIANCES = ("full", "tied", "diagonal", "spherical")
+_MAX_COMPONENTS = 10_000
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EmbedderOptions(Settings):
+    """The network that learns to embed faces."""
+
+    embedder: str | None = option(
+        None,
+        "Network that learns to embed faces: resnet50 (the published one, the "
+        "default) or small.",
+        is_architecture=True,
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExifAnomalyOptions(EmbedderOptions, BackboneConfig, PictureOptions, LoopOptions):
+    """What the training can be asked for."""
+
+    Benchmark: ClassVar[type[Settings]] = EmbedderOptions
+
+    pretrained: Path | None = option(
+        None, "Folder of a training run of this system whose embedding is used."
+    )
+    paired: bool = option(
+        False, "Whether every photograph is seen beside its manipulated copy."
+    )
+    manipulated_weight: float = option(
+        1.0, "Weight of the loss of manipulated faces; the rankings have 1.", minimum=0
+    )
+    covariance: str = option(
+        "full",
+        "Covariance of the mixture's components: full, tied, diagonal or spherical.",
+        choices=COVARIANCES,
+    )
+    num_components: tuple[int, ...] = option(
+        (12,),
+        "Number of the mixture's components; of several numbers BIC chooses one.",
+        minimum=1,
+        maximum=_MAX_COMPONENTS,
+    )
+    num_restarts: int = option(
+        1, "Starts of the mixture, of which the best counts.", minimum=1
+    )
+    reg_covar: float = option(
+        1e-3,
+        "Number that is added to the mixture's variances, as a share of their mean.",
+        minimum=0,
+        maximum=1,
+    )
+    false_alarm_rate: float = option(
+        0.05,
+        "Share of held-out photographs that the threshold calls fake.",
+        above=0,
+        below=1,
+    )

@@ -1,0 +1,50 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Training options of detectors that are one network."""
+
+import dataclasses
+
+from fakedet_jax.settings import option
+from fakedet_jax.systems.options import LoopOptions, PictureOptions, SelectionOptions
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NetworkOptions(PictureOptions, SelectionOptions, LoopOptions):
+    """What every network detector can be asked for."""
+
+    batch_norm_fraction: float | None = option(
+        None,
+        "Share of the old value that the running statistics of batch normalisation "
+        "keep at each step; the network's own by default. Give less for short runs.",
+        above=0,
+        below=1,
+    )
+    num_microbatches: int = option(
+        1, "Parts of a batch whose gradients are averaged, to save memory.", minimum=1
+    )
+    perturb: tuple[str, ...] = option(
+        (),
+        "Perturbations of the training pictures, one of them for each picture: none, "
+        "OPERATION:STRENGTH, OPERATION:mix or mix.",
+    )
+    perturb_copies: float | None = option(
+        None,
+        "Perturb the training pictures once, this many copies of each; every epoch "
+        "draws anew by default.",
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AmtenNetOptions(NetworkOptions):
+    """AMTENnet has ablations, and other residual layers in the place of AMTEN."""
+
+    amten_variant: str | None = option(
+        None,
+        "Ablation: amten_1 to amten_6, amtennet_7, amtennet_8 or model_base.",
+        is_architecture=True,
+    )
+    residual: str | None = option(
+        None,
+        "Residual layer in AMTEN's place: hand_crafted, srm or constrained.",
+        is_architecture=True,
+    )

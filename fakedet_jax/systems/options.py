@@ -1,0 +1,63 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Settings that systems share; each system composes its own options of them."""
+
+import dataclasses
+from pathlib import Path
+from typing import ClassVar
+
+from fakedet_jax.settings import Settings, option
+
+DTYPES = ("float32", "bfloat16")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(Settings):
+    """Base of the training options of a system.
+
+    Attributes:
+        Benchmark: What its benchmark can be asked for.
+    """
+
+    Benchmark: ClassVar[type[Settings]] = Settings
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PictureOptions(Options):
+    """How training pictures go through a network."""
+
+    weights: Path | None = option(
+        None,
+        "Published weights to start from: a weight file, or a folder that convert "
+        "wrote.",
+    )
+    dtype: str = option(
+        "float32",
+        "Number format of the computation; parameters are float32.",
+        choices=DTYPES,
+    )
+    flip: bool = option(True, "Whether training pictures are mirrored at random.")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LoopOptions(Options):
+    """Intervals of the training loop."""
+
+    log_every: int = option(
+        20, "Steps between two transfers of the metrics.", minimum=1, may_change=True
+    )
+    checkpoint_every: int = option(
+        200, "Steps between two checkpoints.", minimum=1, may_change=True
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SelectionOptions(Options):
+    """How the best step is chosen."""
+
+    select_by: str = option(
+        "accuracy",
+        "Validation metric that chooses the best step: accuracy, auc or loss; of equal "
+        "steps the later one is kept.",
+        choices=("accuracy", "auc", "loss"),
+    )

@@ -1,0 +1,74 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""How a network is optimised, as data; `training.optim` turns it into optax parts."""
+
+import dataclasses
+
+from fakedet_jax.errors import RequestError
+from fakedet_jax.settings import Settings, option
+
+OPTIMIZERS = ("caffe_sgd", "sgd", "torch_sgd", "adam", "torch_adam")
+SCHEDULES = ("constant", "cosine", "step", "time_decay")
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe(Settings):
+    """Optimisation settings; every system brings its published ones."""
+
+    optimizer: str = option("caffe_sgd", "Update rule.", choices=OPTIMIZERS)
+    learning_rate: float = option(1e-3, "Base learning rate.", above=0)
+    schedule: str = option("constant", "Learning-rate schedule.", choices=SCHEDULES)
+    decay_steps: int = option(
+        1000, "Steps between two decays of the schedule `step`.", minimum=1
+    )
+    decay_factor: float = option(
+        0.5, "Factor of each decay of the schedule `step`.", minimum=0
+    )
+    decay_per_step: float = option(
+        0.0,
+        "Amount that each step adds to the divisor of the schedule `time_decay`.",
+        minimum=0,
+    )
+    momentum: float = option(
+        0.95, "Momentum of all optimizers except Adam's.", minimum=0
+    )
+    dampening: float = option(
+        0.0, "Part of a gradient that torch_sgd's momentum leaves out.", minimum=0
+    )
+    weight_decay: float = option(
+        0.0,
+        "Weight decay: decoupled for adam, an L2 penalty for the other optimizers.",
+        minimum=0,
+    )
+    batch_size: int = option(64, "Examples per update, over all devices.", minimum=1)
+    num_epochs: int = option(10, "Passes over the training split.", minimum=1)
+    final_learning_rate: float | None = option(
+        None,
+        "Learning rate at the end of the schedule `cosine`; 0 by default.",
+        minimum=0,
+    )
+    adam_beta2: float | None = option(
+        None, "Decay of Adam's second moment; 0.999 by default.", minimum=0, below=1
+    )
+    adam_epsilon: float | None = option(
+        None, "Constant in Adam's divisor; 1e-8 by default.", above=0
+    )
+
+    def __post_init__(self) -> None:
+        """Checks each setting, and those that depend on each other.
+
+        Raises:
+            RequestError: A value is not valid.
+        """
+        super().__post_init__()
+        final = self.final_learning_rate
+        if final is not None and final > self.learning_rate:
+            raise RequestError(
+                "`final_learning_rate`: expected a number from 0 to the learning rate "
+                f"{self.learning_rate:g}, found {final:g}"
+            )
+        if final and self.schedule != "cosine":
+            raise RequestError(
+                "`final_learning_rate`: it ends `schedule=cosine`, found "
+                f"`schedule={self.schedule}`; leave it out"
+            )
