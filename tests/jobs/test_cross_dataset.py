@@ -8,7 +8,7 @@ import logging
 
 import pytest
 
-from fakedet_jax.config import CrossDatasetConfig, DataConfig
+from fakedet_jax.config import CrossDatasetConfig, DataConfig, EvaluateConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs import cross_dataset, evaluate
 from tests import tiny

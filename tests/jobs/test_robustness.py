@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fakedet_jax.config import DataConfig, EvaluateConfig
+from fakedet_jax.config import DataConfig, EvaluateConfig, SuiteConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import perturbed
 from fakedet_jax.evaluation.metrics import BINARY_METRICS

@@ -126,25 +126,6 @@ def test_certainty_that_is_wrong_has_a_finite_loss(dataset):
     assert loss == pytest.approx(-np.log(np.finfo(np.float32).tiny), rel=1e-6)
 
 
-def test_one_kind_of_picture_has_no_auc_and_no_merit_by_it(dataset):
-    real = dataset.subset(np.flatnonzero(dataset.labels == 0))
-    verdict = _judge(real, _probabilities(dataset)[: real.num_examples], None, "auc")
-    assert "validation/auc" not in verdict.metrics
-    assert verdict.merit == 0
-
-
-def test_certainty_that_is_wrong_has_a_finite_loss(dataset):
-    probabilities = np.zeros((dataset.num_examples, 3), np.float32)
-    probabilities[np.arange(len(probabilities)), (dataset.labels + 1) % 3] = 1
-    loss = _judge(dataset, probabilities).metrics["validation/loss"]
-    assert loss == pytest.approx(-np.log(np.finfo(np.float32).tiny), rel=1e-6)
-
-
-def test_what_is_said_of_an_untrained_workdir_is_one_line(tmp_path):
-    assert untrained(tmp_path).startswith(f"`workdir`: {str(tmp_path)!r} holds no")
-    assert "\n" not in untrained(tmp_path)
-
-
 def test_one_kind_of_picture_chooses_no_threshold(dataset):
     real = dataset.subset(np.flatnonzero(dataset.fake_labels == 0))
     facts = _judge(real, _probabilities(dataset)[: real.num_examples]).facts

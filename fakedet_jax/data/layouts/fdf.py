@@ -131,6 +131,6 @@ def _notes(items: list[Item], num_listed: int) -> list[str]:
 LAYOUT = Layout(
     "fdf",
     "fetch metadata and pictures with download.py `download_images` from "
-    "https://github.com/hukkelas/FDF and name its --target_directory",
+    "https://github.com/hukkelas/FDF and name its target_directory",
     _list,
 )
