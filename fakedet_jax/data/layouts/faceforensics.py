@@ -189,12 +189,16 @@ def _read_splits(root: Path) -> dict[tuple[str, str], str]:
 def _read_pairs(path: Path) -> list[tuple[str, str]]:
     advice = "fetch the file again"
     pairs = records.read(path, list[tuple[str, str]], advice=advice)
-    for pair in pairs or [()]:
-        if not pair or not all(_identities(name, is_fake=False) for name in pair):
-            raise RequestError(
-                f"{str(path)!r}: expected pairs such as ['071', '054'], found "
-                f"{records.shown(list(pair))}; {advice}"
-            )
+    wrong = [
+        pair
+        for pair in pairs
+        if not all(_identities(name, is_fake=False) for name in pair)
+    ]
+    if wrong or not pairs:
+        raise RequestError(
+            f"{str(path)!r}: expected pairs such as ('071', '054'), found "
+            f"{records.shown(wrong[0]) if wrong else 'none'}; {advice}"
+        )
     return pairs
 
 
