@@ -4,7 +4,6 @@
 
 import dataclasses
 import io
-import json
 import logging
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,7 +19,7 @@ from fakedet_jax.config import DataConfig, ExtractConfig, InputConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.models import backbones
-from fakedet_jax.runtime import checkpoint, parallel
+from fakedet_jax.runtime import checkpoint, parallel, records
 from fakedet_jax.systems.fakespotter import coverage
 from fakedet_jax.systems.fakespotter import system as fakespotter
 from fakedet_jax.systems.fakespotter.counts import CountSettings, NeuronCounter
@@ -389,15 +388,12 @@ def _check_settings(path: Path, text: str, settings: Mapping[str, str]) -> None:
     Raises:
         RequestError: They are, or nobody can tell.
     """
-    try:
-        found = json.loads(text)
-        if not isinstance(found, dict):
-            raise TypeError(type(found))
-    except (ValueError, TypeError, RecursionError) as error:
-        raise RequestError(
-            f"`thresholds`: {str(path)!r} has an array `settings` that is no JSON "
-            "object; extract the thresholds again"
-        ) from error
+    found = records.parse(
+        text,
+        dict[str, Any],
+        source=f"`thresholds`: {str(path)!r}: settings",
+        advice="extract the thresholds again",
+    )
     different = [
         f"with {name}={shown(str(found[name])[:_MAX_SHOWN])}, expected "
         f"{value[:_MAX_SHOWN]}"
