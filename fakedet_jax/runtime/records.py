@@ -223,6 +223,8 @@ def _explain(error: str, value: Any) -> str:
         expected = re.sub(r"`([\w |]+)`", _in_words, match[1])
         found = _found(value, place) or re.sub(r"`(\w+)`", _in_words, match[2] or "")
         text = f"expected {expected}, found {found or 'another one'}"
+    elif re.match(r"[\w.\[\]]+: ", text):  # `__post_init__` names a field.
+        return _join(where, text)
     return f"{where}: {text}" if where else text
 
 

@@ -116,7 +116,7 @@ def test_other_content_is_refused(path, content, message):
         ({"parts": ["x"]}, "parts[0]: expected an object, found 'x'"),
         ({"parts": [{}]}, "parts[0].name: expected a value, found none"),
         ({"parts": [{"name": 3}]}, "parts[0].name: expected a text, found 3"),
-        ({"parts": [{"name": ""}]}, "parts[0]: name: expected a name, found none"),
+        ({"parts": [{"name": ""}]}, "parts[0].name: expected a name, found none"),
         (
             {"parts": [{"name": "x", "sizes": [1, None]}]},
             "parts[0].sizes[1]: expected a whole number, found None",
