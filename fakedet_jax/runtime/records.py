@@ -10,13 +10,14 @@ so that is the place for further checks: `ValueError("scale: expected ..., found
 Unlike JSON in Python, files hold no NaN and no infinity, and no key twice.
 """
 
+import collections
 import dataclasses
 import json
 import math
 import os
 import re
 import reprlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -47,19 +48,17 @@ def read(
     advice: str,
     field: str = "",
     if_missing: str = "",
-    max_bytes: int = MAX_BYTES,
     forbid_unknown: bool = False,
 ) -> _T:
-    """Reads a JSON file.
+    """Reads a JSON file of at most `MAX_BYTES`.
 
     Args:
-        path: The file, in UTF-8.
+        path: The file.
         kind: The type of the value.
         advice: What to do about a file that cannot be used.
         field: The setting that names the file, if any; it stands first in messages.
         if_missing: What to do if there is no such file, if that is not `advice`.
-        max_bytes: Size of the largest file that is read.
-        forbid_unknown: Whether objects that become dataclasses have no other fields.
+        forbid_unknown: Whether fields that the dataclasses do not have are refused.
 
     Returns:
         The value.
@@ -70,38 +69,30 @@ def read(
     source = f"`{field}`: {str(path)!r}" if field else repr(str(path))
     try:
         with path.open("rb") as file:
-            content = file.read(max_bytes + 1)
+            content = file.read(MAX_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise RequestError(f"{source} is missing; {if_missing or advice}") from error
     except OSError as error:
         reason = error.strerror or error
         raise RequestError(f"{source} cannot be read ({reason}); {advice}") from error
-    if len(content) > max_bytes:
+    if len(content) > MAX_BYTES:
         raise RequestError(
-            f"{source}: expected at most {max_bytes} bytes, found a larger file; "
-            f"{advice}"
+            f"{source}: expected at most {MAX_BYTES} bytes, found more; {advice}"
         )
-    return parse(
-        content, kind, source=source, advice=advice, forbid_unknown=forbid_unknown
+    value = parse(content, Any, source=source, advice=advice)
+    return convert(
+        value, kind, source=source, advice=advice, forbid_unknown=forbid_unknown
     )
 
 
-def parse(
-    content: str | bytes,
-    kind: type[_T],
-    *,
-    source: str,
-    advice: str,
-    forbid_unknown: bool = False,
-) -> _T:
+def parse(content: str | bytes, kind: type[_T], *, source: str, advice: str) -> _T:
     """Reads JSON in memory.
 
     Args:
-        content: The JSON.
-        kind: See `read`.
+        content: The JSON; bytes are UTF-8.
+        kind: The type of the value.
         source: Where it is from; it stands first in messages.
-        advice: See `read`.
-        forbid_unknown: See `read`.
+        advice: What to do about something else.
 
     Returns:
         The value.
@@ -120,9 +111,7 @@ def parse(
         raise RequestError(
             f"{source}: expected JSON, found otherwise ({error}); {advice}"
         ) from error
-    return convert(
-        value, kind, source=source, advice=advice, forbid_unknown=forbid_unknown
-    )
+    return convert(value, kind, source=source, advice=advice)
 
 
 def convert(
@@ -137,14 +126,14 @@ def convert(
 
     Args:
         value: The value.
-        kind: See `read`.
+        kind: Its type.
         source: Where it is from; it stands first in messages.
-        advice: See `read`.
+        advice: What to do about something else.
         forbid_unknown: See `read`.
 
     Returns:
-        The value with that type: dataclasses, paths and tuples in place of objects,
-        texts and lists.
+        The value with dataclasses, paths and tuples in place of objects, texts and
+        lists.
 
     Raises:
         RequestError: The value is not of that type.
@@ -160,9 +149,12 @@ def convert(
     except msgspec.ValidationError as error:
         reason = _explain(str(error), value)
         raise RequestError(f"{source}: {reason}; {advice}") from error
-    unknown = next(_unknown_fields(value, result), None) if forbid_unknown else None
-    if unknown:
-        raise RequestError(f"{source}: {unknown}; {advice}")
+    if forbid_unknown:
+        for unknown in _unknown_fields(value, as_json(result)):
+            raise RequestError(f"{source}: {unknown}; {advice}")
+    if dataclasses.is_dataclass(result) and not isinstance(result, type):
+        # msgspec leaves absent fields to the class, where `vars` would miss them.
+        return dataclasses.replace(result)
     return result
 
 
@@ -172,7 +164,7 @@ def as_json(value: Any) -> Any:
     >>> as_json({"path": Path("a"), "sizes": (1, 2)})
     {'path': 'a', 'sizes': [1, 2]}
     """
-    return json.loads(json.dumps(msgspec.to_builtins(value, enc_hook=os.fspath)))
+    return json.loads(json.dumps(value, default=_to_plain))
 
 
 def shown(value: object) -> str:
@@ -192,9 +184,8 @@ _REPR.maxstring = _REPR.maxother = _REPR.maxlong = _MAX_SHOWN
 def _to_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in result if keys.count(key) > 1)
-        raise ValueError(f"the key {shown(twice)} is there twice in one object")
+        ((key, _),) = collections.Counter(key for key, _ in pairs).most_common(1)
+        raise ValueError(f"the key {shown(key)} is there twice in one object")
     return result
 
 
@@ -209,8 +200,14 @@ def _to_path(kind: type, value: Any) -> Any:
     if kind is not Path:
         raise NotImplementedError(f"records hold no {kind!r}")
     if not isinstance(value, str):
-        raise ValueError(f"expected a path, found {shown(value)}")
+        raise ValueError("Expected `str`")
     return Path(value)
+
+
+def _to_plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    return os.fspath(value)
 
 
 def _explain(error: str, value: Any) -> str:
@@ -219,45 +216,35 @@ def _explain(error: str, value: Any) -> str:
     where = place.rstrip("`").lstrip(".")
     if match := re.fullmatch(r"Object missing required field `(\w+)`", text):
         return f"{_join(where, match[1])}: expected a value, found none"
-    if match := re.fullmatch(r"Expected (.*?)(?:, got (.*))?", text):
+    if match := re.fullmatch(r"Expected (.*?)(?:, got .*)?", text):
+        # `[...]` is an unnamed value of an object, which is then shown as a whole.
+        known, _, _ = place.partition("[...]")
+        for name, number in re.findall(r"\.(\w+)|\[(\d+)\]", known):
+            value = value[name or int(number)]
         expected = re.sub(r"`([\w |]+)`", _in_words, match[1])
-        found = _found(value, place) or re.sub(r"`(\w+)`", _in_words, match[2] or "")
-        text = f"expected {expected}, found {found or 'another one'}"
+        text = f"expected {expected}, found {shown(value)}"
     elif re.match(r"[\w.\[\]]+: ", text):  # `__post_init__` names a field.
         return _join(where, text)
     return f"{where}: {text}" if where else text
 
 
-def _in_words(match: re.Match[str]) -> str:
-    return " or ".join(_WORDS.get(name, name) for name in match[1].split(" | "))
+def _in_words(types: re.Match[str]) -> str:
+    return " or ".join(_WORDS.get(name, name) for name in types[1].split(" | "))
 
 
-def _found(value: Any, place: str) -> str:
-    """Shows the value at a place such as `.tests[0].name`; empty if it has no path."""
-    for name, number in re.findall(r"\.(\w+)|\[([\d.]+)\]", place):
-        if number == "...":  # Some value of an object with arbitrary keys.
-            return ""
-        value = value[name or int(number)]
-    return shown(value)
-
-
-def _unknown_fields(value: Any, result: Any, where: str = "") -> Iterator[str]:
-    """Tells of fields of objects that the dataclasses made of them do not have."""
-    if dataclasses.is_dataclass(result):
-        names = [field.name for field in dataclasses.fields(result)]
+def _unknown_fields(value: Any, known: Any, where: str = "") -> Iterator[str]:
+    """Tells of fields that are not in what was made of a value."""
+    if isinstance(value, dict):
         for name in value:
-            if name in names:
+            if name in known:
                 at = _join(where, name)
-                yield from _unknown_fields(value[name], getattr(result, name), at)
+                yield from _unknown_fields(value[name], known[name], at)
             else:
-                expected = f"expected only {', '.join(names)}, found {shown(name)}"
+                expected = f"expected only {', '.join(known)}, found {shown(name)}"
                 yield f"{where}: {expected}" if where else expected
-    elif isinstance(result, Mapping):
-        for name in result:
-            yield from _unknown_fields(value[name], result[name], _join(where, name))
-    elif isinstance(result, list | tuple):
-        for place, part in enumerate(result):
-            yield from _unknown_fields(value[place], part, f"{where}[{place}]")
+    elif isinstance(value, list):
+        for place, (part, known_part) in enumerate(zip(value, known, strict=True)):
+            yield from _unknown_fields(part, known_part, f"{where}[{place}]")
 
 
 def _join(where: str, name: str) -> str:

@@ -139,7 +139,6 @@ def read(path: Path) -> Study:
         field="mode=study",
         advice="correct the file",
         if_missing="name one such as experiments/tables/cross_few_pictures.json",
-        max_bytes=_MAX_BYTES,
         forbid_unknown=True,
     )
     trainings = []
