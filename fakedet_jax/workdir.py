@@ -14,7 +14,6 @@ instead of paths, and some facts about the run:
 """
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fakedet_jax import __version__, settings, systems
 from fakedet_jax.config import DataConfig, TrainConfig
 from fakedet_jax.errors import RequestError
-from fakedet_jax.runtime import storage
+from fakedet_jax.runtime import records, storage
 from fakedet_jax.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -149,21 +148,16 @@ def open_workdir(path: Path, field: str = "workdir") -> Workdir:
     Raises:
         RequestError: There is no `config.json`, or it is damaged.
     """
-    file = path / FILE_NAME
-    try:
-        record = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise RequestError(
-            f"`{field}`: {str(path)!r} holds no {FILE_NAME}, so no detector was "
-            f"trained there; run `mode=train` `workdir={path}` first"
-        ) from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise RequestError(
-            f"`{field}`: {str(file)!r} cannot be read ({error}); train again in "
-            "another `workdir`"
-        ) from error
-    if not isinstance(record, dict):
-        raise RequestError(f"`{field}`: {str(file)!r} is not a JSON object")
+    record = records.read(
+        path / FILE_NAME,
+        dict[str, Any],
+        field=field,
+        advice="train again in another `workdir`",
+        if_missing=(
+            f"no detector was trained in that folder; run `mode=train` "
+            f"`workdir={path}` first"
+        ),
+    )
     return Workdir(path, record, field)
 
 

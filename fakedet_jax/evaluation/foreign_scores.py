@@ -6,7 +6,7 @@ Any program in any language scores the pictures that `suite_export` wrote; here 
 scores become the files that an evaluation of a detector of this project writes.
 """
 
-import json
+import dataclasses
 import logging
 import math
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from fakedet_jax.evaluation import suite_export
 from fakedet_jax.perturb import suites
 from fakedet_jax.report import robustness
 from fakedet_jax.report.evaluation import Evaluation
-from fakedet_jax.runtime import tables
+from fakedet_jax.runtime import records, tables
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -31,7 +31,6 @@ THRESHOLD = 0.5
 
 # Bytes of a row of scores; a file with more is something else.
 _MAX_ROW_BYTES = 4096
-_MAX_SUITE_BYTES = 1 << 20
 _AGAIN = "run `mode=export` with `suite` again"
 
 
@@ -102,49 +101,47 @@ class _Export(NamedTuple):
         return len(self.labels)
 
 
+@dataclasses.dataclass(frozen=True)
+class _SuiteFacts:
+    """The fields of `suite.json` that are read."""
+
+    suite: str
+    version: int
+    seed: int
+    dataset: str
+    split: str
+
+
 def _read_export(folder: Path, suite: suites.Suite) -> _Export:
-    facts = _read_suite_file(folder / suite_export.SUITE_FILE)
-    if facts.get("suite") != suite.name:
+    facts = records.read(
+        folder / suite_export.SUITE_FILE,
+        _SuiteFacts,
+        field="pictures",
+        advice=_AGAIN,
+        if_missing="name a folder that `mode=export` with `suite` completed",
+    )
+    if facts.suite != suite.name:
         raise RequestError(
-            f"`suite`: expected {facts.get('suite')!r}, which was exported to "
+            f"`suite`: expected {facts.suite!r}, which was exported to "
             f"{str(folder)!r}, found {suite.name!r}"
         )
     for name in ("version", "seed"):
-        expected = getattr(suite, name)
-        if facts.get(name) != expected:
+        expected, found = getattr(suite, name), getattr(facts, name)
+        if found != expected:
             raise RequestError(
                 f"{str(folder)!r}: expected {name} {expected} of the suite "
-                f"{suite.name}, found {facts.get(name)!r}; {_AGAIN} and score the new "
-                "pictures"
+                f"{suite.name}, found {found}; {_AGAIN} and score the new pictures"
             )
     paths, labels = _read_pictures(folder / suite_export.PICTURES_FILE, suite)
     skipped = tables.read_rows(
         folder / suite_export.SKIPPED_FILE, ("path", "reason"), if_missing=_AGAIN
     )
     return _Export(
-        title=f"{facts.get('dataset')}, {facts.get('split')}",
+        title=f"{facts.dataset}, {facts.split}",
         paths=paths,
         labels=labels,
         skipped=[(path, reason) for _, (path, reason) in skipped],
     )
-
-
-def _read_suite_file(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file:
-            facts = json.loads(file.read(_MAX_SUITE_BYTES))
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise RequestError(
-            f"`pictures`: expected a folder that `mode=export` with `suite` completed, "
-            f"found no {path.name} in {str(path.parent)!r}"
-        ) from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise RequestError(
-            f"{str(path)!r} cannot be read ({error}); {_AGAIN}"
-        ) from error
-    if not isinstance(facts, dict):
-        raise RequestError(f"{str(path)!r}: expected an object, found none; {_AGAIN}")
-    return facts
 
 
 def _read_pictures(path: Path, suite: suites.Suite) -> tuple[list[str], np.ndarray]:

@@ -6,7 +6,9 @@ import dataclasses
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
+
+from msgspec import Meta
 
 from fakedet_jax.config import FaceConfig, FrameConfig
 from fakedet_jax.errors import RequestError
@@ -14,6 +16,7 @@ from fakedet_jax.faces import crops, detection
 from fakedet_jax.faces.detector import FaceDetector
 from fakedet_jax.media.decode import MIN_SIDE
 from fakedet_jax.media.video import Evenly, EveryNth
+from fakedet_jax.runtime import records
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -22,6 +25,15 @@ _MAX_SIDE = 4096
 _MAX_LONGEST = 100_000
 _MAX_FRAMES = 10_000_000
 _EVENLY = Evenly(32)
+# By face detector, the settings that its record has.
+_NEEDED = {
+    "yunet": ("min_score", "longest_side"),
+    "haar": ("longest_side",),
+    "none": (),
+    "boxes": (),
+}
+
+_T = TypeVar("_T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,38 +159,21 @@ def from_record(
         RequestError: The record is wrong, what it needs is missing, or is given and not
             needed.
     """
-    found = _Record(record, "faces")
-    settings = _Record(found.get("detector"), "faces.detector")
-    name = settings.get("name")
+    found = _convert(record, _FacesRecord)
+    settings, name = found.detector, found.detector.name
     if name == "boxes":
         raise RequestError(
             "`workdir`: the detector was trained on faces from a file of boxes; say "
             "how to find faces by `face_detector=yunet`, haar or none, or bring their "
             "boxes with `face_boxes=FILE`"
         )
-    settings.check("name", "yunet, haar or none", name in ("yunet", "haar", "none"))
     if name != "yunet" and model is not None:
         how = "haar found the faces" if name == "haar" else "the pictures were whole"
         raise RequestError(
             f"`face_detector_model` is for yunet, but in the training {how}; leave it "
             "out, or give `face_detector=yunet` too"
         )
-    options: dict[str, Any] = {}
-    if name == "yunet":
-        options["min_score"] = settings.number("min_score", 0, 1, exclude_end=True)
-    if name != "none":
-        options["longest_side"] = settings.integer("longest_side", 32, _MAX_LONGEST)
-    scale = found.get("scale")
-    if scale is not None:
-        scale = found.number("scale", 0, _MAX_SCALE)
-    size = found.get("size")
-    if size is not None:
-        size = found.integer("size", MIN_SIDE, _MAX_SIDE)
-    align = found.get("align")
-    found.check("align", "true or false", isinstance(align, bool))
-    if align:
-        sound = name == "yunet" and size is not None
-        found.check("align", "true only with yunet and a size", sound)
+    options = {field: getattr(settings, field) for field in _NEEDED[name]}
     selection = recorded_selection(record) if frames is None else select(frames)
     if name == "yunet" and model is None:
         raise RequestError(
@@ -186,8 +181,10 @@ def from_record(
             "model file with `face_detector_model=FILE`"
         )
     detector = detection.create(name, model=model, **options)
-    _warn_of_differences(settings.fields, detector.settings)
-    return Cropping(detector, scale, size, align, all_faces, selection)
+    _warn_of_differences(record["detector"], detector.settings)
+    return Cropping(
+        detector, found.scale, found.size, found.align, all_faces, selection
+    )
 
 
 def recorded_selection(record: Any) -> Evenly | EveryNth:
@@ -196,10 +193,8 @@ def recorded_selection(record: Any) -> Evenly | EveryNth:
     Raises:
         RequestError: It does not say so.
     """
-    frames = _Record(_Record(record, "faces").get("frames"), "faces.frames")
-    if "every" in frames.fields:
-        return EveryNth(frames.integer("every", 1, _MAX_FRAMES))
-    return Evenly(frames.integer("evenly", 1, _MAX_FRAMES))
+    frames = _convert(record, _FramesRecord).frames
+    return EveryNth(frames.every) if frames.every else Evenly(frames.evenly)
 
 
 def select(frames: FrameConfig) -> Evenly | EveryNth:
@@ -221,49 +216,55 @@ def select(frames: FrameConfig) -> Evenly | EveryNth:
     return Evenly(frames.frames_per_video)
 
 
-class _Record:
-    """A part of `config.json` that must be an object, and checks of its fields."""
+@dataclasses.dataclass(frozen=True)
+class _DetectorRecord:
+    name: str
+    min_score: Annotated[float, Meta(gt=0, lt=1)] | None = None
+    longest_side: Annotated[int, Meta(ge=32, le=_MAX_LONGEST)] | None = None
 
-    def __init__(self, fields: Any, where: str):
-        self.where = where
-        if not isinstance(fields, dict):
-            self._refuse("", "an object", fields)
-        self.fields: dict[str, Any] = fields
+    def __post_init__(self) -> None:
+        if self.name not in _NEEDED:
+            found = records.shown(self.name)
+            raise ValueError(f"name: expected yunet, haar or none, found {found}")
+        for field in _NEEDED[self.name]:
+            if getattr(self, field) is None:
+                raise ValueError(f"{field}: expected a value, found none")
 
-    def get(self, field: str) -> Any:
-        if field not in self.fields:
-            self._refuse(f".{field}", "a value", "none")
-        return self.fields[field]
 
-    def check(self, field: str, expected: str, is_sound: bool) -> None:
-        if not is_sound:
-            self._refuse(f".{field}", expected, self.fields[field])
+@dataclasses.dataclass(frozen=True)
+class _FacesRecord:
+    detector: _DetectorRecord
+    scale: Annotated[float, Meta(gt=0, le=_MAX_SCALE)] | None
+    size: Annotated[int, Meta(ge=MIN_SIDE, le=_MAX_SIDE)] | None
+    align: bool
 
-    def number(
-        self, field: str, above: float, to: float, *, exclude_end: bool = False
-    ) -> float:
-        value = self.get(field)
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        is_sound = is_number and above < value and (value < to or value == to)
-        if exclude_end:
-            is_sound = is_sound and value < to
-        self.check(field, f"a number from {above:g} to {to:g}", is_sound)
-        return float(value)
+    def __post_init__(self) -> None:
+        if self.align and (self.detector.name != "yunet" or self.size is None):
+            raise ValueError("align: expected true only with yunet and a size")
 
-    def integer(self, field: str, least: int, most: int) -> int:
-        value = self.get(field)
-        is_integer = isinstance(value, int) and not isinstance(value, bool)
-        is_sound = is_integer and least <= value <= most
-        self.check(field, f"a whole number from {least} to {most}", is_sound)
-        return int(value)
 
-    def _refuse(self, field: str, expected: str, found: Any) -> None:
-        text = repr(found)
-        shown = text if len(text) <= 60 else f"{text[:59]}…"
-        raise RequestError(
-            f"`workdir`: config.json: {self.where}{field}: expected {expected}, found "
-            f"{shown}; say how to find faces with `face_detector`"
-        )
+@dataclasses.dataclass(frozen=True)
+class _SelectionRecord:
+    evenly: Annotated[int, Meta(ge=1, le=_MAX_FRAMES)] = 0
+    every: Annotated[int, Meta(ge=1, le=_MAX_FRAMES)] = 0
+
+    def __post_init__(self) -> None:
+        if not self.evenly and not self.every:
+            raise ValueError("evenly: expected a value, found none")
+
+
+@dataclasses.dataclass(frozen=True)
+class _FramesRecord:
+    frames: _SelectionRecord
+
+
+def _convert(record: Any, kind: type[_T]) -> _T:
+    return records.convert(
+        record,
+        kind,
+        source="`workdir`: config.json: faces",
+        advice="say how to find faces with `face_detector`",
+    )
 
 
 def _warn_of_differences(

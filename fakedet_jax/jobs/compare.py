@@ -2,14 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """`mode=compare`: shows several evaluations side by side."""
 
+import dataclasses
 import itertools
-import json
 import logging
-import math
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from fakedet_jax.config import CompareConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.report import comparison
 from fakedet_jax.report.evaluation import Evaluation
-from fakedet_jax.runtime import tables
+from fakedet_jax.runtime import records, tables
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -26,7 +25,7 @@ _LABELS = {"real": False, "0": False, "fake": True, "1": True}
 # Decides in such a file, for want of one that was chosen.
 _THRESHOLD = 0.5
 _COLUMNS = ("path", "label", "score")
-_MAX_METRICS_BYTES = 1 << 24
+_AGAIN = "run `mode=evaluate` again"
 
 
 def compare(config: CompareConfig) -> str:
@@ -133,56 +132,31 @@ def _read(path: Path) -> Evaluation:
     return run
 
 
+@dataclasses.dataclass(frozen=True)
+class _Summary:
+    """The fields of `metrics.json` that are read."""
+
+    threshold: float
+    num_examples: int
+    fake_classes: frozenset[str]
+
+
 def _read_evaluation(folder: Path) -> Evaluation:
     """Reads what `report.write_evaluation` wrote."""
-    summary = _read_metrics(folder / "metrics.json")
+    summary = records.read(
+        folder / "metrics.json",
+        _Summary,
+        advice=_AGAIN,
+        if_missing=f"name WORKDIR/evaluations/NAME or {_AGAIN}",
+    )
     rows = list(_read_scores(folder / "scores.csv"))
     if len(rows) != summary.num_examples:
         raise RequestError(
             f"{str(folder / 'scores.csv')!r}: expected {summary.num_examples} rows, as "
-            f"metrics.json says, found {len(rows)}; evaluate again"
+            f"metrics.json says, found {len(rows)}; {_AGAIN}"
         )
     labels = {row.label: row.label in summary.fake_classes for row in rows}
     return _to_evaluation(folder / "scores.csv", rows, labels, summary.threshold)
-
-
-class _Summary(NamedTuple):
-    threshold: float
-    num_examples: int
-    fake_classes: Collection[str]
-
-
-def _read_metrics(path: Path) -> _Summary:
-    again = "run `mode=evaluate` again"
-    try:
-        with path.open("rb") as file:
-            found: Any = json.loads(file.read(_MAX_METRICS_BYTES))
-        summary = _Summary(
-            float(found["threshold"]),
-            int(found["num_examples"]),
-            frozenset(map(str, found["fake_classes"])),
-        )
-    except FileNotFoundError as error:
-        raise RequestError(
-            f"{str(path.parent)!r}: expected the folder of an evaluation, with "
-            f"metrics.json and scores.csv, found no {path.name}; name WORKDIR/"
-            f"evaluations/NAME or {again}"
-        ) from error
-    except (OSError, RecursionError) as error:
-        raise RequestError(
-            f"{str(path)!r} cannot be read ({error}); {again}"
-        ) from error
-    except (ValueError, KeyError, TypeError, OverflowError) as error:
-        raise RequestError(
-            f"{str(path)!r}: expected threshold, num_examples and fake_classes, found "
-            f"otherwise ({error!r}); {again}"
-        ) from error
-    if not math.isfinite(summary.threshold):
-        raise RequestError(
-            f"{str(path)!r}: expected a finite threshold, found {summary.threshold}; "
-            f"{again}"
-        )
-    return summary
 
 
 class _Row(NamedTuple):
@@ -192,7 +166,7 @@ class _Row(NamedTuple):
 
 
 def _read_scores(path: Path) -> Iterator[_Row]:
-    rows = tables.read_rows(path, _COLUMNS, if_missing="run `mode=evaluate` again")
+    rows = tables.read_rows(path, _COLUMNS, if_missing=_AGAIN)
     for line, (name, label, score) in rows:
         yield _Row(name, label, tables.to_score(score, path, line))
 

@@ -17,7 +17,7 @@ from fakedet_jax.mixture.model import (
     from_arrays,
     whitening_shape,
 )
-from fakedet_jax.runtime import storage
+from fakedet_jax.runtime import records, storage
 
 _VERSION = 1
 _ARRAYS = ("weights", "centres", "whitening", "offset", "scale")
@@ -80,7 +80,12 @@ def load(path: Path) -> Saved:
                     f"{version}; fit it again"
                 )
             covariance_type = str(content["covariance_type"])
-            settings = json.loads(str(content["settings"]))
+            settings = records.parse(
+                str(content["settings"]),
+                dict[str, Any],
+                source=f"{str(path)!r}: settings",
+                advice="fit it again",
+            )
             arrays = {name: content[name] for name in _ARRAYS}
     except RequestError:
         raise
@@ -94,8 +99,6 @@ def load(path: Path) -> Saved:
             f"{str(path)!r} holds no mixture that can be read; {expected}"
         ) from error
     fault = _fault(arrays, covariance_type)
-    if fault is None and not isinstance(settings, dict):
-        fault = "settings that are no JSON object"
     if fault is not None:
         raise RequestError(f"{str(path)!r}: expected a sound mixture, found {fault}")
     mixture = from_arrays(**arrays, covariance_type=covariance_type)
@@ -120,8 +123,7 @@ def check_embedding(
             f"{str(saved.path)!r}: expected a mixture of {num_features} features, "
             f"found one of {saved.mixture.num_features}; fit one to this embedding"
         )
-    # As they would be read from a file: JSON has no tuples.
-    wanted = json.loads(json.dumps(settings))
+    wanted = records.as_json(settings)
     for name in sorted({*wanted, *saved.settings}):
         expected, found = wanted.get(name), saved.settings.get(name)
         if expected != found:

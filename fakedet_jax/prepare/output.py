@@ -5,7 +5,6 @@
 import contextlib
 import errno
 import fcntl
-import json
 import os
 import shutil
 import tempfile
@@ -20,7 +19,7 @@ from fakedet_jax.data.tfds_source import quiet
 from fakedet_jax.errors import RequestError
 from fakedet_jax.prepare import manifest, staging
 from fakedet_jax.prepare.assembly import Assembly
-from fakedet_jax.runtime import storage
+from fakedet_jax.runtime import records, storage
 from fakedet_jax.runtime.progress import Progress
 
 SUMMARY = "summary.json"
@@ -90,14 +89,14 @@ def find_finished(
                 "`mode=prepare`; name another folder"
             )
         return None
-    try:
-        summary = dict(json.loads(path.read_text(encoding="utf-8")))
-        made_of = dict(summary["request"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RequestError(
-            f"{str(path)!r}: expected the summary that `mode=prepare` wrote, found "
-            "something else; name another folder as `output`"
-        ) from error
+    advice = "name another folder as `output`"
+    summary = records.read(path, dict[str, Any], advice=advice)
+    made_of = records.convert(
+        summary.get("request"),
+        dict[str, Any],
+        source=f"{str(path)!r}: request",
+        advice=advice,
+    )
     if not prepared.is_prepared(output, name):
         return None
     if any(request[key] != made_of.get(key) for key in request):

@@ -18,7 +18,7 @@ from typing import Any
 from fakedet_jax.errors import RequestError
 from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.prepare import staging
-from fakedet_jax.runtime import worker_process
+from fakedet_jax.runtime import records, worker_process
 
 _WORKER = "fakedet_jax.prepare.worker"
 # A process may be killed for what another one does, such as filling the memory.
@@ -56,14 +56,9 @@ class Task:
     @classmethod
     def from_line(cls, line: bytes) -> "Task":
         """What `to_line` has written."""
-        fields = json.loads(line)
-        tags = fields["tags"]
-        return cls(
-            **fields
-            | {
-                "staged": Path(fields["staged"]),
-                "tags": None if tags is None else tuple(tags),
-            }
+        # Tags may be NaN, which `records.parse` refuses.
+        return records.convert(
+            json.loads(line), cls, source=repr(line), advice="give another task"
         )
 
 

@@ -24,7 +24,7 @@ from PIL import Image
 
 from fakedet_jax.data.dataset import digest_of
 from fakedet_jax.faces.extraction import LEFT_OUT, Outcome, Row
-from fakedet_jax.runtime import storage
+from fakedet_jax.runtime import records, storage
 
 FORMAT = 4
 FOLDER = ".staging"
@@ -138,6 +138,12 @@ def _chunk(name: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + name + content + checksum
 
 
+@dataclasses.dataclass(frozen=True)
+class _Table:
+    content: str
+    rows: list[Row]
+
+
 class Staged:
     """A staged file, opened for reading; use it in a `with` statement.
 
@@ -154,15 +160,20 @@ class Staged:
         """
         try:
             self._archive = zipfile.ZipFile(path)
-            table = json.loads(self._archive.read(_ROWS))
+            # Rows hold NaN where a number is unknown, which `records.parse` refuses.
+            table = records.convert(
+                json.loads(self._archive.read(_ROWS)),
+                _Table,
+                source=_ROWS,
+                advice="it was written by another version",
+            )
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             path.unlink(missing_ok=True)
             raise RuntimeError(
                 f"{str(path)!r}: the disk has damaged this file, so it was taken away "
                 f"({error}); run the same command again to go on"
             ) from error
-        self.content = str(table["content"])
-        rows = [_to_row(row) for row in table["rows"]]
+        self.content, rows = table.content, table.rows
         self._order = sorted(
             range(len(rows)), key=lambda index: (rows[index].frame, rows[index].face)
         )
@@ -224,15 +235,4 @@ def disk_error(error: OSError, folder: Path) -> str:
         f"`output`: {os.fspath(folder)!r} cannot be written "
         f"({error.strerror or error}); what is finished is kept, so make room there "
         "and run the same command again"
-    )
-
-
-def _to_row(fields: dict[str, Any]) -> Row:
-    row = Row(**fields)
-    return dataclasses.replace(
-        row,
-        box=tuple(row.box),
-        crop_box=tuple(row.crop_box),
-        landmarks=tuple(map(tuple, row.landmarks)),
-        tags=tuple(row.tags),
     )

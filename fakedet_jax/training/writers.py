@@ -7,6 +7,7 @@ and no time of day: a run that was stopped and resumed leaves the same file as o
 that was not.
 """
 
+import dataclasses
 import itertools
 import json
 import logging
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol, Self, SupportsFloat
 
 from fakedet_jax import errors
-from fakedet_jax.runtime import storage
+from fakedet_jax.runtime import records, storage
 
 FILE_NAME = "metrics.jsonl"
 
@@ -255,6 +256,13 @@ def _as_number(name: str, value: SupportsFloat) -> float | None:
     return storage.json_number(float(value))
 
 
+@dataclasses.dataclass(frozen=True)
+class _Step:
+    """The field that every line has."""
+
+    step: int
+
+
 def _read_lines(path: Path) -> list[tuple[bytes, dict[str, Any]]]:
     """Returns every complete line of the file with the row it holds."""
     lines = path.read_bytes().splitlines(keepends=True)
@@ -262,23 +270,14 @@ def _read_lines(path: Path) -> list[tuple[bytes, dict[str, Any]]]:
         lines.pop()
     rows = []
     for number, line in enumerate(lines, start=1):
-        row = _parse(line)
-        if row is None:
-            raise errors.RequestError(
-                f"{path}, line {number}: expected a JSON object with a step, found "
-                f"{line[:40]!r}; move the file away or remove the line"
-            )
-        rows.append((line, row))
+        rows.append((line, _parse(line, f"{path}, line {number}")))
     return rows
 
 
-def _parse(line: bytes) -> dict[str, Any] | None:
-    try:
-        row = json.loads(line)
-    except ValueError:
-        return None
-    if not isinstance(row, dict) or not isinstance(row.get("step"), int):
-        return None
+def _parse(line: bytes, source: str) -> dict[str, Any]:
+    advice = "move the file away or remove the line"
+    row = records.parse(line, dict[str, Any], source=source, advice=advice)
+    records.convert(row, _Step, source=source, advice=advice)
     return row
 
 
@@ -291,9 +290,11 @@ def _repair(path: Path) -> None:
     tail = content[len(complete) :]
     if not tail:
         return
-    if _parse(tail) is not None:
+    try:
+        _parse(tail, str(path))
+    except errors.RequestError:
+        _LOGGER.warning("%s: removed an incomplete last line: %r", path, tail[:40])
+        storage.write_bytes(path, complete)
+    else:
         # The object is whole and only its line end is missing.
         storage.write_bytes(path, content + b"\n")
-        return
-    _LOGGER.warning("%s: removed an incomplete last line: %r", path, tail[:40])
-    storage.write_bytes(path, complete)

@@ -7,8 +7,8 @@ and the folder takes its name only when it is complete.
 """
 
 import contextlib
+import dataclasses
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -17,13 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from fakedet_jax.runtime import checkpoint, storage
+from fakedet_jax.runtime import checkpoint, records, storage
 from fakedet_jax.weights import mapping
 from fakedet_jax.weights.tensors import TensorFile, UnreadableError, check_total, count
 
 CARD = "card.json"
 _VARIABLES = "variables"
-_MAX_CARD_BYTES = 16 * 2**20
 _STEP = 0
 
 
@@ -99,32 +98,32 @@ def atomic(output: Path) -> Iterator[Path]:
         raise
 
 
-def read_card(path: Path) -> dict[str, Any]:
+@dataclasses.dataclass(frozen=True)
+class _Card:
+    """The fields of a card that every reader relies on."""
+
+    model: str
+    digest: str
+    sha256: str
+    format: str
+    bytes: int
+    arrays: dict[str, str]
+
+
+def read_card(path: Path, field: str = "weights") -> dict[str, Any]:
     """Reads the card of a converted network.
 
+    Args:
+        path: The folder.
+        field: The setting that names it.
+
     Raises:
-        UnreadableError: There is none, or it is damaged.
+        RequestError: There is none, or it is damaged.
     """
-    try:
-        with (path / CARD).open("rb") as file:
-            card = json.loads(file.read(_MAX_CARD_BYTES))
-    except FileNotFoundError as error:
-        raise UnreadableError(
-            f"is a folder without {CARD}; expected a file, or a folder that "
-            "`mode=convert` completed"
-        ) from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise UnreadableError(
-            f"has a damaged {CARD} ({str(error)[:80]}); convert again"
-        ) from error
-    texts = ("model", "digest", "sha256", "format")
-    if (
-        not isinstance(card, dict)
-        or not all(isinstance(card.get(name), str) for name in texts)
-        or not isinstance(card.get("arrays"), dict)
-        or not isinstance(card.get("bytes"), int)
-    ):
-        raise UnreadableError(f"has a damaged {CARD}; convert again")
+    advice = "name a file, or a folder that `mode=convert` completed"
+    card = records.read(path / CARD, dict[str, Any], field=field, advice=advice)
+    source = f"`{field}`: {str(path / CARD)!r}"
+    records.convert(card, _Card, source=source, advice=advice)
     return card
 
 
@@ -135,7 +134,8 @@ def read(path: Path) -> TensorFile:
         The arrays by their paths, in our own layout.
 
     Raises:
-        UnreadableError: It is incomplete or damaged.
+        RequestError: Its card is missing or damaged.
+        UnreadableError: It is incomplete or damaged otherwise.
     """
     card = read_card(path)
     try:

@@ -16,7 +16,7 @@ from fakedet_jax.errors import RequestError
 from fakedet_jax.models.backbone import Backbone
 from fakedet_jax.weights import folder, formats, mapping
 from fakedet_jax.weights.mapping import Comparison, Variables
-from fakedet_jax.weights.tensors import TensorFile, UnreadableError
+from fakedet_jax.weights.tensors import TensorFile
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -38,10 +38,7 @@ def load(backbone: Backbone, path: Path) -> tuple[dict[str, Any], dict[str, Any]
     if not path.is_dir():
         variables, card, _ = convert(backbone, formats.read(path))
         return variables, card
-    try:
-        card = folder.read_card(path)
-    except UnreadableError as error:
-        raise RequestError(f"`weights`: {str(path)!r} {error}") from error
+    card = folder.read_card(path)
     _check_model(backbone, card, path)
     variables, _ = mapping.to_variables(
         backbone.layers,

@@ -204,7 +204,7 @@ def test_an_unknown_suite_is_refused(exported, tmp_path, text):
     [
         ({"version": 2}, "expected version 3 of the suite small, found 2; run"),
         ({"seed": 1}, "expected seed 7 of the suite small, found 1; run"),
-        ({"suite": None}, "`suite`: expected None"),
+        ({"suite": None}, "suite.json': suite: expected a text, found None; run"),
     ],
 )
 def test_an_export_of_another_version_is_refused(
@@ -225,8 +225,8 @@ def test_a_damaged_description_is_refused(exported, tmp_path, text, content):
 
 def test_an_export_that_is_not_complete_is_refused(tmp_path, text):
     message = _refused(tmp_path, tmp_path, text)
-    assert message.startswith("`pictures`: expected a folder that `mode=export`")
-    assert "found no suite.json" in message
+    assert message.startswith("`pictures`: ")
+    assert "suite.json' is missing; name a folder that `mode=export` with" in message
 
 
 @pytest.mark.parametrize("name", ["pictures.csv", "skipped.csv"])

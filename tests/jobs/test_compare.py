@@ -174,7 +174,7 @@ def test_a_path_without_anything(tmp_path):
 
 
 def test_a_folder_without_an_evaluation(tmp_path):
-    assert "found no metrics.json" in _refused(tmp_path, tmp_path)
+    assert "metrics.json' is missing; name WORKDIR" in _refused(tmp_path, tmp_path)
 
 
 def test_an_evaluation_without_scores(tmp_path):
@@ -208,7 +208,7 @@ def test_damaged_metrics(tmp_path, changes):
 def test_metrics_that_are_none(tmp_path, text):
     folder = _write_evaluation(tmp_path / "one")
     (folder / "metrics.json").write_text(text)
-    assert "expected threshold, num_examples" in _refused(tmp_path, folder)
+    assert "metrics.json': " in _refused(tmp_path, folder)
 
 
 def test_an_output_that_is_a_file(tmp_path):

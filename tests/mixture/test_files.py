@@ -91,7 +91,7 @@ def test_pickled_arrays_are_refused(path):
     [
         ({"version": np.int32(2)}, "expected version 1 of a mixture, found 2"),
         ({"covariance_type": np.array("round")}, "the covariance type 'round'"),
-        ({"settings": np.array("[]")}, "settings that are no JSON object"),
+        ({"settings": np.array("[]")}, "settings: expected an object, found "),
         ({"weights": np.ones(3)}, "arrays that are not float32"),
         ({"centres": np.ones(3, np.float32)}, r"centres of shape \[3\]"),
         (

@@ -74,7 +74,7 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path):
 
 def test_a_summary_of_somebody_else_is_left_alone(tmp_path):
     (tmp_path / output.SUMMARY).write_text("[]")
-    with pytest.raises(RequestError, match="expected the summary"):
+    with pytest.raises(RequestError, match="expected an object, found"):
         output.find_finished(tmp_path, "folder", REQUEST)
 
 

@@ -81,7 +81,7 @@ def test_other_files_are_refused(content, read_bytes):
 def test_missing_and_unusual_paths(tmp_path, read_bytes):
     with pytest.raises(RequestError, match=r"`weights`: .*does not exist"):
         formats.read(tmp_path / "missing")
-    with pytest.raises(RequestError, match="folder without card"):
+    with pytest.raises(RequestError, match=r"card\.json' is missing"):
         formats.read(tmp_path)
     with pytest.raises(RequestError, match="is no file"):
         formats.read(tmp_path.__class__("/dev/zero"))

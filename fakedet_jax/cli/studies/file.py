@@ -15,15 +15,14 @@ run, as they are without a study. `paper` holds published numbers in per cent, b
 """
 
 import dataclasses
-import json
 import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
 
 from fakedet_jax.errors import RequestError
 from fakedet_jax.perturb import specification
+from fakedet_jax.runtime import records
 
 METRICS = ("multiclass_accuracy", "accuracy", "auc", "average_precision", "f1")
 
@@ -34,9 +33,6 @@ _FLAG = re.compile(r"--[a-z][a-z0-9_]*(=.*)?")
 _PATH_FLAGS = ("flagfile", "data_dir", "weights", "cache_dir")
 # The study gives these itself.
 _OWN_FLAGS = ("mode", "workdir", "seed")
-_TYPE_NAMES = {str: "a text", list: "a list", dict: "an object", bool: "true or false"}
-
-_T = TypeVar("_T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +48,15 @@ class Training:
 
     name: str
     flags: tuple[str, ...]
-    paper: Mapping[str, float]
+    paper: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_name(self.name)
+        if not self.flags:
+            raise _wrong("flags", "at least one entry", self.flags)
+        for test, number in self.paper.items():
+            if not 0 <= number <= 100:
+                raise _wrong(f"paper.{test}", "a number in per cent", number)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +70,11 @@ class Condition:
 
     name: str
     perturb: str = ""
+
+    def __post_init__(self) -> None:
+        _check_name(self.name)
+        if self.perturb:
+            specification.parse(self.perturb)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,12 +94,31 @@ class Study:
 
     title: str
     source: str
-    note: str
     metric: str
     trainings: tuple[Training, ...]
     tests: tuple[Condition, ...]
-    baseline: str | None
-    confusion: bool
+    note: str = ""
+    baseline: str | None = None
+    confusion: bool = False
+
+    def __post_init__(self) -> None:
+        _check_line("title", self.title)
+        _check_line("source", self.source)
+        if self.note:
+            _check_line("note", self.note)
+        if self.metric not in METRICS:
+            raise _wrong("metric", f"one of {', '.join(METRICS)}", self.metric)
+        _check_entries("tests", self.tests)
+        _check_entries("trainings", self.trainings)
+        names = [training.name for training in self.trainings]
+        if self.baseline is not None and self.baseline not in names:
+            raise _wrong("baseline", f"one of {', '.join(names)}", self.baseline)
+        tests = [test.name for test in self.tests]
+        for number, training in enumerate(self.trainings):
+            for test in training.paper:
+                if test not in tests:
+                    where = f"trainings[{number}].paper"
+                    raise _wrong(where, f"only the tests {', '.join(tests)}", test)
 
 
 def read(path: Path) -> Study:
@@ -105,37 +133,24 @@ def read(path: Path) -> Study:
     Raises:
         RequestError: It is not as expected; the message names the place.
     """
-    place = _Place(path)
-    content = place.checked(_load(path), dict)
-    place.check_keys(
-        content,
-        required=("title", "source", "metric", "trainings", "tests"),
-        optional=("note", "baseline", "confusion"),
+    study = records.read(
+        path,
+        Study,
+        field="mode=study",
+        advice="correct the file",
+        if_missing="name one such as experiments/tables/cross_few_pictures.json",
+        forbid_unknown=True,
     )
-    tests = tuple(_read_test(at, value) for at, value in place.items(content, "tests"))
-    _check_names(place.at("tests"), tests)
-    trainings = tuple(
-        _read_training(at, value, [test.name for test in tests])
-        for at, value in place.items(content, "trainings")
-    )
-    _check_names(place.at("trainings"), trainings)
-    metric = place.text(content, "metric")
-    if metric not in METRICS:
-        place.at("metric").fail(f"one of {', '.join(METRICS)}", repr(metric))
-    baseline = place.text(content, "baseline") if "baseline" in content else None
-    names = [training.name for training in trainings]
-    if baseline is not None and baseline not in names:
-        place.at("baseline").fail(f"one of {', '.join(names)}", repr(baseline))
-    return Study(
-        title=place.text(content, "title"),
-        source=place.text(content, "source"),
-        note=place.text(content, "note") if "note" in content else "",
-        metric=metric,
-        trainings=trainings,
-        tests=tests,
-        baseline=baseline,
-        confusion=place.at("confusion").checked(content.get("confusion", False), bool),
-    )
+    trainings = []
+    for number, training in enumerate(study.trainings):
+        where = f"{str(path)!r}: trainings[{number}].flags"
+        flags = [
+            own
+            for place, flag in enumerate(training.flags)
+            for own in _expand(path.parent, f"{where}[{place}]", flag)
+        ]
+        trainings.append(dataclasses.replace(training, flags=tuple(flags)))
+    return dataclasses.replace(study, trainings=tuple(trainings))
 
 
 def check_overrides(flags: Sequence[str]) -> None:
@@ -158,190 +173,67 @@ def flag_name(flag: str) -> str:
     return flag.partition("=")[0].removeprefix("--")
 
 
-@dataclasses.dataclass(frozen=True)
-class _Place:
-    """A place in a study file, which the messages name."""
-
-    file: Path
-    keys: str = ""
-
-    def at(self, key: str | int) -> "_Place":
-        if isinstance(key, int):
-            return _Place(self.file, f"{self.keys}[{key}]")
-        return _Place(self.file, f"{self.keys}.{key}" if self.keys else key)
-
-    def fail(self, expected: str, found: str) -> NoReturn:
-        where = f", {self.keys}" if self.keys else ""
-        raise RequestError(
-            f"{str(self.file)!r}{where}: expected {expected}, found {found}"
-        )
-
-    def checked(self, value: Any, kind: type[_T]) -> _T:
-        if not isinstance(value, kind):
-            self.fail(_TYPE_NAMES[kind], _shown(value))
-        return value
-
-    def text(self, content: Mapping[str, Any], key: str) -> str:
-        place = self.at(key)
-        value = place.checked(content[key], str)
-        if not value.strip() or not value.isprintable():
-            place.fail("one line of text", _shown(value))
-        return value
-
-    def items(self, content: Mapping[str, Any], key: str) -> "list[tuple[_Place, Any]]":
-        place = self.at(key)
-        values = place.checked(content[key], list)
-        if not values:
-            place.fail("at least one entry", "none")
-        return [(place.at(number), value) for number, value in enumerate(values)]
-
-    def check_keys(
-        self,
-        content: Mapping[str, Any],
-        required: Sequence[str],
-        optional: Sequence[str],
-    ) -> None:
-        for key in required:
-            if key not in content:
-                self.fail(f"the key {key!r}", "none")
-        for key in content:
-            if key not in (*required, *optional):
-                self.fail(
-                    f"only the keys {', '.join((*required, *optional))}", repr(key)
-                )
+def _check_line(field: str, text: str) -> None:
+    if not text.strip() or not text.isprintable():
+        raise _wrong(field, "one line of text", text)
 
 
-def _load(path: Path) -> Any:
-    try:
-        with path.open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise RequestError(
-            f"--mode=study: {str(path)!r} cannot be read ({error.strerror}); name a "
-            "study file such as experiments/tables/cross_few_pictures.json"
-        ) from error
-    if len(content) > _MAX_BYTES:
-        raise RequestError(
-            f"{str(path)!r}: expected a study file of at most {_MAX_BYTES} bytes, "
-            "found a larger file"
-        )
-    try:
-        return json.loads(
-            content.decode("utf-8"),
-            object_pairs_hook=_without_repetition,
-            parse_constant=_refuse_constant,
-        )
-    except (ValueError, RecursionError) as error:
-        raise RequestError(
-            f"{str(path)!r}: expected a study file in JSON, found otherwise ({error})"
-        ) from error
-
-
-def _without_repetition(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {twice!r} is there twice in one object")
-    return result
-
-
-def _refuse_constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number of JSON")
-
-
-def _read_test(place: _Place, value: Any) -> Condition:
-    content = place.checked(value, dict)
-    place.check_keys(content, required=("name",), optional=("perturb",))
-    perturb = place.text(content, "perturb") if "perturb" in content else ""
-    if perturb:
-        try:
-            specification.parse(perturb)
-        except RequestError as error:
-            reason = str(error).removeprefix("--perturb: ")
-            raise RequestError(
-                f"{str(place.file)!r}, {place.at('perturb').keys}: {reason}"
-            ) from error
-    return Condition(_read_name(place, content), perturb)
-
-
-def _read_training(place: _Place, value: Any, tests: Sequence[str]) -> Training:
-    content = place.checked(value, dict)
-    place.check_keys(content, required=("name", "flags"), optional=("paper",))
-    flags: list[str] = []
-    for at, flag in place.items(content, "flags"):
-        flags += _expand(at, at.checked(flag, str))
-    at = place.at("paper")
-    paper = at.checked(content.get("paper", {}), dict)
-    for test, number in paper.items():
-        if test not in tests:
-            at.fail(f"only the tests {', '.join(tests)}", repr(test))
-        is_number = isinstance(number, int | float) and not isinstance(number, bool)
-        if not is_number or not 0 <= number <= 100:
-            at.at(test).fail("a number in per cent, from 0 to 100", _shown(number))
-    return Training(_read_name(place, content), tuple(flags), paper)
-
-
-def _read_name(place: _Place, content: Mapping[str, Any]) -> str:
-    name = place.text(content, "name")
+def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name):
-        place.at("name").fail(
+        raise _wrong(
+            "name",
             "at most 40 letters, digits and . _ + -, a letter or digit first",
-            _shown(name),
+            name,
         )
-    return name
 
 
-def _check_names(place: _Place, entries: Sequence[Training | Condition]) -> None:
+def _check_entries(field: str, entries: Sequence[Training | Condition]) -> None:
+    if not entries:
+        raise _wrong(field, "at least one entry", entries)
     # Some file systems do not tell large letters from small ones.
     folded = [entry.name.casefold() for entry in entries]
     for number, entry in enumerate(entries):
         if folded[number] in folded[:number]:
-            place.at(number).at("name").fail(
-                "a name that no entry before has", repr(entry.name)
-            )
+            where = f"{field}[{number}].name"
+            raise _wrong(where, "a name that no entry before has", entry.name)
 
 
-def _expand(place: _Place, flag: str) -> list[str]:
+def _expand(folder: Path, where: str, flag: str) -> list[str]:
     """A flag of a training with its path made absolute, a flagfile as what it holds."""
     name = flag_name(flag)
     if not _FLAG.fullmatch(flag) or name in _OWN_FLAGS:
-        place.fail(
-            f"a flag of --mode=train, written --name=value, other than "
-            f"{_or(_OWN_FLAGS)}",
-            _shown(flag),
-        )
+        expected = "a flag of --mode=train, written --name=value, other than "
+        raise _wrong(where, expected + _or(_OWN_FLAGS), flag)
     if name not in _PATH_FLAGS:
         return [flag]
-    path = Path(os.path.normpath(place.file.parent.absolute() / flag.partition("=")[2]))
-    return _read_flagfile(place, path) if name == "flagfile" else [f"--{name}={path}"]
+    path = Path(os.path.normpath(folder.absolute() / flag.partition("=")[2]))
+    return _read_flagfile(where, path) if name == "flagfile" else [f"--{name}={path}"]
 
 
-def _read_flagfile(place: _Place, path: Path) -> list[str]:
+def _read_flagfile(where: str, path: Path) -> list[str]:
     try:
         with path.open("rb") as file:
             text = file.read(_MAX_BYTES).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        place.fail(f"a flagfile, {str(path)!r}", f"none that can be read ({error})")
+        raise RequestError(
+            f"{where}: expected a flagfile, {str(path)!r}, found none that can be read "
+            f"({error})"
+        ) from error
     lines = [line.strip() for line in text.splitlines()]
     flags = [line for line in lines if line and not line.startswith(("#", "//"))]
     for flag in flags:
         if not _FLAG.fullmatch(flag) or flag_name(flag) == "flagfile":
-            place.fail(
-                f"flags other than --flagfile in {str(path)!r}, written --name=value",
-                _shown(flag),
-            )
+            expected = f"flags other than --flagfile in {str(path)!r}, written "
+            raise _wrong(where, f"{expected}--name=value", flag)
         if flag_name(flag) == "mode" and flag != "--mode=train":
-            place.fail(f"--mode=train in {str(path)!r}", _shown(flag))
+            raise _wrong(where, f"--mode=train in {str(path)!r}", flag)
     return [flag for flag in flags if flag_name(flag) not in _OWN_FLAGS]
+
+
+def _wrong(where: str, expected: str, found: object) -> RequestError:
+    return RequestError(f"{where}: expected {expected}, found {records.shown(found)}")
 
 
 def _or(names: Sequence[str]) -> str:
     *others, last = (f"--{name}" for name in names)
     return f"{', '.join(others)} and {last}"
-
-
-def _shown(value: object) -> str:
-    """What was found, on one line and not too long."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

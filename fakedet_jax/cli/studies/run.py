@@ -10,7 +10,6 @@ are done, as none could have it then; it makes the tests itself.
 import dataclasses
 import functools
 import hashlib
-import json
 import logging
 import sys
 import time
@@ -27,7 +26,7 @@ from fakedet_jax.config import EvaluateConfig, StudyConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs import evaluate
 from fakedet_jax.report import study as study_report
-from fakedet_jax.runtime import processes, storage
+from fakedet_jax.runtime import processes, records, storage
 from fakedet_jax.runtime.signals import Stopped
 from fakedet_jax.runtime.text import counted
 from fakedet_jax.workdir import open_workdir
@@ -269,18 +268,12 @@ class _Record:
 def _read_record(workdir: Path) -> _Record | None:
     """The record of a workdir, a new one where there is none; None if it is damaged."""
     path = workdir / RECORD_NAME
-    try:
-        record = _Record(**json.loads(path.read_text(encoding="utf-8")))
-        is_sound = (
-            isinstance(record.flags, list)
-            and isinstance(record.seconds, float)
-            and all(isinstance(test, dict) for test in record.tests.values())
-        )
-    except FileNotFoundError:
+    if not path.exists():
         return _Record()
-    except (OSError, ValueError, TypeError, AttributeError):
+    try:
+        return records.read(path, _Record, advice="delete it", forbid_unknown=True)
+    except RequestError:
         return None
-    return record if is_sound else None
 
 
 def _count_others(output: Path, runs: Collection[_Run]) -> int:

@@ -16,7 +16,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from fakedet_jax.data.layouts import lists, scan
+from fakedet_jax.data.layouts import scan
 from fakedet_jax.data.layouts.base import (
     Item,
     Layout,
@@ -25,6 +25,7 @@ from fakedet_jax.data.layouts.base import (
     check_choice,
 )
 from fakedet_jax.errors import RequestError
+from fakedet_jax.runtime import records
 
 METHODS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "FaceShifter")
 QUALITIES = ("raw", "c23", "c40")
@@ -33,7 +34,6 @@ _SPLITS = {"train": "train", "val": "validation", "test": "test"}
 _SPLIT_FOLDERS = ("splits", "dataset/splits", ".")
 _REAL = "original_sequences/youtube"
 _FAKE = "manipulated_sequences"
-_PAIRS = 'a list of pairs such as ["071", "054"]'
 _NAME = re.compile(r"([0-9]{3})(?:_([0-9]{3}))?")
 
 
@@ -187,18 +187,19 @@ def _read_splits(root: Path) -> dict[tuple[str, str], str]:
 
 
 def _read_pairs(path: Path) -> list[tuple[str, str]]:
-    content = lists.read_json(path)
-    if not isinstance(content, list) or not content:
-        raise lists.wrong_content(path, _PAIRS, str(content))
-    for pair in content:
-        if (
-            not isinstance(pair, list)
-            or len(pair) != 2
-            or not all(isinstance(name, str) for name in pair)
-            or not all(_identities(name, is_fake=False) for name in pair)
-        ):
-            raise lists.wrong_content(path, _PAIRS, str(pair))
-    return [(first, second) for first, second in content]
+    advice = "fetch the file again"
+    pairs = records.read(path, list[tuple[str, str]], advice=advice)
+    wrong = [
+        pair
+        for pair in pairs
+        if not all(_identities(name, is_fake=False) for name in pair)
+    ]
+    if wrong or not pairs:
+        raise RequestError(
+            f"{str(path)!r}: expected pairs such as ('071', '054'), found "
+            f"{records.shown(wrong[0]) if wrong else 'none'}; {advice}"
+        )
+    return pairs
 
 
 LAYOUT = Layout(

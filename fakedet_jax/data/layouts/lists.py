@@ -46,20 +46,6 @@ def read_lines(path: Path, num_words: int) -> Iterator[tuple[int, list[str]]]:
         raise _unreadable(path, error) from error
 
 
-def read_json(path: Path) -> Any:
-    """Reads a JSON file as a whole.
-
-    Raises:
-        RequestError: It cannot be read or is not JSON.
-    """
-    try:
-        return json.loads(path.read_bytes())
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    except (ValueError, RecursionError) as error:
-        raise wrong_content(path, "JSON in UTF-8", str(error)) from error
-
-
 def read_entries(path: Path) -> Iterator[tuple[str, Any]]:
     """Reads the entries of a JSON object one by one.
 
@@ -82,15 +68,10 @@ def read_entries(path: Path) -> Iterator[tuple[str, Any]]:
     except (ValueError, RecursionError) as error:
         if isinstance(error, RequestError):
             raise
-        raise wrong_content(path, "a JSON object", str(error)) from error
-
-
-def wrong_content(path: Path, expected: str, found: str) -> RequestError:
-    """The error about a file that does not hold what its dataset promises."""
-    return RequestError(
-        f"{str(path)!r}: expected {expected}, found {found[:80]!r}; fetch the file "
-        "again"
-    )
+        raise RequestError(
+            f"{str(path)!r}: expected a JSON object, found {str(error)[:80]!r}; fetch "
+            "the file again"
+        ) from error
 
 
 class _Entries:

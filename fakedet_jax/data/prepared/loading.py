@@ -4,7 +4,6 @@
 
 import dataclasses
 import functools
-import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,9 +15,11 @@ from fakedet_jax.data.folder import SPLITS
 from fakedet_jax.data.prepared.facts import FILE_NAME, Facts
 from fakedet_jax.data.tfds_source import TfdsSource, is_complete, quiet
 from fakedet_jax.errors import RequestError
+from fakedet_jax.runtime import records
 
 VERSION = "1.1.0"
 _METADATA = "metadata.json"
+_AGAIN = "delete the folder and prepare the dataset again"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,17 +99,10 @@ def read_info(data_dir: str | Path, name: str | None = None) -> PreparedInfo:
         name = found[0]
     _check_prepared(data_dir, name)
     path = folder_of(data_dir, name) / _METADATA
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return PreparedInfo(
-            name=name,
-            classes=tuple(map(str, content["classes"])),
-            is_fake=tuple(map(bool, content["is_fake"])),
-            faces=dict(content["faces"]),
-            digest=str(content["digest"]),
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _damaged(path, error) from error
+    content = records.read(path, dict[str, Any], advice=_AGAIN)
+    return records.convert(
+        {**content, "name": name}, PreparedInfo, source=repr(str(path)), advice=_AGAIN
+    )
 
 
 def load(data_dir: str | Path, name: str, split: str) -> Dataset:
@@ -155,7 +149,11 @@ def load_facts(data_dir: str | Path, name: str, split: str) -> Facts:
     try:
         facts = Facts.load(path)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise _damaged(path, error) from error
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise RequestError(
+            f"{str(path)!r}: expected a file that `mode=prepare` wrote, found "
+            f"something else ({reason}); {_AGAIN}"
+        ) from error
     chosen = facts.of_split(split)
     if not len(chosen):
         found = [name for name in SPLITS if name in set(facts.splits)]
@@ -179,12 +177,4 @@ def _check_prepared(data_dir: str | Path, name: str) -> None:
         f"`data_dir`: expected a prepared dataset {name} in {str(data_dir)!r}, found "
         f"none; make it with `mode=prepare` `dataset={name}` `data_dir=ORIGINALS` "
         f"`output=DIR` and name DIR here, where for ORIGINALS: {instructions}"
-    )
-
-
-def _damaged(path: Path, error: Exception) -> RequestError:
-    return RequestError(
-        f"{str(path)!r}: expected a file that `mode=prepare` wrote, found something "
-        f"else ({' '.join(str(error).split()) or type(error).__name__}); delete the "
-        "folder and prepare the dataset again"
     )

