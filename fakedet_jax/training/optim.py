@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Update rules and learning-rate schedules of the published systems, as optax parts."""
 
-import dataclasses
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
@@ -10,53 +9,14 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from fakedet_jax.errors import RequestError
+from fakedet_jax.training.recipe import Recipe
 
 Schedule = Callable[[Any], Any]
 Params = Any
 
 
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """How a network is optimised; a detector brings one, flags change it.
-
-    Attributes:
-        optimizer: `caffe_sgd`, `sgd`, `torch_sgd`, `adam` or `torch_adam`.
-        learning_rate: Base learning rate.
-        schedule: `step`, `cosine`, `time_decay` or `constant`.
-        decay_steps: For `step`: steps between two decays.
-        decay_factor: For `step`: factor of each decay.
-        decay_per_step: For `time_decay`: what each step adds to the divisor.
-        momentum: For all but `adam` and `torch_adam`.
-        dampening: For `torch_sgd`: part of a gradient that its momentum leaves out.
-        weight_decay: Decoupled for `adam`; otherwise this multiple of the parameters
-            is added to their gradient, an L2 penalty.
-        batch_size: Examples per update, over all devices.
-        num_epochs: Passes over the training split.
-        final_learning_rate: For `cosine`: where it ends; None for 0.
-        adam_beta2: Of both kinds of Adam, None for 0.999; the first moment has 0.9.
-        adam_epsilon: Of both kinds of Adam; None for 1e-8.
-    """
-
-    optimizer: str = "caffe_sgd"
-    learning_rate: float = 1e-3
-    schedule: str = "constant"
-    decay_steps: int = 1000
-    decay_factor: float = 0.5
-    decay_per_step: float = 0.0
-    momentum: float = 0.95
-    dampening: float = 0.0
-    weight_decay: float = 0.0
-    batch_size: int = 64
-    num_epochs: int = 10
-    # None rather than the usual value, as in the records of runs of earlier versions.
-    final_learning_rate: float | None = None
-    adam_beta2: float | None = None
-    adam_epsilon: float | None = None
-
-
 class Multipliers(NamedTuple):
-    """Factors of a parameter's own, Caffe's `lr_mult` and `decay_mult`."""
+    """Caffe's `lr_mult` and `decay_mult` of one parameter."""
 
     learning_rate: float
     decay: float
@@ -65,18 +25,18 @@ class Multipliers(NamedTuple):
 def create_schedule(recipe: Recipe, num_steps: int) -> Schedule:
     """Learning rate as a function of the step, which counts from 0.
 
+    With η = `learning_rate`, `constant` is η; `step` is
+    `η · decay_factor^⌊step / decay_steps⌋`; `cosine` falls along half a cosine from η
+    to `final_learning_rate` at `num_steps` and stays there; `time_decay` (the `decay`
+    of Keras' optimizers) is `η / (1 + decay_per_step · step)`.
+
     Args:
-        recipe: Names the schedule: `step` is `rate · factor^⌊step / decay_steps⌋`,
-            `cosine` falls from `rate` to the final rate at `num_steps` and stays there,
-            `time_decay` (the `decay` of Keras' optimizers) is
-            `rate / (1 + decay_per_step · step)`.
+        recipe: The schedule and its constants.
         num_steps: Updates of the whole run.
 
     Returns:
-        A function of the step.
-
-    Raises:
-        RequestError: The schedule is unknown.
+        A function from the step, an int or an int32 scalar, to the rate; it can be
+        compiled.
     """
     rate = recipe.learning_rate
     schedules: dict[str, Callable[[], Schedule]] = {
@@ -89,7 +49,7 @@ def create_schedule(recipe: Recipe, num_steps: int) -> Schedule:
         ),
         "time_decay": lambda: lambda step: rate / (1.0 + recipe.decay_per_step * step),
     }
-    return _look_up(schedules, recipe.schedule, "`schedule`")()
+    return schedules[recipe.schedule]()
 
 
 def create_optimizer(
@@ -98,51 +58,44 @@ def create_optimizer(
     """The update rule of a recipe.
 
     Args:
-        recipe: Names the rule and its constants.
+        recipe: The rule and its constants.
         num_steps: Updates of the whole run, for the schedule.
-        frozen: Paths of parameters that stay as they are, such as `amten/conv1/bias`.
+        frozen: Paths of parameters that are not trained, such as `amten/conv1/bias`.
 
     Returns:
-        An optax transformation whose updates are added to the parameters.
-
-    Raises:
-        RequestError: The optimizer or the schedule is unknown.
+        An optax transformation whose updates are added to the parameters. Its `init`
+        or `update` raises a ValueError where a frozen path is not among them.
     """
     schedule = create_schedule(recipe, num_steps)
-
+    momentum, decay = recipe.momentum, recipe.weight_decay
+    if recipe.optimizer == "caffe_sgd":
+        # Its multipliers of 0 freeze a parameter, and its velocity too.
+        return caffe_sgd(
+            schedule, momentum, decay, lambda params: caffe_multipliers(params, frozen)
+        )
     adam = {
         "b2": 0.999 if recipe.adam_beta2 is None else recipe.adam_beta2,
         "eps": 1e-8 if recipe.adam_epsilon is None else recipe.adam_epsilon,
     }
-
-    def multipliers(params: Params) -> Params:
-        return caffe_multipliers(params, frozen)
-
-    optimizers: dict[str, Callable[[], optax.GradientTransformation]] = {
-        "caffe_sgd": lambda: caffe_sgd(
-            schedule, recipe.momentum, recipe.weight_decay, multipliers
-        ),
-        # Keras' rule is Caffe's with all parameters alike.
-        "sgd": lambda: optax.chain(
-            caffe_sgd(schedule, recipe.momentum, recipe.weight_decay),
-            _zero_frozen(frozen),
-        ),
-        "torch_sgd": lambda: optax.chain(
-            torch_sgd(schedule, recipe.momentum, recipe.dampening, recipe.weight_decay),
-            _zero_frozen(frozen),
-        ),
-        "adam": lambda: optax.chain(
-            optax.adamw(schedule, weight_decay=recipe.weight_decay, **adam),
-            _zero_frozen(frozen),
-        ),
-        # PyTorch's Adam takes the decay into both moments.
-        "torch_adam": lambda: optax.chain(
-            optax.add_decayed_weights(recipe.weight_decay),
-            optax.adam(schedule, **adam),
-            _zero_frozen(frozen),
-        ),
+    rules: dict[str, tuple[optax.GradientTransformation, ...]] = {
+        # Keras' rule is Caffe's with the same multipliers for all parameters.
+        "sgd": (caffe_sgd(schedule, momentum, decay),),
+        "torch_sgd": (torch_sgd(schedule, momentum, recipe.dampening, decay),),
+        "adam": (optax.adamw(schedule, weight_decay=decay, **adam),),
+        # PyTorch's Adam adds the decay to the gradient, so it enters both moments.
+        "torch_adam": (optax.add_decayed_weights(decay), optax.adam(schedule, **adam)),
     }
-    return _look_up(optimizers, recipe.optimizer, "`optimizer`")()
+    freeze = optax.masked(
+        optax.set_to_zero(), lambda updates: frozen_mask(updates, frozen)
+    )
+
+    def zero_frozen(updates: Params, params: Params | None) -> Params:
+        del params
+        return freeze.update(updates, freeze.init(updates))[0]
+
+    # Without the state of `masked`, which is empty but would change the layout of
+    # checkpoints.
+    return optax.chain(*rules[recipe.optimizer], optax.stateless(zero_frozen))
 
 
 class CaffeSgdState(NamedTuple):
@@ -162,19 +115,19 @@ def caffe_sgd(
 
     `V ← μV + lr · lr_mult · (g + wd · decay_mult · W)`, `W ← W − V`.
 
-    The learning rate is inside V, and V keeps its size when the rate steps down:
-    `optax.sgd` and PyTorch multiply by the rate after the momentum and so differ for
+    The learning rate is inside V, and V keeps its size when the rate steps down.
+    `optax.sgd` and PyTorch multiply by the rate after the momentum, so they differ in
     the steps that follow. (Jia et al., "Caffe", 2014: `SGDSolver::ComputeUpdateValue`.)
 
     Args:
-        learning_rate: Schedule, of the step from 0.
+        learning_rate: lr, a function of the step from 0.
         momentum: μ.
         weight_decay: wd.
         multipliers: From parameters to a tree of `Multipliers` of the same structure;
-            1 everywhere by default.
+            None for 1 everywhere.
 
     Returns:
-        An optax transformation that needs `params` in `update`.
+        An optax transformation; its `update` raises a ValueError without `params`.
     """
 
     def init(params: Params) -> CaffeSgdState:
@@ -230,13 +183,13 @@ def torch_sgd(
     (PyTorch's documentation of `torch.optim.SGD`.)
 
     Args:
-        learning_rate: Schedule, of the step from 0.
+        learning_rate: lr, a function of the step from 0.
         momentum: μ.
-        dampening: Part of a gradient that is left out, from the second step on.
+        dampening: Part of a gradient that is left out from the second step on.
         weight_decay: wd.
 
     Returns:
-        An optax transformation that needs `params` in `update`.
+        An optax transformation; its `update` raises a ValueError without `params`.
     """
     share = 1.0 - dampening if momentum else 1.0
 
@@ -249,7 +202,7 @@ def torch_sgd(
     ) -> tuple[Params, TorchSgdState]:
         if params is None:
             raise ValueError("torch_sgd needs the parameters for the weight decay")
-        # The buffer starts at zero, so only the gradient's share sets the first apart.
+        # B is 0 before the first step, which therefore differs in this factor only.
         first_or_share = jnp.where(state.step == 0, 1.0, share)
         buffer = jax.tree.map(
             lambda gradient, old, param: (
@@ -269,53 +222,57 @@ def torch_sgd(
 def caffe_multipliers(params: Params, frozen: Collection[str] = ()) -> Params:
     """The multipliers that Caffe's definitions give to convolutional networks.
 
-    A bias of a layer with a kernel learns at twice the rate and does not decay;
-    everything else, batch normalisation's scale and bias too, has 1 and 1.
+    The bias of a layer with a kernel learns at twice the rate and does not decay: 2
+    and 0. All other parameters, batch normalisation's scale and bias too, have 1 and 1.
 
     Args:
         params: Nested dicts of arrays.
-        frozen: Paths, joined by slashes, of parameters with 0 and 0.
+        frozen: Paths of parameters that have 0 and 0.
 
     Returns:
-        A tree of `Multipliers`.
+        A tree of `Multipliers` of the same structure.
 
     Raises:
         ValueError: A frozen path is not among the parameters.
     """
-    unknown = set(frozen)
+    paths = _paths(params)
+    known = set(jax.tree.leaves(paths))
 
-    def walk(node: Params, path: str) -> Params:
-        if not isinstance(node, dict):
-            unknown.discard(path)
-            return Multipliers(1.0, 1.0)
-        factors = {key: walk(node[key], f"{path}/{key}".lstrip("/")) for key in node}
-        if "kernel" in node and "bias" in node:
-            factors["bias"] = Multipliers(2.0, 0.0)
-        for key in node:
-            if f"{path}/{key}".lstrip("/") in frozen:
-                factors[key] = Multipliers(0.0, 0.0)
-        return factors
+    def multipliers(path: str, is_frozen: bool) -> Multipliers:
+        name = path.rpartition("/")[-1]
+        if is_frozen:
+            return Multipliers(0.0, 0.0)
+        if name == "bias" and path.removesuffix(name) + "kernel" in known:
+            return Multipliers(2.0, 0.0)
+        return Multipliers(1.0, 1.0)
 
-    factors = walk(params, "")
-    if unknown:
+    return jax.tree.map(multipliers, paths, frozen_mask(params, frozen))
+
+
+def frozen_mask(params: Params, frozen: Collection[str]) -> Params:
+    """Marks the parameters that are not trained.
+
+    Args:
+        params: Nested dicts of arrays.
+        frozen: Paths of parameters: their keys, joined by slashes.
+
+    Returns:
+        A tree of bools of the same structure.
+
+    Raises:
+        ValueError: A path is not among the parameters.
+
+    >>> frozen_mask({"fc": {"kernel": 1.0, "bias": 0.0}}, ["fc/bias"])
+    {'fc': {'bias': True, 'kernel': False}}
+    """
+    paths = _paths(params)
+    if unknown := set(frozen).difference(jax.tree.leaves(paths)):
         raise ValueError(f"no parameter named {', '.join(sorted(unknown))} to freeze")
-    return factors
+    return jax.tree.map(lambda path: path in frozen, paths)
 
 
-def _zero_frozen(frozen: Collection[str]) -> optax.GradientTransformation:
-    def zero(updates: Params, params: Params | None = None) -> Params:
-        del params
-        return jax.tree.map(
-            lambda factor, value: value * bool(factor.learning_rate),
-            caffe_multipliers(updates, frozen),
-            updates,
-            is_leaf=lambda node: isinstance(node, Multipliers),
-        )
-
-    return optax.stateless(zero)
-
-
-def _look_up(table: dict[str, Any], name: str, flag: str) -> Any:
-    if name not in table:
-        raise RequestError(f"{flag}: expected {', '.join(table)}, found {name!r}")
-    return table[name]
+def _paths(params: Params) -> Params:
+    """The path of each parameter, in its place in the tree."""
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: jax.tree_util.keystr(path, simple=True, separator="/"), params
+    )
