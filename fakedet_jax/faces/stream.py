@@ -33,7 +33,7 @@ from fakedet_jax.media import batching
 from fakedet_jax.media.decode import to_input
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.media.video import Frame, is_video
-from fakedet_jax.runtime.worker_process import available_cores
+from fakedet_jax.runtime.processes import available_cores
 
 NO_PICTURE = -1
 

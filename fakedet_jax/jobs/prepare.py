@@ -27,9 +27,9 @@ from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.media import video_stream
 from fakedet_jax.prepare import assembly, beam, manifest, output, pool, staging
 from fakedet_jax.prepare.assembly import Input
+from fakedet_jax.runtime.processes import available_cores
 from fakedet_jax.runtime.progress import Progress
 from fakedet_jax.runtime.signals import Stopped, StopRequest
-from fakedet_jax.runtime.worker_process import available_cores
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from typing import Any
 from fakedet_jax.errors import RequestError
 from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.prepare import staging
-from fakedet_jax.runtime import records, worker_process
+from fakedet_jax.runtime import processes, records
 
 _WORKER = "fakedet_jax.prepare.worker"
 # A process may be killed for what another one does, such as filling the memory.
@@ -188,7 +188,7 @@ class _Worker:
 
     def __init__(self, root: Path, cropping: Cropping):
         self.job: _Job | None = None
-        self._process = worker_process.start(
+        self._process = processes.start_module(
             _WORKER,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a command in a process of its own, and hands signals on to it."""
+"""Starts child processes: whole commands, and modules of this package as workers."""
 
 import collections
 import os
@@ -10,12 +10,12 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from pathlib import Path
+from typing import Any
 
 from fakedet_jax.runtime.signals import Stopped, StopRequest
 
-# By the exit code: the signal that a process saved and stopped for, or that ended it
-# before it could.
+# Exit codes of a process that a signal has stopped, after it had saved or before it
+# could, with that signal.
 STOP_CODES = {
     code: number
     for number in (signal.SIGINT, signal.SIGTERM)
@@ -30,7 +30,7 @@ class CommandError(RuntimeError):
     """A command failed.
 
     Attributes:
-        code: Its exit code.
+        code: Exit code of the command.
     """
 
     def __init__(self, message: str, code: int) -> None:
@@ -39,28 +39,24 @@ class CommandError(RuntimeError):
 
 
 def run(command: Sequence[str], unshown: tuple[str, ...] = ()) -> int:
-    """Runs a command to its end, hands signals on to it and repeats what it prints.
+    """Runs a command to its end, passes signals on to it and repeats its output.
 
     Args:
-        command: The program and its arguments.
-        unshown: How the lines begin that are not repeated.
+        command: The program and its arguments; it gets the import path of this process.
+        unshown: Beginnings of lines that are not repeated.
 
     Returns:
-        0, or the exit code of a process that a signal stopped.
+        0, or the exit code of a process that a signal stopped, see `STOP_CODES`.
 
     Raises:
-        CommandError: It failed; the message is the last line that it printed.
-        Stopped: This process was asked to stop, and so the other one did.
+        CommandError: The command failed; the message is the last line that it printed.
+        Stopped: This process was asked to stop, and the command has stopped too.
     """
-    # A checkout that is run from elsewhere is not on the path of the new process.
-    package = str(Path(__file__).resolve().parents[2])
-    paths = [package, os.environ.get("PYTHONPATH", "")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     last_lines: collections.deque[str] = collections.deque(maxlen=20)
     with (
         StopRequest() as stop,
-        # In a group of its own, or a key press would reach it twice and a second
-        # signal ends it before it has saved.
+        # In a group of its own: otherwise Ctrl-C would reach it directly too, and a
+        # second signal ends it before it has saved.
         subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -69,7 +65,7 @@ def run(command: Sequence[str], unshown: tuple[str, ...] = ()) -> int:
             text=True,
             encoding="utf-8",
             errors="replace",
-            env=environment,
+            env=_environment(),
             process_group=0,
         ) as process,
     ):
@@ -87,7 +83,7 @@ def run(command: Sequence[str], unshown: tuple[str, ...] = ()) -> int:
         except BaseException:
             process.kill()
             raise
-        # A process that it left behind would keep the output open.
+        # With a time limit, as a process that it left behind keeps the output open.
         echo.join(_ECHO_SECONDS)
     code = process.returncode
     if stop.signum:
@@ -95,6 +91,43 @@ def run(command: Sequence[str], unshown: tuple[str, ...] = ()) -> int:
     if code and code not in STOP_CODES:
         raise CommandError(_reason(code, last_lines), code)
     return code
+
+
+def start_module(
+    module: str, arguments: Sequence[str] = (), **options: Any
+) -> "subprocess.Popen[bytes]":
+    """Starts `python -m MODULE ARGUMENTS…` as a worker that talks through pipes.
+
+    Unlike the workers of a `multiprocessing` pool, it imports neither the caller's main
+    module nor JAX: it starts quickly, cannot deadlock, and does not start the caller's
+    program again.
+
+    Args:
+        module: Full name of the module.
+        arguments: Arguments of its command line.
+        **options: Options of `subprocess.Popen`, such as `stdin` and `stdout`.
+
+    Returns:
+        The process, which the caller ends.
+    """
+    # Small products gain nothing from threads, and workers share the cores.
+    environment = _environment(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+    return subprocess.Popen(
+        [sys.executable, "-m", module, *arguments], env=environment, **options
+    )
+
+
+def available_cores() -> int:
+    """Number of processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _environment(**more: str) -> dict[str, str]:
+    """The environment of this process with its import path, for a checkout anywhere."""
+    paths = os.pathsep.join(path or os.curdir for path in sys.path)
+    return {**os.environ, "PYTHONPATH": paths, **more}
 
 
 def _echo(
@@ -110,7 +143,7 @@ def _echo(
 
 
 def _reason(code: int, last_lines: Sequence[str]) -> str:
-    """Why a process failed: the line of ours if there is one, else its last."""
+    """Why a process failed: its last error message of this package, else last line."""
     if code < 0:
         return f"killed by {signal.Signals(-code).name}"
     lines = [line.strip() for line in last_lines if line.strip()]

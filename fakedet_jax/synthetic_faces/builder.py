@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from fakedet_jax.runtime.worker_process import available_cores
+from fakedet_jax.runtime.processes import available_cores
 from fakedet_jax.synthetic_faces.examples import (
     CLASSES,
     KINDS_PER_IDENTITY,

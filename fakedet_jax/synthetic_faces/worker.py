@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import BinaryIO
 
-from fakedet_jax.runtime import worker_process
+from fakedet_jax.runtime import processes
 from fakedet_jax.synthetic_faces.examples import Example, identities_of, make_examples
 
 _PIPE_BYTES = 1 << 20  # some ten identities; where the system allows it
@@ -40,7 +40,7 @@ def examples_in_order(
         pipes = []
         for first in range(num_processes):
             numbers = (seed, num_identities, first, num_processes)
-            worker = worker_process.start(
+            worker = processes.start_module(
                 __name__,
                 [split, *map(str, numbers)],
                 stdin=subprocess.DEVNULL,

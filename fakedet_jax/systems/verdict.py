@@ -48,7 +48,7 @@ def judge(
     if not np.isfinite(probabilities).all():
         raise loop.NonFiniteLossError(
             f"the validation at step {info.step} gives probabilities that are not "
-            "finite; try a smaller `learning_rate` in another `workdir`"
+            "finite"
         )
     scores = info.scores(probabilities)
     fake = np.asarray(dataset.is_fake)[labels].astype(np.int32)

@@ -22,26 +22,32 @@ from fakedet_jax.training.steps import Metrics, TrainState, Variables
 
 _LOGGER = logging.getLogger(__name__)
 
-_NON_FINITE_ADVICE = (
-    "try a smaller `learning_rate` in another `workdir`; the last checkpoint is from "
-    "before"
-)
-
+# From a state, a batch of pictures and its targets to the next state and scalars.
 TrainStep = Callable[[TrainState, jax.Array, jax.Array], tuple[TrainState, Metrics]]
 
 
 class NonFiniteLossError(RuntimeError):
-    """The loss became infinite or not a number; the message names the step."""
+    """The training diverged: its numbers are infinite or not numbers."""
+
+    def __init__(self, problem: str) -> None:
+        """Adds to the message what to do.
+
+        Args:
+            problem: What is not finite, and when.
+        """
+        super().__init__(
+            f"{problem}; try a smaller `learning_rate` in another `workdir`"
+        )
 
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """What validation says of a state.
+    """Result of validating a state.
 
     Attributes:
-        metrics: Numbers to be recorded.
-        merit: Larger is better; decides which state is kept as the best.
-        facts: What is stored with the variables if they are the best.
+        metrics: Numbers to record, by name.
+        merit: Decides which state is kept as the best; larger is better.
+        facts: JSON object that is stored with the variables if they are the best.
     """
 
     metrics: Mapping[str, float]
@@ -54,10 +60,10 @@ class LoopConfig:
     """Lengths and intervals, in steps.
 
     Attributes:
-        num_steps: Of the whole run.
+        num_steps: Steps of the whole run.
         steps_per_epoch: Steps between two validations.
-        batch_size: Global.
-        log_every: Steps between two transfers of the metrics.
+        batch_size: Examples per step, over all processes.
+        log_every: Steps between two transfers of the metrics to the host.
         checkpoint_every: Steps between two checkpoints.
     """
 
@@ -83,16 +89,18 @@ def train(
 ) -> TrainState:
     """Trains to the end, from the newest checkpoint where there is one.
 
-    A run that was interrupted anywhere and started again ends with bit-identical
-    parameters, on the same machine and with the same number of devices.
+    A run that is interrupted anywhere and started again ends with bit-identical
+    parameters, on the same machine with the same number of devices.
 
     Args:
         config: Lengths and intervals.
-        mesh: The devices.
-        train_step: Pure step; compiled here, its state donated.
-        state: The state before the first step, on the mesh.
-        batches: Endless training batches of this process.
-        validate: From step and variables to a verdict; the same in every process.
+        mesh: Mesh of all devices.
+        train_step: Pure function; it is compiled here and its state donated.
+        state: State before the first step, replicated on the mesh; it is used up.
+        batches: Endless training batches of this process: uint8 `image`
+            `[local batch, height, width, 3]` and the targets `label`
+            `[local batch, …]`.
+        validate: From step and variables to a verdict, the same in every process.
         states: Checkpoints to resume from.
         bests: Checkpoints of the best state.
         writer: Records the metrics.
@@ -102,13 +110,14 @@ def train(
         The last state.
 
     Raises:
-        Stopped: The run was asked to stop and has saved.
-        NonFiniteLossError: The loss is not finite; nothing is saved after that step.
-        OSError: A checkpoint could not be written.
-        RequestError: The checkpoint is of another run.
+        Stopped: The run was asked to stop, and has saved its state.
+        NonFiniteLossError: The loss or a parameter is not finite; nothing is saved
+            from that step on.
+        OSError: A checkpoint cannot be written.
+        RequestError: The checkpoint belongs to another run.
     """
     best: dict[str, Any] = {"merit": None, "step": 0}
-    # The best steps of the states that the run may resume from, the newest last.
+    # The best step of each state that the run may resume from, the newest last.
     saved_bests: collections.deque[int]
     saved_bests = collections.deque(maxlen=checkpoint.NUM_STATES)
     if states.steps():
@@ -131,18 +140,17 @@ def train(
     pending = _Pending(writer)
 
     def check(step: int) -> None:
-        """Brings the metrics to the host and refuses what is not finite."""
+        """Records the pending metrics and refuses numbers that are not finite."""
         pending.flush()
-        # The loss of a step says nothing of the update that it brought.
+        # The loss of a step says nothing about the update that follows from it.
         if not bool(jax.device_get(all_finite(state))):
             raise NonFiniteLossError(
-                f"the parameters are no longer finite after step {step}; "
-                f"{_NON_FINITE_ADVICE}"
+                f"the parameters are no longer finite after step {step}"
             )
 
     def save(step: int) -> None:
         inputs = parallel.gather_json(batches.get_state())
-        # A state must not be there before the best that it names.
+        # A state must not be stored before the best step that it names.
         bests.wait()
         writer.flush()
         states.save(step, state, {"input": inputs, "best": best})
@@ -150,8 +158,8 @@ def train(
 
     def save_best(step: int, facts: Mapping[str, Any], previous: int) -> None:
         bests.save(step, state.variables, facts)
-        # The one before is complete by now. Whoever resumes from an earlier state
-        # finds the best of its time still there.
+        # Saving has waited for the previous best. A run that resumes from an earlier
+        # state needs the best step of that time.
         bests.keep_only({*saved_bests, previous, step})
 
     with (
@@ -168,7 +176,7 @@ def train(
             placed = parallel.put_batch(
                 mesh, {name: batch[name] for name in ("image", "label")}
             )
-            # All that a step needs is on the devices: anything else is a mistake.
+            # All inputs of a step are on the devices; another transfer is a mistake.
             with jax.transfer_guard("disallow"):
                 state, metrics = compiled(state, placed["image"], placed["label"])
             step += 1
@@ -182,7 +190,7 @@ def train(
                 verdict = validate(step, state.variables)
                 writer.write(step, verdict.metrics)
                 _LOGGER.debug("step %d: %s", step, dict(verdict.metrics))
-                # Of equals the later one: it has seen more.
+                # Of equals the later one is kept, as it has seen more examples.
                 if best["merit"] is None or verdict.merit >= best["merit"]:
                     save_best(step, verdict.facts, previous=best["step"])
                     best = {"merit": verdict.merit, "step": step}
@@ -200,7 +208,16 @@ def train(
 
 
 def compile_step(train_step: TrainStep, mesh: Mesh) -> TrainStep:
-    """The step as compiled for a mesh: state replicated and donated, batch sharded."""
+    """Compiles a step for a mesh: state replicated and donated, batch sharded.
+
+    Args:
+        train_step: Pure function.
+        mesh: Mesh of all devices; its size divides the batch.
+
+    Returns:
+        The step for arrays on the mesh. It is compiled at the first call, and the
+        state that it is given cannot be used again.
+    """
     whole, cut = parallel.replicated(mesh), parallel.batch_sharding(mesh)
     return jax.jit(
         train_step,
@@ -214,7 +231,7 @@ class _Pending:
     """Metrics that are still on the devices.
 
     Attributes:
-        loss: The last loss that came to the host.
+        loss: The last loss that was brought to the host, None before the first.
     """
 
     def __init__(self, writer: writers.Writer) -> None:
@@ -236,38 +253,36 @@ class _Pending:
         for (step, _), row in zip(waiting, values, strict=True):
             loss = float(row["loss"])
             if not math.isfinite(loss):
-                raise NonFiniteLossError(
-                    f"the loss is {loss} at step {step}; {_NON_FINITE_ADVICE}"
-                )
+                raise NonFiniteLossError(f"the loss is {loss} at step {step}")
             self.loss = loss
             self._writer.write(step, {f"train/{name}": row[name] for name in row})
 
 
 def _all_finite(tree: Any) -> jax.Array:
-    """Whether every number of a tree is finite, a scalar."""
+    """Whether every number of a tree is finite: bool `[]`."""
     leaves = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]
     return jnp.stack(leaves).all()
 
 
 def _own_input(inputs: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The place in the data of this process, of those that a checkpoint holds.
+    """This process's position in the data, of those that a checkpoint holds.
 
     Raises:
-        RequestError: The run was made by another number of processes.
+        RequestError: The checkpoint was made by another number of processes.
     """
     if len(inputs) != jax.process_count():
         raise RequestError(
             f"`num_processes`: the checkpoint was made by {len(inputs)} processes, "
-            f"this run has {jax.process_count()}; resume with as many"
+            f"this run has {jax.process_count()}; resume with {len(inputs)}"
         )
     return inputs[jax.process_index()]
 
 
 def _asked_to_stop(stop: StopRequest, step: int, interval: int) -> int:
-    """The signal to stop for, 0 for none; the same in every process."""
+    """Number of the signal to stop for, 0 for none; the same in every process."""
     if jax.process_count() == 1:
         return stop.signum or 0
-    # Agreeing waits for the slowest process, so it is not done at every step.
+    # Agreeing waits for the slowest process, so it does not happen at every step.
     if step % interval:
         return 0
     return parallel.agree_on_maximum(stop.signum or 0)

@@ -16,7 +16,7 @@ Params = Any
 
 
 class Multipliers(NamedTuple):
-    """Factors of a parameter's own, Caffe's `lr_mult` and `decay_mult`."""
+    """Caffe's `lr_mult` and `decay_mult` of one parameter."""
 
     learning_rate: float
     decay: float
@@ -25,15 +25,18 @@ class Multipliers(NamedTuple):
 def create_schedule(recipe: Recipe, num_steps: int) -> Schedule:
     """Learning rate as a function of the step, which counts from 0.
 
+    With η = `learning_rate`, `constant` is η; `step` is
+    `η · decay_factor^⌊step / decay_steps⌋`; `cosine` falls along half a cosine from η
+    to `final_learning_rate` at `num_steps` and stays there; `time_decay` (the `decay`
+    of Keras' optimizers) is `η / (1 + decay_per_step · step)`.
+
     Args:
-        recipe: Names the schedule: `step` is `rate · factor^⌊step / decay_steps⌋`,
-            `cosine` falls from `rate` to the final rate at `num_steps` and stays there,
-            `time_decay` (the `decay` of Keras' optimizers) is
-            `rate / (1 + decay_per_step · step)`.
+        recipe: The schedule and its constants.
         num_steps: Updates of the whole run.
 
     Returns:
-        A function of the step.
+        A function from the step, an int or an int32 scalar, to the rate; it can be
+        compiled.
     """
     rate = recipe.learning_rate
     schedules: dict[str, Callable[[], Schedule]] = {
@@ -55,48 +58,44 @@ def create_optimizer(
     """The update rule of a recipe.
 
     Args:
-        recipe: Names the rule and its constants.
+        recipe: The rule and its constants.
         num_steps: Updates of the whole run, for the schedule.
-        frozen: Paths of parameters that stay as they are, such as `amten/conv1/bias`.
+        frozen: Paths of parameters that are not trained, such as `amten/conv1/bias`.
 
     Returns:
-        An optax transformation whose updates are added to the parameters.
+        An optax transformation whose updates are added to the parameters. Its `init`
+        or `update` raises a ValueError where a frozen path is not among them.
     """
     schedule = create_schedule(recipe, num_steps)
-
+    momentum, decay = recipe.momentum, recipe.weight_decay
+    if recipe.optimizer == "caffe_sgd":
+        # Its multipliers of 0 freeze a parameter, and its velocity too.
+        return caffe_sgd(
+            schedule, momentum, decay, lambda params: caffe_multipliers(params, frozen)
+        )
     adam = {
         "b2": 0.999 if recipe.adam_beta2 is None else recipe.adam_beta2,
         "eps": 1e-8 if recipe.adam_epsilon is None else recipe.adam_epsilon,
     }
-
-    def multipliers(params: Params) -> Params:
-        return caffe_multipliers(params, frozen)
-
-    optimizers: dict[str, Callable[[], optax.GradientTransformation]] = {
-        "caffe_sgd": lambda: caffe_sgd(
-            schedule, recipe.momentum, recipe.weight_decay, multipliers
-        ),
-        # Keras' rule is Caffe's with all parameters alike.
-        "sgd": lambda: optax.chain(
-            caffe_sgd(schedule, recipe.momentum, recipe.weight_decay),
-            _zero_frozen(frozen),
-        ),
-        "torch_sgd": lambda: optax.chain(
-            torch_sgd(schedule, recipe.momentum, recipe.dampening, recipe.weight_decay),
-            _zero_frozen(frozen),
-        ),
-        "adam": lambda: optax.chain(
-            optax.adamw(schedule, weight_decay=recipe.weight_decay, **adam),
-            _zero_frozen(frozen),
-        ),
-        # PyTorch's Adam takes the decay into both moments.
-        "torch_adam": lambda: optax.chain(
-            optax.add_decayed_weights(recipe.weight_decay),
-            optax.adam(schedule, **adam),
-            _zero_frozen(frozen),
-        ),
+    rules: dict[str, tuple[optax.GradientTransformation, ...]] = {
+        # Keras' rule is Caffe's with the same multipliers for all parameters.
+        "sgd": (caffe_sgd(schedule, momentum, decay),),
+        "torch_sgd": (torch_sgd(schedule, momentum, recipe.dampening, decay),),
+        "adam": (optax.adamw(schedule, weight_decay=decay, **adam),),
+        # PyTorch's Adam adds the decay to the gradient, so it enters both moments.
+        "torch_adam": (optax.add_decayed_weights(decay), optax.adam(schedule, **adam)),
     }
-    return optimizers[recipe.optimizer]()
+    freeze = optax.masked(
+        optax.set_to_zero(), lambda updates: frozen_mask(updates, frozen)
+    )
+
+    def zero_frozen(updates: Params, params: Params | None) -> Params:
+        del params
+        return freeze.update(updates, freeze.init(updates))[0]
+
+    # Without the state of `masked`, which is empty but would change the layout of
+    # checkpoints.
+    return optax.chain(*rules[recipe.optimizer], optax.stateless(zero_frozen))
 
 
 class CaffeSgdState(NamedTuple):
@@ -116,19 +115,19 @@ def caffe_sgd(
 
     `V ← μV + lr · lr_mult · (g + wd · decay_mult · W)`, `W ← W − V`.
 
-    The learning rate is inside V, and V keeps its size when the rate steps down:
-    `optax.sgd` and PyTorch multiply by the rate after the momentum and so differ for
+    The learning rate is inside V, and V keeps its size when the rate steps down.
+    `optax.sgd` and PyTorch multiply by the rate after the momentum, so they differ in
     the steps that follow. (Jia et al., "Caffe", 2014: `SGDSolver::ComputeUpdateValue`.)
 
     Args:
-        learning_rate: Schedule, of the step from 0.
+        learning_rate: lr, a function of the step from 0.
         momentum: μ.
         weight_decay: wd.
         multipliers: From parameters to a tree of `Multipliers` of the same structure;
-            1 everywhere by default.
+            None for 1 everywhere.
 
     Returns:
-        An optax transformation that needs `params` in `update`.
+        An optax transformation; its `update` raises a ValueError without `params`.
     """
 
     def init(params: Params) -> CaffeSgdState:
@@ -184,13 +183,13 @@ def torch_sgd(
     (PyTorch's documentation of `torch.optim.SGD`.)
 
     Args:
-        learning_rate: Schedule, of the step from 0.
+        learning_rate: lr, a function of the step from 0.
         momentum: μ.
-        dampening: Part of a gradient that is left out, from the second step on.
+        dampening: Part of a gradient that is left out from the second step on.
         weight_decay: wd.
 
     Returns:
-        An optax transformation that needs `params` in `update`.
+        An optax transformation; its `update` raises a ValueError without `params`.
     """
     share = 1.0 - dampening if momentum else 1.0
 
@@ -203,7 +202,7 @@ def torch_sgd(
     ) -> tuple[Params, TorchSgdState]:
         if params is None:
             raise ValueError("torch_sgd needs the parameters for the weight decay")
-        # The buffer starts at zero, so only the gradient's share sets the first apart.
+        # B is 0 before the first step, which therefore differs in this factor only.
         first_or_share = jnp.where(state.step == 0, 1.0, share)
         buffer = jax.tree.map(
             lambda gradient, old, param: (
@@ -223,47 +222,57 @@ def torch_sgd(
 def caffe_multipliers(params: Params, frozen: Collection[str] = ()) -> Params:
     """The multipliers that Caffe's definitions give to convolutional networks.
 
-    A bias of a layer with a kernel learns at twice the rate and does not decay;
-    everything else, batch normalisation's scale and bias too, has 1 and 1.
+    The bias of a layer with a kernel learns at twice the rate and does not decay: 2
+    and 0. All other parameters, batch normalisation's scale and bias too, have 1 and 1.
 
     Args:
         params: Nested dicts of arrays.
-        frozen: Paths, joined by slashes, of parameters with 0 and 0.
+        frozen: Paths of parameters that have 0 and 0.
 
     Returns:
-        A tree of `Multipliers`.
+        A tree of `Multipliers` of the same structure.
 
     Raises:
         ValueError: A frozen path is not among the parameters.
     """
-    unknown = set(frozen)
+    paths = _paths(params)
+    known = set(jax.tree.leaves(paths))
 
-    def walk(node: Params, path: str) -> Params:
-        if not isinstance(node, dict):
-            unknown.discard(path)
-            return Multipliers(1.0, 1.0)
-        factors = {key: walk(node[key], f"{path}/{key}".lstrip("/")) for key in node}
-        if "kernel" in node and "bias" in node:
-            factors["bias"] = Multipliers(2.0, 0.0)
-        for key in node:
-            if f"{path}/{key}".lstrip("/") in frozen:
-                factors[key] = Multipliers(0.0, 0.0)
-        return factors
+    def multipliers(path: str, is_frozen: bool) -> Multipliers:
+        name = path.rpartition("/")[-1]
+        if is_frozen:
+            return Multipliers(0.0, 0.0)
+        if name == "bias" and path.removesuffix(name) + "kernel" in known:
+            return Multipliers(2.0, 0.0)
+        return Multipliers(1.0, 1.0)
 
-    factors = walk(params, "")
-    if unknown:
+    return jax.tree.map(multipliers, paths, frozen_mask(params, frozen))
+
+
+def frozen_mask(params: Params, frozen: Collection[str]) -> Params:
+    """Marks the parameters that are not trained.
+
+    Args:
+        params: Nested dicts of arrays.
+        frozen: Paths of parameters: their keys, joined by slashes.
+
+    Returns:
+        A tree of bools of the same structure.
+
+    Raises:
+        ValueError: A path is not among the parameters.
+
+    >>> frozen_mask({"fc": {"kernel": 1.0, "bias": 0.0}}, ["fc/bias"])
+    {'fc': {'bias': True, 'kernel': False}}
+    """
+    paths = _paths(params)
+    if unknown := set(frozen).difference(jax.tree.leaves(paths)):
         raise ValueError(f"no parameter named {', '.join(sorted(unknown))} to freeze")
-    return factors
+    return jax.tree.map(lambda path: path in frozen, paths)
 
 
-def _zero_frozen(frozen: Collection[str]) -> optax.GradientTransformation:
-    def zero(updates: Params, params: Params | None = None) -> Params:
-        del params
-        return jax.tree.map(
-            lambda factor, value: value * bool(factor.learning_rate),
-            caffe_multipliers(updates, frozen),
-            updates,
-            is_leaf=lambda node: isinstance(node, Multipliers),
-        )
-
-    return optax.stateless(zero)
+def _paths(params: Params) -> Params:
+    """The path of each parameter, in its place in the tree."""
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: jax.tree_util.keystr(path, simple=True, separator="/"), params
+    )

@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The pure steps of training and scoring, for every network of the toolkit."""
+"""Pure functions of one step of training or scoring, the same for every network."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,23 +20,24 @@ Metrics = dict[str, jax.Array]
 
 
 def mean_squared_error(logits: jax.Array, labels: jax.Array) -> jax.Array:
-    """Of the class probabilities, averaged over the classes.
+    """Squared error of the class probabilities, averaged over the classes.
 
-    With two classes it is the squared error of the one probability that a network with
-    a single sigmoid gives.
+    `1/C · Σ_c (softmax(logits)_c − [label = c])²`. With two classes it is the squared
+    error of the probability that a network with a single sigmoid gives.
 
     Args:
-        logits: float32 `[batch, classes]`.
-        labels: int32 `[batch]`.
+        logits: Float32 `[batch, classes]`.
+        labels: Int32 `[batch]`, in [0, classes). A label out of range counts as no
+            class and raises nothing.
 
     Returns:
-        float32 `[batch]`.
+        Float32 `[batch]`, in [0, 1].
     """
     wanted = jax.nn.one_hot(labels, logits.shape[-1])
     return jnp.square(jax.nn.softmax(logits) - wanted).mean(-1)
 
 
-# From logits `[batch, classes]` and labels `[batch]` to losses `[batch]`.
+# From logits `[batch, classes]` and labels int32 `[batch]` to losses `[batch]`.
 LOSSES: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
     "cross_entropy": optax.softmax_cross_entropy_with_integer_labels,
     "mean_squared_error": mean_squared_error,
@@ -44,7 +45,7 @@ LOSSES: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
 
 
 # From a network's first output `[batch, columns]` and the targets `[batch, …]` to the
-# mean loss of the batch and other scalars worth recording.
+# mean loss of the batch and other scalars to record.
 Objective = Callable[[jax.Array, jax.Array], tuple[jax.Array, Metrics]]
 
 
@@ -52,11 +53,15 @@ def classification(loss: str) -> Objective:
     """The objective of a classifier of pictures.
 
     Args:
-        loss: One of `LOSSES`.
+        loss: Name of one of `LOSSES`.
 
     Returns:
-        From logits `[batch, classes]` and labels int32 `[batch]` to the mean loss and
-        `accuracy`.
+        A function from logits `[batch, classes]` and labels int32 `[batch]`, in
+        [0, classes), to the mean loss, float32 `[]`, and `accuracy`, float32 `[]`: the
+        share of examples whose label has the largest logit.
+
+    Raises:
+        KeyError: There is no loss of that name.
     """
     losses_of = LOSSES[loss]
 
@@ -70,12 +75,13 @@ def classification(loss: str) -> Objective:
 
 @flax.struct.dataclass
 class TrainState:
-    """All that changes in training.
+    """Everything that changes in training.
 
     Attributes:
-        step: int32, number of updates so far.
-        params: Learned parameters, float32.
-        model_state: Other variables of the network, such as batch statistics.
+        step: Number of updates so far, int32 `[]`.
+        params: Learned parameters, a tree of float32 arrays.
+        model_state: Other collections of the network's variables, such as batch
+            statistics.
         opt_state: State of the optimizer.
     """
 
@@ -86,7 +92,7 @@ class TrainState:
 
     @property
     def variables(self) -> Variables:
-        """What the network's `apply` takes."""
+        """Parameters and other variables, as the network's `apply` takes them."""
         return {"params": self.params, **self.model_state}
 
 
@@ -96,7 +102,19 @@ def create_train_state(
     optimizer: optax.GradientTransformation,
     seed: int,
 ) -> TrainState:
-    """A network before its first step; traceable, so that shapes cost nothing."""
+    """The state of a network before its first step.
+
+    The function can be traced, so `jax.eval_shape` gives the shapes at no cost.
+
+    Args:
+        model: `(images, train) → (logits, outputs)`.
+        preprocessing: From uint8 pictures to the network's input.
+        optimizer: The update rule.
+        seed: Seed of the initial parameters.
+
+    Returns:
+        The state, at step 0.
+    """
     pictures = jnp.zeros((1, *preprocessing.framing.shape), jnp.uint8)
     variables = model.init(jax.random.key(seed), preprocessing(pictures))
     model_state = {key: value for key, value in variables.items() if key != "params"}
@@ -116,25 +134,28 @@ def make_train_step(
     objective: Objective | None = None,
     project: Callable[[Any], Any] | None = None,
 ) -> Callable[[TrainState, jax.Array, jax.Array], tuple[TrainState, Metrics]]:
-    """The update of one batch, a pure function.
+    """The update of one batch, as a pure function.
 
     Args:
         model: `(images, train) → (logits, outputs)`.
         preprocessing: From uint8 pictures to the network's input.
         optimizer: The update rule.
-        schedule: Its learning rate, to be reported.
-        seed: Of the network's random choices, such as dropout.
-        num_microbatches: Parts of the batch whose gradients are averaged before the
-            update; batch statistics move with every part.
-        objective: What is minimised; by default the cross-entropy of labels.
-        project: From parameters to those that keep a constraint; applied after every
-            update.
+        schedule: Learning rate of the optimizer, which is only reported.
+        seed: Seed of the network's random choices, such as dropout; with the same seed
+            each step makes the same choices.
+        num_microbatches: Number of parts of a batch whose gradients are averaged before
+            the update, at least 1; batch statistics move with every part.
+        objective: The function to minimise; the cross-entropy of labels by default.
+        project: From updated parameters to those that satisfy a constraint; None for
+            no constraint.
 
     Returns:
-        `step(state, images, targets)` with uint8 `[batch, height, width, 3]` and the
-        targets of the objective, as int32 labels `[batch]`; gives the next state and
-        the scalars `loss`, `learning_rate` and those of the objective, all means over
-        the parts of the batch.
+        `step(state, images, targets)`, where images are uint8
+        `[batch, height, width, 3]`, targets are those of the objective, such as labels
+        int32 `[batch]`, and `num_microbatches` divides the batch. It gives the next
+        state and float32 scalars: `loss` and those of the objective, averaged over the
+        parts of the batch, and `learning_rate`. It raises a TypeError for a batch that
+        cannot be divided.
     """
     measure = objective or classification("cross_entropy")
 
@@ -198,11 +219,15 @@ def make_train_step(
 def make_probability_fn(
     model: nn.Module, preprocessing: Preprocessing
 ) -> Callable[[Variables, jax.Array], jax.Array]:
-    """Class probabilities of pictures, a pure function.
+    """Class probabilities of pictures, as a pure function.
+
+    Args:
+        model: `(images, train) → (logits, outputs)`.
+        preprocessing: From uint8 pictures to the network's input.
 
     Returns:
         `fn(variables, images)` from uint8 `[batch, height, width, 3]` to float32
-        `[batch, num_classes]`, rows adding up to 1.
+        `[batch, classes]`; each row sums to 1.
     """
 
     def probabilities(variables: Variables, images: jax.Array) -> jax.Array:
@@ -213,7 +238,7 @@ def make_probability_fn(
 
 
 def _split_parts(values: jax.Array, num_parts: int) -> jax.Array:
-    """`[num_parts, batch / num_parts, ...]`, every part spread over all devices."""
-    # Striding keeps each device's examples on that device: part p takes every p-th.
+    """Cuts a batch into `[num_parts, batch / num_parts, …]`, each on all devices."""
+    # Part p takes every num_parts-th example, so examples stay on their devices.
     strided = values.reshape(-1, num_parts, *values.shape[1:])
     return strided.swapaxes(0, 1)

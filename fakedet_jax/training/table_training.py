@@ -27,12 +27,12 @@ _MAX_LOG_LINES = 10
 
 @dataclasses.dataclass(frozen=True)
 class Best:
-    """The state of the best epoch.
+    """The state after the best epoch.
 
     Attributes:
-        step: Updates until then.
+        step: Number of updates up to it.
         params: The parameters.
-        verdict: What validation said of them.
+        verdict: Result of validating them.
     """
 
     step: int
@@ -53,17 +53,17 @@ def train(
 ) -> Best:
     """Trains by binary cross-entropy and keeps the best epoch.
 
-    An epoch is one compiled loop over shuffled rows; the last batch of an epoch takes
-    the rows that are left together with the first ones of the epoch's order. The same
-    seed gives the same parameters, bit for bit, on the same machine. It takes seconds,
-    so a run that is stopped begins anew.
+    An epoch is one compiled loop over shuffled rows; its last batch is filled up with
+    the first rows of the same epoch. The same seed gives bit-identical parameters on
+    the same machine. Training takes seconds, so a run that was stopped starts anew.
 
     Args:
-        model: From float32 `[batch, columns]` to logits `[batch]`.
-        features: float32 `[n, columns]`.
-        labels: int `[n]`, 0 or 1.
-        recipe: The optimisation.
-        seed: Of initial values and order.
+        model: Network from float32 `[batch, columns]` to logits `[batch]` of being
+            fake.
+        features: Float32 `[n, columns]`, finite.
+        labels: Int `[n]`, 0 for real and 1 for fake.
+        recipe: Optimisation settings; at most `n` rows make a batch.
+        seed: Seed of the initial parameters and of the order of rows.
         validate: From step and parameters to a verdict.
         writer: Records the metrics of every epoch.
         stop: Tells when the run is asked to stop.
@@ -72,7 +72,7 @@ def train(
         The best epoch; of equals the later one.
 
     Raises:
-        RequestError: There are no rows, or one class only.
+        RequestError: There are no rows, or rows of one class only.
         NonFiniteLossError: The loss is not finite.
         Stopped: The run was asked to stop.
     """
@@ -125,8 +125,7 @@ def train(
         step = (epoch + 1) * steps_per_epoch
         if not math.isfinite(loss):
             raise loop.NonFiniteLossError(
-                f"the loss is {float(loss)} in epoch {epoch + 1}; try a smaller "
-                "`learning_rate` in another `workdir`"
+                f"the loss is {float(loss)} in epoch {epoch + 1}"
             )
         verdict = validate(step, carry[0])
         rate = float(schedule(step - 1))

@@ -1,10 +1,10 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Records the numbers of a training run: lines of JSON, and TensorBoard scalars.
+"""Records the numbers of a training run, as lines of JSON and in TensorBoard.
 
 `metrics.jsonl` holds one strict JSON object per line, `{"step": 10, "loss": 0.5}`,
-and no time of day: a run that was stopped and resumed leaves the same file as one
-that was not.
+and no time of day, so that a run that was stopped and resumed leaves the same file as
+an uninterrupted one.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any, Protocol, Self, SupportsFloat
+from typing import IO, Any, Self, SupportsFloat
 
 from fakedet_jax import errors
 from fakedet_jax.runtime import records, storage
@@ -26,60 +26,65 @@ _NUM_EVENT_FILES = itertools.count()
 _LOGGER = logging.getLogger(__name__)
 
 
-class Writer(Protocol):
-    """What a training loop needs of a writer."""
+class Writer:
+    """Takes the numbers of a training run and drops them; `MetricWriter` keeps them."""
 
     def write(self, step: int, values: Mapping[str, SupportsFloat]) -> None:
-        """Records numbers at a step."""
+        """Records numbers at a step.
+
+        Args:
+            step: Training step, from 1.
+            values: Numbers by name: Python, NumPy or JAX scalars.
+        """
 
     def truncate_after(self, step: int) -> None:
-        """Forgets everything recorded after a step."""
+        """Forgets everything that was recorded after a step."""
 
     def flush(self) -> None:
-        """Makes everything recorded so far survive a crash."""
+        """Makes everything recorded so far survive a crash of the machine."""
 
     def close(self) -> None:
-        """Flushes and releases the files."""
+        """Flushes and closes the files. Closing twice is allowed."""
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
-    def __exit__(self, *unused: object) -> None: ...
+    def __exit__(self, *unused: object) -> None:
+        self.close()
 
 
-def create(
-    folder: Path, *, process_index: int = 0, tensorboard: bool = True
-) -> "MetricWriter | NullWriter":
-    """Opens the writer of a process: process 0 writes, the others do not.
+def create(folder: Path, *, process_index: int = 0, tensorboard: bool = True) -> Writer:
+    """Opens the writer of a process: process 0 keeps the numbers, the others do not.
 
     Args:
-        folder: the workdir.
-        process_index: the number of this process, `jax.process_index()`.
-        tensorboard: whether to write TensorBoard event files as well.
+        folder: The workdir.
+        process_index: Number of this process, `jax.process_index()`.
+        tensorboard: Whether to write TensorBoard event files too.
 
     Returns:
         A writer.
     """
     if process_index:
-        return NullWriter()
+        return Writer()
     return MetricWriter(folder, tensorboard=tensorboard)
 
 
-class MetricWriter:
+class MetricWriter(Writer):
     """Appends numbers to `metrics.jsonl` and to a TensorBoard event file.
 
-    A last line that was cut off when an earlier process was killed is mended or removed
-    when the writer opens. A run that resumes calls `truncate_after` with the step of
-    its checkpoint before it writes.
+    Opening the writer completes or removes a last line that a killed process left
+    torn. A run that resumes calls `truncate_after` with the step of its checkpoint
+    before it writes.
 
     Every line reaches the operating system at once, so a killed process loses none.
     """
 
     def __init__(self, folder: Path, *, tensorboard: bool = True) -> None:
-        """Opens the files in a folder, which is made when missing.
+        """Opens the files in a folder.
 
         Args:
-            folder: the workdir.
-            tensorboard: whether to write TensorBoard event files as well.
+            folder: The workdir; it is made if missing.
+            tensorboard: Whether to write TensorBoard event files too.
         """
         self._folder = Path(folder)
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -94,13 +99,13 @@ class MetricWriter:
         """Records numbers at a step.
 
         Args:
-            step: the training step they belong to.
-            values: name to number (a Python, NumPy or JAX scalar). A number that is
-                not finite is written as null, and left out of TensorBoard.
+            step: See `Writer.write`.
+            values: See `Writer.write`. A number that is not finite is written as null
+                and left out of TensorBoard.
 
         Raises:
-            ValueError: when a name is `step`, or the writer is closed.
-            TypeError: for a value that is not a number.
+            ValueError: A name is `step`, or the writer is closed.
+            TypeError: A value is not a number.
         """
         if self._file is None:
             raise ValueError("the metric writer is closed")
@@ -108,21 +113,19 @@ class MetricWriter:
             raise ValueError("'step' names the step itself and cannot be a metric")
         numbers = {name: _as_number(name, value) for name, value in values.items()}
         line = json.dumps({"step": int(step), **numbers}, allow_nan=False)
-        # One unbuffered write per line: a kill can tear the last line only.
+        # One unbuffered write per line, so that a kill tears the last line at most.
         self._file.write(line.encode("ascii") + b"\n")
         if self._use_tensorboard:
             self._write_events(int(step), numbers)
 
     def truncate_after(self, step: int) -> None:
-        """Cuts off everything recorded after a step, in place.
-
-        TensorBoard is told to hide those steps too.
+        """Removes everything recorded after a step; TensorBoard hides those steps.
 
         Args:
-            step: the last step to keep: that of the checkpoint a run resumes from.
+            step: Last step to keep, that of the checkpoint that a run resumes from.
 
         Raises:
-            RequestError: when a line of the file is not one that was written here.
+            RequestError: A line of the file is not a JSON object with a step.
         """
         self._close_files()
         kept = b"".join(
@@ -134,22 +137,16 @@ class MetricWriter:
         self._file = self._open()
 
     def flush(self) -> None:
-        """Makes everything recorded so far survive a crash of the machine."""
+        """See `Writer.flush`."""
         if self._file is not None:
             os.fsync(self._file.fileno())
         if self._events is not None:
             self._events.flush()
 
     def close(self) -> None:
-        """Flushes and closes the files. Closing twice is allowed."""
+        """See `Writer.close`."""
         self.flush()
         self._close_files()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *unused: object) -> None:
-        self.close()
 
     def _open(self) -> IO[bytes]:
         return self._path.open("ab", buffering=0)
@@ -171,20 +168,20 @@ class MetricWriter:
 
 
 class _EventFile:
-    """Scalars in a TensorBoard file, written by the thread that asks for it.
+    """Scalars in a TensorBoard file, written by the calling thread.
 
-    The writer of tensorboardX has a thread that dies on a full disk, after which the
-    run would wait for it for ever.
+    The usual writer of tensorboardX has a thread of its own. It dies when the disk is
+    full, and the run would then wait for it forever.
     """
 
     def __init__(self, folder: Path, purge_step: int | None) -> None:
-        # Imported here because it is slow, and not every run asks for it.
+        # Imported here because it is slow and not every run needs it.
         from tensorboardX import event_file_writer
         from tensorboardX.proto import event_pb2, summary_pb2
 
         self._event_type = event_pb2.Event
         self._summary_type = summary_pb2.Summary
-        # The time alone would give two quick runs one name.
+        # Two runs that start in the same second must not share a name.
         self._writer = event_file_writer.EventsWriter(
             str(folder / "events"), f".{os.getpid()}.{next(_NUM_EVENT_FILES)}"
         )
@@ -206,39 +203,17 @@ class _EventFile:
         self._writer.write_event(self._event_type(wall_time=time.time(), **fields))
 
 
-class NullWriter:
-    """A writer that writes nothing, for every process but the first."""
-
-    def write(self, step: int, values: Mapping[str, SupportsFloat]) -> None:
-        """Does nothing."""
-
-    def truncate_after(self, step: int) -> None:
-        """Does nothing."""
-
-    def flush(self) -> None:
-        """Does nothing."""
-
-    def close(self) -> None:
-        """Does nothing."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *unused: object) -> None:
-        pass
-
-
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Reads a `metrics.jsonl` file, for instance one that is still being written.
+    """Reads a `metrics.jsonl` file, which may still be being written.
 
     Args:
-        path: the file, or the workdir that holds it.
+        path: The file, or the workdir that holds it.
 
     Returns:
-        One dictionary per complete line: `step`, and the numbers (None for null).
+        A dictionary per complete line: `step`, and the numbers (None for null).
 
     Raises:
-        RequestError: when the file is missing or a line is not what was written here.
+        RequestError: The file is missing, or a line is not a JSON object with a step.
     """
     path = path / FILE_NAME if path.is_dir() else path
     if not path.is_file():
@@ -250,7 +225,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _as_number(name: str, value: SupportsFloat) -> float | None:
-    # float() would take a string, which is a mistake of the caller here.
+    # float() accepts text, which here is a mistake of the caller.
     if isinstance(value, str | bytes):
         raise TypeError(f"metric {name!r} must be a number, not {value!r}")
     return storage.json_number(float(value))
@@ -264,7 +239,7 @@ class _Step:
 
 
 def _read_lines(path: Path) -> list[tuple[bytes, dict[str, Any]]]:
-    """Returns every complete line of the file with the row it holds."""
+    """Every complete line of the file, with the row that it holds."""
     lines = path.read_bytes().splitlines(keepends=True)
     if lines and not lines[-1].endswith(b"\n"):
         lines.pop()
@@ -282,7 +257,7 @@ def _parse(line: bytes, source: str) -> dict[str, Any]:
 
 
 def _repair(path: Path) -> None:
-    """Mends a last line that has no line end: the rest of a torn write."""
+    """Completes or removes a last line without a line end, left by a torn write."""
     if not path.exists():
         return
     content = path.read_bytes()
@@ -296,5 +271,5 @@ def _repair(path: Path) -> None:
         _LOGGER.warning("%s: removed an incomplete last line: %r", path, tail[:40])
         storage.write_bytes(path, complete)
     else:
-        # The object is whole and only its line end is missing.
+        # The object is complete, only its line end is missing.
         storage.write_bytes(path, content + b"\n")

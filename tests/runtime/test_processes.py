@@ -4,6 +4,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 
@@ -35,13 +36,13 @@ def test_what_it_prints_is_repeated(capfd):
 
 
 def test_a_failure_has_the_line_of_the_command_as_its_reason(capfd):
-    code = "print('fakedet: --seed: expected 1'); print('x'); raise SystemExit(2)"
+    code = "print('fakedet: `seed`: expected 1'); print('x'); raise SystemExit(2)"
     with pytest.raises(RuntimeError, match=r"^`seed`: expected 1$"):
         _run(code)
 
 
 def test_lines_that_are_not_repeated_are_still_a_reason(capfd):
-    code = "print('fakedet: --seed: expected 1'); print('x'); raise SystemExit(2)"
+    code = "print('fakedet: `seed`: expected 1'); print('x'); raise SystemExit(2)"
     with pytest.raises(processes.CommandError, match=r"^`seed`: expected 1$") as caught:
         processes.run([sys.executable, "-c", code], unshown=("fakedet: ",))
     assert caught.value.code == 2
@@ -91,3 +92,15 @@ def test_a_signal_is_handed_on_and_waited_for(capfd, monkeypatch):
         _run(_IGNORING)
     assert caught.value.signum == signal.SIGTERM
     assert lines == ["ready", "saved"]
+
+
+def test_a_worker_has_the_import_path_and_one_thread(tmp_path, monkeypatch):
+    (tmp_path / "told.py").write_text("import os; print(os.environ['OMP_NUM_THREADS'])")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir("/")
+    worker = processes.start_module("told", stdout=subprocess.PIPE)
+    assert worker.communicate()[0] == b"1\n"
+
+
+def test_no_more_cores_are_available_than_there_are():
+    assert 1 <= processes.available_cores() <= os.cpu_count()

@@ -58,7 +58,7 @@ def _train(
         recipe=recipe,
         seed=seed,
         validate=watch or _Watch(),
-        writer=more.get("writer", writers.NullWriter()),
+        writer=more.get("writer", writers.Writer()),
         stop=more.get("stop", StopRequest()),
     )
 

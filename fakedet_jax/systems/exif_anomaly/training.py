@@ -197,8 +197,7 @@ def measure(
         return None
     if not np.isfinite(scored.values).all():
         raise loop.NonFiniteLossError(
-            f"the network's answers to photographs of {photographs.name} are not "
-            "finite; try a smaller `learning_rate` in another `workdir`"
+            f"the network's answers to photographs of {photographs.name} are not finite"
         )
     right = (scored.values[:, -1] > 0) == (both.labels == 1)
     shares = [
