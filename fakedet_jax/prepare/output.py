@@ -171,7 +171,7 @@ def write_dataset(output: Path, name: str, assembly: Assembly, faces: Any) -> No
     if free < needed:
         raise RequestError(
             f"`output`: {str(output)!r} has {free / 2**20:,.0f} MiB of room, and the "
-            f"dataset needs {needed / 2**20:,.0f}; what is finished is kept, so make "
+            f"dataset needs {needed / 2**20:,.0f}; finished work is kept, so make "
             "room there and run the same command again"
         )
     with (
