@@ -81,7 +81,7 @@ class Refusing(Whole):
     """Needs what is not installed."""
 
     def _find(self, picture, name, frame):
-        raise RequestError("--face_detector: something is not installed")
+        raise RequestError("`face_detector`: something is not installed")
 
 
 @dataclasses.dataclass(frozen=True)
