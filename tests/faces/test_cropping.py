@@ -23,9 +23,9 @@ def create(detector="none", **settings):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"detector": ""}, r"`face_detector`: expected how .* none was given"),
+        ({"detector": ""}, r"`face_detector`: expected one of .*, found none; say how"),
         ({"detector": "mtcnn"}, "`face_detector`: expected one of"),
-        ({"scale": 1.5}, "`face_scale` is for detectors that give boxes"),
+        ({"scale": 1.5}, "`face_scale` is for face detectors that find boxes"),
         ({"detector": "haar", "scale": 0.0}, "`face_scale`: expected a number above 0"),
         (
             {"detector": "haar", "scale": float("nan")},
@@ -143,8 +143,8 @@ def test_another_model_file_is_warned_of(monkeypatch, caplog, recorded, warning)
         ({}, "faces.detector: expected a value"),
         ({**WHOLE, "detector": "yunet"}, "faces.detector: expected an object"),
         ({**WHOLE, "detector": {"name": ["x"]}}, "faces.detector.name: expected yunet"),
-        ({**WHOLE, "detector": {"name": "boxes"}}, "bring their boxes with `face_box`"),
-        ({**WHOLE, "detector": YUNET}, "name its model file with `face_detector_mo`"),
+        ({**WHOLE, "detector": {"name": "boxes"}}, "bring their boxes with `face_box"),
+        ({**WHOLE, "detector": YUNET}, "name its model file with `face_detector_mo"),
         (
             {**WHOLE, "detector": {**YUNET, "min_score": 1}},
             "faces.detector.min_score: expected a number from 0 to 1, found 1",

@@ -85,7 +85,7 @@ def test_a_killed_process_costs_one_input(run, caplog):
 
 def test_an_unexpected_error_costs_one_input(run, caplog):
     outcomes = run(Faulty(victim="a/002.png"))
-    expected = "brought out an unexpected error (ZeroDivisionError: division by zero)"
+    expected = "caused an unexpected error (ZeroDivisionError: division by zero)"
     assert outcomes.pop("a/002.png") == (LEFT_OUT, expected)
     assert set(outcomes.values()) == {(WRITTEN, "")} and len(outcomes) == 3
     assert "a/002.png: ZeroDivisionError" in caplog.text
