@@ -1,3 +1,17 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Faces in pictures and videos: detection, tracks, and crops."""
+"""Finds, tracks, cuts out and annotates faces in pictures and videos."""
+
+__all__ = [
+    "annotated_copies",
+    "annotation",
+    "boxes_file",
+    "cropping",
+    "crops",
+    "detection",
+    "detector",
+    "extraction",
+    "face",
+    "opencv",
+    "tracking",
+]

@@ -1,9 +1,9 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Copies of scored photographs and videos, with boxes and scores drawn in.
+"""Writes copies of pictures and videos with the boxes and scores of their faces drawn.
 
-They are for the eye: photographs become PNG files, videos MP4 files without their
-sound. No copy of another name is touched, and never a file that was scored.
+Pictures become PNG files and videos become MP4 files without sound. A copy never
+overwrites a file that was scored.
 """
 
 import collections
@@ -23,7 +23,7 @@ from PIL import Image
 
 from fakedet_jax.errors import ImageError, RequestError
 from fakedet_jax.faces import annotation
-from fakedet_jax.faces.annotation import Mark, Trace
+from fakedet_jax.faces.annotation import Mark, MovingMark
 from fakedet_jax.faces.extraction import Row
 from fakedet_jax.faces.stream import FaceFile
 from fakedet_jax.media import video
@@ -35,30 +35,31 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 
-# The usual frame rates take whole numbers of it, and MPEG-4 allows no finer one.
+# The usual frame rates are whole multiples, and MPEG-4 allows no finer unit.
 _TIME_BASE = Fraction(1, 60_000)
 _DEFAULT_RATE = Fraction(25)
 _ENCODERS = {"libx264": {"preset": "veryfast", "crf": "20"}, "mpeg4": {"qscale": "3"}}
-_BT709 = 1  # Matrix, primaries and transfer curve alike have this number.
-_MAX_NAME_BYTES = 200  # Of 255, so that there is room for a temporary name.
+_BT709 = 1  # The number of its matrix, its primaries and its transfer curve.
+_MAX_NAME_BYTES = 200  # Of 255, which leaves room for a temporary name.
 
 
 class AnnotatedCopies:
-    """Writes the copies in several threads; use it in a `with` statement.
+    """Writes annotated copies in several threads; use it in a `with` statement.
 
-    Leaving it waits for the copies that are not finished; after an error it ends them.
+    The end of the `with` block waits for unfinished copies; after an error it cancels
+    them.
     """
 
     def __init__(self, folder: Path, files: Sequence[FaceFile], num_threads: int):
-        """Makes the folder and chooses the names.
+        """Creates the folder and chooses the names of the copies.
 
         Args:
-            folder: For the copies.
+            folder: Folder of the copies.
             files: All files that are scored.
-            num_threads: That write.
+            num_threads: Number of writing threads.
 
         Raises:
-            RequestError: The folder cannot be made.
+            RequestError: The folder cannot be created.
         """
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -68,8 +69,7 @@ class AnnotatedCopies:
         self._targets = plan_targets(folder, files)
         self._files = files
         self._max_pending = 2 * num_threads
-        self._pending: collections.deque[concurrent.futures.Future[None]]
-        self._pending = collections.deque()
+        self._pending = collections.deque[concurrent.futures.Future[None]]()
         self._is_stopped = threading.Event()
         self._pool = concurrent.futures.ThreadPoolExecutor(
             num_threads, "fakedet-annotate"
@@ -78,15 +78,15 @@ class AnnotatedCopies:
     def add(
         self, number: int, scored: Sequence[tuple[Row, Mark]], looked_at: Iterable[int]
     ) -> None:
-        """Writes the copy of a file, soon.
+        """Queues the copy of a file; waits while too many copies are queued.
 
         Args:
-            number: Of the file, from 0.
-            scored: Its faces, in the order of frames, and how they are to be drawn.
-            looked_at: Numbers of the frames that were searched.
+            number: Number of the file in `files`.
+            scored: Its faces and their marks, in the order of frames.
+            looked_at: Numbers of the frames in which faces were searched for.
 
         Raises:
-            RequestError: A copy cannot be written.
+            RequestError: An earlier copy cannot be written.
         """
         while len(self._pending) >= self._max_pending:
             self._finish(self._pending.popleft())
@@ -120,28 +120,28 @@ class AnnotatedCopies:
             if file.kind == "photo":
                 write_photo(file.path, [mark for _, mark in scored], target)
             else:
-                traces = _traces(scored, looked_at)
-                write_video(file.path, traces, target, self._is_stopped)
+                moving = _moving_marks(scored, looked_at)
+                write_video(file.path, moving, target, self._is_stopped)
         except ImageError as error:
-            _LOGGER.warning("no copy was made of %s: it %s", file.path, error)
+            _LOGGER.warning("no copy of %s was written: it %s", file.path, error)
 
 
 def plan_targets(folder: Path, files: Iterable[FaceFile]) -> list[Path]:
-    """Chooses the name of each file's copy.
+    """Chooses the path of each file's copy.
 
-    It is the file's own name below the folder that was searched, with the extension of
-    the copy; a number is added where that is taken, or is a file that is scored.
+    It is the file's path relative to the folder that was searched, with the extension
+    of the copy. A number is added if that path is taken or is a file that is scored.
 
     Args:
-        folder: For the copies.
+        folder: Folder of the copies.
         files: All files that are scored.
 
     Returns:
-        For each file a path within the folder.
+        For each file a path within `folder`.
     """
     files = list(files)
     inputs = {_real(file.path) for file in files}
-    # File systems may not tell capitals from small letters.
+    # Some file systems ignore the case of letters.
     taken: set[str] = set()
     for file in files:
         parents = PurePath(file.name).parents
@@ -163,15 +163,15 @@ def plan_targets(folder: Path, files: Iterable[FaceFile]) -> list[Path]:
 
 
 def write_photo(path: Path, marks: Sequence[Mark], target: Path) -> None:
-    """Writes an annotated copy of a photograph as PNG, atomically.
+    """Writes an annotated copy of a picture as PNG, atomically.
 
     Args:
-        path: The photograph.
-        marks: What to draw.
-        target: The file to write.
+        path: The picture.
+        marks: Marks of its faces.
+        target: File to write.
 
     Raises:
-        ImageError: The photograph cannot be used.
+        ImageError: The picture cannot be used.
         OSError: The copy cannot be written.
     """
     picture = annotation.draw(decode(read_file(path)), marks)
@@ -181,21 +181,21 @@ def write_photo(path: Path, marks: Sequence[Mark], target: Path) -> None:
 
 
 def write_video(
-    path: Path, traces: Sequence[Trace], target: Path, is_stopped: threading.Event
+    path: Path, moving: Sequence[MovingMark], target: Path, is_stopped: threading.Event
 ) -> None:
     """Writes an annotated copy of a video as MP4 without sound, atomically.
 
-    All frames are copied that can be decoded, each at its time.
+    The copy contains all frames that can be decoded, with their timestamps.
 
     Args:
         path: The video.
-        traces: Its faces.
-        target: The file to write.
-        is_stopped: Nothing is written once it is set.
+        moving: Marks of its faces.
+        target: File to write.
+        is_stopped: Cancels the copy when it is set.
 
     Raises:
         ImageError: The video cannot be used.
-        OSError: The copy cannot be written.
+        OSError: The copy cannot be written, or `is_stopped` was set.
         RequestError: PyAV is not installed.
     """
     rate = video.probe(path).frames_per_second
@@ -210,7 +210,7 @@ def write_video(
             for frame in frames:
                 if is_stopped.is_set():
                     raise OSError("stopped")
-                found = [trace.at(frame.number) for trace in traces]
+                found = [mark.at(frame.number) for mark in moving]
                 marks = [mark for mark in found if mark is not None]
                 picture = annotation.draw(frame.picture, marks)
                 writer = writer or _VideoWriter(container, picture.shape, rate)
@@ -220,7 +220,7 @@ def write_video(
 
 
 class _VideoWriter:
-    """Encodes pictures of one size, each at its time."""
+    """Encodes pictures of one size with the timestamps of their source."""
 
     def __init__(
         self,
@@ -240,7 +240,7 @@ class _VideoWriter:
         stream = container.add_stream(codec, self._rate, dict(_ENCODERS[codec]))
         assert isinstance(stream, av.VideoStream)  # For the type checker.
         self._stream = stream
-        # Chroma has half the size: odd sides are stretched by a pixel.
+        # Chroma has half the resolution, so odd sides are stretched by a pixel.
         stream.height, stream.width = (n + n % 2 for n in shape[:2])
         stream.pix_fmt = "yuv420p"
         context = stream.codec_context
@@ -260,7 +260,7 @@ class _VideoWriter:
             format="yuv420p",
             dst_colorspace=_BT709,
         )
-        # Two frames that are shown at once would be refused.
+        # The container rejects two frames with the same timestamp.
         self._last = frame.pts = max(self._last + 1, round(time / _TIME_BASE))
         frame.time_base = _TIME_BASE
         frame.duration = round(1 / self._rate / _TIME_BASE)
@@ -270,26 +270,26 @@ class _VideoWriter:
         self._container.mux(self._stream.encode())
 
 
-def _traces(
+def _moving_marks(
     scored: Sequence[tuple[Row, Mark]], looked_at: Sequence[int]
-) -> list[Trace]:
+) -> list[MovingMark]:
     by_face: dict[int, tuple[list[int], list[Mark]]] = {}
     for row, mark in scored:
         frames, marks = by_face.setdefault(row.face, ([], []))
         frames.append(row.frame)
         marks.append(mark)
-    return [Trace(*by_face[face], looked_at) for face in sorted(by_face)]
+    return [MovingMark(*by_face[face], looked_at) for face in sorted(by_face)]
 
 
 def _shortened(name: PurePath) -> PurePath:
-    """The name without extension."""
+    """The name without extension, cut to the allowed length."""
     return name.with_name(os.fsdecode(os.fsencode(name.stem)[:_MAX_NAME_BYTES]))
 
 
 def _numbered(
     name: PurePath, extension: str, num_tried: collections.Counter[str]
 ) -> PurePath:
-    """`a.png` at the first time, then `a-2.png` and so on."""
+    """Returns `a.png` in the first call for a name, then `a-2.png` and so on."""
     key = str(name).casefold() + extension
     num_tried[key] += 1
     number = f"-{num_tried[key]}" if num_tried[key] > 1 else ""
@@ -297,7 +297,7 @@ def _numbered(
 
 
 def _real(path: Path) -> str:
-    """Where a path leads, links followed; the path itself where that is unknown."""
+    """Resolves the links of a path; returns the path itself if that fails."""
     try:
         return os.path.realpath(path)
     except (OSError, ValueError):
@@ -307,5 +307,5 @@ def _real(path: Path) -> str:
 def _refusal(folder: Path, error: OSError) -> RequestError:
     return RequestError(
         f"`annotated`: {str(folder)!r} cannot be written ({error.strerror or error}); "
-        "name another folder, or make room there"
+        "name another folder or make room there"
     )

@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Draws faces and their scores into pictures, and follows them through videos."""
+"""Draws the boxes and scores of faces into pictures and video frames."""
 
 import bisect
 import dataclasses
@@ -11,24 +11,22 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, features
 
-from fakedet_jax.report.canvas import FAKE_COLOUR
+# Okabe and Ito's orange and green, which colour-blind readers can tell apart.
+FAKE_COLOUR, REAL_COLOUR = "#D55E00", "#009E73"
 
-# Okabe and Ito's green beside their orange: colour-blind readers tell them apart.
-REAL_COLOUR = "#009E73"
-
-# The text of a label needs so many pixels; smaller pictures are enlarged.
+# Smaller pictures are enlarged, because a label would not fit into them.
 _LEAST_SIDE = 240
 _MAX_ENLARGED = 4_000_000
 
 
 @dataclasses.dataclass(frozen=True)
 class Mark:
-    """A face with its score.
+    """What is drawn for a face.
 
     Attributes:
         box: Left, top, right, bottom in pixels.
-        score: In [0, 1], how much it looks like a fake.
-        is_fake: What was decided.
+        score: Evidence of being fake, 0 to 1.
+        is_fake: The decision.
     """
 
     box: tuple[float, ...]
@@ -37,7 +35,7 @@ class Mark:
 
     @property
     def text(self) -> str:
-        """What the label says.
+        """Text of the label.
 
         >>> Mark((0, 0, 9, 9), 0.934, True).text
         'fake 0.93'
@@ -46,27 +44,29 @@ class Mark:
 
     @property
     def colour(self) -> str:
-        """Of box and label."""
+        """Colour of box and label, hexadecimal RGB."""
         return FAKE_COLOUR if self.is_fake else REAL_COLOUR
 
 
-class Trace:
-    """A face that was scored in some frames of a video, for all of its frames.
+class MovingMark:
+    """The mark of a face in all frames of a video, of which some were scored.
 
-    Between two of them its box moves evenly; the score is that of the nearest. At its
-    ends it is shown half way to the frame where it was looked for in vain, and up to
-    the end of the video where there is none.
+    Between two scored frames the box moves linearly, and the score is that of the
+    nearer one. Before the first and after the last scored frame, the mark is shown half
+    the way to the next frame that was searched without finding the face; without such a
+    frame, up to the start or the end of the video.
     """
 
     def __init__(
         self, frames: Sequence[int], marks: Sequence[Mark], looked_at: Sequence[int]
     ):
-        """Takes what is known of the face.
+        """Takes the scored frames of a face.
 
         Args:
-            frames: Numbers of the frames in which it was scored, rising.
-            marks: The face in each of them.
-            looked_at: Numbers of all frames that were looked at, rising.
+            frames: Numbers of the frames in which it was scored, increasing.
+            marks: Its mark in each of `frames`.
+            looked_at: Numbers of all frames in which faces were searched for,
+                increasing.
         """
         self._frames = list(frames)
         self._marks = list(marks)
@@ -79,13 +79,13 @@ class Trace:
             self._last = (looked_at[after] + frames[-1]) / 2
 
     def at(self, frame: int) -> Mark | None:
-        """The face in a frame; `None` where it is not shown."""
+        """The mark in frame number `frame`; `None` if it is not shown there."""
         if not self._first <= frame <= self._last:
             return None
         after = bisect.bisect_left(self._frames, frame, hi=len(self._frames) - 1)
         before = max(after - 1, 0)
         span = self._frames[after] - self._frames[before]
-        # Before its first frame and after its last one it stays where it was.
+        # Before its first and after its last scored frame the box does not move.
         share = min((frame - self._frames[before]) / span, 1) if span else 1
         first, second = self._marks[before], self._marks[after]
         box = tuple(
@@ -96,15 +96,15 @@ class Trace:
 
 
 def draw(picture: np.ndarray, marks: Iterable[Mark]) -> np.ndarray:
-    """Draws boxes with labels; lines and letters grow with picture and face.
+    """Draws boxes with labels, in sizes that suit the picture and the face.
 
     Args:
-        picture: uint8 RGB `[height, width, 3]`. One that is too small for a label is
-            enlarged by a whole number, each pixel becoming a square.
-        marks: What to draw; the first ends up on top.
+        picture: RGB picture, uint8 `[height, width, 3]`.
+        marks: What to draw; the first mark ends up on top.
 
     Returns:
-        uint8 RGB `[height, width, 3]`.
+        A copy, uint8 `[height, width, 3]`. A picture too small for a label is enlarged
+        by a whole factor without interpolation.
     """
     times = _enlargement(*picture.shape[:2])
     if times > 1:
@@ -120,7 +120,7 @@ def draw(picture: np.ndarray, marks: Iterable[Mark]) -> np.ndarray:
     for mark in reversed(enlarged):
         _draw_box(canvas, mark, image.size, line)
     for mark in reversed(enlarged):
-        # The label of a small face shall not hide its neighbours.
+        # The label of a small face must not hide its neighbours.
         letters = min(max((mark.box[2] - mark.box[0]) / 4, short / 54), short / 24)
         _draw_label(canvas, mark, image.size, _font(max(14, round(letters))))
     return np.asarray(image)
@@ -134,16 +134,16 @@ def _enlargement(height: int, width: int) -> int:
 
 @functools.lru_cache(maxsize=256)
 def _font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
-    # Without FreeType there are letters of one size only.
+    # Without FreeType, Pillow has letters of one size only.
     return ImageFont.load_default(size if features.check("freetype2") else None)
 
 
 def _draw_box(
     canvas: ImageDraw.ImageDraw, mark: Mark, size: tuple[int, int], line: int
 ) -> None:
-    """Draws the part of a box that lies in the picture, its lines included."""
+    """Draws the part of a box that is in the picture, with lines on all sides."""
     last = np.tile(size, 2) - 1
-    # The pixels of a box that ends at 8 end with the one of number 7.
+    # The last pixel of a box that ends at 8 is number 7.
     corners = np.clip(np.rint(mark.box) - (0, 0, 1, 1), 0, last)
     corners[2:] = np.maximum(corners[:2], corners[2:])
     canvas.rectangle(corners.tolist(), outline=mark.colour, width=line)
@@ -155,7 +155,7 @@ def _draw_label(
     size: tuple[int, int],
     font: ImageFont.ImageFont | ImageFont.FreeTypeFont,
 ) -> None:
-    """Writes above the box, or within it where there is no room above."""
+    """Writes the label above the box, or inside it if there is no room above."""
     left, top, right, bottom = canvas.textbbox((0, 0), mark.text, font=font)
     margin = math.ceil((bottom - top) / 4)
     width, height = right - left + 2 * margin, bottom - top + 2 * margin

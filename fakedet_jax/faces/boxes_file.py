@@ -1,12 +1,12 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Face boxes that a user brings in a CSV file.
+"""Reads a CSV file of face boxes.
 
-The first line names the columns: `path,left,top,right,bottom`, and where they are
-known `x1,y1,…,x5,y5` (the landmarks in the order of `Face.landmarks`), `score`, and
-for videos `frame`, counted from 0. Paths are relative to the data folder, with forward
-slashes. Several lines of one path, or of one frame, are several faces. Cells of
-landmarks and scores may be empty.
+The first line names the columns: `path,left,top,right,bottom` and optionally
+`x1,y1,…,x5,y5` (the landmarks in the order of `Face.landmarks`), `score`, and for
+videos `frame`, from 0. Coordinates are in pixels. Paths are relative to the data
+folder, with forward slashes. Several lines with the same path and frame are several
+faces. Cells of landmarks and scores may be empty.
 """
 
 import dataclasses
@@ -27,12 +27,13 @@ LANDMARK_COLUMNS = tuple(
 
 @dataclasses.dataclass(frozen=True)
 class FaceBoxes:
-    """The faces of the files of a data folder.
+    """The faces in the files of a data folder.
 
     Attributes:
-        faces: By path, then by frame; the frame is `None` throughout a path whose
-            lines name none: they hold for the picture, or every frame of the video.
-        sha256: Of the file, hexadecimal.
+        faces: Faces by path, then by frame. The only frame of a path whose lines name
+            no frame is `None`: its faces apply to the picture, or to every frame of
+            the video.
+        sha256: SHA-256 of the CSV file, hexadecimal.
     """
 
     faces: Mapping[str, Mapping[int | None, tuple[Face, ...]]]
@@ -42,16 +43,16 @@ class FaceBoxes:
         """The faces of a picture or of a frame.
 
         Args:
-            name: Path relative to the data folder.
-            frame: Of a video, from 0; `None` for a picture.
+            name: Path of the file, relative to the data folder.
+            frame: Number of the frame of a video, from 0; `None` for a picture.
 
         Returns:
-            The faces in the order of the file; none for a frame without a line of a
-            video that has lines.
+            The faces in the order of the CSV file; none if only other frames of the
+            video have lines.
 
         Raises:
-            ImageError: The file has no line at all, or lines for frames and no frame
-                is asked for.
+            ImageError: The CSV file has no line for `name`, or only lines for frames
+                although `name` is a picture.
         """
         by_frame = self.faces.get(_normalise(name))
         if by_frame is None:
@@ -64,21 +65,21 @@ class FaceBoxes:
 
 
 def read_boxes(path: Path, data_dir: Path | None = None) -> FaceBoxes:
-    """Reads a CSV file of face boxes.
+    """Reads a CSV file of face boxes; the module describes the format.
 
     Args:
-        path: The file; see the module.
-        data_dir: The data folder, in which every path of the table must be a file;
-            `None` leaves that unchecked.
+        path: The CSV file.
+        data_dir: The data folder. If given, every path in the table must be a file in
+            it.
 
     Returns:
-        The boxes.
+        The faces by path and frame.
 
     Raises:
-        RequestError: The file is missing or not of that kind; the message names the
-            first line that is wrong.
+        RequestError: The file is missing or wrong; the message names the first wrong
+            line.
     """
-    # By path and frame: each box with the line where it stands.
+    # Faces by path, frame and box.
     found: dict[str, dict[int | None, dict[tuple[float, ...], Face]]] = {}
     rows = tables.read_records(
         path,
@@ -95,24 +96,26 @@ def read_boxes(path: Path, data_dir: Path | None = None) -> FaceBoxes:
         if name not in found and data_dir and not (data_dir / name).is_file():
             raise RequestError(
                 f"{where}: expected a file below `data_dir={str(data_dir)!r}`, found "
-                f"{name!r}, which is not there; mend the path or take the line out"
+                f"{name!r}, which does not exist; correct the path or delete the line"
             )
         by_frame = found.setdefault(name, {})
         if by_frame and (frame is None) != (None in by_frame):
             raise RequestError(
                 f"{where}: expected a frame in all lines of {name!r} or in none, found "
-                "both"
+                "lines with and without one"
             )
         of_frame = by_frame.setdefault(frame, {})
         key = tuple(face.box.tolist())
         if key in of_frame:
             raise RequestError(
-                f"{where}: expected each face once, found the box of {name!r} again; "
-                "take one line out"
+                f"{where}: expected each face once, found a box of {name!r} again; "
+                "delete one of the lines"
             )
         of_frame[key] = face
     if not found:
-        raise RequestError(f"{str(path)!r}: expected lines of face boxes, found none")
+        raise RequestError(
+            f"{str(path)!r}: expected lines of face boxes, found none; add one per face"
+        )
     faces = {
         name: {frame: tuple(boxes.values()) for frame, boxes in by_frame.items()}
         for name, by_frame in found.items()
@@ -172,7 +175,7 @@ def _to_number(text: str, column: str, where: str) -> float:
         number = float(text)
     except ValueError:
         number = math.nan
-    # Pictures have fewer pixels; float32 holds such numbers to a hundredth.
+    # Beyond the size of any picture; up to here float32 is exact to 0.01 pixels.
     if not abs(number) <= 1e5:
         raise RequestError(
             f"{where}: expected a number of pixels in the column {column}, found "

@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""How faces are found and cut out, as it was asked for."""
+"""Settings of finding and cutting out faces, from a request or from a record."""
 
 import dataclasses
 import logging
@@ -38,15 +38,16 @@ _T = TypeVar("_T")
 
 @dataclasses.dataclass(frozen=True)
 class Cropping:
-    """What happens to a photograph or video.
+    """How the faces in a picture or video are found and cut out.
 
     Attributes:
-        detector: Finds the faces.
-        scale: Side of a crop to the longer side of the box; None takes the box.
-        size: Side of a crop in pixels; None keeps the pixels as they are.
-        align: Whether eyes and mouth are brought to fixed places.
-        all_faces: Whether all faces are taken, or the main one.
-        selection: Which frames of a video.
+        detector: Face detector.
+        scale: Side of a crop in units of the longer side of the box; `None` cuts out
+            the box itself.
+        size: Side of a crop in pixels; `None` keeps the native size.
+        align: Whether crops are aligned by their landmarks.
+        all_faces: Whether all faces are cut out, or only the main one.
+        selection: Which frames of a video are searched.
     """
 
     detector: FaceDetector
@@ -58,12 +59,12 @@ class Cropping:
 
     @property
     def is_search(self) -> bool:
-        """Whether faces are searched for, so that their places are uncertain."""
+        """Whether the face detector searches, instead of taking given boxes."""
         return self.detector.name not in ("none", "boxes")
 
     @property
     def record(self) -> dict[str, Any]:
-        """What the crops depend on besides the files; JSON-able."""
+        """Everything that the crops depend on besides the files, JSON-able."""
         if isinstance(self.selection, Evenly):
             frames = {"evenly": self.selection.count}
         else:
@@ -81,22 +82,22 @@ class Cropping:
 def create(
     faces: FaceConfig, frames: FrameConfig, data_dir: Path | None = None
 ) -> Cropping:
-    """Checks what was asked for, and makes the detector.
+    """Checks the settings of a request and creates the face detector.
 
     Args:
         faces: How faces are found and cut out.
-        frames: Which frames of videos.
-        data_dir: The folder that the paths of a file of boxes are relative to; each
-            of them must be there.
+        frames: Which frames of a video are searched.
+        data_dir: Folder that the paths in a file of face boxes are relative to. If
+            given, each of them must be a file in it.
 
     Raises:
-        RequestError: It is wrong or contradicts itself.
+        RequestError: Settings are wrong or contradict each other.
     """
     name = faces.detector
     if not name:
         raise RequestError(
-            "`face_detector`: expected how faces are found, one of "
-            f"{', '.join(detection.DETECTORS)}; none was given"
+            f"`face_detector`: expected one of {', '.join(detection.DETECTORS)}, found "
+            "none; say how faces are found"
         )
     scale: float | None = crops.SCALE if faces.scale is None else faces.scale
     if scale is not None and not 0 < scale <= _MAX_SCALE:
@@ -107,8 +108,8 @@ def create(
     if name == "none":
         if faces.scale is not None:
             raise RequestError(
-                "`face_scale` is for detectors that give boxes; leave it out with "
-                "`face_detector=none`, which takes pictures whole"
+                "`face_scale` is for face detectors that find boxes; leave it out with "
+                "`face_detector=none`, which takes whole pictures"
             )
         scale = None
     if faces.size is not None and not MIN_SIDE <= faces.size <= _MAX_SIDE:
@@ -121,8 +122,8 @@ def create(
         )
     if faces.align and name not in ("yunet", "boxes"):
         raise RequestError(
-            "`align` needs landmarks, which `face_detector=yunet` finds and "
-            f"`face_detector=boxes` may bring; found `face_detector={name}`"
+            "`align` needs landmarks: expected `face_detector=yunet`, or "
+            f"`face_detector=boxes` with landmarks, found `face_detector={name}`"
         )
     return Cropping(
         detector=detection.create(
@@ -143,21 +144,20 @@ def create(
 def from_record(
     record: Any, *, model: Path | None, all_faces: bool, frames: FrameConfig | None
 ) -> Cropping:
-    """Treats pictures as those of a training were treated.
+    """Restores how the faces of a training were found and cut out.
 
     Args:
-        record: A `Cropping.record`, from a file that anyone may have written.
-        model: The ONNX file, which is not in the record; of `yunet`.
-        all_faces: Whether all faces are taken, or the main one; the record says what
-            the training took, which need not be what is asked for now.
-        frames: Which frames of a video; None takes those of the record.
+        record: A `Cropping.record`; it is checked, because its file may be wrong.
+        model: ONNX file of `yunet`, which the record does not contain.
+        all_faces: Whether all faces are cut out, or only the main one, regardless of
+            the record.
+        frames: Which frames of a video are searched; `None` takes those of the record.
 
     Returns:
-        Detector, scale, size and alignment of the record.
+        Face detector, scale, size and alignment of the record.
 
     Raises:
-        RequestError: The record is wrong, what it needs is missing, or is given and not
-            needed.
+        RequestError: The record is wrong, or `model` is missing or superfluous.
     """
     found = _convert(record, _FacesRecord)
     settings, name = found.detector, found.detector.name
@@ -188,20 +188,29 @@ def from_record(
 
 
 def recorded_selection(record: Any) -> Evenly | EveryNth:
-    """Which frames of a video a `Cropping.record` says were looked at.
+    """Which frames of a video were searched according to a `Cropping.record`.
+
+    Args:
+        record: The record; it is checked, because its file may be wrong.
 
     Raises:
-        RequestError: It does not say so.
+        RequestError: The record is wrong.
     """
     frames = _convert(record, _FramesRecord).frames
     return EveryNth(frames.every) if frames.every else Evenly(frames.evenly)
 
 
 def select(frames: FrameConfig) -> Evenly | EveryNth:
-    """Checks which frames were asked for.
+    """Checks the frames of a request.
+
+    Args:
+        frames: Which frames of a video are searched.
+
+    Returns:
+        The selection.
 
     Raises:
-        RequestError: There are no such frames.
+        RequestError: A number is less than 1.
     """
     if frames.frame_step is not None:
         if frames.frame_step < 1:
@@ -270,9 +279,9 @@ def _convert(record: Any, kind: type[_T]) -> _T:
 def _warn_of_differences(
     recorded: Mapping[str, Any], actual: Mapping[str, Any]
 ) -> None:
-    """Warns where faces may be found at other places than in the training."""
+    """Warns of differences that may make the face detector find other boxes."""
     for field, value in actual.items():
-        # Another version of OpenCV moves a box by parts of a pixel, if at all.
+        # Other versions of OpenCV move a box by a fraction of a pixel at most.
         if field == "opencv" or recorded.get(field) == value:
             continue
         if field == "model_sha256":

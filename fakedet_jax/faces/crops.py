@@ -1,10 +1,16 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Cuts faces out of pictures: the published square crop, or upright by landmarks.
+"""Cuts faces out of pictures, as a square around the box or aligned by landmarks.
 
-The square is that of FaceForensics++ (Rössler et al. 2019): 1.3 × the longer side of
-the face box around its centre. Pixels are resampled at most once, and not at all in a
-square crop of native size.
+The square is that of FaceForensics++: 1.3 × the longer side of the face box, around its
+centre. Pixels are resampled at most once, and not at all in a square crop of native
+size.
+
+References:
+    Rössler et al.: "FaceForensics++: Learning to Detect Manipulated Facial Images",
+    ICCV 2019 (the square crop).
+    Umeyama: "Least-squares estimation of transformation parameters between two point
+    patterns", IEEE TPAMI 1991 (the alignment).
 """
 
 import dataclasses
@@ -20,8 +26,8 @@ from fakedet_jax.media.framing import Framing
 
 SCALE = 1.3
 
-# Where the landmarks of an upright face lie, from the centre of its box and in parts of
-# the longer side: the medians of what YuNet finds on photographs, made symmetric.
+# Landmarks of an upright face, relative to the centre of its box and in units of the
+# longer side: medians of what YuNet finds in photographs, made symmetric.
 TEMPLATE = np.array(
     [(-0.18, -0.115), (0.18, -0.115), (0.0, 0.09), (-0.155, 0.235), (0.155, 0.235)]
 )
@@ -32,10 +38,10 @@ class Crop:
     """A face cut out of a picture.
 
     Attributes:
-        pixels: uint8 RGB `[height, width, 3]`.
-        transform: float64 `[2, 3]`, which maps (x, y, 1) of the picture to (x, y) of
-            the crop.
-        face: The face in coordinates of the crop.
+        pixels: RGB pixels, uint8 `[height, width, 3]`.
+        transform: Matrix that maps (x, y, 1) in the picture to (x, y) in the crop,
+            float64 `[2, 3]`.
+        face: The face in pixels of the crop.
     """
 
     pixels: np.ndarray
@@ -53,18 +59,18 @@ def cut(
     """Cuts out the square around a face.
 
     Args:
-        picture: uint8 RGB `[height, width, 3]`.
-        face: The face.
-        scale: Side of the square in parts of the longer side of the face box. `None`
-            takes the box as it is, for pictures that are crops already.
-        size: Side of the crop in pixels; of a box that is no square the largest
-            central one is taken. `None` keeps the native size.
+        picture: RGB picture, uint8 `[height, width, 3]`.
+        face: The face in pixels of the picture.
+        scale: Side of the square in units of the longer side of the face box. `None`
+            cuts out the box itself, for pictures that are crops already.
+        size: Side of the crop in pixels; a box that is not square is reduced to its
+            largest central square. `None` keeps the native size.
 
     Returns:
         The crop.
 
     Raises:
-        ImageError: The array is no picture, or the box marks no part of it.
+        ImageError: The array is no picture, or the box contains no part of it.
     """
     check_picture(picture)
     height, width = picture.shape[:2]
@@ -89,24 +95,25 @@ def cut(
 def square_box(
     box: np.ndarray, scale: float, height: int, width: int
 ) -> tuple[int, int, int, int]:
-    """The square around a face box that the public face sets are cropped to.
+    """The square around a face box to which published datasets of faces are cropped.
 
-    Its side is `scale` times the longer side of the box, cut to whole pixels. As in
-    the published crops a square that begins before the left or upper edge of the
-    picture is moved in, and one that still ends behind the right or lower edge is made
-    smaller from there. So it stays a square, and off the edges it is centred.
+    Its side is `scale` times the longer side of the box, rounded down to whole pixels.
+    As in the published crops, a square that starts outside of the left or upper edge of
+    the picture is moved inside, and one that still ends outside of the right or lower
+    edge is made smaller there. It thus stays a square, centred unless an edge is near.
 
     Args:
-        box: `[4]`: left, top, right, bottom; parts beyond the picture count.
-        scale: Greater than 0.
-        height: Of the picture, pixels.
-        width: Of the picture, pixels.
+        box: Left, top, right, bottom in pixels, `[4]`; may extend beyond the picture.
+        scale: Side of the square in units of the longer side of the box, above 0.
+        height: Height of the picture in pixels.
+        width: Width of the picture in pixels.
 
     Returns:
-        Left, top, right, bottom: whole pixels within the picture.
+        Left, top, right, bottom in whole pixels, within the picture.
 
     Raises:
-        ImageError: The box marks no part of the picture.
+        ImageError: The box contains no part of the picture.
+        ValueError: `scale` is not positive.
 
     >>> square_box(np.array([100, 100, 200, 180]), 1.3, 480, 640)
     (85, 75, 215, 205)
@@ -116,10 +123,10 @@ def square_box(
     check_box(box, height, width)
     if not 0 < scale < math.inf:
         raise ValueError(f"expected a positive scale, found {scale}")
-    # The box's float32 would round 1.3 × a side to either side of a whole number.
+    # In float32, 1.3 × a side could be rounded to either side of a whole number.
     box_left, box_top, box_right, box_bottom = (float(value) for value in box)
     side = int(max(box_right - box_left, box_bottom - box_top) * scale)
-    # A box may end within the first pixels and a small square miss the picture.
+    # Of a box that ends in the first pixels, a small square could miss the picture.
     left = _within(math.floor((box_left + box_right) / 2) - side // 2, width)
     top = _within(math.floor((box_top + box_bottom) / 2) - side // 2, height)
     side = max(1, min(side, width - left, height - top))
@@ -127,25 +134,25 @@ def square_box(
 
 
 def align(picture: np.ndarray, face: Face, size: int, *, scale: float = SCALE) -> Crop:
-    """Cuts a face out upright, by the similarity transform that fits its landmarks.
+    """Cuts out a face upright, by the similarity transform that fits its landmarks.
 
-    The landmarks are laid on `TEMPLATE`, so that a face which looks into the camera is
-    framed as the square crop of the same scale frames it. Where the crop reaches
-    beyond the picture, the outermost pixels are repeated. The picture is resampled
-    once: bicubic, and averaged over the area of a pixel where it is shrunk.
+    The transform maps the landmarks to `TEMPLATE`, so a frontal face is framed as in
+    the square crop of the same scale. Beyond the picture its border pixels are
+    repeated. The picture is resampled once, bicubically; if it is shrunk, the samples
+    are averaged over the area of each pixel.
 
     Args:
-        picture: uint8 RGB `[height, width, 3]`.
-        face: With landmarks.
+        picture: RGB picture, uint8 `[height, width, 3]`.
+        face: A face with landmarks, in pixels of the picture.
         size: Side of the crop in pixels.
-        scale: Side of the crop in parts of the longer side of an upright face's box.
+        scale: Side of the crop in units of the longer side of an upright face's box.
 
     Returns:
         The crop.
 
     Raises:
-        ImageError: The array is no picture, the landmarks are unknown or do not look
-            like those of a face, or they lie outside of the picture.
+        ImageError: The array is no picture, or the landmarks are unknown, outside of
+            the picture, or not arranged like those of a face.
     """
     check_picture(picture)
     if not face.has_landmarks:
@@ -158,21 +165,21 @@ def align(picture: np.ndarray, face: Face, size: int, *, scale: float = SCALE) -
 
 
 def fit_similarity(points: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """The rotation, scale and shift that bring points nearest to others.
+    """Fits the rotation, scale and shift that map points closest to others.
 
-    The least-squares solution, which Umeyama (1991) gives for any dimension, has a
-    simple form in the plane: with complex numbers it is linear regression.
+    This is the least-squares solution of Umeyama (1991). In the plane it is a linear
+    regression of complex numbers.
 
     Args:
-        points: `[n, 2]`.
-        targets: `[n, 2]`.
+        points: Points (x, y), `[n, 2]`.
+        targets: Where each of them should be mapped to, `[n, 2]`.
 
     Returns:
-        float64 `[2, 3]`, which maps (x, y, 1) of `points` to (x, y) of `targets`.
+        Matrix that maps (x, y, 1) of `points` to (x, y) of `targets`, float64 `[2, 3]`.
 
     Raises:
-        ImageError: No such transform explains a quarter of the variance of the targets:
-            the points lie in one place, are mirrored or in another order.
+        ImageError: The transform explains less than a quarter of the variance of the
+            targets: the points coincide, are mirrored or in another order.
 
     >>> points = np.array([[0, 0], [1, 0], [0, 1]])
     >>> fit_similarity(points, points @ [[0, 2], [-2, 0]] + 5).round(6) + 0.0
@@ -184,11 +191,11 @@ def fit_similarity(points: np.ndarray, targets: np.ndarray) -> np.ndarray:
     from_mean, to_mean = source - source.mean(), target - target.mean()
     covariance = np.vdot(from_mean, to_mean)
     variances = np.vdot(from_mean, from_mean).real, np.vdot(to_mean, to_mean).real
-    # Of a full profile half is explained, of a mirrored face next to nothing.
+    # For a full profile a half is explained, for a mirrored face next to nothing.
     if not abs(covariance) ** 2 > 0.25 * variances[0] * variances[1]:
         raise ImageError(
-            "has landmarks that do not lie like those of a face (right eye, left eye, "
-            "nose, right and left corner of the mouth; left and right are the person's)"
+            "has landmarks that are not arranged like those of a face (right eye, left "
+            "eye, nose, right and left corner of the mouth, from the person's view)"
         )
     turn = covariance / variances[0]
     shift = target.mean() - turn * source.mean()
@@ -198,27 +205,27 @@ def fit_similarity(points: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 
 def map_points(transform: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Maps points.
+    """Applies a transform to points.
 
     Args:
-        transform: `[2, 3]`.
-        points: `[n, 2]`; NaN stays NaN.
+        transform: Matrix of the transform, `[2, 3]`.
+        points: Points (x, y), `[n, 2]`; NaN stays NaN.
 
     Returns:
-        float64 `[n, 2]`.
+        Mapped points, float64 `[n, 2]`.
     """
     return np.asarray(points, np.float64) @ transform[:, :2].T + transform[:, 2]
 
 
 def map_face(transform: np.ndarray, face: Face) -> Face:
-    """Maps a face; the new box is the smallest around the corners of the old one.
+    """Applies a transform to a face.
 
     Args:
-        transform: `[2, 3]`.
+        transform: Matrix of the transform, `[2, 3]`.
         face: The face.
 
     Returns:
-        The face in the coordinates that the transform leads to.
+        The mapped face; its box is the smallest around the mapped corners.
     """
     left, top, right, bottom = face.box
     corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
@@ -232,7 +239,7 @@ def _within(start: int, length: int) -> int:
 
 
 def _whole_box(box: np.ndarray, height: int, width: int) -> tuple[int, int, int, int]:
-    """The part of a box that lies in the picture, in whole pixels."""
+    """The part of a box that is in the picture, in whole pixels."""
     check_box(box, height, width)
     left = _within(round(float(box[0])), width)
     top = _within(round(float(box[1])), height)
@@ -242,7 +249,7 @@ def _whole_box(box: np.ndarray, height: int, width: int) -> tuple[int, int, int,
 
 
 def _check_aligned(transform: np.ndarray, size: int, height: int, width: int) -> None:
-    """Refuses crops of next to nothing: the picture would be mostly its border."""
+    """Rejects crops that would consist mostly of repeated border pixels."""
     centre = map_points(_inverse(transform), np.full((1, 2), size / 2))[0]
     side = size / math.hypot(*transform[:, 0])
     inside = 0 <= centre[0] <= width and 0 <= centre[1] <= height
@@ -262,16 +269,15 @@ def _warp(picture: np.ndarray, transform: np.ndarray, size: int) -> np.ndarray:
     """Resamples the part of a picture that a similarity transform maps to a crop."""
     back = _inverse(transform)
     corners = map_points(back, size * np.array([(0, 0), (1, 0), (1, 1), (0, 1)]))
-    # Two more pixels on each side are what bicubic interpolation looks at.
+    # Bicubic interpolation needs two more pixels on each side.
     first = np.floor(corners.min(0)).astype(int) - 2
     last = np.ceil(corners.max(0)).astype(int) + 2
     height, width = picture.shape[:2]
     rows = np.clip(np.arange(first[1], last[1]), 0, height - 1)
     columns = np.clip(np.arange(first[0], last[0]), 0, width - 1)
     region = Image.fromarray(picture[rows[:, None], columns])
-    # Several samples a pixel, whose mean it gets, keep fine detail from aliasing.
-    samples = math.ceil(math.hypot(*back[:, 0]) - 1e-6)
-    samples = max(samples, 1)
+    # Each pixel is the mean of several samples, so that fine detail does not alias.
+    samples = max(math.ceil(math.hypot(*back[:, 0]) - 1e-6), 1)
     back[:, 2] -= first
     back[:, :2] /= samples
     warped = region.transform(

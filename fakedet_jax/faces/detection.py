@@ -1,16 +1,14 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Finds faces in pictures, with OpenCV's detectors or from given boxes.
+"""Creates face detectors by name.
 
-- `yunet`: OpenCV's `FaceDetectorYN` with a YuNet model file; boxes, five landmarks
-  and scores (Wu, Peng, Yu: "YuNet: A Tiny Millisecond-level Face Detector", 2023).
-- `haar`: the cascade of frontal faces that comes with OpenCV 4; boxes only (Viola,
-  Jones: "Rapid Object Detection using a Boosted Cascade of Simple Features", 2001).
-- `boxes`: what a CSV file says; see `fakedet_jax.faces.boxes_file`.
+- `yunet`: OpenCV's `FaceDetectorYN` with a YuNet model file; finds boxes, five
+  landmarks and scores.
+- `haar`: OpenCV's cascade of frontal faces; finds boxes only.
+- `boxes`: faces from a CSV file, see `fakedet_jax.faces.boxes_file`.
 - `none`: pictures are face crops already; the whole picture is the face.
 
-A detector may be pickled and sent to another process, and used by several threads:
-each thread of each process loads its own copy of OpenCV's object at its first picture.
+References: see `fakedet_jax.faces.opencv`.
 """
 
 from pathlib import Path
@@ -35,40 +33,40 @@ def create(
     min_score: float | None = None,
     longest_side: int = LONGEST_SIDE,
 ) -> FaceDetector:
-    """Makes a face detector and checks all that it needs, once.
+    """Creates a face detector and checks everything that it needs.
 
     Args:
         name: One of `DETECTORS`.
-        model: The YuNet model file (ONNX); of `yunet`.
-        boxes: The CSV file of boxes; of `boxes`.
-        data_dir: The folder that the paths of `boxes` are relative to; where it is
-            given, each of them must be there.
-        min_score: Faces of a lower score are left out; of `yunet`. Default
-            `MIN_SCORE`: from 0.5 to 0.8 it hardly matters, below false faces come in,
-            and at OpenCV's own 0.9 faces that are turned away or small fall out.
-        longest_side: Larger pictures are shrunk to it to search them, and searched
-            again in twice the size where that finds no face; boxes are in pixels of
-            the picture all the same. YuNet finds faces from about 10 pixels of the
-            shrunken picture on, and up to those that fill it; at high resolution it
-            takes large faces apart. For all of the faces of a crowd take more.
+        model: YuNet model file (ONNX); only for `yunet`.
+        boxes: CSV file of face boxes; only for `boxes`.
+        data_dir: Folder that the paths in `boxes` are relative to. If given, each of
+            them must be a file in it.
+        min_score: Lowest score of a face, in (0, 1); only for `yunet`, default
+            `MIN_SCORE`. Values from 0.5 to 0.8 give nearly the same faces; lower ones
+            let false faces in, and OpenCV's own 0.9 misses small and turned faces.
+        longest_side: Longest side, in pixels, of the picture that is searched, at
+            least 32; larger pictures are shrunk to it, and to twice of it if no face
+            is found. Boxes are always in pixels of the original picture. YuNet finds
+            faces from about 10 pixels of the shrunken picture up to those that fill
+            it, but splits large faces at high resolution. Crowds need a larger value.
 
     Returns:
-        The detector.
+        The face detector.
 
     Raises:
-        RequestError: Settings do not belong together, a file is missing or wrong, or
+        RequestError: Settings contradict each other, a file is missing or wrong, or
             OpenCV is not installed.
     """
     if name not in DETECTORS:
         raise RequestError(
             f"`face_detector`: expected one of {', '.join(DETECTORS)}, found {name!r}"
         )
-    _check_belongs(name, "yunet", "`face_detector_model`", model)
-    _check_belongs(name, "boxes", "`face_boxes`", boxes)
+    _check_belongs(name, "yunet", "face_detector_model", model)
+    _check_belongs(name, "boxes", "face_boxes", boxes)
     if min_score is not None and name != "yunet":
         raise RequestError(
             "`face_min_score` is for `face_detector=yunet`; leave it out with "
-            f"`face_detector={name}`, which gives no scores of its own"
+            f"`face_detector={name}`, which has no scores"
         )
     if longest_side < 32:
         raise RequestError(
@@ -91,12 +89,17 @@ def create(
     return WholePicture()
 
 
-def _check_belongs(name: str, owner: str, flag: str, value: str | Path | None) -> None:
+def _check_belongs(
+    name: str, owner: str, setting: str, value: str | Path | None
+) -> None:
+    """Checks that a file is given to the face detector that uses it, and only to it."""
     given = value not in (None, "")
     if name == owner and not given:
-        raise RequestError(f"`face_detector={owner}` needs {flag}=FILE; none was given")
+        raise RequestError(
+            f"`face_detector={owner}` needs `{setting}=FILE`; none was given"
+        )
     if name != owner and given:
         raise RequestError(
-            f"{flag} is for `face_detector={owner}`; leave it out with "
+            f"`{setting}` is for `face_detector={owner}`; leave it out with "
             f"`face_detector={name}`"
         )

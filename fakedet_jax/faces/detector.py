@@ -1,8 +1,8 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What a face detector is, and the two that need not search.
+"""The interface of face detectors, and the two that do not search.
 
-A detector may be pickled and sent to another process, and used by several threads.
+A face detector can be pickled, sent to other processes and used by several threads.
 """
 
 import abc
@@ -17,14 +17,18 @@ from fakedet_jax.faces.face import Face, check_box, check_picture, largest_first
 
 
 class FaceDetector(abc.ABC):
-    """Finds the faces of a picture."""
+    """Finds the faces in a picture.
+
+    Attributes:
+        name: Name of the face detector, as in `detection.DETECTORS`.
+    """
 
     name: ClassVar[str]
 
     @property
     @abc.abstractmethod
     def settings(self) -> dict[str, Any]:
-        """What the result depends on besides the picture, for records; JSON-able."""
+        """Everything that the result depends on besides the picture, JSON-able."""
 
     def detect(
         self,
@@ -32,21 +36,20 @@ class FaceDetector(abc.ABC):
         name: str | None = None,
         frame: int | None = None,
     ) -> list[Face]:
-        """Finds the faces of a picture; the same picture always gives the same faces.
+        """Finds the faces in a picture; the result is deterministic.
 
         Args:
-            picture: uint8 RGB `[height, width, 3]`.
-            name: Path of its file relative to the data folder; only `boxes` asks.
-            frame: Number of the frame, from 0, where the file is a video; only `boxes`
-                asks.
+            picture: RGB picture, uint8 `[height, width, 3]`.
+            name: Path of its file, relative to the data folder; only `boxes` needs it.
+            frame: Number of the frame of a video, from 0; only `boxes` needs it.
 
         Returns:
-            The faces, the largest box first; empty where there is none.
+            The faces in pixels of the picture, the largest box first.
 
         Raises:
-            ImageError: The array is no RGB picture or is too small, or its box is
-                unknown or wrong.
-            RequestError: OpenCV is missing, or refuses the model.
+            ImageError: The array is no RGB picture or too small, or a given box is
+                missing or wrong.
+            RequestError: OpenCV is not installed or rejects the model.
         """
         check_picture(picture)
         return largest_first(self._find(picture, name, frame))
@@ -59,7 +62,7 @@ class FaceDetector(abc.ABC):
 
 @dataclasses.dataclass(frozen=True)
 class WholePicture(FaceDetector):
-    """Takes the whole picture for a face."""
+    """Treats the whole picture as a face."""
 
     name = "none"
 
@@ -77,7 +80,7 @@ class WholePicture(FaceDetector):
 
 @dataclasses.dataclass(frozen=True)
 class GivenBoxes(FaceDetector):
-    """Takes the faces from a table.
+    """Looks the faces up in a table.
 
     Attributes:
         boxes: The table.
@@ -96,7 +99,7 @@ class GivenBoxes(FaceDetector):
         self, picture: np.ndarray, name: str | None, frame: int | None
     ) -> list[Face]:
         if name is None:
-            raise ImageError("has no name, so the file of boxes cannot be asked")
+            raise ImageError("has no name to look up in the file of face boxes")
         faces = self.boxes.find(name, frame)
         for face in faces:
             check_box(face.box, *picture.shape[:2])

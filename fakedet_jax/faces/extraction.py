@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""From one photograph or video to its face crops, and a row for everything else."""
+"""Extracts the face crops of a picture or video, with a row for everything skipped."""
 
 import dataclasses
 import math
@@ -25,33 +25,34 @@ DAMAGED = "is damaged"
 NO_TAGS = "has no usable EXIF tag"
 GIVEN_EMPTY = "empty in the file of tags"
 
-# Of a face that stands in for the main one, to its area.
+# Smallest area of a face that replaces the main one, relative to the main one's.
 MIN_AREA = 1 / 4
 
-# Frames of a video are kept up to here; of larger ones the file is read again.
+# Up to here the frames of a video are kept in memory; beyond, the file is read twice.
 MAX_HELD_BYTES = 256 * 2**20
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """What became of a face, a frame or a file.
+    """The outcome of a face, a frame or a file.
 
     Attributes:
-        status: `WRITTEN`, `LEFT_OUT`, or `NOTED` for what is odd about a file that was
-            used all the same.
-        reason: Why it is not written, or what is odd.
-        frame: Number of the frame, from 0; -1 for photographs and whole files.
-        time: Of the frame in seconds; NaN where there is none.
-        face: Number of the face in the photograph or of its track in the video, from
-            0; -1 where there is none.
-        score: Of the detector; NaN where it gives none.
-        box: Left, top, right, bottom in pixels of the upright picture; or nothing.
-        crop_box: Likewise, of the region that the crop shows.
-        landmarks: `[5, 2]`, in pixels of the crop; or nothing.
-        width: Of the upright picture in pixels; 0 where unknown.
-        height: Of the upright picture in pixels; 0 where unknown.
-        tags: Settings of the camera in the order of `exif.TAGS`, NaN where missing; or
-            nothing, for videos and for files that are no pictures.
+        status: `WRITTEN` for a crop, `LEFT_OUT` for what was skipped, or `NOTED` for a
+            problem of a file that was used nevertheless.
+        reason: Why it was skipped, or the problem.
+        frame: Number of the frame, from 0; -1 for pictures and whole files.
+        time: Time of the frame in seconds; NaN if there is none.
+        face: Number of the face in the picture or of its track in the video, from 0;
+            -1 if there is none.
+        score: Confidence of the face detector, in [0, 1]; NaN if it gives none.
+        box: Left, top, right, bottom of the face in pixels of the upright picture;
+            empty if there is none.
+        crop_box: The region that the crop shows, likewise.
+        landmarks: Five points (x, y) in pixels of the crop; empty if there is no crop.
+        width: Width of the upright picture in pixels; 0 if unknown.
+        height: Height of the upright picture in pixels; 0 if unknown.
+        tags: Camera settings in the order of `exif.TAGS`, NaN for missing ones; empty
+            for videos and for files that are no pictures.
     """
 
     status: str
@@ -68,12 +69,12 @@ class Row:
     tags: tuple[float, ...] = ()
 
 
-# A row, and the crop if it is written: uint8 [height, width, 3].
+# A row, and the crop of a written one: uint8 [height, width, 3].
 Outcome = tuple[Row, np.ndarray | None]
 
-# A frame and the faces that were found in it, or why it cannot be searched.
+# A frame and its faces, or the reason why it cannot be searched.
 Searched = tuple[Frame, list[Face] | str]
-# Such as `map`: in order, and only as far ahead as memory allows.
+# A function such as `map`: it keeps the order and works ahead only within memory.
 MapFn = Callable[[Callable[[Frame], Searched], Iterable[Frame]], Iterator[Searched]]
 
 
@@ -87,23 +88,23 @@ def extract(
     tags: Sequence[float] | None = None,
     needs_tags: bool = False,
 ) -> Iterator[Outcome]:
-    """Cuts the faces out of a file.
+    """Extracts the faces of a file.
 
     Args:
         path: The file.
-        name: Its path relative to the data folder, for the detector.
-        kind: `photo` or `video`.
-        cropping: How.
-        map_fn: Searches the frames of a video, perhaps several at a time.
-        tags: Settings of the camera in place of those that a photograph's file tells,
-            in the order of `exif.TAGS`, NaN where missing.
-        needs_tags: Whether a photograph without any of them is left out.
+        name: Path of the file, relative to the data folder, for the face detector.
+        kind: `photo` for a picture, or `video`.
+        cropping: How faces are found and cut out.
+        map_fn: Applies the search to the frames of a video, possibly in parallel.
+        tags: Camera settings that replace those in the file of a picture, in the order
+            of `exif.TAGS`, NaN for missing ones; `None` reads the file.
+        needs_tags: Whether a picture without any camera setting is skipped.
 
     Yields:
-        At least one outcome; of a video one for every chosen frame, or more.
+        At least one outcome; for a video at least one per selected frame.
 
     Raises:
-        RequestError: Something that is needed is not installed, or is refused.
+        RequestError: An optional package is not installed, or rejects a setting.
     """
     try:
         if kind == "photo":
@@ -115,10 +116,12 @@ def extract(
 
 
 class Guarded:
-    """Outcomes of a file; an unexpected error is one, and costs this file alone.
+    """Iterates over the outcomes of a file and turns an unexpected error into one.
+
+    The error thus affects this file only.
 
     Attributes:
-        surprise: The unexpected error, empty where there was none.
+        surprise: The unexpected error; empty if there was none.
     """
 
     def __init__(self, outcomes: Iterator[Outcome]):
@@ -133,7 +136,7 @@ class Guarded:
         except Exception as error:
             detail = " ".join(str(error).split())
             self.surprise = f"{type(error).__name__}: {detail}"
-            reason = f"brought out an unexpected error ({self.surprise})"
+            reason = f"caused an unexpected error ({self.surprise})"
             yield Row(LEFT_OUT, reason), None
 
 
@@ -145,7 +148,7 @@ def _from_photo(
     needs_tags: bool,
 ) -> Iterator[Outcome]:
     encoded = read_file(path)
-    sniff_format(encoded)  # Tags can be read of more formats than pixels.
+    sniff_format(encoded)  # Tags can be read in more formats than pixels.
     if given is None:
         read = exif.read_tags(encoded)
         tags, reasons = tuple(exif.to_array(read).tolist()), read.reasons
@@ -168,13 +171,13 @@ def _from_photo(
 
 
 def _describe_missing(reasons: Mapping[str, str]) -> str:
-    """Words why no tag is usable, once where it is for the same reason.
+    """Tells why no tag is usable; a reason that applies to all tags is given once.
 
     >>> _describe_missing(dict.fromkeys(exif.TAGS, "no EXIF data"))
     'has no usable EXIF tag: no EXIF data'
     """
     causes = set(reasons.values())
-    # Absent are single tags, each by itself; other common causes lie in the file.
+    # "Absent" is about a single tag; any other common reason is about the file.
     if len(causes) == 1 and exif.ABSENT not in causes:
         return f"{NO_TAGS}: {causes.pop()}"
     listed = "; ".join(f"{exif.TITLES[name]}: {reasons[name]}" for name in exif.TAGS)
@@ -191,7 +194,7 @@ def _from_video(
             return frame, str(error)
 
     found: dict[int, list[Face]] = {}
-    rows: list[Row] = []  # Of the frames without a face.
+    rows: list[Row] = []  # Rows of the frames without a face.
     held: dict[int, Frame] | None = {}
     num_bytes = 0
     with read_frames(path, selection=cropping.selection) as reading:
@@ -230,10 +233,10 @@ def _from_video(
 def _choose(
     found: dict[int, list[Face]], cropping: Cropping
 ) -> dict[int, list[tuple[int, Face]]]:
-    """Chooses the faces of each frame, with the numbers of their tracks."""
+    """Chooses the faces to cut out by frame, with the numbers of their tracks."""
     tracks = tracking.join(found)
     if not cropping.is_search:
-        # Given boxes are taken as they are, also where a face jumps.
+        # Given boxes are taken as they are, even if a face jumps.
         numbers = {id(face): track.id for track in tracks for face in track.faces}
         return {
             frame: [(numbers[id(face)], face) for face in faces]
@@ -257,10 +260,10 @@ def _choose(
 def _choose_main(
     faces: list[tuple[int, Face]], main: int, area: float
 ) -> list[tuple[int, Face]]:
-    """The main face of a frame, or where its track is lost a large one.
+    """The main face of a frame; without it, the largest face if it is large enough.
 
-    Between frames that lie far apart a face may have moved too far for its track to go
-    on. Much smaller faces are those of other people, or none.
+    Between distant frames a face may move too far for its track to continue. Much
+    smaller faces belong to other people or are false.
     """
     for track, face in faces:
         if track == main:
@@ -288,7 +291,7 @@ def _cut_frames(
 def _cut(
     picture: np.ndarray, face: Face, number: int, row: Row, cropping: Cropping
 ) -> Outcome:
-    """Cuts out one face, or says in the row why not."""
+    """Cuts out one face, or returns the reason in the row."""
     height, width = picture.shape[:2]
     row = dataclasses.replace(
         row,
@@ -300,7 +303,7 @@ def _cut(
     )
     try:
         if cropping.align:
-            assert cropping.size is not None  # For the type checker; was checked.
+            assert cropping.size is not None  # For the type checker.
             scale = cropping.scale or crops.SCALE
             crop = crops.align(picture, face, cropping.size, scale=scale)
         else:
@@ -317,7 +320,7 @@ def _cut(
 
 
 def _region(crop: crops.Crop) -> tuple[float, ...]:
-    """The smallest box of the picture around what a crop shows."""
+    """The smallest box in the picture around the region that a crop shows."""
     height, width = crop.pixels.shape[:2]
     square = np.vstack([crop.transform, (0, 0, 1)])
     corners = np.array([(0, 0), (width, 0), (width, height), (0, height)])

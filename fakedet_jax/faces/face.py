@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A face in a picture, and the geometry of boxes.
 
-Coordinates are continuous and in pixels: x grows to the right, y downwards, and the
-pixel in column i covers i to i + 1, so that a box from 0 to the width is the picture.
+Coordinates are continuous, in pixels: x grows to the right and y downwards. The pixel
+in column i covers i to i + 1, so a box from 0 to the width covers the whole picture.
 """
 
 import dataclasses
@@ -20,15 +20,15 @@ NUM_LANDMARKS = 5
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Face:
-    """Where a face lies.
+    """Position of a face.
 
     Attributes:
-        box: float32 `[4]`: left, top, right, bottom. It may reach beyond the picture,
-            where a part of the face does.
-        landmarks: float32 `[5, 2]`, (x, y) of the right eye, left eye, nose tip, right
-            and left corner of the mouth; left and right are the person's. NaN where
-            unknown.
-        score: How sure the detector is, in [0, 1]; NaN where it does not say.
+        box: Left, top, right, bottom in pixels, float32 `[4]`. It may extend beyond the
+            picture.
+        landmarks: (x, y) of the right eye, left eye, nose tip, right and left corner of
+            the mouth in pixels, float32 `[5, 2]`; left and right are the person's. NaN
+            if unknown.
+        score: Confidence of the face detector, in [0, 1]; NaN if it gives none.
     """
 
     box: np.ndarray
@@ -42,12 +42,12 @@ class Face:
         landmarks: Iterable[Iterable[float]] | np.ndarray | None = None,
         score: float = math.nan,
     ) -> "Face":
-        """A face from plain numbers.
+        """Makes a face from plain numbers.
 
         Args:
-            box: Left, top, right, bottom.
-            landmarks: Five points (x, y); `None` where they are unknown.
-            score: In [0, 1], or NaN.
+            box: Left, top, right, bottom in pixels.
+            landmarks: Five points (x, y) in pixels; `None` if unknown.
+            score: Confidence, in [0, 1], or NaN.
 
         >>> Face.at([10, 20, 40, 60]).area
         1200.0
@@ -60,7 +60,7 @@ class Face:
 
     @property
     def area(self) -> float:
-        """Of the box, in square pixels."""
+        """Area of the box in square pixels."""
         left, top, right, bottom = self.box.tolist()
         return (right - left) * (bottom - top)
 
@@ -71,9 +71,10 @@ class Face:
 
 
 def largest_first(faces: Iterable[Face]) -> list[Face]:
-    """Sorts faces by the area of their boxes; the order never depends on the input's.
+    """Sorts faces by area, the largest first; independent of the order of `faces`.
 
-    Of equal areas the surer face comes first, then the one further left, then higher.
+    Among equal areas, the face with the higher score comes first, then the one further
+    left, then the one higher up.
     """
 
     def key(face: Face) -> tuple[float, ...]:
@@ -84,11 +85,11 @@ def largest_first(faces: Iterable[Face]) -> list[Face]:
 
 
 def intersection_over_union(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """How far boxes cover each other, each with each.
+    """Intersection over union of every box with every other one.
 
     Args:
-        boxes: `[n, 4]`: left, top, right, bottom, of positive area.
-        others: `[m, 4]`, alike.
+        boxes: Left, top, right, bottom of boxes with a positive area, `[n, 4]`.
+        others: The other boxes, `[m, 4]`.
 
     Returns:
         float64 `[n, m]` in [0, 1].
@@ -106,10 +107,10 @@ def intersection_over_union(boxes: np.ndarray, others: np.ndarray) -> np.ndarray
 
 
 def check_picture(picture: np.ndarray) -> None:
-    """Checks that an array is a picture in which a face may lie.
+    """Checks that an array is an RGB picture of acceptable size.
 
     Args:
-        picture: Expected to be uint8 RGB `[height, width, 3]`.
+        picture: Array to check; uint8 `[height, width, 3]` is expected.
 
     Raises:
         ImageError: It is something else, or too small.
@@ -129,15 +130,16 @@ def check_picture(picture: np.ndarray) -> None:
 
 
 def check_box(box: np.ndarray, height: int, width: int) -> None:
-    """Checks that a box marks a part of a picture.
+    """Checks that a box contains at least a pixel of a picture.
 
     Args:
-        box: `[4]`: left, top, right, bottom.
-        height: Of the picture, pixels.
-        width: Of the picture, pixels.
+        box: Left, top, right, bottom in pixels, `[4]`.
+        height: Height of the picture in pixels.
+        width: Width of the picture in pixels.
 
     Raises:
-        ImageError: It has no area, holds no numbers, or lies beside the picture.
+        ImageError: The box has no area, contains other values than finite numbers, or
+            lies outside of the picture.
     """
     values = np.asarray(box, np.float64)
     text = ", ".join(f"{value:g}" for value in values.ravel())

@@ -1,6 +1,8 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""OpenCV's face detectors, YuNet and the Haar cascade of frontal faces.
+"""OpenCV's face detectors: YuNet and the Haar cascade of frontal faces.
+
+Each thread of each process loads its own copy of OpenCV's object for its first picture.
 
 References:
     Wu, Peng, Yu: "YuNet: A Tiny Millisecond-level Face Detector", 2023.
@@ -28,7 +30,7 @@ MAX_MODEL_BYTES = 64 * 2**20  # YuNet has 0.2 MiB.
 
 
 class _Searching(FaceDetector):
-    """Searches a shrunken picture with an object of OpenCV, one per thread."""
+    """Searches a shrunken picture with an OpenCV object, one per thread."""
 
     def __init__(self, longest_side: int):
         self._longest_side = longest_side
@@ -45,7 +47,7 @@ class _Searching(FaceDetector):
     ) -> list[Face]:
         if not hasattr(self._local, "loaded"):
             self._local.loaded = self._load()
-        picture = np.ascontiguousarray(picture)  # OpenCV takes no other views.
+        picture = np.ascontiguousarray(picture)  # OpenCV accepts no other views.
         longest = max(picture.shape[:2])
         limit = self._longest_side
         faces = self._find_within(picture, limit)
@@ -54,14 +56,14 @@ class _Searching(FaceDetector):
         return faces
 
     def _find_within(self, picture: np.ndarray, limit: int) -> list[Face]:
-        """Searches a picture of at most `limit` pixels in height and width."""
+        """Searches a picture that is shrunk to at most `limit` pixels per side."""
         height, width = picture.shape[:2]
         shrink = min(1.0, limit / max(height, width))
         size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
         if size != (width, height):
             cv2 = _cv2()
             picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-        # Both sides were rounded: each has its own scale.
+        # Both sides were rounded, so each has its own scale.
         scale = np.array((width / size[0], height / size[1]), np.float32)
         faces = [
             Face(face.box * np.tile(scale, 2), face.landmarks * scale, face.score)
@@ -71,12 +73,18 @@ class _Searching(FaceDetector):
 
 
 class YuNet(_Searching):
-    """YuNet through OpenCV's `FaceDetectorYN`; `create` checks the model."""
+    """YuNet through OpenCV's `FaceDetectorYN`."""
 
     name = "yunet"
 
     def __init__(self, model: bytes, min_score: float, longest_side: int):
-        """Takes the bytes of the model, so that nothing depends on the file later."""
+        """Takes the bytes of the model, so that later changes of the file do no harm.
+
+        Args:
+            model: Bytes of the ONNX file, see `read_model`.
+            min_score: Lowest score of a face, in (0, 1).
+            longest_side: See `detection.create`.
+        """
         super().__init__(longest_side)
         self._model = model
         self._min_score = min_score
@@ -100,7 +108,7 @@ class YuNet(_Searching):
 
     def _search(self, loaded: Any, picture: np.ndarray) -> list[Face]:
         rows = _run_yunet(loaded, picture)
-        # Of extremely wide pictures it makes boxes without end.
+        # In extremely wide pictures YuNet finds boxes of absurd size.
         rows = [row for row in rows if (np.abs(row) < _MAX_COORDINATE).all()]
         return [
             Face.at(
@@ -115,15 +123,15 @@ class YuNet(_Searching):
 class Haar(_Searching):
     """OpenCV's cascade of frontal faces on the grey picture.
 
-    Several times slower than YuNet; it finds faces from 40 pixels of the shrunken
-    picture on (24 in tiny pictures), and hardly any that are turned away.
+    It is several times slower than YuNet. It finds faces from 40 pixels of the shrunken
+    picture on (24 in tiny pictures) and misses most faces that are turned away.
     """
 
     name = "haar"
     _SCALE_FACTOR = 1.1
     _MIN_NEIGHBORS = 5
-    _MIN_SIDE = 40  # Looking for smaller faces would double the time.
-    _SMALLEST_SIDE = 24  # That of the windows which the cascade was trained on.
+    _MIN_SIDE = 40  # Searching for smaller faces would double the time.
+    _SMALLEST_SIDE = 24  # The size of the windows that the cascade was trained on.
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Haar, (self._longest_side,)
@@ -161,16 +169,16 @@ class Haar(_Searching):
 
 
 def read_model(path: Path) -> bytes:
-    """Reads a YuNet model and tries it on an empty picture.
+    """Reads a YuNet model and tests it on an empty picture.
 
     Args:
         path: The ONNX file.
 
     Returns:
-        Its bytes.
+        The bytes of the file.
 
     Raises:
-        RequestError: It is missing or no such model, or OpenCV is missing.
+        RequestError: The file is missing or no YuNet model, or OpenCV is not installed.
     """
     problem: str
     try:
@@ -201,7 +209,7 @@ def load_cascade() -> Any:
         OpenCV's `CascadeClassifier`.
 
     Raises:
-        RequestError: OpenCV is missing, or has no cascades.
+        RequestError: OpenCV is not installed or comes without the cascade.
     """
     cv2 = _cv2()
     classifier: Callable[[str], Any] | None = getattr(cv2, "CascadeClassifier", None)
@@ -213,29 +221,30 @@ def load_cascade() -> Any:
             return cascade
     raise RequestError(
         f"`face_detector=haar` needs {CASCADE}, which comes with OpenCV 4 and not "
-        f"with the installed {cv2.__version__}; {_INSTALL}, or take "
+        f"with the installed {cv2.__version__}; {_INSTALL}, or use "
         "`face_detector=yunet`"
     )
 
 
 def set_num_threads(num_threads: int) -> None:
-    """Says how many threads OpenCV uses in this process; results do not depend on it.
+    """Sets how many threads OpenCV uses in this process; results do not depend on it.
 
-    OpenCV takes all cores unless told otherwise. Where several processes or threads
-    share the work, 1 is best.
+    Args:
+        num_threads: Number of threads. By default OpenCV uses all cores; 1 is best if
+            several processes or threads share the work.
 
     Raises:
-        RequestError: OpenCV is missing.
+        RequestError: OpenCV is not installed.
     """
     _cv2().setNumThreads(num_threads)
 
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Lets OpenCV use one thread while the `with` block runs; see `set_num_threads`.
+    """Limits OpenCV to one thread during a `with` block.
 
     Raises:
-        RequestError: OpenCV is missing.
+        RequestError: OpenCV is not installed.
     """
     before = _cv2().getNumThreads()
     set_num_threads(1)
@@ -245,13 +254,12 @@ def one_thread() -> Iterator[None]:
         set_num_threads(before)
 
 
-# Pixels; no picture is as large.
-_MAX_COORDINATE = 1e6
+_MAX_COORDINATE = 1e6  # Pixels; no picture is as large.
 _INSTALL = "run: pip install 'fakedet-jax[video]'"
 
 
 def _cv2() -> ModuleType:
-    """OpenCV, which is large and optional."""
+    """Imports OpenCV, which is large and optional."""
     try:
         import cv2
     except ImportError as error:
@@ -293,13 +301,13 @@ def _opencv_errors() -> type[Exception]:
 
 
 def _first_line(error: Exception) -> str:
-    """What OpenCV complains of, without the path of its source file."""
+    """The message of an OpenCV error, without the path of its source file."""
     text = " ".join(str(error).split())
     return text.partition("error: ")[2] or text
 
 
 def _is_usable(face: Face, height: int, width: int) -> bool:
-    """Whether a found box marks a part of the picture."""
+    """Whether the box of a face contains a part of the picture."""
     try:
         check_box(face.box, height, width)
     except ImageError:

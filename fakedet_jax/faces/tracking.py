@@ -1,10 +1,11 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Joins the faces of a video's frames to tracks, and smooths their boxes over time.
+"""Joins the faces of a video's frames to tracks and smooths their boxes over time.
 
-A detector looks at each frame alone, so its boxes tremble by a few pixels, and so would
-the crops. The smoothing looks at both sides of each frame, and fits a line: a face that
-moves evenly is not dragged behind, neither at the ends of the video nor at gaps.
+Face detectors search each frame alone, so boxes jitter by a few pixels, and without
+smoothing so would the crops. The smoothing fits a line to the frames before and after.
+Boxes of a face that moves steadily therefore do not lag behind, even at gaps and at the
+ends of the video.
 """
 
 import dataclasses
@@ -21,11 +22,11 @@ RADIUS = 6
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Track:
-    """One face through a video.
+    """One face in the frames of a video.
 
     Attributes:
-        id: From 0 within the video, in the order in which faces appear.
-        frames: Numbers of the frames in which it was found, rising; there may be gaps.
+        id: Number of the track in the video, from 0, in order of appearance.
+        frames: Numbers of the frames with the face, increasing; there may be gaps.
         faces: The face in each of `frames`.
     """
 
@@ -35,7 +36,7 @@ class Track:
 
     @property
     def area(self) -> float:
-        """Sum of the areas of its boxes: large for a face that is near and stays."""
+        """Sum of the areas of all boxes; large for a face that is near and stays."""
         return sum(face.area for face in self.faces)
 
 
@@ -45,22 +46,23 @@ def join(
     min_overlap: float = MIN_OVERLAP,
     max_missing: int = MAX_MISSING,
 ) -> list[Track]:
-    """Joins the faces of frames to tracks.
+    """Joins the faces in the frames of a video to tracks.
 
-    A track goes on with the face that covers best the place where it is expected by
-    its last move; then, where none does, its last place. The pair of a track and a
-    face that fit best is taken first, and so on. What is left begins new tracks.
+    A track is continued by the face that overlaps best with the box predicted from its
+    recent motion; failing that, with its last box. Pairs of a track and a face are
+    matched greedily, the best overlap first. Unmatched faces start new tracks.
 
     Args:
-        detections: By the number of the frame, the faces found in it, the largest
-            first; frames that were looked at in vain are there too, with none. The
-            frames need not be successive.
-        min_overlap: Intersection over union from which a face may go on a track.
-        max_missing: A track ends when its face is not found in more than so many of
-            the frames in succession.
+        detections: Faces by the number of their frame, the largest first. Frames that
+            were searched without finding a face are included, with no faces. The
+            frames need not be consecutive.
+        min_overlap: Lowest intersection over union with which a face may continue a
+            track.
+        max_missing: A track ends if its face is missing in more than this number of
+            searched frames in a row.
 
     Returns:
-        The tracks, by id. Every face is in exactly one.
+        The tracks in the order of their ids. Every face is in exactly one.
     """
     tracks: list[_Growing] = []
     for position, frame in enumerate(sorted(detections)):
@@ -90,18 +92,20 @@ def join(
 def smooth(track: Track, radius: int = RADIUS) -> Track:
     """Smooths the boxes and landmarks of a track over time.
 
-    Each value is that of a straight line fitted to the frames less than `radius` away,
-    the nearer the heavier: weight 1 − distance / radius. The centre of the box, the
-    logarithms of its sides and the landmarks are fitted. Frames further apart do not
-    touch each other, so what was found in scattered frames stays as it is; detect in
-    neighbouring frames too where their crops shall be steady.
+    A line is fitted to the values in the frames less than `radius` away, weighted by
+    1 − distance / radius. The values are the centre of the box, the logarithms of its
+    sides, and the landmarks. Frames further apart do not affect each other, so faces in
+    scattered frames stay unchanged; steady crops need faces in adjacent frames.
 
     Args:
         track: The track.
-        radius: In frames of the video, at least 1, which changes nothing.
+        radius: Radius in frames of the video, at least 1; 1 changes nothing.
 
     Returns:
-        The same track with other boxes and landmarks.
+        The track with smoothed boxes and landmarks.
+
+    Raises:
+        ValueError: `radius` is less than 1.
     """
     if radius < 1:
         raise ValueError(f"expected a radius of at least 1 frame, found {radius}")
@@ -127,7 +131,7 @@ def smooth(track: Track, radius: int = RADIUS) -> Track:
 
 
 def main_track(tracks: Iterable[Track]) -> Track | None:
-    """The track with the largest area, the first of equals; `None` without tracks.
+    """The track with the largest area, the first among equals; `None` without tracks.
 
     >>> face = Face.at([0, 0, 10, 10])
     >>> main_track([Track(0, (0,), (face,)), Track(1, (0, 1), (face, face))]).id
@@ -138,7 +142,7 @@ def main_track(tracks: Iterable[Track]) -> Track | None:
 
 @dataclasses.dataclass
 class _Growing:
-    """A track that is not finished; `position` counts the frames looked at."""
+    """An unfinished track; `position` counts searched frames up to its last face."""
 
     position: int
     frames: list[int]
@@ -150,13 +154,13 @@ class _Growing:
         self.faces.append(face)
 
     def last_at(self, frame: int) -> np.ndarray:
-        """The last box, wherever it may be by now."""
+        """The last box."""
         del frame
         return self.faces[-1].box
 
     def expected_at(self, frame: int) -> np.ndarray:
-        """The last box, moved on as its centre moved before."""
-        # A few frames back, for the tremble of a box is no move.
+        """The last box, moved on by the recent motion of its centre."""
+        # Over a few frames, because the jitter of a box is no motion.
         back = max(-len(self.frames), -_LOOK_BACK)
         elapsed = self.frames[-1] - self.frames[back]
         if elapsed == 0:
@@ -174,11 +178,11 @@ def _centre(face: Face) -> np.ndarray:
 
 
 def _best_pairs(overlaps: np.ndarray, minimum: float) -> list[tuple[int, int]]:
-    """Pairs rows with columns, the largest value first, each row and column once."""
+    """Pairs rows with columns, the largest overlap first, each row and column once."""
     pairs: list[tuple[int, int]] = []
     rows: set[int] = set()
     columns: set[int] = set()
-    # A stable sort: of equals the first row, and in it the first column.
+    # The sort is stable: among equals, the first row and its first column win.
     for flat in np.argsort(-overlaps, axis=None, kind="stable").tolist():
         row, column = divmod(flat, overlaps.shape[1])
         if overlaps[row, column] < minimum:
@@ -191,15 +195,15 @@ def _best_pairs(overlaps: np.ndarray, minimum: float) -> list[tuple[int, int]]:
 
 
 def _fit_lines(times: np.ndarray, values: np.ndarray, radius: int) -> np.ndarray:
-    """The values at each time of weighted lines through their neighbourhoods.
+    """Evaluates at each time a weighted line through the values around it.
 
     Args:
-        times: `[n]`, rising.
-        values: `[n, k]`.
-        radius: Times this far away, and further, have no weight.
+        times: Increasing times, `[n]`.
+        values: Values at these times, `[n, k]`.
+        radius: Times this far away or further have no weight.
 
     Returns:
-        `[n, k]`.
+        Fitted values, `[n, k]`.
     """
     fitted = np.empty_like(values)
     starts = np.searchsorted(times, times - radius, side="right")
@@ -209,7 +213,7 @@ def _fit_lines(times: np.ndarray, values: np.ndarray, radius: int) -> np.ndarray
         weights = 1 - np.abs(away) / radius
         total, first, second = (weights @ away**power for power in range(3))
         spread = total * second - first**2
-        # The line at distance 0; one time alone has no slope.
+        # The line at distance 0; a single time gives no slope.
         line = weights * (second - first * away) / spread if spread > 0 else weights
         fitted[index] = line @ values[start:end]
     return fitted

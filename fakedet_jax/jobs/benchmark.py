@@ -26,7 +26,7 @@ from fakedet_jax.config import BenchmarkConfig, DataConfig
 from fakedet_jax.data import catalog, pipeline
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.errors import RequestError
-from fakedet_jax.faces import benchmark as benchmark_faces
+from fakedet_jax.jobs import benchmark_faces
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.models.dtypes import DTYPES
 from fakedet_jax.runtime import measurement, parallel, storage

@@ -87,7 +87,7 @@ def prepare(config: PrepareConfig) -> dict[str, Any]:
         try:
             summary = _write(config, inputs, listing, request)
         except OSError as error:
-            raise RequestError(staging.disk_error(error, config.output)) from error
+            raise staging.disk_error(error, config.output) from error
     _LOGGER.info(
         "wrote %s faces of %s files to %s; %s tells what became of each",
         f"{summary['faces']:,}",

@@ -1,3 +1,15 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""From the bytes of pictures and videos to uint8 RGB."""
+"""Decodes the bytes of pictures and videos to uint8 RGB and reads camera settings."""
+
+__all__ = [
+    "batching",
+    "decode",
+    "exif",
+    "files",
+    "framing",
+    "resampling",
+    "video",
+    "video_frame",
+    "video_stream",
+]

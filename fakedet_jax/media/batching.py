@@ -1,14 +1,14 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What a batch of pictures is.
+"""Batches of pictures.
 
-A batch is a dict of arrays with `batch_size` rows, the same number in every batch:
+A batch is a dict of arrays. All batches have the same number of rows, `batch_size`:
 
-- `image`: uint8 `[batch_size, height, width, 3]`
-- `label`: int32 `[batch_size]`, 0 where there is no example; what a network without
-  classes learns is float32 `[batch_size, …]`
+- `image`: uint8 `[batch_size, height, width, 3]`, RGB; black in masked rows
+- `label`: int32 `[batch_size]`, 0 for padding; the targets of a network without classes
+  are float32 `[batch_size, …]`
 - `mask`: bool `[batch_size]`, false for padding and for pictures that cannot be decoded
-- `index`: int32 `[batch_size]`, the example in the dataset, -1 for padding
+- `index`: int32 `[batch_size]`, number of the example in the dataset, -1 for padding
 """
 
 from typing import Any
@@ -25,7 +25,15 @@ NO_EXAMPLE = -1
 def make_row(
     index: int, label: int, picture: np.ndarray | None, framing: Framing
 ) -> dict[str, Any]:
-    """One row of a batch; without a picture it is black and masked."""
+    """Makes a row of a batch.
+
+    Args:
+        index: Number of the example, or `NO_EXAMPLE`.
+        label: Its label; 0 for padding.
+        picture: uint8 `[height, width, 3]` of the size of `framing`; `None` gives a
+            black, masked row.
+        framing: Framing of the network's input.
+    """
     image = np.zeros(framing.shape, np.uint8) if picture is None else picture
     return {
         "image": image,
@@ -36,5 +44,5 @@ def make_row(
 
 
 def stack_rows(rows: list[dict[str, Any]]) -> Batch:
-    """A batch of rows that `make_row` made."""
+    """Stacks rows that `make_row` has made into a batch."""
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}

@@ -1,17 +1,18 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""From the bytes of a picture file to uint8 RGB, upright and square.
+"""Decodes picture files to upright uint8 RGB.
 
-Every way in which a file can be unusable ends as an `ImageError` whose message is the
-reason; nothing else escapes, neither an exception of Pillow nor a warning. Forensic
-traces are fragile, so a picture is resampled at most once, and not at all when it has
-the right size already.
+An unusable file raises an `ImageError` whose message is the reason; no exception or
+warning of Pillow escapes. Forensic traces are fragile, so a picture is resampled at
+most once, and not at all if it already has the right size.
+
+Pillow decodes the pixels. This module itself splits the metadata off a JPEG and reads
+the EXIF orientation, because Pillow rejects sound pictures whose metadata are damaged.
 """
 
 import contextlib
 import dataclasses
 import io
-import stat
 import struct
 import threading
 import warnings
@@ -33,28 +34,29 @@ from PIL import (
 )
 
 from fakedet_jax.errors import ImageError
+from fakedet_jax.media.files import check_regular, unreadable
 from fakedet_jax.media.framing import Framing
 
 MAX_FILE_BYTES = 512 * 2**20
-MAX_PIXELS = 178_956_970  # Where Pillow refuses too: 512 MiB of RGB.
+MAX_PIXELS = 178_956_970  # Pillow's own limit: 512 MiB of RGB.
 MIN_SIDE = 16
 FORMATS = ("JPEG", "PNG", "WebP", "TIFF", "BMP", "GIF", "JPEG 2000", "PPM")
 
-# The list of filters belongs to the whole process: one thread at a time changes it.
+# Threads share the list of warning filters, so one at a time may change it.
 warnings_lock = threading.Lock()
 
 
 @dataclasses.dataclass(frozen=True)
 class Header:
-    """What the file of a picture tells besides its pixels.
+    """Properties of a picture file besides its pixels.
 
     Attributes:
         format: One of `FORMATS`.
         width: Width of the upright picture in pixels.
         height: Height of the upright picture in pixels.
-        has_exif: Whether the file carries EXIF data, sound or damaged.
-        quantization: Quantisation tables of a JPEG, luminance first, each of 64
-            entries; empty for other formats.
+        has_exif: Whether the file contains EXIF data, even damaged ones.
+        quantization: Quantisation tables of a JPEG, luminance first, with 64 entries
+            each; empty for other formats.
     """
 
     format: str
@@ -67,18 +69,18 @@ class Header:
 def decode(encoded: bytes) -> np.ndarray:
     """Decodes a picture to RGB.
 
-    The EXIF orientation is applied, transparent pixels are laid on white, and 16-bit
-    samples are cut to their high byte. Colour profiles are not applied: they would
-    recompute the pixels.
+    Applies the EXIF orientation, puts transparent pixels on white and keeps the high
+    byte of 16-bit samples. Colour profiles are ignored, because applying one would
+    change all pixels.
 
     Args:
         encoded: The bytes of a file in one of `FORMATS`.
 
     Returns:
-        uint8 `[height, width, 3]`, not writable.
+        Read-only uint8 `[height, width, 3]`.
 
     Raises:
-        ImageError: The picture cannot be used; the message says why.
+        ImageError: The picture cannot be used; the message is the reason.
     """
     return decode_with_header(encoded)[0]
 
@@ -90,10 +92,10 @@ def decode_with_header(encoded: bytes) -> tuple[np.ndarray, Header]:
         encoded: The bytes of a file in one of `FORMATS`.
 
     Returns:
-        The picture, uint8 `[height, width, 3]`, and the header.
+        The picture, read-only uint8 `[height, width, 3]`, and its header.
 
     Raises:
-        ImageError: The picture cannot be used; the message says why.
+        ImageError: The picture cannot be used; the message is the reason.
     """
     kind = sniff_format(encoded)
     exif = b""
@@ -106,7 +108,7 @@ def decode_with_header(encoded: bytes) -> tuple[np.ndarray, Header]:
         exif = exif or image.info.get("exif", b"")
         has_exif = bool(exif) or _EXIF_TAG in getattr(image, "tag_v2", {})
         upright = _ORIENTATIONS.get(_read_orientation(exif))
-        # Pillow turns TIFF files itself while it loads them.
+        # Pillow itself orients TIFF files while loading them.
         if isinstance(image, TiffImagePlugin.TiffImageFile):
             upright = None
         if isinstance(image, JpegImagePlugin.JpegImageFile):
@@ -121,14 +123,14 @@ def decode_with_header(encoded: bytes) -> tuple[np.ndarray, Header]:
 
 
 def to_input(picture: np.ndarray, framing: Framing) -> np.ndarray:
-    """Brings the region that a network looks at to the size of its input.
+    """Cuts out the region that a network sees and resizes it to the network's input.
 
-    Cropping and antialiased resizing (Lanczos) are one resampling. A region that has
-    the size already is cut out unchanged.
+    Cropping and antialiased resizing (Lanczos) are a single resampling. A region that
+    already has the right size is cut out unchanged.
 
     Args:
         picture: uint8 `[height, width, 3]`.
-        framing: The region and the size.
+        framing: Region and size.
 
     Returns:
         uint8 `[framing.height, framing.width, 3]`.
@@ -148,71 +150,55 @@ def read_file(path: str | Path) -> bytes:
     """Reads a regular file of at most `MAX_FILE_BYTES`.
 
     Args:
-        path: The file; a link is followed.
+        path: The file; links are followed.
 
     Returns:
-        Its bytes.
+        The bytes of the file.
 
     Raises:
         ImageError: The path is not such a file or cannot be read.
     """
     path = Path(path)
+    check_file(path)
     try:
-        # Asked before opening: opening a pipe would wait for a writer for ever.
-        check_file(path)
         with path.open("rb") as file:
             encoded = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        raise ImageError(f"cannot be read: {error.strerror or error}") from error
-    if len(encoded) > MAX_FILE_BYTES:
-        raise ImageError(_too_large())
+        raise unreadable(error) from error
+    _check_file_size(len(encoded))
     return encoded
 
 
 def check_file(path: Path) -> None:
-    """Checks without opening it that a path is a regular file of acceptable size.
+    """Checks, without opening it, that a path is a regular file of acceptable size.
 
     Args:
-        path: The file; a link is followed.
+        path: The file; links are followed.
 
     Raises:
-        ImageError: It is not.
-        OSError: The file system refuses to tell.
+        ImageError: The path is not such a file, or its status cannot be read.
     """
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        if path.is_symlink():
-            raise ImageError("is a link to a file that does not exist") from None
-        raise ImageError("does not exist") from None
-    except ValueError as error:  # A null character in the name.
-        raise ImageError(f"cannot be read: {error}") from error
-    if stat.S_ISDIR(status.st_mode):
-        raise ImageError("is a folder, not a picture")
-    if not stat.S_ISREG(status.st_mode):
-        raise ImageError("is not a regular file (a pipe, socket or device)")
-    if status.st_size > MAX_FILE_BYTES:
-        raise ImageError(_too_large())
+    _check_file_size(check_regular(path, "picture"))
 
 
 def read_picture(path: str | Path, framing: Framing) -> np.ndarray:
-    """Reads a picture file and cuts out what a network looks at.
+    """Reads a picture file and makes the input of a network from it.
 
     Args:
         path: The picture file.
-        framing: Of the network's input.
+        framing: Region and size of the network's input.
 
     Returns:
         uint8 `[framing.height, framing.width, 3]`.
 
     Raises:
-        ImageError: The picture cannot be used; the message says why.
+        ImageError: The picture cannot be used; the message is the reason.
     """
     return to_input(decode(read_file(path)), framing)
 
 
 def sniff_format(encoded: bytes) -> str:
-    """Names the format by the first bytes; the extension of the name says nothing.
+    """Identifies the format of a picture by its first bytes.
 
     Args:
         encoded: The bytes of a file.
@@ -221,7 +207,7 @@ def sniff_format(encoded: bytes) -> str:
         One of `FORMATS`.
 
     Raises:
-        ImageError: It is none of them.
+        ImageError: The file is empty or in no known format.
 
     >>> sniff_format(b"GIF89a")
     'GIF'
@@ -239,18 +225,18 @@ def sniff_format(encoded: bytes) -> str:
 
 
 def split_jpeg(encoded: bytes) -> tuple[bytes, bytes]:
-    """Takes the metadata out of a JPEG.
+    """Splits the metadata off a JPEG.
 
-    Pillow reads EXIF and other segments when it opens a JPEG, and stumbles where they
-    are damaged although the picture is sound. It gets the file without them.
+    Pillow reads EXIF and other segments when it opens a JPEG, and fails if they are
+    damaged although the picture is sound. It therefore gets the file without them.
 
     Args:
-        encoded: The bytes of a JPEG file, whole or cut off.
+        encoded: The bytes of a JPEG file, complete or truncated.
 
     Returns:
-        The JPEG without application segments (but those of JFIF and Adobe, which say
-        how colours are stored) and comments; and the payload of the EXIF segment,
-        empty where there is none.
+        The JPEG without comments and application segments, except those of JFIF and
+        Adobe, which say how colours are stored; and the payload of the EXIF segment,
+        empty if there is none.
     """
     kept = [encoded[:2]]
     exif = b""
@@ -275,14 +261,14 @@ def split_jpeg(encoded: bytes) -> tuple[bytes, bytes]:
 
 @contextlib.contextmanager
 def quiet_pillow() -> Iterator[None]:
-    """Silences the warnings of Pillow about doubtful headers."""
+    """Silences Pillow's warnings about doubtful headers during a `with` block."""
     with warnings_lock, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\b")
         yield
 
 
 _PLUGINS: dict[str, type[ImageFile.ImageFile]] = {
-    # A multi-picture (MPO) file is a JPEG followed by others: its first is taken.
+    # A multi-picture (MPO) file is a JPEG followed by others; the first one counts.
     "JPEG": JpegImagePlugin.JpegImageFile,
     "PNG": PngImagePlugin.PngImageFile,
     "WebP": WebPImagePlugin.WebPImageFile,
@@ -308,7 +294,7 @@ _MAGIC = (
     *((b"P%d" % digit, "PPM") for digit in range(1, 7)),
 )
 
-# By EXIF orientation: what makes the stored picture upright.
+# What makes the stored picture upright, by EXIF orientation.
 _ORIENTATIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -320,28 +306,28 @@ _ORIENTATIONS = {
 }
 
 _ORIENTATION_TAG = 0x0112
-_EXIF_TAG = 0x8769  # In a TIFF: where its EXIF data lie.
+_EXIF_TAG = 0x8769  # In a TIFF: the offset of its EXIF data.
 
 
 def _open(encoded: bytes, kind: str) -> ImageFile.ImageFile:
-    """Reads the header of a picture and checks what it announces."""
-    # A JPEG without metadata has nothing to warn of; changing filters is not free.
+    """Reads the header of a picture and checks its size and number of frames."""
+    # A JPEG without metadata causes no warning, and changing filters takes time.
     with contextlib.nullcontext() if kind == "JPEG" else quiet_pillow():
-        # The plugin is called by its name: `Image.open` would try other formats, and
-        # warn of or refuse a large picture before its size can be told.
+        # `Image.open` would try other formats, and reject large pictures without
+        # telling their size.
         image = _PLUGINS[kind](io.BytesIO(encoded))
         _check_size(image)
         num_frames = getattr(image, "n_frames", 1)
         if num_frames > 1:
             raise ImageError(f"holds {num_frames} frames; extract them first")
-        if kind == "TIFF":  # Its tags are read, and warned about, in loading too.
+        if kind == "TIFF":  # Loading reads more tags and warns about them.
             image.load()
     return image
 
 
 @contextlib.contextmanager
 def _reasons(encoded: bytes, kind: str) -> Iterator[None]:
-    """Turns whatever Pillow raises on a broken file into a reason."""
+    """Turns whatever Pillow raises on a damaged file into an `ImageError`."""
     try:
         yield
     except ImageError:
@@ -349,7 +335,7 @@ def _reasons(encoded: bytes, kind: str) -> Iterator[None]:
     except Image.DecompressionBombError as error:
         raise ImageError(f"has more pixels than the limit of {MAX_PIXELS}") from error
     except Exception as error:
-        # A damaged file brings out errors of a dozen types in the plugins.
+        # Damaged files raise errors of a dozen types in the plugins.
         if "truncated" in str(error).lower() or _is_cut(encoded, kind):
             reason = f"is truncated (the {kind} data ends too early)"
         else:
@@ -359,7 +345,7 @@ def _reasons(encoded: bytes, kind: str) -> Iterator[None]:
 
 
 def _is_cut(encoded: bytes, kind: str) -> bool:
-    """Whether the mark that ends a file of this format is missing."""
+    """Whether the end marker of a file of this format is missing."""
     tail = encoded[-64:]
     if kind == "JPEG":
         return b"\xff\xd9" not in tail
@@ -389,14 +375,14 @@ def _to_rgb(image: Image.Image, kind: str) -> Image.Image:
     if mode == "RGB" and "transparency" not in image.info:
         return image
     if mode.startswith("I;16") or (mode == "I" and kind in ("PNG", "PPM")):
-        # Pillow would clip these to 255. The high byte is what it keeps of 16-bit RGB.
+        # Pillow would clip these to 255; of 16-bit RGB it keeps the high byte, too.
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
     if mode == "F":
         raise ImageError("holds floating-point pixels; convert it to 8 bits first")
     if mode == "I":
         raise ImageError("holds 32-bit integer pixels; convert it to 8 bits first")
     if mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        if mode == "La":  # Pillow has no direct way from here to RGBA.
+        if mode == "La":  # Pillow cannot convert this mode to RGBA directly.
             image = image.convert("LA")
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))
@@ -410,7 +396,7 @@ def _to_rgb(image: Image.Image, kind: str) -> Image.Image:
 
 
 def _read_orientation(exif: bytes) -> int:
-    """Reads the orientation, 1 to 8, from EXIF data; 1 (upright) where in doubt."""
+    """Reads the orientation, 1 to 8, from EXIF data; 1 (upright) if it is unclear."""
     if exif.startswith(b"Exif\0"):
         exif = exif[6:]
     order = {b"II": "<", b"MM": ">"}.get(exif[:2])
@@ -426,10 +412,11 @@ def _read_orientation(exif: bytes) -> int:
                 code = "I" if field_type == 4 else "H"
                 (value,) = struct.unpack_from(order + code, exif, offset + 8)
                 return value if value in _ORIENTATIONS else 1
-    except struct.error:  # The data ends before what it announces.
+    except struct.error:  # The data are truncated.
         pass
     return 1
 
 
-def _too_large() -> str:
-    return f"is larger than the limit of {MAX_FILE_BYTES // 2**20} MiB"
+def _check_file_size(num_bytes: int) -> None:
+    if num_bytes > MAX_FILE_BYTES:
+        raise ImageError(f"is larger than the limit of {MAX_FILE_BYTES // 2**20} MiB")

@@ -1,11 +1,16 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The camera settings that the EXIF data of a picture file tell.
+"""Reads camera settings from the EXIF data of picture files.
 
 ISO, f-number, exposure time and focal length are read as Exif 2.32 (CIPA DC-008)
-defines them, from JPEG, TIFF, PNG, WebP and, where the optional package pillow-heif is
+defines them, from JPEG, TIFF, PNG, WebP and, if the optional package pillow-heif is
 installed, HEIC. Only headers are read, never pixels. Every setting is a number in its
-unit or is missing for a named reason; no exception and no warning of Pillow escapes.
+unit or is missing for a stated reason; no exception or warning of Pillow escapes.
+
+Pillow parses the directories of tags. Finding the EXIF data in a JPEG or PNG is done
+here, because Pillow fails on damaged segments of a JPEG and decodes the pixels of a PNG
+to find EXIF data behind them. So is the choice among tags and the check of their
+values: readers of EXIF return whatever a file contains.
 
 >>> tags = ExifTags(iso=100.0, aperture=2.8, reasons={"exposure_time": ABSENT})
 >>> to_array(tags)
@@ -29,10 +34,10 @@ from PIL.ExifTags import IFD, Base
 from fakedet_jax.media import decode
 
 TAGS = ("iso", "aperture", "exposure_time", "focal_length")
-# As sentences and figures name them.
+# Their names in sentences and figures.
 TITLES = {name: name.replace("_", " ") for name in TAGS} | {"iso": "ISO"}
 
-# What no camera does is an error of the writer. The ranges are choices, ends included.
+# Values outside these ranges, which are our choice, are errors of the file's writer.
 PLAUSIBLE = {
     "iso": (1.0, 1e7),
     "aperture": (0.5, 128.0),
@@ -40,7 +45,7 @@ PLAUSIBLE = {
     "focal_length": (0.5, 5000.0),
 }
 
-# Kinds of reasons. A detail may follow after a colon; see `kind_of`.
+# Reasons why a setting is missing; a colon and a detail may follow.
 NO_EXIF = "no EXIF data"
 UNREADABLE = "unreadable EXIF data"
 UNSUPPORTED = "format without a reader of its EXIF data"
@@ -51,30 +56,18 @@ NOT_A_NUMBER = "not a number"
 SEVERAL_VALUES = "several values"
 NOT_FINITE = "not finite"
 IMPLAUSIBLE = "implausible"
-REASONS = (
-    NO_EXIF,
-    UNREADABLE,
-    UNSUPPORTED,
-    ABSENT,
-    DAMAGED,
-    ZERO_DENOMINATOR,
-    NOT_A_NUMBER,
-    SEVERAL_VALUES,
-    NOT_FINITE,
-    IMPLAUSIBLE,
-)
 
 
 @dataclasses.dataclass(frozen=True)
 class ExifTags:
-    """The settings of the camera that took a picture; `None` where one is missing.
+    """Camera settings of a photograph; `None` for missing ones.
 
     Attributes:
         iso: Sensitivity as an ISO number.
         aperture: F-number.
         exposure_time: Exposure time in seconds.
-        focal_length: Focal length in millimetres; not its equivalent on 35 mm film.
-        reasons: For each missing one of `TAGS` why it is missing; see `kind_of`.
+        focal_length: Focal length in millimetres; not the 35 mm equivalent.
+        reasons: Why each missing setting is missing, by its name in `TAGS`.
     """
 
     iso: float | None = None
@@ -87,22 +80,22 @@ class ExifTags:
 def read_tags(encoded: bytes) -> ExifTags:
     """Reads the camera settings from the bytes of a picture file.
 
-    The aperture is FNumber or, where that tag is absent, ApertureValue; the exposure
-    time is ExposureTime or, where that is absent, ShutterSpeedValue. A preferred tag
-    that is present but unusable is not replaced: what does not know the one seldom
-    knows the other. Of several ISO numbers the first counts if all are positive. ISO
-    65535 says that the number is larger; RecommendedExposureIndex or ISOSpeed tells it.
-    Text such as `1/250 sec`, `f/2.8` or `50 mm` is read as the number it says.
+    The aperture is FNumber or, if that tag is absent, ApertureValue; the exposure time
+    is ExposureTime or, if that is absent, ShutterSpeedValue. A preferred tag that is
+    present but unusable is not replaced, because a writer that gets one wrong seldom
+    gets the other right. Of several ISO numbers the first counts if all are positive.
+    ISO 65535 stands for a larger number, which RecommendedExposureIndex or ISOSpeed
+    contains. Text such as `1/250 sec`, `f/2.8` or `50 mm` is read as its number.
 
     Args:
         encoded: The bytes of a file.
 
     Returns:
-        The settings, and the reasons for those that are missing. A damaged picture has
-        reasons too.
+        The settings, and the reasons for missing ones. A damaged picture gives reasons,
+        too.
 
     Raises:
-        ImageError: The bytes are those of no picture in a known format.
+        ImageError: The bytes are no picture in a known format.
     """
     kind = "HEIC" if _is_heic(encoded) else decode.sniff_format(encoded)
     try:
@@ -131,7 +124,7 @@ def read_file_tags(path: str | Path) -> ExifTags:
         path: The file, within the limits of `decode.read_file`.
 
     Returns:
-        The settings, and the reasons for those that are missing.
+        The settings, and the reasons for missing ones.
 
     Raises:
         ImageError: The file cannot be read or is no picture in a known format.
@@ -139,24 +132,15 @@ def read_file_tags(path: str | Path) -> ExifTags:
     return read_tags(decode.read_file(path))
 
 
-def kind_of(reason: str) -> str:
-    """Which of `REASONS` a reason is an instance of, to count by.
-
-    >>> kind_of("not a number: 'unknown'")
-    'not a number'
-    """
-    return reason.partition(":")[0]
-
-
 def to_array(tags: ExifTags) -> np.ndarray:
-    """The settings as float32 `[4]` in the order of `TAGS`, NaN where missing."""
+    """The settings as float32 `[4]` in the order of `TAGS`, NaN for missing ones."""
     values = (getattr(tags, name) for name in TAGS)
     return np.array([math.nan if v is None else v for v in values], np.float32)
 
 
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
-# What the header of a PNG may tell; the pixels and frames are left out.
+# The chunks that matter here, without pixels and frames.
 _PNG_CHUNKS = (b"IHDR", b"eXIf", b"tEXt", b"zTXt", b"iTXt")
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 _PNG_PROFILE = "Raw profile type exif"
@@ -178,7 +162,7 @@ _NUMBER = r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[-+]?[0-9]+)?"
 
 
 def _compile(before: str = "", after: str = "") -> re.Pattern[str]:
-    """A number or fraction between what may stand around it."""
+    """Compiles a pattern of a number or fraction with optional text around it."""
     pattern = rf"(?:{before})\s*({_NUMBER})(?:\s*/\s*({_NUMBER}))?\s*(?:{after})"
     return re.compile(pattern, re.IGNORECASE)
 
@@ -191,7 +175,7 @@ _MILLIMETRES_TEXT = _compile(after=r"(?:mm)?")
 
 
 class _MissingError(Exception):
-    """There is no usable value; the message is the reason."""
+    """A setting has no usable value; the message is the reason."""
 
 
 def _is_heic(encoded: bytes) -> bool:
@@ -203,18 +187,18 @@ def _without_tags(reason: str) -> ExifTags:
 
 
 def _read_directory(encoded: bytes, kind: str) -> tuple[dict[int, Any], str]:
-    """Reads the values of `_TAG_NUMBERS` that a file has.
+    """Reads the values of `_TAG_NUMBERS` that a file contains.
 
     Returns:
-        The values as Pillow decodes them, and how the EXIF data are damaged if Pillow
-        warns that they are, else an empty string.
+        The values as Pillow decodes them, and Pillow's warning about damaged EXIF
+        data; an empty string if there is none.
 
     Raises:
-        _MissingError: There are no EXIF data to be read.
+        _MissingError: The file has no readable EXIF data.
     """
     damage = ""
     try:
-        # Sound files are read once; the list of filters belongs to the whole process.
+        # Warnings are errors at first, so that undamaged data are read only once.
         with decode.warnings_lock, warnings.catch_warnings():
             warnings.filterwarnings("error", module=r"PIL\b")
             directory = _collect(_open_exif(encoded, kind))
@@ -228,10 +212,10 @@ def _read_directory(encoded: bytes, kind: str) -> tuple[dict[int, Any], str]:
 
 
 def _collect(exif: Image.Exif | None) -> dict[int, Any] | None:
-    """Takes the wanted values out of EXIF data; `None` where there are none at all."""
+    """Reads the values of `_TAG_NUMBERS` from EXIF data; `None` if there are none."""
     if not exif:
         return None
-    # TIFF/EP, which raw files follow, keeps the same tags in the main directory.
+    # TIFF/EP, the standard of raw files, has the same tags in the main directory.
     directory = {tag: exif[tag] for tag in _TAG_NUMBERS if tag in exif}
     if IFD.Exif in exif:
         details = exif.get_ifd(IFD.Exif)
@@ -242,7 +226,7 @@ def _collect(exif: Image.Exif | None) -> dict[int, Any] | None:
 
 
 def _open_exif(encoded: bytes, kind: str) -> Image.Exif | None:
-    """Finds the EXIF data of a file and has Pillow read their main directory."""
+    """Finds the EXIF data of a file and lets Pillow read their main directory."""
     if kind == "JPEG":
         _, block = decode.split_jpeg(encoded)
         if not block and b"Exif\0\0" in encoded[: 2**16]:
@@ -254,7 +238,7 @@ def _open_exif(encoded: bytes, kind: str) -> Image.Exif | None:
         image = PngImagePlugin.PngImageFile(io.BytesIO(_png_header(encoded)))
         if "exif" not in image.info and _PNG_PROFILE not in image.info:
             return None
-        # The method of the PNG plugin would decode the pixels to look behind them.
+        # The method of the PNG plugin would decode the pixels to look beyond them.
         return Image.Image.getexif(image)
     if kind == "WebP":
         return _load(
@@ -262,7 +246,7 @@ def _open_exif(encoded: bytes, kind: str) -> Image.Exif | None:
         )
     if kind == "TIFF":
         exif = TiffImagePlugin.TiffImageFile(io.BytesIO(encoded)).getexif()
-        # Every TIFF has a main directory, with camera settings or without.
+        # Every TIFF has a main directory, even without camera settings.
         has_settings = any(tag in exif for tag in (IFD.Exif, *_TAG_NUMBERS))
         return exif if has_settings else None
     raise _MissingError(f"{UNSUPPORTED}: {kind}")
@@ -277,7 +261,7 @@ def _load(block: bytes | None) -> Image.Exif | None:
 
 
 def _png_header(encoded: bytes) -> bytes:
-    """A PNG without its pixels, so that what stands behind them is header too."""
+    """Removes the pixels from a PNG, so that chunks behind them become header."""
     kept = [encoded[:8]]
     position = 8
     while position + 12 <= len(encoded):
@@ -307,7 +291,7 @@ def _read_iso(directory: Mapping[int, Any]) -> float:
         if tag in directory:
             return _read_sensitivity(directory, tag)
     raise _MissingError(
-        f"{ABSENT}: 65535 stands for a larger number, which is not told"
+        f"{ABSENT}: 65535 stands for a larger number, which no tag contains"
     )
 
 
@@ -346,7 +330,7 @@ _READERS = {
 
 
 def _to_float(value: Any, text: re.Pattern[str] = _PLAIN_TEXT) -> float:
-    """Converts what Pillow decoded; numbers written as text match `text`."""
+    """Converts a value that Pillow has decoded; text must match the pattern `text`."""
     if value is None:
         raise _MissingError(ABSENT)
     if isinstance(value, tuple):

@@ -1,14 +1,17 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Finds the pictures, and videos, under files and folders that a user names."""
+"""Finds pictures and videos in files and folders, and checks that they are files."""
 
 import dataclasses
 import os
+import stat
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
-# Formats that cannot be decoded stand here too, so that a photograph in one of them
-# is reported with a reason instead of being passed over in silence.
+from fakedet_jax.errors import ImageError
+
+# Formats that cannot be decoded are listed too, so that their files are skipped with a
+# reason and not silently ignored.
 PICTURE_EXTENSIONS = frozenset(
     [
         *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".tif", ".tiff"),
@@ -20,11 +23,11 @@ PICTURE_EXTENSIONS = frozenset(
 
 @dataclasses.dataclass(frozen=True)
 class FoundFile:
-    """A path to look at, or a folder that could not be searched.
+    """A file that was found, or a folder that could not be read.
 
     Attributes:
-        path: The file; not checked, it may be a dangling link or no regular file.
-        error: Why a folder could not be searched, else `None`.
+        path: The path; it has not been checked and may be no regular file.
+        error: Why the folder could not be read; `None` for a file.
     """
 
     path: Path
@@ -36,14 +39,15 @@ def find_pictures(
 ) -> Iterator[FoundFile]:
     """Finds pictures, folder by folder, in alphabetical order.
 
-    A file that is named itself is always taken, whether it exists or not. In folders
-    the files with `extensions` are taken, in any case of letters, at any depth; hidden
-    files and folders are passed over. Links are followed, and under one of `paths` each
-    folder is searched once, so that loops of links end.
+    A path that is no folder is always yielded, whether it exists or not. A folder is
+    searched recursively for files with one of `extensions`; hidden files and folders
+    are ignored. Links are followed. Each folder below one of `paths` is searched once,
+    so loops of links end.
 
     Args:
         paths: Files and folders.
-        extensions: Of the files to take, in small letters and with their dots.
+        extensions: Extensions to find, in lower case, with the dot; the extensions of
+            files are compared without regard to case.
 
     Yields:
         One entry per file, and one with an error per folder that cannot be read.
@@ -56,7 +60,7 @@ def find_pictures(
 
 
 def list_folder(folder: Path) -> list[Path]:
-    """Lists what is in a folder and not hidden, in alphabetical order.
+    """Lists the entries of a folder that are not hidden.
 
     Args:
         folder: The folder.
@@ -71,9 +75,44 @@ def list_folder(folder: Path) -> list[Path]:
     return sorted(entries, key=lambda entry: os.fsencode(entry.name))
 
 
+def check_regular(path: Path, noun: str) -> int:
+    """Checks that a path is a regular file, without opening it.
+
+    Opening a pipe would wait for a writer for ever.
+
+    Args:
+        path: The file; links are followed.
+        noun: What the file should be, such as `picture`, for the message.
+
+    Returns:
+        Its size in bytes.
+
+    Raises:
+        ImageError: The path is no regular file, or its status cannot be read.
+    """
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise ImageError("is a link to a file that does not exist") from None
+        raise ImageError("does not exist") from None
+    except (OSError, ValueError) as error:  # A null character is a `ValueError`.
+        raise unreadable(error) from error
+    if stat.S_ISDIR(status.st_mode):
+        raise ImageError(f"is a folder, not a {noun}")
+    if not stat.S_ISREG(status.st_mode):
+        raise ImageError("is not a regular file (a pipe, socket or device)")
+    return status.st_size
+
+
+def unreadable(error: OSError | ValueError) -> ImageError:
+    """What to raise for a file that the file system cannot read."""
+    return ImageError(f"cannot be read: {getattr(error, 'strerror', None) or error}")
+
+
 def _walk(top: Path, extensions: Collection[str]) -> Iterator[FoundFile]:
     searched: set[tuple[int, int]] = set()
-    pending = [top]  # A stack: trees deeper than the recursion limit are walked too.
+    pending = [top]  # No recursion: trees may be deeper than its limit.
     while pending:
         path = pending.pop()
         if not path.is_dir():

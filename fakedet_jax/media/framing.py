@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Which part of a picture a network looks at, and in how many pixels, as data."""
+"""The region of a picture that a network sees, and its size in pixels."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -9,16 +9,17 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True)
 class Framing:
-    """The input of a network in pixels, and the rule that cuts it out of a picture.
+    """Size of a network's input and the rule that cuts it out of a picture.
 
-    The largest centred region with the proportions of the input is taken, or the
-    central part of it. `Framing(224, 224, 224 / 256)` is the usual "short side to 256,
-    then the central 224 × 224" as one step.
+    The region is the largest centred one with the aspect ratio of the input, or its
+    central part. `Framing(224, 224, 224 / 256)` is the usual "resize the short side to
+    256, then take the central 224 × 224" in one step.
 
     Attributes:
-        height: Of the input, pixels.
-        width: Of the input, pixels.
-        central_share: Part of the sides of the largest region that is kept, in (0, 1].
+        height: Height of the input in pixels.
+        width: Width of the input in pixels.
+        central_share: Fraction of the sides of the largest region that is kept, in
+            (0, 1].
     """
 
     height: int
@@ -27,12 +28,15 @@ class Framing:
 
     @classmethod
     def square(cls, side: int) -> "Framing":
-        """The largest centred square, in `side` × `side` pixels."""
+        """The largest centred square, resized to `side` × `side` pixels."""
         return cls(side, side)
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "Framing":
-        """From what `dataclasses.asdict` gave, through JSON.
+        """Restores a framing that `dataclasses.asdict` has turned into JSON.
+
+        Args:
+            fields: The attributes by name.
 
         Raises:
             TypeError: Fields are missing or unknown.
@@ -41,7 +45,7 @@ class Framing:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of the input as an RGB array: `(height, width, 3)`."""
+        """Shape of the input as an RGB array: `(height, width, 3)`."""
         return self.height, self.width, 3
 
     def __str__(self) -> str:
@@ -51,16 +55,16 @@ class Framing:
     def region(self, height: int, width: int) -> tuple[float, float, float, float]:
         """The region of a picture that the network sees.
 
-        A picture that has the size of the input is taken whole, whatever the share:
-        whoever brings such pictures has cut them already.
+        A picture of exactly the input's size is taken as a whole, even if
+        `central_share` is below 1, because it has been cropped before.
 
         Args:
-            height: Of the picture, pixels.
-            width: Of the picture, pixels.
+            height: Height of the picture in pixels.
+            width: Width of the picture in pixels.
 
         Returns:
-            Left, top, right, bottom in pixels. A region of whole pixels lies on whole
-            pixels: half a pixel of shift would blur what needs no resizing.
+            Left, top, right, bottom in pixels. A region with sides of whole pixels
+            starts at whole pixels, because half a pixel of shift would blur it.
 
         >>> Framing(224, 224, 0.875).region(256, 512)
         (144.0, 16.0, 368.0, 240.0)

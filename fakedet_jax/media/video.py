@@ -1,15 +1,16 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Reads chosen frames of a video, pixel for pixel as they are stored.
+"""Reads selected frames of a video without changing their pixels.
 
-Pictures are decoded and converted to RGB, and nothing else: no resampling, no filter,
-no second encoding. Frame k is the k-th that decoding from the beginning gives, as
-OpenCV and FFmpeg count, whatever the header says and however uneven the frame rate is.
-For that, and yet not to decode a long video for a few frames, see `video_stream`.
+Frames are decoded and converted to RGB, with no resampling, filter or second encoding.
+Frame k is the k-th that decoding from the beginning gives, as OpenCV and FFmpeg count,
+regardless of the header and of a variable frame rate. The readers of PyAV and OpenCV
+either decode a long video as a whole for a few frames or seek to frames that are only
+approximately right; `video_stream` has the index that avoids both.
 
-Damage within a stretch of a file that need not be decoded goes unnoticed: each packet
-there counts as a frame. The stretch at the end, where damage is common, is decoded
-before the number of frames is relied upon.
+Damage in parts of a file that need not be decoded goes unnoticed: each packet there
+counts as a frame. The part after the last keyframe, where damage is common, is decoded
+before the number of frames is relied on.
 """
 
 import contextlib
@@ -49,8 +50,9 @@ class Evenly:
     """Frames spread evenly from the first to the last.
 
     Attributes:
-        count: How many: `numpy.linspace(0, num_frames - 1, count)`, rounded. A video
-            with fewer frames gives each once.
+        count: Number of frames, at least 1. Their numbers are
+            `numpy.linspace(0, num_frames - 1, count)`, rounded. A video with fewer
+            frames gives each of them once.
     """
 
     count: int
@@ -59,7 +61,7 @@ class Evenly:
         _check_at_least(self, "count", 1)
 
     def pick(self, num_frames: int) -> Sequence[int]:
-        """Returns the numbers of the chosen frames, increasing.
+        """Numbers of the selected frames among `num_frames`, increasing.
 
         >>> Evenly(4).pick(10)
         [0, 3, 6, 9]
@@ -75,8 +77,8 @@ class EveryNth:
     """Frames at a fixed distance.
 
     Attributes:
-        step: The distance, at least 1.
-        start: The first frame, at least 0.
+        step: Distance between two frames, at least 1.
+        start: Number of the first frame, at least 0.
     """
 
     step: int
@@ -87,7 +89,7 @@ class EveryNth:
         _check_at_least(self, "start", 0)
 
     def pick(self, num_frames: int) -> Sequence[int]:
-        """Returns the numbers of the chosen frames, increasing.
+        """Numbers of the selected frames among `num_frames`, increasing.
 
         >>> list(EveryNth(4, start=1).pick(10))
         [1, 5, 9]
@@ -97,10 +99,11 @@ class EveryNth:
 
 @dataclasses.dataclass(frozen=True)
 class Numbers:
-    """Frames by their numbers.
+    """Frames with given numbers.
 
     Attributes:
-        numbers: In any order; they are read in increasing order, each once.
+        numbers: Numbers from 0 in any order; they are read in increasing order, each
+            once.
     """
 
     numbers: tuple[int, ...]
@@ -108,11 +111,11 @@ class Numbers:
     def __post_init__(self) -> None:
         if any(number < 0 for number in self.numbers):
             raise RequestError(
-                f"Numbers: frames count from 0, but {min(self.numbers)} was asked for"
+                f"Numbers: expected frames from 0, found {min(self.numbers)}"
             )
 
     def pick(self, num_frames: int) -> Sequence[int]:
-        """Returns the numbers of the chosen frames, increasing.
+        """Numbers of the selected frames among `num_frames`, increasing.
 
         >>> Numbers((7, 2, 30)).pick(10)
         [2, 7]
@@ -125,17 +128,18 @@ Selection = Evenly | EveryNth | Numbers
 
 @dataclasses.dataclass(frozen=True)
 class VideoInfo:
-    """What the header of a video and its first frame tell.
+    """Properties of a video according to its header and its first frame.
 
     Attributes:
-        width: Of the upright picture, in pixels.
-        height: Of the upright picture, in pixels.
-        num_frames: As the header states, which may be wrong; `None` where it does not.
-        frames_per_second: On average; `None` where unknown.
-        duration: In seconds; `None` where unknown.
-        rotation: By how much stored frames are turned to stand upright, in degrees
-            clockwise: 0, 90, 180 or 270.
-        codec: Such as `h264`.
+        width: Width of the upright picture in pixels.
+        height: Height of the upright picture in pixels.
+        num_frames: Number of frames according to the header, which may be wrong;
+            `None` if it does not say.
+        frames_per_second: Average frame rate; `None` if unknown.
+        duration: Duration in seconds; `None` if unknown.
+        rotation: Clockwise turn that makes stored frames upright, in degrees: 0, 90,
+            180 or 270.
+        codec: Name of the codec, such as `h264`.
     """
 
     width: int
@@ -152,10 +156,10 @@ class Frame:
     """A frame of a video.
 
     Attributes:
-        number: Its place in the video, from 0.
-        time: When it is shown, in seconds after the first frame; by the frame rate
-            where the format does not state it, NaN where that is unknown too.
-        picture: uint8 `[height, width, 3]`, RGB, upright, not writable.
+        number: Position in the video, from 0.
+        time: Seconds after the first frame; derived from the frame rate if the format
+            has no timestamps, NaN if that is unknown too.
+        picture: Upright RGB picture, read-only uint8 `[height, width, 3]`.
     """
 
     number: int
@@ -164,32 +168,32 @@ class Frame:
 
 
 class Reading(Iterator[Frame]):
-    """The chosen frames of a video, one after the other; see `read_frames`.
+    """Iterator of the selected frames of a video; see `read_frames`.
 
-    The file is opened for the first frame and closed after the last, by `close`, at the
-    end of a `with` statement, or when nobody holds the object any longer.
+    The file is opened for the first frame. It is closed after the last frame, by
+    `close`, at the end of a `with` statement, or when the object is freed.
     """
 
     def __init__(self, path: str | Path, selection: Selection, num_threads: int):
-        # The generator does not hold this object: both are freed with the last user.
+        # The generator must not refer to this object, or neither would be freed.
         self._reader = _Reader(path, selection, num_threads)
         self._frames = self._reader.read()
 
     @property
     def num_frames(self) -> int | None:
-        """How many frames the video has; `None` until that is known."""
+        """Number of frames of the video; `None` until it is known."""
         return self._reader.num_frames
 
     @property
     def problem(self) -> str | None:
-        """After the last frame: what of the file could not be read; else `None`."""
+        """After the last frame: what could not be read; `None` if all could."""
         return self._reader.problem
 
     def __next__(self) -> Frame:
         return next(self._frames)
 
     def close(self) -> None:
-        """Closes the file; there are no more frames."""
+        """Closes the file; no more frames follow."""
         self._frames.close()
 
     def __enter__(self) -> "Reading":
@@ -200,7 +204,7 @@ class Reading(Iterator[Frame]):
 
 
 def is_video(path: str | Path) -> bool:
-    """Whether the name of a file ends like that of a video.
+    """Whether a file has the extension of a video.
 
     >>> is_video("519_515.MP4"), is_video("519.png")
     (True, False)
@@ -215,10 +219,10 @@ def probe(path: str | Path) -> VideoInfo:
         path: The video file.
 
     Returns:
-        The description.
+        Its properties.
 
     Raises:
-        ImageError: The file cannot be used; the message says why.
+        ImageError: The file cannot be used; the message is the reason.
         RequestError: PyAV is not installed.
     """
     with open_stream(path) as stream:
@@ -240,34 +244,35 @@ def probe(path: str | Path) -> VideoInfo:
 def read_frames(
     path: str | Path, *, selection: Selection, num_threads: int = 1
 ) -> Reading:
-    """Reads frames of a video.
+    """Reads selected frames of a video.
 
-    Damage is tolerated: what can be decoded is given, without pictures that the decoder
-    marks as patched up, and `problem` of the result tells at the end what was lost.
+    Damage is tolerated. Frames that cannot be decoded, or that the decoder marks as
+    damaged, are left out, and `problem` of the result then describes the loss.
 
     Args:
-        path: The video file, a regular file; nothing that it refers to is opened.
-        selection: Which frames.
-        num_threads: Decoding threads; 0 for one per processor. The frames are the same.
+        path: The video, a regular file; other files that it refers to are not opened.
+        selection: Which frames to read.
+        num_threads: Number of decoding threads, 0 for one per processor; the frames do
+            not depend on it.
 
     Returns:
-        An iterator of frames with increasing numbers. Up to 256 MiB of frames are held
-        in memory for `Evenly`, one otherwise.
+        An iterator of frames in increasing order. It holds up to 256 MiB of frames in
+        memory for `Evenly`, otherwise one frame.
 
     Raises:
-        ImageError: Raised by the first step of the iterator: the file cannot be used;
-            the message says why.
-        RequestError: Likewise: PyAV is not installed.
+        ImageError: The file cannot be used; the message is the reason. The first step
+            of the iterator raises it.
+        RequestError: PyAV is not installed. The first step of the iterator raises it.
     """
     return Reading(path, selection, num_threads)
 
 
-_NOTHING = "cannot be decoded: not one of its frames can be"
+_NOTHING = "cannot be decoded: none of its frames can be decoded"
 _MAX_HELD_BYTES = 256 * 2**20
 
 
 class _Reader:
-    """Gives the chosen frames and gathers what is wrong with the file."""
+    """Yields the selected frames and collects the problems of the file."""
 
     def __init__(self, path: str | Path, selection: Selection, num_threads: int):
         self.num_frames: int | None = None
@@ -281,7 +286,7 @@ class _Reader:
         self._num_failed = 0
 
     def read(self) -> Generator[Frame, None, None]:
-        """Yields the frames, by the index as long as it proves right."""
+        """Yields the frames; uses the index until it proves wrong."""
         with open_stream(self._path, self._num_threads) as stream:
             index = stream.list_packets()
             is_done = False
@@ -302,7 +307,7 @@ class _Reader:
         if isinstance(self._selection, Evenly):
             held = self._check_end(stream, index)
         frames: Iterator[tuple[int, av.VideoFrame]] = iter(())
-        position = -2  # Of the frame that was decoded last.
+        position = -2  # Number of the last decoded frame.
         for number in wanted:
             frame = held.pop(number, None)
             if frame is None:
@@ -316,10 +321,10 @@ class _Reader:
     def _check_end(
         self, stream: VideoStream, index: PacketIndex
     ) -> dict[int, "av.VideoFrame"]:
-        """Decodes from the last keyframe to the end, to know the number of frames.
+        """Decodes from the last keyframe to the end, to verify the number of frames.
 
         Returns:
-            The wanted frames there, by their numbers, unless they need too much memory.
+            The wanted frames of this part by number, unless they need too much memory.
         """
         keyframe = index.keyframes[-1]
         wanted = {number for number in self._wanted if number >= keyframe.number}
@@ -332,7 +337,7 @@ class _Reader:
         return held
 
     def _read_in_order(self) -> Iterator[Frame]:
-        """Decodes everything; frames that were given already are passed over."""
+        """Decodes the whole file; frames that were yielded before are skipped."""
         if not isinstance(self._selection, Evenly):
             self._wanted = self._selection.pick(MAX_PACKETS)
         elif not self._num_given:
@@ -356,7 +361,7 @@ class _Reader:
             raise ImageError(_NOTHING)
 
     def _count_frames(self) -> int:
-        """Decodes everything to learn which whole frame is the last."""
+        """Decodes the whole file to find its last undamaged frame."""
         num_frames = 0
         with open_stream(self._path, self._num_threads) as stream:
             for number, frame in enumerate(stream.decode()):
@@ -373,7 +378,7 @@ class _Reader:
         frame: "av.VideoFrame",
         origin: int | None,
     ) -> Iterator[Frame]:
-        """Yields a frame, unless the decoder had to patch it up."""
+        """Yields a frame, unless the decoder has marked it as damaged."""
         self._num_given += 1
         if frame.is_corrupt:
             self._num_damaged += 1
@@ -385,7 +390,7 @@ class _Reader:
         yield Frame(number, time, to_rgb(frame))
 
     def _describe(self, index: PacketIndex) -> str | None:
-        """Tells in one line what could not be read, if anything."""
+        """Describes in one line what could not be read; `None` if all could."""
         parts = []
         if index.missing:
             parts.append(
@@ -401,7 +406,7 @@ class _Reader:
             )
         if self._num_damaged:
             parts.append(
-                f"{self._num_damaged} of the chosen frames are damaged and left out"
+                f"{self._num_damaged} of the selected frames are damaged and left out"
             )
         if isinstance(self._selection, Numbers) and self.num_frames is not None:
             beyond = [n for n in self._selection.numbers if n >= self.num_frames]
@@ -414,6 +419,6 @@ def _check_at_least(selection: Selection, field: str, minimum: int) -> None:
     value = getattr(selection, field)
     if value < minimum:
         raise RequestError(
-            f"{type(selection).__name__}: {field} must be at least {minimum}, "
-            f"but is {value}"
+            f"{type(selection).__name__}: {field}: expected at least {minimum}, "
+            f"found {value}"
         )

@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""From a decoded frame of a video to uint8 RGB, upright."""
+"""Converts decoded video frames to upright uint8 RGB."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 def to_rgb(frame: "av.VideoFrame") -> np.ndarray:
     """Converts a decoded frame to an upright RGB picture.
 
-    libswscale converts with the matrix and the range that the frame states; BT.601 and
-    limited range where it states none. Chroma samples of 4:2:0 are repeated, not
-    interpolated, where the height is even. No size is changed: pixels that are not
-    square stay so. The display matrix turns and mirrors by whole quarter turns.
+    libswscale converts with the colour matrix and range of the frame, by default BT.601
+    and limited range. 4:2:0 chroma samples are repeated, not interpolated, if the
+    height is even. The size does not change, so pixels that are not square stay so. The
+    display matrix is applied as quarter turns and mirroring.
 
     Args:
         frame: A decoded frame of any pixel format.
 
     Returns:
-        uint8 `[height, width, 3]`, not writable.
+        Read-only uint8 `[height, width, 3]`.
     """
     picture: np.ndarray = frame.to_ndarray(
         format="rgb24", interpolation="BICUBIC", threads=1
@@ -41,7 +41,7 @@ def to_rgb(frame: "av.VideoFrame") -> np.ndarray:
 
 
 def rotation(frame: "av.VideoFrame") -> int:
-    """Returns by how much `to_rgb` turns a frame, in degrees clockwise: 0 to 270."""
+    """Clockwise turn that `to_rgb` applies: 0, 90, 180 or 270 degrees."""
     (a, b), (c, d) = _display_matrix(frame)
     if a == d == 0 and b * c != 0:
         return 90 if b > 0 else 270
@@ -49,7 +49,7 @@ def rotation(frame: "av.VideoFrame") -> int:
 
 
 def _display_matrix(frame: "av.VideoFrame") -> np.ndarray:
-    """Reads how a frame shall be turned.
+    """Reads the display matrix of a frame.
 
     Returns:
         int `[2, 2]`: a pixel at (x, y) is shown at (x, y) times this matrix.

@@ -1,17 +1,15 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The picture stream of a video file: opened safely, indexed, decoded, as RGB.
+"""The picture stream of a video file: safe opening, a frame index and decoding.
 
-FFmpeg's libraries, through PyAV, do the reading. They follow playlists and addresses on
-the network when a file asks for it, whatever its name; here they get an opened file and
-a list of formats that hold their pictures themselves.
+FFmpeg decodes, through PyAV. Left alone, it follows playlists and network addresses
+that a file names; here it gets an opened file and a list of formats that contain their
+pictures themselves.
 
-A decoder needs the frames before a frame, so frames are found through an index: the
-timestamps of all packets, which cost no decoding. An index can promise frames that
-cannot be decoded. Hence frames that were reached by seeking are compared with it, one
-by one, and `IndexMismatch` tells that it cannot be trusted.
-
-PyAV keeps the messages of FFmpeg to itself unless a program asks for them.
+FFmpeg seeks by time, not by the number of a frame, so the index of frames is built
+here. It consists of the timestamps of all packets, which need no decoding. It may
+announce frames that cannot be decoded, so frames that are reached by seeking are
+compared with it one by one; `IndexMismatch` says that it cannot be trusted.
 """
 
 import bisect
@@ -21,7 +19,6 @@ import functools
 import itertools
 import math
 import os
-import stat
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,6 +29,7 @@ import numpy as np
 
 from fakedet_jax.errors import ImageError, RequestError
 from fakedet_jax.media.decode import MAX_PIXELS
+from fakedet_jax.media.files import check_regular, unreadable
 
 if TYPE_CHECKING:
     import av
@@ -44,10 +42,10 @@ class Keyframe:
     """A packet at which decoding can start.
 
     Attributes:
-        number: Of the first frame that is shown from here on.
-        shown: When it is shown, in units of the stream's time base.
-        decoded: When it is decoded, in the same units; `None` where not stated.
-        position: Byte in the file.
+        number: Number of the first frame that is shown from here on, from 0.
+        shown: Presentation timestamp, in units of the stream's time base.
+        decoded: Decoding timestamp, in the same units; `None` if the file lacks it.
+        position: Byte offset in the file; `None` if unknown.
     """
 
     number: int
@@ -58,16 +56,15 @@ class Keyframe:
 
 @dataclasses.dataclass(frozen=True)
 class PacketIndex:
-    """What the packets of a stream announce.
+    """The frames of a stream as its packets announce them.
 
     Attributes:
-        timestamps: int64 `[num_frames]`, increasing: when each frame is shown, in
-            units of the stream's time base.
-        keyframes: In the order of the file.
-        num_packets: How many packets there are, those of frames that are not shown
-            included.
-        is_reliable: Whether packets and timestamps permit to number frames by them.
-        missing: Share of the video that lies beyond the end of the file, 0 to 1.
+        timestamps: Presentation timestamps of the frames, increasing int64
+            `[num_frames]`, in units of the stream's time base.
+        keyframes: Keyframes in the order of the file.
+        num_packets: Number of packets, including those of frames that are not shown.
+        is_reliable: Whether packets and timestamps are fit for numbering the frames.
+        missing: Share of the video that is missing at the end of the file, 0 to 1.
     """
 
     timestamps: np.ndarray
@@ -78,15 +75,15 @@ class PacketIndex:
 
     @property
     def num_frames(self) -> int:
-        """How many frames the packets announce."""
+        """Number of frames that the packets announce."""
         return len(self.timestamps)
 
     def keyframe_before(self, number: int) -> Keyframe:
-        """Returns where to start in order to reach a frame."""
+        """The last keyframe at or before frame `number`, to start decoding at."""
         return self.keyframes[bisect.bisect_right(self._numbers, number) - 1]
 
     def find(self, packet: "av.Packet") -> Keyframe | None:
-        """Returns the keyframe that a packet is; `None` where it is none."""
+        """The keyframe that `packet` contains; `None` if it contains none."""
         return self._by_packet.get((packet.pts, packet.pos))
 
     @functools.cached_property
@@ -99,22 +96,22 @@ class PacketIndex:
 
 
 class IndexMismatch(Exception):  # noqa: N818 - a finding, not a failure.
-    """The frames that come out of the decoder are not those of the index."""
+    """The decoded frames differ from those of the index."""
 
 
 @contextlib.contextmanager
 def open_stream(path: str | Path, num_threads: int = 1) -> Iterator["VideoStream"]:
-    """Opens the first picture stream of a video file and closes it afterwards.
+    """Opens the first picture stream of a video file during a `with` block.
 
     Args:
-        path: A regular file; a link to one is followed.
-        num_threads: Decoding threads; 0 for one per processor.
+        path: The file; links are followed.
+        num_threads: Number of decoding threads; 0 for one per processor.
 
     Yields:
-        The stream. What FFmpeg raises while it is open becomes an `ImageError`.
+        The stream. Errors of FFmpeg while it is open become `ImageError`s.
 
     Raises:
-        ImageError: The file cannot be used; the message says why.
+        ImageError: The file cannot be used; the message is the reason.
         RequestError: PyAV is not installed.
     """
     av = _import_av()
@@ -136,13 +133,13 @@ def open_stream(path: str | Path, num_threads: int = 1) -> Iterator["VideoStream
 
 
 class VideoStream:
-    """Packets and frames of an opened stream; see `open_stream`.
+    """Packets and frames of an opened stream; made by `open_stream`.
 
     Attributes:
-        codec: Name of the codec.
-        time_base: Seconds per unit of timestamps.
-        has_timestamps: Whether the format states when each frame is shown.
-        num_failed: Packets so far that the decoder refused.
+        codec: Name of the codec, such as `h264`.
+        time_base: Unit of the timestamps in seconds.
+        has_timestamps: Whether the format stores presentation timestamps.
+        num_failed: Number of packets so far that could not be decoded.
     """
 
     def __init__(
@@ -158,7 +155,7 @@ class VideoStream:
             raise ImageError(
                 f"{width}×{height} pixels exceed the limit of {MAX_PIXELS}"
             )
-        # A stream may grow while it is decoded: the decoder refuses, too.
+        # The size may change within a stream, so the decoder has the limit too.
         stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
         stream.codec_context.thread_count = num_threads
         if num_threads != 1:
@@ -172,18 +169,18 @@ class VideoStream:
 
     @property
     def num_announced(self) -> int | None:
-        """How many frames the header promises; `None` where it does not say."""
+        """Number of frames according to the header; `None` if it does not say."""
         return self._stream.frames or None
 
     @property
     def frames_per_second(self) -> float | None:
-        """The average rate; `None` where it is unknown."""
+        """Average frame rate; `None` if unknown."""
         rate = self._stream.average_rate
         return float(rate) if rate else None
 
     @property
     def duration(self) -> float | None:
-        """In seconds, as announced; `None` where it is unknown."""
+        """Duration in seconds according to the header; `None` if unknown."""
         if self._stream.duration is not None:
             return self._stream.duration * self.time_base
         if self._container.duration is not None:
@@ -193,11 +190,13 @@ class VideoStream:
     def list_packets(self) -> PacketIndex:
         """Reads all packets without decoding them.
 
+        Afterwards only `decode_from` can reach the frames.
+
         Returns:
-            The index. Afterwards frames are reached by `decode_from` only.
+            The index of the stream.
 
         Raises:
-            ImageError: There are more packets than `MAX_PACKETS`.
+            ImageError: The file has more than `MAX_PACKETS` packets.
         """
         shown = array("q")
         keys: list[tuple[int, int | None, int | None]] = []
@@ -220,7 +219,7 @@ class VideoStream:
                 keys.append((packet.pts, packet.dts, packet.pos))
             elif not keys:
                 is_reliable = False
-            if not packet.is_discard:  # Such frames are decoded and not shown.
+            if not packet.is_discard:  # Discarded frames are decoded but not shown.
                 shown.append(packet.pts)
         timestamps = np.sort(np.frombuffer(shown, np.int64))
         keyframes = tuple(
@@ -239,12 +238,12 @@ class VideoStream:
         return PacketIndex(timestamps, keyframes, num_packets, is_reliable, missing)
 
     def decode(self) -> Iterator["av.VideoFrame"]:
-        """Decodes a stream that was just opened from its beginning.
+        """Decodes a newly opened stream from its beginning.
 
-        Packets that the decoder refuses are counted and passed over.
+        Packets that cannot be decoded are counted and skipped.
 
-        Yields:
-            Frames in the order in which they are shown.
+        Returns:
+            The frames in presentation order.
         """
         return self._decode(self._packets())
 
@@ -254,19 +253,19 @@ class VideoStream:
         """Seeks to a keyframe and decodes from there.
 
         Args:
-            index: What `list_packets` returned.
-            keyframe: One of its keyframes.
+            index: Index of the stream, from `list_packets`.
+            keyframe: A keyframe of the index.
 
         Yields:
-            Numbers and frames, from that of the keyframe (or an earlier one) to the
-            last of the video, without a gap.
+            Numbers and frames without a gap, from the keyframe or an earlier one to
+            the end of the video.
 
         Raises:
-            IndexMismatch: A frame is missing, or was not announced.
+            IndexMismatch: A frame is missing, was not announced or is damaged.
         """
         if not self._is_primed:
-            # Decoders mend what a known encoder did wrong, and old 4:4:4 files of x264
-            # name their encoder in the first frame only.
+            # Decoders work around faults of known encoders, and old 4:4:4 files of
+            # x264 name their encoder in the first frame only.
             self._is_primed = True
             _, packets = self._seek(index, index.keyframes[0])
             self._decode_packet(next(packets))
@@ -274,20 +273,20 @@ class VideoStream:
         number = start.number
         for frame in self._decode(packets):
             if frame.pts is not None and frame.pts < start.shown:
-                continue  # Shown before the keyframe, and perhaps built on others.
+                continue  # Shown before the keyframe and may depend on earlier frames.
             if number == index.num_frames or frame.pts != index.timestamps[number]:
                 raise IndexMismatch
             if self.num_failed or frame.is_corrupt:
-                raise IndexMismatch  # Only the beginning tells whether that is so.
+                raise IndexMismatch  # Decoding from the start may give a sound frame.
             yield number, frame
             number += 1
         if number != index.num_frames:
             raise IndexMismatch
 
     def _packets(self, every_stream: bool = False) -> Iterator["av.Packet"]:
-        """Reads packets up to the end of the file or where it becomes unreadable."""
+        """Reads packets up to the end of the file or to an unreadable part."""
         packets = self._container.demux(*(() if every_stream else (self._stream,)))
-        # An empty packet would tell the decoder that the stream ends.
+        # An empty packet would signal the end of the stream to the decoder.
         with contextlib.suppress(self._av.error.FFmpegError):
             yield from (packet for packet in packets if packet.size)
 
@@ -305,14 +304,14 @@ class VideoStream:
             return []
 
     def _is_cut(self, packet: "av.Packet") -> bool:
-        """Whether the file ends within a packet; half a frame would be invented."""
+        """Whether the file ends within a packet; half of its frame would be made up."""
         return self._format in _INDEXED_FORMATS and packet.is_corrupt
 
     def _seek(
         self, index: PacketIndex, keyframe: Keyframe
     ) -> tuple[Keyframe, Iterator["av.Packet"]]:
-        """Goes to a keyframe or an earlier one; which of the two is returned."""
-        # Some formats list keyframes by when they are shown, others by the other.
+        """Seeks to a keyframe or an earlier one; returns it and the packets from it."""
+        # Some formats seek by presentation timestamps, others by decoding timestamps.
         for timestamp in (keyframe.shown, keyframe.decoded):
             if timestamp is None:
                 continue
@@ -326,7 +325,7 @@ class VideoStream:
         raise IndexMismatch
 
     def _missing(self, num_packets: int, end: float) -> float:
-        """The share of the video that the file announces and does not hold."""
+        """Share of the announced video that the file does not contain, 0 to 1."""
         if self._format == "mov":  # Its header lists every packet.
             listed = self._stream.index_entries
             if num_packets >= len(listed):
@@ -337,7 +336,7 @@ class VideoStream:
             return 0.0
         duration = (self._container.duration or 0) / self._av.time_base
         if self._format == "avi" and self.num_announced:
-            # What FFmpeg gives has been shortened to the size of the file already.
+            # FFmpeg shortens its duration to the size of the file.
             duration = self.num_announced / (self.frames_per_second or math.inf)
         if not duration:
             return 0.0
@@ -351,7 +350,7 @@ _UNTIMED_FORMATS = ("avi", "h264", "hevc", "m4v", "mpegvideo", "dv")
 _TIMED_FORMATS = ("matroska", "avi", "flv", "asf")
 _DURATION_TOLERANCE = 0.02  # Headers are not exact to the frame.
 
-# Formats that hold their pictures themselves: no playlists, devices or still pictures.
+# Formats that contain their pictures: no playlists, devices or still pictures.
 _FORMATS = (
     *("mov", "matroska", "avi", "mpegts", "mpeg", "mpegvideo", "flv", "asf", "ogg"),
     *("mxf", "dv", "ivf", "nut", "h264", "hevc", "m4v", "yuv4mpegpipe"),
@@ -360,10 +359,10 @@ _OPTIONS = {"format_whitelist": ",".join(_FORMATS), "protocol_whitelist": "none"
 
 
 def check_installed() -> None:
-    """Checks at once what would fail at the first video.
+    """Checks that videos can be read.
 
     Raises:
-        RequestError: PyAV is missing.
+        RequestError: PyAV is not installed.
     """
     _import_av()
 
@@ -373,37 +372,25 @@ def _import_av() -> ModuleType:
         import av
     except ImportError as error:
         raise RequestError(
-            "reading videos needs PyAV; pip install 'fakedet-jax[video]'"
+            "reading videos needs PyAV, which is not installed; "
+            "run: pip install 'fakedet-jax[video]'"
         ) from error
     return av
 
 
 def _open_file(path: Path) -> BinaryIO:
-    """Opens a regular file without its name, from which FFmpeg would draw conclusions.
+    """Opens a regular file that is not empty.
 
     Raises:
         ImageError: The path is not such a file or cannot be read.
     """
+    if not check_regular(path, "video"):
+        raise ImageError("is empty (0 bytes)")
     try:
-        # Opening a pipe would otherwise wait for a writer for ever.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    except FileNotFoundError:
-        if path.is_symlink():
-            raise ImageError("is a link to a file that does not exist") from None
-        raise ImageError("does not exist") from None
+        # Without its name, from which FFmpeg would guess the format.
+        return os.fdopen(os.open(path, os.O_RDONLY), "rb")
     except OSError as error:
-        raise ImageError(f"cannot be read: {error.strerror or error}") from error
-    except ValueError as error:  # A null character in the name.
-        raise ImageError(f"cannot be read: {error}") from error
-    status = os.fstat(descriptor)
-    if stat.S_ISREG(status.st_mode) and status.st_size > 0:
-        return os.fdopen(descriptor, "rb")
-    os.close(descriptor)
-    if stat.S_ISDIR(status.st_mode):
-        raise ImageError("is a folder, not a video")
-    if not stat.S_ISREG(status.st_mode):
-        raise ImageError("is not a regular file (a pipe, socket or device)")
-    raise ImageError("is empty (0 bytes)")
+        raise unreadable(error) from error
 
 
 def _refuse(url: str, *_: Any) -> None:
@@ -412,17 +399,17 @@ def _refuse(url: str, *_: Any) -> None:
 
 @contextlib.contextmanager
 def _reasons(av: ModuleType) -> Iterator[None]:
-    """Turns whatever FFmpeg raises on a broken file into a reason."""
+    """Turns whatever FFmpeg raises on a damaged file into an `ImageError`."""
     try:
         yield
     except av.error.FFmpegError as error:
         raise ImageError(f"cannot be decoded: {error.strerror}") from error
     except OSError as error:
-        raise ImageError(f"cannot be read: {error.strerror or error}") from error
+        raise unreadable(error) from error
 
 
 def _find_stream(container: "av.container.InputContainer") -> "av.VideoStream":
-    no_video = "attached_pic", "timed_thumbnails"  # The cover of a song, and such.
+    no_video = "attached_pic", "timed_thumbnails"  # Such as the cover of a song.
     for stream in container.streams.video:
         if not any(
             stream.disposition & type(stream.disposition)[name] for name in no_video

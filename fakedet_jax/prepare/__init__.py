@@ -1,3 +1,5 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""From photographs and videos to face crops: what `jobs.prepare` is made of."""
+"""Makes datasets of face crops: parallel extraction, staging and assembly."""
+
+__all__ = ["assembly", "beam", "manifest", "output", "pool", "staging", "worker"]

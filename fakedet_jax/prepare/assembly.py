@@ -1,12 +1,17 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""From staged files to what a dataset holds, the same whatever happened on the way."""
+"""Plans a dataset from staged files: splits, classes, shards and counts.
+
+The plan depends on the inputs alone, not on the order in which they were staged.
+"""
 
 import dataclasses
 import functools
 import hashlib
 import io
+import itertools
 import math
+import operator
 import os
 import re
 from collections import Counter
@@ -27,21 +32,21 @@ from fakedet_jax.faces.extraction import LEFT_OUT, NOTED, WRITTEN, Row
 from fakedet_jax.media.exif import TAGS
 from fakedet_jax.prepare.staging import Staged
 
-NO_SPLIT = "belongs to no split: it shares people with files of several"
+NO_SPLIT = "belongs to no split: it shares identities with files of several"
 
-# A file of records is held in memory once while it is written.
+# The writer holds a whole file of records in memory.
 SHARD_BYTES = 128 * 2**20
 
 
 @dataclasses.dataclass(frozen=True)
 class Input:
-    """A photograph or video, and what came of it.
+    """An input file with its split and its staged file.
 
     Attributes:
-        item: With its split.
-        staged: The staged file.
-        held_out: The parts of the frames, from the end, that are for validation and
-            test; None where the whole file is in the split of `item`.
+        item: Description of the file, with its split.
+        staged: Path of the staged file.
+        held_out: Fractions of the frames, from the end, that become validation and
+            test; `None` if the whole file is in the split of `item`.
     """
 
     item: Item
@@ -52,7 +57,8 @@ class Input:
         """Opens the staged file.
 
         Returns:
-            The file, and its rows as they are final, at the same places.
+            The staged file and its final rows, in the same order. Where the input has
+            no split, written rows become skipped ones.
         """
         staged = Staged(self.staged)
         rows = staged.rows
@@ -66,7 +72,7 @@ class Input:
         return staged, rows
 
     def items(self, rows: Sequence[Row]) -> list[Item]:
-        """The item of each of its rows, with the split of the row."""
+        """The item of each of `rows`, with the split of that row."""
         if self.held_out is None:
             return [self.item] * len(rows)
         frames = sorted({row.frame for row in rows if row.frame >= 0})
@@ -84,18 +90,18 @@ class Input:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Assembly:
-    """What goes into a dataset.
+    """The planned contents of a dataset.
 
     Attributes:
-        inputs: Sorted by path.
-        classes: Names of the classes: the real ones first.
-        is_fake: For every class, whether it is fake.
-        facts: Of the examples, split by split.
-        shards: By split, the examples of each file: the place of the input, that of
-            the row in it, and the label.
-        tally: Counts everything.
+        inputs: Inputs, sorted by path.
+        classes: Class names, the real ones first.
+        is_fake: Whether each class is fake.
+        facts: Facts of the examples, split by split.
+        shards: For each split the files of records, and for each of these its
+            examples as (index of the input, index of the row in it, label).
+        tally: Counts of inputs, frames and faces.
         digest: Identifies the crops, their names, labels and tags.
-        num_bytes: Of all crops.
+        num_bytes: Total size of the crops as PNG.
     """
 
     inputs: Sequence[Input]
@@ -112,11 +118,11 @@ class Assembly:
         faces: dict[str, Any],
         count: Callable[[int], None] = lambda number: None,
     ) -> Contents:
-        """What the builder writes.
+        """Makes what the builder writes.
 
         Args:
-            faces: How they were found and cut out, JSON-able.
-            count: Told of each crop when it is written.
+            faces: How faces were found and cut out, JSON-able.
+            count: Called with 1 for each crop that is written.
         """
         return Contents(
             classes=self.classes,
@@ -137,32 +143,27 @@ class Assembly:
     def _examples(
         self, shard: Sequence[tuple[int, int, int]], count: Callable[[int], None]
     ) -> Iterator[tuple[int, dict[str, Any]]]:
-        opened: tuple[int, Staged] | None = None
-        try:
-            for key, (number, place, label) in enumerate(shard):
-                if opened is None or opened[0] != number:
-                    if opened is not None:
-                        opened[1].close()
-                    opened = number, Staged(self.inputs[number].staged)
-                staged, item = opened[1], self.inputs[number].item
-                png = staged.png(place)
-                yield key, _features(item, staged.rows[place], label, png)
-                count(1)
-        finally:
-            if opened is not None:
-                opened[1].close()
+        key = itertools.count()
+        # The examples of an input follow each other, so its file is opened once.
+        for number, examples in itertools.groupby(shard, operator.itemgetter(0)):
+            item = self.inputs[number].item
+            with Staged(self.inputs[number].staged) as staged:
+                for _, place, label in examples:
+                    row, png = staged.rows[place], staged.png(place)
+                    yield next(key), _features(item, row, label, png)
+                    count(1)
 
 
 class Tally:
-    """Counts inputs, frames and faces; each is counted once.
+    """Counts of inputs, frames and faces, each counted once.
 
     Attributes:
-        rows: By status.
-        reasons: Rows that are left out, by reason; numbers in it count as equal.
-        oddities: Likewise of what was used all the same.
-        faces: By class and split.
-        num_with_tags: Photographs of which the settings of the camera are known, one
-            of them at least.
+        rows: Number of rows by status.
+        reasons: Number of skipped rows by reason; reasons that differ only in their
+            numbers are one.
+        oddities: Number of noted rows by reason, likewise.
+        faces: Number of crops by class and split.
+        num_with_tags: Number of pictures with at least one known camera setting.
     """
 
     def __init__(self) -> None:
@@ -175,7 +176,12 @@ class Tally:
         self._frames: Counter[bool] = Counter()
 
     def add(self, items: Sequence[Item], rows: Sequence[Row]) -> None:
-        """Counts what came of an input: its rows, and the item of each."""
+        """Counts an input.
+
+        Args:
+            items: Item of each row.
+            rows: Rows of the input, at least one.
+        """
         frames: dict[int, bool] = {}
         for item, row in zip(items, rows, strict=True):
             is_written = row.status == WRITTEN
@@ -193,13 +199,13 @@ class Tally:
         self._files[items[0].kind, any(row.status == WRITTEN for row in rows)] += 1
 
     def summary(self, num_missing: int) -> dict[str, Any]:
-        """What was counted, JSON-able.
+        """Returns all counts, JSON-able.
 
         Args:
-            num_missing: Files that the lists of the dataset name and that are absent.
+            num_missing: Number of files that the dataset lists and that do not exist.
 
         Raises:
-            RuntimeError: It does not add up.
+            RuntimeError: The counts do not add up.
         """
         files, frames, rows = self._files, self._frames, self.rows
         num_faces = sum(self.faces.values())
@@ -235,10 +241,17 @@ class Tally:
 
 
 def split_frames(inputs: Sequence[Input], validation_fraction: float) -> list[Input]:
-    """Divides the frames of every video: first training, then validation, then test.
+    """Divides the frames of each video: first training, then validation, then test.
 
-    Whoever is in a video is then on all sides, so that results say nothing of other
-    people; it is for trying things out on a few videos. Photographs are for training.
+    Every identity is then in all splits, so results say nothing about other people.
+    This is meant for trials on a few videos. Pictures go to training.
+
+    Args:
+        inputs: Inputs; their splits are replaced.
+        validation_fraction: Fraction of the frames that becomes `validation`.
+
+    Returns:
+        The inputs in the same order.
     """
     held_out = (validation_fraction, TEST_FRACTION)
     return [
@@ -254,12 +267,13 @@ def split_frames(inputs: Sequence[Input], validation_fraction: float) -> list[In
 def assign_splits(
     inputs: Sequence[Input], *, validation_fraction: float, seed: int, dataset: str
 ) -> tuple[list[Input], list[str]]:
-    """Gives every input a split, as far as people may be kept together.
+    """Assigns a split to every input that allows it, keeping identities together.
 
     Args:
-        inputs: With the splits that the dataset has by itself.
-        validation_fraction: Part that becomes `validation` where the dataset has none.
-        seed: Of the division.
+        inputs: Inputs, with the official splits of the dataset if it has any.
+        validation_fraction: Fraction that becomes `validation` if the dataset has no
+            such split.
+        seed: Seed of the random division.
         dataset: Name of the layout.
 
     Returns:
@@ -290,7 +304,7 @@ def assign_splits(
                 items,
                 fraction=validation_fraction,
                 seed=seed,
-                # Nearly everyone is linked with everyone else.
+                # Face swaps link nearly all identities of this dataset.
                 group_by="video" if dataset == "celeb_df_v2" else "identity",
                 content_digest=content_digest,
             )
@@ -304,10 +318,10 @@ def assign_splits(
 
 
 def assemble(inputs: Sequence[Input]) -> Assembly:
-    """Lays down what goes where; no crop is read.
+    """Plans the contents of a dataset without reading the crops.
 
     Args:
-        inputs: Sorted by path, with their splits.
+        inputs: Inputs with their splits, sorted by path.
     """
     is_fake = {class_of(entry.item): entry.item.is_fake for entry in inputs}
     classes = tuple(sorted(is_fake, key=lambda name: (is_fake[name], name)))
@@ -338,7 +352,7 @@ def assemble(inputs: Sequence[Input]) -> Assembly:
 
 
 def find_gaps(assembly: Assembly) -> list[str]:
-    """Says which splits lack real or fake faces, one line each."""
+    """Names the splits that lack real or fake faces, one line each."""
     notes = []
     for split in splits.SPLITS:
         labels = assembly.facts.of_split(split).labels
@@ -352,12 +366,12 @@ def find_gaps(assembly: Assembly) -> list[str]:
 
 
 def class_of(item: Item) -> str:
-    """The class as files of names can hold it: valid UTF-8."""
+    """The class name as valid UTF-8, with other bytes as backslash escapes."""
     return item.class_name.encode("utf-8", "backslashreplace").decode()
 
 
 def example_name(item: Item, row: Row) -> str:
-    """The name of an example: unique, and told by its path, frame and face.
+    """Unique name of an example, made of its path, frame and face.
 
     >>> item = Item("a/004.mp4", "video", "real", False)
     >>> example_name(item, Row(WRITTEN, frame=12, face=1))
@@ -372,13 +386,13 @@ def example_name(item: Item, row: Row) -> str:
 
 
 class _Plan:
-    """Deals the examples of a split out to files, in the order in which they come.
+    """Distributes the examples of a split over files of records, in order.
 
     Attributes:
-        shards: See `Assembly`.
-        facts: A row for each example.
-        digest: Of names, labels, crops and tags.
-        num_bytes: Of all crops.
+        shards: The files, see `Assembly`.
+        facts: A row of facts for each example.
+        digest: Running digest of names, labels, crops and tags.
+        num_bytes: Total size of the crops as PNG.
     """
 
     def __init__(self) -> None:
@@ -391,7 +405,7 @@ class _Plan:
     def add(
         self, item: Item, row: Row, staged: Staged, example: tuple[int, int, int]
     ) -> None:
-        """Appends an example: the places of input and row, and the label."""
+        """Appends an example, given as in `Assembly.shards`."""
         _, place, label = example
         size, name = staged.png_size(place), example_name(item, row)
         if not self.shards or size > self._room:
@@ -431,7 +445,7 @@ def _features(item: Item, row: Row, label: int, png: bytes) -> dict[str, Any]:
         "quality": item.quality,
     }
     return {
-        # Encoded bytes pass through untouched; an array would need TensorFlow.
+        # Encoded bytes are stored as they are; an array would need TensorFlow.
         "image": io.BytesIO(png),
         "label": label,
         "frame": row.frame,
@@ -453,5 +467,5 @@ def _tags_of(row: Row) -> tuple[float, ...]:
 
 
 def _without_numbers(reason: str) -> str:
-    """A reason that many files share: `is only 9×9 pixels` has N for both."""
+    """Replaces the numbers of a reason, which differ from file to file, by N."""
     return re.sub(r"(?<!JPEG )\b\d+(?:[.,]\d+)*", "N", reason)

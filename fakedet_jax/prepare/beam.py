@@ -1,15 +1,15 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Has the workers of an Apache Beam pipeline work on inputs, as `pool` has processes.
+"""Extracts faces with the workers of an Apache Beam pipeline, in place of `pool`.
 
-A worker reads originals from the data folder and writes staged files below the output
-folder. Both folders must therefore lie on a file system that all workers see at the
-same paths: NFS, Filestore, Lustre, or a bucket that is mounted with gcsfuse. Workers
-need this package and the same versions of what decodes and encodes.
+Workers read the inputs from the data folder and write staged files below the output
+folder. Both folders must be on a file system that all workers see at the same paths:
+NFS, Filestore, Lustre, or a bucket mounted with gcsfuse. Workers need this package and
+the same versions of the decoders and encoders.
 
-Listing, splits and records stay in the process that starts the pipeline. What it
-writes does not depend on who has staged the files, and they are kept, so a run that was
-killed goes on with Beam or without.
+The process that starts the pipeline lists the inputs, assigns the splits and writes the
+records. The dataset does not depend on who has staged the files, so a killed run can be
+resumed with Beam or without.
 """
 
 import base64
@@ -32,12 +32,12 @@ from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.prepare import pool, staging
 from fakedet_jax.runtime import storage
 
-_FLAG = "`beam_pipeline_options`"
+_FIELD = "`beam_pipeline_options`"
 _OPTION = re.compile(r"[A-Za-z]\w*(=.*)?", re.DOTALL)
 _MESSAGE = re.compile(r"\[fakedet:([\w=-]+)\]")
 
-# Tasks lie in a file, for runners limit the size of what a pipeline starts with. A
-# worker reads so many of its lines at a time.
+# Runners limit the size of a pipeline's input, so tasks are stored in a file. A worker
+# reads this many of its lines at a time.
 _NUM_LINES = 1000
 _POLL_SECONDS = 0.2
 _LOOK_SECONDS = 2.0
@@ -47,11 +47,11 @@ _LOGGER = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class Runner:
-    """Where a pipeline runs, and how; made by `create_runner`.
+    """Where and how a pipeline runs; made by `create_runner`.
 
     Attributes:
-        runner: A `PipelineRunner` of Beam.
-        options: The `PipelineOptions`.
+        runner: Beam's `PipelineRunner`.
+        options: Beam's `PipelineOptions`.
     """
 
     runner: Any
@@ -59,19 +59,19 @@ class Runner:
 
 
 def create_runner(options: Sequence[str]) -> Runner:
-    """Checks options and makes the runner that they name.
+    """Checks options of Beam and makes the runner that they name.
 
     Args:
-        options: Each `name=value` or `name`, such as `runner=DirectRunner`; the names
-            are those of Beam's Python SDK.
+        options: Options of Beam's Python SDK, each `name=value` or `name`, such as
+            `runner=DirectRunner`.
 
     Returns:
-        The runner. `DirectRunner`, the default, is Beam's runner in Python: the one
-        that Beam would try first is a program to be downloaded, which does not know
-        `direct_num_workers`.
+        The runner. `DirectRunner`, the default, gives Beam's runner in Python. The one
+        that Beam itself prefers is a separate program that has to be downloaded and
+        does not support `direct_num_workers`.
 
     Raises:
-        RequestError: Beam is missing, or an option is unknown or wrong.
+        RequestError: Beam is not installed, or an option is unknown or wrong.
     """
     beam = _beam()
     from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
@@ -80,7 +80,7 @@ def create_runner(options: Sequence[str]) -> Runner:
     for option in options:
         if not _OPTION.fullmatch(option):
             raise RequestError(
-                f"{_FLAG}: expected name=value or name, such as runner=DirectRunner, "
+                f"{_FIELD}: expected name=value or name, such as runner=DirectRunner, "
                 f"found {option!r}"
             )
     parsed = PipelineOptions([f"--{option}" for option in options])
@@ -89,19 +89,21 @@ def create_runner(options: Sequence[str]) -> Runner:
         with contextlib.redirect_stderr(printed):
             given = parsed.get_all_options(retain_unknown_options=True)
     except SystemExit as error:
+        # Argparse writes options with dashes, which users of `name=value` never type.
         problem = printed.getvalue().strip().rpartition("error: ")[2]
-        raise RequestError(f"{_FLAG}: {problem}") from error
+        problem = re.sub(r"--(\w+)", r"`\1`", problem)
+        raise RequestError(f"{_FIELD}: {problem}") from error
     unknown = sorted(given.keys() - PipelineOptions([]).get_all_options().keys())
     if unknown:
         raise RequestError(
-            f"{_FLAG}: expected options of Beam {beam.__version__}, found "
+            f"{_FIELD}: expected options of Beam {beam.__version__}, found "
             f"{', '.join(unknown)}"
         )
     name = parsed.view_as(StandardOptions).runner or StandardOptions.DEFAULT_RUNNER
     try:
         runner = beam.runners.create_runner(name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise RequestError(f"{_FLAG}: {_one_line(error)}") from error
+        raise RequestError(f"{_FIELD}: {_one_line(error)}") from error
     if isinstance(runner, beam.runners.DirectRunner):
         runner = FnApiRunner()
     return Runner(runner, parsed)
@@ -115,25 +117,25 @@ def run(
     runner: Runner,
     is_stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[pool.Task]:
-    """Works on inputs in a pipeline, until all are staged.
+    """Stages inputs in a pipeline.
 
-    An input that kills a process is tried once more, and then staged with the reason,
-    as by `pool.run`. Warnings about inputs are in the log of the workers.
+    An input whose process dies is tried once more and then staged as skipped, as by
+    `pool.run`. Warnings about inputs are in the log of the workers.
 
     Args:
-        tasks: The inputs, whose staged files are to lie in one folder of folders.
+        tasks: The inputs. Their staged files share the grandparent folder.
         root: The data folder.
-        cropping: What is to be done with them.
+        cropping: How faces are found and cut out.
         runner: Where the pipeline runs.
-        is_stopped: Asked several times a second. True ends the work once every worker
-            is through with the input it has in hand.
+        is_stopped: Called several times a second. `True` ends the work as soon as
+            every worker has finished its current input.
 
     Yields:
-        Each task when its staged file was seen, in any order.
+        Each task once its staged file has been seen, in any order.
 
     Raises:
         RequestError: The request is wrong, the disk is full, workers do not see the
-            folders, or the pipeline failed.
+            folders, or the pipeline has failed.
     """
     waiting = {task.staged.absolute(): task for task in tasks}
     if not waiting:
@@ -142,7 +144,7 @@ def run(
     try:
         pipeline = beam.Pipeline(runner.runner, runner.options)
     except ValueError as error:  # The runner needs other options too.
-        raise RequestError(f"{_FLAG}: {_one_line(error)}") from error
+        raise RequestError(f"{_FIELD}: {_one_line(error)}") from error
     folder = next(iter(waiting)).parent.parent
     orders = _Orders.write(folder, waiting)
     _ = (
@@ -169,7 +171,7 @@ def run(
                 start = time.monotonic()
                 yield from look()
                 looked = time.monotonic()
-                # A large folder of a network takes its time, which is not ours alone.
+                # Listing a large network folder is slow and loads its server.
                 pause = max(_LOOK_SECONDS, 10 * (looked - start))
     finally:
         orders.withdraw()
@@ -189,12 +191,12 @@ def run(
 
 @dataclasses.dataclass(frozen=True)
 class _Orders:
-    """The file that tells workers what to do, as long as it is there.
+    """The file of tasks; workers go on as long as it exists.
 
     Attributes:
-        path: Of the file; a worker that does not find it has nothing more to do. So
-            workers that have outlived the process which started them come to an end.
-        offsets: Where each part begins, bytes.
+        path: Path of the file. Its deletion also ends workers that have outlived the
+            process that started them.
+        offsets: Byte at which each part begins.
     """
 
     path: Path
@@ -202,7 +204,7 @@ class _Orders:
 
     @classmethod
     def write(cls, folder: Path, tasks: dict[Path, pool.Task]) -> "_Orders":
-        """Writes the orders, in place of those of earlier runs."""
+        """Writes the tasks and deletes the files of earlier runs."""
         path = folder / f"beam-{secrets.token_hex(8)}.jsonl"
         lines = [
             dataclasses.replace(task, staged=staged).to_line()
@@ -215,28 +217,28 @@ class _Orders:
                 old.unlink(missing_ok=True)
             storage.write_bytes(path, b"".join(lines))
         except OSError as error:
-            raise RequestError(staging.disk_error(error, folder)) from error
+            raise staging.disk_error(error, folder) from error
         return cls(path, ends[:-1:_NUM_LINES])
 
     def read(self, offset: int) -> Iterator[bytes]:
-        """The lines of a part."""
+        """Yields the lines of the part that begins at `offset`."""
         with contextlib.suppress(FileNotFoundError), self.path.open("rb") as file:
             file.seek(offset)
             yield from itertools.islice(file, _NUM_LINES)
 
     def are_valid(self) -> bool:
-        """Whether there is still something to do."""
+        """Whether the file still exists."""
         return self.path.exists()
 
     def withdraw(self) -> None:
-        """Ends the work: what is in hand is finished, and nothing else begun."""
+        """Deletes the file; workers finish their current input and begin no other."""
         self.path.unlink(missing_ok=True)
 
 
 def _stage_fn(orders: _Orders, root: Path, cropping: Cropping) -> Any:
     """Makes the `DoFn` that stages the input of a line.
 
-    Its class is made here because its base class is of a package that is optional.
+    The class is local because its base class belongs to an optional package.
     """
     import apache_beam as beam
 
@@ -248,7 +250,7 @@ def _stage_fn(orders: _Orders, root: Path, cropping: Cropping) -> Any:
 
         def setup(self) -> None:
             _check_worker(root, versions)
-            # A process of its own: an input that kills it does not kill the worker.
+            # In a process of its own, an input cannot kill the worker.
             self._process = pool.Single(root, cropping)
 
         def process(self, line: bytes) -> Iterable[None]:
@@ -264,7 +266,7 @@ def _stage_fn(orders: _Orders, root: Path, cropping: Cropping) -> Any:
 
 
 class _Ended(Exception):  # noqa: N818 - see `_explain`
-    """Carries a message through all that runners make of an exception."""
+    """Carries a message intact through the texts that runners add to an exception."""
 
     def __init__(self, message: str):
         encoded = base64.urlsafe_b64encode(message.encode("utf-8", "surrogatepass"))
@@ -272,24 +274,24 @@ class _Ended(Exception):  # noqa: N818 - see `_explain`
 
 
 def _check_worker(root: Path, versions: dict[str, Any]) -> None:
-    """Checks a worker before it can stage anything wrong."""
+    """Checks that a worker sees the data folder and has the same versions."""
     if not root.is_dir():
         raise _Ended(
-            f"`data_dir`: expected a folder that all workers of Beam see, but "
-            f"{socket.gethostname()} has no {str(root)!r}; use a shared file system"
+            "`data_dir`: expected a folder that all workers of Beam see, found no "
+            f"{str(root)!r} on {socket.gethostname()}; use a shared file system"
         )
     found = staging.versions()
     if found != versions:
         raise _Ended(
-            f"{_FLAG}: expected workers with the versions of this machine, {versions}, "
-            f"found {found} on {socket.gethostname()}; install the same ones"
+            f"{_FIELD}: expected workers with the versions {versions} of this machine, "
+            f"found {found} on {socket.gethostname()}; install the same versions"
         )
 
 
 def _stage(process: pool.Single, task: pool.Task) -> None:
-    """Stages an input, also when another worker is working on it too."""
+    """Stages an input, even if another worker stages it at the same time."""
     if task.staged.is_file():
-        return  # Runners may repeat what they have lost track of.
+        return  # Runners may repeat a task that they have lost track of.
     mine = task.staged.with_name(f".{task.staged.name}.{secrets.token_hex(8)}.tmp")
     try:
         process.work_on(dataclasses.replace(task, staged=mine))
@@ -297,15 +299,15 @@ def _stage(process: pool.Single, task: pool.Task) -> None:
     except RequestError as error:
         raise _Ended(str(error)) from error
     except OSError as error:
-        message = staging.disk_error(error, task.staged.parent.parent)
-        raise _Ended(message) from error
+        folder = task.staged.parent.parent
+        raise _Ended(str(staging.disk_error(error, folder))) from error
 
 
 class _Running(threading.Thread):
-    """A pipeline at work; some runners come back only when all is done.
+    """Runs a pipeline in a thread, because some runners block until its end.
 
     Attributes:
-        error: Why it failed, None where it did not.
+        error: Why the pipeline failed; `None` if it did not.
     """
 
     def __init__(self, pipeline: Any):
@@ -315,7 +317,7 @@ class _Running(threading.Thread):
         self._result: Any = None
 
     def run(self) -> None:
-        """Runs it; called by `start`."""
+        """Runs the pipeline; called by `start`."""
         try:
             self._result = self._pipeline.run()
             state = self._result.wait_until_finish()
@@ -325,39 +327,39 @@ class _Running(threading.Thread):
             self.error = error
 
     def end(self) -> None:
-        """Waits for its end, which is near once the orders are withdrawn."""
+        """Waits for the end, which is near once the orders are withdrawn."""
         if self.is_alive() and self._result is not None:
-            with contextlib.suppress(Exception):  # Not every runner can.
+            with contextlib.suppress(Exception):  # Not every runner can cancel.
                 self._result.cancel()
         self.join()
 
 
 def _explain(error: Exception) -> RequestError:
-    """What the user is told of a failure."""
+    """Makes the message for the user from the error of a pipeline."""
     message = _MESSAGE.search(str(error))
     if message is not None:
         decoded = base64.urlsafe_b64decode(message[1])
         return RequestError(decoded.decode("utf-8", "surrogatepass"))
     _LOGGER.error("the pipeline failed", exc_info=error)
     return RequestError(
-        f"{_FLAG}: the pipeline failed ({_one_line(error)}); what is finished is kept, "
-        "and the same command goes on"
+        f"{_FIELD}: the pipeline failed ({_one_line(error)}); finished work is kept; "
+        "run the same command again to go on"
     )
 
 
 def _one_line(error: BaseException) -> str:
-    """The last line, which says what a remote traceback is about."""
+    """The last line of a message: that of a remote traceback names the error."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__
 
 
 def _beam() -> Any:
-    """Beam, which is large and optional."""
+    """Imports Beam, which is large and optional."""
     try:
         import apache_beam
     except ImportError as error:
         raise RequestError(
-            f"{_FLAG} needs Apache Beam, which cannot be imported "
+            f"{_FIELD} needs Apache Beam, which cannot be imported "
             f"({_one_line(error)}); run: pip install 'fakedet-jax[beam]'"
         ) from error
     return apache_beam

@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The table that accounts for every input file and every chosen frame."""
+"""`manifest.csv`, a table with a row for every face, skipped frame and skipped file."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -25,13 +25,13 @@ def write(path: Path, inputs: Sequence[Input], missing: Sequence[str]) -> None:
     """Writes the table, atomically.
 
     Args:
-        path: The file; its folder exists.
-        inputs: Sorted by path.
-        missing: Paths of files that lists of the dataset name and that are absent;
-            they come last.
+        path: File to write; its folder exists.
+        inputs: Inputs, sorted by path.
+        missing: Paths that the dataset's own lists name and that do not exist; their
+            rows come last.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The table cannot be written.
     """
     storage.write_csv(path, COLUMNS, _rows(inputs, missing))
 
@@ -44,7 +44,7 @@ def _rows(inputs: Sequence[Input], missing: Sequence[str]) -> Iterator[list[str]
             yield _cells(item, row)
     for name in missing:
         cells = dict.fromkeys(COLUMNS, "")
-        reason = "is named by the lists of the dataset and absent"
+        reason = "is listed by the dataset, but does not exist"
         cells.update(path=name, status=MISSING, reason=reason)
         yield list(cells.values())
 

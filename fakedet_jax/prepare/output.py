@@ -1,10 +1,14 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The folder that a preparation writes to: whose it is, and how far it is."""
+"""The output folder of a preparation: its lock, its dataset and its summary.
+
+The summary is written last, so its presence says that the dataset is complete.
+"""
 
 import contextlib
 import errno
 import fcntl
+import logging
 import os
 import shutil
 import tempfile
@@ -24,23 +28,30 @@ from fakedet_jax.runtime.progress import Progress
 
 SUMMARY = "summary.json"
 
-# Records, their index and what the file system needs, besides the crops.
+# Room for the records, their index and the file system, relative to the crops.
 _SPACE_FACTOR = 1.05
+
+_LOGGER = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
 def lock(output: Path) -> Iterator[None]:
-    """Makes the folder, and keeps it to this process while a `with` block runs.
+    """Creates the folder and locks it for this process during a `with` block.
+
+    Where the file system has no locks, a warning asks the user to start no other run.
+
+    Args:
+        output: The output folder; its parents are created too.
 
     Raises:
-        RequestError: It cannot be made, or another process is at work in it.
+        RequestError: It cannot be created, or another process has locked it.
     """
     try:
         output.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(output, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
         raise RequestError(
-            f"`output`: {str(output)!r} cannot be made a folder "
+            f"`output`: expected a folder that can be created, found {str(output)!r} "
             f"({error.strerror or error}); name another one"
         ) from error
     try:
@@ -48,31 +59,37 @@ def lock(output: Path) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise RequestError(
-                f"`output`: expected a folder for this run alone, but another one is "
-                f"at work in {str(output)!r}; wait for its end"
+                "`output`: expected a folder that no other run uses, found one at work "
+                f"in {str(output)!r}; wait until it has ended"
             ) from error
-        except OSError:
-            pass  # Some network file systems know no locks.
+        except OSError as error:  # Some network file systems have no locks.
+            _LOGGER.warning(
+                "`output`: %r cannot be locked (%s); start no other run that writes "
+                "to this folder until this one has ended",
+                str(output),
+                error.strerror or error,
+            )
         yield
     finally:
-        os.close(descriptor)  # And with it the lock, also when a process is killed.
+        os.close(descriptor)  # This frees the lock; so does the death of the process.
 
 
 def find_finished(
     output: Path, name: str, request: Mapping[str, Any]
 ) -> dict[str, Any] | None:
-    """Looks for a dataset that is finished.
+    """Looks for a finished dataset.
 
     Args:
-        output: The folder.
-        name: Of the dataset.
+        output: The output folder.
+        name: Name of the dataset.
         request: All that the dataset depends on, JSON-able.
 
     Returns:
-        Its summary; None where it is still to be made.
+        Its summary; `None` if the dataset is not finished.
 
     Raises:
-        RequestError: There is one that was made of something else.
+        RequestError: The folder holds another dataset, one that was made by another
+            request, or files of something else.
     """
     for other in layouts.names():
         if other != name and prepared.is_prepared(output, other):
@@ -109,7 +126,7 @@ def find_finished(
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """What differs, with both values where these are short.
+    """Names the entries of a request that differ, with both values.
 
     >>> _differences({"seed": 0, "faces": {"size": 64}}, {"seed": 1, "faces": {}})
     ['seed (0, now 1)', 'faces (size 64, now None)']
@@ -128,18 +145,18 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 def write_dataset(output: Path, name: str, assembly: Assembly, faces: Any) -> None:
-    """Writes the records, in place of what an earlier run may have left.
+    """Writes the records, in place of anything that an earlier run has left.
 
     Args:
-        output: The folder.
-        name: Of the dataset.
-        assembly: What goes into it.
+        output: The output folder.
+        name: Name of the dataset.
+        assembly: Contents of the dataset.
         faces: How faces were found and cut out, JSON-able.
 
     Raises:
-        OSError: It cannot be written.
-        RequestError: There is not enough room.
-        RuntimeError: What was written cannot be read.
+        OSError: The records cannot be written.
+        RequestError: The disk has too little room.
+        RuntimeError: Fewer crops can be read back than were written.
     """
     from fakedet_jax.data.prepared.builder import BUILDERS
 
@@ -153,7 +170,7 @@ def write_dataset(output: Path, name: str, assembly: Assembly, faces: Any) -> No
     if free < needed:
         raise RequestError(
             f"`output`: {str(output)!r} has {free / 2**20:,.0f} MiB of room, and the "
-            f"dataset needs {needed / 2**20:,.0f}; what is finished is kept, so make "
+            f"dataset needs {needed / 2**20:,.0f}; finished work is kept, so make "
             "room there and run the same command again"
         )
     with (
@@ -178,7 +195,7 @@ def write_dataset(output: Path, name: str, assembly: Assembly, faces: Any) -> No
 
 @contextlib.contextmanager
 def _disk_errors() -> Iterator[None]:
-    """Makes an `OSError` of what the writer of records says of a full disk."""
+    """Turns what the writer of records raises on a full disk into an `OSError`."""
     full = os.strerror(errno.ENOSPC)
     try:
         yield
@@ -189,17 +206,21 @@ def _disk_errors() -> Iterator[None]:
 
 
 def finish(output: Path, summary: Mapping[str, Any]) -> None:
-    """Writes the summary, which says that all is done, and tidies up.
+    """Writes the summary, which marks the dataset as finished, and tidies up.
+
+    Args:
+        output: The output folder.
+        summary: Summary of the preparation, JSON-able.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The summary cannot be written.
     """
     storage.write_json(output / SUMMARY, summary)
     tidy(output)
 
 
 def tidy(output: Path) -> None:
-    """Takes away what is of no more use once a dataset is finished."""
+    """Deletes staged and temporary files, which a finished dataset does not need."""
     shutil.rmtree(output / staging.FOLDER, ignore_errors=True)
     for name in (SUMMARY, manifest.FILE_NAME):
         for path in output.glob(f".{name}.*.tmp"):

@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Has processes work on inputs, and outlives them when an input kills one."""
+"""Extracts faces in several worker processes and survives inputs that kill one."""
 
 import contextlib
 import dataclasses
@@ -21,7 +21,7 @@ from fakedet_jax.prepare import staging
 from fakedet_jax.runtime import processes, records
 
 _WORKER = "fakedet_jax.prepare.worker"
-# A process may be killed for what another one does, such as filling the memory.
+# A process may die through no fault of its input, such as when memory runs out.
 _NUM_ATTEMPTS = 2
 _POLL_SECONDS = 0.2
 
@@ -30,15 +30,15 @@ _LOGGER = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """An input to be worked on.
+    """An input whose faces are to be extracted.
 
     Attributes:
-        name: Its path in the data folder.
+        name: Path of the input, relative to the data folder.
         kind: `photo` or `video`.
-        staged: Where the result goes.
-        compress: See `staging.write`.
-        tags: See `extraction.extract`.
-        needs_tags: See `extraction.extract`.
+        staged: Staged file to write.
+        compress: Whether crops are compressed, see `staging.encode_png`.
+        tags: Camera settings that replace those of the file, see `extraction.extract`.
+        needs_tags: Whether a picture without camera settings is skipped.
     """
 
     name: str
@@ -49,13 +49,13 @@ class Task:
     needs_tags: bool = False
 
     def to_line(self) -> bytes:
-        """A line of JSON, in ASCII whatever the name is."""
+        """Encodes the task as a line of JSON, in ASCII whatever the name is."""
         fields = dataclasses.asdict(self) | {"staged": str(self.staged)}
         return json.dumps(fields).encode() + b"\n"
 
     @classmethod
     def from_line(cls, line: bytes) -> "Task":
-        """What `to_line` has written."""
+        """Decodes a line that `to_line` has made."""
         # Tags may be NaN, which `records.parse` refuses.
         return records.convert(
             json.loads(line), cls, source=repr(line), advice="give another task"
@@ -70,24 +70,25 @@ def run(
     num_processes: int,
     is_stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[Task]:
-    """Works on inputs in several processes, until all are staged.
+    """Stages inputs in several processes.
 
-    An input whose process dies is tried once more, and then staged with the reason.
+    An input whose process dies is tried once more. If that process dies too, the input
+    is staged as skipped, with the reason.
 
     Args:
         tasks: The inputs.
         root: The data folder.
-        cropping: What is to be done with them.
-        num_processes: At least 1.
-        is_stopped: Asked several times a second; True ends the work at once, and what
-            is in hand is lost.
+        cropping: How faces are found and cut out.
+        num_processes: Number of processes, at least 1.
+        is_stopped: Called several times a second. `True` ends the work at once and
+            loses unfinished inputs.
 
     Yields:
-        Each task when it is staged, in any order.
+        Each task as soon as it is staged, in any order.
 
     Raises:
         RequestError: The request is wrong, or the disk is full.
-        RuntimeError: A process cannot even start.
+        RuntimeError: A process cannot start.
     """
     waiting = deque((task, 1) for task in tasks)
     workers: set[_Worker] = set()
@@ -127,31 +128,28 @@ def run(
 
 
 class Single:
-    """One process that works on an input at a time, as those of `run` do.
+    """A single process that stages one input at a time, as those of `run` do.
 
-    It starts with the first input. Close it, or use it in a `with` statement.
+    It starts with the first input; `close` ends it.
 
     Args:
         root: The data folder.
-        cropping: What is to be done with the inputs.
+        cropping: How faces are found and cut out.
     """
 
     def __init__(self, root: Path, cropping: Cropping):
         self._root, self._cropping = root, cropping
         self._worker: _Worker | None = None
 
-    def __enter__(self) -> "Single":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def work_on(self, task: Task) -> None:
-        """Stages an input. One whose process dies is treated as in `run`.
+        """Stages an input; `run` tells what happens if its process dies.
+
+        Args:
+            task: The input.
 
         Raises:
             RequestError: The request is wrong, or the disk is full.
-            RuntimeError: The process cannot even start.
+            RuntimeError: The process cannot start.
         """
         waiting: deque[_Job] = deque([(task, 1)])
         while waiting:
@@ -169,21 +167,22 @@ class Single:
                 self.close()
 
     def close(self) -> None:
-        """Ends the process; the next input would start another one."""
+        """Ends the process; another input starts a new one."""
         if self._worker is not None:
             self._worker.stop()
         self._worker = None
 
 
-# A task, and how often it has been given out with this time.
+# A task and the number of this attempt, from 1.
 _Job = tuple[Task, int]
 
 
 class _Worker:
-    """A process, and what it is working on.
+    """A worker process and its current job.
 
     Attributes:
-        job: What it is working on; None before it is ready.
+        job: The current or latest job; `None` before the first.
+        answers: Pipe with a line of JSON per answer.
     """
 
     def __init__(self, root: Path, cropping: Cropping):
@@ -192,7 +191,7 @@ class _Worker:
             _WORKER,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            # In a group of its own, or a key press would reach it too.
+            # In a group of its own, so that Ctrl-C does not reach it.
             process_group=0,
         )
         assert self._process.stdin is not None  # For the type checker: a pipe.
@@ -202,12 +201,12 @@ class _Worker:
         self._send(pickle.dumps((cropping, root)))
 
     def give(self, job: _Job) -> None:
-        """Hands it something to do."""
+        """Sends a job to the process."""
         self.job = job
         self._send(job[0].to_line())
 
     def read(self) -> dict[str, Any] | None:
-        """What it answers; None when it is dead."""
+        """Waits for an answer; `None` if the process has died."""
         line = self.answers.readline()
         if not line.endswith(b"\n"):
             return None
@@ -215,14 +214,14 @@ class _Worker:
         return answer
 
     def describe_end(self) -> str:
-        """How it died."""
+        """Waits for the end of a dead process and tells how it died."""
         code = self._process.wait()
         if code < 0:
             return f"the process was ended by {signal.Signals(-code).name}"
         return f"the process ended with exit code {code}"
 
     def stop(self) -> None:
-        """Ends it at once, whatever it does."""
+        """Kills the process, even while it is busy."""
         self._process.kill()
         self._process.wait()
         with contextlib.suppress(BrokenPipeError):
@@ -230,22 +229,22 @@ class _Worker:
         self.answers.close()
 
     def _send(self, message: bytes) -> None:
-        # One that has died says so when it is read.
+        # `read` notices that a process has died.
         with contextlib.suppress(BrokenPipeError):
             self._tasks.write(message)
             self._tasks.flush()
 
 
 def _check(answer: Mapping[str, Any], job: _Job | None) -> None:
-    """Ends all work where the answer says so."""
-    if "request" in answer or "disk" in answer:
-        raise RequestError(answer.get("request") or answer["disk"])
+    """Raises what an answer reports as fatal and logs its warning."""
+    if "request" in answer:
+        raise RequestError(answer["request"])
     if "warning" in answer and job is not None:
         _LOGGER.warning("%s: %s", job[0].name, answer["warning"])
 
 
 def _bury(worker: _Worker, job: _Job | None, waiting: "deque[_Job]") -> bool:
-    """Gives the input of a dead process another try, or stages the reason.
+    """Requeues the job of a dead process, or stages its input as skipped.
 
     Returns:
         Whether the input is staged.
@@ -253,19 +252,17 @@ def _bury(worker: _Worker, job: _Job | None, waiting: "deque[_Job]") -> bool:
     ending = worker.describe_end()
     if job is None:
         raise RuntimeError(
-            f"a process that cuts out faces could not start ({ending}); its own "
-            "message is above"
+            f"a worker process could not start ({ending}); its own message is above"
         )
     task, attempt = job
     if attempt < _NUM_ATTEMPTS:
         waiting.append((task, attempt + 1))
         return False
-    _LOGGER.warning("%s: %s; the others go on", task.name, ending)
+    _LOGGER.warning("%s: %s; it is skipped", task.name, ending)
     try:
         staging.write_failure(
-            task.staged, task.name, f"cannot be worked on: {ending} each time"
+            task.staged, task.name, f"cannot be processed: {ending} each time"
         )
     except OSError as error:
-        message = staging.disk_error(error, task.staged.parent.parent)
-        raise RequestError(message) from error
+        raise staging.disk_error(error, task.staged.parent.parent) from error
     return True

@@ -1,17 +1,17 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What is finished of a preparation that is under way: one file per input.
+"""Staged files: the finished part of an unfinished preparation, one file per input.
 
-Such a file is a zip archive, not compressed, with the rows as JSON and the crops as
-PNG. It takes its name, a digest of all that the content depends on, once it is whole.
-So whoever goes on later takes what is there, and what has changed is done again.
+A staged file is an uncompressed zip archive with the rows as JSON and the crops as PNG.
+Its name is a digest of everything that its content depends on, and it gets that name
+when it is complete. A resumed run therefore reuses every staged file that is still
+valid and extracts only the other inputs.
 """
 
 import dataclasses
 import functools
 import io
 import json
-import os
 import struct
 import zipfile
 import zlib
@@ -23,38 +23,42 @@ import numpy as np
 from PIL import Image
 
 from fakedet_jax.data.dataset import digest_of
+from fakedet_jax.errors import RequestError
 from fakedet_jax.faces.extraction import LEFT_OUT, Outcome, Row
 from fakedet_jax.runtime import records, storage
 
 FORMAT = 4
 FOLDER = ".staging"
 
-# The strategy of zlib that is meant for PNG: photographs get as small as at the highest
-# level, in a third of the time, and are decoded a little faster.
+# zlib's strategy for PNG: files are as small as at the highest level, written in a
+# third of the time and decoded slightly faster.
 _COMPRESS_TYPE = zlib.Z_RLE
 
 _ROWS = "rows.json"
 
 
 def path_for(folder: Path, name: str, version: str, settings: str) -> Path:
-    """The staged file of an input.
+    """Path of the staged file of an input.
 
     Args:
-        folder: Of all staged files.
-        name: Path of the input in the data folder.
-        version: Of the input, as `version_of` tells it.
-        settings: Digest of all settings that matter.
+        folder: Folder of all staged files.
+        name: Path of the input, relative to the data folder.
+        version: Version of the input, see `version_of`.
+        settings: Digest of all settings that the crops depend on.
     """
     key = digest_of([name, version, settings])
     return folder / key[:2] / f"{key[2:]}.zip"
 
 
 def version_of(root: Path, name: str) -> str:
-    """Tells versions of a file apart; empty where it cannot be asked.
+    """Identifies the version of a file by its size and modification time.
 
     Args:
         root: The data folder.
-        name: Path of the file in it.
+        name: Path of the file, relative to the data folder.
+
+    Returns:
+        A short text; empty if the file's status cannot be read.
     """
     try:
         status = (root / name).stat()
@@ -66,16 +70,16 @@ def version_of(root: Path, name: str) -> str:
 def write(
     path: Path, content: str, outcomes: Iterable[Outcome], compress: bool = False
 ) -> None:
-    """Writes a staged file, whole or not at all.
+    """Writes a staged file, atomically.
 
     Args:
-        path: The file; its folder is made.
-        content: Tells the content of the input apart from others.
-        outcomes: Consumed one by one.
-        compress: See `encode_png`.
+        path: File to write; its folder is created.
+        content: Identifies the content of the input.
+        outcomes: Outcomes of the input, consumed one by one.
+        compress: Whether crops are compressed, see `encode_png`.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     rows: list[Row] = []
@@ -85,7 +89,7 @@ def write(
     ):
         for row, pixels in outcomes:
             if pixels is not None:
-                # An entry without a time of its own: the same bytes at any time.
+                # Without a modification time the bytes are always the same.
                 entry = zipfile.ZipInfo(f"{len(rows)}.png")
                 archive.writestr(entry, encode_png(pixels, compress))
             rows.append(row)
@@ -94,17 +98,26 @@ def write(
 
 
 def write_failure(path: Path, name: str, reason: str) -> None:
-    """Writes the staged file of an input that could not be worked on at all."""
+    """Writes the staged file of an input that was skipped as a whole.
+
+    Args:
+        path: File to write; its folder is created.
+        name: Path of the input, relative to the data folder.
+        reason: Why it was skipped.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
     write(path, name, [(Row(LEFT_OUT, reason), None)])
 
 
 def encode_png(pixels: np.ndarray, compress: bool = False) -> bytes:
-    """Encodes a picture without loss.
+    """Encodes a picture losslessly.
 
     Args:
-        pixels: uint8 RGB `[height, width, 3]`.
-        compress: Whether it is filtered and deflated. A photograph gets a third
-            smaller and takes some six times as long to decode.
+        pixels: RGB picture, uint8 `[height, width, 3]`.
+        compress: Whether to filter and deflate the pixels. The file becomes a third
+            smaller and takes about six times as long to decode.
 
     Returns:
         The bytes of a PNG file.
@@ -117,12 +130,13 @@ def encode_png(pixels: np.ndarray, compress: bool = False) -> bytes:
 
 
 def _store_png(pixels: np.ndarray) -> bytes:
-    """Encodes a picture as its bytes are.
+    """Encodes a picture without compression.
 
-    Pillow would filter the rows, which takes long to undo and serves deflating alone.
+    Written here because Pillow always filters the rows. A filter helps compression
+    only, and undoing it dominates the time to decode.
     """
     height, width, _ = pixels.shape
-    rows = np.zeros((height, 1 + 3 * width), np.uint8)  # In front: filter none.
+    rows = np.zeros((height, 1 + 3 * width), np.uint8)  # Column 0: filter type none.
     rows[:, 1:] = pixels.reshape(height, -1)
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)  # RGB of 8 bits.
     return (
@@ -148,15 +162,19 @@ class Staged:
     """A staged file, opened for reading; use it in a `with` statement.
 
     Attributes:
-        content: See `write`.
-        rows: In the order of frames, then of faces; rows of the whole file come first.
+        content: Identifies the content of the input.
+        rows: Rows sorted by frame, then by face; rows of the whole file come first.
     """
 
     def __init__(self, path: Path):
         """Opens the file.
 
+        Args:
+            path: File that `write` has written.
+
         Raises:
-            RuntimeError: It is damaged; it is taken away, to be made again.
+            RuntimeError: The file is damaged. It is deleted, so that a resumed run
+                writes it again.
         """
         try:
             self._archive = zipfile.ZipFile(path)
@@ -170,8 +188,8 @@ class Staged:
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             path.unlink(missing_ok=True)
             raise RuntimeError(
-                f"{str(path)!r}: the disk has damaged this file, so it was taken away "
-                f"({error}); run the same command again to go on"
+                f"{str(path)!r}: expected a staged file, found a damaged one ({error}) "
+                "and deleted it; run the same command again to go on"
             ) from error
         self.content, rows = table.content, table.rows
         self._order = sorted(
@@ -190,15 +208,15 @@ class Staged:
         self._archive.close()
 
     def png(self, place: int) -> bytes:
-        """The crop of a row, encoded."""
+        """PNG bytes of the crop of row number `place`."""
         return self._archive.read(self._entry(place))
 
     def png_size(self, place: int) -> int:
-        """Bytes of the encoded crop of a row."""
+        """Size in bytes of the PNG of row number `place`."""
         return self._archive.getinfo(self._entry(place)).file_size
 
     def png_checksum(self, place: int) -> int:
-        """CRC-32 of the encoded crop of a row, which need not be read for that."""
+        """CRC-32 of the PNG of row number `place`; the PNG itself is not read."""
         return self._archive.getinfo(self._entry(place)).CRC
 
     def _entry(self, place: int) -> str:
@@ -206,14 +224,14 @@ class Staged:
 
 
 def sweep(folder: Path) -> None:
-    """Takes away what was half written when an earlier run was killed."""
+    """Deletes temporary files that killed runs have left in `folder`."""
     for path in folder.glob("*/.*.tmp"):
         path.unlink(missing_ok=True)
 
 
 @functools.cache
 def versions() -> dict[str, Any]:
-    """Versions of what decodes and encodes, and of the format of staged files."""
+    """Versions of the decoders and encoders and of the staged files' format."""
     try:
         import av
 
@@ -222,17 +240,12 @@ def versions() -> dict[str, Any]:
         video = ""
     import PIL
 
-    return {
-        "format": FORMAT,
-        "pillow": PIL.__version__,
-        "av": video,
-    }
+    return {"format": FORMAT, "pillow": PIL.__version__, "av": video}
 
 
-def disk_error(error: OSError, folder: Path) -> str:
-    """Words in one line why nothing can be written, and what to do."""
-    return (
-        f"`output`: {os.fspath(folder)!r} cannot be written "
-        f"({error.strerror or error}); what is finished is kept, so make room there "
-        "and run the same command again"
+def disk_error(error: OSError, folder: Path) -> RequestError:
+    """What to raise when `folder`, in which the output lies, cannot be written."""
+    return RequestError(
+        f"`output`: {str(folder)!r} cannot be written ({error.strerror or error}); "
+        "finished work is kept, so make room there and run the same command again"
     )

@@ -1,10 +1,11 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The process that works on inputs, one after the other; started by `pool`.
+"""The worker process that stages inputs one after the other; `pool` starts it.
 
-Standard input brings a pickled `Cropping` and the data folder, then a line of JSON per
-input. Standard output takes a line of JSON when the process is ready, and per input.
-Pictures never pass between processes: crops are staged as files.
+It reads from standard input a pickled pair of a `Cropping` and the data folder, then
+one line of JSON per task. It writes to standard output one line of JSON when it is
+ready and one per task. Pictures never pass between processes: crops are staged as
+files.
 """
 
 import contextlib
@@ -23,47 +24,50 @@ from fakedet_jax.errors import RequestError
 from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.faces.extraction import Guarded, extract
 from fakedet_jax.prepare import staging
+from fakedet_jax.prepare.pool import Task
 
 
-def work_on(task: dict[str, Any], root: Path, cropping: Cropping) -> dict[str, Any]:
-    """Works on one input and stages what comes of it.
+def work_on(task: Task, root: Path, cropping: Cropping) -> dict[str, Any]:
+    """Extracts the faces of one input and stages them.
 
     Args:
-        task: The fields of a `pool.Task`.
+        task: The input.
         root: The data folder.
-        cropping: What is to be done.
+        cropping: How faces are found and cut out.
 
     Returns:
-        What to answer: nothing where all is well, a `warning` about an input that
-        brought out an error of this program, or why all work must end: a wrong
-        `request`, or a full `disk`.
+        The answer: empty if all is well; otherwise a `warning` about an input that
+        caused an unexpected error, or a `request` that ends all work, such as a wrong
+        setting or a full disk.
     """
-    path, name, staged = root / task["name"], task["name"], Path(task["staged"])
-    # Videos are told apart by their names: their files are large.
-    content = str(content_fraction(path, name)) if task["kind"] == "photo" else name
-    outcomes = extract(
-        path,
-        name,
-        task["kind"],
-        cropping,
-        tags=task["tags"],
-        needs_tags=task["needs_tags"],
+    path = root / task.name
+    # A video is identified by its name, because hashing a large file takes long.
+    is_photo = task.kind == "photo"
+    content = str(content_fraction(path, task.name)) if is_photo else task.name
+    guarded = Guarded(
+        extract(
+            path,
+            task.name,
+            task.kind,
+            cropping,
+            tags=task.tags,
+            needs_tags=task.needs_tags,
+        )
     )
-    guarded = Guarded(outcomes)
     try:
-        staging.write(staged, content, guarded, task["compress"])
+        staging.write(task.staged, content, guarded, task.compress)
     except RequestError as error:
         return {"request": str(error)}
     except OSError as error:
-        return {"disk": staging.disk_error(error, staged.parent.parent)}
+        return {"request": str(staging.disk_error(error, task.staged.parent.parent))}
     return {"warning": guarded.surprise} if guarded.surprise else {}
 
 
 def main() -> None:
     """Works until standard input ends."""
-    # The process that started this one decides when to stop.
+    # The parent process decides when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Whatever a library prints must not get among the answers.
+    # Whatever a library prints must not mix with the answers.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     cropping, root = pickle.load(sys.stdin.buffer)
@@ -71,20 +75,19 @@ def main() -> None:
         from fakedet_jax.faces import opencv
 
         opencv.set_num_threads(1)
-    tasks: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    receive = threading.Thread(
+    tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
+    threading.Thread(
         target=_receive, args=(sys.stdin.buffer, tasks), daemon=True
-    )
-    receive.start()
+    ).start()
     _answer(answers, {"ready": True})
     while True:
         _answer(answers, work_on(tasks.get(), root, cropping))
 
 
-def _receive(source: IO[bytes], tasks: "queue.SimpleQueue[dict[str, Any]]") -> None:
-    """Hands tasks on, and ends the process at once when there are no more to come."""
+def _receive(source: IO[bytes], tasks: "queue.SimpleQueue[Task]") -> None:
+    """Queues tasks; ends the process at once when standard input ends."""
     for line in source:
-        tasks.put(json.loads(line))
+        tasks.put(Task.from_line(line))
     os._exit(0)
 
 

@@ -272,7 +272,7 @@ def test_prepare_prints_what_it_made(tmp_path, capsys):
         ),
         (
             ["--mode=prepare", "--output=o", "--data_dir=tests"],
-            "--face_detector: expected how faces are found",
+            "--face_detector: expected one of none, haar, yunet, boxes, found none",
         ),
         (
             ["--mode=prepare", "--output=tests/o", "--data_dir=tests"],

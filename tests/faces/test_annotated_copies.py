@@ -13,7 +13,7 @@ import pytest
 from fakedet_jax.errors import RequestError
 from fakedet_jax.faces import annotated_copies
 from fakedet_jax.faces.annotated_copies import AnnotatedCopies, plan_targets
-from fakedet_jax.faces.annotation import Mark, Trace, draw
+from fakedet_jax.faces.annotation import Mark, MovingMark, draw
 from fakedet_jax.faces.extraction import WRITTEN, Row
 from fakedet_jax.faces.stream import FaceFile
 from fakedet_jax.media import video
@@ -133,16 +133,16 @@ def test_a_video_keeps_its_length_and_needs_no_even_sides(tmp_path, folder):
 def test_without_x264_another_encoder_is_taken(tmp_path, monkeypatch):
     monkeypatch.setattr(av, "codecs_available", {"mpeg4"})
     path = write_video(tmp_path / "v.mp4", 3)
-    trace = Trace([0], [MARK], [0])
+    moving = MovingMark([0], [MARK], [0])
     target = tmp_path / "copy.mp4"
-    annotated_copies.write_video(path, [trace], target, threading.Event())
+    annotated_copies.write_video(path, [moving], target, threading.Event())
     assert video.probe(target).codec == "mpeg4"
 
 
 def test_a_file_that_has_gone_is_warned_of(tmp_path, folder, caplog):
     with AnnotatedCopies(folder, [face_file(tmp_path / "a.png")], 1) as copies:
         copies.add(0, [(Row(WRITTEN), MARK)], [])
-    assert "no copy was made of" in caplog.text and "does not exist" in caplog.text
+    assert "no copy of" in caplog.text and "does not exist" in caplog.text
     assert list(folder.iterdir()) == []
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import ImageColor
 
-from fakedet_jax.faces.annotation import Mark, Trace, draw
+from fakedet_jax.faces.annotation import Mark, MovingMark, draw
 from tests.data.pictures import colourful
 
 GROUND = np.full((300, 400, 3), 128, np.uint8)
@@ -85,21 +85,21 @@ def test_the_picture_itself_stays_as_it_is():
     np.testing.assert_array_equal(picture, GROUND)
 
 
-def trace(frames, looked_at):
+def moving(frames, looked_at):
     marks = [
         Mark((10.0 * frame, 0, 10.0 * frame + 5, 5), frame / 100, frame > 50)
         for frame in frames
     ]
-    return Trace(frames, marks, looked_at)
+    return MovingMark(frames, marks, looked_at)
 
 
 def test_boxes_move_evenly_between_scored_frames():
-    found = trace([10, 20], [10, 20]).at(13)
+    found = moving([10, 20], [10, 20]).at(13)
     assert found.box == pytest.approx((130, 0, 135, 5))
 
 
 def test_the_score_is_that_of_the_nearest_scored_frame():
-    followed = trace([40, 60], [40, 60])
+    followed = moving([40, 60], [40, 60])
     assert [followed.at(frame).score for frame in (40, 49, 51, 60)] == [
         0.4,
         0.4,
@@ -110,7 +110,7 @@ def test_the_score_is_that_of_the_nearest_scored_frame():
 
 
 def test_a_face_is_shown_half_way_to_where_it_was_not_found():
-    followed = trace([20, 30], [0, 10, 20, 30, 40])
+    followed = moving([20, 30], [0, 10, 20, 30, 40])
     shown = [frame for frame in range(60) if followed.at(frame)]
     assert shown == list(range(15, 36))
     assert followed.at(15).box == followed.at(20).box
@@ -118,5 +118,5 @@ def test_a_face_is_shown_half_way_to_where_it_was_not_found():
 
 
 def test_a_face_is_shown_up_to_the_ends_of_the_video():
-    followed = trace([7], [7])
+    followed = moving([7], [7])
     assert followed.at(0) == followed.at(7) == followed.at(1000)

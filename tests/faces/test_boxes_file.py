@@ -73,7 +73,7 @@ def test_an_unknown_picture_is_told(tmp_path):
 def test_paths_must_exist_where_the_data_folder_is_given(tmp_path):
     (tmp_path / "here.jpg").touch()
     path = write(tmp_path, HEADER, "here.jpg,0,0,9,9", "gone.jpg,0,0,9,9")
-    with pytest.raises(RequestError, match=r"line 3: .*`data_dir`.*'gone\.jpg'"):
+    with pytest.raises(RequestError, match=r"line 3: .*`data_dir=.*'gone\.jpg'"):
         read_boxes(path, tmp_path)
 
 

@@ -137,7 +137,7 @@ def test_similarity_is_that_of_umeyama():
     ],
 )
 def test_landmarks_unlike_a_face_are_refused(points):
-    with pytest.raises(ImageError, match="do not lie like those of a face"):
+    with pytest.raises(ImageError, match="are not arranged like those of a face"):
         crops.align(colourful(80, 100), Face.at((0, 0, 9, 9), points), 64)
 
 

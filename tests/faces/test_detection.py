@@ -101,7 +101,7 @@ def test_a_box_that_does_not_suit_its_picture(tmp_path, name, reason):
 def test_paths_of_boxes_are_looked_up_in_the_data_folder(tmp_path):
     path = tmp_path / "boxes.csv"
     path.write_text("path,left,top,right,bottom\nb,50,2,55,6\n")
-    with pytest.raises(RequestError, match="which is not there"):
+    with pytest.raises(RequestError, match="which does not exist"):
         detection.create("boxes", boxes=path, data_dir=tmp_path)
 
 
@@ -155,7 +155,7 @@ def test_places_are_those_of_the_whole_picture(monkeypatch):
         ("haar", {"min_score": 0.5}, "`face_min_score` is for `face_detector=yunet`"),
         ("yunet", {"model": "x", "min_score": 1.5}, "between 0 and 1, found 1.5"),
         ("haar", {"longest_side": 8}, "at least 32 pixels, found 8"),
-        ("yunet", {"model": "no/such"}, "`face_detector_model`='no/such': .* no such"),
+        ("yunet", {"model": "no/such"}, "`face_detector_model='no/such'`: .* no such"),
     ],
 )
 def test_settings_that_cannot_be(name, options, message):
@@ -169,7 +169,7 @@ def test_settings_that_cannot_be(name, options, message):
 def test_a_file_that_is_no_model(tmp_path, content, capfd):
     path = tmp_path / "face.onnx"
     path.write_bytes(content)
-    with pytest.raises(RequestError, match="`face_detector_model`=") as caught:
+    with pytest.raises(RequestError, match="`face_detector_model=") as caught:
         detection.create("yunet", model=path)
     assert "\n" not in str(caught.value) and "something else" in str(caught.value)
 

@@ -121,9 +121,7 @@ def test_an_unexpected_error_costs_one_file(files, name):
     how = Cropping(Faulty(victim=name), scale=None, selection=Evenly(2))
     found, _ = gather(files, how)
     for file, outcomes in zip(files, found, strict=True):
-        surprise = "brought out an unexpected error (ZeroDivisionError" in repr(
-            outcomes
-        )
+        surprise = "caused an unexpected error (ZeroDivisionError" in repr(outcomes)
         assert surprise == (file.name == name)
 
 

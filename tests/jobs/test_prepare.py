@@ -192,10 +192,10 @@ def test_a_run_that_was_killed_while_it_tidied_up_does_so(root, done, tmp_path):
 _RUN = """
 import os, signal, sys
 from pathlib import Path
-from fakedet_jax import storage
 from fakedet_jax.faces import detection
 from fakedet_jax.jobs.prepare import prepare
 from fakedet_jax.prepare import assembly
+from fakedet_jax.runtime import storage
 from tests.prepare.detectors import Whole
 from tests.prepare.inputs import config
 root, out, log, place = sys.argv[1:]

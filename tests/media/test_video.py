@@ -155,10 +155,10 @@ def test_evenly_takes_each_frame_of_a_short_video_once():
 @pytest.mark.parametrize(
     "make, complaint",
     [
-        (lambda: Evenly(0), "Evenly: count must be at least 1, but is 0"),
-        (lambda: EveryNth(0), "EveryNth: step must be at least 1, but is 0"),
-        (lambda: EveryNth(1, -1), "EveryNth: start must be at least 0, but is -1"),
-        (lambda: Numbers((3, -2)), "frames count from 0, but -2 was asked for"),
+        (lambda: Evenly(0), "Evenly: count: expected at least 1, found 0"),
+        (lambda: EveryNth(0), "EveryNth: step: expected at least 1, found 0"),
+        (lambda: EveryNth(1, -1), "EveryNth: start: expected at least 0, found -1"),
+        (lambda: Numbers((3, -2)), "Numbers: expected frames from 0, found -2"),
     ],
 )
 def test_impossible_selections_are_refused(make, complaint):

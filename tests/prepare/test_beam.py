@@ -159,7 +159,7 @@ def test_a_full_disk_is_named(run, tmp_path):
 
 
 def test_a_worker_that_does_not_see_the_data_is_named(run, tmp_path):
-    with pytest.raises(RequestError, match=r"^`data_dir`: .* has no '.*/none'"):
+    with pytest.raises(RequestError, match=r"^`data_dir`: .* found no '.*/none'"):
         run(Whole(), root=tmp_path / "none")
 
 

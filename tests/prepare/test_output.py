@@ -1,8 +1,11 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of the folder that a preparation writes to."""
+"""Tests of the output folder of a preparation."""
 
+import errno
+import fcntl
 import json
+import os
 
 import pytest
 
@@ -28,7 +31,7 @@ def finish(folder, name="folder", request=REQUEST):
 def test_one_process_at_a_time_is_at_work_in_a_folder(tmp_path):
     with (
         output.lock(tmp_path / "new"),
-        pytest.raises(RequestError, match="another one is at work"),
+        pytest.raises(RequestError, match="found one at work"),
         output.lock(tmp_path / "new"),
     ):
         pass
@@ -36,10 +39,22 @@ def test_one_process_at_a_time_is_at_work_in_a_folder(tmp_path):
         pass
 
 
+def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch, caplog):
+    def fail(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    with output.lock(tmp_path):
+        (told,) = caplog.messages
+    assert str(tmp_path) in told
+    assert os.strerror(errno.ENOLCK) in told
+    assert "start no other run" in told
+
+
 def test_a_file_in_place_of_the_folder_is_a_request_error(tmp_path):
     (tmp_path / "file").touch()
     with (
-        pytest.raises(RequestError, match="cannot be made a folder"),
+        pytest.raises(RequestError, match="a folder that can be created"),
         output.lock(tmp_path / "file"),
     ):
         pass

@@ -1,7 +1,8 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of the processes that work on inputs, and of what ends them."""
+"""Tests of the worker processes and of what ends them."""
 
+import contextlib
 import dataclasses
 import os
 from pathlib import Path
@@ -31,7 +32,7 @@ def root(tmp_path_factory):
 
 @pytest.fixture
 def run(root, tmp_path):
-    """Works on four photographs; returns the status and reason of each."""
+    """Stages four pictures; returns the status and reason of each."""
     tasks = [
         pool.Task(
             f"a/{number:03}.png", "photo", tmp_path / "s" / "ab" / f"{number}.zip"
@@ -62,7 +63,7 @@ def run(root, tmp_path):
 
 
 def children():
-    """The processes that this one has started."""
+    """The child processes of this one."""
     path = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
     return path.read_text().split()
 
@@ -84,7 +85,7 @@ def test_a_killed_process_costs_one_input(run, caplog):
 
 def test_an_unexpected_error_costs_one_input(run, caplog):
     outcomes = run(Faulty(victim="a/002.png"))
-    expected = "brought out an unexpected error (ZeroDivisionError: division by zero)"
+    expected = "caused an unexpected error (ZeroDivisionError: division by zero)"
     assert outcomes.pop("a/002.png") == (LEFT_OUT, expected)
     assert set(outcomes.values()) == {(WRITTEN, "")} and len(outcomes) == 3
     assert "a/002.png: ZeroDivisionError" in caplog.text
@@ -128,7 +129,7 @@ def test_a_single_process_outlives_an_input_that_kills_it(root, tmp_path, caplog
     before = children()
     cropping = Cropping(Deadly(victim="a/001.png"), scale=None)
     reasons = []
-    with pool.Single(root, cropping) as single:
+    with contextlib.closing(pool.Single(root, cropping)) as single:
         for number in range(3):
             staged = tmp_path / "ab" / f"{number}.zip"
             single.work_on(pool.Task(f"a/{number:03}.png", "photo", staged))
@@ -142,7 +143,9 @@ def test_a_single_process_outlives_an_input_that_kills_it(root, tmp_path, caplog
 def test_a_single_process_that_cannot_start_ends_the_work(root, tmp_path):
     task = pool.Task("a/000.png", "photo", tmp_path / "ab" / "0.zip")
     with (
-        pool.Single(root, Cropping(Unloadable(), scale=None)) as single,
+        contextlib.closing(
+            pool.Single(root, Cropping(Unloadable(), scale=None))
+        ) as single,
         pytest.raises(RuntimeError, match=r"could not start \(.*exit code 3\)"),
     ):
         single.work_on(task)

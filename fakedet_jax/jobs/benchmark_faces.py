@@ -1,10 +1,10 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""How fast faces are found, cut out, and read again when they are prepared.
+"""Measures how fast faces are found, cut out, and read from a prepared dataset.
 
-All pictures are made here, with faces that YuNet finds. Finding and cutting is timed in
-one process with one thread of OpenCV, as each process of `mode=prepare` works, so
-that mode does as many times more as it has cores.
+All pictures are generated here, with faces that YuNet finds. Finding and cutting is
+timed in one process with one thread of OpenCV, which is how each process of a
+preparation works; a preparation is faster by the number of its processes.
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ from fakedet_jax.media.decode import decode
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.runtime import measurement
 
-# How a table shows a result: its name, what it is, its unit and what divides it.
+# Rows of a table of results: name, description, unit and divisor.
 ROWS: tuple[tuple[str, str, str, float], ...] = (
     ("face_frames_per_second", "Faces of frames, 640 × 360", "frames/s", 1),
     ("face_photographs_per_second", "Faces of JPEG files, 1 MP", "photographs/s", 1),
@@ -42,7 +42,7 @@ _PHOTOGRAPH = (864, 1152)
 _CROP_SIDE = 128
 _NUM_CROPS = 512
 _JPEG_QUALITY = 90
-# More than the input pipeline holds ready.
+# More than the input pipeline prefetches.
 _NUM_WARMUP_BATCHES = 8
 
 
@@ -53,28 +53,28 @@ def measure_faces(
     batch_size: int = 64,
     num_workers: Sequence[int] = (0, 2),
 ) -> dict[str, Any]:
-    """Measures what preparing and reading prepared datasets is made of.
+    """Measures the steps of preparing a dataset and of reading it.
 
     Args:
         model: ONNX file of YuNet.
-        num_repeats: Runs of each measurement; the median counts.
+        num_repeats: Runs of each measurement, of which the median counts.
         batch_size: Crops per batch of the input pipeline.
-        num_workers: Numbers of its worker processes. Grain needs absl flags to be
-            parsed where one is not 0.
+        num_workers: Numbers of worker processes of the input pipeline to measure.
+            Grain needs parsed absl flags for any other number than 0.
 
     Returns:
-        Names to numbers, JSON-able:
+        Numbers by name, JSON-able:
 
         - `face_frames_per_second`: frames in memory, searched and cut.
         - `face_photographs_per_second`: files, read, decoded, searched and cut.
-        - `crops_read_per_second`: PNGs of 128² that are not deflated, from the records
-          to batches of uint8, by Grain with as many processes as the last of
+        - `crops_read_per_second`: uncompressed PNGs of 128², from the records to
+          batches of uint8, by Grain with as many processes as the last of
           `num_workers`.
         - `crops_per_second_N_workers`: the same through the input pipeline of training,
-          which mirrors, skips what is damaged and can be resumed at any picture.
+          which mirrors crops, skips damaged ones and can be resumed at any of them.
 
     Raises:
-        RequestError: The model is no such file, or OpenCV is missing.
+        RequestError: The model is not a YuNet model, or OpenCV is not installed.
     """
     how = cropping.create(FaceConfig("yunet", model), FrameConfig())
     face = _made_face()
@@ -99,14 +99,14 @@ def measure_faces(
 
 def _made_face() -> np.ndarray:
     """A simulated photograph of a face, uint8 RGB."""
-    # TFDS takes a second to import; only who asks for the numbers waits.
+    # Imported here because TFDS takes a second to import.
     from fakedet_jax.synthetic_faces.examples import make_examples
 
     return decode(make_examples(seed=0, identity=0, num_identities=8)[0].encoded)
 
 
 def _scene(face: np.ndarray, height: int, width: int) -> np.ndarray:
-    """A face on a plain ground with noise, half of the picture high."""
+    """A face, half as high as the picture, on a noisy grey background."""
     side = height // 2
     picture = np.random.default_rng(0).normal(110, 8, (height, width, 3))
     image = Image.fromarray(face).resize((side, side), Image.Resampling.BICUBIC)
@@ -139,17 +139,17 @@ def _photographs(
 
 
 def _expect_one(found: list[Any]) -> list[Any]:
-    """A detector that does not see the face would be faster than one that does."""
+    """Checks that the face was found; a detector that misses it would be faster."""
     if len(found) != 1:
         raise RequestError(
             "`face_detector_model`: expected a model that finds the one face of a "
-            f"picture, found {len(found)} in it; take another model"
+            f"picture, found {len(found)} faces; name another model"
         )
     return found
 
 
 def _prepare(face: np.ndarray, folder: Path) -> Dataset:
-    """Prepares a dataset of crops that differ in a pixel."""
+    """Prepares a dataset of crops that differ in one pixel."""
     originals = folder / "in"
     for number in range(_NUM_CROPS):
         path = originals / "train" / ("real", "fake")[number % 2] / f"{number}.png"
@@ -196,7 +196,7 @@ def _plain_reading(
 
 @dataclasses.dataclass(frozen=True)
 class _Decode:
-    """From the number of a record to its picture; sent to worker processes."""
+    """Reads and decodes a record by its number; sent to worker processes."""
 
     source: Source
 

@@ -5,8 +5,8 @@
 import pytest
 
 from fakedet_jax.errors import RequestError
-from fakedet_jax.faces import benchmark as benchmark_faces
-from fakedet_jax.faces.benchmark import ROWS, measure_faces
+from fakedet_jax.jobs import benchmark_faces
+from fakedet_jax.jobs.benchmark_faces import ROWS, measure_faces
 from fakedet_jax.runtime import measurement
 
 
@@ -21,5 +21,5 @@ def test_every_speed_is_positive(shared_data, monkeypatch):
 
 
 def test_a_missing_model_is_a_request_error(tmp_path):
-    with pytest.raises(RequestError, match=r"`face_detector_model=`.*no such file"):
+    with pytest.raises(RequestError, match=r"`face_detector_model=.*`: .*no such file"):
         measure_faces(tmp_path / "none.onnx")
