@@ -22,6 +22,7 @@ _SUBMODULES = {
     "data": "data",
     "detectors": "systems",
     "errors": "errors",
+    "media": "media",
     "metrics": "evaluation.metrics",
     "mixture": "mixture",
     "models": "models",

@@ -7,12 +7,11 @@ import json
 from pathlib import Path
 
 import pytest
-from absl import flags
 
-from fakedet_jax import cli, systems
+from fakedet_jax import config, systems
+from fakedet_jax.cli import flags, modes
 from fakedet_jax.cli.studies import file as study_file
 from fakedet_jax.perturb import specification, suites
-from fakedet_jax.systems.networks import amtennet, residuals
 from fakedet_jax.training import optim
 
 _FOLDER = Path(__file__).parents[1] / "experiments"
@@ -21,19 +20,19 @@ _TABLES = sorted((_FOLDER / "tables").glob("*.json"))
 _HEADINGS = ("Command:", "Differs:", "Data:", "Source:", "What:")
 
 
-def _settings(path):
+def _lines(path):
     lines = path.read_text().splitlines()
-    return _parse([line for line in lines if line.startswith("--")])
+    return [line for line in lines if line.startswith("--")]
 
 
 def _parse(lines):
-    settings = {}
+    values = {}
     for line in lines:
         name, _, value = line.removeprefix("--").partition("=")
         if not value:
             name, value = name.removeprefix("no"), str(not name.startswith("no"))
-        settings[name] = value
-    return settings
+        values[name] = value
+    return values
 
 
 def test_there_are_flagfiles():
@@ -41,25 +40,27 @@ def test_there_are_flagfiles():
 
 
 @pytest.mark.parametrize("path", _FLAGFILES, ids=lambda path: path.stem)
-def test_every_flag_exists_and_takes_its_value(path):
-    cli.define_flags()
-    for name, value in _settings(path).items():
-        flags.FLAGS[name].parser.parse(value)
+def test_the_mode_accepts_every_flag_with_its_value(path):
+    values = _parse(_lines(path))
+    cls = modes.MODES[values.pop("mode")].settings
+    if cls is config.StudyConfig:
+        _check_training(values)
+        return
+    named = {"workdir": "w", "output": "o", "data_dir": "d"}
+    known = flags.names(cls, values)
+    missing = {name: named[name] for name in named if name in known}
+    request = flags.read(cls, {**missing, **values})
+    if isinstance(request, config.TrainConfig):
+        _check_training(values)
 
 
-@pytest.mark.parametrize("path", _FLAGFILES, ids=lambda path: path.stem)
-def test_the_recipe_can_be_built(path):
-    settings = _settings(path)
-    if settings["mode"] != "train":
-        pytest.skip("nothing is trained")
-    _build_recipe(settings)
-
-
-def _build_recipe(settings):
-    recipe = systems.create(settings["detector"]).recipe
-    types = {field.name: type(getattr(recipe, field.name)) for field in _fields()}
-    changes = {name: types[name](settings[name]) for name in types if name in settings}
-    optim.create_optimizer(dataclasses.replace(recipe, **changes), num_steps=10)
+def _check_training(values):
+    request = flags.read(config.TrainConfig, {"workdir": "w", **values})
+    system = systems.create(request.detector, request.options)
+    recipe = dataclasses.replace(system.recipe, **request.recipe)
+    optim.create_optimizer(recipe, num_steps=10)
+    for condition in getattr(request.options, "perturb", ()):
+        specification.parse(condition)
 
 
 @pytest.mark.parametrize("path", _FLAGFILES, ids=lambda path: path.stem)
@@ -71,16 +72,8 @@ def test_the_command_names_the_file(path):
 
 @pytest.mark.parametrize("path", _TABLES, ids=lambda path: path.stem)
 def test_the_trainings_of_a_study_can_be_made(path):
-    cli.define_flags()
     for training in study_file.read(path).trainings:
-        settings = _parse(training.flags)
-        for name, value in settings.items():
-            flags.FLAGS[name].parser.parse(value)
-        _build_recipe(settings)
-        assert settings.get("amten_variant", "amten") in amtennet.VARIANTS
-        assert settings.get("residual", "srm") in residuals.KINDS
-        for condition in settings.get("perturb", "none").split(","):
-            specification.parse(condition)
+        _check_training(_parse(training.flags))
 
 
 @pytest.mark.parametrize("path", _TABLES, ids=lambda path: path.stem)
@@ -111,7 +104,3 @@ def test_table_9_has_the_conditions_of_the_suite():
             for condition in suites.create("amten").conditions
         ),
     ]
-
-
-def _fields():
-    return dataclasses.fields(optim.Recipe)
