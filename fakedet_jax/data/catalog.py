@@ -166,7 +166,7 @@ def _load_synthetic_faces(
     num_identities: int | None,
 ) -> Dataset:
     # TFDS takes a second to import; only who asks for the dataset waits.
-    from fakedet_jax import synthetic_faces
+    from fakedet_jax.synthetic_faces import loading
 
     if real_classes:
         raise RequestError(
@@ -174,8 +174,8 @@ def _load_synthetic_faces(
             "`dataset=folder` only"
         )
     if num_identities is None:
-        num_identities = synthetic_faces.NUM_IDENTITIES
-    return synthetic_faces.load(
+        num_identities = loading.NUM_IDENTITIES
+    return loading.load(
         data_dir or default_data_dir(), split, num_identities=num_identities
     )
 

@@ -1,27 +1,28 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The embedded data set: drawn portraits, a simulated camera, and fakes.
+"""A generated dataset: drawn portraits, a simulated camera, and fakes.
 
-It needs no download, so that the first run, the tests and the tutorials have honest
-data: whoever learns it must find traces of cameras and of manipulation, because format,
-size, compression, Exif tags, brightness and subjects are the same for all classes.
-Results on it say nothing about real faces.
+It needs no download, so first runs, tests and tutorials have usable data. Format, size,
+compression, EXIF tags, brightness and subjects are alike in all classes, so a detector
+must find traces of cameras and of manipulation. Results on it say nothing about real
+faces.
+
+`loading` builds and reads the dataset; the other modules make its pictures.
 """
 
-from fakedet_jax.synthetic_faces.loading import (
-    NAME,
-    NUM_IDENTITIES,
-    SyntheticFacesSource,
-    load,
-    load_source,
-    prepare,
-)
-
 __all__ = [
-    "NAME",
-    "NUM_IDENTITIES",
-    "SyntheticFacesSource",
-    "load",
-    "load_source",
-    "prepare",
+    "backdrop",
+    "builder",
+    "camera",
+    "examples",
+    "exif",
+    "fakes",
+    "features",
+    "head",
+    "lens",
+    "loading",
+    "person",
+    "scene",
+    "texture",
+    "worker",
 ]

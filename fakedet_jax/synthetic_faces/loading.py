@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Builds `synthetic_faces` once and reads it at random."""
+"""Builds `synthetic_faces` on first use and gives random access to it."""
 
 import dataclasses
 import functools
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from fakedet_jax.synthetic_faces.builder import SyntheticFaces
 
 NAME = "synthetic_faces"
-# Features with the settings of the camera, in the order of `exif.TAGS`.
+# Features with the camera settings, in the order of `media.exif.TAGS`.
 _SETTINGS = ("iso", "f_number", "exposure_time", "focal_length")
 
-_FEWEST_IDENTITIES = 6  # two each for validation and test, so that faces can be swapped
+# Validation and test need two identities each to swap faces.
+_FEWEST_IDENTITIES = 6
 
 
 def prepare(
@@ -36,18 +37,19 @@ def prepare(
     num_processes: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Builds the data set under `data_dir`, unless it is there.
+    """Builds the dataset in `data_dir`, unless it exists there.
 
-    A build that is interrupted leaves nothing that is taken for a data set.
+    An interrupted build leaves nothing that could be mistaken for a dataset.
 
     Args:
-        data_dir: folder of data sets; this one gets a folder of its own in it.
-        num_identities: people, eight pictures each; those beyond `NUM_IDENTITIES` are
-            for training.
-        seed: of every random choice; the files depend on it and on `num_identities`.
-        num_processes: how many make pictures; None for one per core.
-        progress: called with the number of pictures made and their total; without it,
-            lines are logged.
+        data_dir: Folder of datasets; this one gets its own folder in it.
+        num_identities: Number of identities, with eight pictures each; the first
+            `NUM_IDENTITIES` are split, further ones train only.
+        seed: Seed of all random choices.
+        num_processes: Number of processes; `None` for one per core. The files do not
+            depend on it.
+        progress: Called with the number of finished pictures and their total; by
+            default, progress is logged.
 
     Raises:
         RequestError: `num_identities` is too small, or `data_dir` cannot be written.
@@ -65,10 +67,10 @@ def prepare(
         with quiet(), tempfile.TemporaryDirectory() as empty:
             builder.download_and_prepare(download_dir=empty)
     except OSError as error:
-        # Another process may have finished first; then its files are as good.
+        # Another process may have built the same files first.
         if not is_complete(_builder(data_dir, num_identities, seed).data_dir):
             raise RequestError(
-                f"`data_dir`: {NAME} cannot be built in {data_dir} "
+                f"`data_dir`: {NAME} cannot be built in {str(data_dir)!r} "
                 f"({error.strerror or error}); name a folder that can be written"
             ) from error
 
@@ -78,10 +80,10 @@ class SyntheticFacesSource(TfdsSource):
     """Random access to the files of one split.
 
     Attributes:
-        data_dir: where `prepare` built the data set.
+        data_dir: Folder in which `prepare` has built the dataset.
         split: `train`, `validation`, `test` or `all`.
-        num_identities: see `prepare`.
-        seed: see `prepare`.
+        num_identities: Number of identities, see `prepare`.
+        seed: Seed of all random choices.
     """
 
     num_identities: int = NUM_IDENTITIES
@@ -98,30 +100,6 @@ class SyntheticFacesSource(TfdsSource):
         return _builder(self.data_dir, self.num_identities, self.seed)
 
 
-def load_source(
-    data_dir: Path,
-    split: str,
-    *,
-    num_identities: int = NUM_IDENTITIES,
-    seed: int = 0,
-) -> SyntheticFacesSource:
-    """Returns random access to a split that `prepare` has built.
-
-    Raises:
-        RequestError: there is no such split, or the data set is not there.
-    """
-    if split not in (*SPLITS, "all"):
-        raise RequestError(
-            f"`split`: expected {', '.join(SPLITS)}, all, found {split!r}"
-        )
-    if not is_complete(_builder(data_dir, num_identities, seed).data_dir):
-        raise RequestError(
-            f"`data_dir`: {NAME} is not in {data_dir}; build it first with "
-            "fakedet_jax.synthetic_faces.prepare"
-        )
-    return SyntheticFacesSource(Path(data_dir), split, num_identities, seed)
-
-
 def load(
     data_dir: Path,
     split: str,
@@ -129,24 +107,28 @@ def load(
     num_identities: int = NUM_IDENTITIES,
     seed: int = 0,
 ) -> Dataset:
-    """Returns a split of the data set, which is built when it is not there.
+    """Loads a split of the dataset, which is built if it does not exist.
 
     Args:
-        data_dir: folder of data sets.
-        split: `train`, `validation`, `test` or `all`; no person is in two of them.
-        num_identities: see `prepare`.
-        seed: see `prepare`.
+        data_dir: Folder of datasets.
+        split: `train`, `validation`, `test` or `all`; no identity is in two of the
+            first three.
+        num_identities: Number of identities, see `prepare`.
+        seed: Seed of all random choices.
 
     Returns:
-        The dataset with its portraits; those of a fake are the landmarks and settings
-        of the photograph that it was made of.
+        The dataset with portraits. Landmarks and camera settings of a fake are those
+        of the photograph that it was made from.
 
     Raises:
-        RequestError: there is no such split, or the data set cannot be built.
+        RequestError: There is no such split, or the dataset cannot be built.
     """
-    if split in (*SPLITS, "all"):
-        prepare(data_dir, num_identities=num_identities, seed=seed)
-    source = load_source(data_dir, split, num_identities=num_identities, seed=seed)
+    if split not in (*SPLITS, "all"):
+        raise RequestError(
+            f"`split`: expected {', '.join(SPLITS)}, all, found {split!r}"
+        )
+    prepare(data_dir, num_identities=num_identities, seed=seed)
+    source = SyntheticFacesSource(data_dir, split, num_identities, seed)
     names, labels = source.index
     return Dataset(
         name=NAME,
@@ -161,7 +143,7 @@ def load(
 
 
 def _portraits(source: SyntheticFacesSource) -> Portraits:
-    """The landmarks and settings that the records hold."""
+    """Reads the landmarks and camera settings of all records."""
     columns = source.columns("landmarks", *_SETTINGS)
     return Portraits(
         np.array(columns["landmarks"], np.float32),
@@ -177,7 +159,7 @@ def _builder(
     if num_identities < _FEWEST_IDENTITIES:
         raise RequestError(
             f"`num_identities`: expected at least {_FEWEST_IDENTITIES}, found "
-            f"{num_identities}; ask for more"
+            f"{num_identities}; choose a larger number"
         )
     config = SyntheticFacesConfig(
         name=f"identities{num_identities}_seed{seed}",
@@ -186,7 +168,7 @@ def _builder(
         num_identities=num_identities,
         seed=seed,
     )
-    # TFDS warns of every configuration that its class does not list.
+    # TFDS warns of every configuration that its builder class does not list.
     logger = logging.getLogger("absl")
     logger.addFilter(_is_no_custom_note)
     try:

@@ -1,14 +1,13 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""A small copy of the data set, built once for all tests of this folder."""
+"""A small copy of the dataset, built once for all tests of this folder."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from fakedet_jax import synthetic_faces
-from fakedet_jax.synthetic_faces import camera, examples, person, scene
+from fakedet_jax.synthetic_faces import camera, examples, loading, person, scene
 
 NUM_IDENTITIES = 20
 
@@ -16,16 +15,14 @@ NUM_IDENTITIES = 20
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("synthetic_faces")
-    synthetic_faces.prepare(folder, num_identities=NUM_IDENTITIES, num_processes=2)
+    loading.prepare(folder, num_identities=NUM_IDENTITIES, num_processes=2)
     return folder
 
 
 @pytest.fixture(scope="session")
-def sources(data_dir: Path) -> dict[str, synthetic_faces.SyntheticFacesSource]:
+def sources(data_dir: Path) -> dict[str, loading.SyntheticFacesSource]:
     return {
-        split: synthetic_faces.load_source(
-            data_dir, split, num_identities=NUM_IDENTITIES
-        )
+        split: loading.SyntheticFacesSource(data_dir, split, NUM_IDENTITIES)
         for split in (*examples.SPLITS, "all")
     }
 

@@ -13,11 +13,10 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from fakedet_jax import synthetic_faces
 from fakedet_jax.data import inspection
 from fakedet_jax.data.dataset import order_classes
 from fakedet_jax.errors import RequestError
-from fakedet_jax.synthetic_faces import examples
+from fakedet_jax.synthetic_faces import examples, loading
 from fakedet_jax.synthetic_faces.worker import examples_in_order
 from tests.synthetic_faces.conftest import NUM_IDENTITIES
 
@@ -28,7 +27,7 @@ def _all_examples(sources):
 
 
 def test_classes_are_in_the_order_of_every_dataset(data_dir):
-    dataset = synthetic_faces.load(data_dir, "test", num_identities=NUM_IDENTITIES)
+    dataset = loading.load(data_dir, "test", num_identities=NUM_IDENTITIES)
     assert (dataset.classes, dataset.is_fake) == order_classes(dataset.classes)
 
 
@@ -74,7 +73,7 @@ def test_pictures_of_validation_and_test_do_not_depend_on_how_many_train():
 
 
 def test_names_and_labels_are_those_of_the_records(data_dir):
-    dataset = synthetic_faces.load(data_dir, "test", num_identities=NUM_IDENTITIES)
+    dataset = loading.load(data_dir, "test", num_identities=NUM_IDENTITIES)
     for index, (name, label) in enumerate(
         zip(dataset.names, dataset.labels, strict=True)
     ):
@@ -139,7 +138,7 @@ def test_exif_says_what_the_features_say(sources):
 
 
 def test_portraits_are_those_of_the_examples(data_dir):
-    dataset = synthetic_faces.load(data_dir, "all", num_identities=NUM_IDENTITIES)
+    dataset = loading.load(data_dir, "all", num_identities=NUM_IDENTITIES)
     for index in range(dataset.num_examples):
         example = dataset.source.example(index)
         settings = ("iso", "f_number", "exposure_time", "focal_length")
@@ -150,7 +149,7 @@ def test_portraits_are_those_of_the_examples(data_dir):
 
 
 def test_portraits_are_those_that_the_files_tell(data_dir):
-    dataset = synthetic_faces.load(data_dir, "test", num_identities=NUM_IDENTITIES)
+    dataset = loading.load(data_dir, "test", num_identities=NUM_IDENTITIES)
     read = inspection.read_portraits(dataset, num_threads=2)
     np.testing.assert_allclose(dataset.portraits.tags, read.tags, rtol=1e-6)
 
@@ -173,49 +172,47 @@ def test_landmarks_lie_in_the_box_and_the_box_in_the_picture(sources):
 def test_prepare_keeps_what_is_there(data_dir):
     files = sorted(path for path in data_dir.rglob("*") if path.is_file())
     before = [path.stat().st_mtime_ns for path in files]
-    synthetic_faces.prepare(data_dir, num_identities=NUM_IDENTITIES)
+    loading.prepare(data_dir, num_identities=NUM_IDENTITIES)
     assert [path.stat().st_mtime_ns for path in files] == before
 
 
-def test_an_interrupted_build_leaves_no_data_set(tmp_path):
+def test_an_interrupted_build_leaves_no_dataset(tmp_path):
     def interrupt(done, total):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        synthetic_faces.prepare(
-            tmp_path, num_identities=6, num_processes=1, progress=interrupt
-        )
-    with pytest.raises(RequestError, match="`data_dir`: synthetic_faces is not in"):
-        synthetic_faces.load_source(tmp_path, "train", num_identities=6)
+        loading.prepare(tmp_path, num_identities=6, num_processes=1, progress=interrupt)
+    assert not list(tmp_path.rglob("1.0.0"))
 
 
 def test_unknown_split_is_a_request_error(tmp_path):
     with pytest.raises(
         RequestError, match="`split`: expected train, validation, test, all"
     ):
-        synthetic_faces.load(tmp_path, "tset")
+        loading.load(tmp_path, "tset")
 
 
 def test_too_few_identities_is_a_request_error(tmp_path):
     with pytest.raises(RequestError, match="expected at least 6, found 3"):
-        synthetic_faces.prepare(tmp_path, num_identities=3)
+        loading.prepare(tmp_path, num_identities=3)
 
 
 def test_a_file_in_place_of_the_folder_is_a_request_error(tmp_path):
     path = tmp_path / "file"
     path.touch()
     with pytest.raises(RequestError, match="`data_dir`"):
-        synthetic_faces.prepare(path / "data", num_identities=6, num_processes=1)
+        loading.prepare(path / "data", num_identities=6, num_processes=1)
 
 
 _BUILD = """
 import hashlib, json, sys
 from pathlib import Path
-from fakedet_jax.data import inspection, synthetic_faces
+from fakedet_jax.data import inspection
+from fakedet_jax.synthetic_faces import loading
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
-    synthetic_faces.prepare(folder, num_identities=6, num_processes=2)
-    dataset = synthetic_faces.load(folder, "all", num_identities=6)
+    loading.prepare(folder, num_identities=6, num_processes=2)
+    dataset = loading.load(folder, "all", num_identities=6)
     source = dataset.source
     digests = {source[i].name: hashlib.sha256(source[i].encoded).hexdigest()
                for i in range(len(source))}
@@ -228,7 +225,7 @@ def fresh_process(tmp_path_factory):
     """Builds with two processes and reads, in a Python of its own."""
     done = subprocess.run(
         [sys.executable, "-c", _BUILD, str(tmp_path_factory.mktemp("fresh"))],
-        cwd=Path(__file__).parents[3],
+        cwd=Path(__file__).parents[2],
         check=True,
         capture_output=True,
         text=True,
@@ -248,7 +245,7 @@ def test_bytes_do_not_depend_on_the_number_of_processes(fresh_process):
 
 
 def test_reading_logs_no_warning(data_dir, caplog):
-    synthetic_faces.load(data_dir, "test", num_identities=NUM_IDENTITIES)
+    loading.load(data_dir, "test", num_identities=NUM_IDENTITIES)
     assert not caplog.records
 
 
