@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Writes what an evaluation found: numbers, tables, figures and a page to circulate."""
+"""Writes results for readers: numbers, tables, figures and a page."""
 
 from fakedet_jax.report.evaluation import (
     Evaluation,
@@ -11,20 +11,12 @@ from fakedet_jax.report.evaluation import (
 from fakedet_jax.report.page import Example, Panel
 from fakedet_jax.report.traces import traces_figure
 from fakedet_jax.report.training import training_curves
-from fakedet_jax.systems.exif_anomaly.panels import (
-    embedding_panel,
-    likelihood_panel,
-    ranking_panel,
-)
 
 __all__ = [
     "Evaluation",
     "Example",
     "Panel",
-    "embedding_panel",
     "evaluation_table",
-    "likelihood_panel",
-    "ranking_panel",
     "telling_indices",
     "traces_figure",
     "training_curves",

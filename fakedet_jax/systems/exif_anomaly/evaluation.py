@@ -27,6 +27,11 @@ from fakedet_jax.systems.exif_anomaly import (
 from fakedet_jax.systems.exif_anomaly import (
     training as ranking_training,
 )
+from fakedet_jax.systems.exif_anomaly.panels import (
+    embedding_panel,
+    likelihood_panel,
+    ranking_panel,
+)
 from fakedet_jax.systems.exif_anomaly.training import Ranked
 
 _LOGGER = logging.getLogger(__name__)
@@ -150,14 +155,14 @@ def panels(
     )
     valid = looks.embeddings.valid
     drawn = {
-        "log_likelihoods": report.likelihood_panel(
+        "log_likelihoods": likelihood_panel(
             likelihoods,
             evaluation.labels,
             parts.threshold,
             evaluation.classes,
             evaluation.is_fake,
         ),
-        "embeddings": report.embedding_panel(
+        "embeddings": embedding_panel(
             looks.embeddings.values[valid],
             dataset.labels[looks.mapped][valid],
             dataset.classes,
@@ -166,7 +171,7 @@ def panels(
     }
     if looks.ranked is not None and _any_known(looks.ranked.taus):
         named = {exif.TITLES[tag]: tau for tag, tau in looks.ranked.taus.items()}
-        panel = report.ranking_panel(named)
+        panel = ranking_panel(named)
         share = 100 * looks.ranked.manipulated_accuracy
         caption = (
             f"{panel.caption} Of originals and manipulated faces, half of each, it "
