@@ -220,13 +220,14 @@ def _remarks(summary: Mapping[str, Any]) -> list[str]:
     if summary.get("num_resamples"):
         remarks.append(
             f"[low, high]: {100 * summary['interval_level']:.0f} % interval of "
-            f"{summary['num_resamples']:,} resamples of videos, or of pictures where "
-            "there are none"
+            f"{summary['num_resamples']:,} resamples of videos, or of pictures if "
+            "there are no videos"
         )
-    failed = [row for row in summary["rows"] if row["reason"]]
-    names = [f"{printable(row['name'])} was not evaluated" for row in failed]
-    reasons = [printable(row["reason"]) for row in failed]
-    return remarks + [": ".join(pair) for pair in zip(names, reasons, strict=True)]
+    return remarks + [
+        printable(f"{row['name']} was not evaluated: {row['reason']}")
+        for row in summary["rows"]
+        if row["reason"]
+    ]
 
 
 def _draw_value(

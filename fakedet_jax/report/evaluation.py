@@ -116,7 +116,7 @@ def write_evaluation(
     evaluation: Evaluation,
     *,
     title: str,
-    threshold_origin: str = page.VALIDATION_THRESHOLD,
+    threshold_origin: str = "",
     config: Mapping[str, object] | None = None,
     examples: Sequence[page.Example] = (),
     panels: Mapping[str, page.Panel] | None = None,
@@ -136,7 +136,7 @@ def write_evaluation(
             replaced.
         evaluation: the results.
         title: the heading of the page, such as the detector and the dataset.
-        threshold_origin: a sentence that says how the threshold was chosen.
+        threshold_origin: a sentence that says how the threshold was chosen, if known.
         config: settings to list, name to value.
         examples: pictures to show, as `telling_indices` chooses them.
         panels: further figures of the page, by the names of their files.
@@ -153,7 +153,8 @@ def write_evaluation(
     summary = evaluation.summarize()
     summary.update(evaluation.summarize_protocol(num_resamples, seed))
     # The names of the classes alone do not tell which of them are fake.
-    summary["fake_classes"] = sorted(_fake_classes(evaluation))
+    pairs = zip(evaluation.classes, evaluation.is_fake, strict=True)
+    summary["fake_classes"] = sorted({name for name, is_fake in pairs if is_fake})
     summary.update(facts or {})
     storage.write_csv(
         folder / "scores.csv",
@@ -167,14 +168,12 @@ def write_evaluation(
         drawn.append((panel, canvas.render(panel.figure)))
         storage.write_bytes(folder / f"{name}.png", drawn[-1][1])
     text = page.render(
+        evaluation,
+        summary,
         title=title,
-        summary=summary,
-        class_rows=_class_rows(evaluation),
         threshold_origin=threshold_origin,
-        skipped=evaluation.skipped,
         panels=drawn,
         examples=examples,
-        fake_classes=_fake_classes(evaluation),
         facts=facts or {},
         config=config or {},
     )
@@ -290,7 +289,7 @@ def _draw(evaluation: Evaluation, summary: Mapping[str, Any]) -> dict[str, page.
     matrix = np.asarray(summary["confusion_matrix"], np.int64)
     return {
         "scores": page.Panel(
-            "How the scores are spread",
+            "Distribution of the scores",
             figures.score_histogram(labels, scores, threshold, classes, is_fake),
             "One row per class. The further apart real (blue) and fake (orange) lie, "
             "the better. Bars on the wrong side of the dashed line are mistakes.",
@@ -304,30 +303,13 @@ def _draw(evaluation: Evaluation, summary: Mapping[str, Any]) -> dict[str, page.
         "roc": page.Panel(
             "Fakes found against false alarms (ROC)",
             curves.draw(curves.ROC, fake, scores, threshold),
-            "What other thresholds would give: every point of the curve is one. Moving "
-            "left means fewer false alarms and fewer fakes found.",
+            "Every point of the curve is a threshold. Further left there are fewer "
+            "false alarms, but fewer fakes are found.",
         ),
         "precision_recall": page.Panel(
             "Precision against recall",
             curves.draw(curves.PRECISION_RECALL, fake, scores, threshold),
-            "How many alarms are right, against how many fakes are found. It depends "
-            "on the share of fakes in this set, the dashed line.",
+            "The share of alarms that are right against the share of fakes that are "
+            "found. It depends on the share of fakes in this set (dashed line).",
         ),
     }
-
-
-def _class_rows(evaluation: Evaluation) -> list[page.ClassRow]:
-    labels = np.asarray(evaluation.labels, np.int64)
-    totals = np.bincount(labels, minlength=len(evaluation.classes))
-    alarms = np.bincount(labels[evaluation.decided], minlength=len(evaluation.classes))
-    return [
-        page.ClassRow(name, bool(fake), int(total), int(count))
-        for name, fake, total, count in zip(
-            evaluation.classes, evaluation.is_fake, totals, alarms, strict=True
-        )
-    ]
-
-
-def _fake_classes(evaluation: Evaluation) -> frozenset[str]:
-    pairs = zip(evaluation.classes, evaluation.is_fake, strict=True)
-    return frozenset(name for name, fake in pairs if fake)

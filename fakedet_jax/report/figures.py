@@ -109,7 +109,8 @@ def score_histogram(
         x_label="Score (evidence of being fake)",
     )
     canvas.heading(
-        figure, f"Scores of each class; decided fake from {threshold:.3f} on (shaded)"
+        figure,
+        f"Scores of each class; decided fake at {threshold:.3f} and above (shaded)",
     )
     return figure
 

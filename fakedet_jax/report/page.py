@@ -10,7 +10,7 @@ import base64
 import collections
 import functools
 import io
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,12 +25,8 @@ if TYPE_CHECKING:
     import jinja2
     from matplotlib.figure import Figure
 
-VALIDATION_THRESHOLD = (
-    "It was chosen on the validation split so that the balanced accuracy there (the "
-    "mean of the shares of real and of fake pictures decided correctly) is highest."
-)
+    from fakedet_jax.report.evaluation import Evaluation
 
-_TEMPLATE = "page.html.j2"
 _DASH = "\N{EN DASH}"
 _MAX_SKIPPED_LISTED = 50
 # A share of fakes as low as this is common where people upload their own pictures.
@@ -67,89 +63,63 @@ class Example(NamedTuple):
     picture: NDArray[np.uint8]
 
 
-class ClassRow(NamedTuple):
-    """A class, its number of pictures, and how many of them were decided fake."""
-
-    name: str
-    is_fake: bool
-    num_examples: int
-    num_decided_fake: int
-
-    @property
-    def share_correct(self) -> float | None:
-        """The share of pictures decided correctly; None if there are none."""
-        if not self.num_examples:
-            return None
-        alarms = self.num_decided_fake
-        right = alarms if self.is_fake else self.num_examples - alarms
-        return right / self.num_examples
-
-
 def render(
+    evaluation: "Evaluation",
+    summary: Mapping[str, Any],
     *,
     title: str,
-    summary: Mapping[str, Any],
-    class_rows: Sequence[ClassRow],
     threshold_origin: str,
-    skipped: Sequence[tuple[str, str]],
     panels: Sequence[tuple[Panel, bytes]],
     examples: Sequence[Example],
-    fake_classes: Collection[str],
     facts: Mapping[str, object],
     config: Mapping[str, object],
 ) -> str:
     """Writes the page.
 
     Args:
-        title: the heading.
+        evaluation: the results.
         summary: the content of `metrics.json`.
-        class_rows: one row for every class.
+        title: the heading.
         threshold_origin: a sentence that says how the threshold was chosen.
-        skipped: path and reason of every file that has no score.
         panels: the figures in order, each with its PNG file.
         examples: pictures to show; their scores tell which were decided correctly.
-        fake_classes: the names of the classes that are fake.
         facts: further results to list, name to value.
         config: settings to list, name to value.
 
     Returns:
         The text of a complete HTML document.
     """
-    num_fake = sum(row.num_examples for row in class_rows if row.is_fake)
-    threshold = summary["threshold"]
-    cards = [_card(one, fake_classes, threshold) for one in examples]
+    skipped = evaluation.skipped
+    num_fake = int(evaluation.fake.sum())
+    cards = [_card(one, summary) for one in examples]
     reasons = collections.Counter(reason for _, reason in skipped)
-    return (
-        _environment()
-        .get_template(_TEMPLATE)
-        .render(
-            title=title,
-            summary=summary,
-            has_videos="num_videos" in summary,
-            num_fake=num_fake,
-            num_real=summary["num_examples"] - num_fake,
-            interval=functools.partial(_interval, summary),
-            rare=_precision_where_rare(summary, num_fake),
-            threshold_origin=threshold_origin,
-            class_rows=class_rows,
-            panels=[
-                {"title": panel.title, "caption": panel.caption, "url": _data_url(png)}
-                for panel, png in panels
-            ],
-            mistakes=[card for card in cards if not card["is_right"]],
-            successes=[card for card in cards if card["is_right"]],
-            skipped=skipped,
-            # By number, then by name: the order of the files does not matter.
-            reasons=sorted(reasons.items(), key=lambda item: (-item[1], item[0])),
-            max_skipped=_MAX_SKIPPED_LISTED,
-            facts=facts,
-            config=config,
-        )
+    return _template().render(
+        title=title,
+        summary=summary,
+        has_videos="num_videos" in summary,
+        num_fake=num_fake,
+        num_real=summary["num_examples"] - num_fake,
+        interval=functools.partial(_interval, summary),
+        rare=_precision_where_rare(summary, num_fake),
+        threshold_origin=threshold_origin,
+        class_rows=_class_rows(evaluation),
+        panels=[
+            {"title": panel.title, "caption": panel.caption, "url": _data_url(png)}
+            for panel, png in panels
+        ],
+        mistakes=[card for card in cards if not card["is_right"]],
+        successes=[card for card in cards if card["is_right"]],
+        skipped=skipped,
+        # By number, then by name: the order of the files does not matter.
+        reasons=sorted(reasons.items(), key=lambda item: (-item[1], item[0])),
+        max_skipped=_MAX_SKIPPED_LISTED,
+        facts=facts,
+        config=config,
     )
 
 
 @functools.cache
-def _environment() -> "jinja2.Environment":
+def _template() -> "jinja2.Template":
     # Imported here because only evaluations write pages.
     import jinja2
 
@@ -162,13 +132,13 @@ def _environment() -> "jinja2.Environment":
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "as_text": _as_text,
         "count": lambda number: f"{number:,}",
         "of_hundred": _of_hundred,
         "percent": _percent,
         "pictures": wording.pictures,
-        "value": _value,
     }
-    return environment
+    return environment.get_template("page.html.j2")
 
 
 def _finalize(value: object) -> object:
@@ -184,7 +154,7 @@ def _percent(value: float | None) -> str:
     return _DASH if value is None else Markup(f"{100 * value:.1f}\N{NO-BREAK SPACE}%")
 
 
-def _value(value: object) -> str:
+def _as_text(value: object) -> str:
     if value is None:
         return _DASH
     return f"{value:.6g}" if isinstance(value, float) else str(value)
@@ -243,14 +213,30 @@ def _precision_where_rare(
     return {"likely": likely, "worst": worst, "best": best, "basis": num_real}
 
 
-def _card(
-    example: Example, fake_classes: Collection[str], threshold: float
-) -> dict[str, Any]:
+def _class_rows(evaluation: "Evaluation") -> list[dict[str, Any]]:
+    labels, decided = np.asarray(evaluation.labels), evaluation.decided
+    rows = []
+    pairs = zip(evaluation.classes, evaluation.is_fake, strict=True)
+    for label, (name, is_fake) in enumerate(pairs):
+        own = decided[labels == label]
+        rows.append(
+            {
+                "name": name,
+                "is_fake": is_fake,
+                "num_examples": own.size,
+                "num_decided_fake": int(own.sum()),
+                "share_correct": float(np.mean(own == is_fake)) if own.size else None,
+            }
+        )
+    return rows
+
+
+def _card(example: Example, summary: Mapping[str, Any]) -> dict[str, Any]:
     buffer = io.BytesIO()
     picture = np.ascontiguousarray(example.picture)
     Image.fromarray(picture).save(buffer, format="PNG")
-    is_fake = example.label in fake_classes
-    decided = bool(metrics.decide([example.score], threshold)[0])
+    is_fake = example.label in summary["fake_classes"]
+    decided = bool(metrics.decide([example.score], summary["threshold"])[0])
     return {
         **example._asdict(),
         "url": _data_url(buffer.getvalue()),

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Formats the table of a study as text: for a terminal and as Markdown."""
 
-import dataclasses
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -10,13 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fakedet_jax.report.text_table import (
-    NONE,
-    markdown_table,
-    table_width,
-    text_table,
-)
+from fakedet_jax.report.text_table import NONE, markdown_table, text_table
 from fakedet_jax.report.wording import minus, printable
+
+# The cells of a column, of which the first is the heading, or of a row.
+_Cells = tuple[str, ...]
 
 MAX_WIDTH = 100
 
@@ -41,19 +38,18 @@ def study_table(summary: Mapping[str, Any]) -> str:
         Lines of text.
     """
     lines = [*_wrap(summary["title"]), *_wrap(_caption(summary)), ""]
-    grid = _grid(summary)
-    for groups in _fit(grid):
-        lines += [*text_table(_rows(grid, groups), rule=True), ""]
+    for rows in _blocks(summary):
+        lines += [*text_table(rows, rule=True), ""]
     for title, classes, matrix in _confusions(summary):
-        table = text_table(_confusion_rows(classes, classes, matrix), rule=True)
-        if max(map(len, table)) > MAX_WIDTH:
+        rows = _confusion_rows(classes, classes, matrix)
+        if _width(rows) > MAX_WIDTH:
             numbers = [str(number) for number in range(1, len(classes) + 1)]
             names = [
                 f"{number:>2} {name}"
                 for number, name in zip(numbers, classes, strict=True)
             ]
-            table = text_table(_confusion_rows(names, numbers, matrix), rule=True)
-        lines += [title, *table, ""]
+            rows = _confusion_rows(names, numbers, matrix)
+        lines += [title, *text_table(rows, rule=True), ""]
     lines += [line for text in _remarks(summary) for line in _wrap(text, indent=2)]
     return "\n".join(lines).rstrip()
 
@@ -71,9 +67,8 @@ def study_markdown(summary: Mapping[str, Any]) -> str:
     best = _best(summary)
     if best:
         lines += ["Bold: the best of each test.", ""]
-    grid = _grid(summary, mark=best)
-    for groups in _fit(grid):
-        lines += [*markdown_table(_rows(grid, groups)), ""]
+    for rows in _blocks(summary, mark=best):
+        lines += [*markdown_table(rows), ""]
     if len(summary["tests"]) > 1:
         lines += ["![the same numbers as a figure](study.png)", ""]
     for title, classes, matrix in _confusions(summary):
@@ -106,93 +101,74 @@ def failures(summary: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-@dataclasses.dataclass(frozen=True)
-class _Column:
-    """A heading and the cells below it."""
-
-    heading: str
-    cells: tuple[str, ...]
-
-    @property
-    def width(self) -> int:
-        return max(map(len, (self.heading, *self.cells)))
-
-
-@dataclasses.dataclass(frozen=True)
-class _Grid:
-    """The names of the rows, and columns in groups that stay together."""
-
-    names: _Column
-    groups: tuple[tuple[_Column, ...], ...]
-
-
 def is_upright(summary: Mapping[str, Any]) -> bool:
     """Tells whether tests are the rows of the table; `summary` is of `summarize`."""
     num_tests = len(summary["tests"])
     return num_tests > _MAX_TESTS and num_tests > len(summary["trainings"])
 
 
-def _grid(
+def _blocks(
     summary: Mapping[str, Any], mark: frozenset[tuple[str, str]] = frozenset()
-) -> _Grid:
-    """Formats all cells; `mark` names cells, by training and test, to be bold."""
+) -> Iterator[list[_Cells]]:
+    """Yields the rows of tables of at most 100 columns of text; see `_columns`."""
+    names, groups = _columns(summary, mark)
+    block = [names]
+    for group in groups:
+        if len(block) > 1 and _width(_transposed([*block, *group])) > MAX_WIDTH:
+            yield _transposed(block)
+            block = [names]
+        block += group
+    yield _transposed(block)
+
+
+def _columns(
+    summary: Mapping[str, Any], mark: frozenset[tuple[str, str]]
+) -> tuple[_Cells, list[list[_Cells]]]:
+    """Formats all cells.
+
+    Args:
+        summary: as `study.summarize` returns it.
+        mark: training and test of the cells to be bold.
+
+    Returns:
+        The column of names, and the other columns in groups that stay together.
+    """
     trainings = {training["name"]: training for training in summary["trainings"]}
     tests = [test["name"] for test in summary["tests"]]
 
-    def group(heading: str, places: Sequence[tuple[str, str]]) -> tuple[_Column, ...]:
+    def group(heading: str, places: Sequence[tuple[str, str]]) -> list[_Cells]:
         cells = [trainings[training]["tests"][test] for training, test in places]
         texts = [_value_text(cell) for cell in cells]
         shown = [
             f"**{text}**" if place in mark else text
             for place, text in zip(places, texts, strict=True)
         ]
-        columns = [_Column(heading, tuple(shown))]
+        columns: list[_Cells] = [(heading, *shown)]
         if any(cell["paper"] is not None for cell in cells):
-            papers = (_number(cell["paper"]) for cell in cells)
-            columns.append(_Column("paper", tuple(papers)))
+            columns.append(("paper", *(_number(cell["paper"]) for cell in cells)))
         if summary["baseline"] is not None:
-            rers = (_rer_text(cell) for cell in cells)
-            columns.append(_Column(f"{heading} RER %", tuple(rers)))
-        return tuple(columns)
+            columns.append((f"{heading} RER %", *map(_rer_text, cells)))
+        return columns
 
     minutes = [_minutes(training) for training in trainings.values()]
     if not is_upright(summary):
         groups = [group(test, [(name, test) for name in trainings]) for test in tests]
-        groups.append((_Column("minutes", tuple(minutes)),))
-        return _Grid(_Column("training", tuple(trainings)), tuple(groups))
+        return ("training", *trainings), [*groups, [("minutes", *minutes)]]
     groups = [group(name, [(name, test) for test in tests]) for name in trainings]
     # The time of a training is below its values.
     groups = [
-        tuple(
-            dataclasses.replace(one, cells=(*one.cells, "" if place else time))
-            for place, one in enumerate(columns)
-        )
-        for columns, time in zip(groups, minutes, strict=True)
+        [(*first, time), *((*other, "") for other in others)]
+        for (first, *others), time in zip(groups, minutes, strict=True)
     ]
-    return _Grid(_Column("test", (*tests, "minutes")), tuple(groups))
+    return ("test", *tests, "minutes"), groups
 
 
-def _fit(grid: _Grid) -> Iterator[list[tuple[_Column, ...]]]:
-    """Divides the groups of columns into blocks of at most 100 columns of text."""
-    block: list[tuple[_Column, ...]] = []
-    for group in grid.groups:
-        columns = [grid.names, *_flat([*block, group])]
-        if block and table_width([one.width for one in columns]) > MAX_WIDTH:
-            yield block
-            block = []
-        block.append(group)
-    yield block
+def _transposed(columns: Sequence[_Cells]) -> list[_Cells]:
+    return list(zip(*columns, strict=True))
 
 
-def _flat(groups: Sequence[tuple[_Column, ...]]) -> list[_Column]:
-    return [column for group in groups for column in group]
-
-
-def _rows(grid: _Grid, groups: Sequence[tuple[_Column, ...]]) -> list[list[str]]:
-    """Returns the heading and the rows of one block of columns."""
-    columns = [grid.names, *_flat(groups)]
-    cells = ((one.heading, *one.cells) for one in columns)
-    return [list(row) for row in zip(*cells, strict=True)]
+def _width(rows: Sequence[Sequence[str]]) -> int:
+    return max(map(len, text_table(rows)))
 
 
 def _confusions(
@@ -211,10 +187,10 @@ def _confusions(
 
 def _confusion_rows(
     names: Sequence[str], heads: Sequence[str], matrix: NDArray[np.float64]
-) -> list[list[str]]:
-    rows = [["true class", *heads]]
+) -> list[_Cells]:
+    rows: list[_Cells] = [("true class", *heads)]
     for name, shares in zip(names, matrix, strict=True):
-        rows.append([name, *(f"{value:.2f}" for value in shares)])
+        rows.append((name, *(f"{value:.2f}" for value in shares)))
     return rows
 
 

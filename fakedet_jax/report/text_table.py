@@ -6,7 +6,6 @@ from collections.abc import Collection, Sequence
 
 # Stands where a number is undefined or unknown.
 NONE = "—"
-_GAP = "  "
 
 
 def text_table(
@@ -31,20 +30,15 @@ def text_table(
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
-        _GAP.join(
+        "  ".join(
             cell.ljust(width) if place in left else cell.rjust(width)
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows
     ]
     if rule:
-        lines.insert(1, "-" * table_width(widths))
+        lines.insert(1, "-" * max(map(len, lines)))
     return lines
-
-
-def table_width(widths: Sequence[int]) -> int:
-    """Returns the length of the lines of a table whose columns have these widths."""
-    return sum(widths) + len(_GAP) * (len(widths) - 1)
 
 
 def markdown_table(rows: Sequence[Sequence[str]]) -> list[str]:

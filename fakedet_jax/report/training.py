@@ -101,8 +101,9 @@ def _draw_series(
 def _smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Averages over a centred window, which is shorter at both ends."""
     half = max(1, values.size // 50)
-    sums = np.concatenate([[0.0], np.cumsum(values)])
+    # Sums of differences: the average of a constant series is exactly that constant.
+    sums = np.concatenate([[0.0], np.cumsum(values - values[0])])
     centre = np.arange(values.size)
     first = np.maximum(centre - half, 0)
     after = np.minimum(centre + half + 1, values.size)
-    return (sums[after] - sums[first]) / (after - first)
+    return values[0] + (sums[after] - sums[first]) / (after - first)
