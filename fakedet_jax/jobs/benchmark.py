@@ -29,6 +29,7 @@ from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs import benchmark_faces
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.models.dtypes import DTYPES
+from fakedet_jax.report.text_table import text_table
 from fakedet_jax.runtime import measurement, parallel, storage
 
 _LOGGER = logging.getLogger(__name__)
@@ -124,16 +125,14 @@ def to_table(results: Mapping[str, Any]) -> str:
         f"{results['dataset']}; medians of {results['num_repeats']} runs",
         "",
     ]
-    rows = [
-        (known["label"], _shown(results[name], known["divisor"]), known["unit"])
-        for name, known in results["labels"].items()
-        if name in results
-    ]
-    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
-    for label, value, unit in rows:
-        unit = "" if value == _UNKNOWN else unit
-        lines.append(f"{label:{widths[0]}}  {value:>{widths[1]}}  {unit}".rstrip())
-    return "\n".join(lines)
+    rows = []
+    for name, known in results["labels"].items():
+        if name in results:
+            value = _shown(results[name], known["divisor"])
+            rows.append(
+                (known["label"], value, "" if value == _UNKNOWN else known["unit"])
+            )
+    return "\n".join([*lines, *text_table(rows, left=(0, 2))])
 
 
 _UNKNOWN = "not available"

@@ -10,6 +10,7 @@ from fakedet_jax import systems
 from fakedet_jax.config import ConvertConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.models import backbones
+from fakedet_jax.report.text_table import text_table
 from fakedet_jax.runtime import text
 from fakedet_jax.systems.base import System
 from fakedet_jax.systems.networks import converted
@@ -87,7 +88,7 @@ def to_text(result: Mapping[str, Any]) -> str:
     comparison = result["comparison"]
     arrays = result["arrays"]
     matched = comparison["matched"]
-    width = max((len(name) for name, _ in matched), default=0)
+    rows = [("", shown(name), "→", path, arrays[path]) for name, path in matched]
     # Hundreds of arrays are longer than a screen, which shows only one of its ends.
     summary = _summary(result)
     return "\n".join(
@@ -96,10 +97,7 @@ def to_text(result: Mapping[str, Any]) -> str:
                 **result
             ),
             *summary,
-            *(
-                f"  {shown(name):{width}} → {path} {arrays[path]}"
-                for name, path in matched
-            ),
+            *text_table(rows, left=range(5)),
             *summary,
         ]
     )

@@ -27,6 +27,7 @@ from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.media import video_stream
 from fakedet_jax.prepare import assembly, beam, manifest, output, pool, staging
 from fakedet_jax.prepare.assembly import Input
+from fakedet_jax.report.text_table import text_table
 from fakedet_jax.runtime.processes import available_cores
 from fakedet_jax.runtime.progress import Progress
 from fakedet_jax.runtime.signals import Stopped, StopRequest
@@ -128,13 +129,12 @@ def to_text(summary: Mapping[str, Any]) -> str:
     rows = [["", *splits]]
     for name, of in classes.items():
         rows.append([name, *(f"{of.get(split, 0):,}" for split in splits)])
-    lines += ["", *_align(rows)]
+    lines += ["", *text_table(rows)]
     for title, name in (("Left out:", "left_out"), ("Used, though:", "noted")):
         if summary[name]:
             by_count = sorted(summary[name].items(), key=lambda item: -item[1])
-            width = len(f"{by_count[0][1]:,}")
-            lines += ["", title]
-            lines += [f"{count:{width},}  {reason}" for reason, count in by_count]
+            counts = [(f"{count:,}", reason) for reason, count in by_count]
+            lines += ["", title, *text_table(counts, left=(1,))]
     if summary["notes"]:
         lines += ["", "Notes:", *summary["notes"]]
     return "\n".join(lines)
@@ -142,18 +142,6 @@ def to_text(summary: Mapping[str, Any]) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
-
-
-def _align(rows: list[list[str]]) -> list[str]:
-    """The first column to the left, numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.rjust(width) if place else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
 
 
 def _check(config: PrepareConfig) -> Path:

@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Writes what an evaluation found: numbers, tables, figures and a page to circulate."""
+"""Writes results for readers: numbers, tables, figures and a page."""
 
 from fakedet_jax.report.evaluation import (
     Evaluation,

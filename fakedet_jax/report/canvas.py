@@ -1,45 +1,61 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The look that all figures share, drawn with matplotlib's objects, not its globals.
+"""The common style of all figures, drawn with matplotlib objects, not its globals.
 
-Real is blue and fake is orange everywhere (Okabe and Ito's palette, which colour-blind
-readers can tell apart).
+Real is blue and fake is orange everywhere (the palette of Okabe and Ito, whose colours
+colour-blind readers can tell apart).
 
 References:
     M. Okabe and K. Ito, Color Universal Design, 2008.
 """
 
 import io
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fakedet_jax.runtime import storage
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
 Corner = Literal["upper right", "lower right", "lower left"]
+Beneath = Literal["outside lower left", "outside lower center", "outside lower right"]
 
 REAL_COLOUR = "#0072B2"
 FAKE_COLOUR = "#D55E00"
 INK = "#222222"
 GREY = "#6b7280"
 
+# How the line of a detector that guesses is drawn.
+CHANCE: dict[str, Any] = {
+    "color": GREY,
+    "linewidth": 1,
+    "linestyle": (0, (4, 3)),
+    "zorder": 1.5,
+}
+# How a line at a chosen value is drawn.
+DASHED: dict[str, Any] = {"color": INK, "linestyle": (0, (5, 2))}
+
 _GRID = "#e5e7eb"
 _DPI = 144
 _MAX_NAME = 22
 _MAX_POINTS = 4000
+# Bold letters of a heading that fit into an inch.
+_LETTERS_PER_INCH = 9
 
 
 def figure(size: tuple[float, float]) -> "Figure":
-    """Makes an empty figure.
+    """Creates an empty figure that belongs to no window and no registry.
 
     Args:
         size: width and height in inches, of 144 pixels each.
-
-    Returns:
-        A figure that belongs to no window and no registry.
     """
     # Imported here because it is slow, and few commands draw.
     from matplotlib.figure import Figure
@@ -50,7 +66,7 @@ def figure(size: tuple[float, float]) -> "Figure":
 
 
 def titled_axes(title: str, size: tuple[float, float]) -> "tuple[Figure, Axes]":
-    """Makes a figure of one pair of axes under a heading; `size` is in inches."""
+    """Creates a figure with one pair of axes below a heading; `size` is in inches."""
     result = figure(size)
     axes = result.subplots()
     style(axes)
@@ -63,6 +79,11 @@ def heading(target: "Figure", text: str) -> None:
     target.suptitle(text, x=0.02, ha="left", fontsize=12, fontweight="bold")
 
 
+def letters(target: "Figure") -> int:
+    """Returns how many letters of a heading fit into the width of a figure."""
+    return int(_LETTERS_PER_INCH * target.get_figwidth())
+
+
 def style(axes: "Axes") -> None:
     """Gives axes a pale grid and no frame."""
     axes.spines[["top", "right"]].set_visible(False)
@@ -73,8 +94,16 @@ def style(axes: "Axes") -> None:
 
 
 def legend(axes: "Axes", location: Corner) -> None:
-    """Adds the legend at a place; never "best", which is slow for many points."""
+    """Adds the legend in a corner; never "best", which is slow for many points."""
     axes.legend(loc=location, frameon=True, framealpha=0.9, edgecolor="none")
+
+
+def legend_beneath(
+    target: "Figure", axes: "Axes", location: Beneath = "outside lower center"
+) -> None:
+    """Adds the legend of `axes` in one row beneath all axes, where it hides nothing."""
+    handles, labels = axes.get_legend_handles_labels()
+    target.legend(handles, labels, loc=location, ncols=len(labels), frameon=False)
 
 
 def message(axes: "Axes", text: str) -> None:
@@ -84,20 +113,95 @@ def message(axes: "Axes", text: str) -> None:
     )
 
 
-def thin(size: int) -> NDArray[np.int64]:
-    """Returns at most 4000 indices below `size`, with the first and the last.
+def write(
+    axes: "Axes",
+    text: str,
+    place: tuple[float, float],
+    *,
+    shift: tuple[float, float] = (0, 0),
+    ha: str = "center",
+    va: str = "center",
+    size: float = 10,
+    colour: str = INK,
+    **look: Any,
+) -> None:
+    """Writes text into axes or beside them.
 
-    More points than a figure has pixels cost time, and from about 100,000 on the
-    renderer refuses them.
+    Args:
+        axes: the axes.
+        text: what to write.
+        place: a point in the coordinates of the data.
+        shift: the distance of the text from this point, in points of print.
+        ha: the horizontal alignment at the place.
+        va: the vertical alignment at the place.
+        size: the size of the letters, in points of print.
+        colour: the colour of the letters.
+        **look: further arguments of `Axes.annotate`.
+    """
+    axes.annotate(
+        text,
+        place,
+        xytext=shift,
+        textcoords="offset points",
+        ha=ha,
+        va=va,
+        fontsize=size,
+        color=colour,
+        annotation_clip=False,
+        **look,
+    )
+
+
+def colours(*stops: str | tuple[float, str]) -> "Colormap":
+    """Creates a colour map.
+
+    Args:
+        *stops: colours that are evenly spaced, or pairs of a place in [0, 1] and the
+            colour at this place.
+    """
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("", stops)
+
+
+def hide_frame(axes: "Axes") -> None:
+    """Hides the frame, the grid and the tick marks of a heat map."""
+    axes.spines[:].set_visible(False)
+    axes.grid(visible=False)
+    axes.tick_params(length=0, colors=INK)
+
+
+def colour_bar(
+    target: "Figure", axes: "Axes", drawn: "ScalarMappable", label: str, **look: Any
+) -> None:
+    """Adds the scale of a heat map.
+
+    Args:
+        target: the figure.
+        axes: the axes of the heat map.
+        drawn: the heat map.
+        label: what the colours mean.
+        **look: further arguments of `Figure.colorbar`.
+    """
+    bar = target.colorbar(drawn, ax=axes, **look)
+    bar.set_label(label)
+    bar.outline.set_visible(False)
+
+
+def thin(size: int) -> NDArray[np.int64]:
+    """Returns at most 4000 indices below `size`, the first and the last included.
+
+    More points than a figure has pixels cost time, and the renderer refuses more than
+    about 100,000.
     """
     return np.unique(np.linspace(0, size - 1, min(size, _MAX_POINTS)).astype(np.int64))
 
 
 def plain(text: str, width: int = _MAX_NAME) -> str:
-    """Makes foreign text drawable, and shortens it to `width` characters.
+    """Makes any text drawable, and shortens it to `width` characters.
 
-    matplotlib would read `$…$` as a formula, leave a legend entry out that starts with
-    an underscore, and warn about characters that its font lacks.
+    matplotlib would read `$…$` as a formula, omit a legend entry that starts with an
+    underscore, and warn about characters that its font lacks.
     """
     from matplotlib import font_manager
 
@@ -114,8 +218,13 @@ def plain(text: str, width: int = _MAX_NAME) -> str:
     return "\N{NO-BREAK SPACE}" + shown if shown.startswith("_") else shown
 
 
+def plain_all(names: Sequence[str]) -> list[str]:
+    """Makes several names drawable; see `plain`."""
+    return [plain(name) for name in names]
+
+
 def render(target: "Figure") -> bytes:
-    """Draws a figure as a PNG file; equal figures give equal bytes."""
+    """Encodes a figure as a PNG file; equal figures give equal bytes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     buffer = io.BytesIO()
@@ -125,3 +234,8 @@ def render(target: "Figure") -> bytes:
     # The metadata would name the version of matplotlib.
     canvas.print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()
+
+
+def save(path: Path, target: "Figure") -> None:
+    """Writes a figure as a PNG file, whole or not at all."""
+    storage.write_bytes(path, render(target))

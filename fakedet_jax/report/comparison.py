@@ -1,9 +1,9 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Writes several evaluations side by side: a table and their curves.
+"""Compares several evaluations: a table and their curves in two figures.
 
 References:
-    R. Wang et al., FakeSpotter, IJCAI 2020: the eight metrics, and Fig. 3, the
+    R. Wang et al., IJCAI 2020 (arXiv:1909.06122): the eight metrics, and Fig. 3, the
     precision-recall curves of several detectors.
 """
 
@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fakedet_jax.evaluation import metrics
-from fakedet_jax.report import canvas
+from fakedet_jax.report import canvas, curves
+from fakedet_jax.report.curves import Curve
 from fakedet_jax.report.evaluation import Evaluation
+from fakedet_jax.report.text_table import NONE, text_table
 from fakedet_jax.runtime import storage, text
 
 if TYPE_CHECKING:
@@ -34,8 +36,8 @@ _SHORT = {
 }
 _MARK = "*"
 
-# Okabe and Ito's palette, without the yellow that white paper swallows; the style of
-# the line changes with every round through it.
+# The palette of Okabe and Ito without yellow, which is too pale on white. Once all
+# colours are used, the next style of line begins.
 _COLOURS = (
     "#0072B2",
     "#D55E00",
@@ -48,31 +50,25 @@ _COLOURS = (
 _STYLES = ("solid", (0, (5, 1.5)), (0, (1.2, 1.2)))
 MAX_RUNS = len(_COLOURS) * len(_STYLES)
 
-_CHANCE: dict[str, Any] = {
-    "color": canvas.GREY,
-    "linewidth": 1,
-    "linestyle": (0, (4, 3)),
-    "zorder": 1.5,
-}
-
-# In inches, and from the figure's left edge on: a square of a fixed place, so that
-# figures can be laid side by side, with the legend beneath.
+# In inches. The axes are a square at a fixed distance from the left edge of the figure,
+# so that figures can be laid side by side; the legend is beneath.
 _LEFT, _SIDE, _RIGHT = 0.75, 5.3, 0.25
+_WIDTH = _LEFT + _SIDE + _RIGHT
 _TOP, _AXIS_LABEL, _NOTE, _BOTTOM = 0.5, 0.65, 0.3, 0.15
 _NOTE_TEXT = f"{_MARK} not the same pictures and labels as the first run"
 
-# Entries stand in several columns where no name needs a second line.
+# Entries are in several columns if no name needs a second line.
 _FONT_SIZE = 9
 _MIN_ENTRIES_FOR_COLUMNS = 6
 _COLUMNS = (3, 2)
-_LINE_WIDTHS = (64, 56, 48, 40, 32)  # characters; the last one fits whatever they are
+_LINE_WIDTHS = (64, 56, 48, 40, 32)  # in characters; the last one always fits
 _MAX_NAME = 144
-# As wide as the number before a name, for its further lines.
+# Further lines of a name begin below its first one, after the number.
 _INDENT = 11 * " "
 
 
 class _Entry(NamedTuple):
-    """A line of the legend."""
+    """An entry of the legend: a line, the area below it, and a name."""
 
     handle: "Line2D"
     area: float | None
@@ -82,17 +78,21 @@ class _Entry(NamedTuple):
 def write_comparison(folder: Path, runs: Mapping[str, Evaluation]) -> None:
     """Writes `precision_recall.png`, `roc.png` and `comparison.csv`.
 
-    The table has a row for each run: its name, the eight metrics (an empty cell where
-    one is undefined), the threshold, the numbers of pictures and of fakes, and a note
-    where the run does not compare with the first one.
+    The table has a row for each run: its name, the eight metrics (an empty cell for an
+    undefined one), the threshold, the numbers of pictures and of fakes, and a note if
+    the run is not comparable with the first one.
 
     Args:
-        folder: where to; made when missing, files of the same names are replaced.
+        folder: the folder; it is created if missing, and files of the same names are
+            replaced.
         runs: evaluations of real and fake pictures by name, at most `MAX_RUNS`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    storage.write_bytes(folder / "precision_recall.png", precision_recall(runs))
-    storage.write_bytes(folder / "roc.png", roc(runs))
+    for name, curve in (
+        ("precision_recall", curves.PRECISION_RECALL),
+        ("roc", curves.ROC),
+    ):
+        canvas.save(folder / f"{name}.png", comparison_figure(curve, runs))
     notes = differences(runs)
     rows = []
     for name, run in runs.items():
@@ -107,49 +107,42 @@ def write_comparison(folder: Path, runs: Mapping[str, Evaluation]) -> None:
 
 
 def comparison_table(runs: Mapping[str, Evaluation]) -> str:
-    """Sets the eight metrics of each run as a table for a terminal.
+    """Formats the eight metrics of each run as a table for a terminal.
 
     Args:
         runs: evaluations by name.
 
     Returns:
-        Lines of text; runs that do not compare with the first one have a mark, and
-        below the table stands why.
+        Lines of text. Runs that are not comparable with the first one are marked, and
+        the reasons follow the table.
 
     >>> run = Evaluation(["a", "b"], [0, 1], [0.2, 0.9], threshold=0.5)
-    >>> print(comparison_table({"autogan": run}))
-    run        acc  precision  recall     f1     AP    AUC    FPR    FNR  pictures
-    autogan 1.0000     1.0000  1.0000 1.0000 1.0000 1.0000 0.0000 0.0000         2
+    >>> print(comparison_table({"one": run}))
+    run     acc  precision  recall      f1      AP     AUC     FPR     FNR  pictures
+    one  1.0000     1.0000  1.0000  1.0000  1.0000  1.0000  0.0000  0.0000         2
     """
-    heads = [_SHORT.get(name, name) for name in metrics.BINARY_METRICS]
-    widths = [max(6, len(head) + 1) for head in heads]
     notes = differences(runs)
-    names = [f"{name}{_MARK if name in notes else ''}" for name in runs]
-    name_width = max(3, *map(len, names)) if names else 3
-    cells = zip(heads, widths, strict=True)
-    head = " ".join(f"{text:>{width}}" for text, width in cells)
-    lines = [f"{'run':{name_width}} {head}  pictures"]
-    for name, run in zip(names, runs.values(), strict=True):
+    heads = [_SHORT.get(name, name) for name in metrics.BINARY_METRICS]
+    rows = [["run", *heads, "pictures"]]
+    for name, run in runs.items():
         summary = run.summarize()
         values = [summary[metric] for metric in metrics.BINARY_METRICS]
-        row = " ".join(
-            f"{'-' if value is None else f'{value:.4f}':>{width}}"
-            for value, width in zip(values, widths, strict=True)
-        )
-        lines.append(f"{name:{name_width}} {row}  {len(run.names):8d}")
-    lines += [f"{_MARK} {text}" for texts in notes.values() for text in texts]
-    return "\n".join(lines)
+        shown = [NONE if value is None else f"{value:.4f}" for value in values]
+        mark = _MARK if name in notes else ""
+        rows.append([f"{name}{mark}", *shown, str(len(run.names))])
+    reasons = [f"{_MARK} {text}" for texts in notes.values() for text in texts]
+    return "\n".join([*text_table(rows), *reasons])
 
 
 def differences(runs: Mapping[str, Evaluation]) -> dict[str, tuple[str, ...]]:
-    """Says which runs do not compare with the first one, and why.
+    """Finds the runs that are not comparable with the first one.
 
     Args:
         runs: evaluations by name.
 
     Returns:
-        Sentences by the name of the run, for runs on other pictures or with other
-        labels; no others are in it.
+        The reasons, by the name of the run; only runs on other pictures or with other
+        labels have an entry.
     """
     if not runs:
         return {}
@@ -180,90 +173,50 @@ def differences(runs: Mapping[str, Evaluation]) -> dict[str, tuple[str, ...]]:
     return result
 
 
-def precision_recall(runs: Mapping[str, Evaluation]) -> bytes:
-    """Draws the precision-recall curves of runs that have fakes, as a PNG file."""
-    figure, axes = _axes(
-        "Precision against recall",
-        "Recall (fakes found)",
-        "Precision (share of alarms that are right)",
-    )
+def comparison_figure(curve: Curve, runs: Mapping[str, Evaluation]) -> "Figure":
+    """Draws the curves of several runs.
+
+    Args:
+        curve: the kind of curve.
+        runs: evaluations by name; those that do not define the curve are omitted.
+
+    Returns:
+        The figure.
+    """
+    figure, axes = curve.axes((_WIDTH, _WIDTH))
     entries = []
     for (name, run), look in zip(runs.items(), _looks(), strict=False):
-        curve = metrics.precision_recall_curve(run.fake, run.scores)
-        if curve is not None:
-            keep = canvas.thin(curve.recall.size)
-            area = metrics.average_precision(run.fake, run.scores)
-            # A staircase: average precision is the area under these steps.
-            (line,) = axes.plot(
-                curve.recall[keep],
-                curve.precision[keep],
-                drawstyle="steps-post",
-                **look,
-            )
-            entries.append(_Entry(line, area, name))
-    # Chance is the share of fakes: one line where all runs have the same.
-    shares = {float(np.mean(run.fake)) for run in runs.values()}
-    if len(shares) == 1:
-        share = shares.pop()
-        (line,) = axes.plot([0, 1], [share, share], **_CHANCE)
-        entries.append(_Entry(line, share, "chance"))
-    return _render(figure, axes, "Average precision", entries, differences(runs))
-
-
-def roc(runs: Mapping[str, Evaluation]) -> bytes:
-    """Draws the ROC curves of runs that have real and fake, as a PNG file."""
-    figure, axes = _axes(
-        "Detection against false alarms",
-        "False positive rate (real pictures called fake)",
-        "True positive rate (fakes found)",
-    )
-    entries = []
-    for (name, run), look in zip(runs.items(), _looks(), strict=False):
-        curve = metrics.roc_curve(run.fake, run.scores)
-        if curve is not None:
-            keep = canvas.thin(curve.thresholds.size)
-            (line,) = axes.plot(
-                curve.false_positive_rate[keep], curve.true_positive_rate[keep], **look
-            )
-            entries.append(_Entry(line, metrics.auc(run.fake, run.scores), name))
-    (line,) = axes.plot([0, 1], [0, 1], **_CHANCE)
-    entries.append(_Entry(line, 0.5, "chance"))
-    title = "Area under the curve (AUC)"
-    return _render(figure, axes, title, entries, differences(runs))
+        line = curve.plot(axes, run.fake, run.scores, **look)
+        if line is not None:
+            entries.append(_Entry(line, curve.area(run.fake, run.scores), name))
+    chances = {curve.chance(float(np.mean(run.fake))) for run in runs.values()}
+    if len(chances) == 1:
+        ends = chances.pop()
+        (line,) = axes.plot([0, 1], ends, **canvas.CHANCE)
+        entries.append(_Entry(line, sum(ends) / 2, "chance"))
+    _arrange(figure, axes, curve.area_name, entries, differences(runs))
+    return figure
 
 
 def _truth(run: Evaluation) -> dict[str, bool]:
-    """Whether each picture is fake, by its name."""
+    """Returns whether each picture is fake, by its name."""
     return dict(zip(run.names, run.fake.tolist(), strict=True))
-
-
-def _axes(title: str, x_label: str, y_label: str) -> "tuple[Figure, Axes]":
-    width = _LEFT + _SIDE + _RIGHT
-    figure, axes = canvas.titled_axes(title, (width, width))
-    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel=x_label, ylabel=y_label)
-    return figure, axes
 
 
 def _looks() -> Iterator[dict[str, Any]]:
     for style, colour in itertools.product(_STYLES, _COLOURS):
-        yield {
-            "color": colour,
-            "linestyle": style,
-            "linewidth": 2,
-            "clip_on": False,
-        }
+        yield {"color": colour, "linestyle": style, "linewidth": 2}
 
 
-def _render(
+def _arrange(
     figure: "Figure",
     axes: "Axes",
     title: str,
     entries: Sequence[_Entry],
     marked: Collection[str],
-) -> bytes:
-    """Adds the legend beneath the axes and draws a figure of the height it needs."""
+) -> None:
+    """Adds the legend beneath the axes and gives the figure the height it needs."""
     figure.set_layout_engine("none")
-    width = _LEFT + _SIDE + _RIGHT
     shown = [
         entry._replace(name=f"{entry.name}{_MARK}") if entry.name in marked else entry
         for entry in entries
@@ -272,23 +225,24 @@ def _render(
     beneath = _AXIS_LABEL + _add_legend(figure, axes, title, shown) + note + _BOTTOM
     height = _TOP + _SIDE + beneath
     if marked:
-        place = _LEFT / width, _BOTTOM / height
+        place = _LEFT / _WIDTH, _BOTTOM / height
         figure.text(*place, _NOTE_TEXT, fontsize=8, color=canvas.INK)
-    figure.set_size_inches(width, height)
-    axes.set_position((_LEFT / width, beneath / height, _SIDE / width, _SIDE / height))
-    return canvas.render(figure)
+    figure.set_size_inches(_WIDTH, height)
+    axes.set_position(
+        (_LEFT / _WIDTH, beneath / height, _SIDE / _WIDTH, _SIDE / height)
+    )
 
 
 def _add_legend(
     figure: "Figure", axes: "Axes", title: str, entries: Sequence[_Entry]
 ) -> float:
-    """Sets the legend as wide as the axes allow; returns its height in inches."""
+    """Makes the legend as wide as the axes allow; returns its height in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     renderer = FigureCanvasAgg(figure).get_renderer()
     layouts = [(1, width) for width in _LINE_WIDTHS]
     if len(entries) >= _MIN_ENTRIES_FOR_COLUMNS:
-        # Names are not broken in columns, so those that are long do not fit.
+        # Columns need short names, as no name is broken into lines.
         layouts = [*((columns, _MAX_NAME) for columns in _COLUMNS), *layouts]
     for num_columns, line_width in layouts:
         legend = axes.legend(
@@ -312,16 +266,16 @@ def _add_legend(
 
 
 def _label(entry: _Entry, width: int) -> str:
-    # The number first, where all have the same length: so they form a column.
+    # The numbers have the same length and come first, so that they form a column.
     lines = [canvas.plain(line, width) for line in _wrap(entry.name, width)]
     return f"{entry.area:.3f}  " + f"\n{_INDENT}".join(lines)
 
 
 def _wrap(name: str, width: int) -> list[str]:
-    """Lines of a name; of one that is too long, the beginning and the end.
+    """Breaks a name into lines, and omits the middle of one that is too long.
 
-    >>> _wrap("FakeSpotter on MobileFaceNet", 16)
-    ['FakeSpotter on', 'MobileFaceNet']
+    >>> _wrap("a detector on MobileFaceNet", 16)
+    ['a detector on', 'MobileFaceNet']
     """
     if len(name) > _MAX_NAME:
         half = _MAX_NAME // 2

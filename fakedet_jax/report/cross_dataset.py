@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Writes how one detector does on several datasets: a table and a figure."""
+"""Writes the results of one detector on several datasets: tables and a figure."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from fakedet_jax.evaluation import bootstrap
 from fakedet_jax.report import canvas
+from fakedet_jax.report.text_table import NONE, markdown_table, text_table
+from fakedet_jax.report.wording import printable
 from fakedet_jax.runtime import storage
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-_NONE = "—"
 _MARK = "*"
 
 _METRICS = ("accuracy", "auc", "video_auc", "average_precision")
-# Of a row of `cross_dataset.json`, in this order; None where there is no such number.
+# Further entries of a row of `cross_dataset.json`; None if they are not known.
 _TEXTS = ("name", "dataset", "split", "trained_on", "in_domain", "data_dir")
 _COUNTS = ("num_examples", "num_skipped", "num_videos")
 _HEADINGS = {
@@ -27,7 +29,8 @@ _HEADINGS = {
     "average_precision": "AP",
 }
 
-# Beside the middle of a row, what the marks of frames and of videos look like.
+# For frames and for videos: the distance of the mark from the middle of the row, and
+# its style.
 _LOOKS: dict[str, tuple[float, dict[str, Any]]] = {
     "auc": (-0.13, {"color": canvas.FAKE_COLOUR, "marker": "o", "markersize": 8}),
     "video_auc": (0.13, {"color": canvas.INK, "marker": "D", "markersize": 7}),
@@ -46,19 +49,20 @@ def write_cross_dataset(
     """Writes `cross_dataset.csv`, `.md`, `.png` and, last, `.json`.
 
     Args:
-        folder: where to; made when missing, files of the same names are replaced.
+        folder: the folder; it is created if missing, and files of the same names are
+            replaced.
         rows: for each dataset `name`, `data_dir`, `split`, `trained_on`, `in_domain`
-            and the content of its `metrics.json`, or the `reason` for there being none.
-        title: of the figure and the document.
-        facts: what else `cross_dataset.json` says.
+            and the content of its `metrics.json`, or the `reason` why it has none.
+        title: the heading of the figure and of the document.
+        facts: further entries of `cross_dataset.json`.
 
     Returns:
         The content of `cross_dataset.json`: `title`, `interval_level`, the facts and
-        `rows`. Each has the columns of the CSV file, intervals as `[low, high]`; what a
-        dataset does not define is None.
+        `rows`. A row has the columns of the CSV file, with intervals as `[low, high]`;
+        values that a dataset does not define are None.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    # What is repeated is not complete until it is complete again.
+    # A measurement that is repeated is incomplete until it has finished again.
     (folder / "cross_dataset.json").unlink(missing_ok=True)
     summary = {
         "title": title,
@@ -75,34 +79,25 @@ def write_cross_dataset(
         (_csv_row(row) for row in summary["rows"]),
     )
     storage.write_text(folder / "cross_dataset.md", cross_dataset_markdown(summary))
-    storage.write_bytes(folder / "cross_dataset.png", cross_dataset_figure(summary))
+    canvas.save(folder / "cross_dataset.png", cross_dataset_figure(summary))
     storage.write_json(folder / "cross_dataset.json", summary)
     return summary
 
 
 def cross_dataset_table(summary: Mapping[str, Any]) -> str:
-    """Sets the numbers as a table for a terminal.
+    """Formats the numbers as a table for a terminal.
 
     Args:
         summary: as `write_cross_dataset` returns it.
 
     Returns:
-        Lines of text; below the table stands what failed.
+        Lines of text; remarks and failures follow the table.
     """
-    cells = _cells(summary)
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = []
-    for name, *others in cells:
-        texts = [
-            f"{text:>{width}}" for text, width in zip(others, widths[1:], strict=True)
-        ]
-        lines.append("  ".join([f"{name:{widths[0]}}", *texts]))
-    lines.insert(1, "-" * len(lines[0]))
-    return "\n".join([*lines, *_remarks(summary)])
+    return "\n".join([*text_table(_cells(summary), rule=True), *_remarks(summary)])
 
 
 def cross_dataset_markdown(summary: Mapping[str, Any]) -> str:
-    """Sets the numbers as a Markdown document.
+    """Formats the numbers as a Markdown document.
 
     Args:
         summary: as `write_cross_dataset` returns it.
@@ -110,27 +105,24 @@ def cross_dataset_markdown(summary: Mapping[str, Any]) -> str:
     Returns:
         The text of `cross_dataset.md`.
     """
-    # Names may have what ends a cell.
-    escaped = [[cell.replace("|", r"\|") for cell in row] for row in _cells(summary)]
-    lines = [f"| {' | '.join(row)} |" for row in escaped]
-    lines.insert(1, "|---" + "|---:" * (len(escaped[0]) - 1) + "|")
     # A mark at the beginning of a line would begin a list.
     remarks = [
         f"- {text.replace(_MARK, chr(92) + _MARK)}" for text in _remarks(summary)
     ]
     figure = "![AUC on each dataset](cross_dataset.png)"
-    parts = [f"# {summary['title']}", "", *lines, "", *remarks, "", figure]
+    table = markdown_table(_cells(summary))
+    parts = [f"# {summary['title']}", "", *table, "", *remarks, "", figure]
     return "\n".join(parts) + "\n"
 
 
-def cross_dataset_figure(summary: Mapping[str, Any]) -> bytes:
-    """Draws the AUC of frames and of videos with their intervals, a row per dataset.
+def cross_dataset_figure(summary: Mapping[str, Any]) -> "Figure":
+    """Draws the AUC of frames and of videos with intervals, one row per dataset.
 
     Args:
         summary: as `write_cross_dataset` returns it.
 
     Returns:
-        A PNG file.
+        The figure.
     """
     rows = summary["rows"]
     figure, axes = canvas.titled_axes(
@@ -153,17 +145,18 @@ def cross_dataset_figure(summary: Mapping[str, Any]) -> bytes:
         if row["auc"] is None:
             text = "not evaluated" if row["reason"] else "real and fake are needed"
             _write_beside(axes, text, (0.02, y), canvas.GREY)
-    # One of two fixed ranges: figures of several detectors can be compared by eye.
+    # One of two fixed ranges, so that figures of several detectors can be compared by
+    # eye.
     axes.set_xlim(0.5 if min(ends) >= 0.5 else 0, 1)
-    axes.axvline(0.5, color=canvas.GREY, linewidth=1, linestyle=(0, (4, 3)))
+    axes.axvline(0.5, **canvas.CHANCE)
     axes.set_yticks(range(len(rows)), [_label(row) for row in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
     percentage = f"{100 * summary['interval_level']:.0f} %"
     note = f", with {percentage} intervals" if summary.get("num_resamples") else ""
     axes.set_xlabel(f"AUC{note}")
-    figure.legend(loc="outside lower right", ncols=2, frameon=False)
-    return canvas.render(figure)
+    canvas.legend_beneath(figure, axes, "outside lower right")
+    return figure
 
 
 def _select(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -181,7 +174,7 @@ def _csv_row(row: Mapping[str, Any]) -> list[Any]:
 
 
 def _cells(summary: Mapping[str, Any]) -> list[list[str]]:
-    """The heading and a line for each dataset; no column of what no dataset has."""
+    """Returns the table; numbers that no dataset has, have no column."""
     rows = summary["rows"]
     keys = [key for key in _METRICS if any(row[key] is not None for row in rows)]
     has_videos = "video_auc" in keys
@@ -192,9 +185,9 @@ def _cells(summary: Mapping[str, Any]) -> list[list[str]]:
         counts = [row["num_examples"], *([row["num_videos"]] if has_videos else [])]
         lines.append(
             [
-                f"{_printable(row['name'])}{mark}",
+                f"{printable(row['name'])}{mark}",
                 row["split"],
-                *(_NONE if count is None else f"{count:,}" for count in counts),
+                *(NONE if count is None else f"{count:,}" for count in counts),
                 *(_value(row, key) for key in keys),
             ]
         )
@@ -202,14 +195,14 @@ def _cells(summary: Mapping[str, Any]) -> list[list[str]]:
 
 
 def _value(row: Mapping[str, Any], key: str) -> str:
-    """A metric, with its interval if it is an AUC and has one.
+    """Formats a metric, with its interval if it is an AUC and has one.
 
     >>> _value({"auc": 0.91234, "auc_interval": [0.9, 0.925]}, "auc")
     '0.912 [0.900, 0.925]'
     """
     value, interval = row[key], row[f"{key}_interval"]
     if value is None:
-        return _NONE
+        return NONE
     if interval is None or key not in _LOOKS:
         return f"{value:.3f}"
     return f"{value:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]"
@@ -223,17 +216,18 @@ def _remarks(summary: Mapping[str, Any]) -> list[str]:
             seen = ", training pictures included"
         remarks.append(f"{_MARK} the dataset that the detector was trained on{seen}")
     elif summary.get("trained_on"):
-        remarks.append(f"trained on {_printable(summary['trained_on'])}")
+        remarks.append(f"trained on {printable(summary['trained_on'])}")
     if summary.get("num_resamples"):
         remarks.append(
             f"[low, high]: {100 * summary['interval_level']:.0f} % interval of "
-            f"{summary['num_resamples']:,} resamples of videos, or of pictures where "
-            "there are none"
+            f"{summary['num_resamples']:,} resamples of videos, or of pictures if "
+            "there are no videos"
         )
-    failed = [row for row in summary["rows"] if row["reason"]]
-    names = [f"{_printable(row['name'])} was not evaluated" for row in failed]
-    reasons = [_printable(row["reason"]) for row in failed]
-    return remarks + [": ".join(pair) for pair in zip(names, reasons, strict=True)]
+    return remarks + [
+        printable(f"{row['name']} was not evaluated: {row['reason']}")
+        for row in summary["rows"]
+        if row["reason"]
+    ]
 
 
 def _draw_value(
@@ -243,36 +237,24 @@ def _draw_value(
     place: float,
     look: Mapping[str, Any],
 ) -> None:
-    """Draws a mark, the line of its interval, and the number above them."""
+    """Draws a mark, the line of its interval, and the number at the right."""
     if interval is not None:
         axes.plot(
             interval, [place, place], color=look["color"], linewidth=2.4, clip_on=False
         )
     axes.plot([value], [place], linestyle="none", clip_on=False, zorder=3, **look)
-    # Beyond the axes, where no interval can lie on it.
+    # Outside the axes, where no interval covers it.
     _write_beside(axes, f"{value:.3f}", (1.03, place), look["color"])
 
 
 def _write_beside(
     axes: "Axes", text: str, place: tuple[float, float], colour: str
 ) -> None:
-    """Writes text at a part of the axes' width and the height of a row."""
-    axes.annotate(
-        text,
-        place,
-        xycoords=("axes fraction", "data"),
-        va="center",
-        fontsize=9,
-        color=colour,
-        annotation_clip=False,
-    )
+    """Writes text at a share of the width of the axes, in a row."""
+    look: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "ha": "left"}
+    canvas.write(axes, text, place, size=9, colour=colour, **look)
 
 
 def _label(row: Mapping[str, Any]) -> str:
-    name = canvas.plain(_printable(row["name"]))
+    name = canvas.plain(printable(row["name"]))
     return f"{name}\n(trained on it)" if row["in_domain"] else name
-
-
-def _printable(name: str) -> str:
-    """A name that may hold bytes that are no UTF-8."""
-    return name.encode("utf-8", "backslashreplace").decode()

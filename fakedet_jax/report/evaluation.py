@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the results of an evaluation into a folder."""
+"""Writes the results of an evaluation: tables, numbers, figures and a page."""
 
 import dataclasses
 import functools
@@ -13,28 +13,29 @@ from numpy.typing import NDArray
 
 from fakedet_jax.data.prepared.facts import Facts
 from fakedet_jax.evaluation import metrics, protocol
-from fakedet_jax.report import figures, page, tiles
+from fakedet_jax.report import canvas, curves, figures, page
+from fakedet_jax.report.text_table import text_table
 from fakedet_jax.runtime import storage
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Every picture of an evaluation, with its score or the reason it has none.
+    """The pictures of an evaluation with their scores, and those without one.
 
     Attributes:
-        names: the path or key of each scored picture; `n` of them.
+        names: the path or key of each of the `n` scored pictures.
         labels: int `[n]`, indices into `classes`.
         scores: float `[n]`, evidence of being fake, in [0, 1].
         threshold: scores at or above it are decided fake.
         classes: the name of every class.
         is_fake: whether each class is fake.
-        predicted: int `[n]`, the class a multi-class detector chose; None when the
+        predicted: int `[n]`, the class that a multi-class detector chose; None if the
             decision by the threshold is the prediction.
         skipped: path and reason of every file that has no score.
-        facts: what is known of each picture besides, such as its video; None for
-            pictures that were not prepared.
-        manipulations: how each picture was manipulated, `n` of them; None where it is
-            not asked.
+        facts: what else is known of each picture, such as its video; None for pictures
+            that were not prepared.
+        manipulations: the manipulation of each of the `n` pictures; None if they are
+            not to be reported separately.
     """
 
     names: Sequence[str]
@@ -49,10 +50,10 @@ class Evaluation:
     manipulations: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
-        """Checks that there is one of everything for each picture.
+        """Checks that all sequences have one element for each picture.
 
         Raises:
-            ValueError: for lengths that differ.
+            ValueError: The lengths differ.
         """
         lengths = {"labels": len(self.labels), "scores": len(self.scores)}
         for name in ("predicted", "facts", "manipulations"):
@@ -74,7 +75,7 @@ class Evaluation:
 
     @functools.cached_property
     def videos(self) -> protocol.VideoScores | None:
-        """The scores of whole videos; None where no picture is a frame of one."""
+        """The scores of whole videos; None if no picture is a frame of one."""
         if self.facts is None or not any(self.facts.videos):
             return None
         return protocol.video_scores(self.fake, self.scores, self.facts)
@@ -92,7 +93,12 @@ class Evaluation:
         )
 
     def summarize_protocol(self, num_resamples: int, seed: int) -> dict[str, Any]:
-        """Computes intervals, and metrics of videos; see `protocol.summarize`."""
+        """Computes intervals and metrics of videos; see `protocol.summarize`.
+
+        Args:
+            num_resamples: bootstrap samples of the confidence intervals; 0 for none.
+            seed: of the bootstrap samples.
+        """
         return protocol.summarize(
             self.fake,
             self.scores,
@@ -110,7 +116,7 @@ def write_evaluation(
     evaluation: Evaluation,
     *,
     title: str,
-    threshold_origin: str = page.VALIDATION_THRESHOLD,
+    threshold_origin: str = "",
     config: Mapping[str, object] | None = None,
     examples: Sequence[page.Example] = (),
     panels: Mapping[str, page.Panel] | None = None,
@@ -121,32 +127,34 @@ def write_evaluation(
     """Writes an evaluation as tables, numbers, figures and a page.
 
     The files are `scores.csv`, for frames of videos `video_scores.csv`, `skipped.csv`,
-    `roc.png`, `precision_recall.png`, `confusion_matrix.png`, `scores.png`, one for
-    each of `panels`, `report.html` and, last, `metrics.json`: a folder that has it is
-    complete. Each is written whole or not at all.
+    `roc.png`, `precision_recall.png`, `confusion_matrix.png`, `scores.png`, one PNG
+    file for each of `panels`, `report.html` and, last, `metrics.json`: a folder that
+    contains it is complete. Each file is written whole or not at all.
 
     Args:
-        folder: where to; made when missing, files of the same names are replaced.
+        folder: the folder; it is created if missing, and files of the same names are
+            replaced.
         evaluation: the results.
         title: the heading of the page, such as the detector and the dataset.
-        threshold_origin: a sentence that says how the threshold was chosen.
+        threshold_origin: a sentence that says how the threshold was chosen, if known.
         config: settings to list, name to value.
         examples: pictures to show, as `telling_indices` chooses them.
-        panels: more figures for the page, by the names of their files.
-        facts: what else `metrics.json` says; the page lists it.
+        panels: further figures of the page, by the names of their files.
+        facts: further entries of `metrics.json`, which the page lists.
         num_resamples: bootstrap samples of the confidence intervals; 0 for none.
-        seed: of these samples.
+        seed: of the bootstrap samples.
 
     Returns:
         The content of `metrics.json`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    # An evaluation that is repeated is not complete until it is complete again.
+    # An evaluation that is repeated is incomplete until it has finished again.
     (folder / "metrics.json").unlink(missing_ok=True)
     summary = evaluation.summarize()
     summary.update(evaluation.summarize_protocol(num_resamples, seed))
-    # Of a multi-class run nobody could tell otherwise what its labels mean.
-    summary["fake_classes"] = sorted(_fake_classes(evaluation))
+    # The names of the classes alone do not tell which of them are fake.
+    pairs = zip(evaluation.classes, evaluation.is_fake, strict=True)
+    summary["fake_classes"] = sorted({name for name, is_fake in pairs if is_fake})
     summary.update(facts or {})
     storage.write_csv(
         folder / "scores.csv",
@@ -155,18 +163,17 @@ def write_evaluation(
     )
     _write_video_scores(folder / "video_scores.csv", evaluation)
     storage.write_csv(folder / "skipped.csv", ("path", "reason"), evaluation.skipped)
-    drawn = _draw(evaluation, summary) | dict(panels or {})
-    for name, panel in drawn.items():
-        storage.write_bytes(folder / f"{name}.png", panel.png)
+    drawn = []
+    for name, panel in (_draw(evaluation, summary) | dict(panels or {})).items():
+        drawn.append((panel, canvas.render(panel.figure)))
+        storage.write_bytes(folder / f"{name}.png", drawn[-1][1])
     text = page.render(
+        evaluation,
+        summary,
         title=title,
-        summary=summary,
-        class_rows=_class_rows(evaluation),
         threshold_origin=threshold_origin,
-        skipped=evaluation.skipped,
-        panels=list(drawn.values()),
+        panels=drawn,
         examples=examples,
-        fake_classes=_fake_classes(evaluation),
         facts=facts or {},
         config=config or {},
     )
@@ -176,31 +183,27 @@ def write_evaluation(
 
 
 def evaluation_table(summary: Mapping[str, Any]) -> str:
-    """Sets the numbers of an evaluation for a terminal, each with its interval.
+    """Formats the numbers of an evaluation and their intervals for a terminal.
 
     Args:
         summary: as `write_evaluation` returns it.
 
     Returns:
-        Lines of text, a name and a number each; lists are left out.
+        Lines of text, one for each number; lists are omitted.
 
     >>> print(evaluation_table({"auc": 0.5, "auc_interval": [0.4, 0.6], "classes": []}))
-    auc                  0.5000  [0.4000, 0.6000]
+    auc  0.5000  [0.4000, 0.6000]
     """
-    shown = [
-        (name, value)
-        for name, value in summary.items()
-        if not isinstance(value, list) and not name.endswith("_interval")
-    ]
-    width = max([20, *(len(name) for name, _ in shown)])
-    lines = []
-    for name, value in shown:
+    rows = []
+    for name, value in summary.items():
+        if isinstance(value, list) or name.endswith("_interval"):
+            continue
         known = "undefined" if value is None else str(value)
-        text = f"{value:.4f}" if isinstance(value, float) else known
+        shown = f"{value:.4f}" if isinstance(value, float) else known
         ends = summary.get(f"{name}_interval")
-        interval = "" if ends is None else f"  [{ends[0]:.4f}, {ends[1]:.4f}]"
-        lines.append(f"{name:{width}s} {text}{interval}")
-    return "\n".join(lines)
+        interval = "" if ends is None else f"[{ends[0]:.4f}, {ends[1]:.4f}]"
+        rows.append((name, shown, interval))
+    return "\n".join(text_table(rows, left=range(3)))
 
 
 def telling_indices(
@@ -208,17 +211,18 @@ def telling_indices(
 ) -> list[int]:
     """Chooses the pictures worth looking at: confident mistakes and clear successes.
 
-    Confidence is the distance of the score from the threshold, as a share of the room
-    on that side of it. Successes are taken half from the fakes and half from the
-    reals. Ties go to the earlier picture.
+    Confidence is the distance of the score from the threshold, divided by the length
+    of [0, 1] on that side of it. Half of the successes are fakes and half are real. Of
+    equally confident pictures the first is chosen.
 
     Args:
         evaluation: the results.
-        num_mistakes: at most so many mistakes, the most confident first.
-        num_correct: at most so many correct decisions, the most confident first.
+        num_mistakes: the largest number of mistakes.
+        num_correct: the largest number of correct decisions.
 
     Returns:
-        Indices into `evaluation.names`: mistakes, then fakes found, then reals.
+        Indices into `evaluation.names`: mistakes, then fakes found, then real pictures,
+        the most confident first in each of the three groups.
     """
     scores = np.asarray(evaluation.scores, np.float64)
     fake, decided = evaluation.fake, evaluation.decided
@@ -240,7 +244,7 @@ def _score_rows(evaluation: Evaluation) -> Iterator[tuple[str, str, float, str]]
     else:
         outcomes = tuple(evaluation.classes)
         predicted = np.asarray(evaluation.predicted, np.int64)
-    # Lists of Python numbers: reading arrays one by one is several times slower.
+    # Iterating over lists is several times faster than over arrays.
     rows = zip(
         evaluation.names,
         np.asarray(evaluation.labels, np.int64).tolist(),
@@ -255,7 +259,7 @@ def _score_rows(evaluation: Evaluation) -> Iterator[tuple[str, str, float, str]]
 def _write_video_scores(path: Path, evaluation: Evaluation) -> None:
     videos = evaluation.videos
     if videos is None:
-        path.unlink(missing_ok=True)  # of an earlier evaluation of the same name
+        path.unlink(missing_ok=True)  # from an earlier evaluation of the same name
         return
     outcomes = metrics.decision_classes(evaluation.classes, evaluation.is_fake)
     decided = metrics.decide(videos.scores, evaluation.threshold)
@@ -285,7 +289,7 @@ def _draw(evaluation: Evaluation, summary: Mapping[str, Any]) -> dict[str, page.
     matrix = np.asarray(summary["confusion_matrix"], np.int64)
     return {
         "scores": page.Panel(
-            "How the scores are spread",
+            "Distribution of the scores",
             figures.score_histogram(labels, scores, threshold, classes, is_fake),
             "One row per class. The further apart real (blue) and fake (orange) lie, "
             "the better. Bars on the wrong side of the dashed line are mistakes.",
@@ -298,31 +302,14 @@ def _draw(evaluation: Evaluation, summary: Mapping[str, Any]) -> dict[str, page.
         ),
         "roc": page.Panel(
             "Fakes found against false alarms (ROC)",
-            figures.roc(fake, scores, threshold),
-            "What other thresholds would give: every point of the curve is one. Moving "
-            "left means fewer false alarms and fewer fakes found.",
+            curves.draw(curves.ROC, fake, scores, threshold),
+            "Every point of the curve is a threshold. Further left there are fewer "
+            "false alarms, but fewer fakes are found.",
         ),
         "precision_recall": page.Panel(
             "Precision against recall",
-            figures.precision_recall(fake, scores, threshold),
-            "How many alarms are right, against how many fakes are found. It depends "
-            "on the share of fakes in this set, the dashed line.",
+            curves.draw(curves.PRECISION_RECALL, fake, scores, threshold),
+            "The share of alarms that are right against the share of fakes that are "
+            "found. It depends on the share of fakes in this set (dashed line).",
         ),
     }
-
-
-def _class_rows(evaluation: Evaluation) -> list[tiles.ClassRow]:
-    labels = np.asarray(evaluation.labels, np.int64)
-    totals = np.bincount(labels, minlength=len(evaluation.classes))
-    alarms = np.bincount(labels[evaluation.decided], minlength=len(evaluation.classes))
-    return [
-        tiles.ClassRow(name, bool(fake), int(total), int(count))
-        for name, fake, total, count in zip(
-            evaluation.classes, evaluation.is_fake, totals, alarms, strict=True
-        )
-    ]
-
-
-def _fake_classes(evaluation: Evaluation) -> frozenset[str]:
-    pairs = zip(evaluation.classes, evaluation.is_fake, strict=True)
-    return frozenset(name for name, fake in pairs if fake)

@@ -1,9 +1,9 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Writes how a detector holds up under the conditions of a robustness suite.
+"""Writes the results of a robustness suite: tables, numbers and two figures.
 
 References:
-    R. Wang et al., FakeSpotter, IJCAI 2020, Fig. 4: AUC against intensity.
+    R. Wang et al., IJCAI 2020 (arXiv:1909.06122), Fig. 4: AUC against intensity.
     Z. Guo et al., Fake face detection via adaptive manipulation traces extraction
     network, CVIU 2021, Table IX: a table of operations and strengths.
 """
@@ -20,32 +20,32 @@ from fakedet_jax.perturb.perturbation import MIX, OPERATIONS
 from fakedet_jax.perturb.suites import Suite
 from fakedet_jax.report import canvas
 from fakedet_jax.report.evaluation import Evaluation
-from fakedet_jax.report.markup import minus
+from fakedet_jax.report.text_table import text_table
+from fakedet_jax.report.wording import minus
 from fakedet_jax.runtime import storage
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# The operation of the pictures as they are, in tables.
+# The name, in tables, of the condition without a perturbation.
 UNPERTURBED = "none"
 
 _COUNTS = ("num_examples", "num_skipped")
-# Drops in points of AUC and their colours, the same for all runs: two heat-maps can be
-# compared by eye. A negative drop is a gain; no drop is not white, as the page is.
+# Drops of the AUC in points and their colours. They are the same for all runs, so that
+# heat maps can be compared by eye. A negative drop is a gain.
 _SCALE = (
     (-5.0, "#86bcdc"),  # canvas.REAL_COLOUR, paler
-    (0.0, "#f1f2f4"),
+    (0.0, "#f1f2f4"),  # not white, like the page
     (12.0, canvas.FAKE_COLOUR),
     (20.0, "#8a3c00"),
 )
 # From this drop on, white is easier to read than black.
 _DARK_DROP = 12.0
-# Columns of the heat-map that there is room for, and what sets the mixes apart.
+# The heat map is as wide as this many columns, or wider.
 _LEAST_COLUMNS = 5
+# The distance of the column of mixes from the others.
 _GAP = 0.25
-# Of a heading, so many fit.
-_LETTERS_PER_INCH = 9
 
 
 def write_robustness(
@@ -56,64 +56,61 @@ def write_robustness(
     *,
     title: str,
 ) -> dict[str, Any]:
-    """Writes the measurements of a suite as tables, numbers and a figure.
+    """Writes the results of a suite as tables, numbers and figures.
 
-    The files are `robustness.csv` (first the pictures as they are, then a row for each
-    condition), `skipped.csv`, `robustness.png`, `robustness_heatmap.png` and, last,
-    `robustness.json`: a folder that has it is complete. Each is written whole or not at
-    all.
+    The files are `robustness.csv` (one row for the unperturbed pictures and one for
+    each condition), `skipped.csv`, `robustness.png`, `robustness_heatmap.png` and,
+    last, `robustness.json`: a folder that contains it is complete. Each file is written
+    whole or not at all.
 
     Args:
-        folder: where to; made when missing, files of the same names are replaced.
+        folder: the folder; it is created if missing, and files of the same names are
+            replaced.
         suite: the conditions.
-        baseline: the evaluation of the pictures as they are, of both classes.
+        baseline: the evaluation of the unperturbed pictures, real and fake.
         evaluations: one for each condition, of the same pictures.
-        title: the heading of the figure, such as the detector and the dataset.
+        title: the heading of the figures, such as the detector and the dataset.
 
     Returns:
         The content of `robustness.json`: `suite`, `version`, `seed`, `threshold`,
         `num_examples`, `num_skipped`; `baseline` with the eight metrics; `conditions`,
-        each with `operation`, `strength` and the metrics, where "mix" stands for a
-        strength, or an operation too, that was drawn for each picture; `mean_auc_drop`,
-        the mean over the conditions of the baseline's AUC minus theirs; and
-        `mean_auc_drop_by_operation`. Mixes, which repeat the others, are not in means.
+        each with `operation`, `strength` and the metrics; `mean_auc_drop`, the mean
+        over the conditions of the baseline's AUC minus theirs; and
+        `mean_auc_drop_by_operation`. The strength "mix" means that a strength, and for
+        the operation "mix" also an operation, was drawn for each picture. Mixes repeat
+        other conditions, so means do not include them.
+
+    Raises:
+        ValueError: The numbers of conditions and evaluations differ.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    # What is repeated is not complete until it is complete again.
+    # A measurement that is repeated is incomplete until it has finished again.
     (folder / "robustness.json").unlink(missing_ok=True)
     summary = _summarize(suite, baseline, evaluations)
     counts = [summary[name] for name in _COUNTS]
-    rows = [(UNPERTURBED, "", summary["baseline"])]
-    rows += [(row["operation"], row["strength"], row) for row in summary["conditions"]]
+    names = ("operation", "strength", *metrics.BINARY_METRICS)
+    rows = [{"operation": UNPERTURBED, "strength": "", **summary["baseline"]}]
     storage.write_csv(
         folder / "robustness.csv",
-        ("operation", "strength", *metrics.BINARY_METRICS, *_COUNTS),
+        (*names, *_COUNTS),
         (
-            (
-                operation,
-                strength,
-                *(row[name] for name in metrics.BINARY_METRICS),
-                *counts,
-            )
-            for operation, strength, row in rows
+            [*(row[name] for name in names), *counts]
+            for row in [*rows, *summary["conditions"]]
         ),
     )
     storage.write_csv(folder / "skipped.csv", ("path", "reason"), baseline.skipped)
-    storage.write_bytes(
-        folder / "robustness.png", robustness_figure(summary, title=title)
-    )
-    storage.write_bytes(
-        folder / "robustness_heatmap.png", robustness_heatmap(summary, title=title)
-    )
+    canvas.save(folder / "robustness.png", robustness_figure(summary, title=title))
+    heatmap = robustness_heatmap(summary, title=title)
+    canvas.save(folder / "robustness_heatmap.png", heatmap)
     storage.write_json(folder / "robustness.json", summary)
     return summary
 
 
-def robustness_figure(summary: Mapping[str, Any], *, title: str) -> bytes:
-    """Draws AUC against intensity, a panel for each operation.
+def robustness_figure(summary: Mapping[str, Any], *, title: str) -> "Figure":
+    """Draws AUC against intensity, one panel for each operation.
 
-    Strengths are in the order of the suite, so mostly from mild to severe. They are not
-    evenly spaced; their places on the axis are. What their mix gives stands apart at
+    Strengths are evenly spaced, whatever their values, in the order of the suite, which
+    is mostly from mild to severe. The mix of an operation's strengths stands apart at
     the right, and a line shows the mix of everything.
 
     Args:
@@ -121,7 +118,7 @@ def robustness_figure(summary: Mapping[str, Any], *, title: str) -> bytes:
         title: the heading.
 
     Returns:
-        A PNG file.
+        The figure.
     """
     rows = _by_operation(summary)
     overall = rows.pop(MIX, [])
@@ -129,86 +126,94 @@ def robustness_figure(summary: Mapping[str, Any], *, title: str) -> bytes:
     values = [baseline, *(row["auc"] for row in summary["conditions"])]
     num_columns = min(len(rows), 2)
     num_rows = math.ceil(len(rows) / 2)
-    width = 2.8 + 3.0 * num_columns
-    figure = canvas.figure((width, 1.1 + 2.9 * num_rows))
+    figure = canvas.figure((2.8 + 3.0 * num_columns, 1.1 + 2.9 * num_rows))
     panels = figure.subplots(num_rows, num_columns, sharey=True, squeeze=False)
-    # One of two fixed ranges: figures of several runs can be compared by eye.
+    # One of two fixed ranges, so that figures of several runs can be compared by eye.
     panels[0, 0].set_ylim(0.5 if min(values) >= 0.5 else 0, 1.01)
+    levels = [(baseline, "--", f"unperturbed {baseline:.3f}")]
+    levels += [
+        (row["auc"], ":", f"mix of everything {row['auc']:.3f}") for row in overall
+    ]
     for axes, (operation, own) in zip(panels.flat, rows.items(), strict=False):
         drop = summary["mean_auc_drop_by_operation"][operation]
         _draw_panel(axes, operation, own, drop)
-        _draw_level(axes, baseline, "--", f"unperturbed {baseline:.3f}")
-        for row in overall:
-            _draw_level(axes, row["auc"], ":", f"mix of everything {row['auc']:.3f}")
+        for auc, line, label in levels:
+            axes.axhline(
+                auc,
+                color=canvas.GREY,
+                linestyle=line,
+                linewidth=1.4,
+                label=label,
+                zorder=1,
+            )
     for axes in panels[:, 0]:
         axes.set_ylabel("AUC")
     for axes in panels.flat[len(rows) :]:
         axes.set_visible(False)
-    handles, labels = panels[0, 0].get_legend_handles_labels()
-    # Below all panels: within one it would lie on a curve.
-    figure.legend(
-        handles, labels, loc="outside lower left", ncols=len(labels), frameon=False
-    )
-    _write_heading(figure, f"AUC under perturbation: {title}", width)
-    return canvas.render(figure)
+    canvas.legend_beneath(figure, panels[0, 0], "outside lower left")
+    _write_heading(figure, f"AUC under perturbation: {title}")
+    return figure
 
 
-def robustness_heatmap(summary: Mapping[str, Any], *, title: str) -> bytes:
-    """Draws the drop of every condition: a row for each operation, then its mix.
+def robustness_heatmap(summary: Mapping[str, Any], *, title: str) -> "Figure":
+    """Draws the drop of every condition, one row for each operation.
 
-    A cell shows the strength and, below, the AUC in per cent; its colour is the drop,
-    blue for a gain, on a scale that is the same for every run and clipped at its ends.
+    A cell shows the strength and, below it, the AUC in per cent. Its colour is the
+    drop, blue for a gain, on a scale that is the same for every run and clipped at its
+    ends. The last column holds the mixes.
 
     Args:
         summary: as `write_robustness` returns it.
         title: the heading.
 
     Returns:
-        A PNG file.
+        The figure.
     """
-    from matplotlib.colors import LinearSegmentedColormap
-
     least, most = _SCALE[0][0], _SCALE[-1][0]
-    colours = [((drop - least) / (most - least), name) for drop, name in _SCALE]
+    stops = [((drop - least) / (most - least), name) for drop, name in _SCALE]
     rows = _by_operation(summary)
-    singles, _ = zip(*map(_split_mixes, rows.values()), strict=True)
-    num_singles = max(map(len, singles))
+    num_singles = max(len(_split_mixes(row)[0]) for row in rows.values())
     edges = [*range(num_singles + 1)]
     if any(row["strength"] == MIX for row in summary["conditions"]):
         edges += [num_singles + _GAP, num_singles + _GAP + 1]
     num_columns = max(edges[-1], _LEAST_COLUMNS)
     drops = np.full((len(rows), len(edges) - 1), np.nan)
-    width = 3.0 + 0.72 * num_columns
-    figure = canvas.figure((width, 1.9 + 0.57 * len(rows)))
+    figure = canvas.figure((3.0 + 0.72 * num_columns, 1.9 + 0.57 * len(rows)))
     axes = figure.subplots()
     baseline = summary["baseline"]["auc"]
-    for place, row in enumerate(rows.values()):
+    for place, (operation, row) in enumerate(rows.items()):
+        _label_row(axes, operation, place)
         single, mixed = _split_mixes(row)
         columns = [*range(len(single)), *[len(edges) - 2] * len(mixed)]
         for column, one in zip(columns, [*single, *mixed], strict=True):
             drops[place, column] = 100 * (baseline - one["auc"])
-            centre = (edges[column] + 0.5, place + 0.5)
             is_dark = drops[place, column] >= _DARK_DROP
+            centre = (edges[column] + 0.5, place + 0.5)
             colour = "white" if is_dark else canvas.INK
-            texts = (_strength(one), f"{100 * one['auc']:.1f}")
-            _write_cell(axes, centre, texts, colour)
+            look: dict[str, Any] = {"colour": colour, "fontweight": "bold"}
+            auc = f"{100 * one['auc']:.1f}"
+            canvas.write(axes, auc, centre, shift=(0, 2), va="top", **look)
+            look |= {"size": 7.5, "fontweight": "normal"}
+            strength = _strength(one)
+            canvas.write(axes, strength, centre, shift=(0, 4), va="bottom", **look)
     drawn = axes.pcolormesh(
         edges,
         range(len(rows) + 1),
         np.ma.masked_invalid(drops),
-        cmap=LinearSegmentedColormap.from_list("drop", colours),
+        cmap=canvas.colours(*stops),
         vmin=least,
         vmax=most,
         edgecolors="white",
         linewidth=2,
     )
-    _label_rows(axes, list(rows))
-    axes.set_xlim(0, num_columns)
+    axes.set(xlim=(0, num_columns), xticks=[], yticks=[])
     axes.invert_yaxis()
-    axes.spines[:].set_visible(False)
-    bar = figure.colorbar(
+    canvas.hide_frame(axes)
+    canvas.colour_bar(
+        figure,
+        axes,
         drawn,
-        ax=axes,
+        f"drop from {100 * baseline:.1f} (unperturbed), points of AUC",
         location="bottom",
         anchor=(0, 0),
         shrink=_LEAST_COLUMNS / num_columns,
@@ -217,41 +222,43 @@ def robustness_heatmap(summary: Mapping[str, Any], *, title: str) -> bytes:
         extend="both",
         ticks=range(int(least), int(most) + 1, 5),
     )
-    bar.set_label(f"drop from {100 * baseline:.1f} (unperturbed), points of AUC")
-    bar.outline.set_visible(False)
-    _write_heading(figure, f"AUC in % under perturbation: {title}", width)
-    return canvas.render(figure)
+    _write_heading(figure, f"AUC in % under perturbation: {title}")
+    return figure
 
 
 def robustness_table(summary: Mapping[str, Any]) -> str:
-    """Sets the AUC and the accuracy of every condition as a table for a terminal.
+    """Formats the AUC and the accuracy of every condition for a terminal.
 
     Args:
         summary: as `write_robustness` returns it.
 
     Returns:
-        Lines of text.
+        Lines of text: the heading, the unperturbed pictures, one line for each
+        condition, and the mean drop.
     """
-    baseline = summary["baseline"]["auc"]
-    lines = [
-        f"{'perturbation':16s} {'strength':>8s} {'AUC':>7s} {'change':>8s} "
-        f"{'accuracy':>9s}",
-        f"{UNPERTURBED:16s} {'':8s} {baseline:7.4f} {'':8s} "
-        f"{summary['baseline']['accuracy']:9.4f}",
+    baseline = summary["baseline"]
+    rows = [
+        ("perturbation", "strength", "AUC", "change", "accuracy"),
+        (UNPERTURBED, "", f"{baseline['auc']:.4f}", "", f"{baseline['accuracy']:.4f}"),
     ]
-    lines += [
-        f"{row['operation']:16s} {_strength(row):>8s} {row['auc']:7.4f} "
-        f"{row['auc'] - baseline:+8.4f} {row['accuracy']:9.4f}"
+    rows += [
+        (
+            row["operation"],
+            _strength(row),
+            f"{row['auc']:.4f}",
+            f"{row['auc'] - baseline['auc']:+.4f}",
+            f"{row['accuracy']:.4f}",
+        )
         for row in summary["conditions"]
     ]
     has_mixes = any(row["strength"] == MIX for row in summary["conditions"])
-    lines.append(
+    mean = (
         f"mean AUC drop {summary['mean_auc_drop']:.4f}"
-        f"{', mixes not counted' if has_mixes else ''} ({summary['suite']}, version "
+        f"{', without mixes' if has_mixes else ''} ({summary['suite']}, version "
         f"{summary['version']}; {summary['num_examples']} pictures, "
         f"{summary['num_skipped']} skipped)"
     )
-    return "\n".join(lines)
+    return "\n".join([*text_table(rows), mean])
 
 
 def _summarize(
@@ -285,7 +292,7 @@ def _summarize(
 
 
 def _by_operation(summary: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
-    """The rows of the conditions, by operation in their order."""
+    """Groups the conditions by operation, in the order of the suite."""
     rows: dict[str, list[Mapping[str, Any]]] = {}
     for row in summary["conditions"]:
         rows.setdefault(row["operation"], []).append(row)
@@ -299,7 +306,7 @@ def _strength(row: Mapping[str, Any]) -> str:
 def _split_mixes(
     rows: Sequence[Mapping[str, Any]],
 ) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
-    """Those of one strength, and those of a mix."""
+    """Separates conditions of one strength from mixes."""
     single = [row for row in rows if row["strength"] != MIX]
     return single, [row for row in rows if row["strength"] == MIX]
 
@@ -308,57 +315,20 @@ def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values)
 
 
-def _write_heading(figure: "Figure", text: str, width: float) -> None:
-    canvas.heading(figure, canvas.plain(text, int(_LETTERS_PER_INCH * width)))
+def _write_heading(figure: "Figure", text: str) -> None:
+    canvas.heading(figure, canvas.plain(text, canvas.letters(figure)))
 
 
-def _label_rows(axes: "Axes", operations: Sequence[str]) -> None:
-    """Writes what a row is and, smaller, what its strengths mean."""
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for place, name in enumerate(operations):
-        if name == MIX:
-            title, explanation = "Everything", "operation and strength drawn"
-        else:
-            title = OPERATIONS[name].title
-            explanation = OPERATIONS[name].strength_name
-        for text, shift, above, size, colour in (
-            (title, 1, "bottom", 10, canvas.INK),
-            (explanation, -1, "top", 8, canvas.GREY),
-        ):
-            axes.annotate(
-                text,
-                (0, place + 0.5),
-                xytext=(-8, shift),
-                textcoords="offset points",
-                ha="right",
-                va=above,
-                fontsize=size,
-                color=colour,
-                annotation_clip=False,
-            )
-
-
-def _write_cell(
-    axes: "Axes", centre: tuple[float, float], texts: tuple[str, str], colour: str
-) -> None:
-    """Writes the strength and, below, the AUC."""
-    strength, auc = texts
-    for text, shift, above, size, weight in (
-        (strength, 4, "bottom", 7.5, "normal"),
-        (auc, 2, "top", 10, "bold"),
-    ):
-        axes.annotate(
-            text,
-            centre,
-            xytext=(0, shift),
-            textcoords="offset points",
-            ha="center",
-            va=above,
-            fontsize=size,
-            color=colour,
-            fontweight=weight,
-        )
+def _label_row(axes: "Axes", operation: str, place: int) -> None:
+    """Writes the name of an operation and, smaller, the meaning of its strengths."""
+    title, explanation = "Everything", "operation and strength drawn"
+    if operation != MIX:
+        kind = OPERATIONS[operation]
+        title, explanation = kind.title, kind.strength_name
+    at = (0, place + 0.5)
+    canvas.write(axes, title, at, shift=(-8, 1), ha="right", va="bottom")
+    look: dict[str, Any] = {"size": 8, "colour": canvas.GREY}
+    canvas.write(axes, explanation, at, shift=(-8, -1), ha="right", va="top", **look)
 
 
 def _draw_panel(
@@ -383,7 +353,7 @@ def _draw_panel(
         clip_on=False,
         label="one strength",
     )
-    # A line without points would have an endless bounding box, which ends the layout.
+    # A line without points has an infinite bounding box, which breaks the layout.
     if mixed:
         axes.plot(
             range(len(single), len(rows)),
@@ -397,9 +367,3 @@ def _draw_panel(
     axes.set_xticks(range(len(rows)), [_strength(row) for row in [*single, *mixed]])
     axes.set_xlim(-0.3, len(rows) - 0.7)
     axes.set_xlabel(kind.strength_name)
-
-
-def _draw_level(axes: "Axes", auc: float, line: str, label: str) -> None:
-    axes.axhline(
-        auc, color=canvas.GREY, linestyle=line, linewidth=1.4, label=label, zorder=1
-    )

@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the table of a study: trainings by tests, means over seeds.
+"""Writes the results of a study: trainings by tests, as means over seeds.
 
 References:
     Z. Guo et al., Fake face detection via adaptive manipulation traces extraction
@@ -16,33 +16,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fakedet_jax.evaluation import metrics
 from fakedet_jax.report import canvas, study_tables
 from fakedet_jax.report.study_tables import failures, study_table
+from fakedet_jax.report.text_table import NONE
 from fakedet_jax.runtime import storage
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["failures", "study_figure", "study_table", "summarize", "write_study"]
 
 _COLUMNS = ("multiclass_accuracy", *metrics.BINARY_METRICS)
 _COUNTS = ("num_examples", "num_skipped")
-# Of a figure; more of them are lower.
+# The rows of a figure that has more of them are lower.
 _MANY_ROWS = 12
 
 
 def write_study(folder: Path, results: Mapping[str, Any]) -> dict[str, Any]:
     """Writes the results of a study as numbers, tables and a figure.
 
-    The files are `study.csv` (a row for each run and test), `study.md`, `study.png`
-    where there is more than one test, and, last, `study.json`: a folder that has it is
-    complete. Each is written whole or not at all.
+    The files are `study.csv` (a row for each run and test), `study.md`, `study.png` if
+    there is more than one test, and, last, `study.json`: a folder that contains it is
+    complete. Each file is written whole or not at all.
 
     Args:
-        folder: where to; it exists, files of the same names are replaced.
+        folder: an existing folder; files of the same names are replaced.
         results: as `summarize` takes them.
 
     Returns:
@@ -60,7 +60,7 @@ def write_study(folder: Path, results: Mapping[str, Any]) -> dict[str, Any]:
     )
     storage.write_text(folder / "study.md", study_tables.study_markdown(summary))
     if len(summary["tests"]) > 1:
-        storage.write_bytes(folder / "study.png", study_figure(summary))
+        canvas.save(folder / "study.png", study_figure(summary))
     else:
         (folder / "study.png").unlink(missing_ok=True)
     storage.write_json(folder / "study.json", summary)
@@ -68,25 +68,24 @@ def write_study(folder: Path, results: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def summarize(results: Mapping[str, Any]) -> dict[str, Any]:
-    """Takes means over seeds.
+    """Computes means over seeds.
+
+    A detector of only two classes has no `multiclass_accuracy`; its `accuracy` is used.
 
     Args:
-        results: `title`, `source`, `note`, `metric`, `baseline` (a training's name or
-            None), `confusion`, `seeds`; `tests`, each with `name` and `perturb`; and
+        results: `title`, `source`, `note`, `metric`, `baseline` (the name of a training
+            or None), `confusion`, `seeds`; `tests`, each with `name` and `perturb`; and
             `trainings`, each with `name`, `flags`, `paper` (per cent by test) and
             `runs`. A run has `seed`, `status`, `reason`, `seconds`, and `tests` by
-            name, each with `metrics` (the content of metrics.json) or a `reason`.
+            name, each with `metrics` (the content of `metrics.json`) or a `reason`.
 
     Returns:
-        The same, and for each training `seconds` (the mean over the runs that are
-        done, or None) and `tests` by name: `values` (of the metric, by seed), `mean`
-        and `deviation` (of the sample, None for fewer than two values), `paper`, all in
-        per cent, and `rer`, the relative error reduction against the baseline, which is
-        the baseline's mean error minus this one's, divided by the former; with
-        `confusion`, also `confusion_matrix`, whose rows add up to 100, and `classes`.
-        What is not known is None.
-
-    Where a detector knows but two classes, `multiclass_accuracy` is its `accuracy`.
+        The results and, for each training, `seconds` (the mean over the completed runs)
+        and `tests` by name. A test has `values` (of the metric, by seed), `mean`,
+        `deviation` (of the sample, None for fewer than two values) and `paper`, all in
+        per cent, and `rer`: the mean error of the baseline minus the mean error of
+        this training, divided by the former. With `confusion` it also has `classes` and
+        `confusion_matrix`, whose rows sum to 100. Unknown values are None.
     """
     trainings = [_summarize_training(results, one) for one in results["trainings"]]
     by_name = {training["name"]: training for training in trainings}
@@ -100,17 +99,15 @@ def summarize(results: Mapping[str, Any]) -> dict[str, Any]:
     return {**results, "trainings": trainings}
 
 
-def study_figure(summary: Mapping[str, Any]) -> bytes:
-    """Draws the means as a heat map of trainings and tests, per cent.
+def study_figure(summary: Mapping[str, Any]) -> "Figure":
+    """Draws the means as a heat map of trainings and tests, in per cent.
 
     Args:
         summary: as `summarize` returns it.
 
     Returns:
-        A PNG file.
+        The figure.
     """
-    from matplotlib.colors import LinearSegmentedColormap
-
     trainings = [training["name"] for training in summary["trainings"]]
     tests = [test["name"] for test in summary["tests"]]
     means = np.array(
@@ -132,41 +129,48 @@ def study_figure(summary: Mapping[str, Any]) -> bytes:
     least = min(5 * math.floor(min(known, default=0) / 5), 95)
     drawn = axes.pcolormesh(
         np.ma.masked_invalid(means),
-        cmap=LinearSegmentedColormap.from_list("blues", ("white", canvas.REAL_COLOUR)),
+        cmap=canvas.colours("white", canvas.REAL_COLOUR),
         vmin=least,
         vmax=100,
         edgecolors="white",
         linewidth=2,
     )
-    # Where white becomes easier to read than black.
-    _write_cells(axes, means, dark=least + 0.78 * (100 - least))
+    # From here on, white is easier to read than black.
+    dark = least + 0.78 * (100 - least)
+    for (row, column), mean in np.ndenumerate(means):
+        text = f"{mean:.1f}" if np.isfinite(mean) else NONE
+        colour = "white" if mean > dark else canvas.INK
+        canvas.write(axes, text, (column + 0.5, row + 0.5), colour=colour)
     is_tight = max(map(len, columns)) > 7
     axes.set_xticks(
         np.arange(len(columns)) + 0.5,
-        [canvas.plain(name) for name in columns],
+        canvas.plain_all(columns),
         rotation=35 if is_tight else 0,
         ha="left" if is_tight else "center",
         rotation_mode="anchor",
     )
-    axes.set_yticks(np.arange(len(rows)) + 0.5, [canvas.plain(name) for name in rows])
+    axes.set_yticks(np.arange(len(rows)) + 0.5, canvas.plain_all(rows))
     axes.xaxis.tick_top()
     axes.xaxis.set_label_position("top")
     axes.set_xlabel(across)
     axes.set_ylabel("test" if across == "training" else "training")
-    axes.tick_params(length=0, labelsize=10, colors=canvas.INK)
-    axes.spines[:].set_visible(False)
+    axes.tick_params(labelsize=10)
+    canvas.hide_frame(axes)
     axes.invert_yaxis()
-    shrink = min(1, _MANY_ROWS / len(rows))
-    bar = figure.colorbar(
-        drawn, ax=axes, aspect=30, pad=0.02, shrink=shrink, anchor=(0, 1)
+    canvas.colour_bar(
+        figure,
+        axes,
+        drawn,
+        f"{study_tables.METRIC_NAMES[summary['metric']]}, %",
+        aspect=30,
+        pad=0.02,
+        shrink=min(1, _MANY_ROWS / len(rows)),
+        anchor=(0, 1),
     )
-    bar.set_label(f"{study_tables.METRIC_NAMES[summary['metric']]}, %")
-    bar.outline.set_visible(False)
-    # About nine bold letters to an inch.
-    letters = int(9 * figure.get_figwidth())
+    letters = canvas.letters(figure)
     title = textwrap.wrap(summary["title"], letters)
     canvas.heading(figure, "\n".join(canvas.plain(line, letters) for line in title))
-    return canvas.render(figure)
+    return figure
 
 
 def _summarize_training(
@@ -201,7 +205,7 @@ def _summarize_training(
 
 
 def _value(own: Mapping[str, Any], metric: str) -> float | None:
-    """The metric in per cent."""
+    """Returns the metric in per cent."""
     value = own.get(metric)
     if metric == "multiclass_accuracy" and len(own["classes"]) == 2:
         value = own["accuracy"]
@@ -209,7 +213,7 @@ def _value(own: Mapping[str, Any], metric: str) -> float | None:
 
 
 def _rer(reference: float | None, mean: float | None) -> float | None:
-    """The relative error reduction, a fraction.
+    """Computes the relative error reduction, as a fraction, from per cent.
 
     >>> _rer(96.0, 97.0)
     0.25
@@ -220,7 +224,7 @@ def _rer(reference: float | None, mean: float | None) -> float | None:
 
 
 def _mean_confusion(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The mean of matrices whose rows add up to 100."""
+    """Averages confusion matrices in per cent, whose rows sum to 100."""
     if not found:
         return {"confusion_matrix": None, "classes": None}
     shares = []
@@ -248,16 +252,3 @@ def _csv_rows(summary: Mapping[str, Any]) -> Iterator[tuple[object, ...]]:
                     run["seconds"],
                     found.get("reason") or run["reason"],
                 )
-
-
-def _write_cells(axes: "Axes", means: NDArray[np.float64], dark: float) -> None:
-    for (row, column), mean in np.ndenumerate(means):
-        axes.text(
-            column + 0.5,
-            row + 0.5,
-            f"{mean:.1f}" if np.isfinite(mean) else study_tables.NONE,
-            ha="center",
-            va="center",
-            fontsize=10,
-            color="white" if mean > dark else canvas.INK,
-        )

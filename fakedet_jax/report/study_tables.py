@@ -1,8 +1,7 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Sets the table of a study as text: for a terminal, and as Markdown."""
+"""Formats the table of a study as text: for a terminal and as Markdown."""
 
-import dataclasses
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -10,12 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fakedet_jax.report.markup import minus
+from fakedet_jax.report.text_table import NONE, markdown_table, text_table
+from fakedet_jax.report.wording import minus, printable
+
+# The cells of a column, of which the first is the heading, or of a row.
+_Cells = tuple[str, ...]
 
 MAX_WIDTH = 100
 
-NONE = "—"
-# More tests than this, and more than trainings, become the rows.
+# Tests are the rows if there are more of them than this and than trainings.
 _MAX_TESTS = 8
 METRIC_NAMES = {
     "multiclass_accuracy": "accuracy (multi-class)",
@@ -27,7 +29,7 @@ METRIC_NAMES = {
 
 
 def study_table(summary: Mapping[str, Any]) -> str:
-    """Sets a study as tables for a terminal of 100 columns.
+    """Formats a study as tables for a terminal of 100 columns.
 
     Args:
         summary: as `summarize` returns it.
@@ -36,17 +38,24 @@ def study_table(summary: Mapping[str, Any]) -> str:
         Lines of text.
     """
     lines = [*_wrap(summary["title"]), *_wrap(_caption(summary)), ""]
-    grid = _grid(summary)
-    for groups in _fit(grid):
-        lines += [*_text_lines([grid.names, *_columns(groups)]), ""]
+    for rows in _blocks(summary):
+        lines += [*text_table(rows, rule=True), ""]
     for title, classes, matrix in _confusions(summary):
-        lines += [title, *_confusion_lines(classes, matrix), ""]
+        rows = _confusion_rows(classes, classes, matrix)
+        if _width(rows) > MAX_WIDTH:
+            numbers = [str(number) for number in range(1, len(classes) + 1)]
+            names = [
+                f"{number:>2} {name}"
+                for number, name in zip(numbers, classes, strict=True)
+            ]
+            rows = _confusion_rows(names, numbers, matrix)
+        lines += [title, *text_table(rows, rule=True), ""]
     lines += [line for text in _remarks(summary) for line in _wrap(text, indent=2)]
     return "\n".join(lines).rstrip()
 
 
 def study_markdown(summary: Mapping[str, Any]) -> str:
-    """Sets a study as a Markdown document; the best of each test is bold.
+    """Formats a study as a Markdown document; the best of each test is bold.
 
     Args:
         summary: as `summarize` returns it.
@@ -58,24 +67,26 @@ def study_markdown(summary: Mapping[str, Any]) -> str:
     best = _best(summary)
     if best:
         lines += ["Bold: the best of each test.", ""]
-    grid = _grid(summary, mark=best)
-    for groups in _fit(grid):
-        lines += [*_markdown_lines([grid.names, *_columns(groups)]), ""]
+    for rows in _blocks(summary, mark=best):
+        lines += [*markdown_table(rows), ""]
     if len(summary["tests"]) > 1:
         lines += ["![the same numbers as a figure](study.png)", ""]
     for title, classes, matrix in _confusions(summary):
-        names = _Column("true class", tuple(classes))
-        columns = [
-            _Column(name, tuple(f"{value:.2f}" for value in matrix[:, place]))
-            for place, name in enumerate(classes)
-        ]
-        lines += [f"## {title}", "", *_markdown_lines([names, *columns]), ""]
+        rows = _confusion_rows(classes, classes, matrix)
+        lines += [f"## {title}", "", *markdown_table(rows), ""]
     lines += [f"- {text}" for text in _remarks(summary)]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def failures(summary: Mapping[str, Any]) -> list[str]:
-    """What failed, one line each: training, seed, test if it was one, and reason."""
+    """Lists the failures, one line each.
+
+    Args:
+        summary: as `summarize` returns it.
+
+    Returns:
+        Lines with the training, the seed, the test if one failed, and the reason.
+    """
     lines = []
     for training in summary["trainings"]:
         for run in training["runs"]:
@@ -90,144 +101,101 @@ def failures(summary: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-@dataclasses.dataclass(frozen=True)
-class _Column:
-    """A heading and the cells below it."""
-
-    heading: str
-    cells: tuple[str, ...]
-
-    @property
-    def width(self) -> int:
-        return max(map(len, (self.heading, *self.cells)))
-
-
-@dataclasses.dataclass(frozen=True)
-class _Grid:
-    """The names of the rows, and columns in groups that stay together."""
-
-    names: _Column
-    groups: tuple[tuple[_Column, ...], ...]
-
-
 def is_upright(summary: Mapping[str, Any]) -> bool:
-    """Whether tests are the rows of the table, being too many to be its columns."""
+    """Tells whether tests are the rows of the table; `summary` is of `summarize`."""
     num_tests = len(summary["tests"])
     return num_tests > _MAX_TESTS and num_tests > len(summary["trainings"])
 
 
-def _grid(
+def _blocks(
     summary: Mapping[str, Any], mark: frozenset[tuple[str, str]] = frozenset()
-) -> _Grid:
-    """All cells as text; `mark` names the cells, by training and test, to be bold."""
+) -> Iterator[list[_Cells]]:
+    """Yields the rows of tables of at most 100 columns of text; see `_columns`."""
+    names, groups = _columns(summary, mark)
+    block = [names]
+    for group in groups:
+        if len(block) > 1 and _width(_transposed([*block, *group])) > MAX_WIDTH:
+            yield _transposed(block)
+            block = [names]
+        block += group
+    yield _transposed(block)
+
+
+def _columns(
+    summary: Mapping[str, Any], mark: frozenset[tuple[str, str]]
+) -> tuple[_Cells, list[list[_Cells]]]:
+    """Formats all cells.
+
+    Args:
+        summary: as `study.summarize` returns it.
+        mark: training and test of the cells to be bold.
+
+    Returns:
+        The column of names, and the other columns in groups that stay together.
+    """
     trainings = {training["name"]: training for training in summary["trainings"]}
     tests = [test["name"] for test in summary["tests"]]
 
-    def group(heading: str, places: Sequence[tuple[str, str]]) -> tuple[_Column, ...]:
+    def group(heading: str, places: Sequence[tuple[str, str]]) -> list[_Cells]:
         cells = [trainings[training]["tests"][test] for training, test in places]
         texts = [_value_text(cell) for cell in cells]
         shown = [
             f"**{text}**" if place in mark else text
             for place, text in zip(places, texts, strict=True)
         ]
-        columns = [_Column(heading, tuple(shown))]
+        columns: list[_Cells] = [(heading, *shown)]
         if any(cell["paper"] is not None for cell in cells):
-            papers = (_number(cell["paper"]) for cell in cells)
-            columns.append(_Column("paper", tuple(papers)))
+            columns.append(("paper", *(_number(cell["paper"]) for cell in cells)))
         if summary["baseline"] is not None:
-            rers = (_rer_text(cell) for cell in cells)
-            columns.append(_Column(f"{heading} RER %", tuple(rers)))
-        return tuple(columns)
+            columns.append((f"{heading} RER %", *map(_rer_text, cells)))
+        return columns
 
     minutes = [_minutes(training) for training in trainings.values()]
     if not is_upright(summary):
         groups = [group(test, [(name, test) for name in trainings]) for test in tests]
-        groups.append((_Column("minutes", tuple(minutes)),))
-        return _Grid(_Column("training", tuple(trainings)), tuple(groups))
+        return ("training", *trainings), [*groups, [("minutes", *minutes)]]
     groups = [group(name, [(name, test) for test in tests]) for name in trainings]
-    # The time of a training stands below its values.
+    # The time of a training is below its values.
     groups = [
-        tuple(
-            dataclasses.replace(one, cells=(*one.cells, "" if place else time))
-            for place, one in enumerate(columns)
-        )
-        for columns, time in zip(groups, minutes, strict=True)
+        [(*first, time), *((*other, "") for other in others)]
+        for (first, *others), time in zip(groups, minutes, strict=True)
     ]
-    return _Grid(_Column("test", (*tests, "minutes")), tuple(groups))
+    return ("test", *tests, "minutes"), groups
 
 
-def _fit(grid: _Grid) -> Iterator[list[tuple[_Column, ...]]]:
-    """Groups of columns that stand side by side in 100 columns of text."""
-    block: list[tuple[_Column, ...]] = []
-    width = grid.names.width
-    for group in grid.groups:
-        own = sum(2 + column.width for column in group)
-        if block and width + own > MAX_WIDTH:
-            yield block
-            block, width = [], grid.names.width
-        block.append(group)
-        width += own
-    yield block
+def _transposed(columns: Sequence[_Cells]) -> list[_Cells]:
+    return list(zip(*columns, strict=True))
 
 
-def _columns(groups: Sequence[tuple[_Column, ...]]) -> list[_Column]:
-    return [column for group in groups for column in group]
-
-
-def _text_lines(columns: Sequence[_Column]) -> list[str]:
-    """Columns beside each other, the first to the left and numbers to the right."""
-    first, *others = columns
-    lines = []
-    rows = zip(*((one.heading, *one.cells) for one in columns), strict=True)
-    for name, *cells in rows:
-        texts = [
-            f"{text:>{column.width}}"
-            for text, column in zip(cells, others, strict=True)
-        ]
-        lines.append("  ".join([f"{name:{first.width}}", *texts]))
-        if len(lines) == 1:
-            lines.append("-" * len(lines[0]))
-    return lines
-
-
-def _markdown_lines(columns: Sequence[_Column]) -> list[str]:
-    rows = list(zip(*((one.heading, *one.cells) for one in columns), strict=True))
-    # Names of classes may have what ends a cell.
-    escaped = [[cell.replace("|", r"\|") for cell in row] for row in rows]
-    lines = [f"| {' | '.join(row)} |" for row in escaped]
-    lines.insert(1, "|---" + "|---:" * (len(columns) - 1) + "|")
-    return lines
+def _width(rows: Sequence[Sequence[str]]) -> int:
+    return max(map(len, text_table(rows)))
 
 
 def _confusions(
     summary: Mapping[str, Any],
 ) -> Iterator[tuple[str, Sequence[str], NDArray[np.float64]]]:
-    """Title, classes and matrix of each that is to be shown."""
+    """Yields title, classes and matrix of each confusion matrix to be shown."""
     for training in summary["trainings"]:
         for test, cell in training["tests"].items():
             if cell.get("confusion_matrix") is not None:
                 yield (
                     f"{training['name']}, test {test}: per cent of each true class",
-                    [_printable(name) for name in cell["classes"]],
+                    [printable(name) for name in cell["classes"]],
                     np.asarray(cell["confusion_matrix"], np.float64),
                 )
 
 
-def _confusion_lines(classes: Sequence[str], matrix: NDArray[np.float64]) -> list[str]:
-    """A matrix with the names of the classes on top, or numbers if there is no room."""
-    rows, heads = list(classes), list(classes)
-    if max(map(len, rows)) + sum(2 + max(6, len(name)) for name in heads) > MAX_WIDTH:
-        heads = [str(number) for number in range(1, len(classes) + 1)]
-        rows = [f"{head:>2} {name}" for head, name in zip(heads, rows, strict=True)]
-    columns = [_Column("true class", tuple(rows))]
-    for place, head in enumerate(heads):
-        values = tuple(f"{value:6.2f}" for value in matrix[:, place])
-        columns.append(_Column(head, values))
-    return _text_lines(columns)
+def _confusion_rows(
+    names: Sequence[str], heads: Sequence[str], matrix: NDArray[np.float64]
+) -> list[_Cells]:
+    rows: list[_Cells] = [("true class", *heads)]
+    for name, shares in zip(names, matrix, strict=True):
+        rows.append((name, *(f"{value:.2f}" for value in shares)))
+    return rows
 
 
 def _best(summary: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
-    """The best training of each test, unless it is the only one."""
+    """Returns the best training of each test that several trainings have."""
     best = set()
     for test in (test["name"] for test in summary["tests"]):
         means = {
@@ -254,13 +222,13 @@ def _remarks(summary: Mapping[str, Any]) -> list[str]:
     if summary["note"]:
         texts.append(f"Note: {summary['note']}")
     if any(training["paper"] for training in summary["trainings"]):
-        texts.append(f"paper: the published number, {NONE} where none is known.")
+        texts.append(f"paper: the published number, {NONE} if none is known.")
     if summary["baseline"] is not None:
         texts.append(
             f"RER: relative error reduction against {summary['baseline']}, "
             "(E1 − E2)/E1 of the mean errors, in %."
         )
-    texts.append("minutes: of training, mean over the runs that are done.")
+    texts.append("minutes: training time, mean over the completed runs.")
     return texts + [f"failed: {line}" for line in failures(summary)]
 
 
@@ -275,7 +243,7 @@ def _number(value: float | None) -> str:
 
 
 def _rer_text(cell: Mapping[str, Any]) -> str:
-    """The relative error reduction in per cent, with the minus sign of a text.
+    """Formats the relative error reduction in per cent.
 
     >>> _rer_text({"rer": -0.125})
     '−12.5'
@@ -288,11 +256,6 @@ def _rer_text(cell: Mapping[str, Any]) -> str:
 def _minutes(training: Mapping[str, Any]) -> str:
     seconds = training["seconds"]
     return NONE if seconds is None else f"{seconds / 60:.1f}"
-
-
-def _printable(name: str) -> str:
-    """The name of a folder, whose bytes need not be UTF-8."""
-    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _wrap(text: str, indent: int = 0) -> list[str]:

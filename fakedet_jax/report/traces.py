@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The figure of a photograph's manipulation traces, as PNG bytes."""
+"""The figure of a photograph's manipulation traces."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,29 +11,36 @@ from fakedet_jax.report import canvas
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 def traces_figure(
     picture: NDArray[np.uint8], traces: NDArray[Any], title: str
 ) -> bytes:
+    """Draws a photograph with its traces as a PNG file; see `draw_traces`."""
+    return canvas.render(draw_traces(picture, traces, title))
+
+
+def draw_traces(
+    picture: NDArray[np.uint8], traces: NDArray[Any], title: str
+) -> "Figure":
     """Draws a photograph with its manipulation traces and their spectrum.
 
-    In the manner of Fig. 3 of the AMTENnet paper: the photograph, its traces averaged
-    over the channels, the spectrum of the traces, then the traces of each channel.
-    The mean of a plane is mid-grey; the contrast is stretched symmetrically around it,
-    to the 99 % quantile of the distance from it. The figure states both.
+    The panels are the photograph, its traces averaged over the channels, the spectrum
+    of the traces, and the traces of each channel. The mean of a trace is mid-grey, and
+    the contrast covers the 99 % quantile of the distance from it; the figure states
+    both.
 
     Args:
         picture: uint8 `[height, width, 3]`, RGB.
-        traces: float `[height, width, 3]`, on the picture's scale of 0 to 255, with the
-            channels in the order of the picture (RGB).
+        traces: float `[height, width, 3]`, RGB, in the units of the picture (0 to 255).
         title: the heading.
 
     Returns:
-        A PNG file.
+        The figure.
 
     Raises:
-        ValueError: for other shapes, or traces that are not finite.
+        ValueError: The shapes differ, or the traces are not finite.
 
     References:
         Guo, Yang, Chen, Sun: Fake face detection via adaptive manipulation traces
@@ -62,20 +69,19 @@ def traces_figure(
     for channel, name in enumerate(("red", "green", "blue")):
         _stretched(panels[3 + channel], traces[..., channel], f"Traces, {name}")
     canvas.heading(figure, canvas.plain(title, 90))
-    return canvas.render(figure)
+    return figure
 
 
 def _log_spectrum(traces: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Averages the log magnitude over channels; the mean is taken out first."""
+    """Averages the log magnitude over channels, after subtracting their means."""
     centred = traces - traces.mean(axis=(0, 1))
     spectrum = np.fft.fftshift(np.fft.fft2(centred, axes=(0, 1)), axes=(0, 1))
-    # One grey level per pixel as the floor, so that rounding noise stays dark.
+    # Adding 1 grey level keeps rounding noise dark.
     return np.log10(np.abs(spectrum) + 1.0).mean(axis=2)
 
 
 def _stretched(axes: "Axes", plane: NDArray[np.float64], title: str) -> None:
-    # A trained predictor need not keep the brightness; what it misses of the detail
-    # shows only once that offset is out.
+    # A trained predictor may change the brightness; detail shows only without it.
     mean = float(plane.mean())
     centred = plane - mean
     limit = float(np.quantile(np.abs(centred), 0.99)) or float(np.abs(centred).max())

@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The figure of a training run, as PNG bytes."""
+"""The figure of a training run."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,35 +12,37 @@ from fakedet_jax.report import canvas
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _LOSSES = ("loss",)
 _QUALITIES = ("accuracy", "auc", "average_precision", "f1")
 # Longer series are drawn pale, with a running average on top.
 _MAX_MARKED_POINTS = 40
-_BEST: dict[str, Any] = {
-    "color": canvas.INK,
-    "linewidth": 1.2,
-    "linestyle": (0, (5, 2)),
-    "zorder": 1.5,
-}
+_STYLES = (
+    (canvas.FAKE_COLOUR, "o"),
+    (canvas.REAL_COLOUR, "s"),
+    ("#009E73", "^"),
+    ("#CC79A7", "D"),
+    ("#56B4E9", "v"),
+    ("#000000", "P"),
+)
 
 
 def training_curves(
     rows: Sequence[Mapping[str, Any]], best_step: int | None = None
-) -> bytes:
-    """Draws how a training run went: the loss above, validation quality below.
+) -> "Figure":
+    """Draws the course of a training run: losses above, metrics below.
 
-    Every series is found by its name: those that end in `loss` go above, those that
-    end in `accuracy`, `auc`, `average_precision` or `f1` below.
+    The name of a series decides where it is drawn: above if it ends in `loss`, below
+    if it ends in `accuracy`, `auc`, `average_precision` or `f1`.
 
     Args:
-        rows: dictionaries with `step` and numbers, as `writers.read_rows` gives; None
-            stands for a number that was not finite and is left out.
-        best_step: the step whose parameters were chosen, drawn through both; None for
-            none.
+        rows: dictionaries with `step` and numbers, as `writers.read_rows` returns them;
+            None stands for a number that was not finite and is omitted.
+        best_step: the step whose parameters were chosen, or None.
 
     Returns:
-        A PNG file.
+        The figure.
     """
     figure = canvas.figure((7.6, 6.0))
     above, below = figure.subplots(2, 1, sharex=True)
@@ -53,18 +55,18 @@ def training_curves(
     _draw_series(below, _series(rows, _QUALITIES), "lower right")
     if best_step is not None and rows:
         for axes in (above, below):
-            axes.axvline(best_step, **_BEST)
-            # At the right end, where it meets no other title wherever the line is.
+            axes.axvline(best_step, linewidth=1.2, zorder=1.5, **canvas.DASHED)
+            # At the right end it meets no other title, wherever the line is.
             text = f"dashed: the chosen step, {best_step:,}"
             axes.set_title(text, loc="right", fontsize=9, color=canvas.INK)
     below.set_xlabel("Training step")
-    return canvas.render(figure)
+    return figure
 
 
 def _series(
     rows: Sequence[Mapping[str, Any]], endings: tuple[str, ...]
 ) -> dict[str, NDArray[np.float64]]:
-    """Collects [points, 2] arrays of step and value for the names that end so."""
+    """Returns steps and values, `[points, 2]`, of the series with these endings."""
     points: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
         for name, value in row.items():
@@ -79,38 +81,29 @@ def _draw_series(
     if not series:
         canvas.message(axes, "nothing recorded yet")
         return
-    styles = (
-        (canvas.FAKE_COLOUR, "o"),
-        (canvas.REAL_COLOUR, "s"),
-        ("#009E73", "^"),
-        ("#CC79A7", "D"),
-        ("#56B4E9", "v"),
-        ("#000000", "P"),
-    )
     for index, (name, points) in enumerate(series.items()):
-        colour, marker = styles[index % len(styles)]
+        colour, marker = _STYLES[index % len(_STYLES)]
         steps, values = points.T
         keep = canvas.thin(steps.size)
         if steps.size <= _MAX_MARKED_POINTS:
             axes.plot(steps, values, color=colour, marker=marker, markersize=5)
         else:
+            marker = ""
             axes.plot(
                 steps[keep], values[keep], color=colour, linewidth=0.7, alpha=0.35
             )
             axes.plot(steps[keep], _smoothed(values)[keep], color=colour, linewidth=2)
-        # An empty line carries the name: one entry whatever was drawn.
-        handle_marker = marker if steps.size <= _MAX_MARKED_POINTS else ""
-        axes.plot(
-            [], [], color=colour, marker=handle_marker, label=canvas.plain(name, 40)
-        )
+        # An empty line carries the name, so that every series has one legend entry.
+        axes.plot([], [], color=colour, marker=marker, label=canvas.plain(name, 40))
     canvas.legend(axes, location)
 
 
 def _smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Averages over a centred window, which is cut off at both ends."""
+    """Averages over a centred window, which is shorter at both ends."""
     half = max(1, values.size // 50)
-    sums = np.concatenate([[0.0], np.cumsum(values)])
+    # Sums of differences: the average of a constant series is exactly that constant.
+    sums = np.concatenate([[0.0], np.cumsum(values - values[0])])
     centre = np.arange(values.size)
     first = np.maximum(centre - half, 0)
     after = np.minimum(centre + half + 1, values.size)
-    return (sums[after] - sums[first]) / (after - first)
+    return values[0] + (sums[after] - sums[first]) / (after - first)

@@ -4,15 +4,14 @@
 
 import csv
 import dataclasses
-import io
 
 import numpy as np
 import pytest
-from PIL import Image
 from sklearn import metrics as reference
 
 from fakedet_jax import report
-from fakedet_jax.report import comparison
+from fakedet_jax.report import canvas, comparison, curves
+from tests.report import samples
 
 
 def make_run(seed, separation=1.0, size=60, threshold=0.5):
@@ -24,26 +23,12 @@ def make_run(seed, separation=1.0, size=60, threshold=0.5):
     return report.Evaluation(names, labels, scores, threshold)
 
 
-RUNS = {"amtennet": make_run(0), "autogan, second try": make_run(1, 0.3, threshold=0.4)}
+RUNS = {"one": make_run(0), "two, second try": make_run(1, 0.3, threshold=0.4)}
 
 
 def _rows(folder):
     with (folder / "comparison.csv").open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
-
-
-def _size(png):
-    picture = Image.open(io.BytesIO(png))
-    picture.load()
-    return picture.size
-
-
-def _ink(png):
-    """The first and last columns and rows that are not white, and the size."""
-    picture = np.asarray(Image.open(io.BytesIO(png)).convert("L"))
-    rows, columns = np.nonzero(picture < 250)
-    ends = columns.min(), columns.max(), rows.min(), rows.max()
-    return np.array(ends), picture.shape[::-1]
 
 
 def _named(*names):
@@ -107,7 +92,7 @@ def test_undefined_precision_is_an_empty_cell(tmp_path):
 
 def test_undefined_precision_is_a_dash_in_the_terminal():
     table = comparison.comparison_table({"silent": make_run(0, threshold=1.0)})
-    assert table.splitlines()[1].split()[2] == "-"
+    assert table.splitlines()[1].split()[2] == "—"
 
 
 def test_terminal_table_is_aligned():
@@ -167,21 +152,69 @@ def test_rows_that_do_not_compare_have_a_note_in_the_file(tmp_path):
     assert second == comparison.differences(runs)["two"][0]
 
 
-@pytest.mark.parametrize("draw", [comparison.precision_recall, comparison.roc])
-def test_equal_runs_give_equal_pictures(draw):
-    assert draw(RUNS) == draw(dict(RUNS))
+BOTH = pytest.mark.parametrize("curve", [curves.PRECISION_RECALL, curves.ROC])
 
 
-@pytest.mark.parametrize("draw", [comparison.precision_recall, comparison.roc])
-def test_figures_hold_as_many_runs_as_are_allowed(draw):
+def _boxes(figure):
+    """The corners of the axes and of the legend, in inches."""
+    canvas.render(figure)
+    (axes,) = figure.axes
+    boxes = [part.get_window_extent() for part in (axes, axes.get_legend())]
+    return [box.extents / figure.dpi for box in boxes]
+
+
+@BOTH
+def test_equal_runs_give_equal_pictures(curve):
+    one, other = (comparison.comparison_figure(curve, dict(RUNS)) for _ in range(2))
+    assert canvas.render(one) == canvas.render(other)
+
+
+def test_each_run_has_its_curve_and_its_area():
+    figure = comparison.comparison_figure(curves.ROC, RUNS)
+    (axes,) = figure.axes
+    *lines, chance = axes.lines
+    areas = []
+    for line, run in zip(lines, RUNS.values(), strict=True):
+        expected = reference.roc_curve(run.labels, run.scores, drop_intermediate=False)
+        found = line.get_xdata(), line.get_ydata()
+        np.testing.assert_allclose(found, expected[:2])
+        areas.append(reference.roc_auc_score(run.labels, run.scores))
+    assert list(chance.get_ydata()) == [0, 1]
+    assert samples.legend(figure) == [
+        f"{areas[0]:.3f}  one",
+        f"{areas[1]:.3f}  two, second try*",
+        "0.500  chance",
+    ]
+    assert axes.get_legend().get_title().get_text() == "AUC"
+    assert (axes.get_xlim(), axes.get_ylim()) == ((0, 1), (0, 1))
+
+
+def test_chance_is_a_line_where_all_runs_have_the_same_share_of_fakes():
+    runs = _named("one", "two")
+    share = runs["one"].fake.mean()
+    figure = comparison.comparison_figure(curves.PRECISION_RECALL, runs)
+    assert list(figure.axes[0].lines[-1].get_ydata()) == [share, share]
+    assert samples.legend(figure)[-1] == f"{share:.3f}  chance"
+    figure = comparison.comparison_figure(curves.PRECISION_RECALL, RUNS)
+    assert len(figure.axes[0].lines) == len(samples.legend(figure)) == 2
+
+
+@BOTH
+def test_figures_hold_as_many_runs_as_are_allowed(curve):
     runs = {f"run {n}": make_run(n) for n in range(comparison.MAX_RUNS)}
-    assert _size(draw(runs))[1] > _size(draw(RUNS))[1]
+    figure = comparison.comparison_figure(curve, runs)
+    looks = {
+        (line.get_color(), str(line.get_linestyle()), str(line._dash_pattern))
+        for line in figure.axes[0].lines[: len(runs)]
+    }
+    assert len(looks) == comparison.MAX_RUNS
+    assert figure.get_figheight() > 7
 
 
-_LONG = "FakeSpotter on MobileFaceNet, synthetic faces, activations, seed"
+_LONG = "a detector with a long name on MobileFaceNet, activations, seed"
 
 
-@pytest.mark.parametrize("draw", [comparison.precision_recall, comparison.roc])
+@BOTH
 @pytest.mark.parametrize(
     "names",
     [
@@ -193,40 +226,54 @@ _LONG = "FakeSpotter on MobileFaceNet, synthetic faces, activations, seed"
     ],
     ids=["one", "two", "eight", "long", "wide"],
 )
-def test_figures_fill_their_canvas_and_no_more(draw, names):
-    (left, right, top, bottom), (width, height) = _ink(draw(_named(*names)))
-    margin = 0.4 * 144  # inches
-    assert 0 < left < margin
-    assert 0 < top < margin
-    assert 0 < width - right < margin
-    assert 0 < height - bottom < margin
+def test_figures_fill_their_canvas_and_no_more(curve, names):
+    figure = comparison.comparison_figure(curve, _named(*names))
+    frame, legend = _boxes(figure)
+    width, height = figure.get_size_inches()
+    np.testing.assert_allclose(frame[2:] - frame[:2], 5.3)
+    assert 0 < frame[0] < 1
+    assert 0 < width - frame[2] < 0.4
+    assert 0 < height - frame[3] < 0.6
+    # The legend is beneath the axes, no wider than they are, and at the bottom.
+    assert 0 < legend[1] < 0.4
+    assert legend[3] < frame[1]
+    assert frame[0] - 0.01 <= legend[0] < legend[2] <= frame[2] + 0.01
 
 
 def test_both_figures_have_the_same_frame():
     runs = _named("one", "two")
-    roc, precision_recall = comparison.roc(runs), comparison.precision_recall(runs)
-    assert _size(roc) == _size(precision_recall)
-    np.testing.assert_allclose(_ink(roc)[0], _ink(precision_recall)[0], atol=3)
+    (first, *_), (second, *_) = (
+        _boxes(comparison.comparison_figure(curve, runs))
+        for curve in (curves.ROC, curves.PRECISION_RECALL)
+    )
+    np.testing.assert_allclose(first, second)
 
 
-@pytest.mark.parametrize("draw", [comparison.precision_recall, comparison.roc])
-def test_ends_of_long_names_can_be_told_apart(draw):
-    assert draw(_named(_LONG + " 1")) != draw(_named(_LONG + " 2"))
+def test_both_ends_of_long_names_are_shown():
+    names = [f"{'x' * 100} {'y' * 100} {number}" for number in (1, 2)]
+    figure = comparison.comparison_figure(curves.ROC, _named(*names))
+    for name, text in zip(names, samples.legend(figure), strict=False):
+        assert text.split("  ")[1].startswith("x")
+        assert text.endswith(name[-10:])
 
 
-@pytest.mark.parametrize("draw", [comparison.precision_recall, comparison.roc])
-def test_figures_mark_runs_that_do_not_compare(draw):
+@BOTH
+def test_figures_mark_runs_that_do_not_compare(curve):
     one = make_run(0)
-    marked = draw({"one": one, "two": _moved(one)})
-    assert _size(marked)[1] > _size(draw({"one": one, "two": one}))[1]
+    figure = comparison.comparison_figure(curve, {"one": one, "two": _moved(one)})
+    marked = [text.endswith("*") for text in samples.legend(figure)]
+    assert marked[:2] == [False, True]
+    (note,) = [text.get_text() for text in figure.texts]
+    assert note.startswith("* not the same pictures")
+    same = comparison.comparison_figure(curve, {"one": one, "two": one})
+    assert not same.texts
+    assert same.get_figheight() < figure.get_figheight()
 
 
-@pytest.mark.parametrize("draw", [comparison.precision_recall, comparison.roc])
-def test_hostile_names_are_drawn_without_warnings(draw):
+@BOTH
+def test_hostile_names_are_drawn_without_warnings(curve):
     names = ("$x^2$", "_hidden", "\N{PILE OF POO} f\udcff", "n" * 300, "a\nb")
-    _size(draw({name: make_run(0) for name in names}))
-
-
-def test_every_allowed_run_looks_different():
-    looks = [str(look) for look in comparison._looks()]
-    assert len(set(looks)) == len(looks) == comparison.MAX_RUNS
+    runs = {name: make_run(0) for name in names}
+    figure = comparison.comparison_figure(curve, runs)
+    assert canvas.render(figure)
+    assert len(samples.legend(figure)) == len(names) + 1

@@ -6,9 +6,9 @@ import csv
 import json
 
 import pytest
-from PIL import Image
 
-from fakedet_jax.report import cross_dataset
+from fakedet_jax.report import canvas, cross_dataset
+from tests.report import samples
 
 
 def _row(name, auc=0.8, **changes):
@@ -87,21 +87,64 @@ def test_markdown_has_as_many_cells_in_every_line(tmp_path):
     assert len({line.replace(r"\|", "").count("|") for line in lines}) == 1
 
 
-@pytest.mark.parametrize(
-    "rows",
-    [
-        (_row("home"), _row("away", **VIDEOS), _failed("bad")),
-        (_row("one class", auc=None),),
-        (_row("low", auc=0.3), _row("$a_b$\udcff" + 40 * "x")),
-        tuple(_row(f"dataset {number}") for number in range(12)),
-    ],
-    ids=["all kinds", "undefined", "below chance", "many"],
-)
-def test_the_figure_is_drawn(tmp_path, rows):
-    _write(tmp_path, *rows, facts={})
-    picture = Image.open(tmp_path / "cross_dataset.png")
-    picture.load()
-    assert picture.height > 144 * 0.6 * len(rows)
+def _draw(folder, *rows, facts=FACTS):
+    figure = cross_dataset.cross_dataset_figure(_write(folder, *rows, facts=facts))
+    return figure, figure.axes[0]
+
+
+def _marks(axes, marker):
+    return [
+        (line.get_xdata()[0], line.get_ydata()[0])
+        for line in axes.lines
+        if line.get_marker() == marker and len(line.get_xdata())
+    ]
+
+
+def test_the_figure_has_a_row_for_each_dataset(tmp_path):
+    rows = (_row("home"), _row("away", **VIDEOS), _failed("bad"))
+    figure, axes = _draw(tmp_path, *rows)
+    assert samples.ticks(axes.yaxis) == ["home\n(trained on it)", "away", "bad"]
+    assert (axes.get_xlim(), axes.get_ylim()) == ((0.5, 1), (2.5, -0.5))
+    assert _marks(axes, "o") == [(0.8, 0), (0.8, pytest.approx(0.87))]
+    assert _marks(axes, "D") == [(0.9, pytest.approx(1.13))]
+    assert samples.texts(axes) == ["0.800", "0.800", "0.900", "not evaluated"]
+    assert samples.legend(figure) == ["AUC (frames)", "AUC (videos)"]
+    assert axes.get_xlabel() == "AUC, with 95 % intervals"
+
+
+def test_intervals_are_lines_at_the_height_of_their_marks(tmp_path):
+    _, axes = _draw(tmp_path, _row("a"), _row("b", auc_interval=None))
+    (line,) = [line for line in axes.lines if line.get_linewidth() == 2.4]
+    assert list(line.get_xdata()) == pytest.approx([0.7, 0.9])
+    assert list(line.get_ydata()) == [0, 0]
+
+
+def test_without_videos_and_intervals_none_are_named(tmp_path):
+    figure, axes = _draw(tmp_path, _row("a"), facts={})
+    assert samples.legend(figure) == ["AUC (frames)"]
+    assert axes.get_xlabel() == "AUC"
+
+
+def test_an_auc_that_is_undefined_has_a_sentence(tmp_path):
+    _, axes = _draw(tmp_path, _row("one class", auc=None))
+    assert samples.texts(axes) == ["real and fake are needed"]
+    assert not _marks(axes, "o")
+
+
+def test_an_auc_below_chance_widens_the_axis(tmp_path):
+    name = "$a_b$\udcff" + 40 * "x"
+    figure, axes = _draw(tmp_path, _row("low", auc=0.3), _row(name))
+    assert axes.get_xlim() == (0, 1)
+    assert samples.ticks(axes.yaxis)[1].startswith(r"\$a_b\$\udcff")
+    canvas.render(figure)
+
+
+def test_the_figure_grows_with_the_number_of_datasets(tmp_path):
+    heights = [
+        _draw(tmp_path, *map(_row, "abcdefgh"[:number]))[0].get_figheight()
+        for number in (1, 8)
+    ]
+    assert heights[1] - heights[0] == pytest.approx(7 * 0.62)
 
 
 def test_the_same_numbers_give_the_same_bytes(tmp_path):

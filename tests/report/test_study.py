@@ -3,13 +3,13 @@
 """Tests of fakedet_jax.report.study and of its tables."""
 
 import csv
-import io
 import json
 
+import numpy as np
 import pytest
-from PIL import Image
 
-from fakedet_jax.report import study, study_tables
+from fakedet_jax.report import canvas, study, study_tables
+from tests.report import samples
 
 
 def _metrics(accuracy, **changes):
@@ -157,10 +157,10 @@ def test_the_table_is_as_it_should_be(compared):
         "new              96.00  98.50       50.0          80.00        50.0      1.0",
         "",
         "Source: nowhere",
-        "paper: the published number, — where none is known.",
+        "paper: the published number, — if none is known.",
         "RER: relative error reduction against base, (E1 − E2)/E1 of the mean errors, "
         "in %.",
-        "minutes: of training, mean over the runs that are done.",
+        "minutes: training time, mean over the completed runs.",
         "failed: new, seed 1: ran out of memory",
     ]
 
@@ -254,21 +254,50 @@ def test_one_test_has_no_figure(tmp_path):
     assert not (tmp_path / "study.png").exists()
 
 
-def test_the_figure_is_the_same_each_time_and_grows_with_the_table(compared):
-    summary = study.summarize(compared)
-    drawn = study.study_figure(summary)
-    assert drawn == study.study_figure(summary)
+def _draw(results):
+    figure = study.study_figure(study.summarize(results))
+    axes, bar = figure.axes
+    return figure, axes, bar
+
+
+def test_the_figure_shows_the_means(compared):
+    figure, axes, bar = _draw(compared)
+    means = axes.collections[0].get_array()
+    np.testing.assert_allclose(means, [[92, 60], [96, 80]])
+    assert samples.ticks(axes.yaxis) == ["base", "new"]
+    assert samples.ticks(axes.xaxis) == ["Raw", "JP60"]
+    assert (axes.get_ylabel(), axes.get_xlabel()) == ("training", "test")
+    assert axes.collections[0].get_clim() == (60, 100)
+    assert samples.texts(axes) == ["92.0", "60.0", "96.0", "80.0"]
+    assert [text.get_color() for text in axes.texts] == [
+        *("white", canvas.INK, "white", canvas.INK)
+    ]
+    assert bar.get_ylabel() == "accuracy (multi-class), %"
+    assert figure.get_suptitle() == "A table"
+    assert canvas.render(figure) == canvas.render(_draw(compared)[0])
+
+
+def test_many_tests_are_the_rows_of_the_figure(compared):
     tests = [f"test_{number}" for number in range(20)]
     values = dict.fromkeys(tests, 0.9)
-    many = study.summarize(_results(_training("a", _done(0, **values)), tests=tests))
-    sizes = [
-        Image.open(io.BytesIO(one)).size for one in (drawn, study.study_figure(many))
-    ]
-    assert sizes[0][1] < sizes[1][1]
+    many = _results(_training("a", _done(0, **values)), tests=tests)
+    figure, axes, _ = _draw(many)
+    assert samples.ticks(axes.yaxis) == tests
+    assert samples.ticks(axes.xaxis) == ["a"]
+    assert axes.get_ylim() == (20, 0)
+    assert figure.get_figheight() > _draw(compared)[0].get_figheight()
+
+
+def test_a_long_title_is_broken_into_lines(compared):
+    figure, _, _ = _draw({**compared, "title": "word " * 30})
+    lines = figure.get_suptitle().split("\n")
+    assert len(lines) > 2
+    assert max(map(len, lines)) <= canvas.letters(figure)
 
 
 def test_a_study_of_failures_can_be_drawn():
     results = _results(_training("a", _failed(0)), tests=("Raw", "JP60"))
-    summary = study.summarize(results)
-    assert study.failures(summary) == ["a, seed 0: ran out of memory"]
-    assert Image.open(io.BytesIO(study.study_figure(summary))).size[0] > 500
+    assert study.failures(study.summarize(results)) == ["a, seed 0: ran out of memory"]
+    figure, axes, _ = _draw(results)
+    assert samples.texts(axes) == ["—", "—"]
+    assert canvas.render(figure)

@@ -1,10 +1,10 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The map of embeddings, as PNG bytes: all pictures seen as real ones spread.
+"""The map of embeddings: all pictures in the plane in which real ones vary most.
 
-The plane is that of the first two principal components of the real pictures, so that
-no fake has a say in it. Its frame follows them too: fakes may lie so far away that
-real pictures would be a dot, and become triangles at the border.
+The plane is that of the first two principal components of the real pictures; fakes do
+not influence it. The axes follow the real pictures too: fakes that are so far away that
+they would shrink the real pictures to a dot become triangles at the border.
 
 References:
     K. Pearson: "On Lines and Planes of Closest Fit to Systems of Points in Space",
@@ -18,19 +18,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fakedet_jax.report import canvas, figures
-from fakedet_jax.report.markup import pictures
+from fakedet_jax.report.wording import pictures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's palette again, without the blue of real pictures and what resembles
-# it. Both lists are walked at once: 20 looks. Triangles are left to outliers.
+# The palette of Okabe and Ito without the blue of real pictures and similar colours.
+# Colours and markers advance together, which gives 20 combinations. Triangles are for
+# outliers.
 _REAL_MARKERS = "oDsPX"
 _FAKE_COLOURS = (canvas.FAKE_COLOUR, "#009E73", "#CC79A7", "#E69F00", "#222222")
 _FAKE_MARKERS = "sDPX"
 _LONG_LABEL = 24
-# Classes are drawn in parts, in turns, so that the last does not cover the others.
+# Classes are drawn alternately, in parts, so that the last does not cover the others.
 _NUM_TURNS = 16
 _MAX_POINTS = 3000
 _BORDER: dict[str, Any] = {
@@ -46,24 +47,24 @@ def draw(
     labels: NDArray[np.int64],
     classes: Sequence[str],
     is_fake: Sequence[bool],
-) -> bytes:
+) -> "Figure":
     """Draws embeddings along the first two principal components of real pictures.
 
-    Of 3000 points each class may have the same number; of larger ones, evenly spaced
-    rows are drawn.
+    At most 3000 points are drawn, the same number for each class; of larger classes,
+    evenly spaced rows.
 
     Args:
         embeddings: float `[n, d]`, finite.
         labels: int `[n]`, indices into `classes`.
-        classes: the name of every class; beyond 12, real and fake are pooled.
+        classes: the name of every class; more than 12 are pooled into real and fake.
         is_fake: whether each class is fake.
 
     Returns:
-        A PNG file. Where no two real pictures differ the components are those of all
-        pictures, as the title then says.
+        The figure. If no two real pictures differ, the components are those of all
+        pictures, as the title states.
 
     Raises:
-        ValueError: for another shape, or embeddings that are not finite.
+        ValueError: The embeddings have another shape or are not finite.
     """
     rows = np.asarray(embeddings, np.float64)
     if rows.ndim != 2 or not np.all(np.isfinite(rows)):
@@ -76,7 +77,7 @@ def draw(
     )
     if not rows.size:
         canvas.message(axes, "There is no picture to show.")
-        return canvas.render(figure)
+        return figure
     points, shares = _principal_components(rows, fitted)
     labels, classes, is_fake = figures.pool_classes(labels, classes, is_fake)
     limits = np.array([figures.robust_range(column, fitted) for column in points.T])
@@ -88,7 +89,7 @@ def draw(
     axes.set_xlabel(f"First component ({100 * shares[0]:.1f} % of the variance){note}")
     axes.set_ylabel(f"Second component ({100 * shares[1]:.1f} % of the variance)")
     _add_legend(figure, labels, classes, _looks(is_fake))
-    return canvas.render(figure)
+    return figure
 
 
 class _Look(NamedTuple):
@@ -99,18 +100,23 @@ class _Look(NamedTuple):
 def _principal_components(
     rows: NDArray[np.float64], fitted: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Projects rows on the first two principal components of those that are fitted.
+    """Projects rows on the first two principal components of the fitted rows.
+
+    Args:
+        rows: float `[n, d]`.
+        fitted: bool `[n]`, the rows that determine the components.
 
     Returns:
-        Points `[n, 2]` around the mean of the fitted rows, and the two shares of their
-        variance. A component that does not exist is 0, with a share of 0.
+        Points `[n, 2]` relative to the mean of the fitted rows, and float `[2]`, the
+        share of each component in their variance. A component that does not exist is
+        0 and has a share of 0.
     """
     mean = rows[fitted].mean(axis=0)
     centred = rows[fitted] - mean
-    # This factor has the singular values and directions of the rows, and is smaller.
+    # The factor has the same singular values and directions as the rows but is smaller.
     factor = np.linalg.qr(centred, mode="r")
     _, lengths, directions = np.linalg.svd(factor, full_matrices=False)
-    # What rounding leaves has a direction too, but it means nothing.
+    # Rounding errors have a direction too, but it means nothing.
     size = float(np.linalg.norm(rows[fitted]))
     floor = size * max(centred.shape) * np.finfo(np.float64).eps
     lengths = np.where(lengths > floor, lengths, 0.0)
@@ -118,7 +124,7 @@ def _principal_components(
     shares = np.zeros(2)
     for index, length in enumerate(lengths[:2]):
         if length:
-            # Either sign is right; this choice is the same on every machine.
+            # Both signs are right; this choice is the same on every machine.
             largest = directions[index, np.argmax(np.abs(directions[index]))]
             axes[index] = directions[index] * np.sign(largest)
             shares[index] = length**2 / np.sum(lengths**2)
@@ -126,7 +132,7 @@ def _principal_components(
 
 
 def _looks(is_fake: Sequence[bool]) -> list[_Look]:
-    """Gives every class a look; real ones are blue whatever their number."""
+    """Chooses colour and marker of every class; real classes are always blue."""
     num_real = num_fake = 0
     looks = []
     for fake in is_fake:
@@ -148,16 +154,16 @@ def _scatter(
     labels: NDArray[np.int64],
     looks: Sequence[_Look],
 ) -> int:
-    """Draws all points, those beyond the limits at the border; returns their number."""
+    """Draws points, and those beyond the limits at the border; returns their number."""
     low, high = limits.T
-    # How far out a point lies on each side, in lengths of the axis.
+    # The distance of a point from the limit on each side, in lengths of the axis.
     excess = np.concatenate([low - points, points - high], axis=1)
     excess /= np.tile(high - low, 2)
     side = np.where(excess.max(axis=1) > 0, excess.argmax(axis=1), -1)
     places = np.clip(points, low, high)
     budget = _MAX_POINTS // len(looks)
     groups = {}
-    # The order of the columns of `excess`, after that of no side.
+    # -1 is the inside; the others are the columns of `excess`.
     for number in range(-1, 4):
         for label in range(len(looks)):
             own = np.flatnonzero((labels == label) & (side == number))
@@ -177,7 +183,7 @@ def _scatter(
 def _plot(
     axes: "Axes", points: NDArray[np.float64], colour: str, marker: str, **look: Any
 ) -> None:
-    # A line without points would have an endless bounding box, which ends the layout.
+    # A line without points has an infinite bounding box, which breaks the layout.
     if len(points):
         (line,) = axes.plot(
             *points.T, color=colour, marker=marker, linestyle="none", zorder=3
@@ -199,7 +205,7 @@ def _add_legend(
         f"{canvas.plain(name)}  ({count:,})"
         for name, count in zip(classes, counts, strict=True)
     ]
-    # Empty lines: the points of the figure are too small and too pale for a legend.
+    # The points of the figure are too small and too pale for a legend.
     handles = [
         Line2D([], [], linestyle="none", marker=marker, color=colour, markersize=7)
         for colour, marker in looks

@@ -1,11 +1,11 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The figures of a detector that takes fakes for anomalies among photographs.
+"""The figures that the page of an evaluation shows of this system.
 
-They show the log-likelihoods that its density of photographic faces gives, the
-embeddings that the density is of, and how well the network behind them ranks camera
-settings. Far outliers are common and would leave a figure without detail: the axes
-follow the real pictures, and what lies beyond stays visible at their ends.
+They show the log-likelihoods under the density of real faces, the embeddings that it
+was fitted to, and how well the network ranks camera settings. Far outliers are common
+and would hide the detail, so the axes follow the real pictures, and outliers are shown
+at their ends.
 
 References:
     Zou, Yu, Zhan, Ma: "Self-Supervised Learning for Detecting AI-Generated Faces as
@@ -19,15 +19,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fakedet_jax.report import canvas, figures
-from fakedet_jax.report.markup import minus
 from fakedet_jax.report.page import Panel
+from fakedet_jax.report.wording import minus
 from fakedet_jax.systems.exif_anomaly import embedding_map
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _NUM_BINS = 60
-# The length from which a bar has its number inside.
+# A longer bar has its number inside.
 _MAX_OUTSIDE = 0.7
 
 
@@ -41,21 +42,22 @@ def likelihood_panel(
     """Draws the log-likelihoods of an evaluation for its page.
 
     Args:
-        log_likelihoods: see `log_likelihood_histogram`, as for the others.
+        log_likelihoods: float `[n]`, in nats; minus infinity is allowed.
         labels: int `[n]`, indices into `classes`.
-        threshold: the log-likelihood up to which a picture is called fake.
+        threshold: the log-likelihood at and below which a picture is decided fake.
         classes: the name of every class.
         is_fake: whether each class is fake.
 
     Returns:
-        A panel.
+        The panel with the figure of `log_likelihood_histogram`.
     """
     return Panel(
         "How likely the pictures are among photographs",
         log_likelihood_histogram(log_likelihoods, labels, threshold, classes, is_fake),
-        "One row per class. The log-likelihood says how well a face fits among the "
-        "photographs that the detector learnt from; it saw no fake. Real (blue) "
-        "should lie to the right of the dashed line and fake (orange) to the left.",
+        "One row per class. The log-likelihood says how well a face fits the "
+        "photographs that the detector was trained on, none of which was fake. Real "
+        "(blue) should lie to the right of the dashed line and fake (orange) to the "
+        "left.",
     )
 
 
@@ -68,21 +70,21 @@ def embedding_panel(
     """Draws the embeddings of an evaluation for its page.
 
     Args:
-        embeddings: float `[n, d]`; see `embedding_map.draw`, as for the others.
+        embeddings: float `[n, d]`, finite.
         labels: int `[n]`, indices into `classes`.
         classes: the name of every class.
         is_fake: whether each class is fake.
 
     Returns:
-        A panel.
+        The panel with the figure of `embedding_map.draw`.
     """
     return Panel(
         "Where the embeddings lie",
         embedding_map.draw(embeddings, labels, classes, is_fake),
-        "Each point is a picture, seen along the two directions in which real "
-        "pictures differ most. A fake apart from the blue cloud is easy to tell; "
-        "one inside it may still differ in a direction that is not drawn. Of large "
-        "classes a part is drawn.",
+        "Each point is a picture, projected on the two directions in which real "
+        "pictures differ most. A fake outside the blue cloud is easy to recognise; "
+        "one inside it may still differ in a direction that is not drawn. Only some "
+        "pictures of large classes are drawn.",
     )
 
 
@@ -90,25 +92,18 @@ def ranking_panel(taus: Mapping[str, float | None]) -> Panel:
     """Draws how well the network ranks pictures by their camera settings.
 
     Args:
-        taus: Kendall's τ by the name of the setting, in the order from top to bottom;
-            None where it is undefined.
+        taus: see `ranking_figure`.
 
     Returns:
-        A panel.
+        The panel with the figure of `ranking_figure`.
     """
-    size = (6.4, 1.5 + max(1.2, 0.5 * len(taus)))
-    figure, axes = canvas.titled_axes("Ranking by camera settings", size)
-    if taus:
-        _draw_bars(axes, taus)
-    else:
-        canvas.message(axes, "No camera setting was measured.")
     return Panel(
         "How well camera settings are ranked",
-        canvas.render(figure),
-        "Of two real pictures, which has the larger value? Kendall's τ is 1 where the "
-        "network orders all pairs rightly, 0 where it guesses, and -1 where it has all "
-        "of them the wrong way round. The detector never uses these ranks: they say "
-        "how much of the camera its embedding knows.",
+        ranking_figure(taus),
+        "Of two real pictures, which has the larger value? Kendall's τ is 1 if the "
+        "network orders all pairs correctly, 0 if it guesses, and −1 if it reverses "
+        "all of them. The detector never uses these ranks: they show how much its "
+        "embedding knows about the camera.",
     )
 
 
@@ -118,27 +113,30 @@ def log_likelihood_histogram(
     threshold: float,
     classes: Sequence[str],
     is_fake: Sequence[bool],
-) -> bytes:
-    """Draws how the log-likelihoods of each class are spread, one row per class.
+) -> "Figure":
+    """Draws a histogram of the log-likelihoods of each class, one below the other.
 
     Args:
         log_likelihoods: float `[n]`, in nats; minus infinity is allowed.
         labels: int `[n]`, indices into `classes`.
-        threshold: the log-likelihood up to which a picture is called fake, in nats.
-        classes: the name of every class; beyond 12, real and fake are pooled.
+        threshold: the log-likelihood at and below which a picture is decided fake, in
+            nats.
+        classes: the name of every class; more than 12 are pooled into real and fake.
         is_fake: whether each class is fake.
 
     Returns:
-        A PNG file.
+        The figure.
 
     Raises:
-        ValueError: for log-likelihoods that are NaN or a threshold that is not finite.
+        ValueError: A log-likelihood is NaN, or the threshold is not finite.
     """
     from matplotlib.ticker import FuncFormatter
 
     values = np.asarray(log_likelihoods, np.float64)
     if np.any(np.isnan(values)) or not np.isfinite(threshold):
-        raise ValueError("log-likelihoods must not be NaN, and the threshold be finite")
+        raise ValueError(
+            "log-likelihoods must not be NaN, and the threshold must be finite"
+        )
     finite = np.isfinite(values)
     real = ~np.asarray(is_fake, np.bool_)[labels]
     low, high = figures.robust_range(values[finite], real[finite], (threshold,))
@@ -163,34 +161,52 @@ def log_likelihood_histogram(
     canvas.heading(
         figure, f"Log-likelihoods; decided fake at {border} and below (shaded)"
     )
-    return canvas.render(figure)
+    return figure
 
 
-def _draw_bars(axes: "Axes", taus: Mapping[str, float | None]) -> None:
+def ranking_figure(taus: Mapping[str, float | None]) -> "Figure":
+    """Draws Kendall's τ of each camera setting as a bar.
+
+    Args:
+        taus: Kendall's τ by the name of the setting, from top to bottom; None if it is
+            undefined.
+
+    Returns:
+        The figure.
+    """
     from matplotlib.ticker import FixedLocator
 
+    size = (6.4, 1.5 + max(1.2, 0.5 * len(taus)))
+    figure, axes = canvas.titled_axes("Ranking by camera settings", size)
+    if not taus:
+        canvas.message(axes, "No camera setting was measured.")
+        return figure
     lowest = min((tau for tau in taus.values() if tau is not None), default=0.0)
     axes.set_xlim(-1 if lowest < 0 else 0, 1)
     axes.set_ylim(len(taus) - 0.5, -0.5)
     for row, tau in enumerate(taus.values()):
-        axes.barh(row, tau or 0.0, 0.55, color=canvas.REAL_COLOUR, linewidth=0)
-        text = "undefined" if tau is None else minus(f"{tau:z.3f}")
-        # Beside the bar, unless a long one leaves no room there.
-        within = tau is not None and abs(tau) > _MAX_OUTSIDE
-        left = (tau or 0.0) < 0
-        axes.annotate(
-            text,
-            (tau or 0.0, row),
-            xytext=(6 if left == within else -6, 0),
-            textcoords="offset points",
-            ha="left" if left == within else "right",
-            va="center",
-            fontsize=10,
-            color="white" if within else canvas.INK,
-        )
+        _draw_bar(axes, row, tau)
     axes.axvline(0, color=canvas.GREY, linewidth=1)
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
     axes.yaxis.set_major_locator(FixedLocator(range(len(taus))))
-    axes.set_yticklabels([canvas.plain(name) for name in taus])
+    axes.set_yticklabels(canvas.plain_all([*taus]))
     axes.set_xlabel("Kendall's τ (0: guessing, 1: all pairs in order)")
+    return figure
+
+
+def _draw_bar(axes: "Axes", row: int, tau: float | None) -> None:
+    """Draws a bar and its number: beside the bar, or inside a long one."""
+    length = tau or 0.0
+    axes.barh(row, length, 0.55, color=canvas.REAL_COLOUR, linewidth=0)
+    within = abs(length) > _MAX_OUTSIDE
+    # Inside a bar to the left, or outside one to the right.
+    starts = (length < 0) == within
+    canvas.write(
+        axes,
+        "undefined" if tau is None else minus(f"{tau:z.3f}"),
+        (length, row),
+        shift=(6 if starts else -6, 0),
+        ha="left" if starts else "right",
+        colour="white" if within else canvas.INK,
+    )

@@ -1,0 +1,40 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""How reports write names and numbers."""
+
+
+def printable(text: str) -> str:
+    r"""Replaces characters that cannot be printed by backslash escapes.
+
+    These are bytes that are not UTF-8, control characters, and the marks that change
+    the direction of writing, which can make one file name look like another.
+
+    >>> print(printable("a\nb"))
+    a\nb
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        character
+        if character.isprintable()
+        else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
+
+
+def pictures(count: int) -> str:
+    """Returns a number of pictures in words.
+
+    >>> pictures(1234)
+    '1,234 pictures'
+    """
+    return f"{count:,} picture" if count == 1 else f"{count:,} pictures"
+
+
+def minus(number: str) -> str:
+    """Replaces the hyphens of a formatted number by minus signs.
+
+    >>> minus("-1,234.5")
+    '−1,234.5'
+    """
+    return number.replace("-", "\N{MINUS SIGN}")
