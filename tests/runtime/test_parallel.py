@@ -53,7 +53,7 @@ def test_local_batch_of_one_process_is_the_whole():
 
 @pytest.mark.parametrize("batch_size", [0, -8, 12])
 def test_batch_that_devices_cannot_share_is_refused(batch_size):
-    message = rf"--batch_size: .*multiple of the 8 devices, found {batch_size}"
+    message = rf"`batch_size`: .*multiple of the 8 devices, found {batch_size}"
     with pytest.raises(RequestError, match=message):
         parallel.local_batch_size(batch_size, parallel.data_mesh())
 
