@@ -1,17 +1,16 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What a training run leaves on disk, through Orbax.
+"""Stores the states of a training run, through Orbax.
 
-A workdir describes itself:
+A workdir holds two such stores:
 
-- `config.json`: what was asked for
 - `checkpoints/STEP`: the newest states of the run, to resume from
 - `best/STEP`: the detector that did best on validation data: its variables, and its
-  classes and threshold as JSON; the newest counts, those before belong to the states
-  that a run may resume from
+  classes and threshold as JSON; the newest step counts, earlier ones belong to the
+  states that a run may resume from
 
 Orbax writes a step under a temporary name and renames it when it is complete, so that
-a run that is killed, or a disk that is full, leaves the last complete step usable.
+the last complete step stays usable when a run is killed or the disk is full.
 """
 
 import contextlib
@@ -31,7 +30,7 @@ import jax
 from fakedet_jax.errors import RequestError
 
 _LOGGER = logging.getLogger(__name__)
-# The newest state, and the one before in case that the newest gets damaged.
+# The newest state, and the one before it in case the newest is damaged.
 NUM_STATES = 2
 _ECHO_SECONDS = 0.2
 
@@ -39,7 +38,7 @@ _ECHO_SECONDS = 0.2
 class Store:
     """A folder of numbered steps, each a tree of arrays and a JSON object.
 
-    Use it in a `with` statement: leaving it waits for what is being written.
+    Use it in a `with` statement, which waits at its end for what is being written.
     """
 
     def __init__(
@@ -52,10 +51,10 @@ class Store:
         """Opens the folder.
 
         Args:
-            folder: Made when missing, unless `read_only`.
-            max_to_keep: How many of the newest steps are kept; None for all.
-            read_only: Whether everything stays as it is, also what another process
-                is writing there now.
+            folder: The folder; it is made if missing, unless `read_only`.
+            max_to_keep: How many of the newest steps to keep; None for all.
+            read_only: Whether nothing in the folder is changed, including what another
+                process is writing there.
         """
         import orbax.checkpoint as ocp
         from orbax.checkpoint import checkpoint_managers
@@ -73,11 +72,11 @@ class Store:
                 preservation_policy=checkpoint_managers.LatestN(max_to_keep),
                 cleanup_tmp_directories=True,
             )
-        # Orbax warns of a folder that is read only, which was asked for.
+        # Orbax warns about a folder that is read only, although that was asked for.
         with _quiet_loggers("absl"):
             self._manager = ocp.CheckpointManager(
                 folder.absolute(),
-                # Named here, so that a store that only reads knows its items too.
+                # Named here so that a read-only store knows its items too.
                 item_handlers={
                     "tree": ocp.StandardCheckpointHandler(),
                     "facts": ocp.JsonCheckpointHandler(),
@@ -86,11 +85,16 @@ class Store:
             )
 
     def steps(self) -> list[int]:
-        """Complete steps, ascending."""
+        """The complete steps, in ascending order."""
         return sorted(self._manager.all_steps())
 
     def save(self, step: int, tree: Any, facts: Mapping[str, Any]) -> None:
-        """Starts to write a step; arrays may change as soon as it returns.
+        """Starts to write a step; the arrays may be reused as soon as it returns.
+
+        Args:
+            step: Number of the step; a stored step of that number is replaced.
+            tree: Tree of arrays.
+            facts: JSON object.
 
         Raises:
             OSError: The disk is full, or the step before could not be written.
@@ -105,7 +109,11 @@ class Store:
             self._manager.save(step, args=arguments, force=True)
 
     def read_facts(self, step: int) -> dict[str, Any]:
-        """The JSON object of a step."""
+        """The JSON object of a step, one of `steps()`.
+
+        Raises:
+            RequestError: The step is damaged.
+        """
         arguments = self._ocp.args.Composite(facts=self._ocp.args.JsonRestore())
         with _damage(self._folder, step):
             return dict(self._manager.restore(step, args=arguments)["facts"])
@@ -115,16 +123,20 @@ class Store:
 
         Args:
             step: One of `steps()`.
-            abstract: Tree of `jax.ShapeDtypeStruct` with shardings.
+            abstract: Tree of `jax.ShapeDtypeStruct` with shardings, see
+                `abstract_like`.
+
+        Returns:
+            A tree of the structure of `abstract`.
 
         Raises:
-            RequestError: The step is damaged or holds other arrays.
+            RequestError: The step is damaged, or its arrays have other names or shapes.
         """
         arguments = self._ocp.args.Composite(
             tree=self._ocp.args.StandardRestore(abstract)
         )
         with _damage(self._folder, step):
-            # Orbax finds out only after it has started to read, so ask before.
+            # Checked first, as Orbax finds a difference only while it reads.
             found = _shapes(self._manager.item_metadata(step)["tree"].tree)
         wanted = _shapes(abstract)
         if found != wanted:
@@ -142,20 +154,20 @@ class Store:
             return self._manager.restore(step, args=arguments)["tree"]
 
     def delete_after(self, step: int) -> None:
-        """Deletes steps that a run resumed at `step` will make again."""
+        """Deletes the steps after `step`, which a run resumed there makes again."""
         for later in [number for number in self.steps() if number > step]:
             self._manager.delete(later)
 
     def keep_only(self, steps: Collection[int]) -> None:
-        """Deletes all other steps."""
+        """Deletes all steps but these; those that are not stored are ignored."""
         for other in set(self.steps()).difference(steps):
             self._manager.delete(other)
 
     def wait(self) -> None:
-        """Returns when all is written.
+        """Returns when every saved step is on disk.
 
         Raises:
-            OSError: It could not be.
+            OSError: A step could not be written.
         """
         with _disk_errors(self._folder):
             self._manager.wait_until_finished()
@@ -173,7 +185,7 @@ class Store:
             with _disk_errors(self._folder):
                 self._manager.close()
             return
-        # The failure under way is the one to report.
+        # The error that is being raised is the one to report.
         try:
             self._manager.close()
         except Exception as second:
@@ -181,7 +193,15 @@ class Store:
 
 
 def abstract_like(tree: Any, sharding: Any) -> Any:
-    """Shapes and dtypes of a tree, to restore into."""
+    """Describes the arrays of a tree for `Store.read_tree`.
+
+    Args:
+        tree: Tree of arrays, or of their shapes.
+        sharding: Where the arrays are to be placed.
+
+    Returns:
+        Tree of `jax.ShapeDtypeStruct`.
+    """
     return jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
         tree,
@@ -189,39 +209,31 @@ def abstract_like(tree: Any, sharding: Any) -> Any:
 
 
 def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
-    """Shape of every array, by its path, whatever containers lead to it."""
+    """Shape of every array by its path, whatever types the containers have."""
     return {
-        "/".join(_key_name(key) for key in path): tuple(leaf.shape)
+        jax.tree_util.keystr(path, simple=True, separator="/"): tuple(leaf.shape)
         for path, leaf in jax.tree_util.tree_leaves_with_path(
             tree, is_leaf=lambda node: hasattr(node, "shape")
         )
     }
 
 
-def _key_name(key: Any) -> str:
-    for attribute in ("key", "name", "idx"):
-        if hasattr(key, attribute):
-            return str(getattr(key, attribute))
-    return str(key)
-
-
 @contextlib.contextmanager
 def _disk_errors(folder: Path) -> Iterator[None]:
-    """Turns Orbax's and TensorStore's ways to say "disk full" into `OSError`."""
+    """Turns all errors by which Orbax and TensorStore report a disk into `OSError`."""
     try:
         yield
     except Exception as error:
         raise OSError(
             f"could not write a checkpoint under {str(folder)!r} "
-            f"({_disk_reason(error)}); the "
-            "last complete one stays usable; free some space and run the same command "
-            "again"
+            f"({_disk_reason(error)}); the last complete one stays usable; free some "
+            "space and run the same command again"
         ) from error
 
 
 def _disk_reason(error: BaseException) -> str:
     text = f"{error} {error.__cause__ or ''} {error.__context__ or ''}"
-    # TensorStore says it at the end of a page about its settings.
+    # TensorStore names the error at the end of a page about its settings.
     for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
         if os.strerror(number) in text:
             return os.strerror(number)
@@ -230,10 +242,10 @@ def _disk_reason(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def _without_echo() -> Iterator[None]:
-    """Silences the other reads that Orbax abandons when one of them fails.
+    """Silences the reads that Orbax abandons when another one fails.
 
-    It reads all arrays at once and reports the first failure; the others end as
-    complaints of asyncio and the interpreter, some of them a little later.
+    It reads all arrays at once and reports the first failure; asyncio and the
+    interpreter report the others, some of them a little later.
     """
     hook = sys.unraisablehook
     sys.unraisablehook = lambda unused: None
@@ -250,7 +262,7 @@ def _without_echo() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _quiet_loggers(*names: str) -> Iterator[None]:
-    """Lets loggers speak up for critical messages only."""
+    """Lets loggers report critical messages only."""
     loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -264,6 +276,7 @@ def _quiet_loggers(*names: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _damage(folder: Path, step: int) -> Iterator[None]:
+    """Turns all errors of reading a step into `RequestError`."""
     try:
         with _without_echo():
             yield

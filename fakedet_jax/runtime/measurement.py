@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Clock, arithmetic and memory: how fast a compiled function is on this machine."""
+"""Measures compiled functions on this machine: time, arithmetic and memory."""
 
 import functools
 import logging
@@ -21,11 +21,11 @@ from fakedet_jax.runtime import parallel
 
 _LOGGER = logging.getLogger(__name__)
 
-# A run repeats its call until about so much time has passed, for the clock's sake.
+# A run repeats its call for about this long, as the clock is not exact.
 _RUN_SECONDS = 0.5
 _MAX_CALLS = 1000
 
-# Sides of the matrices whose product is the measure of a machine.
+# Sides of the matrices whose product measures the machine.
 _CPU_SIDE = 2048
 _ACCELERATOR_SIDE = 8192
 
@@ -36,35 +36,31 @@ def seconds_per_call(
     """Measures a call in steady state.
 
     Args:
-        call: What is measured; it returns arrays that are there when it is done, none
-            of which the next call may take over (donation).
-        num_repeats: Runs, each of many calls.
-        num_warmup: Calls before, which compile and fill buffers.
+        call: Function to measure. It returns arrays that are ready when its work is
+            done; the next call must not reuse their memory (donation).
+        num_repeats: Number of runs, at least 1; each makes many calls.
+        num_warmup: Calls before the first run, which compile and fill buffers.
 
     Returns:
-        The median over the runs, seconds.
+        Seconds per call, the median over the runs.
     """
-    for _ in range(num_warmup):
-        jax.block_until_ready(call())
-    num_calls = _calls_of_a_run(call)
-    runs = [_time(call, num_calls) / num_calls for _ in range(num_repeats)]
-    return statistics.median(runs)
+    return seconds_in_turns({"": call}, num_repeats, num_warmup=num_warmup)[""]
 
 
 def seconds_in_turns(
     calls: Mapping[str, Callable[[], Any]], num_repeats: int, *, num_warmup: int = 2
 ) -> dict[str, float]:
-    """Measures several calls whose ratio matters: each run is of another one.
+    """Measures several calls whose ratio matters, with runs in turns.
 
-    Whatever else keeps the machine busy then slows all of them alike.
+    Other work on the machine then slows all of them equally.
 
     Args:
-        calls: As for `seconds_per_call`, by name.
-        num_repeats: Runs of each.
-        num_warmup: Calls of each before.
+        calls: Functions to measure by name, see `seconds_per_call`.
+        num_repeats: Number of runs of each, at least 1.
+        num_warmup: Calls of each before its first run.
 
     Returns:
-        The median of each over its runs, seconds.
+        Seconds per call by name, medians over the runs.
     """
     num_calls = {}
     for name, call in calls.items():
@@ -79,14 +75,14 @@ def seconds_in_turns(
 
 
 def compile_timed(jitted: Any, arguments: tuple[Any, ...]) -> tuple[Any, float, float]:
-    """Lowers and compiles ahead of time, each by the clock.
+    """Lowers and compiles a function ahead of time, and measures both.
 
     Args:
-        jitted: What `jax.jit` returned.
-        arguments: Arrays, or their shapes.
+        jitted: Function that `jax.jit` returned.
+        arguments: Its arguments: arrays, or their shapes.
 
     Returns:
-        The compiled function, seconds of lowering and of compiling.
+        The compiled function, and the seconds of lowering and of compiling it.
     """
     start = time.perf_counter()
     lowered = jitted.lower(*arguments)
@@ -97,18 +93,18 @@ def compile_timed(jitted: Any, arguments: tuple[Any, ...]) -> tuple[Any, float, 
 
 
 def count_flops(jitted: Any, arguments: tuple[Any, ...]) -> float | None:
-    """Counts multiplications and additions of a call, over all devices.
+    """Counts the multiplications and additions of a call, over all devices.
 
-    Not those of the compiled function: XLA counts the body of a loop once, however
-    often it runs, and on CPUs convolutions are loops over pictures. Lowered for an
-    accelerator, which need not be there, they are convolutions.
+    The function is lowered for an accelerator, which need not be present. Compiled for
+    CPUs, convolutions are loops over pictures, and XLA counts the body of a loop once,
+    however often it runs.
 
     Args:
-        jitted: What `jax.jit` returned.
-        arguments: Arrays, or their shapes.
+        jitted: Function that `jax.jit` returned.
+        arguments: Its arguments: arrays, or their shapes.
 
     Returns:
-        What XLA counts, None where it does not tell.
+        The count of XLA, None where it gives none.
     """
     try:
         lowered = jitted.trace(*arguments).lower(lowering_platforms=("tpu",))
@@ -122,15 +118,20 @@ def count_flops(jitted: Any, arguments: tuple[Any, ...]) -> float | None:
 def peak_memory(mesh: Mesh) -> dict[str, int | None]:
     """The most memory that this process has used so far.
 
+    Args:
+        mesh: Mesh of the devices to ask.
+
     Returns:
-        Bytes as `peak_host_bytes`, and as `peak_device_bytes` of the fullest device,
-        None where the platform does not tell.
+        `peak_host_bytes`, and `peak_device_bytes` of the device that used most, None
+        where the platform does not report it.
     """
-    # macOS counts in bytes, Linux in KiB.
+    # macOS reports bytes, Linux KiB.
     unit = 1 if sys.platform == "darwin" else 1024
-    told = [device.memory_stats() or {} for device in mesh.devices.flat]
+    all_stats = [device.memory_stats() or {} for device in mesh.devices.flat]
     peaks = [
-        stats["peak_bytes_in_use"] for stats in told if "peak_bytes_in_use" in stats
+        stats["peak_bytes_in_use"]
+        for stats in all_stats
+        if "peak_bytes_in_use" in stats
     ]
     return {
         "peak_host_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
@@ -139,12 +140,12 @@ def peak_memory(mesh: Mesh) -> dict[str, int | None]:
 
 
 def matmul_flops_per_second(mesh: Mesh, dtype: Any, num_repeats: int) -> float:
-    """Measures a large matrix product, the rows of its left side spread over a mesh.
+    """Measures a large matrix product, with the rows of its left side on a mesh.
 
     Args:
-        mesh: The devices.
-        dtype: Of the matrices; float32 is not rounded to TF32, as in the networks.
-        num_repeats: Runs, of which the median counts.
+        mesh: Mesh of all devices.
+        dtype: Type of the matrices; float32 is not rounded to TF32, as in the networks.
+        num_repeats: Number of runs, at least 1; their median counts.
 
     Returns:
         Multiplications and additions per second, of all devices together.
@@ -157,7 +158,7 @@ def matmul_flops_per_second(mesh: Mesh, dtype: Any, num_repeats: int) -> float:
     cut, whole = parallel.batch_sharding(mesh), parallel.replicated(mesh)
 
     def make() -> tuple[jax.Array, jax.Array]:
-        # Constant operands would let some chips draw less power and run faster.
+        # Random, as some chips draw less power and run faster on constant operands.
         left, right = jax.random.split(jax.random.key(0))
         return (
             jax.random.normal(left, (rows, side), dtype),
@@ -181,8 +182,8 @@ def _time(call: Callable[[], Any], num_calls: int) -> float:
     previous = None
     for _ in range(num_calls):
         result = call()
-        # One call behind, as a training loop: the device is never idle, and what is
-        # under way stays bounded.
+        # Waiting for the call before, like a training loop: the device is never idle,
+        # and at most two calls are in flight.
         jax.block_until_ready(previous)
         previous = result
     jax.block_until_ready(previous)

@@ -20,17 +20,17 @@ def initialize(
 ) -> None:
     """Joins a run of several processes; call it before any other use of JAX.
 
-    Without arguments the cluster's own variables say what to join (Slurm, MPI, TPU pods
-    and what else `jax.distributed` knows).
+    Without arguments, the environment of the cluster says what to join (Slurm, MPI, TPU
+    pods and others that `jax.distributed` knows).
 
     Args:
         coordinator_address: `HOST:PORT` of process 0.
         num_processes: Number of processes.
-        process_id: Number of this one, from 0.
+        process_id: Number of this process, from 0.
 
     Raises:
-        RequestError: The processes did not find each other, or the arguments are
-            incomplete.
+        RequestError: The processes did not find each other, or only some of the
+            arguments are given.
     """
     given = (coordinator_address, num_processes, process_id)
     if any(value is None for value in given) and given != (None, None, None):
@@ -67,29 +67,33 @@ def _check_cluster(
 
 
 def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
-    """A mesh of all devices along the axis `data`."""
+    """A mesh along the axis `data`, of all devices by default."""
     devices = jax.devices() if devices is None else devices
-    # Explicit axes, JAX's newer default, refuse parts of Linen networks.
+    # Some Linen networks do not work with explicit axes, JAX's default.
     return jax.make_mesh(
         (len(devices),), ("data",), axis_types=(AxisType.Auto,), devices=devices
     )
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
-    """The first axis is cut along the mesh."""
+    """Cuts the first axis of an array along the mesh."""
     return NamedSharding(mesh, PartitionSpec("data"))
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-    """Every device holds the whole array."""
+    """Keeps the whole array on every device."""
     return NamedSharding(mesh, PartitionSpec())
 
 
 def local_batch_size(global_batch_size: int, mesh: Mesh) -> int:
-    """Examples of a global batch that this process brings.
+    """Number of examples of a global batch that this process supplies.
+
+    Args:
+        global_batch_size: Examples over all processes.
+        mesh: Mesh of all devices.
 
     Raises:
-        RequestError: The batch cannot be cut evenly.
+        RequestError: The devices cannot share the batch evenly.
     """
     if global_batch_size < 1 or global_batch_size % mesh.size:
         raise RequestError(
@@ -100,10 +104,14 @@ def local_batch_size(global_batch_size: int, mesh: Mesh) -> int:
 
 
 def round_up_batch_size(batch_size: int, mesh: Mesh) -> int:
-    """The next batch size that the devices can share evenly.
+    """The least batch size from `batch_size` on that the devices can share evenly.
+
+    Args:
+        batch_size: Wanted number of examples over all processes.
+        mesh: Mesh of all devices.
 
     Raises:
-        RequestError: It is not positive.
+        RequestError: The batch size is not positive.
     """
     if batch_size < 1:
         raise RequestError(
@@ -113,7 +121,16 @@ def round_up_batch_size(batch_size: int, mesh: Mesh) -> int:
 
 
 def put_batch(mesh: Mesh, batch: Mapping[str, np.ndarray]) -> dict[str, jax.Array]:
-    """Puts this process' part of a batch on its devices, as global arrays."""
+    """Puts this process's part of a batch on its devices.
+
+    Args:
+        mesh: Mesh of all devices.
+        batch: Arrays `[local batch, …]` of any dtype, by name; the first axis is as
+            long as `local_batch_size` says.
+
+    Returns:
+        Global arrays `[global batch, …]` by name, cut along the mesh.
+    """
     sharding = batch_sharding(mesh)
     return {
         name: jax.make_array_from_process_local_data(sharding, values)
@@ -122,12 +139,12 @@ def put_batch(mesh: Mesh, batch: Mapping[str, np.ndarray]) -> dict[str, jax.Arra
 
 
 def replicate(mesh: Mesh, tree: Any) -> Any:
-    """Puts a tree that every process holds alike on every device."""
+    """Puts a tree of arrays, the same in every process, on every device of a mesh."""
     return jax.device_put(tree, replicated(mesh))
 
 
 def to_host(array: jax.Array) -> np.ndarray:
-    """The whole of a sharded array, in every process."""
+    """Brings a whole sharded array to every process, as NumPy of the same dtype."""
     if jax.process_count() == 1:
         return np.asarray(jax.device_get(array))
     from jax.experimental import multihost_utils
@@ -136,7 +153,7 @@ def to_host(array: jax.Array) -> np.ndarray:
 
 
 def agree_on_maximum(value: int) -> int:
-    """The largest of the processes' values; every process must call it."""
+    """The largest value, an int32, of any process; every process must call it."""
     if jax.process_count() == 1:
         return value
     from jax.experimental import multihost_utils
@@ -145,14 +162,21 @@ def agree_on_maximum(value: int) -> int:
 
 
 def gather_json(value: Any) -> list[Any]:
-    """One JSON-able value of each process, in every process, in process order."""
+    """Brings a value of every process to every process; all must call it.
+
+    Args:
+        value: Value of this process that JSON can hold.
+
+    Returns:
+        The values in the order of the processes.
+    """
     if jax.process_count() == 1:
         return [value]
     from jax.experimental import multihost_utils
 
     encoded = np.frombuffer(json.dumps(value).encode(), np.uint8)
     length = agree_on_maximum(len(encoded))
-    # Trailing spaces are no part of a JSON text.
+    # JSON ignores trailing spaces.
     padded = np.full(length, ord(" "), np.uint8)
     padded[: len(encoded)] = encoded
     rows = np.asarray(multihost_utils.process_allgather(padded))
@@ -160,7 +184,7 @@ def gather_json(value: Any) -> list[Any]:
 
 
 def wait_for_all(name: str) -> None:
-    """Returns once every process came here."""
+    """Returns once every process has called it with the same name."""
     if jax.process_count() > 1:
         from jax.experimental import multihost_utils
 

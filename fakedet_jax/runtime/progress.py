@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""One line on stderr that says how far a long loop is and when it will be done."""
+"""Shows on stderr how far a long loop is and when it will be done."""
 
 import shutil
 import sys
@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Self, SupportsFloat, TextIO
 
-# A terminal is redrawn at most this often; a log gets a line at most this often.
+# Least time between two lines, on a terminal and in a log.
 TERMINAL_SECONDS = 0.5
 LOG_SECONDS = 30.0
 
@@ -18,10 +18,10 @@ _BAR_WIDTH = 20
 class Progress:
     """Shows done and total items, items per second, the time left and the loss.
 
-    A terminal shows one line that is redrawn. Anything else (a log file, a pipe) gets
-    a plain line at most every 30 seconds. Both get a last line at the end.
+    A terminal shows one line that is redrawn. Anything else (a log file, a pipe) gets a
+    plain line at most every 30 seconds. Both get a last line at the end.
 
-    The speed leaves out the time up to the first update, in which a loop compiles.
+    The rate leaves out the time up to the first update, in which a loop compiles.
 
     Example:
         with Progress(len(dataset), label="evaluate") as progress:
@@ -45,15 +45,15 @@ class Progress:
         """Starts the clock; nothing is shown before the first update.
 
         Args:
-            total: how many items there will be.
-            label: what is being done, shown at the start of the line.
-            unit: what an item is, in the plural.
-            initial: items done before, by a run that is now resumed.
-            has_warm_up: whether the first update takes longer than others, as where
-                it compiles; the rate then leaves it out.
-            quiet: whether to show nothing.
-            stream: where to write; stderr when not given.
-            clock: returns seconds.
+            total: Number of items, including `initial`.
+            label: Name of the work, shown at the start of the line.
+            unit: Noun for the items, in the plural.
+            initial: Items that the run has done before it was resumed.
+            has_warm_up: Whether the first update takes longer than others, because it
+                compiles; the rate then leaves it out.
+            quiet: Whether to show nothing.
+            stream: Where to write; stderr by default.
+            clock: Function that returns seconds.
         """
         self._total = total
         self._label = label
@@ -74,12 +74,12 @@ class Progress:
         self._is_first = True
 
     def update(self, num_items: int, loss: SupportsFloat | None = None) -> None:
-        """Counts items as done, and shows the line when it is time to.
+        """Counts items as done, and shows the line when it is due.
 
         Args:
-            num_items: how many items were finished since the last update.
-            loss: the latest loss. It is converted to a number only when it is shown,
-                so a value on a device costs no transfer at the other steps.
+            num_items: Number of items that were finished since the last update.
+            loss: The latest loss. It is converted to a number only when it is shown, so
+                a value on a device costs no transfer at other steps.
         """
         now = self._clock()
         self._done += int(num_items)
@@ -89,7 +89,7 @@ class Progress:
         if self._steady_from is None:
             self._steady_from = (now, self._done)
         interval = TERMINAL_SECONDS if self._is_terminal else LOG_SECONDS
-        # The first line of a terminal tells at once that the loop is under way.
+        # On a terminal the first line appears at once: the loop has started.
         if now - self._last_shown >= interval or (first and self._is_terminal):
             self._last_shown = now
             self._show(now)
@@ -108,7 +108,7 @@ class Progress:
         self.close()
 
     def _rate(self, now: float) -> float | None:
-        """Returns items per second once warm, None while unknown."""
+        """Items per second, None while it is unknown."""
         if self._steady_from is None:
             return None
         since, done = self._steady_from
@@ -124,7 +124,7 @@ class Progress:
             filled = int(share * _BAR_WIDTH)
             if self._is_terminal:
                 parts.append(f"[{'#' * filled}{'.' * (_BAR_WIDTH - filled)}]")
-            # Rounded down, so that 100 % is shown only when it is true.
+            # Rounded down, so that 100% appears only at the end.
             parts.append(f"{self._done * 100 // self._total}%")
         if rate is not None:
             parts.append(f"{_significant(rate)} {self._unit}/s")
@@ -142,7 +142,7 @@ class Progress:
             return
         text = self._line(now, final=final)
         if self._is_terminal:
-            # One column stays free: a full line would wrap and could not be redrawn.
+            # One column stays free, as a full line wraps and cannot be redrawn.
             text = f"\r{text[: shutil.get_terminal_size().columns - 1]}\x1b[K"
         if final or not self._is_terminal:
             text += "\n"
@@ -150,12 +150,12 @@ class Progress:
             self._stream.write(text)
             self._stream.flush()
         except OSError:
-            # The terminal has gone (a closed ssh session). That must not end the run.
+            # A terminal that closes, as with an ssh session, must not end the run.
             self._quiet = True
 
 
 def _significant(rate: float) -> str:
-    """Writes three significant digits, never as a power of ten."""
+    """Formats with about three significant digits, never as a power of ten."""
     if rate >= 100:
         return f"{rate:,.0f}"
     return f"{rate:.1f}" if rate >= 10 else f"{rate:.2f}"

@@ -1,18 +1,18 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Asking a long run to save and stop, through SIGTERM and SIGINT."""
+"""Lets SIGTERM and SIGINT ask a long run to save and stop."""
 
 import signal
 from types import FrameType
 from typing import Any, Self
 
 
-class Stopped(Exception):  # noqa: N818 - nothing went wrong
-    """A run stopped because it was asked to, after it had saved.
+class Stopped(Exception):  # noqa: N818 - not an error
+    """A run stopped on request, after it had saved its work.
 
     Attributes:
-        signum: The signal.
-        step: The step that was saved, None where steps are not what is saved.
+        signum: Number of the signal.
+        step: The step that was saved, None where the work has no steps.
     """
 
     def __init__(self, signum: int, step: int | None = None) -> None:
@@ -25,10 +25,10 @@ class Stopped(Exception):  # noqa: N818 - nothing went wrong
 class StopRequest:
     """Remembers the first SIGTERM or SIGINT while its `with` block runs.
 
-    A second signal acts at once, as if nobody listened.
+    A second signal has its usual effect at once.
 
     Attributes:
-        signum: The signal, None before one came.
+        signum: Number of the signal, None before it came.
     """
 
     def __init__(self) -> None:
@@ -41,14 +41,14 @@ class StopRequest:
         return self
 
     def __exit__(self, *unused: object) -> None:
-        self._give_back()
+        self._restore()
 
     def _remember(self, signum: int, frame: FrameType | None) -> None:
         del frame
         self.signum = signum
-        self._give_back()
+        self._restore()
 
-    def _give_back(self) -> None:
+    def _restore(self) -> None:
         for signum, handler in self._previous.items():
             signal.signal(signum, handler)
         self._previous.clear()

@@ -1,8 +1,8 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Writes result files whole or not at all: JSON, CSV, text and bytes.
+"""Writes result files atomically: JSON, CSV, text and bytes.
 
-Names of files may hold bytes that are no UTF-8, which Python carries as lone
+A file name may contain bytes that are not UTF-8, which Python represents as lone
 surrogates. They are written as backslash escapes, so every file is valid UTF-8.
 """
 
@@ -19,13 +19,13 @@ from typing import IO, Any
 
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[IO[bytes]]:
-    """Opens a file that takes its name only once it is completely written.
+    """Opens a file that appears under its name only when it is complete.
 
     It is written under a temporary name in the same folder and then renamed, so a
     reader sees the old file or the new one, and a failure leaves the old one.
 
     Args:
-        path: the file; its folder exists.
+        path: The file; its folder exists.
 
     Yields:
         A binary file to write to.
@@ -56,8 +56,12 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Writes strict JSON, atomically.
 
+    Args:
+        path: The file; its folder exists.
+        value: JSON object.
+
     Raises:
-        ValueError: for NaN or infinity, which JSON does not have.
+        ValueError: It contains NaN or infinity, which JSON does not have.
     """
     text = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False)
     write_text(path, text + "\n")
@@ -66,14 +70,14 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 def write_csv(
     path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]
 ) -> None:
-    """Writes a table as RFC 4180 says (CRLF, quotes where needed), atomically.
+    """Writes a CSV table by RFC 4180 (CRLF, quotes where needed), atomically.
 
-    Floats are written with all the digits that bring back the same float64.
+    Floats are written with enough digits to read back the same float64.
 
     Args:
-        path: the file; its folder exists.
-        header: the names of the columns.
-        rows: consumed one by one, so a table may be larger than memory.
+        path: The file; its folder exists.
+        header: Names of the columns.
+        rows: Cells of each row; read one by one, so a table may exceed the memory.
     """
     with atomic_file(path) as file:
         text = io.TextIOWrapper(
@@ -87,13 +91,13 @@ def write_csv(
 
 
 def user_cache_dir() -> Path:
-    """The toolkit's folder in the user's cache; not made here."""
+    """The toolkit's folder in the user's cache, which may not exist yet."""
     cache = os.environ.get("XDG_CACHE_HOME")
     base = Path(cache) if cache else Path.home() / ".cache"
     return base / "fakedet_jax"
 
 
 def json_number(value: float) -> float | None:
-    """Turns a number into one that JSON can hold: NaN and infinity become None."""
+    """Converts a number for JSON: NaN and infinity become None."""
     number = float(value)
     return number if math.isfinite(number) else None

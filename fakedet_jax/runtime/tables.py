@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Reads CSV tables of scores that users bring, and says where they are not sound."""
+"""Reads CSV files that users bring, and names the line of a mistake."""
 
 import csv
 import math
@@ -13,18 +13,19 @@ from fakedet_jax.errors import RequestError
 def read_rows(
     path: Path, columns: Sequence[str], *, if_missing: str
 ) -> Iterator[tuple[int, list[str]]]:
-    """Reads some columns of a CSV file; others may stand beside them, in any order.
+    """Reads some columns of a CSV file, which may have others, in any order.
 
     Args:
         path: The file, in UTF-8 with or without a byte order mark.
-        columns: Names that the first line must have.
-        if_missing: What to do where there is no such file.
+        columns: Names of columns that the first line must contain.
+        if_missing: Advice for a file that does not exist; it ends the message.
 
     Yields:
-        The number of the line and its cells, in the order of `columns`.
+        Line number and cells of each row, in the order of `columns`.
 
     Raises:
-        RequestError: The file is not of that kind.
+        RequestError: The file is missing, is not CSV, lacks a column or has one twice,
+            or a row has too many or too few cells.
     """
     for line, row in read_records(path, columns, if_missing=if_missing):
         yield line, [row[name] for name in columns]
@@ -37,19 +38,19 @@ def read_records(
     *,
     if_missing: str,
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """Reads columns of a CSV file by name, some of which need not be there.
+    """Reads columns of a CSV file by name, some of which may be absent.
 
     Args:
         path: See `read_rows`.
-        required: Names that the first line must have.
-        optional: Names that it may have.
+        required: Names of columns that the first line must contain.
+        optional: Names of columns that it may contain.
         if_missing: See `read_rows`.
 
     Yields:
-        The number of the line and its cells by column.
+        Line number and cells of each row, by the names of the columns.
 
     Raises:
-        RequestError: The file is not of that kind.
+        RequestError: See `read_rows`.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -69,7 +70,7 @@ def read_records(
                     f"{', '.join(twice)} again"
                 )
             places = {name: header.index(name) for name in names}
-            for row in filter(None, table):  # blank lines are no rows
+            for row in filter(None, table):  # A blank line is not a row.
                 if len(row) != len(header):
                     raise RequestError(
                         f"{str(path)!r}, line {table.line_num}: expected {len(header)} "
@@ -89,20 +90,20 @@ def to_score(text: str, path: Path, line: int) -> float:
 
     Args:
         text: The cell.
-        path: The file, for the message.
+        path: Its file, for the message.
         line: Its line, for the message.
 
     Returns:
-        A number in [0, 1].
+        A number from 0 to 1.
 
     Raises:
-        RequestError: It is none.
+        RequestError: The cell is not such a number.
     """
     try:
         score = float(text)
     except ValueError:
         score = math.nan
-    # No comparison holds for NaN.
+    # False for NaN too.
     if not 0 <= score <= 1:
         raise RequestError(
             f"{str(path)!r}, line {line}: expected a score from 0 to 1, found {text!r}"

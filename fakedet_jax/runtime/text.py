@@ -1,17 +1,17 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Text for people: numbers in sentences, and names of files made of any text."""
+"""Text for people: plurals in sentences, and file names made from any text."""
 
 import collections
 import re
 
 _MAX_NAME = 80
-# What Windows keeps for itself, with any extension.
+# Names that Windows reserves, with any extension.
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 
 
 class PlainNames:
-    """Makes names of files that every system takes, each only once.
+    """Makes file names that every operating system accepts, each only once.
 
     >>> names = PlainNames()
     >>> [names.make(text) for text in ("face 1", "Face:1", "../x", "nul.a", "")]
@@ -23,12 +23,12 @@ class PlainNames:
         self._counts: collections.Counter[str] = collections.Counter()
 
     def make(self, text: str) -> str:
-        """Replaces what is not plain and, where that name is taken, adds a number."""
+        """Replaces special characters of a text, and adds a number if it is taken."""
         plain = re.sub(r"[^A-Za-z0-9._-]+", "_", text).lstrip(".-")
         plain = plain[:_MAX_NAME].rstrip(".") or "_"
         if _RESERVED.match(plain):
             plain = f"_{plain}"
-        # Some file systems do not tell small letters from capitals.
+        # Some file systems ignore the case of letters.
         folded = plain.casefold()
         name = plain
         while name.casefold() in self._used:
@@ -39,14 +39,14 @@ class PlainNames:
 
 
 def counted(number: int, noun: str) -> str:
-    """Says how many there are of something whose plural takes an s.
+    """Writes a number of things, as in "2 pictures".
 
     Args:
-        number: How many, 0 or more.
-        noun: What, in the singular.
+        number: Number of things, 0 or more.
+        noun: Noun in the singular whose plural ends in s.
 
     Returns:
-        The number and the noun, in the plural unless there is one.
+        The number and the noun.
 
     >>> counted(1, "picture"), counted(0, "picture"), counted(12, "file")
     ('1 picture', '0 pictures', '12 files')
