@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 BEAM_VENV := .venv-beam
 DEMO := demo
 
-.PHONY: demo test test-slow test-beam lint clean
+.PHONY: demo test test-readme test-slow test-beam lint clean
 
 demo: $(VENV)/.ready
 	$(BIN)/python main.py --flagfile=experiments/quickstart.flags --workdir=$(DEMO)/workdir
@@ -23,7 +23,10 @@ demo: $(VENV)/.ready
 	@echo "on your own."
 
 test: $(VENV)/.ready-test
-	$(BIN)/python -m pytest -n 2 -m "not slow" --doctest-modules fakedet_jax tests
+	$(BIN)/python -m pytest -n 2 -m "not slow and not readme" --doctest-modules fakedet_jax tests
+
+test-readme: $(VENV)/.ready-test
+	$(BIN)/python -m pytest -n 2 -m readme tests/test_readme.py
 
 test-slow: $(VENV)/.ready-test
 	$(BIN)/python -m pytest -m slow tests

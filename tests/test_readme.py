@@ -1,0 +1,110 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The commands of README.md work as they are written, on twenty pictures.
+
+Run by `make test-readme`. Names in capitals stand for files and folders, which are made
+here of real faces; trainings are cut to an epoch or two.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# What is not run, by a part of the command, and why.
+SKIPPED = {
+    "resnet50.pth": "ImageNet's weights are not at hand",
+    "FILE.pth": "ImageNet's weights are not at hand",
+    "--weights=START": "ImageNet's weights are not at hand",
+    "--dataset=exif_faces": "needs ImageNet's weights and many photographs",
+    "--workdir=RUN --data_dir=PICTURES --split=test": "needs the training before",
+    "--workdir=RUN photo.jpg --face_detector_model": "needs the training before",
+    "--output=EMBEDDINGS": "needs the training before",
+    "--mode=study": "trains for an hour; tests/cli/studies",
+    "exif_anomaly_synthetic_faces.flags": "trains for an hour",
+    "--workdir=SYNTHETIC": "needs the training before",
+    "--pretrained=SYNTHETIC": "needs the training before",
+    "--scores=SCORES.csv": "needs scores of another program",
+    "OTHER_RUN": "needs another run",
+}
+QUICK = ("--num_epochs=1", "--batch_size=8")
+
+
+def _blocks():
+    text = (ROOT / "README.md").read_text("utf-8")
+    for number, block in enumerate(re.findall(r"```sh\n(.*?)```", text, re.DOTALL)):
+        lines = re.sub(r"\s*\\\n\s*", " ", block).splitlines()
+        commands = [line.partition("  #")[0].strip() for line in lines]
+        commands = [line for line in commands if line.startswith("python main.py")]
+        if commands:
+            yield pytest.param(commands, id=f"block{number}")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, shared_data):
+    """A folder with all that the commands name."""
+    place = tmp_path_factory.mktemp("readme")
+    faces = shared_data / "faces256"
+    kinds = sorted(path.name for path in (faces / "train").iterdir())
+    for folder in ("PICTURES", "OTHER"):
+        for kind in kinds:
+            found = sorted((faces / "train" / kind).iterdir())
+            for split, chosen in (
+                ("train", found[:4]),
+                ("validation", found[4:6]),
+                ("test", found[6:8]),
+            ):
+                target = place / folder / split / kind
+                target.mkdir(parents=True)
+                for path in chosen:
+                    shutil.copy(path, target)
+    portraits = sorted((shared_data / "portraits").glob("*.jpg"))
+    for number in range(8):
+        for kind in ("real", "fake"):
+            (place / "MEDIA" / kind).mkdir(parents=True, exist_ok=True)
+            source = portraits[number % len(portraits)]
+            shutil.copy(source, place / "MEDIA" / kind / f"{kind}{number}.jpg")
+    models = shared_data.parent / "models"
+    yunet = "face_detection_yunet_2023mar.onnx"
+    shutil.copy(models / "face_detection_yunet.onnx", place / yunet)
+    shutil.copy(models / "Meso4_DF.h5", place)
+    shutil.copy(models / "mobilefacenet_casia.ckpt", place / "FILE")
+    shutil.copy(portraits[0], place / "photo.jpg")
+    shutil.copy(next((shared_data / "videos").glob("*.mp4")), place / "video.mp4")
+    (place / "FOLDER").mkdir()
+    shutil.copy(portraits[-1], place / "FOLDER")
+    (place / "experiments").symlink_to(ROOT / "experiments")
+    return place
+
+
+@pytest.mark.readme
+@pytest.mark.parametrize("commands", _blocks())
+def test_the_commands_of_a_block_work(commands, place):
+    for name in ("RUN", "DIR", "FACES", "COPIES", "COMPARISON"):
+        shutil.rmtree(place / name, ignore_errors=True)
+    if "--workdir=RUN" in commands[0] and "--mode=train" not in commands[0]:
+        _run("python main.py --mode=train --data_dir=PICTURES --workdir=RUN", place)
+    for command in commands:
+        reasons = [SKIPPED[part] for part in SKIPPED if part in command]
+        if not reasons:
+            _run(command, place)
+
+
+def _run(command, place):
+    arguments = command.split()[2:]
+    is_training = "--mode=train" in arguments or "few_pictures.flags" in command
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "main.py"), *arguments, *QUICK * is_training],
+        cwd=place,
+        env={**os.environ, "XDG_CACHE_HOME": str(place / "cache")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stderr}"
+    assert "Traceback" not in done.stderr
