@@ -195,16 +195,16 @@ def _assert_refused(workdir, match, **settings):
 
 
 def test_an_unknown_suite_is_refused(workdir):
-    _assert_refused(workdir, "--suite: expected amten, fakespotter", suite="x")
+    _assert_refused(workdir, "`suite`: expected amten, fakespotter", suite="x")
 
 
 def test_several_processes_are_refused(workdir, monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 2)
-    _assert_refused(workdir, "--suite: expected one process, found 2")
+    _assert_refused(workdir, "`suite`: expected one process, found 2")
 
 
 def test_an_unknown_split_is_refused(workdir):
-    _assert_refused(workdir, "--split: expected train", split="dev")
+    _assert_refused(workdir, "`split`: expected train", split="dev")
 
 
 @pytest.mark.parametrize("name", ["a/b", ".."])
