@@ -296,6 +296,12 @@ class ExtractConfig:
         input: How they are read.
         split: Split of the dataset.
         paths: Files and folders instead of a dataset.
+        faces: How faces of files are found and cut out; None for the way of the
+            training.
+        face_detector_model: ONNX file, where the training's detector needs one and
+            `faces` is None.
+        all_faces: Whether every face of a file is used, or the largest one.
+        frames: Which frames of videos; None for as many as in training.
         batch_size: Pictures per step, rounded up to a multiple of the devices.
         num_figures: Pictures whose traces are drawn.
     """
@@ -313,6 +319,10 @@ class ExtractConfig:
     input: InputConfig = InputConfig()
     split: str = "test"
     paths: tuple[str, ...] = ()
+    faces: FaceConfig | None = None
+    face_detector_model: Path | None = None
+    all_faces: bool = False
+    frames: FrameConfig | None = None
     batch_size: int = 64
     num_figures: int = 4
 

@@ -136,6 +136,8 @@ HEARD: dict[str, tuple[str, ...]] = {
         *DATA_FLAGS,
         *INPUT_FLAGS,
         *COUNT_FLAGS,
+        *FACE_FLAGS,
+        *FRAME_FLAGS,
         "features",
         "output",
         "workdir",

@@ -101,22 +101,12 @@ def _evaluate_foreign() -> dict[str, Any]:
 def _predict(paths: tuple[str, ...]) -> None:
     from fakedet_jax.jobs import predict
 
-    if not FLAGS.face_detector:
-        for name in heard.FACE_FLAGS:
-            if FLAGS[name].present and name not in heard.FOLLOWING_FACE_FLAGS:
-                raise RequestError(
-                    f"--{name}: give --face_detector too; without it faces are found "
-                    "and cut out as they were for the training"
-                )
     predict.predict(
         config.PredictConfig(
             workdir=_workdir(),
             paths=paths,
             output=_output(),
-            faces=_faces() if FLAGS.face_detector else None,
-            face_detector_model=_path("face_detector_model"),
-            all_faces=FLAGS.all_faces,
-            frames=_frames() if _is_given(*heard.FRAME_FLAGS) else None,
+            **_faces_of_files(),
             frame_scores=_path("frame_scores"),
             annotated=_path("annotated"),
             num_threads=FLAGS.num_threads,
@@ -177,6 +167,7 @@ def _extract(paths: tuple[str, ...]) -> None:
             input=_input(),
             split=FLAGS.split,
             paths=paths,
+            **_faces_of_files(),
             num_figures=FLAGS.num_figures,
             **_given("batch_size", "backbone", "neuron", "site", "dtype"),
         )
@@ -383,6 +374,23 @@ def _faces() -> config.FaceConfig:
         all_faces=FLAGS.all_faces,
         size=FLAGS.size,
     )
+
+
+def _faces_of_files() -> dict[str, Any]:
+    """How a trained network is to find faces; by default as for its training."""
+    if not FLAGS.face_detector:
+        for name in heard.FACE_FLAGS:
+            if FLAGS[name].present and name not in heard.FOLLOWING_FACE_FLAGS:
+                raise RequestError(
+                    f"--{name}: give --face_detector too; without it faces are found "
+                    "and cut out as they were for the training"
+                )
+    return {
+        "faces": _faces() if FLAGS.face_detector else None,
+        "face_detector_model": _path("face_detector_model"),
+        "all_faces": FLAGS.all_faces,
+        "frames": _frames() if _is_given(*heard.FRAME_FLAGS) else None,
+    }
 
 
 def _frames() -> config.FrameConfig:

@@ -86,6 +86,7 @@ def extract(
     *,
     tags: Sequence[float] | None = None,
     needs_tags: bool = False,
+    reads_tags: bool = True,
 ) -> Iterator[Outcome]:
     """Cuts the faces out of a file.
 
@@ -98,6 +99,8 @@ def extract(
         tags: Settings of the camera in place of those that a photograph's file tells,
             in the order of `exif.TAGS`, NaN where missing.
         needs_tags: Whether a photograph without any of them is left out.
+        reads_tags: Whether the settings of the camera are read from photographs for
+            which `tags` are not given; otherwise their rows have none.
 
     Yields:
         At least one outcome; of a video one for every chosen frame, or more.
@@ -107,7 +110,7 @@ def extract(
     """
     try:
         if kind == "photo":
-            yield from _from_photo(path, name, cropping, tags, needs_tags)
+            yield from _from_photo(path, name, cropping, tags, needs_tags, reads_tags)
         else:
             yield from _from_video(path, name, cropping, map_fn)
     except ImageError as error:
@@ -143,14 +146,15 @@ def _from_photo(
     cropping: Cropping,
     given: Sequence[float] | None,
     needs_tags: bool,
+    reads_tags: bool,
 ) -> Iterator[Outcome]:
     encoded = read_file(path)
     sniff_format(encoded)  # Tags can be read of more formats than pixels.
-    if given is None:
+    tags = tuple(given or ())
+    reasons: Mapping[str, str] = dict.fromkeys(exif.TAGS, GIVEN_EMPTY)
+    if given is None and reads_tags:
         read = exif.read_tags(encoded)
         tags, reasons = tuple(exif.to_array(read).tolist()), read.reasons
-    else:
-        tags, reasons = tuple(given), dict.fromkeys(exif.TAGS, GIVEN_EMPTY)
     if needs_tags and all(map(math.isnan, tags)):
         yield Row(LEFT_OUT, _describe_missing(reasons), tags=tags), None
         return
