@@ -297,12 +297,10 @@ class ForeignScoresConfig(Settings):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PredictConfig(Settings):
-    """Scores for files and folders."""
+class _FilesConfig(Settings):
+    """Files that users name, and how faces are found in them."""
 
-    workdir: Path = option(help="Folder of the training run.")
     paths: tuple[str, ...] = option((), "Photographs, videos, and folders of both.")
-    output: Path | None = option(None, "CSV file; standard output by default.")
     faces: FaceConfig | None = part(
         FaceConfig,
         is_optional=True,
@@ -316,6 +314,14 @@ class PredictConfig(Settings):
         False, "Whether every face is taken, not only the largest."
     )
     frames: FrameConfig | None = part(FrameConfig, is_optional=True)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PredictConfig(_FilesConfig):
+    """Scores for files and folders."""
+
+    workdir: Path = option(help="Folder of the training run.")
+    output: Path | None = option(None, "CSV file; standard output by default.")
     frame_scores: Path | None = option(None, "CSV file for the scores of each frame.")
     annotated: Path | None = option(
         None, "Folder for copies with boxes and scores drawn in."
@@ -327,7 +333,7 @@ class PredictConfig(Settings):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ExtractConfig(Settings):
+class ExtractConfig(_FilesConfig):
     """Features of the pictures of a dataset or of files."""
 
     output: Path = option(help="Folder for features.npz and figures.")
@@ -354,7 +360,6 @@ class ExtractConfig(Settings):
     )
     input: InputConfig = part(InputConfig)
     split: str = option("test", "Split of the dataset.", choices=SPLITS)
-    paths: tuple[str, ...] = option((), "Files and folders instead of a dataset.")
     batch_size: int = option(
         64, "Pictures per step, rounded up to a multiple of the devices.", minimum=1
     )

@@ -101,7 +101,7 @@ def to_evaluation(
         The evaluation of all pictures that can be read; the others are skipped in it.
 
     Raises:
-        RequestError: None can be read.
+        RequestError: None can be read, or a score is not finite.
     """
     if reasons is None:
         unread = np.flatnonzero(~scored.valid).tolist()
@@ -115,12 +115,14 @@ def to_evaluation(
             f"`dataset`: none of the {dataset.num_examples} pictures can be read; the "
             f"first, {skipped[0][0]!r}, {skipped[0][1]}"
         )
-    is_multiclass = _has_classes_of(info, dataset) and len(info.classes) > 2
     probabilities = scored.values[valid]
+    scores = info.scores(probabilities)
+    _check_finite(scores, [dataset.names[index] for index in valid])
+    is_multiclass = _has_classes_of(info, dataset) and len(info.classes) > 2
     return report.Evaluation(
         names=[dataset.names[index] for index in valid],
         labels=dataset.labels[valid],
-        scores=info.scores(probabilities),
+        scores=scores,
         threshold=info.threshold,
         classes=dataset.classes,
         is_fake=dataset.is_fake,
@@ -139,6 +141,21 @@ def suffix(perturb: str) -> str:
 def is_plain(name: str) -> bool:
     """Whether a name leads to no other folder."""
     return bool(name) and Path(name).name == name and name not in (".", "..")
+
+
+def _check_finite(scores: np.ndarray, names: Sequence[str]) -> None:
+    """Refuses scores that are NaN or infinite.
+
+    Skipping these pictures would flatter the detector, and its numbers could no longer
+    be compared with those of others on the same pictures.
+    """
+    wrong = np.flatnonzero(~np.isfinite(scores))
+    if wrong.size:
+        raise RequestError(
+            f"`workdir`: the detector gives {wrong.size} of {len(names)} pictures a "
+            f"score that is not a finite number, the first is {names[wrong[0]]!r}; its "
+            "weights are damaged or its training diverged; train it again"
+        )
 
 
 def _name(config: EvaluateConfig, data: DataConfig) -> str:

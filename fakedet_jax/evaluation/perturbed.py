@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The pictures of a dataset, gone through once for every condition of a suite."""
+"""Reads the pictures of a dataset once for each condition of a suite."""
 
 import concurrent.futures
 import itertools
@@ -16,32 +16,33 @@ from fakedet_jax.media.decode import decode
 from fakedet_jax.perturb import apply
 from fakedet_jax.perturb.perturbation import Mix, Perturbation
 
-# Decoded pictures are kept for the next condition up to so many bytes; those beyond are
-# decoded again for every condition.
+# Decoded pictures are kept up to this many bytes; the others are decoded again for each
+# condition.
 MAX_KEPT_BYTES = 2 * 2**30
 
-# Pictures that are decoded ahead.
+# Pictures that are decoded in advance.
 _WINDOW = 64
 
 
 class Pictures:
-    """The readable pictures of a dataset with their indices, as often as wanted.
+    """Iterates over the readable pictures of a dataset any number of times.
 
     Attributes:
-        reasons: By index, why a picture is left out; complete after the first pass.
+        reasons: Reasons of the skipped pictures, by index; complete after the first
+            pass.
     """
 
     def __init__(
         self, dataset: Dataset, pool: concurrent.futures.ThreadPoolExecutor
     ) -> None:
-        """Reads nothing yet.
+        """Checks the labels; no picture is read yet.
 
         Args:
             dataset: The pictures.
-            pool: Threads that decode them; not the one that takes them.
+            pool: Threads that decode. The thread that iterates must not be one of them.
 
         Raises:
-            RequestError: They are all real or all fake.
+            RequestError: The pictures are all real or all fake.
         """
         self.reasons: dict[int, str] = {}
         self._dataset = dataset
@@ -53,23 +54,26 @@ class Pictures:
 
     @property
     def readable(self) -> list[int]:
-        """Indices of the pictures that are not left out."""
+        """Indices of the pictures that are not skipped."""
         indices = range(self._dataset.num_examples)
         return [index for index in indices if index not in self.reasons]
 
     def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
-        """Gives indices and pictures, uint8 `[height, width, 3]`, in order.
+        """Yields index and pixels of each readable picture, in order.
+
+        Yields:
+            The index, and uint8 `[height, width, 3]`.
 
         Raises:
-            RequestError: A picture that could be read before cannot be read any more,
-                none can be read, or those that can are all real or all fake.
+            RequestError: A picture that was read in the first pass cannot be read now,
+                none can be read, or the readable ones are all real or all fake.
         """
         indices = iter(self.readable)
         while window := list(itertools.islice(indices, _WINDOW)):
             loaded = self._pool.map(self._load, window)
             for index, picture in zip(window, loaded, strict=True):
                 if isinstance(picture, str):
-                    self._leave_out(index, picture)
+                    self._skip(index, picture)
                 else:
                     self._keep(index, picture)
                     yield index, picture
@@ -86,7 +90,22 @@ class Pictures:
         mesh: Mesh,
         num_threads: int,
     ) -> Iterator[tuple[int, np.ndarray]]:
-        """Gives indices and perturbed pictures, after a first pass; see `apply`."""
+        """Yields index and perturbed pixels of each readable picture, in order.
+
+        The pictures must have been iterated over once before.
+
+        Args:
+            condition: The perturbation.
+            key: Random key of the condition.
+            mesh: Devices that perturb.
+            num_threads: Threads that perturb on the host.
+
+        Yields:
+            The index, and uint8 `[height, width, 3]`.
+
+        Raises:
+            RequestError: See `__iter__`.
+        """
         perturbed = apply.apply(
             condition,
             (picture for _, picture in self),
@@ -97,7 +116,7 @@ class Pictures:
         yield from zip(self.readable, perturbed, strict=True)
 
     def _load(self, index: int) -> np.ndarray | str:
-        """The picture, or why there is none."""
+        """Returns the pixels of a picture, or the reason why it is skipped."""
         if index in self._kept:
             return self._kept[index]
         try:
@@ -113,11 +132,11 @@ class Pictures:
             self._kept[index] = picture
             self._num_kept_bytes += picture.nbytes
 
-    def _leave_out(self, index: int, reason: str) -> None:
-        if self._is_complete:  # The conditions would not be of the same pictures.
+    def _skip(self, index: int, reason: str) -> None:
+        if self._is_complete:  # All conditions must be measured on the same pictures.
             raise RequestError(
                 f"`data_dir`: {self._dataset.names[index]!r} could be read at first "
-                f"and then {reason}; name pictures that nobody changes"
+                f"and then {reason}; use pictures that do not change during the run"
             )
         self.reasons[index] = reason
 
@@ -131,10 +150,10 @@ class Pictures:
             )
 
     def _check_both(self) -> None:
-        """Refuses pictures that are all real or all fake: they have no AUC."""
+        """Refuses pictures that are all real or all fake, whose AUC is undefined."""
         found = set(self._dataset.fake_labels[self.readable].tolist())
         if len(found) == 1:
             raise RequestError(
-                "`dataset`: expected real and fake pictures that can be read, as an "
-                f"AUC needs both, found only {BINARY_CLASSES[found.pop()]} ones"
+                "`dataset`: expected readable pictures that are real and fake, because "
+                f"the AUC needs both, found only {BINARY_CLASSES[found.pop()]} ones"
             )

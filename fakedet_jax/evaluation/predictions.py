@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What `mode=predict` writes: a row for each file and face, and for each frame."""
+"""Tables of `mode=predict`: a row for each file and face, and one for each frame."""
 
 import collections
 import contextlib
@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, TextIO
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import metrics
 from fakedet_jax.faces.annotation import Mark
-from fakedet_jax.faces.extraction import NOTED, Row
+from fakedet_jax.faces.extraction import Row
+from fakedet_jax.faces.file_rows import FileRows
 from fakedet_jax.faces.stream import FaceFile
 
 if TYPE_CHECKING:
@@ -32,14 +33,18 @@ FRAME_HEADER = (
 )
 
 
+# Reason of a crop whose score is NaN or infinite.
+NOT_FINITE = "has a score that is not a finite number"
+
+
 @dataclasses.dataclass(frozen=True)
 class FaceResult:
-    """What became of a face of a file, or of a file without one.
+    """Score of one face of a file, or the reason why it has none.
 
     Attributes:
-        face: Its number, from 0.
-        score: The mean of its scores; `None` where it has none.
-        reason: Why it has no score.
+        face: Number of the face, from 0; 0 also for a file without a face.
+        score: Mean score over its pictures; `None` if it has none.
+        reason: Why it has no score, else empty.
     """
 
     face: int
@@ -47,66 +52,36 @@ class FaceResult:
     reason: str = ""
 
 
-class FileResult:
-    """Gathers the rows of one file; never its pixels.
+class FileResult(FileRows[float]):
+    """Collects the rows and scores of one file, never its pixels."""
 
-    Attributes:
-        rows: Of its faces, frames and failures, with the score where there is one.
-        problems: What is odd about the file as a whole.
-    """
-
-    def __init__(self, is_video: bool):
-        self.rows: list[tuple[Row, float | None]] = []
-        self.problems: list[str] = []
-        self._is_video = is_video
-
-    def add(self, row: Row, score: float | None) -> None:
-        """Takes a row; a score for those with a crop."""
-        if row.status != NOTED:
-            self.rows.append((row, score))
-        if row.frame < 0 and row.face < 0:
-            self.problems.append(row.reason)
+    def add(self, row: Row, result: float | None) -> None:
+        """Adds a row and its score; a score that is not finite becomes a reason."""
+        if result is not None and not math.isfinite(result):
+            row, result = dataclasses.replace(row, reason=NOT_FINITE), None
+        super().add(row, result)
 
     def faces(self) -> list[FaceResult]:
-        """The faces by their numbers; at least one result."""
-        scores = collections.defaultdict[int, list[float]](list)
-        reasons = collections.defaultdict[int, list[str]](list)
-        for row, score in self.rows:
-            if score is not None:
-                scores[row.face].append(score)
-            else:
-                reasons[row.face].append(row.reason)
+        """The results of the faces, at least one, by their numbers."""
         results = [
-            FaceResult(face, math.fsum(values) / len(values))
-            for face, values in scores.items()
+            FaceResult(face, math.fsum(scores) / len(scores))
+            for face, scores in self.results().items()
         ]
         results += [
-            FaceResult(face, None, self._reason(reasons[face]))
-            for face in reasons
-            if face >= 0 and face not in scores
+            FaceResult(face, None, reason) for face, reason in self.skipped().items()
         ]
-        if not results:
-            results = [FaceResult(0, None, self._reason(reasons[-1]))]
         return sorted(results, key=lambda result: result.face)
-
-    def _reason(self, reasons: list[str]) -> str:
-        if not self._is_video:
-            return reasons[0]
-        of_file = [row.reason for row, _ in self.rows if row.frame < 0]
-        if of_file:
-            return of_file[0]
-        counted = collections.Counter(reasons).most_common()
-        parts = ", ".join(f"{count} × {reason}" for reason, count in counted)
-        return f"has no usable frame ({parts})"
 
 
 class PredictionOutput:
-    """Writes the tables, and hands on what is to be drawn.
+    """Writes the tables, and passes scored faces to the annotated copies.
+
+    Scores are written with all digits, so that a reader decides as the tables do.
 
     Attributes:
-        counts: Of the rows of the table that are `fake`, `real` and `error`.
-        num_scored: Files with a score.
-        num_failed: Files without one.
+        counts: Number of rows of the table that are `fake`, `real` and `error`.
+        num_scored: Number of files with a score.
+        num_failed: Number of files without one.
     """
 
     def __init__(
@@ -120,11 +95,11 @@ class PredictionOutput:
         """Writes the headers.
 
         Args:
-            files: All files, in the order in which they come.
+            files: All files, in the order in which they are finished.
             threshold: Scores at or above it are decided fake.
-            table: For the rows of files and faces.
-            frame_table: For the rows of frames.
-            copies: Takes what is to be drawn.
+            table: Stream for the table of files and faces.
+            frame_table: Stream for the table of frames.
+            copies: Writer of annotated copies.
         """
         self.counts = collections.Counter(fake=0, real=0, error=0)
         self.num_scored = self.num_failed = 0
@@ -142,23 +117,23 @@ class PredictionOutput:
             self._frame_table.writerow(FRAME_HEADER)
 
     def add(self, file: int, row: Row, score: float | None) -> None:
-        """Takes a row of a file, and its score if it has a crop."""
+        """Adds a row of the file of that number, and the score of its crop if any."""
         if self._current is None:
             self._current = FileResult(self._files[file].kind == "video")
         self._current.add(row, score)
 
     def finish(self, number: int) -> None:
-        """Writes what became of a file, once all of its rows were added."""
+        """Writes the results of a file, after all of its rows were added."""
         file, result = self._files[number], self._current
         assert result is not None  # Each file has a row.
         self._current = None
         faces = result.faces()
         for face in faces:
-            score, decision = "", ""
-            if face.score is not None:
-                score, decision = f"{face.score:.6f}", self._decide(face.score)
+            decision = "" if face.score is None else self._decide(face.score)
             self.counts[decision or "error"] += 1
-            self._table.writerow((file.path, face.face, score, decision, face.reason))
+            self._table.writerow(
+                (file.path, face.face, face.score, decision, face.reason)
+            )
         is_scored = any(face.score is not None for face in faces)
         self.num_scored += is_scored
         self.num_failed += not is_scored
@@ -179,7 +154,7 @@ class PredictionOutput:
             self._copies.add(number, marks, looked_at)
 
     def flush(self) -> None:
-        """Lets readers of the tables see what was written."""
+        """Makes the written rows visible to readers of the tables."""
         for stream in self._streams:
             stream.flush()
 
@@ -195,7 +170,7 @@ class PredictionOutput:
             row.face if row.face >= 0 else "",
             row.frame if row.frame >= 0 else "",
             _number(row.time),
-            "" if score is None else _number(score),
+            score,
             "" if score is None else self._decide(score),
             *box,
             _number(row.score),
@@ -204,15 +179,15 @@ class PredictionOutput:
 
 
 @contextlib.contextmanager
-def open_table(path: Path | None, flag: str) -> Iterator[TextIO]:
-    """Opens a CSV; bytes of names that are no UTF-8 are written as escapes.
+def open_table(path: Path | None, field: str) -> Iterator[TextIO]:
+    """Opens a CSV file; bytes of names that are not UTF-8 are written as escapes.
 
     Args:
         path: The file; `None` for standard output.
-        flag: That named it.
+        field: The setting that named it, for messages.
 
     Yields:
-        What to write to.
+        The stream to write to.
 
     Raises:
         RequestError: The file cannot be written.
@@ -227,7 +202,8 @@ def open_table(path: Path | None, flag: str) -> Iterator[TextIO]:
         stream = path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
     except OSError as error:
         raise RequestError(
-            f"{flag}: {str(path)!r} cannot be written ({error.strerror})"
+            f"`{field}`: {str(path)!r} cannot be written ({error.strerror}); name "
+            "another file"
         ) from error
     with stream:
         yield stream

@@ -1,14 +1,14 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""A function of pictures over whole datasets and streams, on all devices and hosts.
+"""Applies a function of pictures to datasets and streams, on all devices and hosts.
 
-Such as the class probabilities of a detector, or the neuron counts of a backbone.
+The function may compute the class probabilities of a detector, the neuron counts of a
+backbone, or any other array with a row for each picture.
 """
 
-import collections
 import dataclasses
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import jax
 import numpy as np
@@ -21,44 +21,98 @@ from fakedet_jax.media import batching
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.perturb.treatment import Treatment
 from fakedet_jax.runtime import parallel, progress
+from fakedet_jax.runtime.dispatch import dispatch
 
-# From variables and uint8 `[batch, height, width, 3]` to `[batch, columns]`.
+_Tag = TypeVar("_Tag")
+
+# From variables and uint8 `[batch, height, width, 3]` to `[batch, ...]`.
 PictureFn = Callable[[Any, jax.Array], jax.Array]
-# The columns are class probabilities, float32.
+# From variables and uint8 `[batch, height, width, 3]` to class probabilities, float32
+# `[batch, classes]`.
 ProbabilityFn = PictureFn
 
-# Batches whose results stay on the device while the next ones are decoded.
-_NUM_IN_FLIGHT = 2
+
+class BatchResult(NamedTuple, Generic[_Tag]):
+    """Values of the pictures of one batch; rows without a picture are left out.
+
+    Attributes:
+        tag: The object that was passed with the batch.
+        values: `[n, ...]`, one row for each row of the batch whose `mask` is true.
+        indices: int32 `[n]`, the `index` of these rows.
+    """
+
+    tag: _Tag
+    values: np.ndarray
+    indices: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Scored:
-    """What a function says of a dataset.
+    """Values of all pictures of a dataset.
 
     Attributes:
-        values: `[num_examples, columns]`, rows of zeros where the picture could not be
-            read; class probabilities of a detector.
-        valid: bool `[num_examples]`, false where the picture could not be read.
+        values: `[num_examples, ...]`, such as the class probabilities of a detector;
+            zeros where the picture cannot be used.
+        valid: bool `[num_examples]`, false where the picture cannot be used.
     """
 
     values: np.ndarray
     valid: np.ndarray
 
 
+def stream(
+    compute: Callable[[jax.Array], jax.Array],
+    mesh: Mesh,
+    batches: Iterable[tuple[_Tag, batching.Batch | None]],
+) -> Iterator[BatchResult[_Tag]]:
+    """Computes the values of batches while the next ones are being prepared.
+
+    Args:
+        compute: Compiled function from uint8 `[batch, height, width, 3]`, cut along the
+            mesh, to `[batch, ...]`. It is called with `mesh` as the ambient mesh.
+        mesh: The devices.
+        batches: Batches of this process as `media.batching` describes them, each with a
+            tag that is passed through. `None` stands for a batch without any picture
+            and is allowed only in a run of one process. The batches are consumed only
+            as fast as results are.
+
+    Yields:
+        One result for each batch, in order: the values of its pictures in all
+        processes, the same in every process.
+    """
+
+    def start(tagged: tuple[_Tag, batching.Batch | None]) -> list[jax.Array]:
+        _, batch = tagged
+        if batch is None:
+            return []
+        needed = {name: batch[name] for name in ("image", "index", "mask")}
+        placed = parallel.put_batch(mesh, needed)
+        with jax.set_mesh(mesh):
+            values = compute(placed["image"])
+        return [values, placed["index"], placed["mask"]]
+
+    for (tag, _), started in dispatch(start, batches):
+        if not started:
+            yield BatchResult(tag, np.zeros((0, 0), np.float32), np.zeros(0, np.int32))
+            continue
+        values, index, mask = map(parallel.to_host, started)
+        yield BatchResult(tag, values[mask], index[mask])
+
+
 class Scorer:
-    """A function of pictures, compiled once for one mesh and batch size."""
+    """A function of pictures, compiled once for one mesh and one batch size."""
 
     def __init__(self, picture_fn: PictureFn, mesh: Mesh, batch_size: int) -> None:
-        """Prepares; the first batch compiles.
+        """Prepares the function; the first batch compiles it.
 
         Args:
-            picture_fn: From variables and uint8 `[batch, height, width, 3]` to
-                `[batch, columns]`.
+            picture_fn: Pure function from variables and uint8
+                `[batch, height, width, 3]` to `[batch, ...]`.
             mesh: The devices.
             batch_size: Pictures per step over all devices and hosts.
 
         Raises:
-            RequestError: The batch cannot be cut evenly.
+            RequestError: The devices cannot share the batch evenly.
         """
         self.mesh = mesh
         self.batch_size = batch_size
@@ -66,6 +120,60 @@ class Scorer:
         self._compiled = jax.jit(
             picture_fn, out_shardings=parallel.batch_sharding(mesh)
         )
+
+    def stream(
+        self, variables: Any, batches: Iterable[tuple[_Tag, batching.Batch | None]]
+    ) -> Iterator[BatchResult[_Tag]]:
+        """Scores batches while the next ones are being prepared; see `stream`.
+
+        Args:
+            variables: Variables of the function, on the mesh.
+            batches: Tagged batches of this process, with `local_batch_size` rows each.
+
+        Yields:
+            One result for each batch, in order.
+        """
+        return stream(
+            lambda images: self._compiled(variables, images), self.mesh, batches
+        )
+
+    def score_batches(
+        self,
+        variables: Any,
+        batches: Iterable[batching.Batch],
+        num_examples: int,
+        framing: Framing,
+        shown: progress.Progress,
+    ) -> Scored:
+        """Scores batches whose `index` is a position in a dataset.
+
+        Args:
+            variables: Variables of the function, on the mesh.
+            batches: Batches of this process, with `local_batch_size` rows each.
+            num_examples: Number of pictures in the dataset.
+            framing: Region and size of the network's input.
+            shown: Progress that is advanced by `num_examples`.
+
+        Returns:
+            The values of all pictures, the same in every process.
+        """
+        images = jax.ShapeDtypeStruct(
+            (self.batch_size, *framing.shape),
+            np.uint8,
+            sharding=parallel.batch_sharding(self.mesh),
+        )
+        with jax.set_mesh(self.mesh):
+            result = jax.eval_shape(self._compiled, variables, images)
+        table = np.zeros((num_examples, *result.shape[1:]), result.dtype)
+        valid = np.zeros(num_examples, np.bool_)
+        for _, values, indices in self.stream(
+            variables, ((None, batch) for batch in batches)
+        ):
+            table[indices] = values
+            valid[indices] = True
+            shown.update(len(indices))
+        shown.update(num_examples - int(valid.sum()))
+        return Scored(table, valid)
 
     def score_dataset(
         self,
@@ -80,15 +188,15 @@ class Scorer:
         """Scores every picture of a dataset once.
 
         Args:
-            variables: Of the network, on the mesh.
+            variables: Variables of the function, on the mesh.
             dataset: The pictures.
-            framing: Of the network's input.
+            framing: Region and size of the network's input.
             settings: How pictures are read.
-            treatment: What is done to them as they are decoded, the same each time.
-            label: Shown with the progress; no progress is shown without.
+            treatment: Perturbation of each decoded picture, the same in every call.
+            label: Label of the progress line; without it no progress is shown.
 
         Returns:
-            The same in every process.
+            The values of all pictures, the same in every process.
         """
         batches = pipeline.eval_batches(
             dataset,
@@ -100,48 +208,8 @@ class Scorer:
             process_index=jax.process_index(),
             process_count=jax.process_count(),
         )
-        table: np.ndarray | None = None
-        valid = np.zeros(dataset.num_examples, np.bool_)
         quiet = not label or jax.process_index() > 0
-        with (
-            progress.Progress(dataset.num_examples, label=label, quiet=quiet) as shown,
-            jax.set_mesh(self.mesh),
-        ):
-            for values, batch in self._results(variables, batches):
-                index, mask = batch["index"], batch["mask"]
-                if table is None:
-                    shape = (dataset.num_examples, values.shape[1])
-                    table = np.zeros(shape, values.dtype)
-                table[index[mask]] = values[mask]
-                valid[index[mask]] = True
-                shown.update(int((index >= 0).sum()))
-        if table is None:
-            table = np.zeros((0, dataset.num_classes), np.float32)
-        return Scored(table, valid)
-
-    def score_images(self, variables: Any, images: np.ndarray) -> np.ndarray:
-        """Scores one batch of this process: uint8 `[local batch, height, width, 3]`."""
-        with jax.set_mesh(self.mesh):
-            placed = parallel.put_batch(self.mesh, {"image": images})
-            return parallel.to_host(self._compiled(variables, placed["image"]))
-
-    def _results(
-        self, variables: Any, batches: Iterator[batching.Batch]
-    ) -> Iterator[tuple[np.ndarray, batching.Batch]]:
-        """Global results with the global `index` and `mask`, a little behind."""
-        waiting: collections.deque[tuple[jax.Array, dict[str, jax.Array]]]
-        waiting = collections.deque()
-        for batch in batches:
-            placed = parallel.put_batch(self.mesh, batch)
-            waiting.append((self._compiled(variables, placed.pop("image")), placed))
-            if len(waiting) > _NUM_IN_FLIGHT:
-                yield _fetch(*waiting.popleft())
-        while waiting:
-            yield _fetch(*waiting.popleft())
-
-
-def _fetch(
-    values: jax.Array, placed: dict[str, jax.Array]
-) -> tuple[np.ndarray, batching.Batch]:
-    batch = {name: parallel.to_host(array) for name, array in placed.items()}
-    return parallel.to_host(values), batch
+        with progress.Progress(dataset.num_examples, label=label, quiet=quiet) as shown:
+            return self.score_batches(
+                variables, batches, dataset.num_examples, framing, shown
+            )

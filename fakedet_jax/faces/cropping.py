@@ -200,6 +200,56 @@ def recorded_selection(record: Any) -> Evenly | EveryNth:
     return EveryNth(frames.every) if frames.every else Evenly(frames.evenly)
 
 
+def choose(
+    record: Any,
+    *,
+    faces: FaceConfig | None,
+    model: Path | None,
+    all_faces: bool,
+    frames: FrameConfig | None,
+) -> Cropping:
+    """Chooses how faces of files are found and cut out for a trained network.
+
+    The given settings come first, then the record of the training faces. Without
+    either, photographs and frames are taken whole.
+
+    Args:
+        record: The `Cropping.record` of the training faces; None where there is none.
+        faces: How faces are found and cut out; None to follow the record.
+        model: ONNX file of the face detector, where `faces` does not name it.
+        all_faces: Whether all faces are taken, or the main one.
+        frames: Which frames of a video; None to follow the record.
+
+    Returns:
+        The choice, with its face detector loaded.
+
+    Raises:
+        RequestError: The settings or the record are wrong.
+    """
+    if faces is None and record is not None:
+        return from_record(record, model=model, all_faces=all_faces, frames=frames)
+    for field, value, needed in (
+        ("face_detector_model", model, "`face_detector=yunet`"),
+        ("all_faces", all_faces, "`face_detector`"),
+    ):
+        if faces is None and value:
+            raise RequestError(
+                f"`{field}`: pictures are taken whole, because no training faces are "
+                f"on record that say how to find faces; leave it out, or give {needed} "
+                "too"
+            )
+    faces = faces or FaceConfig("none")
+    faces = dataclasses.replace(
+        faces,
+        model=faces.model or model,
+        all_faces=faces.all_faces or all_faces,
+    )
+    cropping = create(faces, frames or FrameConfig())
+    if frames is None and record is not None:
+        cropping = dataclasses.replace(cropping, selection=recorded_selection(record))
+    return cropping
+
+
 def select(frames: FrameConfig) -> Evenly | EveryNth:
     """Checks the frames of a request.
 

@@ -87,6 +87,7 @@ def extract(
     *,
     tags: Sequence[float] | None = None,
     needs_tags: bool = False,
+    reads_tags: bool = True,
 ) -> Iterator[Outcome]:
     """Extracts the faces of a file.
 
@@ -99,6 +100,8 @@ def extract(
         tags: Camera settings that replace those in the file of a picture, in the order
             of `exif.TAGS`, NaN for missing ones; `None` reads the file.
         needs_tags: Whether a picture without any camera setting is skipped.
+        reads_tags: Whether camera settings are read from pictures for which `tags` are
+            not given; otherwise their rows have none.
 
     Yields:
         At least one outcome; for a video at least one per selected frame.
@@ -108,7 +111,7 @@ def extract(
     """
     try:
         if kind == "photo":
-            yield from _from_photo(path, name, cropping, tags, needs_tags)
+            yield from _from_photo(path, name, cropping, tags, needs_tags, reads_tags)
         else:
             yield from _from_video(path, name, cropping, map_fn)
     except ImageError as error:
@@ -146,14 +149,15 @@ def _from_photo(
     cropping: Cropping,
     given: Sequence[float] | None,
     needs_tags: bool,
+    reads_tags: bool,
 ) -> Iterator[Outcome]:
     encoded = read_file(path)
     sniff_format(encoded)  # Tags can be read in more formats than pixels.
-    if given is None:
+    tags = tuple(given or ())
+    reasons: Mapping[str, str] = dict.fromkeys(exif.TAGS, GIVEN_EMPTY)
+    if given is None and reads_tags:
         read = exif.read_tags(encoded)
         tags, reasons = tuple(exif.to_array(read).tolist()), read.reasons
-    else:
-        tags, reasons = tuple(given), dict.fromkeys(exif.TAGS, GIVEN_EMPTY)
     if needs_tags and all(map(math.isnan, tags)):
         yield Row(LEFT_OUT, _describe_missing(reasons), tags=tags), None
         return

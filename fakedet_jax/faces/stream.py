@@ -1,25 +1,26 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Batches of faces that are found and cut out as files are read, for prediction.
+"""Finds the faces of files, cuts them out, and yields batches of crops.
 
-Photographs, and the frames of videos, are searched in several threads; each video is
-decoded in one thread, and several videos at a time. What comes out is in the order of
-the files all the same. Threads work ahead of the batches only as far as memory allows:
-of a video at most `extraction.MAX_HELD_BYTES` of frames are held, and the frames that
-are being searched.
+Several threads search photographs and frames; several videos are decoded at a time,
+one thread each. The results have the order of the files. Memory stays bounded: a video
+holds at most `extraction.MAX_HELD_BYTES` of frames, and those that are being searched.
 """
 
 import collections
 import concurrent.futures
 import contextlib
+import logging
 import queue
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from fakedet_jax.errors import ImageError, RequestError
+from fakedet_jax.faces import opencv
 from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.faces.extraction import (
     LEFT_OUT,
@@ -29,26 +30,31 @@ from fakedet_jax.faces.extraction import (
     Searched,
     extract,
 )
-from fakedet_jax.media import batching
+from fakedet_jax.media import batching, video
+from fakedet_jax.media import files as media_files
 from fakedet_jax.media.decode import to_input
 from fakedet_jax.media.framing import Framing
-from fakedet_jax.media.video import Frame, is_video
+from fakedet_jax.media.video import Frame
 from fakedet_jax.runtime.processes import available_cores
 
 NO_PICTURE = -1
 
-# Faces of a video that wait for their batch.
+EXTENSIONS = media_files.PICTURE_EXTENSIONS | video.VIDEO_EXTENSIONS
+
+_LOGGER = logging.getLogger(__name__)
+
+# Outcomes of a video that may wait for the batch.
 _MAX_WAITING = 32
-_SECONDS_BETWEEN_LOOKS = 0.1
+_SECONDS_BETWEEN_CHECKS = 0.1
 
 
 class FaceFile(NamedTuple):
-    """A file in which faces are to be found.
+    """A file whose faces are to be found.
 
     Attributes:
         path: The file; its extension tells videos from photographs.
-        name: Its path relative to the folder that was searched, for the detector.
-        error: Why it cannot be used, where that is known already.
+        name: Path relative to the folder that was searched, for the face detector.
+        error: Why the file cannot be used, if that is known already.
     """
 
     path: Path
@@ -58,16 +64,16 @@ class FaceFile(NamedTuple):
     @property
     def kind(self) -> str:
         """`photo` or `video`."""
-        return "video" if is_video(self.path) else "photo"
+        return "video" if video.is_video(self.path) else "photo"
 
 
 class FaceItem(NamedTuple):
-    """What became of a face, a frame or a file; or that a file has come to its end.
+    """Outcome of a face, a frame or a file, or the end of a file.
 
     Attributes:
         file: Number of the file, from 0.
-        row: What became of it; `None` at the end of the file.
-        position: Of its crop in the batch; `NO_PICTURE` where there is none.
+        row: The outcome; `None` at the end of the file.
+        position: Row of the crop in the batch; `NO_PICTURE` if there is no crop.
     """
 
     file: int
@@ -75,7 +81,67 @@ class FaceItem(NamedTuple):
     position: int = NO_PICTURE
 
 
+# Items in the order of the files, and the batch of their crops; `None` without a crop.
 FaceBatch = tuple[list[FaceItem], batching.Batch | None]
+
+
+def find_files(paths: Sequence[str]) -> list[FaceFile]:
+    """Finds photographs and videos.
+
+    Args:
+        paths: Files, and folders that are searched for files with `EXTENSIONS`.
+
+    Returns:
+        The files, at least one.
+
+    Raises:
+        RequestError: There is no file.
+    """
+    found = []
+    for top in map(Path, paths):
+        root = top if top.is_dir() else top.parent
+        for file in media_files.find_pictures([top], EXTENSIONS):
+            name = str(file.path.relative_to(root))
+            if file.path == root:  # The folder itself cannot be read.
+                name = root.name or "folder"
+            found.append(FaceFile(file.path, name, file.error))
+    if not found:
+        raise RequestError(
+            f"`paths`: no photographs or videos in {', '.join(map(repr, paths))}; "
+            f"expected files that end in {', '.join(sorted(EXTENSIONS))}"
+        )
+    return found
+
+
+def check_videos(files: Iterable[FaceFile], cropping: Cropping) -> None:
+    """Checks that videos can be read, and warns if their frames are taken whole.
+
+    Args:
+        files: The files, photographs among them or not.
+        cropping: How faces are found and cut out.
+
+    Raises:
+        RequestError: There are videos, and PyAV is not installed.
+    """
+    videos = [file for file in files if file.error is None and file.kind == "video"]
+    if not videos:
+        return
+    with contextlib.suppress(ImageError):
+        video.probe(videos[0].path)
+    if cropping.detector.name == "none":
+        _LOGGER.warning(
+            "frames of videos are taken whole, because no faces are searched for; "
+            "unless they are face crops, give `face_detector`"
+        )
+
+
+def limit_batch_size(
+    batch_size: int, files: Sequence[FaceFile], cropping: Cropping
+) -> int:
+    """Lowers a batch size to the number of crops where that is known to be smaller."""
+    if cropping.all_faces or any(file.kind == "video" for file in files):
+        return batch_size
+    return min(batch_size, len(files))
 
 
 def stream_faces(
@@ -88,26 +154,31 @@ def stream_faces(
 ) -> Generator[FaceBatch, None, None]:
     """Finds the faces of files, cuts them out, and fills batches across files.
 
+    Close the generator to end its threads.
+
     Args:
-        files: The files; taken only as fast as batches are.
+        files: The files; they are consumed only as fast as batches are.
         cropping: How faces are found and cut out.
-        framing: Of the network's input.
+        framing: Region and size of the network's input.
         batch_size: Rows per batch.
         num_threads: Threads that decode photographs and search for faces.
 
     Yields:
-        Items in the order of the files, and the batch of their crops, with the padding
-        at its end; `None` where no item has a crop. `index` counts the crops of the
-        whole stream; `label` is 0.
+        Items in the order of the files, and the batch of their crops, padded at its
+        end; `None` if no item has a crop. `index` counts the crops of the whole stream;
+        `label` is 0.
 
     Raises:
-        RequestError: Something that is needed is not installed, or is refused.
+        RequestError: A package or model that is needed is missing or damaged.
     """
     filling = _Filling(framing, batch_size)
     pending: collections.deque[tuple[int, Iterator[Outcome]]] = collections.deque()
     max_pending = max(batch_size, 2 * num_threads)
     numbered = enumerate(files)
-    with contextlib.closing(_Workers(cropping, framing, num_threads)) as workers:
+    with (
+        opencv.one_thread() if cropping.is_search else contextlib.nullcontext(),
+        contextlib.closing(_Workers(cropping, framing, num_threads)) as workers,
+    ):
         while True:
             while len(pending) < max_pending and (entry := next(numbered, None)):
                 pending.append((entry[0], workers.start(entry[1])))
@@ -124,7 +195,7 @@ def stream_faces(
 
 
 class _Filling:
-    """The batch that is being filled."""
+    """A batch that is being filled."""
 
     def __init__(self, framing: Framing, batch_size: int):
         self.items: list[FaceItem] = []
@@ -135,7 +206,7 @@ class _Filling:
 
     @property
     def is_full(self) -> bool:
-        # Many frames without a face shall not wait for ever for one with a face.
+        # Many frames without a face must not wait until a face is found.
         return len(self._rows) == self._batch_size or (
             len(self.items) >= 8 * self._batch_size
         )
@@ -155,20 +226,18 @@ class _Filling:
         self.items, self._rows = [], []
         if not rows:
             return items, None
-        padding = batching.make_row(batching.NO_EXAMPLE, 0, None, self._framing)
-        rows += [padding] * (self._batch_size - len(rows))
-        return items, batching.stack_rows(rows)
+        return items, batching.fill_batch(rows, self._batch_size, self._framing)
 
 
 class _Stopped(BaseException):
-    """Nobody wants the outcomes any longer; no fault of a file."""
+    """The stream was closed; not a fault of a file."""
 
 
 class _Workers:
-    """Threads that turn files into outcomes whose pictures are those of the network.
+    """Threads that turn files into outcomes with pictures of the network's input size.
 
-    Tasks begin in the order of the files. So the file whose outcomes are waited for is
-    always under way, and videos that are ahead of it may wait for room.
+    Tasks start in the order of the files. So the file whose outcomes are needed next is
+    always being processed, and later videos may wait until there is room.
     """
 
     def __init__(self, cropping: Cropping, framing: Framing, num_threads: int):
@@ -176,7 +245,7 @@ class _Workers:
         self._framing = framing
         self._max_ahead = num_threads
         self._is_stopped = threading.Event()
-        # These tasks wait for nothing; those of videos wait for them and for room.
+        # Tasks of this pool never wait. Those of videos wait for them and for room.
         self._pictures = concurrent.futures.ThreadPoolExecutor(
             num_threads, "fakedet-faces"
         )
@@ -185,7 +254,7 @@ class _Workers:
         )
 
     def start(self, file: FaceFile) -> Iterator[Outcome]:
-        """Begins to work on a file, or lets it wait for its turn."""
+        """Queues a file and returns its outcomes, which arrive as they are found."""
         if file.error is not None:
             return iter([(Row(LEFT_OUT, file.error), None)])
         if file.kind == "photo":
@@ -196,15 +265,20 @@ class _Workers:
         return _drain(waiting)
 
     def close(self) -> None:
-        """Ends the threads; a picture that is being decoded is waited for."""
+        """Ends the threads, after the pictures that are being decoded."""
         self._is_stopped.set()
-        # Videos wait for their frames: those that are not searched yet go first.
+        # Videos wait for their frames, so frames in the queue are cancelled first.
         for pool in (self._pictures, self._videos):
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _extract(self, file: FaceFile) -> Iterator[Outcome]:
         outcomes = extract(
-            file.path, file.name, file.kind, self._cropping, self._search
+            file.path,
+            file.name,
+            file.kind,
+            self._cropping,
+            self._search,
+            reads_tags=False,
         )
         for row, pixels in Guarded(outcomes):
             picture = None if pixels is None else to_input(pixels, self._framing)
@@ -213,7 +287,7 @@ class _Workers:
     def _search(
         self, search: Callable[[Frame], Searched], frames: Iterable[Frame]
     ) -> Iterator[Searched]:
-        """Like `map`, in several threads and a few frames ahead."""
+        """Searches frames like `map`, in several threads and a few frames ahead."""
         ahead: collections.deque[concurrent.futures.Future[Searched]]
         ahead = collections.deque()
         for frame in frames:
@@ -244,12 +318,12 @@ class _Workers:
     def _put(self, waiting: "_Waiting", item: "Outcome | BaseException | None") -> None:
         while not self._is_stopped.is_set():
             with contextlib.suppress(queue.Full):
-                waiting.put(item, timeout=_SECONDS_BETWEEN_LOOKS)
+                waiting.put(item, timeout=_SECONDS_BETWEEN_CHECKS)
                 return
         raise _Stopped
 
 
-# Outcomes of a video; then `None`, or what went wrong.
+# Outcomes of a video; then `None`, or the exception that ended it.
 _Waiting = queue.Queue[Outcome | BaseException | None]
 
 

@@ -2,16 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """`mode=extract`: writes features of pictures, as one `.npz` for further research."""
 
-import collections
+import contextlib
 import dataclasses
 import json
 import logging
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 import jax
 import numpy as np
@@ -21,49 +21,83 @@ from fakedet_jax.config import ExtractConfig
 from fakedet_jax.data import catalog, pipeline
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.errors import RequestError
-from fakedet_jax.jobs import features
-from fakedet_jax.media import files as found_files
+from fakedet_jax.evaluation.scoring import stream
+from fakedet_jax.faces import cropping
+from fakedet_jax.faces.cropping import Cropping
+from fakedet_jax.faces.file_rows import FileRows
+from fakedet_jax.faces.stream import (
+    NO_PICTURE,
+    FaceFile,
+    check_videos,
+    find_files,
+    limit_batch_size,
+    stream_faces,
+)
+from fakedet_jax.media import batching
 from fakedet_jax.media.framing import Framing
-from fakedet_jax.media.stream import stream_batches
 from fakedet_jax.runtime import parallel, progress, storage, text
-from fakedet_jax.systems.features import Feature, FeatureRequest, MaskedBatch
+from fakedet_jax.systems.features import (
+    Feature,
+    FeatureRequest,
+    MaskedBatch,
+    Network,
+    open_network,
+)
 
 _LOGGER = logging.getLogger(__name__)
 
-# The label of a picture that belongs to no dataset.
+# Label of a picture that belongs to no dataset.
 NO_LABEL = -1
+# Number of the face or frame of a picture that has no such number.
+NO_NUMBER = -1
 
-# Batches whose features stay on the device while the next ones are decoded.
-_NUM_IN_FLIGHT = 2
+# Settings that are only for files, and how messages name them.
+_FILE_SETTINGS = {
+    "faces": "`face_detector`",
+    "face_detector_model": "`face_detector_model`",
+    "all_faces": "`all_faces`",
+    "frames": "`frames_per_video`, `frame_step`",
+}
 
 
 def extract(config: ExtractConfig) -> Path:
-    """Computes features of every picture and writes them into a folder.
+    """Computes features of pictures and writes them into a folder.
 
-    The folder gets `features.npz`, `skipped.csv` with the pictures that cannot be read
-    and why, and figures of the first pictures, `traces_000.png` and so on. The arrays
-    of `features.npz`, with a row for each of the n readable pictures, in order:
+    The folder gets `features.npz`, `skipped.csv` with the path and reason of each input
+    without features, and figures of the first pictures, such as `traces_000.png`.
 
-    - `features`: `[n, …]`: of traces float32 `[n, height, width, 3]`, as
-      `traces.extract` gives them; of coverage int32 `[n, layers]`, the counts; of
-      embeddings float32 `[n, features]`
+    The pictures are those of a dataset, or the face crops of files. Faces of files are
+    found and cut out as in `mode=predict`: as `faces` says, else as for the training of
+    the workdir. Files are taken whole if neither says how to find faces, for instance
+    with a backbone.
+
+    Each of the n rows of `features.npz` belongs to one picture: a readable picture of
+    the dataset, or one face crop of a file. A photograph with several faces has a row
+    for each of them if `all_faces` is set; a video has a row for each face in each of
+    its frames; their path repeats. The arrays are:
+
+    - `features`: `[n, …]`. Traces are float32 `[n, height, width, 3]`, see
+      `traces.extract`; coverage is int32 `[n, layers]`, the neuron counts; embeddings
+      are float32 `[n, features]`.
     - `paths`: str `[n]`
-    - `labels`: int32 `[n]`, indices into `classes`; −1 for files without a dataset
-    - `classes`: str, the classes of the dataset, real ones first
+    - `labels`: int32 `[n]`, indices into `classes`; −1 for files
+    - `faces`: int32 `[n]`, number of the face in the photograph or of its track in the
+      video, from 0; −1 for pictures of a dataset
+    - `frames`: int32 `[n]`, number of the frame in the video, from 0; −1 for
+      photographs and for pictures of a dataset
+    - `classes`: str, the classes of the dataset, real ones first; empty for files
     - `layers`: str, the layers that the features come from
-    - `layer_sizes`: int64, the neurons of each layer, and `thresholds`: float32; both
-      empty for features that are not counted
-    - `settings`: str, what the network and its neurons were, as a JSON object of
-      `backbone`, `weights` (their digest), `neuron`, `site` and `dtype`; empty for
-      traces
+    - `layer_sizes`: int64, the number of neurons of each layer, and `thresholds`:
+      float32; both are empty unless neurons are counted
+    - `settings`: str, a JSON object that describes the network: `backbone`, `weights`
+      (their digest), `neuron`, `site` and `dtype`; empty for traces
 
-    Coverage without thresholds from elsewhere is counted with those of the very
-    pictures that are asked for, in a pass of its own; thresholds from elsewhere must be
-    of the same settings, where their file says which.
+    Coverage without given thresholds is counted with thresholds that a first pass fits
+    to the same pictures. Given thresholds must have the same settings, if their file
+    states them.
 
-    Features go to the disk batch by batch, so memory does not grow with their number;
-    while it runs, twice their size is needed there. `features.npz` appears when it is
-    complete.
+    Features are written to the disk batch by batch, so memory does not grow with their
+    number; the disk needs twice their size. `features.npz` appears when it is complete.
 
     Args:
         config: The settings.
@@ -72,12 +106,12 @@ def extract(config: ExtractConfig) -> Path:
         The path of `features.npz`.
 
     Raises:
-        RequestError: The settings or the data are not as expected, the detector has no
-            such features, or no picture can be read.
+        RequestError: The settings or the data are invalid, the network has no such
+            features, or no picture can be used.
     """
     _check(config)
     mesh = parallel.data_mesh()
-    network = features.open_network(config, mesh)
+    network = open_network(config, mesh)
     pictures = _open_pictures(config, mesh, network)
     # Before thresholds are fitted, which may take long.
     _make_folder(config.output)
@@ -85,22 +119,26 @@ def extract(config: ExtractConfig) -> Path:
         FeatureRequest(
             mesh=mesh,
             open_batches=lambda: _masked(config, pictures),
-            pictures="these very files"
-            if config.paths
-            else f"this very split ({config.split})",
+            pictures=(
+                "these very files"
+                if config.paths
+                else f"this very split ({config.split})"
+            ),
             are_training_pictures=not config.paths and config.split == "train",
             thresholds=config.thresholds,
         )
     )
     path = config.output / "features.npz"
-    # Beside the result, as the usual place for temporary files may be small.
+    # In the folder of the result: the usual place for temporary files may be small.
     with tempfile.TemporaryFile(dir=config.output) as unnamed:
         rows = _Rows(unnamed, feature.row_shape, feature.dtype)
-        table = _collect(config, feature, mesh, pictures, rows)
-        _write_skipped(config, pictures, table.skipped)
+        origins, skipped = _collect(config, feature, mesh, pictures, rows)
+        _write_skipped(config, pictures, skipped, bool(origins))
         arrays = {
-            "paths": np.array(table.paths, np.str_),
-            "labels": np.array(table.labels, np.int32),
+            "paths": np.array([origin.path for origin in origins], np.str_),
+            "labels": np.array([origin.label for origin in origins], np.int32),
+            "faces": np.array([origin.face for origin in origins], np.int32),
+            "frames": np.array([origin.frame for origin in origins], np.int32),
             "classes": np.array(pictures.classes, np.str_),
             "layers": np.array(feature.layers, np.str_),
             "layer_sizes": np.array(feature.layer_sizes, np.int64),
@@ -108,68 +146,76 @@ def extract(config: ExtractConfig) -> Path:
             "settings": np.array(json.dumps(feature.settings), np.str_),
         }
         _write_npz(path, rows, arrays)
-    if table.skipped:
+    if skipped:
         _LOGGER.warning(
-            "%s cannot be read, such as %s, which %s; all are listed in %s",
-            text.counted(len(table.skipped), "picture"),
-            *table.skipped[0],
+            "skipped %s, such as %s, which %s; all are listed in %s",
+            text.counted(len(skipped), "input"),
+            *skipped[0],
             config.output / "skipped.csv",
         )
     _LOGGER.info(
         "wrote the %s of %s to %s",
         config.features,
-        text.counted(len(table.paths), "picture"),
+        text.counted(len(origins), "picture"),
         path,
     )
     return path
 
 
-@dataclasses.dataclass(frozen=True)
-class _Batch:
-    """Pictures with what is known of them.
+class _Origin(NamedTuple):
+    """Where a picture comes from; see the arrays of `features.npz`."""
+
+    path: str
+    label: int = NO_LABEL
+    face: int = NO_NUMBER
+    frame: int = NO_NUMBER
+
+
+# Path and reason of an input without features.
+_Skipped = tuple[str, str]
+
+
+@dataclasses.dataclass
+class _Part:
+    """A batch and where its pictures come from.
 
     Attributes:
-        images: uint8 `[batch, height, width, 3]`, padded to the full batch.
-        names: One for each row that is no padding, as all that follows.
-        labels: Indices into the classes, or `NO_LABEL`.
-        errors: Why there is no picture in a row, else None.
+        batch: The batch; `None` if it has no picture.
+        origins: One for each picture of the batch, in the order of its rows.
+        skipped: Inputs that were found to have no picture.
+        problems: Path and defect of files that are used all the same.
+        num_done: Number of inputs that are finished with this batch.
     """
 
-    images: np.ndarray
-    names: list[str]
-    labels: list[int]
-    errors: list[str | None]
+    batch: batching.Batch | None
+    origins: list[_Origin] = dataclasses.field(default_factory=list)
+    skipped: list[_Skipped] = dataclasses.field(default_factory=list)
+    problems: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+    num_done: int = 0
+
+
+_Parts = Generator[_Part, None, None]
 
 
 @dataclasses.dataclass(frozen=True)
 class _Pictures:
-    """The pictures that were asked for: how many, of which classes.
+    """The requested pictures.
 
-    `open` starts to read them, from the first one on.
+    Attributes:
+        count: Number of inputs: pictures of a dataset, or files.
+        unit: Name of an input.
+        classes: Classes of the dataset; empty for files.
+        open: Starts to read the pictures from the first one.
     """
 
     count: int
+    unit: str
     classes: tuple[str, ...]
-    open: Callable[[], Iterator[_Batch]]
-
-
-@dataclasses.dataclass
-class _Table:
-    """What is known of every row of the features, and what has no row.
-
-    Attributes:
-        paths: Of the readable pictures.
-        labels: Theirs.
-        skipped: Path and reason of the others.
-    """
-
-    paths: list[str] = dataclasses.field(default_factory=list)
-    labels: list[int] = dataclasses.field(default_factory=list)
-    skipped: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+    open: Callable[[], _Parts]
 
 
 class _Rows:
-    """Rows that go straight into a file."""
+    """Writes rows of features into a file."""
 
     def __init__(
         self, file: IO[bytes], row_shape: tuple[int, ...], dtype: np.dtype
@@ -184,7 +230,7 @@ class _Rows:
         self._num_rows += 1
 
     def copy_to(self, target: IO[bytes]) -> None:
-        """Writes all rows as an `.npy` file."""
+        """Copies all rows into an `.npy` file."""
         header = {
             "descr": np.lib.format.dtype_to_descr(self._dtype),
             "fortran_order": False,
@@ -201,6 +247,12 @@ def _check(config: ExtractConfig) -> None:
             "`mode=extract`: expected files or a dataset, found both (`dataset` or "
             f"`data_dir`, and {config.paths[0]!r}); leave one out"
         )
+    for field, named in _FILE_SETTINGS.items():
+        if getattr(config, field) and not config.paths:
+            raise RequestError(
+                f"{named}: only files are searched for faces, the pictures of a "
+                "dataset are taken as they are; leave it out, or name files"
+            )
     if jax.process_count() > 1:
         raise RequestError(
             "`mode=extract` runs in one process; give each process its own files and "
@@ -218,21 +270,26 @@ def _make_folder(folder: Path) -> None:
         ) from error
 
 
-def _open_pictures(
-    config: ExtractConfig, mesh: Mesh, network: features.Network
-) -> _Pictures:
-    """Finds the pictures; they are read when they are asked for."""
+def _open_pictures(config: ExtractConfig, mesh: Mesh, network: Network) -> _Pictures:
+    """Finds the requested pictures; none is read yet."""
+    framing = network.framing
     if config.paths:
-        found = list(found_files.find_pictures(config.paths))
-        if not found:
-            raise RequestError(
-                f"`mode=extract`: no pictures in {', '.join(map(repr, config.paths))}"
-            )
-        batch_size = _batch_size(config, mesh, len(found))
+        found = find_files(config.paths)
+        how = cropping.choose(
+            network.workdir.faces if network.workdir else None,
+            faces=config.faces,
+            model=config.face_detector_model,
+            all_faces=config.all_faces,
+            frames=config.frames,
+        )
+        check_videos(found, how)
+        batch_size = limit_batch_size(config.batch_size, found, how)
+        batch_size = parallel.round_up_batch_size(batch_size, mesh)
         return _Pictures(
             len(found),
+            "file",
             (),
-            lambda: _file_batches(config, found, batch_size, network.framing),
+            lambda: _file_parts(config, found, how, batch_size, framing),
         )
     data = config.data or network.training_data
     if data is None:
@@ -244,83 +301,55 @@ def _open_pictures(
         raise RequestError(
             f"`split`: {data.dataset} has no pictures in the split {config.split!r}"
         )
-    batch_size = _batch_size(config, mesh, dataset.num_examples)
+    batch_size = parallel.round_up_batch_size(
+        min(config.batch_size, dataset.num_examples), mesh
+    )
     return _Pictures(
         dataset.num_examples,
+        "picture",
         dataset.classes,
-        lambda: _dataset_batches(config, dataset, batch_size, network.framing),
+        lambda: _dataset_parts(config, dataset, batch_size, framing),
     )
 
 
-def _masked(config: ExtractConfig, pictures: _Pictures) -> Iterator[MaskedBatch]:
-    """Pictures, and which of them are neither padding nor unreadable.
-
-    Raises:
-        RequestError: None can be read.
-    """
-    skipped: list[tuple[str, str]] = []
-    for batch in pictures.open():
-        mask = np.zeros(len(batch.images), np.bool_)
-        mask[: len(batch.errors)] = [error is None for error in batch.errors]
-        skipped.extend(_unreadable(batch))
-        yield batch.images, mask
-    _write_skipped(config, pictures, skipped)
-
-
-def _unreadable(batch: _Batch) -> Iterator[tuple[str, str]]:
-    for name, error in zip(batch.names, batch.errors, strict=True):
-        if error is not None:
-            yield name, error
-
-
-def _write_skipped(
-    config: ExtractConfig, pictures: _Pictures, skipped: list[tuple[str, str]]
-) -> None:
-    """Writes what cannot be read.
-
-    Raises:
-        RequestError: It is all that there is.
-    """
-    path = config.output / "skipped.csv"
-    storage.write_csv(path, ("path", "reason"), skipped)
-    if len(skipped) == pictures.count == 1:
-        raise RequestError(
-            f"`mode=extract`: the only picture, {skipped[0][0]!r}, {skipped[0][1]}"
-        )
-    if len(skipped) == pictures.count:
-        raise RequestError(
-            f"`mode=extract`: none of the {pictures.count} pictures can be read; the "
-            f"first, {skipped[0][0]!r}, {skipped[0][1]}"
-        )
-
-
-def _batch_size(config: ExtractConfig, mesh: Mesh, num_pictures: int) -> int:
-    return parallel.round_up_batch_size(min(config.batch_size, num_pictures), mesh)
-
-
-def _file_batches(
+def _file_parts(
     config: ExtractConfig,
-    found: list[found_files.FoundFile],
+    found: list[FaceFile],
+    how: Cropping,
     batch_size: int,
     framing: Framing,
-) -> Iterator[_Batch]:
-    for items, batch in stream_batches(
+) -> _Parts:
+    batches = stream_faces(
         found,
+        how,
         framing=framing,
         batch_size=batch_size,
         num_threads=config.input.num_threads,
-    ):
-        yield _Batch(
-            images=batch["image"],
-            names=[str(item.path) for item in items],
-            labels=[NO_LABEL] * len(items),
-            errors=[item.error for item in items],
-        )
+    )
+    rows: FileRows[bool] | None = None
+    with contextlib.closing(batches):
+        for items, batch in batches:
+            part = _Part(batch)
+            for number, row, position in items:
+                path = str(found[number].path)
+                rows = rows or FileRows(found[number].kind == "video")
+                if row is None:
+                    part.num_done += 1
+                    part.skipped += [(path, why) for why in rows.skipped().values()]
+                    if rows.results():
+                        part.problems += [(path, what) for what in rows.problems]
+                    rows = None
+                elif position == NO_PICTURE:
+                    rows.add(row, None)
+                else:
+                    rows.add(row, True)
+                    part.origins.append(_Origin(path, face=row.face, frame=row.frame))
+            yield part
 
 
-def _dataset_batches(
+def _dataset_parts(
     config: ExtractConfig, dataset: Dataset, batch_size: int, framing: Framing
-) -> Iterator[_Batch]:
+) -> _Parts:
     for batch in pipeline.eval_batches(
         dataset,
         framing=framing,
@@ -328,17 +357,54 @@ def _dataset_batches(
         num_workers=config.input.num_workers,
         num_threads=config.input.num_threads,
     ):
-        # Padding is at the end, so the rows before it are the batch's first ones.
-        indices = batch["index"][batch["index"] >= 0].tolist()
-        yield _Batch(
-            images=batch["image"],
-            names=[dataset.names[index] for index in indices],
-            labels=dataset.labels[indices].tolist(),
-            errors=[
-                None if readable else pipeline.reason(dataset, index)
-                for index, readable in zip(indices, batch["mask"], strict=False)
-            ],
-        )
+        part = _Part(batch)
+        for index, is_readable in zip(batch["index"], batch["mask"], strict=True):
+            if index == batching.NO_EXAMPLE:
+                continue
+            part.num_done += 1
+            path = dataset.names[index]
+            if is_readable:
+                part.origins.append(_Origin(path, int(dataset.labels[index])))
+            else:
+                part.skipped.append((path, pipeline.reason(dataset, int(index))))
+        yield part
+
+
+def _masked(config: ExtractConfig, pictures: _Pictures) -> Iterator[MaskedBatch]:
+    """Images of each batch, and which rows are pictures.
+
+    Raises:
+        RequestError: No picture can be used.
+    """
+    skipped: list[_Skipped] = []
+    has_pictures = False
+    for part in pictures.open():
+        skipped += part.skipped
+        has_pictures |= bool(part.origins)
+        if part.batch is not None:
+            yield part.batch["image"], part.batch["mask"]
+    _write_skipped(config, pictures, skipped, has_pictures)
+
+
+def _write_skipped(
+    config: ExtractConfig,
+    pictures: _Pictures,
+    skipped: list[_Skipped],
+    has_pictures: bool,
+) -> None:
+    """Writes the skipped inputs.
+
+    Raises:
+        RequestError: No picture can be used.
+    """
+    path = config.output / "skipped.csv"
+    storage.write_csv(path, ("path", "reason"), skipped)
+    if has_pictures:
+        return
+    what = f"the only {pictures.unit}"
+    if pictures.count > 1:
+        what = f"none of the {pictures.count} {pictures.unit}s can be used; the first"
+    raise RequestError(f"`mode=extract`: {what}, {skipped[0][0]!r}, {skipped[0][1]}")
 
 
 def _collect(
@@ -347,45 +413,44 @@ def _collect(
     mesh: Mesh,
     pictures: _Pictures,
     rows: _Rows,
-) -> _Table:
-    """Writes the rows and draws the first ones."""
-    table = _Table()
+) -> tuple[list[_Origin], list[_Skipped]]:
+    """Writes the rows, and draws the first pictures."""
+    origins: list[_Origin] = []
+    skipped: list[_Skipped] = []
+    unit = f"{pictures.unit}s"
     with (
-        progress.Progress(pictures.count, label="extract") as shown,
-        jax.set_mesh(mesh),
+        contextlib.closing(pictures.open()) as parts,
+        progress.Progress(pictures.count, label="extract", unit=unit) as shown,
     ):
-        for batch, values in _results(feature, mesh, pictures.open()):
-            table.skipped.extend(_unreadable(batch))
-            for number, name in enumerate(batch.names):
-                if batch.errors[number] is not None:
-                    continue
-                if feature.draw and len(table.paths) < config.num_figures:
-                    file_name = f"{config.features}_{len(table.paths):03d}.png"
-                    drawn = feature.draw(batch.images[number], values[number], name)
-                    storage.write_bytes(config.output / file_name, drawn)
-                rows.append(values[number])
-                table.paths.append(name)
-                table.labels.append(batch.labels[number])
-            shown.update(len(batch.names))
-    return table
+        tagged = ((part, part.batch) for part in parts)
+        for part, values, _ in stream(feature.compute, mesh, tagged):
+            _draw(config, feature, part, values, len(origins))
+            for row in values:
+                rows.append(row)
+            origins += part.origins
+            skipped += part.skipped
+            for path, problem in part.problems:
+                _LOGGER.warning("%s was used, but %s", path, problem)
+            shown.update(part.num_done)
+    return origins, skipped
 
 
-def _results(
-    feature: Feature, mesh: Mesh, batches: Iterator[_Batch]
-) -> Iterator[tuple[_Batch, np.ndarray]]:
-    """Batches with their features, a little behind the decoding."""
-    waiting: collections.deque[tuple[_Batch, jax.Array]] = collections.deque()
-    for batch in batches:
-        placed = parallel.put_batch(mesh, {"image": batch.images})
-        waiting.append((batch, feature.compute(placed["image"])))
-        if len(waiting) > _NUM_IN_FLIGHT:
-            yield _fetch(*waiting.popleft())
-    while waiting:
-        yield _fetch(*waiting.popleft())
-
-
-def _fetch(batch: _Batch, values: jax.Array) -> tuple[_Batch, np.ndarray]:
-    return batch, parallel.to_host(values)
+def _draw(
+    config: ExtractConfig,
+    feature: Feature,
+    part: _Part,
+    values: np.ndarray,
+    num_done: int,
+) -> None:
+    """Draws those pictures of a batch that are among the first `num_figures`."""
+    num_left = config.num_figures - num_done
+    if feature.draw is None or part.batch is None or num_left <= 0:
+        return
+    images = part.batch["image"][part.batch["mask"]]
+    for number, image in enumerate(images[:num_left]):
+        drawn = feature.draw(image, values[number], part.origins[number].path)
+        name = f"{config.features}_{num_done + number:03d}.png"
+        storage.write_bytes(config.output / name, drawn)
 
 
 def _write_npz(path: Path, rows: _Rows, arrays: dict[str, np.ndarray]) -> None:

@@ -23,36 +23,33 @@ from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import data as evaluation_data
 from fakedet_jax.evaluation.perturbed import Pictures
 from fakedet_jax.evaluation.scoring import Scored, Scorer
+from fakedet_jax.media import batching
 from fakedet_jax.media.decode import to_input
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.perturb import apply, suites
 from fakedet_jax.perturb.perturbation import Mix, Perturbation
 from fakedet_jax.report import robustness as robustness_report
 from fakedet_jax.runtime import parallel, progress
-from fakedet_jax.systems.base import Fitted
 
 _LOGGER = logging.getLogger(__name__)
 
-# Bytes of batches that are perturbed while the detector is busy with those before:
-# enough for what is quick to perturb to wait while one core compresses JPEG 2000.
+# Bytes of batches that are perturbed in advance. Some perturbations are quick and some,
+# such as JPEG 2000 on one core, are slow; this many batches even out the difference.
 _AHEAD_BYTES = 2**28
 _MIN_AHEAD = 3
 
 _Item = TypeVar("_Item")
 _Condition = Perturbation | Mix
-# Pictures of which an index tells the place in the dataset.
+# Positions in the dataset, and pictures.
 _Numbered = Iterable[tuple[int, np.ndarray]]
-# What is scored together: places in the dataset, and inputs of which these fill the
-# rows of the same numbers modulo the batch size.
-_Batch = tuple[np.ndarray, np.ndarray]
 
 
 def evaluate_suite(config: SuiteConfig) -> dict[str, Any]:
     """Scores a dataset under every condition of a suite.
 
-    Pictures are perturbed as they are decoded, before they are brought to the size of
-    the network's input. Files are written to `WORKDIR/evaluations/NAME_SUITE`, as
-    `report.robustness.write_robustness` says.
+    Pictures are perturbed after they are decoded, before they are resized to the
+    network's input. The results are written to `WORKDIR/evaluations/NAME_SUITE`; see
+    `report.robustness.write_robustness`.
 
     Args:
         config: The settings; `suite` is a name in `suites.names()`.
@@ -61,7 +58,8 @@ def evaluate_suite(config: SuiteConfig) -> dict[str, Any]:
         The content of `robustness.json`.
 
     Raises:
-        RequestError: The settings or the data are not as expected.
+        RequestError: The settings or the data are invalid, no picture can be used, or a
+            score is not finite.
     """
     suite = suites.create(config.suite)
     if jax.process_count() > 1:
@@ -85,10 +83,10 @@ def evaluate_suite(config: SuiteConfig) -> dict[str, Any]:
     ):
         pictures = Pictures(dataset, pool)
 
-        def prepare(numbered: _Numbered) -> Iterator[_Batch]:
+        def prepare(numbered: _Numbered) -> Iterator[batching.Batch]:
             return _to_batches(numbered, detector.info.framing, batch_size, pool)
 
-        def prepare_all() -> Iterator[tuple[_Condition, _Batch]]:
+        def prepare_all() -> Iterator[tuple[_Condition, batching.Batch]]:
             for index, condition in enumerate(suite.conditions):
                 if not _repeats_others(condition, suite):
                     perturbed = pictures.perturbed(
@@ -100,8 +98,14 @@ def evaluate_suite(config: SuiteConfig) -> dict[str, Any]:
                     for batch in prepare(perturbed):
                         yield condition, batch
 
-        def score(batches: Iterable[_Batch]) -> Scored:
-            return _score(scorer, detector, batches, dataset.num_examples, shown)
+        def score(batches: Iterable[batching.Batch]) -> Scored:
+            return scorer.score_batches(
+                detector.variables,
+                batches,
+                dataset.num_examples,
+                detector.info.framing,
+                shown,
+            )
 
         batch_bytes = batch_size * math.prod(detector.info.framing.shape)
         num_ahead = max(_MIN_AHEAD, _AHEAD_BYTES // batch_bytes)
@@ -136,7 +140,7 @@ def evaluate_suite(config: SuiteConfig) -> dict[str, Any]:
 
 
 def _repeats_others(condition: _Condition, suite: suites.Suite) -> bool:
-    """Whether every picture of a mix is the same as under another condition."""
+    """Whether every picture of a mix equals that of another condition of the suite."""
     return isinstance(condition, Mix) and all(
         choice in suite.conditions and not choice.kind.is_random
         for choice in condition.choices
@@ -146,7 +150,7 @@ def _repeats_others(condition: _Condition, suite: suites.Suite) -> bool:
 def _select(
     mix: Mix, scored: dict[_Condition, Scored], pictures: Pictures, key: jax.Array
 ) -> Scored:
-    """The scores of a mix, each from the condition that was drawn for its picture."""
+    """Takes each score of a mix from the condition that is drawn for the picture."""
     first = scored[mix.choices[0]]
     values = np.zeros_like(first.values)
     for index, picture in pictures:
@@ -159,19 +163,19 @@ def _to_batches(
     framing: Framing,
     size: int,
     pool: concurrent.futures.ThreadPoolExecutor,
-) -> Iterator[_Batch]:
-    """Brings pictures to the input, in the same rows as an evaluation does."""
+) -> Iterator[batching.Batch]:
+    """Makes batches with each picture in the row that `mode=evaluate` gives it."""
     for _, group in itertools.groupby(numbered, lambda item: item[0] // size):
         indices, pictures = zip(*group, strict=True)
-        images = np.zeros((size, *framing.shape), np.uint8)
         inputs = pool.map(to_input, pictures, itertools.repeat(framing))
+        rows = [batching.make_row(batching.NO_EXAMPLE, 0, None, framing)] * size
         for index, image in zip(indices, inputs, strict=True):
-            images[index % size] = image
-        yield np.array(indices), images
+            rows[index % size] = batching.make_row(index, 0, image, framing)
+        yield batching.stack_rows(rows)
 
 
 def _ahead(items: Iterator[_Item], number: int) -> Iterator[_Item]:
-    """Takes items in another thread, so many before they are needed."""
+    """Yields items that another thread takes up to `number` items in advance."""
     with concurrent.futures.ThreadPoolExecutor(1, "fakedet-ahead") as worker:
         waiting = collections.deque(
             worker.submit(next, items, None) for _ in range(number)
@@ -183,25 +187,3 @@ def _ahead(items: Iterator[_Item], number: int) -> Iterator[_Item]:
         finally:
             for future in waiting:
                 future.cancel()
-
-
-def _score(
-    scorer: Scorer,
-    detector: Fitted,
-    batches: Iterable[_Batch],
-    num_examples: int,
-    shown: progress.Progress,
-) -> Scored:
-    table: np.ndarray | None = None
-    valid = np.zeros(num_examples, np.bool_)
-    for indices, images in batches:
-        values = scorer.score_images(detector.variables, images)
-        if table is None:
-            table = np.zeros((num_examples, values.shape[1]), values.dtype)
-        table[indices] = values[indices % len(values)]
-        valid[indices] = True
-        shown.update(len(indices))
-    shown.update(int((~valid).sum()))
-    if table is None:
-        table = np.zeros((num_examples, 0), np.float32)
-    return Scored(table, valid)

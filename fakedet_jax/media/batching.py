@@ -11,6 +11,8 @@ A batch is a dict of arrays. All batches have the same number of rows, `batch_si
 - `index`: int32 `[batch_size]`, number of the example in the dataset, -1 for padding
 """
 
+import itertools
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -46,3 +48,27 @@ def make_row(
 def stack_rows(rows: list[dict[str, Any]]) -> Batch:
     """Stacks rows that `make_row` has made into a batch."""
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+
+
+def fill_batch(rows: list[dict[str, Any]], batch_size: int, framing: Framing) -> Batch:
+    """Stacks up to `batch_size` rows and adds padding at the end."""
+    padding = make_row(NO_EXAMPLE, 0, None, framing)
+    return stack_rows(rows + [padding] * (batch_size - len(rows)))
+
+
+def from_pictures(
+    pictures: Iterable[np.ndarray], framing: Framing, batch_size: int
+) -> Iterator[Batch]:
+    """Makes batches of pictures, with padding at the end of the last batch.
+
+    Args:
+        pictures: uint8 `[framing.height, framing.width, 3]` each.
+        framing: Region and size of the network's input.
+        batch_size: Rows per batch.
+
+    Yields:
+        Batches whose `index` counts the pictures; `label` is 0.
+    """
+    rows = (make_row(i, 0, picture, framing) for i, picture in enumerate(pictures))
+    while part := list(itertools.islice(rows, batch_size)):
+        yield fill_batch(part, batch_size, framing)

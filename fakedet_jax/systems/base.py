@@ -82,9 +82,17 @@ class DetectorInfo:
         )
 
     def scores(self, probabilities: np.ndarray) -> np.ndarray:
-        """P(fake), float64 `[n]`, from probabilities `[n, num_classes]`."""
+        """Sums the probabilities of the fake classes.
+
+        Args:
+            probabilities: `[n, num_classes]`.
+
+        Returns:
+            float64 `[n]`, from 0 to 1; NaN where a probability is not finite.
+        """
         values = np.asarray(probabilities, np.float64)
-        return np.clip(values[:, list(self.is_fake)].sum(-1), 0.0, 1.0)
+        scores = np.clip(values[:, list(self.is_fake)].sum(-1), 0.0, 1.0)
+        return np.where(np.isfinite(values).all(-1), scores, np.nan)
 
 
 @dataclasses.dataclass(frozen=True)

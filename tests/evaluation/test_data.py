@@ -7,6 +7,7 @@ import pytest
 
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.data.prepared.facts import Facts
+from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import data as evaluation_data
 from fakedet_jax.evaluation.scoring import Scored
 from fakedet_jax.systems.base import DetectorInfo
@@ -61,3 +62,21 @@ def test_what_is_whole_is_not_copied(dataset):
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/a"])
 def test_names_that_lead_elsewhere_are_not_plain(name):
     assert not evaluation_data.is_plain(name)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_score_that_is_not_finite_is_refused(dataset, value):
+    values = np.array([[0.5, 0.5], [0.5, 0.5], [0.5, value]], np.float32)
+    scored = Scored(values, np.array([True, False, True]))
+    with pytest.raises(RequestError) as caught:
+        evaluation_data.to_evaluation(INFO, dataset, scored, {1: "is empty"})
+    message = str(caught.value)
+    assert "1 of 2 pictures a score that is not a finite number" in message
+    assert "'b frame 0'" in message
+
+
+def test_a_value_that_is_not_finite_is_no_score_of_a_skipped_picture(dataset):
+    values = np.array([[0.5, 0.5], [0.5, np.nan], [0.5, 0.5]], np.float32)
+    scored = Scored(values, np.array([True, False, True]))
+    found = evaluation_data.to_evaluation(INFO, dataset, scored, {1: "is empty"})
+    assert found.scores.tolist() == [0.5, 0.5]

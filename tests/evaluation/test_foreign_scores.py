@@ -16,6 +16,7 @@ from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import foreign_scores
 from fakedet_jax.evaluation.scoring import Scorer
 from fakedet_jax.jobs import export, robustness
+from fakedet_jax.media import batching
 from fakedet_jax.media.decode import to_input
 from fakedet_jax.runtime import parallel
 from tests import tiny
@@ -84,21 +85,23 @@ def _refused(exported, tmp_path, text, **settings):
     return message
 
 
+def _read(path, framing):
+    with Image.open(path) as picture:
+        return to_input(np.asarray(picture), framing)
+
+
 def _score(workdir, exported, paths):
     """Scores pictures as any program would: file by file."""
     with tiny.registered():
         mesh = parallel.data_mesh()
         detector = systems.load(workdir, mesh)
         scorer = Scorer(detector.probability_fn, mesh, 64)
+        images = (_read(exported / path, detector.info.framing) for path in paths)
+        batches = batching.from_pictures(images, detector.info.framing, 64)
+        tagged = ((None, batch) for batch in batches)
         scores = []
-        for start in range(0, len(paths), 64):
-            images = np.zeros((64, *detector.info.framing.shape), np.uint8)
-            chosen = paths[start : start + 64]
-            for row, path in enumerate(chosen):
-                with Image.open(exported / path) as picture:
-                    images[row] = to_input(np.asarray(picture), detector.info.framing)
-            values = scorer.score_images(detector.variables, images)
-            scores += detector.info.scores(values)[: len(chosen)].tolist()
+        for _, values, _ in scorer.stream(detector.variables, tagged):
+            scores += detector.info.scores(values).tolist()
     return scores, detector.info.threshold
 
 

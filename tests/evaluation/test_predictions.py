@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of the tables of `--mode=predict`."""
+"""Tests of fakedet_jax.evaluation.predictions."""
 
 import csv
 import io
@@ -8,8 +8,10 @@ import logging
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from fakedet_jax.evaluation import metrics
 from fakedet_jax.evaluation.predictions import FRAME_HEADER, HEADER, PredictionOutput
 from fakedet_jax.faces.extraction import DAMAGED, LEFT_OUT, NO_FACE, NOTED, WRITTEN, Row
 from fakedet_jax.faces.stream import FaceFile
@@ -54,7 +56,7 @@ def write(*files, threshold=0.5, copies=None):
 
 def test_the_score_of_a_video_is_the_mean_of_its_frames():
     _, rows, _ = write((VIDEO, [scored(0, 0.1), scored(9, 0.2), scored(5, 0.6)]))
-    assert rows == [["v.mp4", "0", "0.300000", "real", ""]]
+    assert rows == [["v.mp4", "0", "0.3", "real", ""]]
 
 
 @pytest.mark.parametrize(("second", "decision"), [(0.5, "fake"), (0.49, "real")])
@@ -66,14 +68,14 @@ def test_the_mean_is_what_is_decided_on(second, decision):
 def test_each_face_has_its_row():
     rows = [scored(0, 0.25, face=1), scored(0, 1, face=0), scored(1, 0.75, face=1)]
     _, table, _ = write((VIDEO, rows))
-    assert [row[1:3] for row in table] == [["0", "1.000000"], ["1", "0.500000"]]
+    assert [row[1:3] for row in table] == [["0", "1.0"], ["1", "0.5"]]
 
 
 def test_a_face_that_is_too_small_has_its_reason_beside_the_others():
     rows = [scored(-1, 0.25), left_out("has a small face", face=1)]
     output, table, _ = write((PHOTO, rows))
     assert [row[1:] for row in table] == [
-        ["0", "0.250000", "real", ""],
+        ["0", "0.25", "real", ""],
         ["1", "", "", "has a small face"],
     ]
     assert (output.num_scored, output.num_failed) == (1, 0)
@@ -114,8 +116,8 @@ def test_every_scored_face_and_every_frame_left_out_is_in_the_second_table():
     box = ["1.00", "2.00", "3.00", "4.50"]
     assert frames == [
         ["v.mp4", "", "0", "", "", "", *[""] * 4, "", "shows no face"],
-        ["v.mp4", "0", "3", "0.120000", "0.750000", "fake", *box, "0.900000", ""],
-        ["a.png", "0", "", "", "0.250000", "real", *box, "", ""],
+        ["v.mp4", "0", "3", "0.120000", "0.75", "fake", *box, "0.900000", ""],
+        ["a.png", "0", "", "", "0.25", "real", *box, "", ""],
     ]
 
 
@@ -139,3 +141,41 @@ def test_what_is_to_be_drawn_is_handed_on_with_decisions():
 def test_a_detector_without_scores_leaves_the_cell_empty():
     _, _, frames = write((PHOTO, [scored(-1, 0.5)]))
     assert frames[0][-2] == ""
+
+
+@pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf])
+def test_a_score_that_is_not_finite_is_an_error(score):
+    copies = Copies()
+    output, table, frames = write((PHOTO, [scored(-1, score)]), copies=copies)
+    reason = "has a score that is not a finite number"
+    assert table == [["a.png", "0", "", "", reason]]
+    assert (frames[0][4:6], frames[0][-1]) == (["", ""], reason)
+    assert output.counts == {"fake": 0, "real": 0, "error": 1}
+    assert (output.num_scored, output.num_failed, copies.added) == (0, 1, [])
+
+
+def test_a_frame_whose_score_is_not_finite_is_left_out_of_the_mean():
+    rows = [scored(0, 0.25), scored(1, math.nan), scored(2, 0.75)]
+    output, table, frames = write((VIDEO, rows))
+    assert table == [["v.mp4", "0", "0.5", "fake", ""]]
+    assert [row[5] for row in frames] == ["real", "", "fake"]
+    assert output.counts["error"] == 0
+
+
+def test_a_video_without_a_finite_score_counts_its_frames():
+    rows = [scored(0, math.nan), scored(1, math.inf), left_out(NO_FACE, 2)]
+    _, table, _ = write((VIDEO, rows))
+    assert table[0][4] == (
+        "has no usable frame (2 × has a score that is not a finite number)"
+    )
+
+
+@pytest.mark.parametrize("threshold", [0.1234565, np.nextafter(0.5, 1), 1 / 3])
+def test_the_written_score_decides_as_the_table_does(threshold):
+    scores = [np.nextafter(threshold, way) for way in (0, threshold, 1)]
+    rows = [(PHOTO, [scored(-1, float(score))]) for score in scores]
+    _, table, frames = write(*rows, threshold=float(threshold))
+    for cells in (*(row[2:4] for row in table), *(row[4:6] for row in frames)):
+        score, decision = cells
+        assert metrics.decide(float(score), threshold) == (decision == "fake")
+    assert [row[3] for row in table] == ["real", "fake", "fake"]

@@ -11,9 +11,11 @@ from fakedet_jax.config import InputConfig
 from fakedet_jax.data import catalog
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import scoring
+from fakedet_jax.media import batching
 from fakedet_jax.media.decode import decode
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.runtime import parallel
+from fakedet_jax.runtime.dispatch import NUM_IN_FLIGHT
 from tests.data import pictures
 
 _SIZE = 16
@@ -64,9 +66,21 @@ def test_one_device_gives_what_eight_give(dataset):
     np.testing.assert_allclose(one.values, _score(dataset, 8).values, rtol=1e-6)
 
 
-def test_no_pictures_give_no_rows(dataset):
-    scored = _score(dataset.subset([]), 8)
-    assert scored.values.shape == (0, 2)
+@pytest.mark.parametrize(
+    ("function", "shape", "dtype"),
+    [
+        (_mean_fn, (0, 2), np.float32),
+        (lambda _, images: images[..., 0].astype(jnp.int32), (0, 16, 16), np.int32),
+    ],
+)
+def test_an_empty_dataset_has_a_table_of_the_width_of_the_function(
+    dataset, function, shape, dtype
+):
+    scorer = scoring.Scorer(function, parallel.data_mesh(), 8)
+    scored = scorer.score_dataset(
+        np.float32(1), dataset.subset([]), Framing.square(_SIZE), _SETTINGS
+    )
+    assert (scored.values.shape, scored.values.dtype) == (shape, dtype)
 
 
 def test_all_batches_run_one_program(dataset):
@@ -83,14 +97,48 @@ def test_all_batches_run_one_program(dataset):
     assert scorer._compiled._cache_size() == 1
 
 
-def test_a_single_batch_is_scored_alike(dataset):
-    images = np.stack([decode(dataset.source[i].encoded) for i in range(8)])
+def _batches(dataset):
+    images = (decode(example.encoded) for example in dataset.source)
+    return list(batching.from_pictures(images, Framing.square(_SIZE), 8))
+
+
+def test_a_stream_gives_the_values_of_a_dataset(dataset):
     scorer = scoring.Scorer(_mean_fn, parallel.data_mesh(), 8)
-    np.testing.assert_allclose(
-        scorer.score_images(np.float32(1), images),
-        _score(dataset, 8).values[:8],
-        rtol=1e-6,
-    )
+    tagged = zip("ab", _batches(dataset), strict=True)
+    first, second = scorer.stream(np.float32(1), tagged)
+    assert (first.tag, second.tag) == ("a", "b")
+    assert np.concatenate([first.indices, second.indices]).tolist() == list(range(13))
+    values = np.concatenate([first.values, second.values])
+    assert values.tobytes() == _score(dataset, 8).values.tobytes()
+
+
+def test_a_stream_leaves_out_rows_without_a_picture(dataset):
+    first, last = _batches(dataset)
+    first["mask"][[2, 5]] = False
+    scorer = scoring.Scorer(_mean_fn, parallel.data_mesh(), 8)
+    results = list(scorer.stream(np.float32(1), [(1, first), (2, None), (3, last)]))
+    assert [result.tag for result in results] == [1, 2, 3]
+    assert [result.indices.tolist() for result in results] == [
+        [0, 1, 3, 4, 6, 7],
+        [],
+        [8, 9, 10, 11, 12],
+    ]
+    assert [len(result.values) for result in results] == [6, 0, 5]
+
+
+def test_a_stream_is_prepared_ahead_and_no_further(dataset):
+    batch = _batches(dataset)[0]
+    taken = []
+
+    def endless():
+        while True:
+            taken.append(len(taken))
+            yield taken[-1], batch
+
+    scorer = scoring.Scorer(_mean_fn, parallel.data_mesh(), 8)
+    results = scorer.stream(np.float32(1), endless())
+    assert [next(results).tag for _ in range(3)] == [0, 1, 2]
+    assert len(taken) == 3 + NUM_IN_FLIGHT
 
 
 @pytest.mark.parametrize("batch_size", [0, -8, 12])

@@ -182,3 +182,37 @@ def test_a_wrong_record_is_one_line(record, message):
 def test_a_model_that_is_not_needed_is_refused(detector):
     with pytest.raises(RequestError, match="`face_detector_model` is for yunet"):
         from_record({**WHOLE, "detector": detector}, model="y.onnx")
+
+
+def choose(record=None, **settings):
+    nothing = {"faces": None, "model": None, "all_faces": False, "frames": None}
+    return cropping.choose(record, **{**nothing, **settings})
+
+
+def test_without_a_record_pictures_are_taken_whole():
+    how = choose()
+    assert isinstance(how.detector, WholePicture) and how.scale is None
+    assert how.selection == Evenly(32)
+    assert choose(frames=FrameConfig(4)).selection == Evenly(4)
+
+
+def test_a_record_is_followed():
+    how = choose({**WHOLE, "detector": HAAR, "scale": 1.5}, all_faces=True)
+    assert (how.detector.name, how.scale, how.all_faces) == ("haar", 1.5, True)
+    assert choose(WHOLE, frames=FrameConfig(4)).selection == Evenly(4)
+
+
+def test_given_faces_come_before_the_record_which_still_tells_the_frames():
+    record = {**WHOLE, "detector": HAAR, "frames": {"evenly": 3}}
+    how = choose(record, faces=FaceConfig("none", size=64), all_faces=True)
+    assert (how.detector.name, how.size, how.all_faces) == ("none", 64, True)
+    assert how.selection == Evenly(3)
+
+
+@pytest.mark.parametrize(
+    ("field", "settings"),
+    [("face_detector_model", {"model": "y.onnx"}), ("all_faces", {"all_faces": True})],
+)
+def test_settings_of_a_search_are_refused_where_pictures_are_whole(field, settings):
+    with pytest.raises(RequestError, match=f"`{field}`: pictures are taken whole"):
+        choose(**settings)

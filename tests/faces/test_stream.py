@@ -13,10 +13,17 @@ from fakedet_jax.faces import stream
 from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.faces.detector import WholePicture
 from fakedet_jax.faces.extraction import LEFT_OUT, extract
-from fakedet_jax.faces.stream import NO_PICTURE, FaceFile, stream_faces
+from fakedet_jax.faces.stream import (
+    NO_PICTURE,
+    FaceFile,
+    find_files,
+    limit_batch_size,
+    stream_faces,
+)
 from fakedet_jax.media.decode import to_input
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.media.video import Evenly, EveryNth
+from tests import tiny
 from tests.data.pictures import colourful, encode
 from tests.media.media_files import write_video
 from tests.prepare.detectors import Faulty, Refusing, Scripted
@@ -60,13 +67,23 @@ def gather(files, how=WHOLE, **settings):
 def test_outcomes_are_those_of_extraction(files, how, num_threads):
     found, _ = gather(files, how, num_threads=num_threads)
     for file, outcomes in zip(files, found, strict=True):
-        expected = list(extract(file.path, file.name, file.kind, how))
+        expected = list(extract(file.path, file.name, file.kind, how, reads_tags=False))
         assert [repr(row) for row, _ in outcomes] == [repr(row) for row, _ in expected]
         for (_, picture), (_, pixels) in zip(outcomes, expected, strict=True):
             if pixels is None:
                 assert picture is None
             else:
                 np.testing.assert_array_equal(picture, to_input(pixels, FRAMING))
+
+
+def test_camera_settings_are_not_read(tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(tiny.photograph(seed=1))
+    file = FaceFile(path, path.name)
+    ((row, _),) = extract(path, path.name, "photo", WHOLE)
+    assert np.isfinite(row.tags).all()
+    (((streamed, _),),), _ = gather([file])
+    assert streamed == dataclasses.replace(row, tags=(), landmarks=streamed.landmarks)
 
 
 def test_each_file_ends_once_and_in_order(files):
@@ -138,3 +155,26 @@ def test_closing_ends_the_threads_also_within_a_video(files):
     next(batches)
     batches.close()
     assert not [thread for thread in threading.enumerate() if "fakedet" in thread.name]
+
+
+def test_files_are_found_with_their_names_below_the_folder(files):
+    folder = files[0].path.parent
+    assert find_files([str(folder)]) == files
+    assert find_files([str(files[1].path), str(folder.parent / "x.jpg")]) == [
+        files[1],
+        FaceFile(folder.parent / "x.jpg", "x.jpg"),
+    ]
+
+
+def test_a_folder_without_photographs_and_videos_is_refused(tmp_path):
+    (tmp_path / "a.txt").touch()
+    with pytest.raises(RequestError, match=r"`paths`: no photographs.*\.avi.*\.jpg"):
+        find_files([str(tmp_path)])
+
+
+def test_a_batch_has_no_more_rows_than_there_can_be_crops(files):
+    photos, videos = [files[0]] * 3, [files[1]]
+    assert limit_batch_size(8, photos, WHOLE) == 3
+    assert limit_batch_size(2, photos, WHOLE) == 2
+    assert limit_batch_size(8, photos, TWO) == 8
+    assert limit_batch_size(8, photos + videos, WHOLE) == 8

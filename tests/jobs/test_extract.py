@@ -1,7 +1,12 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
+"""Tests of fakedet_jax.jobs.extract."""
+
 import dataclasses
+import json
+import logging
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,17 +14,32 @@ import pytest
 from PIL import Image
 
 from fakedet_jax import systems
-from fakedet_jax.config import DataConfig, ExtractConfig, InputConfig
+from fakedet_jax.config import (
+    DataConfig,
+    ExtractConfig,
+    FaceConfig,
+    FrameConfig,
+    InputConfig,
+)
 from fakedet_jax.errors import RequestError
+from fakedet_jax.evaluation import scoring
+from fakedet_jax.faces import detection, extraction
+from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.jobs import extract
-from fakedet_jax.media.decode import decode
+from fakedet_jax.media.decode import decode, to_input
+from fakedet_jax.media.framing import Framing
+from fakedet_jax.media.video import Evenly
 from fakedet_jax.runtime import parallel
 from fakedet_jax.systems.networks import traces
 from tests.data.pictures import colourful, encode
+from tests.media.media_files import cut, write_video
+from tests.prepare.detectors import Scripted
 
 ARRAYS = {
     "classes",
+    "faces",
     "features",
+    "frames",
     "labels",
     "layer_sizes",
     "layers",
@@ -48,10 +68,13 @@ def request_for(trained_workdir):
 
 
 @pytest.fixture(scope="module")
-def expected(trained_workdir):
+def variables(trained_workdir):
+    return systems.load(trained_workdir, parallel.data_mesh()).variables
+
+
+@pytest.fixture(scope="module")
+def expected(variables):
     """From the paths of files to their traces, decoded and computed here."""
-    mesh = parallel.data_mesh()
-    variables = systems.load(trained_workdir, mesh).variables
 
     def compute(paths):
         pictures = [decode(Path(path).read_bytes()) for path in paths]
@@ -84,6 +107,9 @@ def test_arrays_are_those_that_other_tools_expect(arrays):
     assert arrays["features"].dtype == np.float32
     assert arrays["features"].shape == (5, 128, 128, 3)
     assert arrays["labels"].dtype == np.int32
+    for name in ("faces", "frames"):
+        assert arrays[name].dtype == np.int32
+        assert arrays[name].tolist() == [-1] * 5
     assert arrays["layers"].tolist() == ["trace"]
     assert arrays["thresholds"].size == arrays["layer_sizes"].size == 0
 
@@ -142,6 +168,8 @@ def test_files_have_no_label(of_files):
     found = _load(of_files / "features.npz")
     assert found["labels"].tolist() == [-1] * 10
     assert found["classes"].size == 0
+    assert found["faces"].tolist() == [0] * 10
+    assert found["frames"].tolist() == [-1] * 10
 
 
 def test_readable_files_keep_their_rows(of_files, mixed, expected):
@@ -201,21 +229,22 @@ def test_one_compilation_serves_all_batches(tmp_path, request_for, mixed, monkey
 
 def test_rows_leave_memory_batch_by_batch(tmp_path, request_for, mixed, monkeypatch):
     events = []
-    fetch, append = extract._fetch, extract._Rows.append
+    append = extract._Rows.append
 
-    def fetching(batch, values):
-        events.append("batch")
-        return fetch(batch, values)
+    def streaming(*arguments):
+        for result in scoring.stream(*arguments):
+            events.append("batch")
+            yield result
 
     def appending(self, row):
         events.append("row")
         append(self, row)
 
-    monkeypatch.setattr(extract, "_fetch", fetching)
+    monkeypatch.setattr(extract, "stream", streaming)
     monkeypatch.setattr(extract._Rows, "append", appending)
     extract.extract(request_for(tmp_path, paths=(str(mixed),)))
-    # Twelve files in batches of eight, two of the first eight unreadable.
-    assert events == ["batch", *["row"] * 6, "batch", *["row"] * 4]
+    # Ten readable files in batches of eight.
+    assert events == ["batch", *["row"] * 8, "batch", *["row"] * 2]
 
 
 def test_a_failure_leaves_the_earlier_result(tmp_path, request_for, mixed, monkeypatch):
@@ -246,14 +275,16 @@ def test_no_readable_picture_is_an_error_that_names_the_first(
     tmp_path, request_for, mixed
 ):
     request = request_for(tmp_path, paths=(str(mixed / "00_empty.png"),))
-    with pytest.raises(RequestError, match=r"the only picture, .*00_empty.*is empty"):
+    with pytest.raises(RequestError, match=r"the only file, .*00_empty.*is empty"):
         extract.extract(request)
     assert not (tmp_path / "features.npz").exists()
 
 
-def test_no_readable_pictures_are_counted(tmp_path, request_for, mixed):
+def test_no_readable_files_are_counted(tmp_path, request_for, mixed):
     broken = (str(mixed / "00_empty.png"), str(mixed / "4_broken.jpg"))
-    with pytest.raises(RequestError, match=r"none of the 2 pictures.*00_empty"):
+    with pytest.raises(
+        RequestError, match=r"none of the 2 files can be used.*00_empty"
+    ):
         extract.extract(request_for(tmp_path, paths=broken))
 
 
@@ -288,7 +319,7 @@ def test_files_and_a_dataset_together_are_refused(
 def test_a_folder_without_pictures_is_refused(tmp_path, request_for):
     (tmp_path / "empty").mkdir()
     request = request_for(tmp_path / "out", paths=(str(tmp_path / "empty"),))
-    with pytest.raises(RequestError, match="no pictures in"):
+    with pytest.raises(RequestError, match="`paths`: no photographs or videos in"):
         extract.extract(request)
 
 
@@ -301,3 +332,132 @@ def test_an_output_that_is_a_file_is_refused(tmp_path, request_for):
 def test_a_negative_number_of_figures_is_refused(tmp_path, request_for):
     with pytest.raises(RequestError, match="`num_figures`"):
         extract.extract(request_for(tmp_path, num_figures=-1))
+
+
+BOXES = [(30, 20, 130, 120), (140, 40, 220, 120)]
+HAAR = {"name": "haar", "longest_side": 640}
+
+
+@dataclasses.dataclass(frozen=True)
+class Haar(Scripted):
+    """Finds what it is told to under the name of another."""
+
+    name = "haar"
+
+    @property
+    def settings(self):
+        return HAAR
+
+
+@pytest.fixture
+def detector(monkeypatch):
+    """Finds two faces in every photograph and in the first frames of a video."""
+    found = Haar(dict.fromkeys((*range(5), None), BOXES))
+    monkeypatch.setattr(detection, "create", lambda *_, **__: found)
+    return found
+
+
+@pytest.fixture
+def face_workdir(trained_workdir, tmp_path):
+    """The workdir of a training on faces that were found and cut out."""
+    record = Cropping(Haar({}), scale=1.2, selection=Evenly(2)).record
+    copied = shutil.copytree(trained_workdir, tmp_path / "workdir")
+    settings = json.loads((copied / "config.json").read_text())
+    (copied / "config.json").write_text(json.dumps({**settings, "faces": record}))
+    return copied
+
+
+@pytest.fixture(scope="module")
+def media(tmp_path_factory):
+    """A photograph, a video, and a damaged photograph."""
+    folder = tmp_path_factory.mktemp("media")
+    (folder / "a.png").write_bytes(encode(colourful(160, 240, 1)))
+    (folder / "b.jpg").write_bytes(b"\xff\xd8 no picture")
+    frames = [np.roll(colourful(160, 240, 2), 2 * n, 1) for n in range(10)]
+    write_video(folder / "v.mp4", frames)
+    return folder
+
+
+def test_files_are_cropped_as_the_training_faces_were(
+    tmp_path, request_for, face_workdir, media, detector, variables
+):
+    output = tmp_path / "out"
+    request = request_for(output, workdir=face_workdir, paths=(str(media),))
+    found = _load(extract.extract(request))
+    photo, video = str(media / "a.png"), str(media / "v.mp4")
+    assert found["paths"].tolist() == [photo, video]
+    assert found["faces"].tolist() == [0, 0]
+    assert found["frames"].tolist() == [-1, 0]
+    how = Cropping(detector, scale=1.2, selection=Evenly(2))
+    pixels = [
+        to_input(crop, Framing.square(128))
+        for path, kind in ((photo, "photo"), (video, "video"))
+        for _, crop in extraction.extract(Path(path), path, kind, how)
+        if crop is not None
+    ]
+    np.testing.assert_allclose(
+        found["features"],
+        traces.extract(variables, np.stack(pixels)),
+        rtol=1e-5,
+        atol=1e-4,
+    )
+    lines = (output / "skipped.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in lines[1:]] == [str(media / "b.jpg")]
+
+
+def test_every_face_of_every_frame_may_have_a_row(
+    tmp_path, request_for, media, detector
+):
+    request = request_for(
+        tmp_path,
+        paths=(str(media),),
+        faces=FaceConfig("haar"),
+        all_faces=True,
+        frames=FrameConfig(frame_step=2),
+    )
+    found = _load(extract.extract(request))
+    rows = list(zip(found["paths"], found["frames"], found["faces"], strict=True))
+    photo, video = str(media / "a.png"), str(media / "v.mp4")
+    assert rows[:2] == [(photo, -1, 0), (photo, -1, 1)]
+    frames = [(video, frame, face) for frame in (0, 2, 4) for face in (0, 1)]
+    assert sorted(rows[2:]) == frames
+    assert len(found["features"]) == len(found["labels"]) == 8
+
+
+def test_a_file_without_a_face_is_skipped(tmp_path, request_for, media, monkeypatch):
+    nobody = Haar({None: BOXES})
+    monkeypatch.setattr(detection, "create", lambda *_, **__: nobody)
+    request = request_for(
+        tmp_path,
+        paths=(str(media),),
+        faces=FaceConfig("haar"),
+        frames=FrameConfig(frames_per_video=3),
+    )
+    found = _load(extract.extract(request))
+    assert found["paths"].tolist() == [str(media / "a.png")]
+    lines = (tmp_path / "skipped.csv").read_text().splitlines()
+    assert lines[2] == f"{media / 'v.mp4'},has no usable frame (3 × shows no face)"
+
+
+def test_a_damaged_video_is_used_and_warned_of(tmp_path, request_for, caplog):
+    video = cut(write_video(tmp_path / "v.mkv", 60), 0.5)
+    request = request_for(tmp_path / "out", paths=(str(video),))
+    with caplog.at_level(logging.WARNING, "fakedet_jax"):
+        found = _load(extract.extract(request))
+    assert set(found["paths"]) == {str(video)} and len(found["paths"]) > 1
+    assert [m for m in caplog.messages if "was used, but ends too early" in m]
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"faces": FaceConfig("none")}, "`face_detector`"),
+        ({"face_detector_model": Path("y.onnx")}, "`face_detector_model`"),
+        ({"all_faces": True}, "`all_faces`"),
+        ({"frames": FrameConfig()}, "`frames_per_video`, `frame_step`"),
+    ],
+    ids=str,
+)
+def test_a_dataset_is_not_searched_for_faces(tmp_path, request_for, changes, named):
+    with pytest.raises(RequestError, match=f"^{named}: only files are searched"):
+        extract.extract(request_for(tmp_path, **changes))

@@ -15,9 +15,8 @@ import pytest
 from fakedet_jax import config
 from fakedet_jax.errors import RequestError
 from fakedet_jax.faces import detection
-from fakedet_jax.faces.detector import WholePicture
 from fakedet_jax.jobs.evaluate import evaluate
-from fakedet_jax.jobs.predict import choose_cropping, predict
+from fakedet_jax.jobs.predict import predict
 from fakedet_jax.jobs.prepare import prepare
 from fakedet_jax.media.decode import decode
 from tests import tiny
@@ -144,10 +143,10 @@ def test_a_face_gets_the_score_that_evaluate_gives_its_crop(
         if row["score"]:
             actual[name, row["frame"]] = float(row["score"])
     assert len(actual) == 6 + 2 * 4
-    assert actual == pytest.approx(expected, abs=1.5e-6)  # Six digits are written.
+    assert actual == pytest.approx(expected, rel=1e-6)
     video = [score for (name, _), score in actual.items() if name == "real/v.mp4"]
     (row,) = (row for row in rows if row["path"].endswith("real/v.mp4"))
-    assert float(row["score"]) == pytest.approx(np.mean(video), abs=1.5e-6)
+    assert float(row["score"]) == pytest.approx(np.mean(video), rel=1e-12)
 
 
 def test_every_photograph_and_video_has_a_row(workdir, media, tmp_path):
@@ -218,7 +217,7 @@ def test_a_damaged_video_is_scored_and_warned_of(workdir, tmp_path, caplog):
 def test_frames_that_are_scored_whole_are_warned_of(workdir, media, tmp_path, caplog):
     with caplog.at_level(logging.WARNING, "fakedet_jax"):
         run(workdir, tmp_path, media / "real" / "v.mp4", frames=FRAMES)
-    assert caplog.messages[0].startswith("frames of videos are scored whole")
+    assert caplog.messages[0].startswith("frames of videos are taken whole")
 
 
 def test_copies_are_written_for_scored_files_alone(workdir, media, tmp_path):
@@ -275,35 +274,10 @@ def test_nothing_is_written_among_the_files_that_are_scored(workdir, media, tmp_
 
 def test_two_tables_need_two_files(workdir, media, tmp_path):
     same = tmp_path / "scores.csv"
-    with pytest.raises(RequestError, match="`frame_scores`: expected another file"):
+    with pytest.raises(
+        RequestError, match="`frame_scores`: expected a file other than"
+    ):
         run(workdir, tmp_path, media, frame_scores=same)
-
-
-def choose(workdir, **settings):
-    return choose_cropping(config.PredictConfig(workdir, ("x",), **settings))
-
-
-def test_without_a_record_pictures_are_taken_whole(workdir):
-    how = choose(workdir)
-    assert isinstance(how.detector, WholePicture) and how.scale is None
-    assert how.selection.count == 32
-
-
-def test_a_model_is_refused_where_pictures_are_taken_whole(workdir, tmp_path):
-    with pytest.raises(RequestError, match="`face_detector_model`: this detector was"):
-        choose(workdir, face_detector_model=tmp_path / "y.onnx")
-
-
-def test_all_faces_are_refused_where_pictures_are_taken_whole(workdir):
-    with pytest.raises(RequestError, match="`all_faces`: this detector was trained on"):
-        choose(workdir, all_faces=True)
-
-
-def test_what_is_asked_for_counts_and_frames_are_those_of_the_record(with_record):
-    workdir = with_record(WHOLE)
-    how = choose(workdir, faces=config.FaceConfig("none", size=64), all_faces=True)
-    assert (how.size, how.all_faces, how.selection.count) == (64, True, 3)
-    assert choose(workdir, frames=FRAMES).selection.count == 4
 
 
 def test_boxes_are_named_relative_to_the_folder_that_is_scored(

@@ -83,3 +83,11 @@ def test_a_setting_that_would_be_ignored_is_refused_by_its_name(change):
     (name,) = change
     with pytest.raises(RequestError, match=f"^`{name}`: not used; leave it out$"):
         refuse(_Options(**change), _FIELDS, "not used")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("column", [0, 2])
+def test_a_probability_that_is_not_finite_gives_no_score(value, column):
+    probabilities = np.full((2, 3), 0.25, np.float32)
+    probabilities[1, column] = value
+    np.testing.assert_array_equal(_INFO.scores(probabilities), [0.5, np.nan])

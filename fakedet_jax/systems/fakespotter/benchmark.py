@@ -17,6 +17,7 @@ from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import metrics
 from fakedet_jax.evaluation.scoring import Scorer
+from fakedet_jax.media import batching
 from fakedet_jax.models import backbones
 from fakedet_jax.runtime import measurement, parallel
 from fakedet_jax.systems.fakespotter import coverage
@@ -245,16 +246,13 @@ def _changes(
     """How far counts in bfloat16 are from those in float32."""
     operands = parallel.replicate(exact.mesh, (subject.variables, thresholds))
     sizes = np.array(list(subject.settings.network.layer_sizes.values()))
-    differences = []
-    for start in range(0, len(pictures), exact.batch_size):
-        part = pictures[start : start + exact.batch_size]
-        padded = part[np.resize(np.arange(len(part)), exact.batch_size)]
-        counts = [
-            scorer.score_images(operands, padded)[: len(part)].astype(np.int64)
-            for scorer in (exact, rough)
-        ]
-        differences.append(np.abs(counts[0] - counts[1]))
-    difference = np.concatenate(differences)
+    framing = subject.settings.backbone.preprocessing.framing
+    counts = []
+    for scorer in (exact, rough):
+        batches = batching.from_pictures(pictures, framing, scorer.local_batch_size)
+        found = scorer.stream(operands, ((None, batch) for batch in batches))
+        counts.append(np.concatenate([part.values for part in found]).astype(np.int64))
+    difference = np.abs(counts[0] - counts[1])
     return {
         "bfloat16_equal_counts": float(np.mean(difference == 0)),
         "bfloat16_mean_change": float(np.mean(difference / sizes)),

@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Thresholds and neuron counts of whole datasets, on all devices and hosts."""
+"""Fits thresholds and counts neurons over datasets, on all devices and hosts."""
 
 import dataclasses
 import functools
@@ -22,27 +22,31 @@ from fakedet_jax.media import batching
 from fakedet_jax.models.backbone import SITES, Backbone
 from fakedet_jax.models.dtypes import DTYPES
 from fakedet_jax.runtime import parallel, progress
+from fakedet_jax.runtime.dispatch import dispatch
 from fakedet_jax.systems.fakespotter import coverage
 from fakedet_jax.systems.fakespotter.cache import FeatureCache, Table
 
 _LOGGER = logging.getLogger(__name__)
 
-# Rows that are written to the cache at once; in between, a run can be stopped.
+# Rows per file of the cache; a run can be stopped after each file.
 _PART_ROWS = 512
 
-# Called between batches of work; raises to end it.
+# Called after each batch or part; raises an exception to stop the work.
 CheckFn = Callable[[], None]
 
 
 @dataclasses.dataclass(frozen=True)
 class CountSettings:
-    """What is counted.
+    """Which neurons of which network are counted.
 
     Attributes:
         backbone: The recognition network.
-        neuron: One of `coverage.NEURONS`.
-        site: One of `models.backbone.SITES`.
-        dtype: Of the computation, a name.
+        neuron: What a neuron is, one of `coverage.NEURONS`.
+        site: Where a layer is read, one of `models.backbone.SITES`.
+        dtype: Data type of the computation, one of `models.dtypes.DTYPES`.
+
+    Raises:
+        RequestError: A name is unknown.
     """
 
     backbone: Backbone
@@ -51,25 +55,25 @@ class CountSettings:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        for flag, value, valid in (
+        for field, value, valid in (
             ("site", self.site, SITES),
             ("neuron", self.neuron, coverage.NEURONS),
             ("dtype", self.dtype, DTYPES),
         ):
             if value not in valid:
                 raise RequestError(
-                    f"`{flag}`: expected {', '.join(valid)}, found {value!r}"
+                    f"`{field}`: expected {', '.join(valid)}, found {value!r}"
                 )
 
     @functools.cached_property
     def network(self) -> coverage.Coverage:
-        """The pure functions."""
+        """The functions that compute means and counts of batches."""
         module = self.backbone.build(DTYPES[self.dtype], self.site)
         return coverage.Coverage(module, self.backbone.preprocessing, self.neuron)
 
 
 class NeuronCounter:
-    """A backbone with its weights on a mesh, ready to count."""
+    """Counts neurons with one backbone, whose weights are on a mesh."""
 
     def __init__(
         self,
@@ -80,14 +84,18 @@ class NeuronCounter:
         batch_size: int,
         reading: InputConfig,
     ) -> None:
-        """Prepares; the first batch compiles.
+        """Prepares the functions; the first batch compiles them.
 
         Args:
-            settings: What is counted.
-            variables: Of the backbone, on the host or on the mesh.
+            settings: Which neurons are counted.
+            variables: Variables of the backbone, on the host or on the mesh.
             mesh: The devices.
-            batch_size: Pictures per step over all devices and hosts.
+            batch_size: Pictures per step over all devices and hosts, rounded up to a
+                multiple of the devices.
             reading: How pictures are read.
+
+        Raises:
+            RequestError: The batch size is not positive.
         """
         self._settings = settings
         self._variables = parallel.replicate(mesh, variables)
@@ -112,17 +120,17 @@ class NeuronCounter:
         }
 
     def fit_thresholds(self, dataset: Dataset, check: CheckFn) -> np.ndarray:
-        """The thresholds ξ over all readable pictures of a dataset (Eq. 1).
+        """Fits the thresholds ξ to all readable pictures of a dataset (Eq. 1).
 
         Args:
             dataset: Real and fake training pictures.
             check: Called after every batch.
 
         Returns:
-            float32 `[layers]`.
+            float32 `[layers]`, the mean output of each layer.
 
         Raises:
-            RequestError: No picture can be read.
+            RequestError: No picture can be read, or outputs are not finite.
         """
         batches = pipeline.eval_batches(
             dataset,
@@ -149,27 +157,35 @@ class NeuronCounter:
     def thresholds_of(
         self, batches: Iterable[tuple[np.ndarray, np.ndarray]]
     ) -> np.ndarray:
-        """The thresholds over batches of this process.
+        """Fits the thresholds to batches of this process.
 
         Args:
-            batches: uint8 `[local batch, height, width, 3]`, and bool `[local batch]`:
-                which rows are pictures.
+            batches: Images, uint8 `[local batch, height, width, 3]`, and masks, bool
+                `[local batch]`, which are false for rows without a picture.
 
         Returns:
-            float32 `[layers]`.
+            float32 `[layers]`, the mean output of each layer.
 
         Raises:
-            RequestError: There is no picture.
+            RequestError: There is no picture, or outputs are not finite.
         """
         num_layers = len(self._settings.network.layer_sizes)
         whole = parallel.replicated(self._mesh)
         state = parallel.replicate(self._mesh, coverage.init_thresholds(num_layers))
         update = jax.jit(coverage.update_thresholds, out_shardings=whole)
-        with jax.set_mesh(self._mesh):
-            for images, mask in batches:
-                placed = parallel.put_batch(self._mesh, {"image": images, "mask": mask})
+
+        def add(batch: tuple[np.ndarray, np.ndarray]) -> coverage.ThresholdState:
+            nonlocal state
+            placed = parallel.put_batch(
+                self._mesh, dict(zip(("image", "mask"), batch, strict=True))
+            )
+            with jax.set_mesh(self._mesh):
                 means = self._means(self._variables, placed["image"])
                 state = update(state, means, placed["mask"])
+            return state
+
+        for _, sums in dispatch(add, batches):
+            jax.block_until_ready(sums)
         return coverage.finish_thresholds(state)
 
     def count(
@@ -180,11 +196,10 @@ class NeuronCounter:
         Args:
             dataset: The pictures.
             thresholds: float32 `[layers]`.
-            mirrored: Whether pictures are flipped left to right before.
+            mirrored: Whether pictures are first flipped left to right.
 
         Returns:
-            int32 `[num_examples, layers]`, and which pictures could be read; the same
-            in every process.
+            Counts, int32 `[num_examples, layers]`, the same in every process.
         """
         placed = parallel.replicate(self._mesh, thresholds)
         return self._scorers[mirrored].score_dataset(
@@ -196,10 +211,10 @@ class NeuronCounter:
 
 
 class CachedCounter:
-    """Thresholds and counts that are computed once and kept on disk.
+    """Computes thresholds and counts once and keeps them on disk.
 
-    What a table depends on: weights, what is counted, the bytes of the pictures, their
-    order, and the kind of device.
+    A cached table is used again only for the same weights, settings, bytes and order of
+    the pictures, kind of device and version of JAX.
     """
 
     def __init__(
@@ -212,15 +227,16 @@ class CachedCounter:
         num_threads: int,
         check: CheckFn,
     ) -> None:
-        """Looks nothing up yet.
+        """Prepares the cache; nothing is read yet.
 
         Args:
-            settings: What is counted.
-            create_counter: Makes the counter; called when something is missing.
-            folder: Of the cache.
-            weights_digest: Identifies the weights.
-            num_threads: Threads that read files to identify pictures.
-            check: Called between batches; raises to end the work.
+            settings: Which neurons are counted.
+            create_counter: Makes the counter; called when a table is not in the cache.
+            folder: Folder of the cache.
+            weights_digest: Digest of the weights.
+            num_threads: Threads that read the files to compute their digest.
+            check: Called after each batch or part; raises an exception to stop the
+                work.
         """
         self._settings = settings
         self._counter = functools.cache(create_counter)
@@ -233,7 +249,18 @@ class CachedCounter:
         self._num_layers = len(settings.network.layer_sizes)
 
     def fit_thresholds(self, dataset: Dataset) -> np.ndarray:
-        """As `NeuronCounter.fit_thresholds`."""
+        """Fits thresholds or reads them from the cache.
+
+        Args:
+            dataset: Real and fake training pictures.
+
+        Returns:
+            float32 `[layers]`.
+
+        Raises:
+            RequestError: No picture can be read, outputs are not finite, or the cache
+                cannot be written.
+        """
         table = self._table("thresholds", dataset, {"thresholds": np.float32})
         rows = table.read()["thresholds"]
         if _agree_on_rows(len(rows)):
@@ -247,7 +274,19 @@ class CachedCounter:
     def count(
         self, dataset: Dataset, thresholds: np.ndarray, *, mirrored: bool = False
     ) -> Scored:
-        """As `NeuronCounter.count`."""
+        """Counts neurons or reads the counts from the cache.
+
+        Args:
+            dataset: The pictures.
+            thresholds: float32 `[layers]`.
+            mirrored: Whether pictures are first flipped left to right.
+
+        Returns:
+            Counts, int32 `[num_examples, layers]`, the same in every process.
+
+        Raises:
+            RequestError: The cache cannot be written.
+        """
         table = self._table(
             "counts",
             dataset,
@@ -306,5 +345,5 @@ class CachedCounter:
 
 
 def _agree_on_rows(num_rows: int) -> int:
-    """Rows that the cache of every process has."""
+    """Returns the number of rows that the caches of all processes have in common."""
     return -parallel.agree_on_maximum(-num_rows)

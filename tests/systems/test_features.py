@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of fakedet_jax.jobs.features: counts and embeddings, through the job."""
+"""Tests of systems.features: counts and embeddings, through the job."""
 
 import dataclasses
 import io
@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from fakedet_jax.config import DataConfig, ExtractConfig, InputConfig
+from fakedet_jax.config import DataConfig, ExtractConfig, FaceConfig, InputConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs import extract, features, train
 from fakedet_jax.media.decode import decode
@@ -165,7 +165,7 @@ def test_a_workdir_counts_with_its_own_thresholds(
     tmp_path, request_for, workdir, outputs
 ):
     with tiny.registered():
-        fitted = features.detectors.load(workdir, parallel.data_mesh())
+        fitted = features.systems.load(workdir, parallel.data_mesh())
     request = request_for(tmp_path, workdir=workdir, backbone=None, weights=None)
     found = _extract(request)
     np.testing.assert_array_equal(found["thresholds"], fitted.variables["thresholds"])
@@ -437,9 +437,38 @@ def test_a_fakespotter_has_no_traces(tmp_path, request_for, workdir):
         _extract(request)
 
 
+def test_a_backbone_sees_the_faces_that_are_asked_for(tmp_path, request_for):
+    photo = colourful(60, 60, 3)
+    (tmp_path / "photo.png").write_bytes(encode(photo))
+    crop = photo[10 : 10 + _HEIGHT, 20 : 20 + _WIDTH]
+    (tmp_path / "crop.png").write_bytes(encode(crop))
+    boxes = tmp_path / "boxes.csv"
+    right, bottom = 20 + _WIDTH, 10 + _HEIGHT
+    boxes.write_text(f"path,left,top,right,bottom\nphoto.png,20,10,{right},{bottom}\n")
+    # A square of the longer side is cut out; the network takes its middle.
+    faces = FaceConfig("boxes", boxes=boxes, scale=1.0)
+    found = [
+        _extract(
+            request_for(
+                tmp_path / name,
+                "embedding",
+                paths=(str(tmp_path / f"{name}.png"),),
+                faces=how,
+            )
+        )["features"]
+        for name, how in (("photo", faces), ("crop", None))
+    ]
+    np.testing.assert_array_equal(*found)
+
+
+def test_a_backbone_has_no_training_faces_to_follow(tmp_path, request_for):
+    with pytest.raises(RequestError, match="`all_faces`: pictures are taken whole"):
+        _extract(request_for(tmp_path, all_faces=True))
+
+
 def test_no_readable_picture_is_refused(tmp_path, request_for, root):
     request = request_for(tmp_path, paths=(str(root / "files" / "00_empty.png"),))
-    with pytest.raises(RequestError, match=r"the only picture, .* is empty"):
+    with pytest.raises(RequestError, match=r"the only file, .* is empty"):
         _extract(request)
     assert not (tmp_path / "features.npz").exists()
 
