@@ -117,6 +117,7 @@ def test_imports_point_downwards():
                 return floors[".".join(parts[:length])]
         return None
 
+    wrong = []
     for path in _modules():
         relative = path.relative_to(PACKAGE).with_suffix("")
         own = floor_of(".".join(("fakedet_jax", *relative.parts)))
@@ -124,7 +125,9 @@ def test_imports_point_downwards():
             continue
         for module, line in _imports(path):
             level = floor_of(module)
-            assert level is None or level >= own, f"{path}:{line} imports {module}"
+            if level is not None and level < own:
+                wrong.append(f"{relative}:{line} imports {module}")
+    assert not wrong, "\n".join(wrong)
 
 
 def _imports(path):

@@ -14,9 +14,9 @@ from fakedet_jax.data import catalog, pipeline
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.data.prepared.facts import Facts
 from fakedet_jax.errors import RequestError
+from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.evaluation.scoring import Scored
 from fakedet_jax.perturb.treatment import Treatment
-from fakedet_jax.systems.base import DetectorInfo
 from fakedet_jax.workdir import open_workdir
 
 

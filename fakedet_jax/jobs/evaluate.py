@@ -16,12 +16,13 @@ from fakedet_jax.config import DataConfig, EvaluateConfig
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.evaluation import data as evaluation_data
 from fakedet_jax.evaluation.data import EvaluationData
+from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.evaluation.scoring import Scored, Scorer
 from fakedet_jax.media.decode import decode, to_input
 from fakedet_jax.perturb import specification
 from fakedet_jax.perturb.treatment import Treatment
 from fakedet_jax.runtime import parallel
-from fakedet_jax.systems.base import DetectorInfo, Fitted
+from fakedet_jax.systems.base import Fitted
 from fakedet_jax.training import writers
 from fakedet_jax.workdir import Workdir, open_workdir
 

@@ -11,6 +11,7 @@ import jax
 
 from fakedet_jax.config import PredictConfig
 from fakedet_jax.errors import RequestError
+from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.evaluation.predictions import PredictionOutput, open_table
 from fakedet_jax.evaluation.scoring import Scorer
 from fakedet_jax.faces import cropping
@@ -24,7 +25,6 @@ from fakedet_jax.faces.stream import (
     stream_faces,
 )
 from fakedet_jax.runtime import parallel, progress, text
-from fakedet_jax.systems.base import DetectorInfo
 from fakedet_jax.workdir import open_workdir
 
 _LOGGER = logging.getLogger(__name__)

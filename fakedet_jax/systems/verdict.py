@@ -9,8 +9,8 @@ import numpy as np
 from fakedet_jax.data.dataset import BINARY_CLASSES, Dataset
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import metrics
+from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.evaluation.scoring import Scored
-from fakedet_jax.systems.base import DetectorInfo
 from fakedet_jax.training import loop
 
 VALIDATION_THRESHOLD = (

@@ -9,8 +9,8 @@ from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.data.prepared.facts import Facts
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import data as evaluation_data
+from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.evaluation.scoring import Scored
-from fakedet_jax.systems.base import DetectorInfo
 from tests import tiny
 
 NAMES = ["a frame 0", "a frame 1", "b frame 0"]

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from fakedet_jax.errors import RequestError
+from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.settings import Settings, option
-from fakedet_jax.systems.base import DetectorInfo, refuse
+from fakedet_jax.systems.base import refuse
 
 _INFO = DetectorInfo(
     detector="tiny",

@@ -10,9 +10,9 @@ import pytest
 from fakedet_jax.data import catalog
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import metrics
+from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.evaluation.scoring import Scored
 from fakedet_jax.media.framing import Framing
-from fakedet_jax.systems.base import DetectorInfo
 from fakedet_jax.systems.verdict import judge
 from fakedet_jax.training import loop
 from tests.data import pictures

@@ -16,11 +16,12 @@ import numpy as np
 from fakedet_jax import report
 from fakedet_jax.config import InputConfig
 from fakedet_jax.data.dataset import Dataset
+from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.evaluation.scoring import PictureFn, Scored, Scorer
 from fakedet_jax.media import exif
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.perturb.treatment import Treatment
-from fakedet_jax.systems.base import DetectorInfo, Diagnosis, DiagnosisFn
+from fakedet_jax.systems.base import Diagnosis, DiagnosisFn
 from fakedet_jax.systems.exif_anomaly import metrics as anomaly_metrics
 from fakedet_jax.systems.exif_anomaly import (
     model as anomaly_model,

@@ -17,8 +17,9 @@ from jax.sharding import Mesh
 
 from fakedet_jax import mixture
 from fakedet_jax.errors import RequestError
+from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.runtime import parallel
-from fakedet_jax.systems.base import DetectorInfo, read_info, read_variables
+from fakedet_jax.systems.base import read_info, read_variables
 from fakedet_jax.systems.exif_anomaly import embedding
 from fakedet_jax.systems.exif_anomaly.embedding import Embedding
 from fakedet_jax.workdir import Workdir, open_workdir

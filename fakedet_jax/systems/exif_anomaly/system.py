@@ -27,6 +27,7 @@ from fakedet_jax.config import BenchmarkConfig, TrainConfig
 from fakedet_jax.data.dataset import BINARY_CLASSES, Dataset
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import metrics
+from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.evaluation.scoring import PictureFn, ProbabilityFn, Scorer
 from fakedet_jax.models.backbone import Backbone
 from fakedet_jax.runtime import checkpoint, parallel, text
@@ -34,7 +35,6 @@ from fakedet_jax.runtime.signals import Stopped
 from fakedet_jax.systems import pretrained
 from fakedet_jax.systems.base import (
     Benchmark,
-    DetectorInfo,
     FitRequest,
     Fitted,
     Plan,

@@ -23,13 +23,13 @@ from jax.sharding import Mesh
 from fakedet_jax.config import BenchmarkConfig, TrainConfig
 from fakedet_jax.data.dataset import BINARY_CLASSES, Dataset
 from fakedet_jax.errors import RequestError
+from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.evaluation.scoring import Scored
 from fakedet_jax.models import backbones
 from fakedet_jax.runtime import checkpoint, parallel, storage
 from fakedet_jax.runtime.signals import Stopped
 from fakedet_jax.systems.base import (
     Benchmark,
-    DetectorInfo,
     FitRequest,
     Fitted,
     Plan,

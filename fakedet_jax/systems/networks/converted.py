@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from fakedet_jax.errors import RequestError
+from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.models.backbone import Backbone
 from fakedet_jax.runtime import checkpoint, storage
-from fakedet_jax.systems.base import DetectorInfo
 from fakedet_jax.systems.networks.system import NetworkDetector
 from fakedet_jax.weights import folder, store
 from fakedet_jax.weights.mapping import Comparison, Variables

@@ -15,6 +15,7 @@ from fakedet_jax.config import BenchmarkConfig, TrainConfig
 from fakedet_jax.data import pipeline
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.errors import RequestError
+from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.evaluation.scoring import Scorer
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.models.backbone import Backbone
@@ -27,7 +28,6 @@ from fakedet_jax.runtime import parallel
 from fakedet_jax.systems import training_run
 from fakedet_jax.systems.base import (
     Benchmark,
-    DetectorInfo,
     FitRequest,
     Fitted,
     Plan,

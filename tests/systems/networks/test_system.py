@@ -17,6 +17,7 @@ import pytest
 from fakedet_jax import systems
 from fakedet_jax.config import TrainConfig
 from fakedet_jax.errors import RequestError
+from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.jobs import train as jobs_train
 from fakedet_jax.media.decode import decode
 from fakedet_jax.media.framing import Framing
@@ -24,7 +25,6 @@ from fakedet_jax.models.backbone import Backbone
 from fakedet_jax.models.parameters import Layer
 from fakedet_jax.runtime import parallel
 from fakedet_jax.runtime.signals import Stopped
-from fakedet_jax.systems.base import DetectorInfo
 from fakedet_jax.training import loop, optim
 from fakedet_jax.weights import folder, mapping, store
 from tests import tiny
