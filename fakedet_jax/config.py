@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fakedet_jax import systems
+from fakedet_jax.errors import RequestError
 from fakedet_jax.settings import Option, Settings, option, part
 from fakedet_jax.training.recipe import Recipe
 
@@ -127,12 +128,24 @@ class FaceConfig(Settings):
 class FrameConfig(Settings):
     """Which frames of a video are used."""
 
-    frames_per_video: int = option(
-        32, "Number of evenly spaced frames per video.", minimum=1
+    frames_per_video: int | None = option(
+        None, "Number of evenly spaced frames per video; 32 by default.", minimum=1
     )
     frame_step: int | None = option(
         None, "Take every n-th frame instead of evenly spaced ones.", minimum=1
     )
+
+    def __post_init__(self) -> None:
+        """Checks the settings.
+
+        Raises:
+            RequestError: A value is not valid, or both are given.
+        """
+        super().__post_init__()
+        if self.frames_per_video is not None and self.frame_step is not None:
+            raise RequestError(
+                "`frames_per_video` and `frame_step` say different things; give one"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -409,9 +422,9 @@ class ExportConfig(Settings):
     split: str = option("test", "Split of the dataset.", choices=SPLITS)
     num_per_class: int | None = option(
         None,
-        "Number of pictures of each class, from the first on; by default 4, or all for "
-        "a suite.",
-        minimum=1,
+        "Number of pictures of each class, from the first on; 0 for all. By default 4, "
+        "or all for a suite.",
+        minimum=0,
     )
     suite: str = option(
         "", "Robustness suite under whose conditions the pictures are written."

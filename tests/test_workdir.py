@@ -98,7 +98,7 @@ def test_a_setting_of_another_version_is_named_with_the_version(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "holds no config.json, so no detector was trained there"),
+        (None, "config.json' is missing; no detector was trained in"),
         ("{", "cannot be read"),
         ("[" * 100_000, "cannot be read"),
         ("[]", "is not a JSON object"),

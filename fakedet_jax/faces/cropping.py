@@ -23,6 +23,7 @@ _LOGGER = logging.getLogger(__name__)
 _MAX_SCALE = 10.0
 _MAX_SIDE = 4096
 _MAX_LONGEST = 100_000
+_FRAMES_PER_VIDEO = 32
 _MAX_FRAMES = 10_000_000
 _EVENLY = Evenly(32)
 # By face detector, the settings that its record has.
@@ -263,16 +264,8 @@ def select(frames: FrameConfig) -> Evenly | EveryNth:
         RequestError: A number is less than 1.
     """
     if frames.frame_step is not None:
-        if frames.frame_step < 1:
-            raise RequestError(
-                f"`frame_step`: expected at least 1, found {frames.frame_step}"
-            )
         return EveryNth(frames.frame_step)
-    if frames.frames_per_video < 1:
-        raise RequestError(
-            f"`frames_per_video`: expected at least 1, found {frames.frames_per_video}"
-        )
-    return Evenly(frames.frames_per_video)
+    return Evenly(frames.frames_per_video or _FRAMES_PER_VIDEO)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,6 +17,9 @@ from fakedet_jax.runtime.text import PlainNames
 
 _LOGGER = logging.getLogger(__name__)
 
+# Pictures of each class: enough to look at.
+_USUAL_NUMBER = 4
+
 
 def export(config: ExportConfig) -> int:
     """Writes `OUTPUT/CLASS/NAME`, the bytes of each file as they are stored.
@@ -34,10 +37,10 @@ def export(config: ExportConfig) -> int:
         RequestError: The settings are not as expected.
     """
     limit = config.num_per_class
-    if limit is not None and limit < 1:
-        raise RequestError(f"`num_per_class`: expected at least 1, found {limit}")
+    if limit is None:
+        limit = 0 if config.suite else _USUAL_NUMBER
     dataset = catalog.load_configured(config.data, config.split, needs="either")
-    dataset = _first_of_each(dataset, limit)
+    dataset = _first_of_each(dataset, limit or None)
     try:
         if config.suite:
             written = suite_export.export_suite(config, dataset)

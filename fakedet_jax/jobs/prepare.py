@@ -147,21 +147,18 @@ def _count(number: int, noun: str) -> str:
 def _check(config: PrepareConfig) -> Path:
     """Checks what is left to check, and returns the data folder."""
     name = config.data.dataset
-    if name not in layouts.names():
+    if name not in layouts.names() and config.data.data_dir is not None:
         raise RequestError(
             f"`dataset`: expected one that can be prepared, "
             f"{', '.join(layouts.names())}; found {name!r}"
         )
     if config.data.data_dir is None:
+        layout = name if name in layouts.names() else "folder"
         raise RequestError(
             "`data_dir`: expected the folder of the original files, found none; "
-            f"{layouts.create(name).instructions}"
+            f"{layouts.create(layout).instructions}"
         )
     _check_output(config.output, config.data.data_dir)
-    if config.num_workers is not None and config.num_workers < 1:
-        raise RequestError(
-            f"`num_workers`: expected at least 1, found {config.num_workers}"
-        )
     if config.num_workers is not None and config.beam_pipeline_options:
         raise RequestError(
             "`num_workers` is for the processes of this machine; leave it out with "

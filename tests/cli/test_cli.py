@@ -86,7 +86,7 @@ def test_a_workdir_without_a_detector_is_named(capsys, tmp_path, mode, exists):
     workdir = tmp_path if exists else tmp_path / "nowhere"
     files = [str(tmp_path)] if mode == "predict" else []
     line = _fails(capsys, f"--mode={mode}", f"--workdir={workdir}", *files)
-    assert f"--workdir: '{workdir}' holds no config.json" in line
+    assert f"--workdir: '{workdir / 'config.json'}' is missing; no detector" in line
 
 
 def test_predict_without_files_says_what_is_missing(capsys, tmp_path):
@@ -110,7 +110,7 @@ def test_a_flag_that_would_be_ignored_is_refused(capsys, tmp_path, flag):
         ("convert", "noflip", "train"),
         ("suite", "perturb=mix", "train, evaluate, cross_dataset"),
         ("suite", "num_resamples=5", "evaluate, cross_dataset"),
-        ("evaluate", "output=o", "suite_scores, predict, extract, benchmark, export, "),
+        ("evaluate", "output=o", "suite_scores, predict, prepare, export, extract, "),
         ("evaluate", "pictures=p", "suite_scores"),
     ],
 )

@@ -38,11 +38,7 @@ def exported(data_dir, tmp_path_factory):
     output = tmp_path_factory.mktemp("foreign") / "export"
     data = config.DataConfig(dataset="folder", data_dir=data_dir)
     with samples.small_suite():
-        export.export(
-            config.ExportConfig(
-                output=output, data=data, num_per_class=None, suite=SUITE.name
-            )
-        )
+        export.export(config.ExportConfig(output=output, data=data, suite=SUITE.name))
     return output
 
 

@@ -38,7 +38,7 @@ def exported(data_dir, tmp_path_factory):
 def _export(data_dir, output, suite=SUITE.name, **settings):
     data = config.DataConfig(dataset="folder", data_dir=data_dir)
     request = config.ExportConfig(
-        **{"num_per_class": None, "split": "all", **settings},
+        **{"split": "all", **settings},
         output=output,
         data=data,
         suite=suite,

@@ -47,7 +47,9 @@ def _write(path, text=TEXT):
 def _compare(tmp_path, *paths, names=()):
     """The text, and the rows of the table by name."""
     output = tmp_path / "output"
-    text = compare(CompareConfig(tuple(map(str, paths)), output, names))
+    text = compare(
+        CompareConfig(paths=tuple(map(str, paths)), output=output, names=names)
+    )
     with (output / "comparison.csv").open(newline="", encoding="utf-8") as file:
         return text, {row["name"]: row for row in csv.DictReader(file)}
 
@@ -214,7 +216,7 @@ def test_metrics_that_are_none(tmp_path, text):
 def test_an_output_that_is_a_file(tmp_path):
     path = _write(tmp_path / "x.csv")
     with pytest.raises(RequestError, match=r"`output`: .*name another folder"):
-        compare(CompareConfig((str(path),), path))
+        compare(CompareConfig(paths=(str(path),), output=path))
 
 
 def test_different_pictures_are_named_in_a_warning(tmp_path, caplog):

@@ -103,7 +103,9 @@ def test_a_residual_network_of_torchvision_is_stored(tmp_path):
     path = tmp_path / "resnet50.pth"
     path.write_bytes(writers.torch_zip(arrays))
     output = tmp_path / "converted"
-    result = convert.convert(ConvertConfig("resnet50", path, output))
+    result = convert.convert(
+        ConvertConfig(model="resnet50", weights=path, output=output)
+    )
     text = convert.to_text(result)
     assert "267 of 267 arrays matched" in text
     assert "53 counters that no network needs" in text

@@ -22,7 +22,7 @@ def _export(data, output, **settings):
     )
 
 
-@pytest.mark.parametrize(("limit", "number"), [(2, 4), (None, 5)])
+@pytest.mark.parametrize(("limit", "number"), [(2, 4), (0, 5)])
 def test_files_are_written_as_they_are_stored(data, tmp_path, limit, number):
     output = tmp_path / "out"
     count = _export(data, output, num_per_class=limit)

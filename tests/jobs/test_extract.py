@@ -55,9 +55,9 @@ def request_for(trained_workdir):
 
     def make(output, **changes):
         plain = ExtractConfig(
-            "traces",
-            output,
-            trained_workdir,
+            features="traces",
+            output=output,
+            workdir=trained_workdir,
             input=InputConfig(num_threads=2),
             batch_size=8,
             num_figures=0,

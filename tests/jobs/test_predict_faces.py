@@ -130,7 +130,9 @@ def test_a_face_gets_the_score_that_evaluate_gives_its_crop(
     workdir = with_record(summary["request"]["faces"])
     data = config.DataConfig("folder", tmp_path / "prepared")
     with tiny.registered():
-        evaluate(config.EvaluateConfig(workdir, data, split="all", name="x"))
+        evaluate(
+            config.EvaluateConfig(workdir=workdir, data=data, split="all", name="x")
+        )
     expected = {}
     for row in read(workdir / "evaluations" / "x" / "scores.csv"):
         name, _, frame = row["path"].partition(" frame ")

@@ -434,7 +434,11 @@ def test_a_folder_without_any_face_leaves_its_manifest(tmp_path):
 )
 def test_wrong_requests_are_request_errors(tmp_path, data, settings, message):
     with pytest.raises(RequestError, match=message):
-        prepare(PrepareConfig(tmp_path, data, FaceConfig("none"), **settings))
+        prepare(
+            PrepareConfig(
+                output=tmp_path, data=data, faces=FaceConfig("none"), **settings
+            )
+        )
 
 
 def test_a_missing_beam_is_a_request_error(root, tmp_path, monkeypatch):

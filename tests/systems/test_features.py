@@ -10,7 +10,8 @@ import jax
 import numpy as np
 import pytest
 
-from fakedet_jax.config import DataConfig, ExtractConfig, FaceConfig, InputConfig
+from fakedet_jax import settings
+from fakedet_jax.config import DataConfig, ExtractConfig, FaceConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs import extract, features, train
 from fakedet_jax.media.decode import decode
@@ -54,21 +55,30 @@ def workdir(root):
     return root / "workdir"
 
 
+# Settings of a backbone, which are a part of their own.
+_BACKBONE = ("backbone", "weights", "neuron", "site", "dtype")
+
+
 @pytest.fixture(scope="module")
 def request_for(root):
     """From an output folder and changes to a request."""
 
     def make(output, name="coverage", **changes):
-        plain = ExtractConfig(
-            name,
-            output,
-            backbone="tiny_faces",
-            weights=root / "weights",
-            input=InputConfig(num_threads=2),
-            paths=(str(root / "files"),),
-            batch_size=8,
-        )
-        return dataclasses.replace(plain, **changes)
+        backbone = {
+            "backbone": "tiny_faces",
+            "weights": root / "weights",
+            **{name: changes.pop(name) for name in _BACKBONE if name in changes},
+        }
+        values = {
+            "features": name,
+            "output": output,
+            "num_threads": 2,
+            "paths": (str(root / "files"),),
+            "batch_size": 8,
+            **{name: value for name, value in backbone.items() if value is not None},
+        }
+        request = settings.build(ExtractConfig, values)
+        return dataclasses.replace(request, **changes)
 
     return make
 

@@ -3,16 +3,15 @@
 """Tests of fakedet_jax.systems.exif_anomaly.model."""
 
 import logging
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fakedet_jax import mixture
-from fakedet_jax.config import TrainConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.runtime import parallel
 from fakedet_jax.systems.exif_anomaly import model as anomaly_model
+from fakedet_jax.systems.exif_anomaly.options import ExifAnomalyOptions
 
 # Of a standard normal distribution of three features.
 _AT_CENTRE = -1.5 * np.log(2 * np.pi)
@@ -20,7 +19,7 @@ _AT_CENTRE = -1.5 * np.log(2 * np.pi)
 
 def _config(**changes):
     settings = {"num_components": (1,), "covariance": "diagonal", **changes}
-    return TrainConfig("exif_anomaly", Path("unused"), **settings)
+    return ExifAnomalyOptions(**settings)
 
 
 def _rows(num, seed=0, scale=1.0):
@@ -30,7 +29,7 @@ def _rows(num, seed=0, scale=1.0):
 
 def _fit(photographs, held_out, **changes):
     config = _config(**changes)
-    return anomaly_model.fit(photographs, held_out, config, parallel.data_mesh())
+    return anomaly_model.fit(photographs, held_out, config, 0, parallel.data_mesh())
 
 
 def _at(*log_likelihoods):

@@ -275,7 +275,9 @@ def test_missing_numbers_are_not_made_up(tmp_path, monkeypatch):
     ]
     path.write_bytes(writers.caffe(content))
     output = tmp_path / "workdir"
-    config = ConvertConfig("amtennet", path, output, ignore=("fc_net_2/*",))
+    config = ConvertConfig(
+        model="amtennet", weights=path, output=output, ignore=("fc_net_2/*",)
+    )
     with pytest.raises(RequestError, match=r"`ignore`: .*fc3/kernel.* would"):
         convert.convert(config)
     assert not output.exists()

@@ -7,7 +7,6 @@ import json
 import math
 import os
 import signal
-from pathlib import Path
 from unittest import mock
 
 import jax
@@ -15,7 +14,6 @@ import numpy as np
 import pytest
 
 from fakedet_jax import systems
-from fakedet_jax.config import TrainConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.jobs import train as jobs_train
@@ -25,7 +23,9 @@ from fakedet_jax.models.backbone import Backbone
 from fakedet_jax.models.parameters import Layer
 from fakedet_jax.runtime import parallel
 from fakedet_jax.runtime.signals import Stopped
-from fakedet_jax.training import loop, optim
+from fakedet_jax.systems.networks.options import NetworkOptions
+from fakedet_jax.systems.networks.system import NetworkDetector
+from fakedet_jax.training import loop
 from fakedet_jax.weights import folder, mapping, store
 from tests import tiny
 
@@ -95,20 +95,20 @@ def test_the_stored_detector_says_what_it_is(trained):
     ids=str,
 )
 def test_settings_it_cannot_follow_are_refused(tmp_path, recipe, changes, message):
-    config = tiny.train_config(tmp_path, tmp_path, **changes)
-    recipe = dataclasses.replace(tiny.DETECTOR.recipe, **recipe)
     with pytest.raises(RequestError, match=message):
-        tiny.DETECTOR.check(config, recipe, parallel.data_mesh())
+        config = tiny.train_config(tmp_path, tmp_path, **changes)
+        recipe = dataclasses.replace(tiny.DETECTOR.recipe, **recipe)
+        tiny.DETECTOR.plan(config, recipe, parallel.data_mesh())
 
 
-def test_every_detector_can_follow_its_own_recipe():
+def test_every_network_can_follow_its_own_recipe():
     mesh = parallel.data_mesh()
-    needs = {"fakespotter": {"backbone": "mobilefacenet", "weights": Path("file")}}
     for name in systems.names():
         detector = systems.create(name)
-        config = tiny.train_config(None, None, detector=name, **needs.get(name, {}))
-        assert isinstance(detector.recipe, optim.Recipe)
-        detector.check(config, detector.recipe, mesh)
+        if isinstance(detector, NetworkDetector):
+            config = tiny.train_config(None, None, detector=name)
+            plan = detector.plan(config, detector.recipe, mesh)
+            assert plan.weights is None
 
 
 def _rewrite(path, **changes):
@@ -173,22 +173,14 @@ def test_an_unknown_name_lists_the_valid_ones():
 
 @pytest.mark.parametrize("fraction", [0.0, 1.0, float("nan")])
 def test_a_batch_norm_fraction_out_of_range_is_refused(fraction):
-    amtennet = systems.create("amtennet")
     with pytest.raises(RequestError, match="`batch_norm_fraction`: expected"):
-        amtennet.check(_with_fraction(fraction), amtennet.recipe, parallel.data_mesh())
+        NetworkOptions(batch_norm_fraction=fraction)
 
 
-def test_a_network_without_a_batch_norm_fraction_refuses_one():
+def test_a_network_without_a_batch_norm_fraction_refuses_one(tmp_path):
+    config = tiny.train_config(tmp_path, tmp_path, batch_norm_fraction=0.9)
     with pytest.raises(RequestError, match="has no such setting"):
-        tiny.DETECTOR.check(
-            _with_fraction(0.9), tiny.DETECTOR.recipe, parallel.data_mesh()
-        )
-
-
-def _with_fraction(fraction):
-    return TrainConfig(
-        detector="", workdir=Path("nowhere"), batch_norm_fraction=fraction
-    )
+        tiny.DETECTOR.plan(config, tiny.DETECTOR.recipe, parallel.data_mesh())
 
 
 _PRETRAINED = Backbone(
@@ -224,11 +216,8 @@ def test_a_training_starts_from_published_weights(tmp_path):
         tiny.DETECTOR, name="started", pretrained=_PRETRAINED, start_from=_start_from
     )
     pictures = tiny.write_pictures(tmp_path / "pictures")
-    table = (*systems._DETECTORS, detector)
-    with (
-        mock.patch.object(systems, "_DETECTORS", table),
-        mock.patch.object(loop, "train") as train,
-    ):
+    systems.register(detector)
+    with mock.patch.object(loop, "train") as train:
         jobs_train.train(
             tiny.train_config(
                 pictures,
@@ -237,6 +226,7 @@ def test_a_training_starts_from_published_weights(tmp_path):
                 weights=tmp_path / "weights",
             )
         )
+    systems.unregister("started")
     variables = mapping.flatten(train.call_args.kwargs["state"].variables)
     for path, leaf in variables.items():
         if "fc" not in path:
@@ -299,6 +289,6 @@ def test_perturbed_pictures_are_other_pictures(data_dir, tmp_path):
     ids=str,
 )
 def test_perturbations_are_checked_before_data_are_read(tmp_path, changes, message):
-    config = tiny.train_config(tmp_path, tmp_path, **changes)
     with pytest.raises(RequestError, match=message):
-        tiny.DETECTOR.check(config, tiny.DETECTOR.recipe, parallel.data_mesh())
+        config = tiny.train_config(tmp_path, tmp_path, **changes)
+        tiny.DETECTOR.plan(config, tiny.DETECTOR.recipe, parallel.data_mesh())
