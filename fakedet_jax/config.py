@@ -56,6 +56,8 @@ class DataConfig(Settings):
         0.05,
         "Share of the training pictures held out for validation where the dataset has "
         "no validation split.",
+        minimum=0,
+        below=1,
     )
     num_identities: int | None = option(
         None,
@@ -111,6 +113,8 @@ class FaceConfig(Settings):
     scale: float | None = option(
         None,
         "Side of a crop relative to the longer side of the face box; 1.3 by default.",
+        above=0,
+        maximum=10,
         name="face_scale",
     )
     align: bool = option(
@@ -120,7 +124,10 @@ class FaceConfig(Settings):
         False, "Whether every face is taken, not only the largest."
     )
     size: int | None = option(
-        None, "Side of the crops in pixels; crops keep their pixels by default."
+        None,
+        "Side of the crops in pixels; crops keep their pixels by default.",
+        minimum=16,
+        maximum=4096,
     )
 
 
@@ -494,6 +501,7 @@ class PrepareConfig(Settings):
         "official",
         "How the splits are made: official (the dataset's own, else by people, videos "
         "or content), identity (by people), or frames (each video is divided).",
+        choices=("official", "identity", "frames"),
     )
     layout_options: Mapping[str, Any] = part(LayoutConfig, is_partial=True)
     compress: bool = option(

@@ -101,11 +101,6 @@ def create(
             "none; say how faces are found"
         )
     scale: float | None = crops.SCALE if faces.scale is None else faces.scale
-    if scale is not None and not 0 < scale <= _MAX_SCALE:
-        raise RequestError(
-            f"`face_scale`: expected a number above 0 and up to {_MAX_SCALE:g}, found "
-            f"{scale:g}"
-        )
     if name == "none":
         if faces.scale is not None:
             raise RequestError(
@@ -113,10 +108,6 @@ def create(
                 "`face_detector=none`, which takes whole pictures"
             )
         scale = None
-    if faces.size is not None and not MIN_SIDE <= faces.size <= _MAX_SIDE:
-        raise RequestError(
-            f"`size`: expected {MIN_SIDE} to {_MAX_SIDE} pixels, found {faces.size}"
-        )
     if faces.align and faces.size is None:
         raise RequestError(
             "`align` needs `size`, the side of the crops in pixels; none was given"

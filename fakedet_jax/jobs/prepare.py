@@ -19,7 +19,6 @@ from fakedet_jax.data import layouts, tags_file
 from fakedet_jax.data.dataset import digest_of
 from fakedet_jax.data.folder import TEST_FRACTION
 from fakedet_jax.data.layouts import Listing, scan
-from fakedet_jax.data.layouts.base import check_choice
 from fakedet_jax.data.splits import SPLITS
 from fakedet_jax.errors import RequestError
 from fakedet_jax.faces import cropping
@@ -33,8 +32,6 @@ from fakedet_jax.runtime.progress import Progress
 from fakedet_jax.runtime.signals import Stopped, StopRequest
 
 _LOGGER = logging.getLogger(__name__)
-
-SPLIT_BY = ("official", "identity", "frames")
 
 
 def prepare(config: PrepareConfig) -> dict[str, Any]:
@@ -164,7 +161,6 @@ def _check(config: PrepareConfig) -> Path:
             "`num_workers` is for the processes of this machine; leave it out with "
             "`beam_pipeline_options`, such as direct_num_workers"
         )
-    check_choice("split_by", config.split_by, SPLIT_BY)
     if not 0 <= config.data.validation_fraction < 1 - TEST_FRACTION:
         raise RequestError(
             "`validation_fraction`: expected a number from 0 to less than "

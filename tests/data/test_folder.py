@@ -266,7 +266,7 @@ def test_videos_beside_pictures_are_warned_of(tmp_path, caplog):
     write_folder(tmp_path, {"real": 2, "fake": 2})
     (tmp_path / "fake" / "v.mp4").touch()
     load_folder(tmp_path, "all")
-    assert "1 videos in" in caplog.text and "--mode=prepare" in caplog.text
+    assert "1 videos in" in caplog.text and "`mode=prepare`" in caplog.text
 
 
 def test_a_class_of_videos_alone_must_be_prepared(tmp_path):

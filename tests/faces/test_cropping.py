@@ -31,7 +31,7 @@ def create(detector="none", **settings):
             {"detector": "haar", "scale": float("nan")},
             "`face_scale`: expected a number above 0",
         ),
-        ({"size": 15}, "`size`: expected 16 to 4096 pixels, found 15"),
+        ({"size": 15}, "`size`: expected a number from 16 to 4096, found 15"),
         ({"align": True}, "`align` needs `size`"),
         ({"align": True, "size": 64}, "`align` needs landmarks"),
         ({"frames_per_video": 0}, "`frames_per_video`: expected at least 1, found 0"),

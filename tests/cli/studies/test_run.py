@@ -177,7 +177,7 @@ def test_a_damaged_record_is_made_again(copy_of_done, caplog):
 
 def test_a_failure_is_a_row_and_the_others_go_on(data_dir, tmp_path):
     trainings = [
-        {"name": "bad", "flags": [*_FLAGS, "--learning_rate=-1"]},
+        {"name": "bad", "flags": [*_FLAGS, "--batch_size=9"]},
         {"name": "good", "flags": [*_FLAGS]},
     ]
     path = _write(tmp_path, trainings=trainings)
@@ -331,7 +331,7 @@ def test_a_study_of_the_real_command(tmp_path):
     root = pictures.write_folder(tmp_path / "pictures", counts, 128)
     trainings = [
         {"name": "good", "flags": ["--detector=amtennet", "--batch_size=8"]},
-        {"name": "bad", "flags": ["--detector=amtennet", "--dtype=int3"]},
+        {"name": "bad", "flags": ["--detector=meso4", "--weights=none"]},
     ]
     config = _config(
         _write(tmp_path, trainings=trainings),
@@ -340,7 +340,7 @@ def test_a_study_of_the_real_command(tmp_path):
         seeds=(0,),
         overrides=("--num_epochs=1",),
     )
-    with pytest.raises(study.StudyFailedError, match=r"bad, seed 0: --dtype: expected"):
+    with pytest.raises(study.StudyFailedError, match=r"bad, seed 0: --weights: meso4"):
         study.run_study(config)
     summary = json.loads((tmp_path / "output" / "study.json").read_text())
     assert summary["trainings"][0]["tests"]["Raw"]["mean"] is not None

@@ -103,14 +103,14 @@ def test_absent_method(root):
 @pytest.mark.parametrize("options", [{"methods": ["x"]}, {"qualities": []}])
 def test_wrong_options(root, options):
     (flag,) = options
-    with pytest.raises(RequestError, match=f"^--{flag}: expected some of "):
+    with pytest.raises(RequestError, match=f"^`{flag}`: expected some of "):
         LAYOUT.list_items(root, **options)
 
 
 def test_absent_splits(root):
     for name in PAIRS:
         (root / f"splits/{name}.json").unlink()
-    with pytest.raises(RequestError, match=r"needs splits/train.json.*=identity does"):
+    with pytest.raises(RequestError, match=r"needs splits/train.json.*=identity` does"):
         LAYOUT.list_items(root)
 
 
