@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from fakedet_jax import report
+from fakedet_jax import report, systems
 from fakedet_jax.config import DataConfig, EvaluateConfig
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.evaluation import data as evaluation_data
@@ -65,7 +65,7 @@ class Evaluator:
         )
         mesh = parallel.data_mesh()
         self._workdir = open_workdir(config.workdir)
-        self._detector = self._workdir.system().load(self._workdir, mesh)
+        self._detector = systems.load(self._workdir, mesh)
         batch_size = parallel.round_up_batch_size(config.batch_size, mesh)
         self._scorer = Scorer(self._detector.probability_fn, mesh, batch_size)
 

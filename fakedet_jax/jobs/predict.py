@@ -9,6 +9,7 @@ from pathlib import Path
 
 import jax
 
+from fakedet_jax import systems
 from fakedet_jax.config import PredictConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation.info import DetectorInfo
@@ -49,7 +50,7 @@ def predict(config: PredictConfig) -> dict[str, int]:
     _check(config)
     mesh = parallel.data_mesh()
     workdir = open_workdir(config.workdir)
-    detector = workdir.system().load(workdir, mesh)
+    detector = systems.load(workdir, mesh)
     found = find_files(config.paths)
     how = cropping.choose(
         workdir.faces,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fakedet_jax.systems.base import Fitted, System
     from fakedet_jax.systems.features import FeatureFn
     from fakedet_jax.systems.options import Options
+    from fakedet_jax.workdir import Workdir
 
 __all__ = [
     "DEFAULT",
@@ -185,19 +186,19 @@ def title(settings: Mapping[str, Any]) -> str:
     return ", ".join([str(settings["detector"]), *map(str, chosen)])
 
 
-def load(path: Path, mesh: "Mesh") -> "Fitted":
+def load(workdir: "Path | Workdir", mesh: "Mesh") -> "Fitted":
     """Loads the detector of a workdir onto a mesh.
 
     Args:
-        path: The workdir.
+        workdir: The folder, or the workdir opened.
         mesh: The devices.
 
     Raises:
         RequestError: There is none, or it is damaged.
     """
-    from fakedet_jax import workdir
+    from fakedet_jax.workdir import open_workdir
 
-    opened = workdir.open_workdir(path)
+    opened = open_workdir(workdir) if isinstance(workdir, Path) else workdir
     return opened.system().load(opened, mesh)
 
 

@@ -113,7 +113,7 @@ def open_network(config: ExtractConfig, mesh: Mesh) -> Network:
         source, workdir = f"the backbone {config.count.backbone}", None
     elif config.workdir is not None:
         workdir = open_workdir(config.workdir)
-        fitted = workdir.system().load(workdir, mesh)
+        fitted = systems.load(workdir, mesh)
         framing, features = fitted.info.framing, fitted.features
         source = f"the detector {workdir.title!r} of `workdir`"
     else:

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fakedet_jax import workdir as workdirs
 from fakedet_jax.config import DataConfig, EvaluateConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import bootstrap, metrics
 from fakedet_jax.jobs import evaluate
 from fakedet_jax.perturb import apply
 from fakedet_jax.perturb.perturbation import Perturbation
-from fakedet_jax.runtime import checkpoint
 from tests import tiny
 from tests.data import pictures
 from tests.jobs import videos
@@ -84,7 +84,7 @@ def test_the_batch_size_does_not_matter(workdir, batch_size):
 
 @pytest.mark.parametrize("batch_size", [0, -3])
 def test_a_batch_of_nothing_is_refused(workdir, batch_size):
-    with pytest.raises(RequestError, match="`batch_size`: expected a positive number"):
+    with pytest.raises(RequestError, match="`batch_size`: expected at least 1"):
         _evaluate(workdir, batch_size=batch_size)
 
 
@@ -211,9 +211,9 @@ def test_facts_that_are_no_json_are_one_line(damaged, capsys):
 
 
 def test_a_config_without_its_data_needs_the_flags(damaged):
-    config = checkpoint.read_config(damaged)
-    del config["dataset"]
-    checkpoint.write_config(damaged, config)
+    record = dict(workdirs.open_workdir(damaged).record)
+    del record["dataset"]
+    workdirs.write(damaged, record)
     with pytest.raises(RequestError, match="name pictures with `data_dir`"):
         _evaluate(damaged)
 

@@ -289,22 +289,9 @@ def test_no_readable_files_are_counted(tmp_path, request_for, mixed):
 
 
 def test_unknown_features_are_refused_with_the_valid_names(tmp_path, request_for):
-    with pytest.raises(RequestError, match=r"`features`: expected traces.*'edges'"):
+    message = "`features`: the detector 'amtennet' of `workdir` has no edges, only trac"
+    with pytest.raises(RequestError, match=message):
         extract.extract(request_for(tmp_path, features="edges"))
-
-
-def test_a_network_without_extractor_is_refused(tmp_path, request_for, monkeypatch):
-    load = systems.load
-
-    def without_extractor(workdir, mesh):
-        loaded = load(workdir, mesh)
-        variables = {"params": {"base": loaded.variables["params"]["base"]}}
-        info = dataclasses.replace(loaded.info, detector="other")
-        return dataclasses.replace(loaded, variables=variables, info=info)
-
-    monkeypatch.setattr(systems, "load", without_extractor)
-    with pytest.raises(RequestError, match=r"'other'.*no traces.*amtennet"):
-        extract.extract(request_for(tmp_path))
 
 
 def test_files_and_a_dataset_together_are_refused(

@@ -233,7 +233,7 @@ def test_one_file_is_no_files(workdir, data_dir, capfd):
         ([], "--mode=predict: name files or folders"),
         (["{empty}"], "`paths`: no photographs or videos in "),
         (["{empty}/a.jpg", "--output={empty}"], "--output: "),
-        (["{empty}/a.jpg", "--batch_size=0"], "--batch_size: expected a positive"),
+        (["{empty}/a.jpg", "--batch_size=0"], "--batch_size: expected at least 1"),
     ],
     ids=["no files", "an empty folder", "a folder as output", "batch size"],
 )

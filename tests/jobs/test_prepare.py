@@ -411,22 +411,30 @@ def test_a_folder_without_any_face_leaves_its_manifest(tmp_path):
 @pytest.mark.parametrize(
     ("data", "settings", "message"),
     [
-        (DataConfig("synthetic_faces", Path()), {}, "`dataset`: expected one that"),
-        (DataConfig("ffhq"), {}, "`data_dir`: expected the folder of the original"),
-        (DataConfig("folder", Path()), {"num_workers": 0}, "`num_workers`:"),
         (
-            DataConfig("folder", Path()),
+            {"dataset": "synthetic_faces", "data_dir": Path()},
+            {},
+            "`dataset`: expected one that",
+        ),
+        ({"dataset": "ffhq"}, {}, "`data_dir`: expected the folder of the original"),
+        ({"data_dir": Path()}, {"num_workers": 0}, "`num_workers`:"),
+        (
+            {"data_dir": Path()},
             {"layout_options": {"qualities": "c40"}},
             "`qualities`: folder",
         ),
         (
-            DataConfig("folder", Path()),
+            {"data_dir": Path()},
             {"num_workers": 2, "beam_pipeline_options": ("runner=DirectRunner",)},
             "`num_workers` is for the processes of this machine",
         ),
-        (DataConfig("ffhq", Path(), ("a",)), {}, "`real_classes`: ffhq"),
         (
-            DataConfig("folder", Path(), validation_fraction=0.9),
+            {"dataset": "ffhq", "data_dir": Path(), "real_classes": ("a",)},
+            {},
+            "`real_classes`: ffhq",
+        ),
+        (
+            {"data_dir": Path(), "validation_fraction": 0.9},
             {},
             "`validation_fraction`: expected a number from 0",
         ),
@@ -436,7 +444,10 @@ def test_wrong_requests_are_request_errors(tmp_path, data, settings, message):
     with pytest.raises(RequestError, match=message):
         prepare(
             PrepareConfig(
-                output=tmp_path, data=data, faces=FaceConfig("none"), **settings
+                output=tmp_path,
+                data=DataConfig(**data),
+                faces=FaceConfig("none"),
+                **settings,
             )
         )
 

@@ -157,25 +157,3 @@ def test_a_full_disk_is_an_os_error_of_one_line(tmp_path):
         pytest.raises(OSError, match=r"No space left on device.*; free some space"),
     ):
         store.save(1, _TREE, {})
-
-
-def test_a_config_comes_back(tmp_path):
-    checkpoint.write_config(tmp_path, {"detector": "tiny", "seed": 3})
-    assert checkpoint.read_config(tmp_path) == {"detector": "tiny", "seed": 3}
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (None, "holds no config.json"),
-        (b"", "cannot be read"),
-        (b'{"detector": ', "cannot be read"),
-        (b"\xff\xfe", "cannot be read"),
-        (b"[1]", "is not a JSON object"),
-    ],
-)
-def test_a_config_that_cannot_be_read_is_named(tmp_path, content, message):
-    if content is not None:
-        (tmp_path / "config.json").write_bytes(content)
-    with pytest.raises(RequestError, match=f"`workdir`: .*{message}"):
-        checkpoint.read_config(tmp_path)

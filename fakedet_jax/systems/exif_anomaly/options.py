@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from fakedet_jax.config import BackboneConfig
+from fakedet_jax.errors import RequestError
 from fakedet_jax.settings import Settings, option
 from fakedet_jax.systems.options import LoopOptions, PictureOptions
 
@@ -67,3 +68,15 @@ class ExifAnomalyOptions(EmbedderOptions, BackboneConfig, PictureOptions, LoopOp
         above=0,
         below=1,
     )
+
+    def __post_init__(self) -> None:
+        """Checks the settings.
+
+        Raises:
+            RequestError: A value is not valid.
+        """
+        super().__post_init__()
+        if not self.num_components:
+            raise RequestError(
+                "`num_components`: expected at least one number, found none"
+            )

@@ -95,7 +95,6 @@ def test_shapes_are_those_of_the_variables():
     [
         ({"embedder": "gone"}, "`embedder`: expected resnet50, small, tiny_ranker, f"),
         ({"backbone": "gone"}, "`backbone`: expected "),
-        ({"dtype": "float64"}, "`dtype`: expected float32, bfloat16, found 'float64'"),
     ],
     ids=str,
 )

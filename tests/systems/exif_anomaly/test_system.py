@@ -149,11 +149,11 @@ def test_the_detector_says_what_it_is(trained):
 def test_scores_are_those_of_the_mixture(trained, root):
     fitted = _load(trained)
     images = _images(root / "others")
-    rows = np.asarray(jax.jit(fitted.anomaly.embed)(fitted.variables, images))
+    rows = np.asarray(jax.jit(fitted.diagnose.embed)(fitted.variables, images))
     assert rows.shape == (11, 8)
     saved = mixture.load(trained / "mixture.npz").mixture
     likelihoods = np.asarray(mixture.log_likelihoods(saved, rows), np.float64)
-    parts = fitted.anomaly
+    parts = fitted.diagnose
     expected = 0.5 + np.arctan((parts.threshold - likelihoods) / parts.spread) / np.pi
     probability_fn = jax.jit(fitted.probability_fn)
     probabilities = np.asarray(probability_fn(fitted.variables, images))
@@ -168,7 +168,7 @@ def test_scores_are_those_of_the_mixture(trained, root):
 
 def test_the_heads_rank_what_the_network_was_trained_for(trained, root):
     fitted = _load(trained)
-    heads = fitted.anomaly.rank(fitted.variables, _images(root / "others"))
+    heads = fitted.diagnose.rank(fitted.variables, _images(root / "others"))
     assert heads.shape == (11, 5)
     network = tiny.EMBEDDER.build(np.float32)
     expected, _ = network.apply(
@@ -315,7 +315,7 @@ def test_a_recogniser_can_embed(root, tmp_path, no_training):
         weights=root / "weights",
     )
     fitted = _load(workdir)
-    assert fitted.anomaly.rank is None
+    assert fitted.diagnose.rank is None
     assert fitted.info.framing == tiny.BACKBONE.preprocessing.framing
     card = json.loads((root / "weights" / "card.json").read_text())
     assert fitted.info.details["embedding"] == card["digest"]
@@ -366,7 +366,7 @@ def test_photographs_without_tags_cannot_be_ranked(tmp_path, flags, capsys):
     folder = pictures.write_folder(tmp_path / "data", tiny.NUM_PHOTOGRAPHS, 32)
     assert tiny.run_cli(*flags, f"--data_dir={folder}") == 2
     assert _complaint(capsys).startswith(
-        "`dataset`: none of the 20 training photographs of folder tells ISO, aperture, "
+        "--dataset: none of the 20 training photographs of folder tells ISO, aperture, "
         "exposure time or focal length"
     )
 
@@ -444,7 +444,7 @@ def test_photographs_are_needed(tmp_path, flags, capsys):
         folder = tiny.write_photographs(tmp_path / str(number), counts)
         assert tiny.run_cli(*flags, f"--data_dir={folder}") == 2
         split = ("train", "validation")[number]
-        message = f"`data_dir`: the split {split!r} of {folder} holds no real pictures"
+        message = f"--data_dir: the split {split!r} of {folder} holds no real pictures"
         assert _complaint(capsys).startswith(message)
     assert not (tmp_path / "workdir").exists()
 
@@ -452,29 +452,29 @@ def test_photographs_are_needed(tmp_path, flags, capsys):
 @pytest.mark.parametrize(
     ("flag", "message"),
     [
-        ("--num_microbatches=2", "`num_microbatches`: exif_anomaly compares all faces"),
-        ("--perturb=jpeg:50", "`perturb`: exif_anomaly has no such setting"),
-        ("--select_by=auc", "`select_by`: exif_anomaly has no such setting"),
-        ("--neuron=channel", "`neuron`: exif_anomaly counts no neurons"),
-        ("--widths=8", "`widths`: exif_anomaly counts no neurons"),
-        ("--amten_variant=amten", "`amten_variant`: exif_anomaly has no such option"),
-        ("--embedder=gone", "`embedder`: expected resnet50, small, tiny_ranker, f"),
-        ("--dtype=float16", "`dtype`: expected float32, bfloat16, found 'float16'"),
-        ("--covariance=round", "`covariance`: expected full, tied, diagonal, spheric"),
-        ("--num_components=0", "`num_components`: expected numbers from 1 to 10000, "),
-        ("--num_components=", "`num_components`: expected numbers from 1 to 10000, "),
-        ("--num_components=a", "`num_components`: expected whole numbers with commas"),
-        ("--num_restarts=0", "`num_restarts`: expected at least 1, found 0"),
-        ("--reg_covar=-1", "`reg_covar`: expected a share of the variance from 0 to"),
-        ("--reg_covar=nan", "`reg_covar`: expected a share of the variance from 0 to"),
-        ("--false_alarm_rate=0", "`false_alarm_rate`: expected a number between 0 an"),
-        ("--false_alarm_rate=1.5", "`false_alarm_rate`: expected a number between 0 "),
-        ("--batch_size=9", "`batch_size`: expected a positive multiple of the 8 dev"),
-        ("--optimizer=lion", "`optimizer`: expected caffe_sgd, sgd, "),
-        ("--weights={root}/weights", "`weights`: `embedder=tiny_ranker` starts from"),
-        ("--backbone=tiny_faces", "`embedder`: `backbone` is the embedding; leave it"),
-        ("--pretrained={root}", "`embedder`: `pretrained` brings the embedding; leav"),
-        ("--detector=amtennet", "`embedder`: amtennet fits no mixture to embeddings;"),
+        ("--num_microbatches=2", "--num_microbatches: exif_anomaly has no such option"),
+        ("--perturb=jpeg:50", "--perturb: exif_anomaly has no such option"),
+        ("--select_by=auc", "--select_by: exif_anomaly has no such option"),
+        ("--neuron=channel", "--neuron: exif_anomaly has no such option"),
+        ("--widths=8", "--widths: exif_anomaly has no such option"),
+        ("--amten_variant=amten", "--amten_variant: exif_anomaly has no such option"),
+        ("--embedder=gone", "--embedder: expected resnet50, small, tiny_ranker, f"),
+        ("--dtype=float16", "--dtype: expected float32, bfloat16, found 'float16'"),
+        ("--covariance=round", "--covariance: expected full, tied, diagonal, spheric"),
+        ("--num_components=0", "--num_components: expected a number from 1 to 10000, "),
+        ("--num_components=", "--num_components: expected at least one number"),
+        ("--num_components=a", "--num_components: expected whole numbers, found 'a'"),
+        ("--num_restarts=0", "--num_restarts: expected at least 1, found 0"),
+        ("--reg_covar=-1", "--reg_covar: expected a number from 0 to 1"),
+        ("--reg_covar=nan", "--reg_covar: expected a number from 0 to 1"),
+        ("--false_alarm_rate=0", "--false_alarm_rate: expected a number between 0 an"),
+        ("--false_alarm_rate=1.5", "--false_alarm_rate: expected a number between 0 "),
+        ("--batch_size=9", "--batch_size: expected a positive multiple of the 8 dev"),
+        ("--optimizer=lion", "--optimizer: expected caffe_sgd, sgd, "),
+        ("--weights={root}/weights", "--weights: --embedder=tiny_ranker starts from"),
+        ("--backbone=tiny_faces", "--embedder: --backbone is the embedding; leave it"),
+        ("--pretrained={root}", "--embedder: --pretrained brings the embedding; leav"),
+        ("--detector=amtennet", "--embedder: amtennet has no such option, only exif_"),
     ],
 )
 def test_wrong_flags_are_refused_before_anything_is_written(
@@ -488,15 +488,15 @@ def test_wrong_flags_are_refused_before_anything_is_written(
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("--pretrained={root}/nowhere", "`pretrained`: '{root}/nowhere' holds no conf"),
-        ("--pretrained={root}/empty", "`pretrained`: '{root}/empty' holds no config"),
-        ("--pretrained={root}/plain", "`pretrained`: expected the workdir of an exif"),
-        ("--pretrained={root}/untrained", "`pretrained`: '{root}/untrained' holds no"),
+        ("--pretrained={root}/nowhere", "--pretrained: '{root}/nowhere' holds no conf"),
+        ("--pretrained={root}/empty", "--pretrained: '{root}/empty' holds no config"),
+        ("--pretrained={root}/plain", "--pretrained: expected the workdir of an exif"),
+        ("--pretrained={root}/untrained", "--pretrained: '{root}/untrained' holds no"),
         ("{of_run} `weights={root}/weights`", "`weights`: `pretrained` brings the em"),
         ("{of_run} `dtype=bfloat16`", "`dtype`: `pretrained` brings the embedding"),
         ("{of_run} `paired`", "`paired`: `pretrained` brings the embedding"),
         ("{of_run} `num_epochs=2`", "`num_epochs`: `pretrained` brings the embedding"),
-        ("--backbone=tiny_faces", "`weights`: `backbone=tiny_faces` needs its weights"),
+        ("--backbone=tiny_faces", "--weights: --backbone=tiny_faces needs its weights"),
         ("`backbone=gone` `weights={root}/weights`", "`backbone`: expected "),
     ],
 )

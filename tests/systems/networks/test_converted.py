@@ -11,12 +11,13 @@ import pytest
 from PIL import Image
 
 from fakedet_jax import systems
-from fakedet_jax.config import ConvertConfig, DataConfig
+from fakedet_jax.config import ConvertConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs import convert
-from fakedet_jax.runtime import checkpoint, parallel
+from fakedet_jax.runtime import parallel
 from fakedet_jax.systems.networks import amtennet
 from fakedet_jax.weights import folder, formats, mapping, store
+from fakedet_jax.workdir import open_workdir
 from tests import tiny
 from tests.golden import make_amtennet_golden
 from tests.models import QUICK
@@ -188,9 +189,9 @@ def test_evaluation_of_the_workdir(workdir, pictures):
 
 def test_evaluation_asks_for_pictures(workdir, capsys):
     assert tiny.run_cli("--mode=evaluate", f"--workdir={workdir}") != 0
-    assert "`data_dir`" in capsys.readouterr().err
+    assert "--data_dir" in capsys.readouterr().err
     with pytest.raises(RequestError, match="name pictures with `data_dir`"):
-        DataConfig.from_settings(checkpoint.read_config(workdir))
+        _ = open_workdir(workdir).data
 
 
 def test_what_the_workdir_says_of_itself(workdir, published):
@@ -199,7 +200,7 @@ def test_what_the_workdir_says_of_itself(workdir, published):
     assert (info.task, info.threshold, info.step) == ("binary", 0.5, 0)
     assert info.framing == amtennet.PREPROCESSING.framing
     assert "converted from c23.caffemodel" in info.threshold_origin
-    config = checkpoint.read_config(workdir)
+    config = open_workdir(workdir).record
     card = folder.read_card(workdir)
     assert config["detector"] == card["model"] == "amtennet"
     assert config["weights"] == card["digest"]

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 import scipy.signal
 
+from fakedet_jax import systems
 from fakedet_jax.errors import RequestError
 from fakedet_jax.runtime import parallel
-from fakedet_jax.systems.networks import traces
+from fakedet_jax.systems.networks import amtennet, traces
 from tests.models import QUICK
 
 BATCH, HEIGHT, WIDTH = 16, 10, 13
@@ -252,3 +253,9 @@ def test_repeated_calls_compile_once(function):
 def test_example_in_the_documentation():
     found = doctest.testmod(traces)
     assert found.attempted > 0 and found.failed == 0
+
+
+def test_a_network_without_an_extractor_has_no_traces():
+    framing = amtennet.PREPROCESSING.framing
+    assert traces.features({"params": {"base": {}}}, framing) == {}
+    assert systems.create("meso4").features is None
