@@ -9,9 +9,9 @@ from typing import Any
 from fakedet_jax import systems
 from fakedet_jax.config import ConvertConfig
 from fakedet_jax.errors import RequestError
-from fakedet_jax.models import backbones, pretrained
+from fakedet_jax.models import backbones
 from fakedet_jax.runtime import text
-from fakedet_jax.systems.networks import converted
+from fakedet_jax.systems.networks import converted, table
 from fakedet_jax.systems.networks.system import NetworkDetector
 from fakedet_jax.weights import formats, store
 from fakedet_jax.weights.tensors import shown
@@ -35,7 +35,7 @@ def convert(config: ConvertConfig) -> dict[str, Any]:
     """
     networks = {
         **{name: backbones.create(name) for name in backbones.names()},
-        **{network.name: network for network in pretrained.NETWORKS},
+        **{network.name: network for network in table.PRETRAINED},
     }
     published = _published(config)
     known = [*networks, *published]

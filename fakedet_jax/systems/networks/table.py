@@ -23,6 +23,9 @@ from fakedet_jax.systems.networks import (
 from fakedet_jax.systems.networks.system import NetworkDetector
 from fakedet_jax.training import optim
 
+# Networks with published weights from which a detector can start.
+PRETRAINED = (*pretrained.NETWORKS, xception.PRETRAINED)
+
 # The solver of AMTENnet's authors.
 _CAFFE = optim.Recipe(
     optimizer="caffe_sgd",
@@ -135,7 +138,7 @@ NETWORKS: tuple[NetworkDetector, ...] = (
         recipe=optim.Recipe(
             optimizer="adam", learning_rate=2e-4, batch_size=32, num_epochs=10
         ),
-        pretrained=pretrained.XCEPTION,
+        pretrained=xception.PRETRAINED,
         start_from=pretrained.start_from,
     ),
     NetworkDetector(

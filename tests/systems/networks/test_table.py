@@ -188,3 +188,8 @@ def test_every_network_learns_a_batch_by_heart(name, options):
     if detector.project is not None:
         again = detector.project(state.params)
         jax.tree.map(np.testing.assert_array_equal, again, state.params)
+
+
+def test_the_networks_to_start_from_have_names_for_convert():
+    names = [network.name for network in networks.PRETRAINED]
+    assert names == ["resnet34", "resnet50", "xception_imagenet"]
