@@ -34,22 +34,13 @@ from fakedet_jax.weights.tensors import BFLOAT16, TensorFile, shown
 Variables = Mapping[str, Any]
 
 # Collection and name of the arrays of each kind of layer.
+_NORM = ("params/scale", "params/bias", "batch_stats/mean", "batch_stats/var")
 _ARRAYS = {
-    "conv": (("params", "kernel"), ("params", "bias")),
-    "dense": (("params", "kernel"), ("params", "bias")),
-    "norm": (
-        ("params", "scale"),
-        ("params", "bias"),
-        ("batch_stats", "mean"),
-        ("batch_stats", "var"),
-    ),
-    "caffe_norm": (
-        ("params", "scale"),
-        ("params", "bias"),
-        ("batch_stats", "mean_sum"),
-        ("batch_stats", "var_sum"),
-    ),
-    "prelu": (("params", "slope"),),
+    "conv": ("params/kernel", "params/bias"),
+    "dense": ("params/kernel", "params/bias"),
+    "norm": _NORM,
+    "caffe_norm": (*_NORM[:2], "batch_stats/mean_sum", "batch_stats/var_sum"),
+    "prelu": ("params/slope",),
 }
 # Names in each layout of the arrays of normalisations, in the order of `_ARRAYS`, and
 # of all other layers.
@@ -293,8 +284,9 @@ def _layer_slots(
     if layer.kind in ("conv", "dense") and not layer.bias:
         arrays = arrays[:1]
     if layer.kind == "caffe_norm" and foreign is None:
-        arrays = (*arrays, ("batch_stats", "weight"))
-    for index, (collection, leaf) in enumerate(arrays):
+        arrays = (*arrays, "batch_stats/weight")
+    for index, array in enumerate(arrays):
+        collection, leaf = array.split("/")
         path = f"{collection}/{layer.name}/{leaf}"
         if path not in shapes:
             raise ValueError(f"the network has no array {path}")
