@@ -20,7 +20,7 @@ FLOORS = (
     ("jobs",),
     ("prepare",),
     ("systems.networks", "systems.fakespotter", "systems.exif_anomaly"),
-    ("systems.base", "systems.pretrained", "systems.training_run", "systems.verdict"),
+    ("systems.base", "systems.training_run", "systems.verdict"),
     ("systems.features",),
     ("workdir", "evaluation", "report", "training"),
     ("faces", "synthetic_faces"),

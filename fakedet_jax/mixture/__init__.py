@@ -2,13 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Gaussian mixtures of embeddings, fitted by expectation-maximisation on any mesh.
 
-What is far from every photographic face is no photograph: a mixture of Gaussians learns
-the embeddings of photographic faces, and its log-likelihood is low where a face is
-unlike them. (Zou, Yu, Zhan, Ma: "Self-supervised learning for detecting AI-generated
-faces as anomalies", ICASSP 2025, arXiv 2501.02207; Dempster, Laird, Rubin: "Maximum
-likelihood from incomplete data via the EM algorithm", 1977; Arthur, Vassilvitskii:
-"k-means++: the advantages of careful seeding", 2007.)
+A mixture that is fitted to the embeddings of faces in photographs gives a low
+log-likelihood to faces that are unlike them. It is implemented in JAX, unlike
+scikit-learn's, so that it runs on accelerators and on rows that exceed the memory.
 
+References:
+    Zou, Yu, Zhan, Ma: "Self-supervised learning for detecting AI-generated faces as
+    anomalies", ICASSP 2025, arXiv 2501.02207.
+    Dempster, Laird, Rubin: "Maximum likelihood from incomplete data via the EM
+    algorithm", 1977.
+    Arthur, Vassilvitskii: "k-means++: the advantages of careful seeding", 2007.
+
+Example:
 >>> import numpy as np
 >>> from fakedet_jax import mixture
 >>> rng = np.random.default_rng(0)

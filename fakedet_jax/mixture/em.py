@@ -3,10 +3,10 @@
 """Expectation-maximisation of a Gaussian mixture over blocks of standardised rows.
 
 One pass over the rows gives both the likelihood and the moments of the next mixture,
-since moments are taken around the present centres. All is float32: the moments of
-centred, standardised rows are summed by Kahan's method from block to block, which loses
-no more than products of float32 do, and is what leaves the loop on the devices; float64
-on the host would copy k d² numbers there and back in each iteration.
+because moments are taken around the current centres. All arithmetic is float32. Kahan's
+method sums the moments over the blocks and loses no more than float32 products do, so
+the whole loop stays on the devices; float64 sums on the host would copy k d² numbers
+back and forth in each iteration.
 """
 
 import dataclasses
@@ -22,15 +22,15 @@ from jax.scipy.special import logsumexp
 
 from fakedet_jax.mixture.model import Mixture, log_joint, map_components, matmul
 
-# Shares of a feature's variance that the features before it do not explain; float32
-# cannot tell smaller ones from none. Correlations that have them get a ridge.
+# Smallest share of a feature's variance, not explained by the features before it, that
+# float32 can tell from zero. Correlation matrices with smaller pivots get a ridge.
 _MIN_PIVOT = 1e-6
 _FIRST_RIDGE = 2e-6
 
-# Added to counts, so that a component without rows does not divide by zero.
+# Added to counts so that a component without rows does not divide by zero.
 _SMALL_COUNT = 1e-6
 
-# Standardised rows `[size, d]` and the mask `[size]` of rows that are no padding.
+# Standardised rows, float32 `[size, d]`, and bool `[size]`, false for padding.
 Block = tuple[jax.Array, jax.Array]
 
 
@@ -39,11 +39,12 @@ class Moments:
     """Sums over rows, each row weighted with its responsibilities.
 
     Attributes:
-        counts: float32 `[k]`, of responsibilities.
-        sums: float32 `[k, d]`, of differences from the centre.
-        squares: float32, of squares of the differences: matrices `[k, d, d]` of "full",
-            `[d, d]` of "tied", else `[k, d]`.
-        excess: float32, of log-likelihoods less a reference: small numbers keep digits.
+        counts: float32 `[k]`, sums of responsibilities.
+        sums: float32 `[k, d]`, sums of differences from the centre.
+        squares: float32, sums of squared differences: matrices `[k, d, d]` for "full",
+            `[d, d]` for "tied", otherwise `[k, d]`.
+        excess: float32, sum of log-likelihoods minus a reference, which keeps it small
+            and so precise.
     """
 
     counts: jax.Array
@@ -54,7 +55,12 @@ class Moments:
 
 @flax.struct.dataclass
 class Running:
-    """Moments so far, and what rounding took from them."""
+    """A running Kahan sum of moments.
+
+    Attributes:
+        total: The sums so far.
+        lost: What rounding has removed from them.
+    """
 
     total: Moments
     lost: Moments
@@ -62,13 +68,14 @@ class Running:
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """Where expectation-maximisation ended.
+    """Result of expectation-maximisation.
 
     Attributes:
-        mixture: The mixture.
-        num_iterations: Maximisations until then.
-        converged: Whether the mean log-likelihood changed less than the tolerance.
-        regularised: bool `[k]`, whose covariance is singular but for regularisation.
+        mixture: The last mixture.
+        num_iterations: Number of maximisation steps.
+        converged: Whether the mean log-likelihood changed by less than the tolerance.
+        regularised: bool `[k]`, components whose covariance would be singular without
+            regularisation.
     """
 
     mixture: Mixture
@@ -78,7 +85,11 @@ class Result:
 
 
 def zero_moments(mixture: Mixture) -> Running:
-    """No rows so far."""
+    """The running moments of no rows.
+
+    Args:
+        mixture: Any mixture of the same type and size.
+    """
     matrices = mixture.covariance_type in ("full", "tied")
 
     def moments() -> Moments:
@@ -95,16 +106,16 @@ def zero_moments(mixture: Mixture) -> Running:
 def accumulate(
     running: Running, mixture: Mixture, block: Block, reference: jax.Array
 ) -> Running:
-    """The expectation step of a block of rows, a pure function.
+    """Expectation step for a block of rows, a pure function.
 
     Args:
         running: The moments so far.
-        mixture: The present mixture.
-        block: Rows, and false for padding, which may hold any finite numbers.
-        reference: float32, some log-likelihood near the mean.
+        mixture: The current mixture.
+        block: Rows and their mask; padding may hold any finite numbers.
+        reference: float32 scalar, a log-likelihood near the mean.
 
     Returns:
-        The moments with these rows.
+        The moments including these rows.
     """
     z, mask = block
     joint = log_joint(mixture, z)
@@ -115,7 +126,7 @@ def accumulate(
     def moments(centre: jax.Array, _: jax.Array, share: jax.Array) -> Any:
         difference = z - centre
         if matrices:
-            # Of equal factors, so that it is symmetric and has no negative diagonal.
+            # Equal factors make the product symmetric with a non-negative diagonal.
             half = difference * jnp.sqrt(share)[:, None]
             squares = matmul(half.T, half)
         else:
@@ -126,21 +137,22 @@ def accumulate(
     if mixture.covariance_type == "tied":
         squares = squares.sum(0)
     excess = jnp.where(mask, likelihoods - reference, 0.0).sum()
-    return _add(running, Moments(shares.sum(1), sums, squares, excess))
+    return _kahan_add(running, Moments(shares.sum(1), sums, squares, excess))
 
 
 def maximise(
     mixture: Mixture, moments: Moments, ridge: jax.Array
 ) -> tuple[Mixture, jax.Array]:
-    """The maximisation step, a pure function.
+    """Maximisation step, a pure function.
 
     Args:
-        mixture: The present mixture.
-        moments: Of all rows, around its centres.
-        ridge: float32 `[d]`, added to the variances, positive.
+        mixture: The current mixture.
+        moments: Moments of all rows around its centres.
+        ridge: float32 `[d]`, positive, added to the variances.
 
     Returns:
-        The next mixture, and bool `[k]`: whose covariance is singular without ridge.
+        The next mixture, and bool `[k]`: components whose covariance is singular
+        without the ridge.
     """
     counts = moments.counts
     weights = counts / counts.sum()
@@ -189,11 +201,11 @@ def _loop(
         running, _ = lax.scan(add_block, zero_moments(mixture), blocks)
         return _step(mixture, running.total, mean, iteration, ridge)
 
-    def goes_on(state: Any) -> jax.Array:
+    def is_unsettled(state: Any) -> jax.Array:
         _, _, change, iteration, _ = state
         return (iteration < max_iterations) & (jnp.abs(change) >= tolerance)
 
-    return lax.while_loop(goes_on, step, _first(mixture))
+    return lax.while_loop(is_unsettled, step, _initial_state(mixture))
 
 
 def run(
@@ -206,14 +218,11 @@ def run(
     """Runs until the mean log-likelihood settles, as one compiled loop.
 
     Args:
-        mixture: The start.
-        blocks: Stacks of blocks, `[blocks, size, d]` and bool `[blocks, size]`.
-        ridge: float32 `[d]`, added to the variances, positive.
-        tolerance: Ends once the mean log-likelihood changes by less.
-        max_iterations: Ends here at the latest.
-
-    Returns:
-        The end.
+        mixture: The mixture to start from.
+        blocks: Stacked blocks, float32 `[blocks, size, d]` and bool `[blocks, size]`.
+        ridge: float32 `[d]`, positive, added to the variances.
+        tolerance: The loop ends once the mean log-likelihood changes by less.
+        max_iterations: Largest number of iterations.
     """
     limit = jnp.float32(tolerance)
     state = _loop(mixture, blocks, ridge, limit, jnp.int32(max_iterations))
@@ -227,14 +236,14 @@ def run_stream(
     tolerance: float,
     max_iterations: int,
 ) -> Result:
-    """Runs the same over blocks that come one by one, anew in each iteration."""
-    # All lies on the mixture's devices from the first block on, or else what is
-    # compiled for the first block would be compiled again for the second.
-    everywhere = mixture.weights.sharding
-    state = jax.device_put(_first(mixture), everywhere)
+    """Like `run`, for blocks that `blocks_fn` returns anew for each iteration."""
+    # Everything has the sharding of the mixture from the first block on; otherwise the
+    # second block would be compiled again.
+    sharding = mixture.weights.sharding
+    state = jax.device_put(_initial_state(mixture), sharding)
     for _ in range(max_iterations):
         mixture, mean, _, iteration, _ = state
-        running = jax.device_put(zero_moments(mixture), everywhere)
+        running = jax.device_put(zero_moments(mixture), sharding)
         for block in blocks_fn():
             running = _compiled_accumulate(running, mixture, block, mean)
         state = _compiled_step(mixture, running.total, mean, iteration, ridge)
@@ -243,7 +252,7 @@ def run_stream(
     return _result(state, tolerance)
 
 
-def _first(mixture: Mixture) -> Any:
+def _initial_state(mixture: Mixture) -> Any:
     """State before the first iteration: mixture, mean, change, iteration, singular."""
     singular = jnp.zeros(mixture.num_components, bool)
     infinity = jnp.float32(jnp.inf)
@@ -259,9 +268,9 @@ def _step(
 ) -> Any:
     change = moments.excess / moments.counts.sum()
     new, singular = maximise(mixture, moments, ridge)
-    # Before the first iteration there was no likelihood to compare with.
-    shown = jnp.where(iteration == 0, jnp.inf, change)
-    return new, mean + change, shown, iteration + 1, singular
+    # The first iteration has no earlier likelihood to compare with.
+    reported = jnp.where(iteration == 0, jnp.inf, change)
+    return new, mean + change, reported, iteration + 1, singular
 
 
 _compiled_accumulate = jax.jit(accumulate)
@@ -274,8 +283,7 @@ def _result(state: Any, tolerance: float) -> Result:
     return Result(mixture, int(iteration), converged, np.asarray(singular))
 
 
-def _add(running: Running, moments: Moments) -> Running:
-    """Kahan's compensated sum."""
+def _kahan_add(running: Running, moments: Moments) -> Running:
     terms = jax.tree.map(jnp.add, moments, running.lost)
     total = jax.tree.map(jnp.add, running.total, terms)
     lost = jax.tree.map(
@@ -288,19 +296,19 @@ def _whiten(covariance: jax.Array, ridge: jax.Array) -> tuple[jax.Array, jax.Arr
     """Inverse lower Cholesky factor, and whether the matrix is singular by itself.
 
     Correlations are factored instead of covariances, whose features may differ by
-    orders of magnitude. Where rounding leaves no positive matrix, as it does of fewer
-    rows than features, a ridge on them is raised tenfold until it is one.
+    orders of magnitude. Where rounding makes the matrix not positive definite, as for
+    fewer rows than features, a ridge grows tenfold until it is.
     """
     variances = jnp.maximum(jnp.diagonal(covariance), 0)
     identity = jnp.eye(len(covariance), dtype=covariance.dtype)
     deviations = jnp.sqrt(variances + ridge)
-    # The diagonal as it was computed; rounding may have taken it below zero.
+    # Rounding may have made the diagonal of the covariance negative.
     raised = jnp.where(identity > 0, jnp.diag(variances + ridge), covariance)
     correlation = raised / deviations[:, None] / deviations
 
     def fails(state: tuple[jax.Array, jax.Array]) -> jax.Array:
         extra, factor = state
-        # A factor that was not found is NaN, which no comparison holds for.
+        # A factorisation that failed gives NaN, for which the comparison is false.
         found = jnp.square(jnp.diagonal(factor)).min() >= _MIN_PIVOT
         return ~found & (extra < 1)
 
@@ -311,7 +319,7 @@ def _whiten(covariance: jax.Array, ridge: jax.Array) -> tuple[jax.Array, jax.Arr
     first = (jnp.float32(0), jnp.linalg.cholesky(correlation))
     extra, factor = lax.while_loop(fails, raise_ridge, first)
     inverse = jax.scipy.linalg.solve_triangular(factor, identity, lower=True)
-    # What the features before a feature leave of its variance, the ridge included.
-    left = jnp.square(jnp.diagonal(factor) * deviations)
-    singular = (extra > 0) | (left <= 2 * ridge).any()
+    # The variance, ridge included, that the features before a feature do not explain.
+    unexplained = jnp.square(jnp.diagonal(factor) * deviations)
+    singular = (extra > 0) | (unexplained <= 2 * ridge).any()
     return inverse / deviations, singular

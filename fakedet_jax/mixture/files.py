@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Mixtures in `.npz` files, which also say of which embedding they are."""
+"""Mixtures in `.npz` files, together with a description of the embedding."""
 
 import dataclasses
 import json
@@ -25,11 +25,11 @@ _ARRAYS = ("weights", "centres", "whitening", "offset", "scale")
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Saved:
-    """What a file of a mixture holds.
+    """A mixture that was read from a file.
 
     Attributes:
         mixture: The mixture.
-        settings: Of the embedding, such as its backbone and weights.
+        settings: Settings of the embedding, such as its backbone and weights.
         path: The file.
     """
 
@@ -42,9 +42,14 @@ def save(path: Path, mixture: Mixture, settings: Mapping[str, Any]) -> None:
     """Writes a mixture, atomically; the same mixture always gives the same bytes.
 
     Args:
-        path: The file, `.npz`; its folder exists.
+        path: The `.npz` file, in an existing folder.
         mixture: The mixture.
-        settings: Of the embedding that it is of: values that JSON can hold.
+        settings: Settings of the embedding that the mixture was fitted to, as values
+            that JSON can hold.
+
+    Raises:
+        OSError: The file cannot be written.
+        ValueError: A setting is not finite.
     """
     text = json.dumps(settings, sort_keys=True, allow_nan=False)
     arrays: dict[str, Any] = {
@@ -111,12 +116,12 @@ def check_embedding(
     """Refuses a mixture of another embedding.
 
     Args:
-        saved: As `load` gives it.
+        saved: The mixture, as `load` returns it.
         num_features: Length of the embedding.
-        settings: Of the embedding, all of which must be those of the mixture.
+        settings: Settings of the embedding, which must equal those of the mixture.
 
     Raises:
-        RequestError: They are not.
+        RequestError: The length or a setting differs.
     """
     if saved.mixture.num_features != num_features:
         raise RequestError(
@@ -135,7 +140,7 @@ def check_embedding(
 
 
 def _fault(arrays: Mapping[str, np.ndarray], covariance_type: str) -> str | None:
-    """What is wrong with arrays of a file, if anything."""
+    """Describes what is wrong with the arrays of a file; None if nothing is."""
     if covariance_type not in COVARIANCE_TYPES:
         return f"the covariance type {covariance_type!r}"
     if any(array.dtype != np.float32 for array in arrays.values()):

@@ -19,17 +19,17 @@ from fakedet_jax.mixture import em, model, rows
 from fakedet_jax.mixture.model import Mixture
 from fakedet_jax.runtime import parallel
 
-# Of a standardised feature; float32 cannot tell rows that are less apart.
+# Smallest ridge of a standardised feature: float32 cannot resolve smaller variances.
 _MIN_VARIANCE = 1e-12
 
-# Standard deviation, in standardised coordinates, of the components that a fit starts
-# with: so narrow that every row belongs to the nearest centre.
+# Standard deviation, in standardised coordinates, of the initial components: so narrow
+# that every row belongs to the nearest centre.
 _START_DEVIATION = 1e-3
 
-# No scale is smaller; its reciprocal is still a float32.
+# Smallest scale whose reciprocal is a float32.
 _MIN_SCALE = 1e-30
 
-# Batches of rows `[n, d]`, the same ones at each call.
+# Returns batches of rows `[n, d]`, the same ones at each call.
 BatchesFn = Callable[[], Iterable[np.ndarray]]
 
 
@@ -39,13 +39,14 @@ class Fitted:
 
     Attributes:
         mixture: The mixture.
-        log_likelihood: Mean over all rows, of this mixture.
-        num_iterations: Iterations of the restart that found it.
-        converged: Whether its likelihood settled before the last iteration.
+        log_likelihood: Mean log-likelihood of all rows, natural logarithm.
+        num_iterations: Number of iterations of the restart that found the mixture.
+        converged: Whether its likelihood settled within `max_iterations`.
         num_rows: Number of rows.
-        regularised: bool `[k]`, components whose covariance is singular but for
-            regularisation, as those of identical rows or of fewer rows than features.
-        warnings: One line for each thing that is not as it should be.
+        regularised: bool `[k]`, components whose covariance would be singular without
+            regularisation, such as those of identical rows or of fewer rows than
+            features.
+        warnings: One line for each problem of the rows or the mixture.
     """
 
     mixture: Mixture
@@ -58,17 +59,17 @@ class Fitted:
 
     @property
     def bic(self) -> float:
-        """Bayesian information criterion of the rows of the fit, less is better."""
+        """Bayesian information criterion of the fitted rows; lower is better."""
         return model.bic_of_mean(self.mixture, self.log_likelihood, self.num_rows)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Chosen:
-    """The number of components with the least BIC.
+    """The mixture whose number of components has the lowest BIC.
 
     Attributes:
-        fitted: The mixture with as many.
-        bics: BIC of every number that was tried.
+        fitted: The mixture.
+        bics: BIC by number of components.
     """
 
     fitted: Fitted
@@ -76,12 +77,12 @@ class Chosen:
 
     @property
     def num_components(self) -> int:
-        """The number itself."""
+        """The chosen number of components."""
         return self.fitted.mixture.num_components
 
 
 def fit(
-    x: ArrayLike | jax.Array,
+    x: ArrayLike | jax.Array | BatchesFn,
     num_components: int,
     *,
     covariance_type: str = "full",
@@ -93,101 +94,74 @@ def fit(
     init: Mixture | None = None,
     mesh: Mesh | None = None,
 ) -> Fitted:
-    """Fits a mixture to rows in memory.
+    """Fits a mixture to rows.
 
     Args:
-        x: Rows `[n, d]` of any number n ≥ k and any float dtype, used as float32; the
-            same in every process.
-        num_components: k.
+        x: Rows `[n, d]` with n ≥ k, of any numeric dtype, used as float32; the same in
+            each process. Or a function that returns batches of rows, see `fit_stream`.
+        num_components: Number of components, k.
         covariance_type: One of `COVARIANCE_TYPES`.
-        reg_covar: Added to every variance, in squared units of the rows; float32 needs
-            at least 10⁻¹² of the feature's variance. Matrices that are still not
-            positive once rounded, such as those of fewer rows than features, get 2·10⁻⁶
-            of each variance or more on top; `Fitted.regularised` says whose.
+        reg_covar: Added to each variance, in squared units of the rows; at least 10⁻¹²
+            of the feature's variance is used. Matrices that rounding makes not positive
+            definite, such as those of fewer rows than features, get another 2·10⁻⁶ of
+            each variance or more; `Fitted.regularised` tells which components.
         tolerance: A restart ends once the mean log-likelihood changes by less.
-        max_iterations: Of each restart.
-        num_restarts: Starts by k-means++, of which the best end is taken.
-        seed: Of the starts; the same for any number of devices.
-        init: Start here instead; it sets how rows are standardised, too.
+        max_iterations: Largest number of iterations of a restart.
+        num_restarts: Number of starts by k-means++; the best result is returned.
+        seed: Seed of the starts, which do not depend on the number of devices.
+        init: Mixture to start from instead; its offset and scale standardise the rows.
         mesh: The devices; all of them by default.
-
-    Returns:
-        The fit.
 
     Raises:
         RequestError: Rows are too few or not finite.
-        ValueError: An argument is out of range, or `init` is of another shape.
+        ValueError: An argument is out of range, or `init` has another shape.
     """
-    array = np.asarray(x)
+    in_memory = not callable(x)
+    source: Any = np.asarray(x) if in_memory else x
+
+    def batches_fn() -> Iterator[np.ndarray]:
+        return rows.chunks(source) if in_memory else map(np.asarray, source())
+
     return _fit(
-        lambda: rows.chunks(array),
+        batches_fn,
         num_components,
         _Options(covariance_type, reg_covar, tolerance, max_iterations, num_restarts),
         seed=seed,
         init=init,
         mesh=mesh,
-        in_memory=True,
+        in_memory=in_memory,
     )
 
 
-def fit_stream(
-    batches_fn: BatchesFn,
-    num_components: int,
-    *,
-    covariance_type: str = "full",
-    reg_covar: float = 1e-6,
-    tolerance: float = 1e-3,
-    max_iterations: int = 100,
-    num_restarts: int = 1,
-    seed: int = 0,
-    init: Mixture | None = None,
-    mesh: Mesh | None = None,
-) -> Fitted:
+def fit_stream(batches_fn: BatchesFn, num_components: int, **options: Any) -> Fitted:
     """Fits the same mixture as `fit` to rows that need not fit into memory.
 
     Args:
-        batches_fn: Gives the batches, rows `[n, d]` with any n, the same in the same
-            order at each call; called once for each iteration and twice more.
-        num_components: This and all that follow: see `fit`.
-        covariance_type: One of `COVARIANCE_TYPES`.
-        reg_covar: Added to every variance.
-        tolerance: Of the mean log-likelihood.
-        max_iterations: Of each restart.
-        num_restarts: Starts by k-means++.
-        seed: Of the starts.
-        init: Start here instead.
-        mesh: The devices.
-
-    Returns:
-        The fit, whatever the batches' sizes.
+        batches_fn: Returns batches of rows `[n, d]`, the same rows in the same order at
+            each call; n may differ between batches. It is called once for each
+            iteration and twice more.
+        num_components: Number of components.
+        **options: Keyword arguments of `fit`.
 
     Raises:
         RequestError: Rows are too few or not finite.
-        ValueError: See `fit`; or another call gave another number of rows.
+        ValueError: See `fit`; or a later call returned another number of rows.
     """
-    return _fit(
-        lambda: (np.asarray(batch) for batch in batches_fn()),
-        num_components,
-        _Options(covariance_type, reg_covar, tolerance, max_iterations, num_restarts),
-        seed=seed,
-        init=init,
-        mesh=mesh,
-        in_memory=False,
-    )
+    return fit(batches_fn, num_components, **options)
 
 
 def choose_num_components(
-    x: ArrayLike | jax.Array, candidates: Iterable[int], **options: Any
+    x: ArrayLike | jax.Array | BatchesFn, candidates: Iterable[int], **options: Any
 ) -> Chosen:
-    """Fits a mixture for each number of components and takes the least BIC.
+    """Fits a mixture for each number of components and takes the one of lowest BIC.
 
     Args:
-        x: Rows `[n, d]`.
-        candidates: Numbers to try.
-        **options: As of `fit`.
+        x: Rows, see `fit`.
+        candidates: Numbers of components to try.
+        **options: Keyword arguments of `fit`.
 
     Returns:
-        The choice; of equals the smaller number.
+        The choice; the smaller number where two have the same BIC.
 
     Raises:
         RequestError: Rows are too few or not finite.
@@ -291,10 +265,10 @@ def _fit(
     if not math.isfinite(likelihood):
         raise RequestError(
             f"embeddings: expected a finite likelihood, found {likelihood}; check "
-            "their range, and raise reg_covar"
+            "their range, and raise `reg_covar`"
         )
     return Fitted(
-        # An array of one device: it goes with rows on any other devices.
+        # On one device, so that it can be used with rows on any devices.
         mixture=jax.tree.map(
             lambda a: jnp.asarray(parallel.to_host(a)), result.mixture
         ),
@@ -313,7 +287,7 @@ def _standardisation(
     """Offset and scale of the rows, float32 `[d]`."""
     variance = survey.variance
     if options.covariance_type == "spherical":
-        # One scale for all, or else it would be another model.
+        # Different scales would make a different model.
         variance = np.full_like(variance, variance.mean())
     scale = np.sqrt(variance + options.reg_covar)
     scale = np.where(scale > 0, np.maximum(scale, _MIN_SCALE), 1)
@@ -328,7 +302,7 @@ def _starts(
     offset: np.ndarray,
     scale: np.ndarray,
 ) -> Iterator[Mixture]:
-    """A narrow component around each centre, for each restart."""
+    """For each restart, a mixture of narrow components around its centres."""
     (z, _) = next(rows.blocks([survey.sample], offset, scale, len(survey.sample)))
     num_features = z.shape[1]
     shape = model.whitening_shape(options.covariance_type, num_components, num_features)
@@ -351,7 +325,7 @@ def _stack(
     size: int,
     mesh: Mesh,
 ) -> em.Block:
-    """All blocks on the devices, `[blocks, size, d]`, each cut along the mesh."""
+    """All blocks on the devices, `[blocks, size, d]`, each sharded along the mesh."""
     pairs = list(rows.blocks(batches, offset, scale, size))
     z = np.stack([block for block, _ in pairs])
     mask = np.stack([block for _, block in pairs])
@@ -372,7 +346,7 @@ def _mean_log_likelihood(mixture: Mixture, blocks: Iterable[em.Block]) -> float:
 
 @jax.jit
 def _standardised_log_likelihoods(mixture: Mixture, z: jax.Array) -> jax.Array:
-    """Of rows `[size, d]` or of a stack of blocks, without the scale's part."""
+    """Log-likelihoods of standardised rows `[size, d]` or of stacked blocks of them."""
 
     def of_block(block: jax.Array) -> jax.Array:
         return jnp.asarray(logsumexp(model.log_joint(mixture, block), axis=0))
@@ -405,7 +379,7 @@ def _warnings(survey: rows.Survey, result: em.Result) -> Iterator[str]:
     if len(numbers):
         yield (
             f"mixture: {len(numbers)} of {len(result.regularised)} components have a "
-            "covariance that is singular but for regularisation, for rows are "
-            "identical or too few; a larger reg_covar, fewer components or a plainer "
+            "covariance that is singular without regularisation, because rows are "
+            "identical or too few; a larger `reg_covar`, fewer components or a simpler "
             "covariance, such as diagonal, may generalise better"
         )

@@ -2,9 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Gaussian mixture and its densities, as pure functions of parameters and rows.
 
-Everything is float32. It stays exact enough because rows are first standardised, with
-one offset and scale per feature, and because distances are taken of differences from
-a component's mean, never of products of the rows themselves.
+All arithmetic is float32. It is precise enough because rows are standardised first,
+with an offset and a scale per feature, and because distances are computed from
+differences to a component's mean, never from products of the rows themselves.
+
+References:
+    Schwarz: "Estimating the dimension of a model", Annals of Statistics 6 (1978)
+    (`bic`).
 """
 
 import math
@@ -19,13 +23,13 @@ from jax import lax
 from jax.scipy.special import logsumexp
 from numpy.typing import ArrayLike
 
-# "full": every component its own matrix; "tied": all the same matrix; "diagonal": every
-# component one variance per feature; "spherical": every component one variance.
+# "full": a matrix per component; "tied": one matrix for all components; "diagonal": a
+# variance per component and feature; "spherical": a variance per component.
 COVARIANCE_TYPES = ("full", "tied", "diagonal", "spherical")
 
 Rows = jax.Array | np.ndarray
 
-# Accelerators would multiply float32 with some ten bits unless told otherwise.
+# By default, accelerators round float32 factors to about ten bits.
 _PRECISION = lax.Precision.HIGHEST
 
 
@@ -33,18 +37,18 @@ _PRECISION = lax.Precision.HIGHEST
 class Mixture:
     """A mixture of k Gaussians over d features, in standardised coordinates.
 
-    A row x is standardised as z = (x − offset) / scale. `means` and `covariances` say
-    the same of x itself.
+    A row x is standardised as z = (x − offset) / scale. `means` and `covariances`
+    return the parameters for x itself.
 
     Attributes:
-        weights: float32 `[k]`, their sum is 1.
+        weights: float32 `[k]`, sums to 1.
         centres: float32 `[k, d]`, means of z.
-        whitening: float32, what turns z − centre into a vector of unit covariance: the
-            inverse of the covariance's lower Cholesky factor, `[k, d, d]` of "full",
-            `[d, d]` of "tied"; reciprocal standard deviations `[k, d]` of "diagonal",
-            `[k]` of "spherical".
+        whitening: float32, maps z − centre to a vector of unit covariance: the inverse
+            of the covariance's lower Cholesky factor, `[k, d, d]` for "full", `[d, d]`
+            for "tied"; or reciprocal standard deviations, `[k, d]` for "diagonal",
+            `[k]` for "spherical".
         offset: float32 `[d]`.
-        scale: float32 `[d]`, positive; all alike of "spherical".
+        scale: float32 `[d]`, positive; equal values for "spherical".
         covariance_type: One of `COVARIANCE_TYPES`.
     """
 
@@ -67,16 +71,16 @@ class Mixture:
 
     @property
     def means(self) -> np.ndarray:
-        """The means, float64 `[k, d]`; not under `jit`."""
+        """Means of x, float64 `[k, d]`; not available under `jit`."""
         centres = np.asarray(self.centres, np.float64)
         return centres * np.asarray(self.scale) + np.asarray(self.offset)
 
     @property
     def covariances(self) -> np.ndarray:
-        """The covariances, float64; not under `jit`.
+        """Covariances of x, float64; not available under `jit`.
 
-        Shaped as scikit-learn's `covariances_`: `[k, d, d]`, `[d, d]`, `[k, d]` or
-        `[k]`, by type.
+        Their shape is that of scikit-learn's `covariances_`: `[k, d, d]`, `[d, d]`,
+        `[k, d]` or `[k]`, depending on the type.
         """
         whitening = np.asarray(self.whitening, np.float64)
         scale = np.asarray(self.scale, np.float64)
@@ -94,20 +98,21 @@ def from_parameters(
     covariances: ArrayLike,
     covariance_type: str = "full",
 ) -> Mixture:
-    """Makes a mixture of given parameters, which may be float64.
+    """Builds a mixture from its parameters, which may be float64.
 
     Args:
-        weights: `[k]`, their sum is 1.
+        weights: `[k]`, sums to 1.
         means: `[k, d]`.
-        covariances: `[k, d, d]`, `[d, d]`, `[k, d]` or `[k]`, by type; variances where
-            they are no matrices.
+        covariances: Covariance matrices `[k, d, d]` or `[d, d]`, or variances `[k, d]`
+            or `[k]`, depending on the type.
         covariance_type: One of `COVARIANCE_TYPES`.
 
     Returns:
         The mixture, standardised with its own mean and variances.
 
     Raises:
-        ValueError: The shapes contradict each other, or a covariance is not positive.
+        ValueError: The shapes do not fit together, or a covariance is not positive
+            definite.
 
     >>> from_parameters([0.5, 0.5], [[0, 0], [10, 0]], [1, 4], "spherical").covariances
     array([1., 4.])
@@ -135,7 +140,7 @@ def from_parameters(
     scale = np.sqrt(total)
     if covariance_type == "spherical":
         scale = np.full_like(scale, np.sqrt(total.mean()))
-    # What is rounded to float32 must be the same as what the rows are divided by.
+    # Rounded before use, so that the parameters match the standardised rows.
     offset, scale = offset.astype(np.float32), scale.astype(np.float32)
     if covariance_type in ("full", "tied"):
         standardised = covariances / np.multiply.outer(scale, scale).astype(np.float64)
@@ -163,7 +168,7 @@ def from_arrays(
     scale: ArrayLike,
     covariance_type: str,
 ) -> Mixture:
-    """A mixture of its own arrays, wherever they are, see `Mixture`."""
+    """Builds a `Mixture` from its attributes, given as arrays of any kind."""
     return Mixture(
         weights=jnp.asarray(weights, jnp.float32),
         centres=jnp.asarray(centres, jnp.float32),
@@ -176,37 +181,45 @@ def from_arrays(
 
 @jax.jit
 def log_likelihoods(mixture: Mixture, x: Rows | ArrayLike) -> jax.Array:
-    """The log-density of every row.
+    """Computes the log-density of each row.
 
     Args:
         mixture: The mixture.
         x: Rows `[n, d]`, used as float32; they may be sharded along n.
 
     Returns:
-        float32 `[n]`, natural logarithms; NaN of rows that hold NaN.
+        float32 `[n]`, natural logarithms; NaN for rows that contain NaN.
 
     Raises:
-        ValueError: Rows have another length.
+        ValueError: `x` does not have the shape `[n, d]`.
     """
     return jnp.asarray(logsumexp(_log_joint_of_rows(mixture, x), axis=0))
 
 
 @jax.jit
 def responsibilities(mixture: Mixture, x: Rows | ArrayLike) -> jax.Array:
-    """The probability of each component given the row, float32 `[n, k]`.
+    """Computes the probability of each component given the row, float32 `[n, k]`.
 
     Args:
         mixture: The mixture.
         x: Rows `[n, d]`, used as float32; they may be sharded along n.
 
     Raises:
-        ValueError: Rows have another length.
+        ValueError: `x` does not have the shape `[n, d]`.
     """
     return jax.nn.softmax(_log_joint_of_rows(mixture, x), axis=0).T
 
 
 def num_parameters(covariance_type: str, num_components: int, num_features: int) -> int:
     """Number of free parameters of a mixture.
+
+    Args:
+        covariance_type: One of `COVARIANCE_TYPES`.
+        num_components: Number of components, k.
+        num_features: Length of a row, d.
+
+    Raises:
+        ValueError: The type is unknown.
 
     >>> num_parameters("full", 12, 768)
     3552779
@@ -223,7 +236,7 @@ def num_parameters(covariance_type: str, num_components: int, num_features: int)
 
 
 def bic(mixture: Mixture, x: Rows | ArrayLike) -> float:
-    """Bayesian information criterion, less is better (Schwarz, 1978).
+    """Bayesian information criterion (Schwarz, 1978); lower is better.
 
     Args:
         mixture: The mixture.
@@ -231,13 +244,16 @@ def bic(mixture: Mixture, x: Rows | ArrayLike) -> float:
 
     Returns:
         p log n − 2 log L, with p free parameters and the likelihood L of all rows.
+
+    Raises:
+        ValueError: `x` does not have the shape `[n, d]`.
     """
     values = np.asarray(log_likelihoods(mixture, x), np.float64)
     return bic_of_mean(mixture, float(values.mean()), len(values))
 
 
 def bic_of_mean(mixture: Mixture, log_likelihood: float, num_rows: int) -> float:
-    """The same from the mean log-likelihood of `num_rows` rows."""
+    """Like `bic`, from the mean log-likelihood of `num_rows` rows."""
     count = num_parameters(
         mixture.covariance_type, mixture.num_components, mixture.num_features
     )
@@ -245,7 +261,7 @@ def bic_of_mean(mixture: Mixture, log_likelihood: float, num_rows: int) -> float
 
 
 def check_covariance_type(covariance_type: str) -> None:
-    """Raises ValueError where there is no such type."""
+    """Raises ValueError if the type is none of `COVARIANCE_TYPES`."""
     if covariance_type not in COVARIANCE_TYPES:
         raise ValueError(
             f"covariance_type: expected one of {', '.join(COVARIANCE_TYPES)}, found "
@@ -256,7 +272,7 @@ def check_covariance_type(covariance_type: str) -> None:
 def whitening_shape(
     covariance_type: str, num_components: int, num_features: int
 ) -> tuple[int, ...]:
-    """Shape of the whitening, and of the covariances, of a type."""
+    """Shape of the whitening and of the covariances of a mixture."""
     return {
         "full": (num_components, num_features, num_features),
         "tied": (num_features, num_features),
@@ -266,7 +282,7 @@ def whitening_shape(
 
 
 def log_joint(mixture: Mixture, z: jax.Array) -> jax.Array:
-    """The log of p(component, z) of standardised rows `[n, d]`, float32 `[k, n]`."""
+    """Computes log p(component, z), float32 `[k, n]`, of standardised rows `[n, d]`."""
 
     def squared_distances(centre: jax.Array, whitening: jax.Array) -> jax.Array:
         difference = z - centre
@@ -285,9 +301,15 @@ def log_joint(mixture: Mixture, z: jax.Array) -> jax.Array:
 def map_components(
     function: Callable[..., Any], mixture: Mixture, *more: jax.Array
 ) -> Any:
-    """Applies a function of centre, whitening and `more` to components, one by one.
+    """Applies a function to the components one by one, in the memory of one of them.
 
-    One by one, no more memory is needed than for one component.
+    Args:
+        function: Function of a centre `[d]`, a whitening and entries of `more`.
+        mixture: The mixture.
+        *more: Arrays `[k, ...]`.
+
+    Returns:
+        The results, stacked to `[k, ...]`.
     """
     if mixture.covariance_type == "tied":
         return lax.map(
@@ -300,7 +322,7 @@ def map_components(
 
 
 def matmul(left: jax.Array, right: jax.Array) -> jax.Array:
-    """The product with all of float32's digits on any device."""
+    """Matrix product with full float32 precision on any device."""
     return jnp.matmul(left, right, precision=_PRECISION)
 
 
@@ -316,7 +338,7 @@ def _log_joint_of_rows(mixture: Mixture, x: Rows | ArrayLike) -> jax.Array:
 
 
 def _log_determinants(mixture: Mixture) -> jax.Array:
-    """Logarithms of the whitenings' determinants, `[k]` or scalar."""
+    """Log-determinants of the whitenings, `[k]` or a scalar."""
     whitening = mixture.whitening
     if mixture.covariance_type == "spherical":
         return mixture.num_features * jnp.log(whitening)

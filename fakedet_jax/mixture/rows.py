@@ -1,9 +1,15 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The rows of a fit, on the host: what they are like, where to start, and blocks.
+"""The rows of a fit on the host: statistics, initial centres and blocks.
 
-Nothing here depends on how rows come in batches or on the number of devices, so the
+Nothing here depends on how the rows are batched or on the number of devices, so the
 same rows and seed give the same start everywhere.
+
+References:
+    Chan, Golub, LeVeque: "Updating formulae and a pairwise algorithm for computing
+    sample variances", 1979 (`survey`).
+    Arthur, Vassilvitskii: "k-means++: the advantages of careful seeding", 2007
+    (`draw_centres`).
 """
 
 import dataclasses
@@ -13,7 +19,7 @@ import numpy as np
 
 from fakedet_jax.errors import RequestError
 
-# Rows that centres are drawn from, and rows that the devices take at a time.
+# Number of rows that centres are drawn from, and of rows in a block.
 _MAX_SAMPLE_ROWS = 10_000
 _MAX_BLOCK_ROWS = 4096
 
@@ -22,13 +28,13 @@ _MAX_NAMED_ROWS = 5
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Survey:
-    """What rows are like.
+    """Statistics and a sample of rows.
 
     Attributes:
         count: Number of rows.
         mean: float64 `[d]`.
-        variance: float64 `[d]`.
-        sample: float32 `[m, d]`, all rows or many of them, drawn evenly.
+        variance: float64 `[d]`, biased.
+        sample: float32 `[m, d]`, all rows or a uniform sample of them.
     """
 
     count: int
@@ -38,17 +44,18 @@ class Survey:
 
 
 def survey(batches: Iterable[np.ndarray], seed: int) -> Survey:
-    """Goes through all rows once.
+    """Reads all rows once.
 
     Args:
-        batches: Rows `[n, d]` of any float dtype, n may differ.
-        seed: Of the sample.
+        batches: Rows `[n, d]` of any numeric dtype; n may differ between batches.
+        seed: Seed of the sample.
 
     Returns:
-        The same for any batching, but for the last digits of float64.
+        The survey, which does not depend on the batching, apart from the rounding of
+        float64.
 
     Raises:
-        RequestError: There are no rows, or some are not finite.
+        RequestError: There are no rows, or some are not finite in float32.
         ValueError: The batches are no matrices of equal width.
     """
     rng = np.random.default_rng([seed, 1])
@@ -62,14 +69,14 @@ def survey(batches: Iterable[np.ndarray], seed: int) -> Survey:
         if not count:
             mean, squares = np.zeros(rows.shape[1]), np.zeros(rows.shape[1])
             sample = np.zeros((0, rows.shape[1]), np.float32)
-        # Two sets' moments as one (Chan, Golub, LeVeque, 1979).
+        # Chan, Golub and LeVeque's formula merges the moments of two sets.
         rows_mean = rows.mean(0, dtype=np.float64)
         difference, total = rows_mean - mean, count + len(rows)
         squares += np.square(rows - rows_mean).sum(0)
         squares += np.square(difference) * (count * len(rows) / total)
         mean += difference * (len(rows) / total)
         count = total
-        # One priority for each row, in order, so that batches do not show.
+        # One priority per row in order, so that the sample ignores the batching.
         priorities = np.concatenate([priorities, rng.random(len(rows))])
         sample = np.concatenate([sample, rows.astype(np.float32)])
         if len(sample) > _MAX_SAMPLE_ROWS:
@@ -78,19 +85,24 @@ def survey(batches: Iterable[np.ndarray], seed: int) -> Survey:
     if not count:
         raise RequestError(
             "embeddings: expected at least one row, found none; check which pictures "
-            "could be read"
+            "were skipped"
         )
     return Survey(count, mean, squares / count, sample)
 
 
 def chunks(x: np.ndarray) -> Iterator[np.ndarray]:
-    """An array as batches, so that no copy of all of it is made."""
+    """Cuts an array `[n, d]` into batches, so that it is never copied as a whole."""
     for start in range(0, max(len(x), 1), _MAX_BLOCK_ROWS):
         yield x[start : start + _MAX_BLOCK_ROWS]
 
 
 def block_size(num_rows: int, num_devices: int) -> int:
-    """Rows of a block: even shares of all rows, that the devices can share evenly."""
+    """Size of equal blocks of rows that divides evenly between the devices.
+
+    Args:
+        num_rows: Number of all rows, positive.
+        num_devices: Number of devices.
+    """
     num_blocks = -(-num_rows // _MAX_BLOCK_ROWS)
     share = -(-num_rows // num_blocks)
     return -(-share // num_devices) * num_devices
@@ -99,13 +111,13 @@ def block_size(num_rows: int, num_devices: int) -> int:
 def blocks(
     batches: Iterable[np.ndarray], offset: np.ndarray, scale: np.ndarray, size: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Standardised rows in blocks of one size, the last one padded with zeros.
+    """Standardises rows and cuts them into blocks of one size.
 
     Args:
-        batches: Rows `[n, d]` of any float dtype, n may differ.
-        offset: float32 `[d]`.
-        scale: float32 `[d]`.
-        size: Rows of a block.
+        batches: Rows `[n, d]` of any numeric dtype; n may differ between batches.
+        offset: float32 `[d]`, subtracted from each row.
+        scale: float32 `[d]`, divides each row after that.
+        size: Number of rows in a block.
 
     Yields:
         float32 `[size, d]` and bool `[size]`, false for padding.
@@ -120,7 +132,7 @@ def blocks(
             start, filled = start + len(part), filled + len(part)
             if filled == size:
                 yield z, np.ones(size, bool)
-                # The device may still be reading the other one.
+                # The device may still read the last block, so it is not overwritten.
                 z, filled = np.zeros_like(z), 0
     if filled:
         yield z, np.arange(size) < filled
@@ -134,11 +146,12 @@ def draw_centres(
     Args:
         z: Standardised rows, float32 `[m, d]`.
         num_components: Number of centres, at most m.
-        rng: Source of randomness.
+        rng: Random generator.
 
     Returns:
-        float32 `[num_components, d]`, each row drawn in proportion to its squared
-        distance from the nearest one before; any row where no distance is left.
+        float32 `[num_components, d]`. The probability of a row is proportional to its
+        squared distance from the nearest centre so far; it is uniform where all
+        distances are zero.
     """
     chosen = [int(rng.integers(len(z)))]
     nearest = np.full(len(z), np.inf)
@@ -170,7 +183,7 @@ def _check_shape(rows: np.ndarray, start: int, width: int) -> None:
 
 
 def _check_finite(rows: np.ndarray, start: int) -> None:
-    # What is finite as float64 may not be as float32.
+    # Large float64 numbers are infinite in float32.
     with np.errstate(over="ignore"):
         finite = np.isfinite(rows.astype(np.float32, copy=False)).all(1)
     if finite.all():
@@ -180,5 +193,5 @@ def _check_finite(rows: np.ndarray, start: int) -> None:
     more = f" and {len(wrong) - _MAX_NAMED_ROWS} more" * (len(wrong) > _MAX_NAMED_ROWS)
     raise RequestError(
         f"embeddings: expected finite numbers, found others in rows {named}{more} "
-        "(counted from 0); leave these pictures out or check `weights`"
+        "(counted from 0); leave out these pictures or check `weights`"
     )

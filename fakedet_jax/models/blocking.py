@@ -1,9 +1,12 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Walking a batch one picture at a time: intermediates then stay in a CPU's cache."""
+"""Loops over pictures and windows that are fast on CPUs.
+
+Processing a batch one picture at a time keeps the intermediate arrays in the cache.
+"""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -11,23 +14,30 @@ from jax import lax
 
 
 def split_blocks(batch: jax.Array) -> jax.Array:
-    """Cuts `[batch, ...]` into one block per device: `[blocks, batch / blocks, ...]`.
+    """Reshapes a batch into one block per device of the ambient mesh.
 
     A loop over a sharded batch would make XLA gather it on every device. A loop inside
-    each block, vectorised over blocks, stays local.
+    each block, vectorised over the blocks, stays local.
+
+    Args:
+        batch: `[batch, ...]`.
+
+    Returns:
+        `[blocks, batch / blocks, ...]`; a single block where the batch does not divide
+        evenly.
     """
     return batch.reshape(_num_shards(batch.shape[0]), -1, *batch.shape[1:])
 
 
 def map_pictures(function: Callable[..., Any], *batches: jax.Array) -> Any:
-    """Applies a function of single pictures to a batch, one after the other.
+    """Applies a function of single pictures to a batch, one picture after the other.
 
     Args:
-      function: from arrays without batch axis to a tree of such arrays.
-      *batches: arrays `[batch, ...]`.
+        function: Maps arrays without a batch axis to a tree of such arrays.
+        *batches: Arrays `[batch, ...]`, one for each argument of `function`.
 
     Returns:
-      The results, stacked to `[batch, ...]`.
+        The results, stacked to `[batch, ...]`.
     """
     batch = batches[0].shape[0]
 
@@ -41,15 +51,15 @@ def map_pictures(function: Callable[..., Any], *batches: jax.Array) -> Any:
 def sum_pictures(
     function: Callable[..., jax.Array], start: jax.Array, *batches: jax.Array
 ) -> jax.Array:
-    """Sum of a function of single pictures over a batch.
+    """Sums a function of single pictures over a batch.
 
     Args:
-      function: from arrays without batch axis to an array like `start`.
-      start: zeros.
-      *batches: arrays `[batch, ...]`.
+        function: Maps arrays without a batch axis to an array like `start`.
+        start: Zeros of the shape and dtype of the result.
+        *batches: Arrays `[batch, ...]`, one for each argument of `function`.
 
     Returns:
-      An array like `start`.
+        An array like `start`.
     """
 
     def add(total: jax.Array, picture: Any) -> tuple[jax.Array, None]:
@@ -59,6 +69,32 @@ def sum_pictures(
         return lax.scan(add, start, pictures)[0]
 
     return jax.vmap(block)(*map(split_blocks, batches)).sum(0)
+
+
+def taps(
+    padded: jax.Array, window: tuple[int, int], stride: int
+) -> Iterator[jax.Array]:
+    """Slices an array into what all windows see at each position inside the window.
+
+    Args:
+        padded: Array whose axes 1 and 2 are height and width, with padding applied.
+        window: Height and width of the window, pixels.
+        stride: Step of the window along both axes, pixels.
+
+    Yields:
+        One array per position, in row-major order; its axes 1 and 2 index the windows.
+    """
+    rows, columns = (
+        (size - side) // stride + 1
+        for size, side in zip(padded.shape[1:3], window, strict=True)
+    )
+    for row in range(window[0]):
+        for column in range(window[1]):
+            yield padded[
+                :,
+                row : row + (rows - 1) * stride + 1 : stride,
+                column : column + (columns - 1) * stride + 1 : stride,
+            ]
 
 
 def _num_shards(batch: int) -> int:

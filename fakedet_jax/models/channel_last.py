@@ -1,20 +1,21 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Flax layers of channel-last networks, with PyTorch's conventions.
+"""Channel-last Flax layers with PyTorch's conventions.
 
-Planes are `[batch, height, width, features]`. Padding is symmetric and explicit: "SAME"
-would put more of it below and to the right wherever a stride is two, which no published
-network here does. Computation runs in `dtype`; parameters, statistics and normalisation
-stay in float32, and float32 means float32 on accelerators too.
+Feature maps have the shape `[batch, height, width, features]`. Padding is symmetric and
+explicit: with a stride of two, "SAME" would pad more at the bottom and on the right,
+which no published network here does. Layers compute in `dtype`; parameters, statistics
+and normalisation stay in float32, and float32 products keep full precision on
+accelerators.
 
-Three operations have a second form, because XLA's own is slow on CPUs: convolutions of
-1×1 are matrix products everywhere; depthwise convolutions and maximum pooling are sums
-and maxima of shifted planes on CPUs alone. On two CPU cores a depthwise 3×3 takes a
-twentieth of the time that way, and the gradient of pooling a quarter.
+Three operations have an implementation of ours because XLA's is slow on CPUs: 1×1
+convolutions are matrix products everywhere; depthwise convolutions and maximum pooling
+are sums and maxima of shifted arrays on CPUs only. On two CPU cores a depthwise 3×3
+convolution then takes a twentieth of the time, and the gradient of pooling a quarter.
 """
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -22,7 +23,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from fakedet_jax.models import pooling
+from fakedet_jax.models import blocking, pooling
 
 Dtype = Any
 Initializer = Callable[..., jax.Array]
@@ -36,15 +37,15 @@ class Conv(nn.Module):
     Parameters: `kernel` `[height, width, in / groups, features]`, `bias` `[features]`.
 
     Attributes:
-        features: Of the output.
-        kernel_size: Of the window, pixels.
+        features: Number of output features.
+        kernel_size: Size of the window, pixels.
         stride: Step of the window along both axes, pixels.
         padding: Zeros added at both ends of each axis, pixels.
-        groups: Number of parts of the features that do not see each other; as many
-            as features make the convolution depthwise.
-        use_bias: Whether there is a bias.
-        dtype: Of the computation and the output.
-        kernel_init: Of the kernel.
+        groups: Number of independent groups of features; as many groups as features
+            make the convolution depthwise.
+        use_bias: Whether the layer has a bias.
+        dtype: Dtype of the computation and the output.
+        kernel_init: Initialiser of the kernel.
     """
 
     features: int
@@ -58,7 +59,7 @@ class Conv(nn.Module):
 
     @nn.compact
     def __call__(self, planes: jax.Array) -> jax.Array:
-        """Convolves."""
+        """Convolves `[b, h, w, in]` to `[b, h', w', features]`."""
         in_features = planes.shape[-1] // self.groups
         shape = (*_pair(self.kernel_size), in_features, self.features)
         kernel = self.param("kernel", self.kernel_init, shape)
@@ -79,6 +80,11 @@ class Dense(nn.Module):
     """Fully-connected layer with bias, `[b, in]` → `[b, features]`.
 
     Parameters: `kernel` `[in, features]`, `bias` `[features]`.
+
+    Attributes:
+        features: Number of output features.
+        dtype: Dtype of the computation and the output.
+        kernel_init: Initialiser of the kernel.
     """
 
     features: int
@@ -87,7 +93,7 @@ class Dense(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: jax.Array) -> jax.Array:
-        """Multiplies."""
+        """Maps `[b, in]` to `[b, features]`."""
         shape = (inputs.shape[-1], self.features)
         kernel = self.param("kernel", self.kernel_init, shape)
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
@@ -98,17 +104,18 @@ class Dense(nn.Module):
 class BatchNorm(nn.Module):
     """PyTorch's batch normalisation over all axes but the last.
 
-    In training the batch is normalised with its own biased variance, and the running
+    In training, the batch is normalised with its own biased variance, and the running
     statistics move by `momentum` towards the batch's mean and unbiased variance.
-    Under `jit` with a sharded batch the statistics are those of the global batch.
+    Under `jit` with a sharded batch, the statistics are those of the global batch.
 
     Parameters: `scale`, `bias`; statistics (`batch_stats`): `mean`, `var`.
 
     Attributes:
         momentum: Weight of the new batch in the running statistics.
         epsilon: Added to the variance.
-        dtype: Of the output; statistics are float32.
-        scale_init: Of the scale. Zeros let a residual block begin as the identity.
+        dtype: Dtype of the output; statistics are float32.
+        scale_init: Initialiser of the scale. With zeros a residual block starts as the
+            identity.
     """
 
     momentum: float = 0.1
@@ -118,7 +125,15 @@ class BatchNorm(nn.Module):
 
     @nn.compact
     def __call__(self, planes: jax.Array, *, train: bool) -> jax.Array:
-        """Normalises `[..., features]` per feature."""
+        """Normalises each feature.
+
+        Args:
+            planes: Float `[..., features]`.
+            train: Whether to use this batch's statistics and update the running ones.
+
+        Returns:
+            An array of the same shape, in `dtype`.
+        """
         features = (planes.shape[-1],)
         scale = self.param("scale", self.scale_init, features)
         bias = self.param("bias", nn.initializers.zeros, features)
@@ -126,8 +141,7 @@ class BatchNorm(nn.Module):
         running_var = self.variable("batch_stats", "var", jnp.ones, features)
         values = planes.astype(jnp.float32)
         if not train:
-            # One multiplication and one addition per value, which XLA fuses with the
-            # layers around it.
+            # A multiplication and an addition, which XLA fuses with nearby layers.
             factor = scale * lax.rsqrt(running_var.value + self.epsilon)
             shift = bias - running_mean.value * factor
             return (values * factor + shift).astype(self.dtype)
@@ -138,7 +152,7 @@ class BatchNorm(nn.Module):
         if not self.is_initializing():
             count = planes.size // planes.shape[-1]
             unbiased = variance * (count / max(count - 1, 1))
-            # No `+=`: it would write into statistics that came as NumPy arrays.
+            # Not `+=`: it would change statistics given as NumPy arrays in place.
             for running, new in ((running_mean, mean), (running_var, unbiased)):
                 running.value = running.value + self.momentum * (new - running.value)
         factor = scale * lax.rsqrt(variance + self.epsilon)
@@ -146,7 +160,11 @@ class BatchNorm(nn.Module):
 
 
 class PReLU(nn.Module):
-    """Rectifier that lets negative values through, times a `slope` per feature."""
+    """Rectifier that multiplies negative values by a learned `slope` per feature.
+
+    Attributes:
+        dtype: Dtype of the computation and the output.
+    """
 
     dtype: Dtype = jnp.float32
 
@@ -168,14 +186,14 @@ def conv2d(
     padding: Size = 0,
     groups: int = 1,
 ) -> jax.Array:
-    """Cross-correlates planes with a kernel, as every deep-learning framework does.
+    """Cross-correlates feature maps with a kernel (a deep-learning "convolution").
 
     Args:
         planes: Float `[batch, height, width, in_features]`.
         kernel: Float `[kernel_height, kernel_width, in_features / groups, features]`.
         stride: Step of the window along both axes, pixels.
         padding: Zeros added at both ends of each axis, pixels.
-        groups: Number of parts of the features that do not see each other.
+        groups: Number of independent groups of features.
 
     Returns:
         Float `[batch, out_height, out_width, features]` in the dtype of `planes`, where
@@ -203,21 +221,21 @@ def max_pool(
     padding: int = 0,
     ceil: bool = False,
 ) -> jax.Array:
-    """Maximum over square windows; what hangs over the border does not take part.
+    """Takes the maximum over square windows; padding never wins.
 
     Args:
         planes: Float `[batch, height, width, features]`.
         window: Side of the window, pixels.
         stride: Step of the window, pixels.
         padding: How far the first windows reach beyond the border, pixels.
-        ceil: Whether a last window that hangs over the border counts, as in Caffe;
+        ceil: Whether a last window that reaches beyond the border counts, as in Caffe;
             otherwise it is left out, as PyTorch does by default.
 
     Returns:
         Float `[batch, out_height, out_width, features]`.
     """
     margins = tuple(
-        (padding, padding + (_overhang(size + 2 * padding, window, stride) * ceil))
+        (padding, padding + pooling.overhang(size + 2 * padding, window, stride) * ceil)
         for size in planes.shape[1:3]
     )
     return lax.platform_dependent(
@@ -235,7 +253,7 @@ def _pair(size: Size) -> tuple[int, int]:
 
 
 def _matmul(inputs: jax.Array, kernel: jax.Array) -> jax.Array:
-    """`[..., in]` times `[in, features]`."""
+    """Multiplies `[..., in]` by `[in, features]`."""
     return jnp.matmul(inputs, kernel, precision=lax.Precision.HIGHEST)
 
 
@@ -265,7 +283,7 @@ def _depthwise_by_taps(
             planes.dtype
         )
     weights = kernel[:, :, 0].astype(jnp.float32).reshape(height * width, -1)
-    taps = _taps(padded.astype(jnp.float32), (height, width), stride)
+    taps = blocking.taps(padded.astype(jnp.float32), (height, width), stride)
     total = sum(tap * weight for tap, weight in zip(taps, weights, strict=True))
     return jnp.asarray(total, planes.dtype)
 
@@ -273,9 +291,10 @@ def _depthwise_by_taps(
 def _max_pool_by_taps(
     planes: jax.Array, window: int, stride: int, margins: Margins
 ) -> jax.Array:
-    # XLA's select-and-scatter, the gradient of reduce_window, is slow on CPUs.
+    # The gradient of reduce_window, XLA's select-and-scatter, is slow on CPUs.
     padded = jnp.pad(planes, ((0, 0), *margins, (0, 0)), constant_values=-jnp.inf)
-    return functools.reduce(jnp.maximum, _taps(padded, (window, window), stride))
+    taps = blocking.taps(padded, (window, window), stride)
+    return functools.reduce(jnp.maximum, taps)
 
 
 def _max_pool_window(
@@ -289,26 +308,3 @@ def _max_pool_window(
         (1, stride, stride, 1),
         ((0, 0), *margins, (0, 0)),
     )
-
-
-def _overhang(size: int, window: int, stride: int) -> int:
-    """How far the last window of ceil mode reaches beyond an axis of `size` pixels."""
-    num_windows = pooling.output_size(size, window, stride)
-    return max(0, (num_windows - 1) * stride + window - size)
-
-
-def _taps(
-    padded: jax.Array, window: tuple[int, int], stride: int
-) -> Iterator[jax.Array]:
-    """For each place in the window, row by row, what all windows see there."""
-    rows, columns = (
-        (size - side) // stride + 1
-        for size, side in zip(padded.shape[1:3], window, strict=True)
-    )
-    for row in range(window[0]):
-        for column in range(window[1]):
-            yield padded[
-                :,
-                row : row + (rows - 1) * stride + 1 : stride,
-                column : column + (columns - 1) * stride + 1 : stride,
-            ]

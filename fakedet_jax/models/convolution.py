@@ -3,13 +3,13 @@
 """Two-dimensional convolution that is fast on accelerators and on CPUs.
 
 `conv2d` is `lax.conv_general_dilated` wherever XLA has a good kernel for it. On CPUs,
-XLA's convolution of pictures with few channels is bound by memory: its weight gradient
-takes several times as long as the arithmetic. There, the batch is walked one picture
-at a time, so that the unfolded patches of that picture stay in cache, and the
-convolution and both of its gradients become matrix products.
+XLA's convolution of pictures with few channels is memory-bound: its weight gradient
+takes several times as long as the arithmetic. There, the batch is processed one picture
+at a time, so that the unfolded patches of the picture stay in the cache, and the
+convolution and both of its gradients are matrix products.
 
-Planes are channel-first, as in Caffe: an unfolded row of patches is then a contiguous
-run of a picture's row. On GPUs and TPUs, XLA chooses the memory layout itself.
+Feature maps are channel-first, as in Caffe: a row of unfolded patches is then a
+contiguous part of a picture's row. On GPUs and TPUs, XLA chooses the memory layout.
 """
 
 import functools
@@ -32,33 +32,33 @@ def conv2d(
     padding: int = 0,
     stride: int = 1,
 ) -> jax.Array:
-    """Cross-correlates planes with a kernel, as every deep-learning framework does.
+    """Cross-correlates feature maps with a kernel (a deep-learning "convolution").
 
     Args:
-      planes: float `[batch, in_features, height, width]`.
-      kernel: float `[kernel_size, kernel_size, in_features, features]`.
-      bias: float `[features]`, or None.
-      padding: zeros added at each of the four borders, pixels.
-      stride: step of the window, pixels.
+        planes: Float `[batch, in_features, height, width]`.
+        kernel: Float `[kernel_size, kernel_size, in_features, features]`.
+        bias: Float `[features]`; None for zeros.
+        padding: Zeros added at each of the four borders, pixels.
+        stride: Step of the window along both axes, pixels.
 
     Returns:
-      Float `[batch, features, out_height, out_width]` in the dtype of `planes`, where
-      `out = (in + 2 * padding - kernel_size) // stride + 1`.
+        Float `[batch, features, out_height, out_width]` in the dtype of `planes`, where
+        `out = (in + 2 * padding - kernel_size) // stride + 1`.
     """
     kernel = kernel.astype(planes.dtype)
     size, _, in_features, features = kernel.shape
     if bias is None:
         bias = jnp.zeros((features,), planes.dtype)
     bias = bias.astype(planes.dtype)
-    anywhere = functools.partial(_conv_general, padding=padding, stride=stride)
+    general = functools.partial(_conv_general, padding=padding, stride=stride)
     if stride != 1 or size == 1 or size * size * in_features > _LARGEST_CPU_FAN_IN:
-        return anywhere(planes, kernel, bias)
+        return general(planes, kernel, bias)
     return lax.platform_dependent(
         planes,
         kernel,
         bias,
         cpu=lambda *operands: _conv_planes(*operands, padding),
-        default=anywhere,
+        default=general,
     )
 
 
@@ -139,17 +139,13 @@ def _contract(left: jax.Array, right: jax.Array, left_axis: int, right_axis: int
 def _unfold(picture: jax.Array, size: int, padding: int) -> tuple[jax.Array, int, int]:
     """Patches `[size * size * features, out_height * out_width]` of one picture."""
     picture = jnp.pad(picture, ((0, 0), (padding, padding), (padding, padding)))
-    height, width = picture.shape[1] - size + 1, picture.shape[2] - size + 1
-    taps = [
-        picture[:, row : row + height, column : column + width]
-        for row in range(size)
-        for column in range(size)
-    ]
+    taps = list(blocking.taps(picture, (size, size), 1))
+    _, height, width = taps[0].shape
     return jnp.concatenate(taps).reshape(-1, height * width), height, width
 
 
 def _fold(taps: jax.Array, padding: int) -> jax.Array:
-    """Adds `[size, size, features, height, width]` taps up: the adjoint of unfold."""
+    """Adjoint of `_unfold`: adds up taps `[size, size, features, height, width]`."""
     size = taps.shape[0]
     total = sum(
         jnp.pad(

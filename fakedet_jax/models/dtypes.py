@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The number formats that networks may compute in, by the name of the setting."""
+"""Dtypes in which networks can compute, by the value of the setting `dtype`."""
 
 import jax.numpy as jnp
 

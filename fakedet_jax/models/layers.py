@@ -1,54 +1,66 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Flax layers with Caffe's initialisers, pooling and batch normalisation.
+"""Channel-first Flax layers with Caffe's initial values and batch normalisation.
 
-Channel-first, `[batch, features, height, width]`: Caffe's order, and the faster one on
-CPUs (see `convolution`). Computation runs in `dtype`; parameters, statistics and
-normalisation stay in float32, and float32 means float32 on accelerators too.
+Feature maps have the shape `[batch, features, height, width]`: Caffe's order, and the
+faster one on CPUs (see `convolution`). Layers compute in `dtype`; parameters,
+statistics and normalisation stay in float32, and float32 products keep full precision
+on accelerators.
 """
 
+import functools
 import math
-from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from fakedet_jax.models import convolution
+from fakedet_jax.models import channel_last, convolution
 
-Dtype = Any
+Dtype = channel_last.Dtype
 
 
 def caffe_xavier(key: jax.Array, shape: tuple[int, ...], dtype: Dtype = jnp.float32):  # type: ignore[no-untyped-def]
-    """Caffe's xavier filler: uniform on ±√(3 / fan_in), fan_in alone.
+    """Draws as Caffe's xavier filler does: uniform on ±√(3 / fan_in).
 
     Args:
-      key: PRNG key.
-      shape: `[..., in_features, features]`; fan_in is the product of all but the last.
-      dtype: of the result.
+        key: PRNG key.
+        shape: `[..., in_features, features]`; fan_in is the product of all but the
+            last.
+        dtype: Dtype of the result.
 
     Returns:
-      An array of that shape.
+        An array of that shape and dtype.
     """
     bound = math.sqrt(3.0 / math.prod(shape[:-1]))
     return jax.random.uniform(key, shape, dtype, -bound, bound)
 
 
 class Conv(nn.Module):
-    """Convolution with bias, `[b, in, h, w]` → `[b, features, h', w']`."""
+    """Convolution with bias, `[b, in, h, w]` → `[b, features, h', w']`.
+
+    Attributes:
+        features: Number of output features.
+        kernel_size: Side of the window, pixels.
+        padding: Zeros added at each border, pixels.
+        stride: Step of the window along both axes, pixels.
+        dtype: Dtype of the computation and the output.
+        kernel_init: Initialiser of the kernel.
+    """
 
     features: int
     kernel_size: int
     padding: int = 0
     stride: int = 1
     dtype: Dtype = jnp.float32
+    kernel_init: channel_last.Initializer = caffe_xavier
 
     @nn.compact
     def __call__(self, planes: jax.Array) -> jax.Array:
-        """Convolves."""
+        """Convolves `[b, in, h, w]` to `[b, features, h', w']`."""
         shape = (self.kernel_size, self.kernel_size, planes.shape[1], self.features)
-        kernel = self.param("kernel", caffe_xavier, shape)
+        kernel = self.param("kernel", self.kernel_init, shape)
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         return convolution.conv2d(
             planes.astype(self.dtype),
@@ -59,38 +71,24 @@ class Conv(nn.Module):
         )
 
 
-class Dense(nn.Module):
-    """Fully-connected layer with bias, `[b, in]` → `[b, features]`."""
-
-    features: int
-    dtype: Dtype = jnp.float32
-
-    @nn.compact
-    def __call__(self, inputs: jax.Array) -> jax.Array:
-        """Multiplies."""
-        kernel = self.param("kernel", caffe_xavier, (inputs.shape[-1], self.features))
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        inputs, kernel, bias = (
-            value.astype(self.dtype) for value in (inputs, kernel, bias)
-        )
-        product = jnp.matmul(inputs, kernel, precision=lax.Precision.HIGHEST)
-        return product + bias
+# Fully-connected layer with Caffe's initial values, see `channel_last.Dense`.
+Dense = functools.partial(channel_last.Dense, kernel_init=caffe_xavier)
 
 
 class BatchNorm(nn.Module):
-    """Caffe's BatchNorm and Scale layers as one.
+    """Caffe's BatchNorm layer followed by its Scale layer.
 
-    In training the batch is normalised with its own biased variance. The running
+    In training, the batch is normalised with its own biased variance. The running
     statistics are a debiased moving average: both sums and their weight decay by
-    `fraction`, and inference divides by the weight. The variance enters with Bessel's
-    correction m / (m − 1), m = batch × height × width.
-
-    Under `jit` with a sharded batch the statistics are those of the global batch.
+    `fraction`, and inference divides by the weight. The variance is added with Bessel's
+    correction m / (m − 1), where m = batch × height × width. Under `jit` with a sharded
+    batch, the statistics are those of the global batch.
 
     Attributes:
-      fraction: Caffe's moving_average_fraction.
-      epsilon: added to the variance.
-      dtype: of the result; statistics are float32.
+        fraction: Share of the sums that a step keeps, Caffe's
+            moving_average_fraction.
+        epsilon: Added to the variance.
+        dtype: Dtype of the output; statistics are float32.
     """
 
     fraction: float = 0.999
@@ -99,7 +97,15 @@ class BatchNorm(nn.Module):
 
     @nn.compact
     def __call__(self, planes: jax.Array, *, train: bool) -> jax.Array:
-        """Normalises `[b, features, h, w]` per feature."""
+        """Normalises each feature.
+
+        Args:
+            planes: Float `[b, features, h, w]`.
+            train: Whether to use this batch's statistics and update the running ones.
+
+        Returns:
+            An array of the same shape, in `dtype`.
+        """
         features = (planes.shape[1],)
         scale = self.param("scale", nn.initializers.ones, features)
         bias = self.param("bias", nn.initializers.zeros, features)
@@ -118,7 +124,7 @@ class BatchNorm(nn.Module):
                 var_sum.value = self.fraction * var_sum.value + unbiased
                 weight.value = self.fraction * weight.value + 1.0
         else:
-            # A weight of zero means that nothing was averaged yet; Caffe then takes 0.
+            # Nothing was averaged yet where the weight is zero; Caffe then uses zeros.
             per_weight = jnp.where(weight.value > 0, 1.0 / weight.value, 0.0)
             mean, variance = mean_sum.value * per_weight, var_sum.value * per_weight
         factor = scale * lax.rsqrt(variance + self.epsilon)

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """MobileFaceNet, a small network for face recognition.
 
-Chen, Liu, Gao, Han: "MobileFaceNets: efficient CNNs for accurate real-time face
-verification on mobile devices", CCBR 2018 (its table 1, with the input of 112×96).
+References:
+    Chen, Liu, Gao, Han: "MobileFaceNets: efficient CNNs for accurate real-time face
+    verification on mobile devices", CCBR 2018: table 1 with the input of 112×96.
 """
 
 from collections.abc import Iterator
@@ -17,15 +18,16 @@ from fakedet_jax.models import channel_last
 from fakedet_jax.models.parameters import Layer
 from fakedet_jax.models.preprocessing import Preprocessing
 
-# Its training faces fill the input, while data sets of forgeries usually come as 1.3 ×
-# the face's box: the part to look at is a choice, the centre that undoes this margin.
+# The network was trained on crops that the face fills, whereas datasets of forgeries
+# usually hold crops of 1.3 × the face's box. Cutting out the centre to undo this margin
+# is a choice of this toolkit.
 PREPROCESSING = Preprocessing(
     Framing(112, 96, central_share=1 / 1.3),
     mean=(127.5, 127.5, 127.5),
     std=(128.0, 128.0, 128.0),
 )
 
-# Expansion, output features, repetitions, stride of the first (table 1).
+# Expansion, output features, repetitions, stride of the first one (table 1).
 _BOTTLENECKS = (
     (2, 64, 5, 2),
     (4, 128, 1, 2),
@@ -45,11 +47,11 @@ class MobileFaceNet(nn.Module):
     """Fifty convolutions without biases, each with batch normalisation.
 
     Attributes:
-        embedding_size: Features of the embedding.
-        dtype: Of the computation; the embedding is float32.
-        site: Where `out` looks at a layer. "layer": what the convolution itself gives,
+        embedding_size: Length of the embedding.
+        dtype: Dtype of the computation; the embedding is float32.
+        site: Where layer outputs are taken. "layer": the output of the convolution,
             before batch normalisation. "activation": after normalisation and PReLU.
-            Linear layers (`_project`, `linear7`, `linear1`) have no PReLU; theirs is
+            Linear layers (`_project`, `linear7`, `linear1`) have no PReLU: there it is
             the normalised output, before the residual addition.
     """
 
@@ -64,13 +66,14 @@ class MobileFaceNet(nn.Module):
         """Embeds faces.
 
         Args:
-            images: Float `[batch, 112, 96, 3]` (`PREPROCESSING`). Other sizes work and
-                change the kernel of `linear7`, which covers the last plane.
+            images: Float `[batch, 112, 96, 3]`, RGB, −1 to 1 (`PREPROCESSING`). Other
+                sizes work and change the kernel of `linear7`, which covers the whole
+                last feature map.
             train: Whether batch normalisation uses, and learns from, this batch.
 
         Returns:
-            The embedding float32 `[batch, embedding_size]`: the last layer after its
-            normalisation; it is not scaled to unit length. And the 50 layers' outputs
+            The embedding, float32 `[batch, embedding_size]`: the last layer after its
+            normalisation, not scaled to unit length. And the outputs of the 50 layers
             by name, in network order.
         """
         out: dict[str, jax.Array] = {}
@@ -130,7 +133,7 @@ class MobileFaceNet(nn.Module):
 
 
 def _layers() -> Iterator[Layer]:
-    """All layers with numbers, convolutional ones in network order."""
+    """All layers with parameters, convolutional ones in network order."""
 
     def named(name: str, conv: str, norm: str, prelu: str | None) -> Iterator[Layer]:
         yield Layer(name, "conv", conv)
@@ -145,7 +148,7 @@ def _layers() -> Iterator[Layer]:
     yield from single("conv1")
     yield from single("dw_conv1")
     for number in range(len(_BLOCKS)):
-        # PyTorch counts the members of a block through: 0 convolves, 1 normalises, …
+        # PyTorch numbers the members of a block: 0 convolves, 1 normalises, …
         name, torch = f"block{number + 1}", f"blocks.{number}.conv"
         yield from named(f"{name}_expand", f"{torch}.0", f"{torch}.1", f"{torch}.2")
         yield from named(f"{name}_depthwise", f"{torch}.3", f"{torch}.4", f"{torch}.5")

@@ -1,8 +1,8 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Which layers of a network have numbers, and what published files call them, as data.
+"""The layers of a network that have parameters, and their names in published files.
 
-A layer `NAME` of ours has the arrays, in Flax variables:
+In Flax variables, a layer `NAME` has these arrays:
 
 - `conv`: `params/NAME/kernel` `[height, width, in_features / groups, features]`, and
   `params/NAME/bias` `[features]` where it has a bias
@@ -13,7 +13,7 @@ A layer `NAME` of ours has the arrays, in Flax variables:
   all `[features]`, and `batch_stats/NAME/weight`, the number that divides the sums
 - `prelu`: `params/NAME/slope` `[features]`
 
-Which files have what is the business of `fakedet_jax.weights`.
+`fakedet_jax.weights.mapping` describes the arrays of published files.
 """
 
 import dataclasses
@@ -25,17 +25,21 @@ KINDS = ("conv", "dense", "norm", "caffe_norm", "prelu")
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-    """A layer with numbers and its names in published files.
+    """A layer with parameters and its names in published files.
 
     Attributes:
-        name: Ours: of the Flax module.
+        name: Path of the Flax module.
         kind: One of `KINDS`.
-        torch: In PyTorch's keys, without `.weight`; None where no file has it.
-        caffe: Of the Caffe layer (of the BatchNorm layer for `norm`, `caffe_norm`).
-        keras: Of the Keras layer.
+        torch: Name in PyTorch's keys, without `.weight`; None where no file has it.
+        caffe: Name of the Caffe layer (for `norm` and `caffe_norm` of the BatchNorm
+            layer).
+        keras: Name of the Keras layer.
         bias: Whether a `conv` or `dense` layer has a bias.
-        flattened: For a `dense` layer behind planes: their height, width and features.
-            We flatten in that order; PyTorch and Caffe put features first.
+        flattened: For a `dense` layer that follows feature maps, their height, width
+            and features, flattened in this order; PyTorch and Caffe put features first.
+
+    Raises:
+        ValueError: `kind` is none of `KINDS`.
     """
 
     name: str
@@ -48,23 +52,21 @@ class Layer:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise ValueError(f"{self.name}: expected one of {KINDS}, got {self.kind!r}")
-
-
-def _unchanged(variables: Any) -> Any:
-    return variables
+            raise ValueError(
+                f"{self.name}: expected one of {KINDS}, found {self.kind!r}"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
 class Published:
-    """How the published weights of a detector of real and fake become ours.
+    """How to convert the published weights of a detector of real and fake.
 
     Attributes:
-        layers: All layers of the network with numbers.
-        adapt: From the numbers as they were published, in our layout, to those of our
-            network, of the same paths and shapes; such as another sign where the
-            authors call real what we call fake.
+        layers: All layers of the network with parameters.
+        adapt: Maps variables with the published values, already in our layout, to
+            those of our network, with the same paths and shapes; for instance with the
+            opposite sign where the authors number the classes the other way round.
     """
 
     layers: tuple[Layer, ...]
-    adapt: Callable[[Any], Any] = _unchanged
+    adapt: Callable[[Any], Any] = lambda variables: variables

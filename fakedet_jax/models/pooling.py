@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pooling with Caffe's geometry: ceil mode, windows clipped at the border.
 
-Caffe rounds the output size up, so the last window may hang over the border; what hangs
-over is left out of the maximum and of the average's count.
+Caffe rounds the output size up, so the last window may reach beyond the border; that
+part is left out of the maximum and of the average's count.
 """
 
 import functools
@@ -19,26 +19,37 @@ from fakedet_jax.models import blocking
 
 
 def output_size(size: int, window: int, stride: int) -> int:
-    """Length of the pooled axis: `ceil((size - window) / stride) + 1`.
+    """Length of a pooled axis: `ceil((size - window) / stride) + 1`.
 
     One less where the last window would start beyond the border (stride > window).
+
+    Args:
+        size: Length of the axis, pixels.
+        window: Side of the window, pixels.
+        stride: Step of the window, pixels.
     """
     windows = -(-(size - window) // stride) + 1
     return windows - 1 if (windows - 1) * stride >= size else windows
 
 
+def overhang(size: int, window: int, stride: int) -> int:
+    """How far the last window reaches beyond the axis; arguments of `output_size`."""
+    windows = output_size(size, window, stride)
+    return max(0, (windows - 1) * stride + window - size)
+
+
 def max_pool(planes: jax.Array, window: int = 3, stride: int = 2) -> jax.Array:
-    """Maximum over square windows, ceil mode.
+    """Takes the maximum over square windows in ceil mode.
 
     The gradient goes to the first maximum of a window in row-major order, as in Caffe.
 
     Args:
-      planes: float `[batch, features, height, width]`, at least one window large.
-      window: side of the window, pixels.
-      stride: step of the window, pixels.
+        planes: Float `[batch, features, height, width]`, no smaller than one window.
+        window: Side of the window, pixels.
+        stride: Step of the window, pixels.
 
     Returns:
-      `[batch, features, output_size(height), output_size(width)]`.
+        `[batch, features, output_size(height), output_size(width)]`, same dtype.
     """
     return lax.platform_dependent(
         planes,
@@ -48,18 +59,18 @@ def max_pool(planes: jax.Array, window: int = 3, stride: int = 2) -> jax.Array:
 
 
 def average_pool(planes: jax.Array, window: int = 3, stride: int = 2) -> jax.Array:
-    """Mean over square windows, ceil mode; a clipped window divides by what it holds.
+    """Takes the mean over square windows in ceil mode; arguments of `max_pool`.
 
-    Args and Returns as in `max_pool`.
+    A window at the border divides by the number of pixels that it holds.
     """
     pooled = nn.avg_pool(
         planes.transpose(0, 2, 3, 1),
         (window, window),
         strides=(stride, stride),
-        padding=_overhang(planes, window, stride),
+        padding=_margins(planes, window, stride),
         count_include_pad=False,
     )
-    # The count of a clipped window is float32.
+    # The count of a clipped window is float32, and so is the quotient.
     return pooled.transpose(0, 3, 1, 2).astype(planes.dtype)
 
 
@@ -70,24 +81,18 @@ def _max_pool_window(planes: jax.Array, *, window: int, stride: int) -> jax.Arra
         lax.max,
         (1, 1, window, window),
         (1, 1, stride, stride),
-        ((0, 0), (0, 0), *_overhang(planes, window, stride)),
+        ((0, 0), (0, 0), *_margins(planes, window, stride)),
     )
 
 
-def _overhang(
-    planes: jax.Array, window: int, stride: int
-) -> tuple[tuple[int, int], tuple[int, int]]:
-    """How far the last windows reach beyond the lower and the right border."""
-    below, right = (
-        max(0, (output_size(size, window, stride) - 1) * stride + window - size)
-        for size in planes.shape[-2:]
-    )
-    return (0, below), (0, right)
+def _margins(planes: jax.Array, window: int, stride: int) -> list[tuple[int, int]]:
+    """Padding of height and width: none before, the overhang behind."""
+    return [(0, overhang(size, window, stride)) for size in planes.shape[-2:]]
 
 
 def _max_pool_by_taps(planes: jax.Array, *, window: int, stride: int) -> jax.Array:
-    # XLA's select-and-scatter, the gradient of reduce_window, is many times slower on
-    # CPUs than comparing shifted planes.
+    # The gradient of reduce_window, XLA's select-and-scatter, is many times slower on
+    # CPUs than comparing shifted arrays.
     return _max_pool_planes(planes, window, stride, planes.shape[2:])
 
 
@@ -128,28 +133,17 @@ _max_pool_planes.defvjp(_max_pool_forward, _max_pool_backward)
 def _max_and_tap(
     picture: jax.Array, window: int, stride: int
 ) -> tuple[jax.Array, jax.Array]:
-    """Maximum of each window of `[features, height, width]`, and the first tap at it.
+    """Maximum of each window of `[features, height, width]`, and its first tap.
 
-    Taps are numbered in row-major order of the window.
+    A tap is a position in the window, numbered in row-major order.
     """
-    rows, columns = (output_size(size, window, stride) for size in picture.shape[1:])
-    overhang = _overhang(picture, window, stride)
-    padded = jnp.pad(picture, ((0, 0), *overhang), constant_values=-jnp.inf)
-
-    def value(number: int) -> jax.Array:
-        row, column = divmod(number, window)
-        return padded[
-            :,
-            row : row + (rows - 1) * stride + 1 : stride,
-            column : column + (columns - 1) * stride + 1 : stride,
-        ]
-
-    best = value(0)
+    margins = _margins(picture, window, stride)
+    padded = jnp.pad(picture, ((0, 0), *margins), constant_values=-jnp.inf)
+    best, *others = blocking.taps(padded, (window, window), stride)
     tap = jnp.zeros(best.shape, jnp.int8)
-    for number in range(1, window * window):
-        candidate = value(number)
+    for number, candidate in enumerate(others, start=1):
         tap = jnp.where(candidate > best, jnp.int8(number), tap)
-        # A NaN wins and stays, so that a diverged network shows itself.
+        # NaN propagates, so that a diverged network is noticed.
         best = jnp.maximum(best, candidate)
     return best, tap
 
@@ -163,11 +157,12 @@ def _send_to_taps(
 ) -> jax.Array:
     """Sends the gradient of each window to its tap: `[features, *size]`.
 
-    Each pixel looks at the windows that could have chosen it, at most
-    `ceil(window / stride)` an axis, and takes the gradients of those that did. Pooled
-    values are repeated to the size of the picture for that, so nothing is scattered.
+    Each pixel visits the windows that may have chosen it, at most `ceil(window /
+    stride)` per axis, and adds up the gradients of those that did. The pooled arrays
+    are repeated to the size of the picture first, so that nothing is scattered.
     """
-    reach = (window - 1) // stride  # how many windows further back a pixel can lie
+    # A pixel belongs to the window that starts at or before it and to `reach` earlier.
+    reach = (window - 1) // stride
     margins = [
         (reach, max(0, -(-size[a] // stride) - gradient.shape[1 + a])) for a in (0, 1)
     ]
@@ -183,7 +178,7 @@ def _send_to_taps(
     taps, gradients = spread(tap), spread(gradient)
     total = jnp.zeros((gradient.shape[0], *size), gradient.dtype)
     for back in itertools.product(range(reach + 1), repeat=2):
-        # Where the pixel lies in the window `back` windows before its own.
+        # Position of the pixel in the window that lies `back` windows before its own.
         row, column = (np.arange(size[a]) % stride + stride * back[a] for a in (0, 1))
         number = np.where(column < window, row[:, None] * window + column, -1)
         first = [(reach - back[a]) * stride for a in (0, 1)]

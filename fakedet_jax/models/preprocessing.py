@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What a network wants its pictures to look like, as data, applied on the device."""
+"""How pictures are prepared for a network: a description that is applied on device."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -15,13 +15,13 @@ from fakedet_jax.media.framing import Framing
 
 @dataclasses.dataclass(frozen=True)
 class Preprocessing:
-    """From uint8 RGB pictures to the numbers that a network was defined on.
+    """Maps uint8 RGB pictures to the input range that a network was trained on.
 
     Attributes:
-      framing: the input in pixels, and how it is cut out of a picture.
-      bgr: whether the channels are handed over as blue, green, red.
-      mean: subtracted per channel, in the network's channel order, 0–255.
-      std: divides after the mean, in the network's channel order.
+        framing: Size of the input in pixels, and how it is cut out of a picture.
+        bgr: Whether the network takes channels in the order blue, green, red.
+        mean: Subtracted from each channel, in the network's channel order, 0–255.
+        std: Divides each channel after the mean, in the network's channel order.
     """
 
     framing: Framing
@@ -31,23 +31,28 @@ class Preprocessing:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "Preprocessing":
-        """From what `dataclasses.asdict` gave, through JSON.
+        """Restores a preprocessing from JSON.
+
+        Args:
+            fields: What `dataclasses.asdict` returned, written to JSON and read again.
 
         Raises:
-            TypeError: Fields are missing or unknown.
+            KeyError: `framing`, `mean` or `std` is missing.
+            TypeError: A field is unknown or has the wrong type.
         """
         triples = {name: tuple(fields[name]) for name in ("mean", "std")}
         framing = Framing.from_json(fields["framing"])
         return cls(**{**fields, **triples, "framing": framing})
 
     def __call__(self, pictures: jax.Array) -> jax.Array:
-        """Prepares pictures.
+        """Prepares pictures that already have the size of `framing`.
 
         Args:
-          pictures: uint8 RGB `[batch, height, width, 3]`.
+            pictures: uint8 RGB `[batch, height, width, 3]`.
 
         Returns:
-          float32 of the same shape.
+            float32 of the same shape: `(pictures − mean) / std`, in the network's
+            channel order.
         """
         ordered = pictures[..., ::-1] if self.bgr else pictures
         values = ordered.astype(jnp.float32) - np.asarray(self.mean, np.float32)

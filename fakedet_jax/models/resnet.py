@@ -1,10 +1,12 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Residual networks with the geometry and the initial values of torchvision.
+"""Residual networks with torchvision's geometry and initial values.
 
-He, Zhang, Ren, Sun: "Deep residual learning for image recognition", CVPR 2016. Of its
-two blocks, the bottleneck has its stride in the 3×3 convolution here and not, as in the
-paper, in the first 1×1.
+The bottleneck block has its stride in the 3×3 convolution, whereas the paper puts it in
+the first 1×1.
+
+References:
+    He, Zhang, Ren, Sun: "Deep residual learning for image recognition", CVPR 2016.
 """
 
 from collections.abc import Iterator
@@ -22,13 +24,13 @@ Outputs = dict[str, jax.Array]
 
 
 class Geometry(NamedTuple):
-    """What tells the networks apart: the blocks of each stage, and their kind."""
+    """The number of blocks in each stage, and whether they are bottlenecks."""
 
     num_blocks: tuple[int, int, int, int]
     bottleneck: bool
 
 
-# By the number of layers with a kernel, projections left out.
+# By depth: the number of layers with a kernel, without projections.
 GEOMETRIES = {
     18: Geometry((2, 2, 2, 2), bottleneck=False),
     34: Geometry((3, 4, 6, 3), bottleneck=False),
@@ -47,9 +49,9 @@ class ResNet(nn.Module):
     """A residual network: 21,797,672 parameters for depth 34 and 1000 classes.
 
     Attributes:
-        depth: One of `GEOMETRIES`.
+        depth: A key of `GEOMETRIES`.
         num_classes: Number of logits.
-        dtype: Of the computation.
+        dtype: Dtype of the computation; the logits are float32.
     """
 
     depth: int
@@ -63,14 +65,13 @@ class ResNet(nn.Module):
         """Classifies pictures.
 
         Args:
-            images: Float `[batch, height, width, channels]`, 224 × 224 as published;
-                other sizes work too.
+            images: Float `[batch, height, width, channels]`, standardised; 224 × 224
+                as published, other sizes work too.
             train: Whether batch normalisation uses, and learns from, this batch.
 
         Returns:
-            Logits float32 `[batch, num_classes]`, and the outputs of all convolutions
-            and of `fc` by name, in network order, as the layers define them: before
-            the normalisation.
+            The logits, float32 `[batch, num_classes]`, and the outputs of all
+            convolutions, before normalisation, and of `fc` by name, in network order.
         """
         out: Outputs = {}
 
@@ -95,13 +96,13 @@ class ResNet(nn.Module):
         for block in _blocks(self.depth):
             shortcut = hidden
             for convolution in block.convolutions:
-                # What enters a block is rectified already, and stays as it is.
+                # The input of a block is rectified already, which ReLU does not change.
                 hidden = conv_norm(nn.relu(hidden), *convolution)
             if block.projection:
                 shortcut = conv_norm(shortcut, *block.projection)
             hidden = nn.relu(hidden + shortcut)
         pooled = hidden.mean((1, 2), dtype=jnp.float32)
-        # torch.nn.Linear draws the bias like the kernel.
+        # As torch.nn.Linear draws it.
         bound = pooled.shape[-1] ** -0.5
         out["fc"] = nn.Dense(
             self.num_classes,
@@ -117,7 +118,10 @@ class ResNet(nn.Module):
 
 
 def layers(depth: int) -> tuple[Layer, ...]:
-    """All layers with numbers, and their names in torchvision's files.
+    """All layers with parameters, and their names in torchvision's files.
+
+    Args:
+        depth: A key of `GEOMETRIES`.
 
     >>> [layer.torch for layer in layers(34)][:4]
     ['conv1', 'bn1', 'layer1.0.conv1', 'layer1.0.bn1']
@@ -128,7 +132,7 @@ def layers(depth: int) -> tuple[Layer, ...]:
         parts = (*block.convolutions, block.projection)
         names.extend(part.name for part in parts if part)
     for name in names:
-        # layer1_0_conv1 → layer1.0.conv1; a projection is a pair without names.
+        # layer1_0_conv1 → layer1.0.conv1; the members of a projection are numbered.
         torch = name.replace("_", ".")
         if name.endswith("downsample"):
             conv, norm = f"{torch}.0", f"{torch}.1"
@@ -178,7 +182,7 @@ def _blocks(depth: int) -> Iterator[_Block]:
 
 
 def _norm_name(name: str) -> str:
-    """Of the normalisation behind a convolution."""
+    """Name of the normalisation that follows a convolution."""
     if name.endswith("downsample"):
         return f"{name}_bn"
     return name.replace("conv", "bn")

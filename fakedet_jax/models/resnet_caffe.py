@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The VGGFace2 networks: ResNet-50 and SE-ResNet-50 with Caffe's geometry.
 
-Cao, Shen, Xie, Parkhi, Zisserman: "VGGFace2: a dataset for recognising faces across
-pose and age", FG 2018; He et al.: "Deep residual learning for image recognition",
-CVPR 2016; Hu, Shen, Sun: "Squeeze-and-excitation networks", CVPR 2018.
+They differ from torchvision's: the stride of a stage is in the first 1×1 convolution of
+its first block, the pooling after conv1 has no padding but rounds its size up, and the
+input is blue, green, red in 0–255 minus the mean.
 
-What sets them apart from torchvision's: the stride of a stage lies in the first 1×1 of
-its first block, the pool behind conv1 has no padding but rounds its size up, and
-channels come as blue, green, red, 0–255 minus the mean.
+References:
+    Cao, Shen, Xie, Parkhi, Zisserman: "VGGFace2: a dataset for recognising faces across
+    pose and age", FG 2018.
+    He, Zhang, Ren, Sun: "Deep residual learning for image recognition", CVPR 2016.
+    Hu, Shen, Sun: "Squeeze-and-excitation networks", CVPR 2018.
 """
 
 from collections.abc import Iterator
@@ -22,31 +24,32 @@ from fakedet_jax.models import channel_last
 from fakedet_jax.models.parameters import Layer
 from fakedet_jax.models.preprocessing import Preprocessing
 
-# Short side to 256, the central 224.
+# The short side is scaled to 256 pixels, then the central 224 are cut out.
 PREPROCESSING = Preprocessing(
     Framing(224, 224, 224 / 256), bgr=True, mean=(91.4953, 103.8827, 131.0912)
 )
 NUM_IDENTITIES = 8631
 
-# Name, blocks, width of the inner convolutions; a block gives four times as many.
+# Name, number of blocks, width of the inner convolutions; a block outputs 4 × as many.
 _STAGES = (("conv2", 3, 64), ("conv3", 4, 128), ("conv4", 6, 256), ("conv5", 3, 512))
 _EXPANSION = 4
-_REDUCTION = 16  # of the squeeze
+# The squeeze divides the number of features by this.
+_REDUCTION = 16
 
 
 class ResNet50(nn.Module):
     """ResNet-50, or SE-ResNet-50 with `squeeze_excite`.
 
     Attributes:
-        squeeze_excite: Whether each block weighs its features (SE-ResNet-50).
-        num_classes: Width of the classifier.
-        dtype: Of the computation; the embedding and the logits are float32.
-        site: Where `out` looks at a layer. "layer": what the convolution itself gives,
-            before batch normalisation. "activation": after normalisation and ReLU,
-            which is a matter of choice for three: `_increase` is the whole block's
-            output, behind the residual addition and its ReLU; `_proj` is the shortcut
-            after its normalisation, where no ReLU follows; `_up` is after the sigmoid.
-            The classifier gives its logits at both.
+        squeeze_excite: Whether each block weights its features (SE-ResNet-50).
+        num_classes: Number of logits.
+        dtype: Dtype of the computation; the embedding and the logits are float32.
+        site: Where layer outputs are taken. "layer": the output of the convolution,
+            before batch normalisation. "activation": after normalisation and ReLU.
+            Three of these are choices of this toolkit: `_increase` is the output of
+            the block, after the residual addition and its ReLU; `_proj` is the
+            normalised shortcut, which no ReLU follows; `_up` is after the sigmoid.
+            The classifier returns its logits at both sites.
     """
 
     squeeze_excite: bool = False
@@ -61,13 +64,15 @@ class ResNet50(nn.Module):
         """Embeds and classifies faces.
 
         Args:
-            images: Float `[batch, 224, 224, 3]` (`PREPROCESSING`); other sizes work.
+            images: Float `[batch, 224, 224, 3]`, BGR, 0–255 minus the mean
+                (`PREPROCESSING`); other sizes work too.
             train: Whether batch normalisation uses, and learns from, this batch.
 
         Returns:
-            The embedding float32 `[batch, 2048]`: the last block's output, averaged
-            over the plane, not normalised. And the 54 (SE: 86) layers' outputs by name,
-            in network order; `classifier` float32 `[batch, num_classes]`.
+            The embedding, float32 `[batch, 2048]`: the last block's output, averaged
+            over all positions, not normalised. And the outputs of the 54 layers (SE:
+            86) by name, in network order; `classifier` is float32 `[batch,
+            num_classes]`.
         """
         out: dict[str, jax.Array] = {}
 
@@ -94,7 +99,7 @@ class ResNet50(nn.Module):
             return activation
 
         def excite(planes: jax.Array, name: str) -> jax.Array:
-            """Weighs each feature by what the whole plane holds of all features."""
+            """Weights each feature by the averages of all features."""
             features = planes.shape[-1]
 
             def conv(squeezed: jax.Array, part: str, features: int) -> jax.Array:
@@ -143,7 +148,7 @@ class ResNet50(nn.Module):
 
 
 def _layers(squeeze_excite: bool) -> Iterator[Layer]:
-    """All layers with numbers, convolutional and dense ones in network order."""
+    """All layers with parameters, convolutional and dense ones in network order."""
 
     def conv_norm(name: str, conv: str, norm: str, file: str) -> Iterator[Layer]:
         yield Layer(name, "conv", conv, file, file)

@@ -1,10 +1,11 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""VGG-Face: VGG-16, trained to tell 2,622 people apart.
+"""VGG-Face: VGG-16, trained to recognise 2,622 identities.
 
-Parkhi, Vedaldi, Zisserman: "Deep face recognition", BMVC 2015 (its table 3); Simonyan,
-Zisserman: "Very deep convolutional networks for large-scale image recognition", ICLR
-2015.
+References:
+    Parkhi, Vedaldi, Zisserman: "Deep face recognition", BMVC 2015: table 3.
+    Simonyan, Zisserman: "Very deep convolutional networks for large-scale image
+    recognition", ICLR 2015.
 """
 
 import flax.linen as nn
@@ -16,13 +17,13 @@ from fakedet_jax.models import channel_last
 from fakedet_jax.models.parameters import Layer
 from fakedet_jax.models.preprocessing import Preprocessing
 
-# Short side to 256, the central 224.
+# The short side is scaled to 256 pixels, then the central 224 are cut out.
 PREPROCESSING = Preprocessing(
     Framing(224, 224, 224 / 256), bgr=True, mean=(93.5940, 104.7624, 129.1863)
 )
 NUM_IDENTITIES = 2622
 
-# The width of each convolution, stage by stage; a pool follows each stage.
+# The width of each convolution, stage by stage; pooling follows each stage.
 _STAGES = (
     (64, 64),
     (128, 128),
@@ -39,14 +40,14 @@ _CONVOLUTIONS = tuple(
 class Vgg16(nn.Module):
     """Thirteen convolutions and three fully-connected layers, all with biases.
 
-    The dropout of the paper's training (behind fc6 and fc7) is left out: it does
-    nothing in inference.
+    The dropout that the paper trains with (after fc6 and fc7) is left out: it has no
+    effect at inference.
 
     Attributes:
-        num_classes: Width of the last layer.
-        dtype: Of the computation; the embedding and the logits are float32.
-        site: "layer" and "activation" are the same here: the published layers include
-            their ReLU. `fc8` has none.
+        num_classes: Number of logits.
+        dtype: Dtype of the computation; the embedding and the logits are float32.
+        site: "layer" and "activation" are the same here: all layers but `fc8` include
+            their ReLU.
     """
 
     num_classes: int = NUM_IDENTITIES
@@ -60,13 +61,13 @@ class Vgg16(nn.Module):
         """Embeds and classifies faces.
 
         Args:
-            images: Float `[batch, 224, 224, 3]` (`PREPROCESSING`). Other sizes work
-                and change the size of fc6.
-            train: Makes no difference: nothing here depends on the batch.
+            images: Float `[batch, 224, 224, 3]`, BGR, 0–255 minus the mean
+                (`PREPROCESSING`). Other sizes work and change the size of fc6.
+            train: Ignored: no layer depends on the batch.
 
         Returns:
-            The embedding float32 `[batch, 4096]`: fc7 after its ReLU, not normalised.
-            And the 16 layers' outputs by name, in network order; `fc8` float32
+            The embedding, float32 `[batch, 4096]`: fc7 after its ReLU, not normalised.
+            And the outputs of the 16 layers by name, in network order; `fc8` is float32
             `[batch, num_classes]`.
         """
         del train
@@ -88,7 +89,7 @@ class Vgg16(nn.Module):
         return hidden.astype(jnp.float32), out
 
 
-# All published files call the layers the same.
+# All published files use the same names.
 LAYERS = (
     *(
         Layer(name, "conv", name, name, name, bias=True)

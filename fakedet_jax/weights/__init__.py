@@ -1,3 +1,20 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Weights that others published: read safely, mapped onto our networks, stored."""
+"""Published weights: read without running any code, mapped onto networks, stored.
+
+`formats` recognises and reads files, `mapping` turns their arrays into the variables of
+a network, and `store` and `folder` keep the result.
+"""
+
+__all__ = [
+    "caffe",
+    "folder",
+    "formats",
+    "keras",
+    "mapping",
+    "safetensors_files",
+    "store",
+    "tensors",
+    "torch_files",
+    "unpickling",
+]

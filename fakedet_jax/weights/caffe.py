@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads `.caffemodel` files: a `NetParameter` message of protocol buffers.
 
-Only the fields that lead to numbers are described here (Y. Jia et al., Caffe, file
-`caffe.proto`); all others are skipped. Arrays are called
+The package `protobuf` parses them by a description of the fields that lead to arrays
+(of Caffe's `caffe.proto`); other fields are skipped. Caffe itself is not needed. The
+arrays of a layer `NAME` are called
 
-- `NAME/weight` and `NAME/bias` of convolutions and inner products
-- `NAME/slope` of PReLU
-- `NAME/mean`, `NAME/variance` of BatchNorm, divided by the factor that Caffe keeps
-  beside its sums, and `NAME/scale`, `NAME/shift` of the Scale layer behind it
-- `NAME/blob0`, … of everything else
+- `NAME/weight` and `NAME/bias` for convolutions and inner products
+- `NAME/slope` for PReLU
+- `NAME/mean`, `NAME/variance` for BatchNorm, divided by the factor that Caffe stores
+  beside its sums, and `NAME/scale`, `NAME/shift` for the Scale layer that follows
+- `NAME/blob0`, `NAME/blob1` and so on for all others
 """
 
 import dataclasses
@@ -20,9 +21,15 @@ from typing import Any
 
 import numpy as np
 
-from fakedet_jax.weights.tensors import Contents, UnreadableError, check_total, count
+from fakedet_jax.weights.tensors import (
+    Contents,
+    UnreadableError,
+    check_total,
+    collect,
+    count,
+)
 
-# Types of the layers of Caffe before 2014, by their numbers.
+# Types of layers by number, as Caffe stored them before 2014.
 _V1_TYPES = (
     "None Accuracy BNLL Concat Convolution Data Dropout EuclideanLoss Flatten HDF5Data "
     "HDF5Output Im2col ImageData InfogainLoss InnerProduct LRN "
@@ -39,8 +46,8 @@ class CaffeLayer:
     """A layer of a Caffe network.
 
     Attributes:
-        name: Of the layer.
-        type: As Caffe calls it.
+        name: Name of the layer.
+        type: Caffe's type of the layer, such as "Convolution".
         bottoms: Names of its inputs.
         tops: Names of its outputs.
         blobs: Its arrays, float32 or float64, in Caffe's order.
@@ -54,29 +61,30 @@ class CaffeLayer:
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
-        """Of the arrays."""
+        """Shapes of the arrays."""
         return tuple(blob.shape for blob in self.blobs)
 
 
 def read(path: Path) -> Contents:
     """Reads all arrays.
 
+    Args:
+        path: The file.
+
     Raises:
         UnreadableError: The file is damaged or has no arrays.
     """
-    layers = read_layers(path)
-    tensors: dict[str, np.ndarray] = {}
-    for name, array in _named(layers):
-        if name in tensors:
-            raise UnreadableError(f"holds two arrays named {name[:80]!r}")
-        tensors[name] = array
+    tensors = collect(_named_arrays(read_layers(path)))
     if not tensors:
         raise UnreadableError("is a Caffe network without arrays")
     return Contents(tensors)
 
 
 def read_layers(path: Path) -> list[CaffeLayer]:
-    """Reads all layers of a network, those without arrays too.
+    """Reads all layers of a network, including those without arrays.
+
+    Args:
+        path: The file.
 
     Raises:
         UnreadableError: The file is damaged or no Caffe network.
@@ -93,10 +101,13 @@ def read_layers(path: Path) -> list[CaffeLayer]:
 
 
 def looks_like(start: bytes) -> bool:
-    """Whether a file may be a Caffe network, by its first bytes.
+    """Whether a file may be a Caffe network.
 
-    Protocol buffers have no signature. Caffe writes the name of the network first, or,
-    where it has none, the first layer, which starts with a name of something.
+    Protocol buffers have no signature. Caffe writes the name of the network first, or
+    the first layer where the network has no name; a layer starts with a string.
+
+    Args:
+        start: The first bytes of the file.
     """
     for tag in (b"\x0a", b"\x12", b"\xa2\x06"):
         if start.startswith(tag):
@@ -149,9 +160,9 @@ def _blob(layer: str, blob: Any) -> np.ndarray:
         if len(packed) == 4 * size:
             numbers = np.frombuffer(packed, "<f4")
         else:
-            # Written one by one, as protocol buffers allow too.
-            again = _parse("Floats", blob.SerializeToString())
-            numbers = np.asarray(again.data, np.float32)
+            # Protocol buffers can also hold each number as an entry of its own.
+            unpacked = _parse("Floats", blob.SerializeToString())
+            numbers = np.asarray(unpacked.data, np.float32)
     if numbers.size != size:
         raise UnreadableError(
             f"claims {size:,} numbers for layer {layer[:80]!r} and holds "
@@ -160,35 +171,32 @@ def _blob(layer: str, blob: Any) -> np.ndarray:
     return numbers.reshape(shape)
 
 
-def _named(layers: Sequence[CaffeLayer]) -> Iterator[tuple[str, np.ndarray]]:
+def _named_arrays(layers: Sequence[CaffeLayer]) -> Iterator[tuple[str, np.ndarray]]:
     scales = _scales(layers)
     joined = {id(scale) for scale in scales.values()}
     for layer in layers:
         if id(layer) in joined or not layer.blobs:
             continue
-        names = _blob_names(layer)
-        blobs = _blobs(layer)
-        for name, blob in zip(names, blobs, strict=True):
-            if name != "factor":
-                yield f"{layer.name}/{name}", blob
-        if layer.name in scales and "mean" in names:
-            scale = scales[layer.name]
-            for name, blob in zip(_blob_names(scale), _blobs(scale), strict=True):
-                yield f"{layer.name}/{name}", blob
+        parts = [layer]
+        if layer.name in scales and "mean" in _blob_names(layer):
+            parts.append(scales[layer.name])
+        for part in parts:
+            for name, array in _plain_arrays(part).items():
+                yield f"{layer.name}/{name}", array
 
 
 def _scales(layers: Sequence[CaffeLayer]) -> dict[str, CaffeLayer]:
     """The Scale layer of each BatchNorm layer, by the name of the latter."""
     scales: dict[str, CaffeLayer] = {}
-    candidates = [layer for layer in layers if layer.type == "Scale"]
-    by_name = {layer.name: layer for layer in candidates}
+    by_name = {layer.name: layer for layer in layers if layer.type == "Scale"}
+
     taken = set()
     for layer in layers:
         if layer.type == "BatchNorm" and f"{layer.name}/scale" in by_name:
             scales[layer.name] = by_name[f"{layer.name}/scale"]
             taken.add(f"{layer.name}/scale")
-    # Otherwise the next one that reads what the BatchNorm writes, which may be the
-    # name of its input too.
+    # Otherwise it is the next Scale layer that reads the output of the BatchNorm, which
+    # may have the name of its input.
     open_norms: dict[str, str] = {}
     for layer in layers:
         if layer.type == "BatchNorm" and layer.name not in scales:
@@ -206,7 +214,7 @@ def _scales(layers: Sequence[CaffeLayer]) -> dict[str, CaffeLayer]:
 
 
 def _blob_names(layer: CaffeLayer) -> list[str]:
-    """What the arrays of a layer are called; see `_blobs` for their values."""
+    """Names of the arrays of a layer; see `_plain_arrays` for their values."""
     number = len(layer.blobs)
     if layer.type in (*_PLANES, "InnerProduct") and number <= 2:
         return ["weight", "bias"][:number]
@@ -227,7 +235,7 @@ def _merged_names(layer: CaffeLayer) -> list[str]:
     if len(blobs) in (3, 5) and factor[2] and blobs[0].size == blobs[1].size:
         return ["mean", "variance", "factor", "scale", "shift"][: len(blobs)]
     if len(blobs) == 4 and len({blob.size for blob in blobs}) == 1:
-        # Two orders are about; what has negative numbers is no variance.
+        # Two orders are in use; an array with negative numbers is no variance.
         last, second = bool(np.all(blobs[3] >= 0)), bool(np.all(blobs[1] >= 0))
         if last and not second:
             return ["scale", "shift", "mean", "variance"]
@@ -236,13 +244,12 @@ def _merged_names(layer: CaffeLayer) -> list[str]:
     return []
 
 
-def _blobs(layer: CaffeLayer) -> list[np.ndarray]:
-    """The arrays of a layer in their plain shapes and units."""
-    names = _blob_names(layer)
-    blobs = dict(zip(names, layer.blobs, strict=True))
+def _plain_arrays(layer: CaffeLayer) -> dict[str, np.ndarray]:
+    """Arrays of a layer by name, without Caffe's extra axes and factor."""
+    blobs = dict(zip(_blob_names(layer), layer.blobs, strict=True))
     if "factor" in blobs:
-        factor = float(blobs["factor"].ravel()[0])
-        # What is not finite is refused with the name of the array, later.
+        factor = float(blobs.pop("factor").ravel()[0])
+        # Numbers that are not finite are refused later, with the name of the array.
         with np.errstate(all="ignore"):
             inverse = np.float32(1.0) / np.float32(factor) if factor else 0.0
             for name in ("mean", "variance"):
@@ -253,12 +260,12 @@ def _blobs(layer: CaffeLayer) -> list[np.ndarray]:
                 blobs[name] = blob.reshape(blob.shape[2:])
         elif name in ("bias", "slope", "scale", "shift", "mean", "variance"):
             blobs[name] = blob.ravel()
-    return [blobs[name] for name in names]
+    return blobs
 
 
 @functools.cache
 def _messages() -> dict[str, Any]:
-    """Classes of the messages, made from descriptions instead of generated code."""
+    """Classes of the messages, made from a description instead of generated code."""
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
     field = descriptor_pb2.FieldDescriptorProto
@@ -287,7 +294,7 @@ def _messages() -> dict[str, Any]:
     message(
         "BlobProto",
         *sizes,
-        # Packed floats, which Python gets as they lie in the file.
+        # Packed floats, declared as bytes so that NumPy reads them without a copy.
         ("data", 5, repeated, field.TYPE_BYTES),
         ("shape", 7, optional, "BlobShape"),
         ("double_data", 8, repeated, field.TYPE_DOUBLE),

@@ -1,6 +1,10 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Recognises weight files by their content and reads them."""
+"""Recognises the format of weight files by their content and reads them.
+
+The readers are ours because the files come from strangers: none of them runs anything
+that a file contains, and none needs the framework that wrote it.
+"""
 
 import dataclasses
 import hashlib
@@ -13,9 +17,9 @@ from fakedet_jax.weights import caffe, folder, keras, safetensors_files, torch_f
 from fakedet_jax.weights.tensors import MAX_BYTES, Contents, TensorFile, UnreadableError
 
 _HEAD_BYTES = 2048
-# How pickles of protocols 0 and 1 start, which have no signature.
+# Start of pickles of protocols 0 and 1, which have no signature.
 _TEXT_PICKLE = re.compile(rb"\((?:d|l|i|c|t|\]|\})|[\]}](?:q|p)|c[A-Za-z_][\w.]*\n")
-# Of the JSON text at the start of safetensors, which says the same of itself.
+# Limit of the package `safetensors` for the JSON header.
 _MAX_HEADER_BYTES = 100_000_000
 
 
@@ -31,14 +35,14 @@ def read(path: Path) -> TensorFile:
     """Reads all arrays of a weight file, or of the folder of a converted network.
 
     Args:
-        path: The file; its name says nothing.
+        path: The file or folder; the extension of the name is ignored.
 
     Returns:
-        The arrays, named as in the format's own layout.
+        The arrays, with names and axes of the file's layout.
 
     Raises:
-        RequestError: There is no such file, its format is none of those known, it is
-            damaged, or it holds something else than arrays.
+        RequestError: The file does not exist, has an unknown format, is damaged, or
+            holds something other than arrays.
     """
     try:
         if path.is_dir():
@@ -53,7 +57,7 @@ def read(path: Path) -> TensorFile:
 
 
 def known() -> list[str]:
-    """The names of all formats of files."""
+    """Names of all supported file formats."""
     return [form.name for form in _FORMATS]
 
 
@@ -61,13 +65,14 @@ def _read_file(path: Path) -> TensorFile:
     if not path.exists():
         raise UnreadableError("does not exist")
     if not path.is_file():
-        raise UnreadableError("is no file")
+        raise UnreadableError("is not a file")
     num_bytes = path.stat().st_size
     if num_bytes == 0:
         raise UnreadableError("is empty")
     if num_bytes > MAX_BYTES:
         raise UnreadableError(
-            f"has {num_bytes / 2**30:.1f} GiB, expected at most {MAX_BYTES // 2**30}"
+            f"has {num_bytes / 2**30:.1f} GiB, expected at most {MAX_BYTES // 2**30} "
+            "GiB"
         )
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
@@ -86,13 +91,13 @@ def _read_file(path: Path) -> TensorFile:
                 notes=contents.notes,
             )
     raise UnreadableError(
-        f"is in no known format (it starts with {head[:16]!r}); expected "
+        f"has an unknown format (it starts with {head[:16]!r}); expected "
         f"{', '.join(known())}, or a folder that `mode=convert` wrote"
     )
 
 
 def _is_hdf5(head: bytes) -> bool:
-    # Other data may stand before it, in powers of two from 512 on.
+    # Other data may precede the signature, of 512 bytes or a larger power of two.
     return any(
         head[start:].startswith(b"\x89HDF\r\n\x1a\n") for start in (0, 512, 1024)
     )
@@ -112,7 +117,8 @@ def _is_safetensors(head: bytes) -> bool:
     return head[8:9] == b"{" and length <= _MAX_HEADER_BYTES
 
 
-# Those with a signature first.
+# Formats with a signature come first.
+
 _FORMATS = (
     _Format("Keras HDF5", "keras", _is_hdf5, keras.read),
     _Format("PyTorch zip archive", "torch", _is_zip, torch_files.read_zip),

@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads the weights of Keras 1 and 2: HDF5 with a group for every layer.
 
+h5py reads the file; the layout of Keras is interpreted here, so that neither Keras nor
+the code that a Keras model may hold is needed. HDF5 files can refer to other files and
+describe more data than they hold; both are refused.
+
 Keras names an array twice: `conv1/conv1/kernel:0` is the array `conv1/kernel:0` in the
-group of the layer `conv1`. Names of layers have slashes of their own, and the inner
-name may carry a number that made it unique in the session that wrote it. Here it is
-called `conv1/kernel`, and likewise `bias`, `gamma`, `beta`, `moving_mean`,
+group of the layer `conv1`. Names of layers may contain slashes, and the inner name may
+carry a number that made it unique in the session that wrote it. The array is called
+`conv1/kernel` here; other arrays are `bias`, `gamma`, `beta`, `moving_mean`,
 `moving_variance` and `alpha`. A file of a whole model has its weights in the group
 `model_weights`.
-
-HDF5 can refer to other files and describe more data than it holds; both are refused.
 """
 
 import math
@@ -18,13 +20,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from fakedet_jax.weights.tensors import Contents, UnreadableError, check_growth
+from fakedet_jax.weights.tensors import (
+    Contents,
+    UnreadableError,
+    check_growth,
+    collect,
+)
 
 _WEIGHTS_GROUP = "model_weights"
 _OPTIMIZER_GROUP = "optimizer_weights"
-# Of Keras 1; its running_std is the variance.
+# Names in Keras 1, whose running_std is the variance.
 _OLD_NAMES = {
     "W": "kernel",
     "b": "bias",
@@ -34,13 +39,16 @@ _OLD_NAMES = {
 }
 _MAX_OBJECTS = 100_000
 _MAX_DEPTH = 32
-# What HDF5 brings along: deflate, shuffle, fletcher32, szip, n-bit, scale-offset, and
-# LZF of h5py. Others would be looked for among the plug-ins of the machine.
+# Filters that HDF5 includes (deflate, shuffle, fletcher32, szip, n-bit, scale-offset),
+# and h5py's LZF. HDF5 would look for others among the plug-ins of the machine.
 _FILTERS = frozenset((1, 2, 3, 4, 5, 6, 32000))
 
 
 def read(path: Path) -> Contents:
     """Reads all arrays of layers.
+
+    Args:
+        path: The file.
 
     Raises:
         UnreadableError: The file is damaged, refers to other files, or has no layers.
@@ -53,7 +61,7 @@ def read(path: Path) -> Contents:
     except UnreadableError:
         raise
     except Exception as error:
-        # h5py turns what the HDF5 library complains of into exceptions of all kinds.
+        # h5py raises exceptions of many types for errors of the HDF5 library.
         reason = " ".join(str(error).split())[:120]
         raise UnreadableError(
             f"is a damaged or truncated HDF5 file ({reason})"
@@ -72,30 +80,25 @@ def _read(file: Any, num_bytes: int) -> Contents:
     total = 0
     for path, dataset in found.items():
         _check_dataset(path, dataset)
-        # HDF5 unpacks whole chunks, which may be larger than what is in them.
+        # HDF5 decompresses whole chunks, which may be larger than the dataset.
         chunk = math.prod(dataset.chunks) if dataset.chunks else 0
         total += max(dataset.nbytes, chunk * dataset.dtype.itemsize)
     check_growth(total, num_bytes)
-    tensors: dict[str, np.ndarray] = {}
-    for path, dataset in found.items():
-        if "/vars/" in f"/{path}":
-            raise UnreadableError(
-                "is a weight file of Keras 3; save the model as legacy .h5"
-            )
-        name = array_name(path)
-        if name in tensors:
-            raise UnreadableError(f"holds two arrays named {name[:80]!r}")
-        tensors[name] = dataset[()]
+    if any("/vars/" in f"/{path}" for path in found):
+        raise UnreadableError(
+            "is a weight file of Keras 3; save the model as legacy .h5"
+        )
+    tensors = collect((array_name(path), found[path][()]) for path in found)
     if not tensors:
         raise UnreadableError("holds no arrays of layers")
     return Contents(tensors, tuple(notes))
 
 
 def array_name(path: str) -> str:
-    """What an array is called here.
+    """Name of an array, as described above.
 
     Args:
-        path: Of the array in the file.
+        path: Path of the array in the file.
 
     >>> array_name("conv1/conv1/kernel:0")
     'conv1/kernel'
@@ -106,16 +109,16 @@ def array_name(path: str) -> str:
     half = len(groups) // 2
     layer, scope = "/".join(groups[:half]), "/".join(groups[half:])
     if not re.fullmatch(rf"{re.escape(layer)}(_\d+)?", scope):
-        # Named once, or a layer that is a model of its own.
+        # The layer is named once only, or is a model itself.
         layer = "/".join(groups)
     leaf = re.sub(r":\d+$", "", leaf)
-    # Keras 1 repeats the layer in the name of the array: conv1_W.
+    # Keras 1 repeats the name of the layer in that of the array: conv1_W.
     leaf = leaf.removeprefix(f"{layer}_")
     return f"{layer}/{_OLD_NAMES.get(leaf, leaf)}"
 
 
 def _datasets(root: Any) -> Iterator[tuple[str, Any]]:
-    """All datasets below a group; groups that are linked twice are walked once."""
+    """Finds all datasets below a group; visits a group with several links once."""
     import h5py
 
     pending = [("", root)]
@@ -128,11 +131,12 @@ def _datasets(root: Any) -> Iterator[tuple[str, Any]]:
             continue
         seen.add(address)
         if prefix.count("/") > _MAX_DEPTH:
-            raise UnreadableError("holds groups nested beyond reason")
+            raise UnreadableError(f"holds groups nested more than {_MAX_DEPTH} deep")
         for name in group:
             visited += 1
             if visited > _MAX_OBJECTS:
-                raise UnreadableError("holds more objects than any network")
+                raise UnreadableError(f"holds more than {_MAX_OBJECTS:,} objects")
+
             path = f"{prefix}{name}"
             _refuse_link(group.get(name, getlink=True), path)
             item = group[name]

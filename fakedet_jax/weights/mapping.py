@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""From the arrays of a file to the variables of a network, compared both ways.
+"""Maps the arrays of a weight file onto the variables of a network.
 
 | layer | ours | PyTorch | Caffe | Keras |
 |---|---|---|---|---|
@@ -10,10 +10,10 @@
 | caffe_norm | `scale`, `bias`, `mean_sum`, `var_sum` | as norm | as norm | as norm |
 | prelu | `slope` | `weight` | `slope` | `alpha` |
 
-The `weight` of a `caffe_norm`, which divides its sums, is 1: what files call mean and
-variance is divided already. PyTorch and Caffe put `.` and `/` between a layer and its array. Depthwise kernels have
-one input feature per group in every layout but Keras', which keeps the features of the
-input and calls the array `depthwise_kernel`.
+The `weight` of a `caffe_norm`, which divides its sums, is 1, because the mean and the
+variance in files are divided already. A layer and its array are separated by `.` in
+PyTorch and by `/` elsewhere. Depthwise kernels have one input feature per group, except
+in Keras, which keeps the features of the input and calls the array `depthwise_kernel`.
 """  # noqa: E501 - a table
 
 import collections
@@ -24,15 +24,26 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from flax import traverse_util
 
 from fakedet_jax.errors import RequestError
 from fakedet_jax.models.parameters import Layer
 from fakedet_jax.weights.tensors import BFLOAT16, TensorFile, shown
 
-# A tree of variables: dicts down to arrays, or to what has a shape.
+# Nested dicts of arrays, or of objects that have a shape.
 Variables = Mapping[str, Any]
 
-# The names of our arrays in each layout: of a `norm` layer, and of all others.
+# Collection and name of the arrays of each kind of layer.
+_NORM = ("params/scale", "params/bias", "batch_stats/mean", "batch_stats/var")
+_ARRAYS = {
+    "conv": ("params/kernel", "params/bias"),
+    "dense": ("params/kernel", "params/bias"),
+    "norm": _NORM,
+    "caffe_norm": (*_NORM[:2], "batch_stats/mean_sum", "batch_stats/var_sum"),
+    "prelu": ("params/slope",),
+}
+# Names in each layout of the arrays of normalisations, in the order of `_ARRAYS`, and
+# of all other layers.
 _NORM_NAMES = {
     "torch": ("weight", "bias", "running_mean", "running_var"),
     "caffe": ("scale", "shift", "mean", "variance"),
@@ -43,40 +54,28 @@ _OTHER_NAMES = {
     "caffe": {"kernel": "weight", "bias": "bias", "slope": "slope"},
     "keras": {"kernel": "kernel", "bias": "bias", "slope": "alpha"},
 }
-_NORM_PATHS = (
-    ("params", "scale"),
-    ("params", "bias"),
-    ("batch_stats", "mean"),
-    ("batch_stats", "var"),
-)
-# In the order of `_NORM_PATHS`; the last one is in no file.
-_CAFFE_NORM_PATHS = (
-    ("params", "scale"),
-    ("params", "bias"),
-    ("batch_stats", "mean_sum"),
-    ("batch_stats", "var_sum"),
-    ("batch_stats", "weight"),
-)
-# Networks in one file among which the one that fits is looked for.
+# How many prefixes are tried where a file holds several networks.
 _MAX_PREFIXES = 16
-# Counts the batches that PyTorch's running statistics have seen.
+# Number of batches that PyTorch's running statistics have averaged.
 _COUNTER = "num_batches_tracked"
 
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """What a file and a network have of each other.
+    """How the arrays of a file match those of a network.
+
+    "Paths" are those of our variables, "names" those of arrays in the file.
 
     Attributes:
-        matched: Names in the file, and the paths of ours that they became.
+        matched: Pairs of a name in the file and the path that its array went to.
         missing: Names that the network needs and the file lacks.
-        extra: Names that the file has and the network lacks.
-        misshaped: Names whose arrays have another shape, with both shapes in words.
-        dropped: Superfluous names that were to be ignored.
-        initialised: Paths of ours that keep their initial values, as was to be ignored.
-        derived: Paths of ours that no file has, because they follow from the layout.
+        extra: Names that the file has and the network does not need.
+        misshaped: Names of arrays with another shape, followed by both shapes.
+        dropped: Extra names that `ignore` matched.
+        initialised: Paths that keep their initial values because `ignore` matched.
+        derived: Paths that follow from the layout and are in no file.
         unused: Names of counters that no network needs.
-        notes: What was converted, in words.
+        notes: Sentences about what was renamed and converted.
     """
 
     matched: tuple[tuple[str, str], ...]
@@ -92,24 +91,24 @@ class Comparison:
 
 @dataclasses.dataclass(frozen=True)
 class _Slot:
-    """One of our arrays, and what it is in a file.
+    """An array of a network, and how a file stores it.
 
     Attributes:
-        path: Ours.
-        shape: Ours.
-        name: In the file.
-        file_shape: In the file.
-        convert: From the one to the other.
+        path: Path in our variables.
+        shape: Shape in our variables.
+        name: Name in the file.
+        file_shape: Shape in the file.
+        convert: Maps the array of the file to ours.
     """
 
     path: str
     shape: tuple[int, ...]
     name: str
     file_shape: tuple[int, ...]
-    convert: Callable[[np.ndarray], np.ndarray]
+    convert: Callable[[np.ndarray], np.ndarray] = np.asarray
 
     def fits(self, array: np.ndarray) -> bool:
-        # Keras gives the slopes of PReLU axes of size 1.
+        # In Keras, the slopes of a PReLU have additional axes of size 1.
         alike = self.path.endswith("/slope") and array.shape[-1:] == self.shape
         return array.shape == self.file_shape or (alike and array.size == self.shape[0])
 
@@ -126,21 +125,21 @@ def to_variables(
     """Maps the arrays of a file onto the variables of a network.
 
     Args:
-        layers: Of the network, with their names in published files.
+        layers: The layers of the network, with their names in published files.
         tensor_file: The arrays.
         shapes: The variables of the network, or their shapes (`jax.eval_shape`).
-        ignore: Names of arrays, ours or the file's, or patterns such as `fc.*`, that
-            may differ: superfluous ones are dropped, missing and mis-shaped ones keep
+        ignore: Paths or names of arrays, or patterns such as `fc.*`, that may differ:
+            superfluous arrays are dropped; missing ones and those of another shape keep
             their initial values.
-        initial: Makes the initial variables, where some are needed; zeros without.
-        network: What errors call the network.
+        initial: Returns the initial variables, if some are needed; zeros by default.
+        network: Name of the network for error messages.
 
     Returns:
-        The variables, float32, and what was compared.
+        The variables, NumPy float32, and the comparison.
 
     Raises:
-        RequestError: Arrays are missing, superfluous, of another shape, no floats, or
-            not finite, and are not to be ignored.
+        RequestError: Arrays that `ignore` does not match are missing, superfluous or of
+            another shape; or arrays are not floats, not finite, or negative variances.
     """
     _check_layout(layers, tensor_file, network)
     slots = _slots(
@@ -161,18 +160,18 @@ def to_variables(
         return any(fnmatch.fnmatchcase(n, p) for n in names for p in ignore)
 
     kept = [slot for slot in (*missing, *misshaped) if is_ignored(slot.name, slot.path)]
-    left = {slot.path for slot in kept}
+    kept_paths = {slot.path for slot in kept}
     candidates = [*extra, *(name for s in kept for name in (s.name, s.path))]
-    idle = [p for p in ignore if not fnmatch.filter(candidates, p)]
+    unmatched = [p for p in ignore if not fnmatch.filter(candidates, p)]
     comparison = Comparison(
         matched=tuple((prefix + slot.name, slot.path) for slot in matched),
-        missing=tuple(slot.name for slot in missing if slot.path not in left),
+        missing=tuple(slot.name for slot in missing if slot.path not in kept_paths),
         extra=tuple(name for name in extra if not is_ignored(name)),
         misshaped=tuple(
-            f"{slot.name} (expected {_by(slot.file_shape)}, found "
-            f"{_by(tensors[slot.name].shape)})"
+            f"{slot.name} (expected {_format_shape(slot.file_shape)}, found "
+            f"{_format_shape(tensors[slot.name].shape)})"
             for slot in misshaped
-            if slot.path not in left
+            if slot.path not in kept_paths
         ),
         dropped=tuple(name for name in extra if is_ignored(name)),
         initialised=tuple(slot.path for slot in kept),
@@ -180,9 +179,9 @@ def to_variables(
         unused=tuple(unused),
         notes=(
             *tensor_file.notes,
-            *([f"{prefix!r} taken off the names"] if prefix else []),
+            *([f"{prefix!r} removed from the names"] if prefix else []),
             *_dtype_notes([tensors[slot.name] for slot in matched]),
-            *(f"nothing to ignore for {pattern!r}" for pattern in idle),
+            *(f"nothing to ignore for {pattern!r}" for pattern in unmatched),
         ),
     )
     _refuse_differences(comparison, tensor_file, network, len(slots))
@@ -201,10 +200,10 @@ def to_variables(
 def expected(
     layers: Sequence[Layer], layout: str, shapes: Variables
 ) -> dict[str, tuple[int, ...]]:
-    """What a file of a network holds: the names of its arrays and their shapes.
+    """Names and shapes of the arrays that a file of a network must hold.
 
     Args:
-        layers: Of the network.
+        layers: The layers of the network.
         layout: One of `tensors.LAYOUTS`.
         shapes: The variables of the network, or their shapes.
     """
@@ -215,31 +214,26 @@ def expected(
 def flatten(variables: Variables) -> dict[str, Any]:
     """Arrays by their paths.
 
+    Args:
+        variables: Nested dicts.
+
     >>> flatten({"params": {"conv1": {"kernel": 0}}})
     {'params/conv1/kernel': 0}
     """
-    flat: dict[str, Any] = {}
-    for name, value in variables.items():
-        if isinstance(value, Mapping):
-            flat |= {f"{name}/{path}": leaf for path, leaf in flatten(value).items()}
-        else:
-            flat[name] = value
+    flat: dict[str, Any] = traverse_util.flatten_dict(variables, sep="/")
     return flat
 
 
 def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
     """The inverse of `flatten`.
 
+    Args:
+        flat: Arrays by their paths.
+
     >>> nest({"params/conv1/kernel": 0})
     {'params': {'conv1': {'kernel': 0}}}
     """
-    tree: dict[str, Any] = {}
-    for path, leaf in flat.items():
-        *parents, name = path.split("/")
-        node = tree
-        for parent in parents:
-            node = node.setdefault(parent, {})
-        node[name] = leaf
+    tree: dict[str, Any] = traverse_util.unflatten_dict(flat, sep="/")
     return tree
 
 
@@ -257,8 +251,8 @@ def _check_layout(
         name for name in _OTHER_NAMES if any(getattr(layer, name) for layer in layers)
     ]
     raise RequestError(
-        f"`weights`: {str(tensor_file.path)!r} has the names of {layout}, which are "
-        f"not known for {network}; give a file of {' or '.join(known)}"
+        f"`weights`: {str(tensor_file.path)!r} has names of {layout}, which are not "
+        f"known for {network}; give a file of {' or '.join(known)}"
     )
 
 
@@ -285,50 +279,40 @@ def _layer_slots(
     shapes: Mapping[str, tuple[int, ...]],
     names: Collection[str],
 ) -> Iterator[_Slot]:
-    for collection, leaf in _arrays(layer):
+    foreign = _foreign_name(layer, layout)
+    arrays = _ARRAYS[layer.kind]
+    if layer.kind in ("conv", "dense") and not layer.bias:
+        arrays = arrays[:1]
+    if layer.kind == "caffe_norm" and foreign is None:
+        arrays = (*arrays, "batch_stats/weight")
+    for index, array in enumerate(arrays):
+        collection, leaf = array.split("/")
         path = f"{collection}/{layer.name}/{leaf}"
         if path not in shapes:
             raise ValueError(f"the network has no array {path}")
         shape = shapes[path]
-        foreign = _foreign_name(layer, layout)
         if foreign is None:
-            # In our own files, and where no file is known to have it.
-            yield _Slot(path, shape, path, shape, _same)
+            # The file is ours, or no published file is known to have this layer.
+            yield _Slot(path, shape, path, shape)
             continue
-        if layer.kind == "caffe_norm" and leaf == "weight":
-            continue
-        if layer.kind in ("norm", "caffe_norm"):
-            index = _arrays(layer).index((collection, leaf))
-            name = _NORM_NAMES[layout][index]
-        else:
-            name = _OTHER_NAMES[layout][leaf]
+        is_norm = layer.kind in ("norm", "caffe_norm")
+        name = _NORM_NAMES[layout][index] if is_norm else _OTHER_NAMES[layout][leaf]
         separator = "." if layout == "torch" else "/"
         name = f"{foreign}{separator}{name}"
         depthwise = f"{foreign}{separator}depthwise_kernel"
-        if leaf != "kernel":
-            yield _Slot(path, shape, name, shape, _same)
-        elif layout == "keras" and depthwise in names:
-            planes = (*shape[:2], shape[3], shape[2])
-            yield _Slot(path, shape, depthwise, planes, _last_swapped)
-        elif layout == "keras":
-            yield _Slot(path, shape, name, shape, _same)
+        if layout == "keras" and leaf == "kernel" and depthwise in names:
+            swap = functools.partial(np.swapaxes, axis1=2, axis2=3)
+            file_shape = (*shape[:2], shape[3], shape[2])
+            yield _Slot(path, shape, depthwise, file_shape, swap)
+        elif layout == "keras" or leaf != "kernel":
+            yield _Slot(path, shape, name, shape)
         elif layer.kind == "conv":
+            from_oihw = functools.partial(np.transpose, axes=(2, 3, 1, 0))
             file_shape = (shape[3], shape[2], shape[0], shape[1])
-            yield _Slot(path, shape, name, file_shape, _from_oihw)
+            yield _Slot(path, shape, name, file_shape, from_oihw)
         else:
             convert = functools.partial(_from_features_first, planes=layer.flattened)
             yield _Slot(path, shape, name, shape[::-1], convert)
-
-
-def _arrays(layer: Layer) -> tuple[tuple[str, str], ...]:
-    if layer.kind == "norm":
-        return _NORM_PATHS
-    if layer.kind == "caffe_norm":
-        return _CAFFE_NORM_PATHS
-    if layer.kind == "prelu":
-        return (("params", "slope"),)
-    kernel = (("params", "kernel"),)
-    return (*kernel, ("params", "bias")) if layer.bias else kernel
 
 
 def _foreign_name(layer: Layer, layout: str) -> str | None:
@@ -336,7 +320,7 @@ def _foreign_name(layer: Layer, layout: str) -> str | None:
 
 
 def _derived(layers: Sequence[Layer], layout: str) -> dict[str, np.ndarray]:
-    """Arrays of ours that are the same whatever a file of the layout holds."""
+    """Our arrays that have the same values for all files of a layout."""
     return {
         f"batch_stats/{layer.name}/weight": np.ones((), np.float32)
         for layer in layers
@@ -344,22 +328,10 @@ def _derived(layers: Sequence[Layer], layout: str) -> dict[str, np.ndarray]:
     }
 
 
-def _same(array: np.ndarray) -> np.ndarray:
-    return array
-
-
-def _last_swapped(array: np.ndarray) -> np.ndarray:
-    return array.swapaxes(2, 3)
-
-
-def _from_oihw(array: np.ndarray) -> np.ndarray:
-    return array.transpose(2, 3, 1, 0)
-
-
 def _from_features_first(
     array: np.ndarray, planes: tuple[int, int, int] | None
 ) -> np.ndarray:
-    """From `[features, in_features]` to ours, whatever was flattened before."""
+    """Transposes `[features, in_features]`, and reorders flattened feature maps."""
     if planes is None:
         return array.T
     height, width, depth = planes
@@ -370,7 +342,11 @@ def _from_features_first(
 def _without_prefix(
     tensors: dict[str, np.ndarray], slots: Sequence[_Slot]
 ) -> tuple[dict[str, np.ndarray], str]:
-    """Takes off what a network that contains this one put before its names."""
+    """Removes the prefix that names have in a file of a network with this one inside.
+
+    Returns:
+        The arrays by their names without the prefix, and the prefix.
+    """
     wanted = {slot.name for slot in slots}
     best, most = "", len(wanted.intersection(tensors))
     first = slots[0].name
@@ -422,11 +398,11 @@ def _values(array: np.ndarray, slot: _Slot, tensor_file: TensorFile) -> np.ndarr
         values = array.reshape(slot.file_shape).astype(np.float32)
     if not np.isfinite(values).all():
         raise RequestError(
-            f"{where} holds numbers that are not finite in float32; get the file anew"
+            f"{where} holds numbers that are not finite in float32; get the file again"
         )
     if slot.path.endswith(("/var", "/var_sum")) and (values < 0).any():
-        raise RequestError(f"{where} holds negative variances; get the file anew")
-    # Not `ascontiguousarray`, which makes an array of a single number.
+        raise RequestError(f"{where} holds negative variances; get the file again")
+    # Unlike `ascontiguousarray`, this keeps an array without axes as it is.
     return np.asarray(slot.convert(values), order="C")
 
 
@@ -439,5 +415,6 @@ def _dtype_notes(arrays: Sequence[np.ndarray]) -> list[str]:
     ]
 
 
-def _by(shape: Sequence[int]) -> str:
+def _format_shape(shape: Sequence[int]) -> str:
+
     return " × ".join(map(str, shape)) or "a number"

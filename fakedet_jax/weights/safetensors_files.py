@@ -1,6 +1,10 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Reads safetensors, with names and axes as in PyTorch."""
+"""Reads safetensors files, with names and axes as in PyTorch.
+
+The package `safetensors` parses them; its NumPy loader has no bfloat16, so the bytes
+become arrays here.
+"""
 
 from pathlib import Path
 
@@ -10,8 +14,8 @@ from fakedet_jax.weights.tensors import (
     BFLOAT16,
     Contents,
     UnreadableError,
+    torch_contents,
     view,
-    without_prefix,
 )
 
 _DTYPES = {
@@ -31,8 +35,11 @@ _DTYPES = {
 def read(path: Path) -> Contents:
     """Reads all arrays.
 
+    Args:
+        path: The file.
+
     Raises:
-        UnreadableError: The file is damaged or truncated.
+        UnreadableError: The file is damaged or truncated, or holds no numbers.
     """
     import safetensors
 
@@ -53,6 +60,4 @@ def read(path: Path) -> Contents:
         tensors[name] = view(entry["data"], _DTYPES[entry["dtype"]], entry["shape"])
     if not tensors:
         raise UnreadableError("holds no arrays")
-    plain = without_prefix(tensors, "module.")
-    notes = () if plain is tensors else ("'module.' taken off all names",)
-    return Contents(plain, notes)
+    return torch_contents(tensors)

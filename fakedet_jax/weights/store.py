@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Weights for a backbone: from what others published, or from what was converted."""
+"""Weights of a backbone: from a published file or from a converted network."""
 
 import dataclasses
 import logging
@@ -26,14 +26,14 @@ def load(backbone: Backbone, path: Path) -> tuple[dict[str, Any], dict[str, Any]
 
     Args:
         backbone: The network.
-        path: A folder that `save` wrote, or the file that others published.
+        path: A folder that `save` wrote, or a published file.
 
     Returns:
         The variables, NumPy float32, and their card. `card["digest"]` identifies the
         variables; it is the same for a file and for its converted form.
 
     Raises:
-        RequestError: There is no such file, or it cannot be used for this network.
+        RequestError: The file does not exist or cannot be used for this network.
     """
     if not path.is_dir():
         variables, card, _ = convert(backbone, formats.read(path))
@@ -57,10 +57,11 @@ def convert(
     Args:
         backbone: The network.
         tensor_file: The arrays.
-        ignore: Names, or patterns of names, of arrays that may differ.
+        ignore: See `mapping.to_variables`.
 
     Returns:
-        The variables, NumPy float32; a card of where they came from; the comparison.
+        The variables, NumPy float32; a card that describes their origin; the
+        comparison of file and network.
 
     Raises:
         RequestError: The file does not fit.
@@ -98,20 +99,20 @@ def save(
 ) -> dict[str, Any]:
     """Writes the folder of a converted network.
 
-    A folder that holds the same variables of the same network already is left as it is.
+    A folder that already holds the same variables of the same network is not changed.
 
     Args:
         output: The folder.
         backbone: The network.
-        variables: Of `convert`.
-        card: Of `convert`.
+        variables: The variables that `convert` returned.
+        card: The card that `convert` returned.
 
     Returns:
-        The card as it stands in the folder.
+        The card in the folder.
 
     Raises:
         RequestError: The folder holds something else.
-        OSError: It could not be written.
+        OSError: The folder cannot be written.
     """
     check_output(output)
     if (output / folder.CARD).exists():
@@ -121,7 +122,7 @@ def save(
                 f"`output`: {str(output)!r} holds other weights of {backbone.name}; "
                 "give another folder"
             )
-        _LOGGER.info("%s holds these weights already", output)
+        _LOGGER.info("%s already holds these weights", output)
         return stored
     folder.write(output, variables, card)
     _LOGGER.info("wrote %s", output)
@@ -129,10 +130,13 @@ def save(
 
 
 def check_output(output: Path) -> None:
-    """Refuses a folder that is neither new nor empty nor of a converted network.
+    """Refuses a folder that holds something other than a converted network.
+
+    Args:
+        output: The folder; it need not exist.
 
     Raises:
-        RequestError: It is such a folder.
+        RequestError: It is a file, or holds something else.
     """
     if not output.exists() and not output.is_symlink():
         return
@@ -146,12 +150,12 @@ def check_output(output: Path) -> None:
 
 
 def abstract(backbone: Backbone) -> Variables:
-    """The variables of a backbone, as shapes."""
+    """Shapes of the variables of a backbone, as `jax.eval_shape` returns them."""
     return jax.eval_shape(lambda: _init(backbone))
 
 
 def initial(backbone: Backbone) -> Variables:
-    """The initial variables of a backbone, the same ones each time."""
+    """Initial variables of a backbone; they are the same at each call."""
     return jax.jit(lambda: _init(backbone))()
 
 

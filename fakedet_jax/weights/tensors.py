@@ -1,21 +1,22 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The arrays of a weight file, before anybody knows which network they belong to."""
+"""The named arrays of a weight file, and checks of what a file claims about them."""
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import ml_dtypes
 import numpy as np
 
-# Where the names and the orders of axes of a file come from.
+# Frameworks whose names and orders of axes a file can use.
 LAYOUTS = ("torch", "keras", "caffe", "flax")
-# Of a file, and of all arrays that it describes. The largest published network here
+# Limit for a file and for all arrays that it describes. The largest supported network
 # has 0.6 GB.
 MAX_BYTES = 4 * 2**30
-# What one compressed byte may grow to; float32 weights shrink by a tenth.
+# How many bytes one stored byte may expand to; compression saves a tenth of float32
+# weights.
 _MAX_GROWTH = 20
 _GROWTH_ALLOWANCE = 16 * 2**20
 _MAX_DIMENSIONS = 16
@@ -23,19 +24,19 @@ BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 
 
 class UnreadableError(ValueError):
-    """A weight file that cannot be used; the message is the reason, without the path.
+    """A weight file cannot be used.
 
-    `formats.read` puts the path in front.
+    The message is a predicate, such as "is damaged"; `formats.read` prepends the path.
     """
 
 
 @dataclasses.dataclass(frozen=True)
 class Contents:
-    """What a reader of one format finds.
+    """The result of reading a file.
 
     Attributes:
         tensors: Arrays by their names in the layout of the file.
-        notes: What the reader left out or changed, in words.
+        notes: Sentences about what the reader left out or renamed.
     """
 
     tensors: dict[str, np.ndarray]
@@ -47,13 +48,13 @@ class TensorFile:
     """A weight file in memory.
 
     Attributes:
-        path: Of the file, or of the folder of a converted network.
-        format: In words.
+        path: The file, or the folder of a converted network.
+        format: Name of the format.
         layout: One of `LAYOUTS`.
         tensors: Arrays by their names in that layout, as they are stored.
-        sha256: Of the file, hexadecimal.
-        num_bytes: Of the file.
-        notes: What the reader left out or changed, in words.
+        sha256: Hash of the file, hexadecimal.
+        num_bytes: Size of the file.
+        notes: Sentences about what the reader left out or renamed.
     """
 
     path: Path
@@ -66,10 +67,13 @@ class TensorFile:
 
 
 def check_total(num_bytes: int) -> None:
-    """Refuses arrays that are larger together than any published network.
+    """Refuses arrays that are larger than any published network.
+
+    Args:
+        num_bytes: Size of all arrays together.
 
     Raises:
-        UnreadableError: They are.
+        UnreadableError: They exceed `MAX_BYTES`.
     """
     if num_bytes > MAX_BYTES:
         raise UnreadableError(
@@ -82,8 +86,8 @@ def check_growth(num_bytes: int, stored_bytes: int) -> None:
     """Refuses compressed data that would fill the memory.
 
     Args:
-        num_bytes: Of all data, as the file declares them.
-        stored_bytes: Of the file.
+        num_bytes: Size of all data, as the file declares it.
+        stored_bytes: Size of the file.
 
     Raises:
         UnreadableError: The data are too large.
@@ -97,10 +101,13 @@ def check_growth(num_bytes: int, stored_bytes: int) -> None:
 
 
 def count(shape: Sequence[int]) -> int:
-    """How many numbers an array of a shape has, for shapes that a file claims.
+    """Number of elements of an array.
+
+    Args:
+        shape: Shape as a file claims it.
 
     Raises:
-        UnreadableError: That is no shape.
+        UnreadableError: This is no possible shape.
 
     >>> count((2, 3))
     6
@@ -120,14 +127,17 @@ def view(
     big_endian: bool = False,
     fortran: bool = False,
 ) -> np.ndarray:
-    """An array over bytes of exactly its size, without a copy where possible.
+    """Interprets bytes as an array, without a copy where possible.
 
     Args:
         buffer: The bytes.
-        dtype: Of the array, in the byte order of this machine.
-        shape: Of the array, as the file claims it.
-        big_endian: Whether the numbers lie with their high byte first.
+        dtype: Dtype of the array, in the byte order of this machine.
+        shape: Shape of the array, as the file claims it.
+        big_endian: Whether the bytes are in big-endian order.
         fortran: Whether the first axis runs fastest.
+
+    Returns:
+        A read-only array, or a copy where the byte order requires one.
 
     Raises:
         UnreadableError: The bytes are too few or too many.
@@ -140,7 +150,7 @@ def view(
         )
     flat: np.ndarray
     if dtype == BFLOAT16:
-        # NumPy knows byte orders of its own types only.
+        # NumPy has no byte order for types of other packages.
         raw = np.frombuffer(buffer, ">u2" if big_endian else "<u2")
         flat = raw.astype(np.uint16, copy=False).view(BFLOAT16)
     else:
@@ -149,7 +159,7 @@ def view(
 
 
 def shown(name: str) -> str:
-    r"""A name from a file, as it may be printed.
+    r"""Makes a name from a file safe to print.
 
     >>> shown("conv1.weight"), shown("\x1b[2J")
     ('conv1.weight', "'\\x1b[2J'")
@@ -157,14 +167,38 @@ def shown(name: str) -> str:
     return name if name.isprintable() else ascii(name)
 
 
-def without_prefix(tensors: dict[str, np.ndarray], prefix: str) -> dict:
-    """Takes a prefix off all names if all have it.
+def collect(pairs: Iterable[tuple[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Collects names and arrays into a dict.
 
-    >>> without_prefix({"module.a": 1, "module.b": 2}, "module.")
-    {'a': 1, 'b': 2}
-    >>> without_prefix({"module.a": 1, "b": 2}, "module.")
-    {'module.a': 1, 'b': 2}
+    Args:
+        pairs: Names and arrays of a file.
+
+    Raises:
+        UnreadableError: Two arrays have the same name.
     """
-    if not all(name.startswith(prefix) for name in tensors):
-        return tensors
-    return {name.removeprefix(prefix): array for name, array in tensors.items()}
+    tensors: dict[str, np.ndarray] = {}
+    for name, array in pairs:
+        if name in tensors:
+            raise UnreadableError(f"holds two arrays named {name[:80]!r}")
+        tensors[name] = array
+    return tensors
+
+
+def torch_contents(
+    tensors: dict[str, np.ndarray], notes: Sequence[str] = ()
+) -> Contents:
+    """Removes the prefix that `torch.nn.DataParallel` puts before all names.
+
+    Args:
+        tensors: Arrays by PyTorch's names.
+        notes: Notes of the reader.
+
+    >>> sorted(torch_contents({"module.a": 1, "module.b": 2}).tensors)
+    ['a', 'b']
+    >>> sorted(torch_contents({"module.a": 1, "b": 2}).tensors)
+    ['b', 'module.a']
+    """
+    if not all(name.startswith("module.") for name in tensors):
+        return Contents(tensors, tuple(notes))
+    plain = {name.removeprefix("module."): array for name, array in tensors.items()}
+    return Contents(plain, (*notes, "'module.' removed from all names"))

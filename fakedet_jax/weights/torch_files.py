@@ -2,15 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads pickles of arrays and both file formats of PyTorch, without PyTorch.
 
-- A pickle of `{name: array}`, as VGGFace2's networks are passed on.
-- The stream of PyTorch before 1.6: pickles of a magic number, a protocol version, facts
-  of the machine, the object and the list of its storages; then, for every storage, its
-  size as int64 and its numbers, all with the low byte first.
-- The zip archive of PyTorch since 1.6: the object in `data.pkl`, its storages in
-  `data/KEY`, and the order of their bytes in `byteorder`.
+PyTorch would be a large dependency, and Python's own unpickler runs code that a file
+names; `unpickling` reads the same data and runs nothing. The formats are:
 
-The arrays of a checkpoint lie in containers such as `{"epoch": …, "state_dict": {…}}`.
-They are found wherever they are; the path that all have in common is not part of their
+- A pickle of `{name: array}`, in which VGGFace2's networks are distributed.
+- The stream of PyTorch before 1.6: pickles of a magic number, a protocol version, facts
+  about the machine, the object and the list of its storages; then, for each storage,
+  its size as int64 and its numbers, all little-endian.
+- The zip archive of PyTorch since 1.6: the object in `data.pkl`, its storages in
+  `data/KEY`, and their byte order in `byteorder`.
+
+The arrays of a checkpoint are in containers such as `{"epoch": …, "state_dict": {…}}`.
+Arrays are found at any depth; the path that all have in common is not part of their
 names, and the state of an optimizer is left out.
 """
 
@@ -32,33 +35,37 @@ from fakedet_jax.weights.tensors import (
     UnreadableError,
     check_growth,
     check_total,
+    collect,
+    torch_contents,
     view,
-    without_prefix,
 )
 
 STREAM_MAGIC = 0x1950A86A20F9469CFC6C
 _STREAM_PROTOCOL = 1001
-# Containers in checkpoints of training runs that hold arrays other than weights.
+# Containers of a checkpoint that hold arrays other than weights.
 _NOT_WEIGHTS = re.compile("(optim|(lr_)?scheduler|scaler|amp)(izer)?(_state)?(_dict)?")
 _MAX_DEPTH = 32
 _MAX_VALUES = 1_000_000
 
-# From a storage to all of its numbers.
+# Maps a storage to all of its numbers.
 _Fetch = Callable[[unpickling.Storage], np.ndarray]
 
 
 def read_pickle(path: Path) -> Contents:
     """Reads a pickle of arrays.
 
+    Args:
+        path: The file.
+
     Raises:
-        UnreadableError: It holds something else or is damaged.
+        UnreadableError: The file is damaged or holds something else.
     """
-    with _mapped(path) as stream:
+    with _memory_mapped(path) as stream:
         return _contents(unpickling.load(stream), _no_storage)
 
 
 def is_stream(head: bytes) -> bool:
-    """Whether a file is in PyTorch's older format, by its first bytes."""
+    """Whether a file that starts with `head` is in PyTorch's older format."""
     magic = STREAM_MAGIC.to_bytes(10, "little")
     return head[:1] == b"\x80" and magic in head[:32]
 
@@ -66,16 +73,19 @@ def is_stream(head: bytes) -> bool:
 def read_stream(path: Path) -> Contents:
     """Reads PyTorch's older format.
 
+    Args:
+        path: The file.
+
     Raises:
-        UnreadableError: It is damaged.
+        UnreadableError: The file is damaged.
     """
-    with _mapped(path) as stream:
+    with _memory_mapped(path) as stream:
         if unpickling.load(stream) != STREAM_MAGIC:
             raise UnreadableError("is a damaged PyTorch stream")
         version = unpickling.load(stream)
         if version != _STREAM_PROTOCOL:
             raise UnreadableError("is a PyTorch stream of an unknown version")
-        unpickling.load(stream)  # What the writing machine was like; of no use today.
+        unpickling.load(stream)  # Facts about the machine that wrote the file.
         value = unpickling.load(stream)
         keys = unpickling.load(stream)
         if not isinstance(keys, list) or not all(isinstance(k, str) for k in keys):
@@ -91,24 +101,24 @@ def read_stream(path: Path) -> Contents:
         storages = {}
         for key in keys:
             if key not in used:
-                # Its size in bytes is written nowhere, so nothing behind it is found.
+                # Its size in bytes is unknown, so what follows cannot be located.
                 break
             storage = used[key]
-            size = struct.unpack("<q", _exactly(stream, 8))[0]
+            size = struct.unpack("<q", _read_exactly(stream, 8))[0]
             if size != storage.size:
-                raise UnreadableError("is a damaged PyTorch stream: sizes contradict")
-            raw = _exactly(stream, size * storage.dtype.itemsize)
+                raise UnreadableError("is a damaged PyTorch stream: sizes differ")
+            raw = _read_exactly(stream, size * storage.dtype.itemsize)
             storages[key] = view(raw, storage.dtype, (size,))
         missing = set(used).difference(storages)
         if missing:
             reason = "holds storages of no tensor" if unknown else "is truncated"
             raise UnreadableError(
-                f"{reason}: the numbers of {len(missing)} tensors cannot be found"
+                f"{reason}: the numbers of {len(missing)} storages cannot be found"
             )
 
     def fetch(storage: unpickling.Storage) -> np.ndarray:
         if storage != used[storage.key]:
-            raise UnreadableError("is a damaged PyTorch stream: storages contradict")
+            raise UnreadableError("is a damaged PyTorch stream: storages differ")
         return storages[storage.key]
 
     return _contents(value, fetch)
@@ -117,8 +127,11 @@ def read_stream(path: Path) -> Contents:
 def read_zip(path: Path) -> Contents:
     """Reads PyTorch's zip archive.
 
+    Args:
+        path: The file.
+
     Raises:
-        UnreadableError: It is damaged, or something else in a zip archive.
+        UnreadableError: The archive is damaged or holds something else.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -146,11 +159,11 @@ def _read_archive(archive: zipfile.ZipFile, num_bytes: int) -> Contents:
     check_growth(sum(entry.file_size for entry in entries.values()), num_bytes)
     for entry in entries.values():
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise UnreadableError("is a zip archive with an unusual compression")
+            raise UnreadableError("is a zip archive with an unknown compression")
     pickles = [name for name in entries if name.split("/")[1:] == ["data.pkl"]]
     if len(pickles) != 1:
         raise UnreadableError(
-            "is a zip archive without data.pkl; expected a file of torch.save"
+            "is a zip archive without data.pkl; expected a file that torch.save wrote"
         )
     folder = pickles[0].removesuffix("data.pkl")
 
@@ -173,14 +186,14 @@ def _read_archive(archive: zipfile.ZipFile, num_bytes: int) -> Contents:
             storages[storage.key] = storage, numbers
         known, numbers = storages[storage.key]
         if storage != known:
-            raise UnreadableError("is a damaged PyTorch archive: storages contradict")
+            raise UnreadableError("is a damaged PyTorch archive: storages differ")
         return numbers
 
     return _contents(unpickling.load(io.BytesIO(content("data.pkl"))), fetch)
 
 
 def _contents(value: Any, fetch: _Fetch) -> Contents:
-    """Names the arrays of a nested value."""
+    """Names and reads the arrays of a nested value."""
     found = {}
     left_out: dict[str, int] = {}
     for keys, leaf in _leaves(value):
@@ -194,30 +207,22 @@ def _contents(value: Any, fetch: _Fetch) -> Contents:
     if not found:
         raise UnreadableError("holds no arrays")
     common = _common_container(list(found))
-    tensors: dict[str, np.ndarray] = {}
-    total = 0
-    for keys, leaf in found.items():
-        name = ".".join(keys[len(common) :])
-        if name in tensors:
-            raise UnreadableError(f"holds two arrays named {name[:80]!r}")
-        tensors[name] = _array(leaf, fetch)
-        total += tensors[name].nbytes
-    check_total(total)
+    tensors = collect(
+        (".".join(keys[len(common) :]), _array(leaf, fetch))
+        for keys, leaf in found.items()
+    )
+    check_total(sum(array.nbytes for array in tensors.values()))
     notes = [
         f"left out {number} arrays of {container!r}"
         for container, number in left_out.items()
     ]
     if common:
         notes.append(f"arrays taken from {'.'.join(common)!r}")
-    # Of torch.nn.DataParallel.
-    plain = without_prefix(tensors, "module.")
-    if plain is not tensors:
-        notes.append("'module.' taken off all names")
-    return Contents(plain, tuple(notes))
+    return torch_contents(tensors, notes)
 
 
 def _leaves(value: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Arrays and tensors in nested containers, with the keys that lead to them."""
+    """Finds arrays and tensors in nested containers, with the keys that lead there."""
     pending: list[tuple[tuple[str, ...], Any]] = [((), value)]
     visited = 0
     while pending:
@@ -232,10 +237,10 @@ def _leaves(value: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
             items = [(str(i), item) for i, item in enumerate(node)]
         else:
             continue
-        # A container that holds itself, or the same one a thousand times.
+        # Pickles can hold containers that contain themselves, or one many times.
         if len(keys) >= _MAX_DEPTH or visited + len(pending) > _MAX_VALUES:
-            raise UnreadableError("holds containers nested beyond reason")
-        # The last is taken first, so that the order of the file is kept.
+            raise UnreadableError("holds too many or too deeply nested containers")
+        # Reversed, because the last one is visited first: this keeps the file's order.
         pending.extend(((*keys, key), item) for key, item in reversed(items))
 
 
@@ -244,7 +249,7 @@ def _text(key: Any) -> str:
 
 
 def _common_container(paths: list[tuple[str, ...]]) -> tuple[str, ...]:
-    """The keys that lead to the container of all arrays."""
+    """The keys that all paths share, apart from their last key."""
     first = paths[0][:-1]
     length = len(first)
     for path in paths:
@@ -256,7 +261,7 @@ def _common_container(paths: list[tuple[str, ...]]) -> tuple[str, ...]:
 def _array(leaf: Any, fetch: _Fetch) -> np.ndarray:
     if isinstance(leaf, unpickling.Array):
         if leaf.value is None:
-            raise UnreadableError("holds an array without numbers; it is damaged")
+            raise UnreadableError("is damaged: it holds an array without numbers")
         return leaf.value
     numbers = fetch(leaf.storage)
     try:
@@ -268,21 +273,21 @@ def _array(leaf: Any, fetch: _Fetch) -> np.ndarray:
             strides=tuple(stride * numbers.itemsize for stride in leaf.strides),
         )
     except (TypeError, ValueError) as error:
-        raise UnreadableError("holds a tensor that leaves its storage") from error
+        raise UnreadableError("holds a tensor that exceeds its storage") from error
 
 
 def _no_storage(storage: unpickling.Storage) -> np.ndarray:
-    raise UnreadableError(f"lacks the storage {storage.key[:80]!r}; it is damaged")
+    raise UnreadableError(f"is damaged: it lacks the storage {storage.key[:80]!r}")
 
 
-def _exactly(stream: BinaryIO, size: int) -> bytes:
+def _read_exactly(stream: BinaryIO, size: int) -> bytes:
     raw = stream.read(size)
     if len(raw) != size:
         raise UnreadableError("is truncated: the numbers of its tensors are missing")
     return raw
 
 
-def _mapped(path: Path) -> Any:
-    """The file as a stream that reads no more than there is."""
+def _memory_mapped(path: Path) -> Any:
+    """The file as a stream that never allocates more than the file holds."""
     with path.open("rb") as file:
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

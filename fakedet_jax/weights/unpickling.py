@@ -2,15 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads pickles as data: containers, text, numbers and arrays, and nothing else.
 
-A pickle is a program for a stack machine whose instructions can import and call
-anything. This machine carries out the instructions that build data. Of functions and
-classes it knows those by which NumPy and PyTorch describe arrays, and what they would
-do is done here from their recorded arguments: shape, dtype and bytes. Every other name
-is refused before anything happens. Opcodes and their arguments are read by the tables
-of `pickletools`, in the encodings of Python 2 and 3.
+A pickle is a program for a stack machine whose instructions can import and call any
+function, and a restricted `pickle.Unpickler` would still call the ones it admits. This
+machine calls nothing that a file names. It executes the instructions that build data,
+knows the names by which NumPy and PyTorch describe arrays, and builds these arrays from
+the recorded shape, dtype and bytes; any other name is refused. The tables of
+`pickletools` decode the instructions, with the text encodings of Python 2 and 3.
 
-What a file can make this machine allocate grows with its own size only: bytes are
-shared and not copied, memory is not reserved for sizes that are merely claimed.
+The memory that a file can make this machine allocate is proportional to the size of the
+file: bytes are shared instead of copied, and claimed sizes reserve nothing.
 """
 
 import codecs
@@ -25,12 +25,12 @@ import numpy as np
 
 from fakedet_jax.weights.tensors import BFLOAT16, UnreadableError, count, shown, view
 
-# The instructions that put their argument on the stack.
+# Instructions that push their argument.
 _VALUES = re.compile(
     "(BIN)?INT[12]?|LONG[14]?|(BIN)?FLOAT|(SHORT_)?BIN(STRING|UNICODE|BYTES)8?|"
     "STRING|UNICODE|BYTEARRAY8"
 )
-# A ResNet-50 with the state of its optimizer has some ten thousand.
+# A ResNet-50 with the state of its optimizer has about ten thousand.
 _MAX_OPERATIONS = 5_000_000
 
 _STORAGE_DTYPES = {
@@ -51,12 +51,12 @@ _NUMPY_CODES = re.compile(r"[fi][248]|i1|u[1248]|b1")
 
 @dataclasses.dataclass(frozen=True)
 class Storage:
-    """Numbers that lie outside of the pickle.
+    """Numbers that are stored outside the pickle.
 
     Attributes:
-        dtype: Of the numbers.
-        key: Names them.
-        size: How many they are.
+        dtype: Dtype of the numbers.
+        key: Name of the storage.
+        size: Number of elements.
     """
 
     dtype: np.dtype
@@ -66,13 +66,13 @@ class Storage:
 
 @dataclasses.dataclass(frozen=True)
 class Tensor:
-    """A part of a storage, as PyTorch describes it.
+    """A view of a storage, as PyTorch describes it.
 
     Attributes:
-        storage: Where the numbers are.
-        offset: Of the first one, in numbers.
-        shape: Of the tensor.
-        strides: In numbers.
+        storage: The storage with its numbers.
+        offset: Index of the first element in the storage.
+        shape: Shape of the tensor.
+        strides: Strides of the tensor, in elements.
     """
 
     storage: Storage
@@ -83,10 +83,10 @@ class Tensor:
 
 @dataclasses.dataclass
 class Array:
-    """An array of NumPy; it gets its value after it was mentioned first.
+    """A NumPy array; a pickle creates it before it gives its value.
 
     Attributes:
-        value: The array, not writable.
+        value: The array, read-only; None before it is given.
     """
 
     value: np.ndarray | None = None
@@ -118,18 +118,19 @@ def load(stream: BinaryIO) -> Any:
     """Reads one pickle, up to its end.
 
     Args:
-        stream: Binary, in memory (`io.BytesIO` or `mmap.mmap`), at the pickle.
+        stream: Binary stream in memory (`io.BytesIO` or `mmap.mmap`), positioned at the
+            start of the pickle.
 
     Returns:
-        What it describes: numbers, text (`latin-1` where Python 2 wrote bytes), bytes,
-        lists, tuples, dicts, `Array`, `Tensor`, `Storage`.
+        The value: numbers, text (`latin-1` where Python 2 wrote bytes), bytes, lists,
+        tuples, dicts, `Array`, `Tensor` and `Storage`, nested in any way.
 
     Raises:
-        UnreadableError: It is damaged, or it names something that data do not need.
+        UnreadableError: The pickle is damaged, or names anything but arrays.
     """
     try:
         with warnings.catch_warnings():
-            # Damaged text has escapes that do not exist.
+            # Damaged text may contain invalid escapes.
             warnings.simplefilter("ignore", DeprecationWarning)
             return _Machine().run(stream)
     except UnreadableError:
@@ -149,11 +150,11 @@ def load(stream: BinaryIO) -> Any:
 
 
 class _Machine:
-    """The stack machine, without the instructions that run code."""
+    """The stack machine of pickles, without the instructions that run code."""
 
     def __init__(self) -> None:
         self._stack: list[Any] = []
-        self._below: list[list[Any]] = []  # The stacks below each mark.
+        self._below: list[list[Any]] = []  # The stacks that marks have set aside.
         self._memo: dict[int, Any] = {}
         self._encoded: dict[int, tuple[str, bytes]] = {}
         self._functions: dict[str, Callable[..., Any]] = {
@@ -173,7 +174,7 @@ class _Machine:
 
     def run(self, stream: BinaryIO) -> Any:
         for _ in range(_MAX_OPERATIONS):
-            name, argument = _next(stream)
+            name, argument = _read_instruction(stream)
             if name == "STOP":
                 return self._stack.pop()
             self._do(name, argument)
@@ -268,14 +269,14 @@ class _Machine:
     def _fill(self, pairs: list[Any]) -> None:
         target = self._stack[-1]
         if type(target) is not dict or len(pairs) % 2:
-            raise TypeError("items for something that is no dict")
+            raise TypeError("items for a value that is no dict")
         for key, value in zip(pairs[::2], pairs[1::2], strict=True):
             target[_key(key)] = value
 
     def _extend(self, items: list[Any]) -> None:
         target = self._stack[-1]
         if type(target) is not list:
-            raise TypeError("items for something that is no list")
+            raise TypeError("items for a value that is no list")
         target.extend(items)
 
     def _push_global(self, module: Any, attribute: Any) -> None:
@@ -291,7 +292,7 @@ class _Machine:
 
     def _call(self, function: Any, arguments: Any) -> Any:
         if not isinstance(function, _Global) or function.name not in self._functions:
-            raise TypeError("a call of something that is no function")
+            raise TypeError("a call of a value that is no function")
         if not isinstance(arguments, tuple):
             raise TypeError("a call without a tuple of arguments")
         return self._functions[function.name](*arguments)
@@ -299,7 +300,7 @@ class _Machine:
     def _build(self, state: Any) -> None:
         target = self._stack[-1]
         if isinstance(target, Array):
-            # A version, except in old ones; shape, dtype, Fortran order, bytes.
+            # Newer files put a version before shape, dtype, Fortran order and bytes.
             shape, dtype, fortran, raw = state[-4:]
             if not isinstance(dtype, _DType):
                 raise TypeError("an array without a dtype")
@@ -309,13 +310,13 @@ class _Machine:
                 raise UnreadableError("holds an array of records, expected numbers")
             target.big_endian = state[1] == ">"
         elif type(target) is not dict:
-            # The attributes of an OrderedDict (PyTorch keeps versions there) are
-            # not weights; nothing else has a state.
-            raise TypeError("a state for something that has none")
+            # The attributes of an OrderedDict, where PyTorch keeps versions, are
+            # ignored; no other value has a state.
+            raise TypeError("a state for a value that has none")
 
     def _encode(self, text: Any, encoding: Any = "latin1") -> bytes:
         if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
-            raise UnreadableError("holds bytes in an unusual encoding")
+            raise UnreadableError("holds bytes in an unknown encoding")
         return self._bytes(text)
 
     def _scalar(self, dtype: Any, raw: Any) -> Array:
@@ -324,7 +325,7 @@ class _Machine:
         return Array(dtype.view(self._bytes(raw), (), False))
 
     def _bytes(self, text: Any) -> Any:
-        """Bytes that Python 2 wrote as text, encoded once however often used."""
+        """Bytes that Python 2 wrote as text, encoded once however often they occur."""
         if not isinstance(text, str):
             return text
         if id(text) not in self._encoded:
@@ -332,7 +333,7 @@ class _Machine:
         return self._encoded[id(text)][1]
 
 
-def _next(stream: BinaryIO) -> tuple[str, Any]:
+def _read_instruction(stream: BinaryIO) -> tuple[str, Any]:
     code = stream.read(1)
     if not code:
         raise UnreadableError("is truncated: its pickle has no end")
@@ -340,14 +341,14 @@ def _next(stream: BinaryIO) -> tuple[str, Any]:
     if opcode is None:
         raise UnreadableError("is a damaged pickle: it holds an unknown instruction")
     if opcode.name == "STRING":
-        return opcode.name, _quoted(stream.readline())
+        return opcode.name, _unquote(stream.readline())
     if opcode.arg is None:
         return opcode.name, None
     return opcode.name, opcode.arg.reader(stream)
 
 
-def _quoted(line: bytes) -> str:
-    """The argument of STRING, for which `pickletools` admits ASCII only."""
+def _unquote(line: bytes) -> str:
+    """Decodes the argument of STRING, for which `pickletools` accepts ASCII only."""
     line = line.rstrip(b"\r\n").strip(b" ")
     if len(line) < 2 or line[:1] != line[-1:] or line[:1] not in (b"'", b'"'):
         raise ValueError("text without quotes")
@@ -362,11 +363,11 @@ def _refusal(name: str) -> UnreadableError:
 
 
 def _key(key: Any) -> Any:
-    # Hashing deeply nested tuples would exhaust the stack of the interpreter.
+    # Hashing a deeply nested tuple would overflow the stack of the interpreter.
     if not isinstance(key, str | int | float | bytes | None):
         raise UnreadableError("has names that are neither text nor numbers")
     if isinstance(key, int) and abs(key) >= 2**63:
-        raise UnreadableError("has a number beyond reason for a name")
+        raise UnreadableError("has a number of more than 64 bits as a name")
     return key
 
 
@@ -379,24 +380,24 @@ def _sizes(shape: Any) -> tuple[int, ...]:
 
 def _empty_bytes(*arguments: Any) -> bytes:
     if arguments:
-        raise TypeError("bytes made from something")
+        raise TypeError("bytes with arguments")
     return b""
 
 
 def _ordered_dict(pairs: Any = ()) -> dict[Any, Any]:
     if not isinstance(pairs, list | tuple):
-        raise TypeError("a dict made of something that is no list")
+        raise TypeError("a dict of a value that is no list")
     result = {_key(key): value for key, value in pairs}
     if isinstance(pairs, list):
-        # Nobody makes two dicts of one list, except to fill the memory.
+        # A list that becomes a dict many times would fill the memory.
         pairs.clear()
     return result
 
 
 def _reconstruct(kind: Any, *unused: Any) -> Array:
-    del unused  # A shape and a dtype that the state replaces.
+    del unused  # Shape and dtype, which the state replaces.
     if kind != _Global("numpy.ndarray"):
-        raise TypeError("an array of an unusual class")
+        raise TypeError("an array of an unknown class")
     return Array()
 
 
@@ -407,7 +408,7 @@ def _from_buffer(raw: Any, dtype: Any, shape: Any, order: Any) -> Array:
 
 
 def _dtype(code: Any, *unused: Any) -> _DType:
-    del unused  # Whether to align and to copy.
+    del unused  # Flags: whether to align and to copy.
     if not isinstance(code, str):
         raise TypeError("a dtype without a name")
     if code.startswith("O"):
@@ -429,9 +430,9 @@ def _rebuild_tensor(
         raise ValueError("a tensor whose strides do not fit its shape")
     steps = zip(shape, strides, strict=True)
     last = offset + sum((size - 1) * stride for size, stride in steps)
-    # A tensor that repeats its numbers could be of any size.
+    # A tensor that repeats elements could have any size.
     if count(shape) > storage.size or (count(shape) and last >= storage.size):
-        raise UnreadableError("holds a tensor that leaves its storage")
+        raise UnreadableError("holds a tensor that exceeds its storage")
     return Tensor(storage, offset, shape, strides)
 
 
@@ -443,15 +444,15 @@ def _rebuild_parameter(tensor: Any, *unused: Any) -> Tensor:
 
 
 def _storage(identity: Any) -> Storage:
-    """From the tuple by which PyTorch names a storage outside of the pickle."""
+    """Reads the tuple by which PyTorch refers to a storage outside the pickle."""
     kind, storage_type, key, _, size = identity[:5]
     if kind == "module":
         raise _refusal("a class of torch.nn.Module")
     if not isinstance(storage_type, _Global) or kind != "storage":
-        raise TypeError("a reference to something that is no storage")
+        raise TypeError("a reference to a value that is no storage")
     if identity[5:] not in ((), (None,)):
         raise UnreadableError(
-            "shares storages as PyTorch before 0.4 did; save it again with a newer one"
+            "shares storages as PyTorch before 0.4 did; save it with a newer version"
         )
     count((size,))
     if not isinstance(key, str | int):

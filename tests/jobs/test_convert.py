@@ -9,8 +9,7 @@ import pytest
 from fakedet_jax.config import ConvertConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs import convert
-from fakedet_jax.models import backbones
-from fakedet_jax.systems import pretrained
+from fakedet_jax.models import backbones, pretrained
 from fakedet_jax.weights import store
 from tests.golden import make_resnet_golden
 from tests.weights import networks, writers

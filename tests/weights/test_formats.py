@@ -72,7 +72,7 @@ def test_a_file_is_identified(arrays, tmp_path):
     ],
 )
 def test_other_files_are_refused(content, read_bytes):
-    with pytest.raises(RequestError, match="is in no known format") as caught:
+    with pytest.raises(RequestError, match="has an unknown format") as caught:
         read_bytes(content)
     for name in formats.known():
         assert name in str(caught.value)
@@ -83,7 +83,7 @@ def test_missing_and_unusual_paths(tmp_path, read_bytes):
         formats.read(tmp_path / "missing")
     with pytest.raises(RequestError, match=r"card\.json' is missing"):
         formats.read(tmp_path)
-    with pytest.raises(RequestError, match="is no file"):
+    with pytest.raises(RequestError, match="is not a file"):
         formats.read(tmp_path.__class__("/dev/zero"))
     with pytest.raises(RequestError, match="is empty"):
         read_bytes(b"")
@@ -93,7 +93,7 @@ def test_large_files_are_refused(tmp_path):
     path = tmp_path / "weights"
     with path.open("wb") as file:
         file.truncate(5 * 2**30)
-    with pytest.raises(RequestError, match=r"has 5\.0 GiB"):
+    with pytest.raises(RequestError, match=r"has 5\.0 GiB, .* 4 GiB"):
         formats.read(path)
 
 

@@ -145,7 +145,7 @@ def test_a_network_within_another(tensors):
     renamed = {f"model.backbone.{name}": array for name, array in tensors.items()}
     variables, comparison = convert(renamed)
     assert_ours(variables)
-    assert comparison.notes == ("'model.backbone.' taken off the names",)
+    assert comparison.notes == ("'model.backbone.' removed from the names",)
     assert comparison.matched[0][0] == "model.backbone.features.0.weight"
 
 

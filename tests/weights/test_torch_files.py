@@ -55,7 +55,7 @@ def test_data_parallel_is_not_part_of_the_names(kind, arrays, read_bytes):
     renamed = {f"module.{name}": array for name, array in arrays.items()}
     tensor_file = read_bytes(WRITERS[kind](renamed))
     assert_same(tensor_file.tensors, arrays)
-    assert tensor_file.notes == ("'module.' taken off all names",)
+    assert tensor_file.notes == ("'module.' removed from all names",)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, ml_dtypes.bfloat16])
@@ -124,7 +124,7 @@ def test_what_cannot_be_named(value, reason, read_bytes):
 def test_containers_within_themselves(read_bytes):
     value = {"a": np.ones(1)}
     value["again"] = value
-    with pytest.raises(RequestError, match="nested beyond reason"):
+    with pytest.raises(RequestError, match="too deeply nested"):
         read_bytes(pickle.dumps(value, 2))
 
 
@@ -133,7 +133,7 @@ def test_containers_that_multiply(read_bytes, monkeypatch):
     value = [np.ones(1)]
     for _ in range(30):
         value = [value] * 30
-    with pytest.raises(RequestError, match="nested beyond reason"):
+    with pytest.raises(RequestError, match="too deeply nested"):
         read_bytes(pickle.dumps(value, 2))
 
 

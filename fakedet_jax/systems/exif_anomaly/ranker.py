@@ -19,10 +19,9 @@ from jax import lax
 
 from fakedet_jax.errors import RequestError
 from fakedet_jax.media.framing import Framing
-from fakedet_jax.models import channel_last, resnet
+from fakedet_jax.models import channel_last, pretrained, resnet
 from fakedet_jax.models.backbone import Backbone
 from fakedet_jax.models.preprocessing import Preprocessing
-from fakedet_jax.systems import pretrained
 
 Outputs = dict[str, jax.Array]
 

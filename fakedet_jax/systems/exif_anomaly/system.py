@@ -29,10 +29,10 @@ from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import metrics
 from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.evaluation.scoring import PictureFn, ProbabilityFn, Scorer
+from fakedet_jax.models import pretrained
 from fakedet_jax.models.backbone import Backbone
 from fakedet_jax.runtime import checkpoint, parallel, text
 from fakedet_jax.runtime.signals import Stopped
-from fakedet_jax.systems import pretrained
 from fakedet_jax.systems.base import (
     Benchmark,
     FitRequest,

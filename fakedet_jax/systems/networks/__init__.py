@@ -1,3 +1,21 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Detectors that are one network: AMTENnet, its rivals and what trains them."""
+"""Detectors that consist of one network: AMTENnet and the networks it is compared with.
+
+`table` lists them with their recipes, `system` trains and loads them.
+"""
+
+__all__ = [
+    "amtennet",
+    "benchmark",
+    "converted",
+    "hand_crafted",
+    "mesonet",
+    "mislnet",
+    "residuals",
+    "spectrum",
+    "system",
+    "table",
+    "traces",
+    "xception",
+]

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """AMTENnet: adaptive manipulation-trace extraction in front of a small CNN.
 
-Guo, Yang, Chen, Sun: "Fake face detection via adaptive manipulation traces extraction
-network", Computer Vision and Image Understanding 204 (2021), 103170. Geometry,
-initialisers and the names in published files follow the authors' Caffe definition.
+Geometry, initial values and the names in published files follow the authors' Caffe
+definition. `VARIANTS` are the ablations of the paper's Table VI; where the table leaves
+something open, one number of the definition changes and the rest stays.
 
-The ablations of the paper's Table VI are `VARIANTS` of the same modules. Where the
-table leaves something open, one number of the definition changes and the rest stays.
+References:
+    Guo, Yang, Chen, Sun: "Fake face detection via adaptive manipulation traces
+    extraction network", Computer Vision and Image Understanding 204 (2021), 103170.
 """
 
 import dataclasses
@@ -40,14 +41,14 @@ class Variant:
     """What an ablation changes; the defaults are AMTENnet itself.
 
     Attributes:
-        extractor: Whether AMTEN stands before the CNN; without it the CNN sees the
-            picture.
+        extractor: Whether AMTEN precedes the CNN; otherwise the CNN gets the picture.
         predictor: Side of conv1's kernel in pixels, odd. None leaves conv1 out: the
-            picture itself takes the place of the trace F_mt.
-        reuse_trace: Whether conv4 and the CNN see F_mt again, not conv2 alone.
-        features: Of conv4 and conv5.
-        deep: Whether conv3 follows conv2, and conv5 conv4.
-        pool: One of `POOLS`, of all four pooling layers of the CNN.
+            picture itself replaces the trace F_mt.
+        reuse_trace: Whether F_mt is also an input of conv4 and of the CNN; otherwise
+            only of conv2.
+        features: Number of features of conv4 and of conv5.
+        deep: Whether conv3 follows conv2, and conv5 follows conv4.
+        pool: Key of `POOLS`: the kind of the CNN's four pooling layers.
         last_kernel: Side of conv9's kernel in pixels; it has no padding.
     """
 
@@ -83,10 +84,12 @@ POOLS = types.MappingProxyType(
 
 
 def frozen(variant: Variant = AMTEN) -> tuple[str, ...]:
-    """Parameters that are not trained.
+    """Paths of the parameters that are not trained.
 
     Caffe's definition gives conv1 a bias with learning rate 0; it counts as parameters.
 
+    Args:
+        variant: The variant of the network.
     >>> frozen(), frozen(VARIANTS["model_base"])
     (('amten/conv1/bias',), ())
     """
@@ -95,7 +98,11 @@ def frozen(variant: Variant = AMTEN) -> tuple[str, ...]:
 
 
 def published_layers(variant: Variant = AMTEN) -> tuple[Layer, ...]:
-    """All layers with numbers, and their names in the authors' definition."""
+    """All layers with parameters, and their names in the authors' definition.
+
+    Args:
+        variant: The variant of the network.
+    """
     names = {"conv2": "conv2_1", "conv4": "conv3_1"}
     if variant.predictor is not None:
         names = {"conv1": "conv1", **names}
@@ -107,14 +114,14 @@ def published_layers(variant: Variant = AMTEN) -> tuple[Layer, ...]:
             Layer(f"amten/{name}", "conv", caffe=names[name], bias=True)
             for name in sorted(names)
         ]
-    # The authors count the layers of the CNN from 4 on, we and the paper from 6 on.
+    # The authors number the layers of the CNN from 4, the paper and this file from 6.
     for number in (6, 7, 8, 9):
         caffe = f"conv{number - 2}"
         table.append(Layer(f"base/conv{number}", "conv", caffe=caffe, bias=True))
         if number < 9:
             norm = Layer(f"base/bn{number}", "caffe_norm", caffe=f"{caffe}/bn")
             table.append(norm)
-    # Caffe flattens planes in the order in which they lie here.
+    # Caffe flattens feature maps in the same order, so `flattened` is not needed.
     table += [
         Layer(f"base/fc{number}", "dense", caffe=f"fc_net_{number - 1}", bias=True)
         for number in (1, 2, 3)
@@ -123,13 +130,13 @@ def published_layers(variant: Variant = AMTEN) -> tuple[Layer, ...]:
 
 
 def extractor_variant(params: Mapping[str, Any]) -> Variant:
-    """Which variant of the extractor has such parameters.
+    """Infers the variant of an extractor from the shapes of its parameters.
 
     Args:
-        params: Of `Amten`, with a predictor `conv1`.
+        params: Parameters of an `Amten` with a predictor `conv1`.
 
     Returns:
-        The variant, as far as the extractor goes.
+        A variant with the extractor's fields; those of the CNN have their defaults.
     """
     shapes = {name: node["kernel"].shape for name, node in params.items()}
     return Variant(
@@ -141,15 +148,16 @@ def extractor_variant(params: Mapping[str, Any]) -> Variant:
 
 
 class Amten(nn.Module):
-    """The trace extractor (section 3.1); it can stand before any CNN.
+    """The trace extractor AMTEN (section 3.1 of the paper), usable before any CNN.
 
-    conv1 predicts the picture; what it misses is the manipulation trace F_mt. From it
-    conv2 … conv5 draw higher-level traces, each stage seeing all before it (F_reu).
-    No activation function: traces are faint and of either sign.
+    conv1 predicts the picture; its error is the manipulation trace F_mt. conv2 to conv5
+    extract higher-level traces from it, and each stage gets the outputs of the stages
+    before it; all together are the reused trace F_reu. There is no activation function
+    because traces are faint and have either sign.
 
     Attributes:
-        dtype: Of the computation.
-        variant: Which of the layers there are.
+        dtype: Dtype of the computation and the outputs.
+        variant: The variant; only the fields of the extractor matter.
     """
 
     dtype: layers.Dtype = jnp.float32
@@ -160,12 +168,12 @@ class Amten(nn.Module):
         """Extracts traces.
 
         Args:
-          images: float `[batch, height, width, 3]`, BGR, 0–255, of any size.
+            images: Float `[batch, height, width, 3]`, BGR, 0–255, of any size.
 
         Returns:
-          F_reu `[batch, 12, height, width]` (other variants: 9 or 18 channels) and the
-          outputs of the layers, also channel-first: `conv1` … `conv5`, `trace` (F_mt,
-          3 channels), `reused_trace` (F_reu).
+            F_reu, `[batch, 12, height, width]` (9 or 18 channels in other variants),
+            and the outputs by name, also channel-first: `conv1` to `conv5`, `trace`
+            (F_mt, 3 channels), `reused_trace` (F_reu).
         """
         variant = self.variant
 
@@ -193,15 +201,15 @@ class Amten(nn.Module):
 
 
 class ModelBase(nn.Module):
-    """The CNN behind the extractor (section 3.2): four convolutions, three dense.
+    """The CNN after the extractor (section 3.2): four convolutions, three dense layers.
 
-    The paper puts neither ReLU nor dropout between the dense layers.
+    As in the paper, there is neither ReLU nor dropout between the dense layers.
 
     Attributes:
         num_classes: Number of logits.
-        dtype: Of the computation.
+        dtype: Dtype of the computation; the logits are float32.
         batch_norm_fraction: See `layers.BatchNorm`. The authors' 0.999 averages over
-            a thousand steps and more; shorter runs want less.
+            more than a thousand steps; shorter runs need a smaller value.
         pool: See `Variant`.
         last_kernel: See `Variant`.
     """
@@ -216,16 +224,16 @@ class ModelBase(nn.Module):
     def __call__(
         self, features: jax.Array, *, train: bool = False
     ) -> tuple[jax.Array, Outputs]:
-        """Classifies.
+        """Classifies feature maps.
 
         Args:
-          features: float `[batch, channels, 128, 128]`, usually F_reu. Other sizes
-            work too and change the size of `fc1`.
-          train: whether batch normalisation uses, and learns from, this batch.
+            features: Float `[batch, channels, 128, 128]`, usually F_reu. Other sizes
+                work and change the size of `fc1`.
+            train: Whether batch normalisation uses, and learns from, this batch.
 
         Returns:
-          Logits float32 `[batch, num_classes]` and the outputs `conv6` … `conv9`,
-          `fc1` … `fc3` by name.
+            The logits, float32 `[batch, num_classes]`, and the outputs of `conv6` to
+            `conv9` and `fc1` to `fc3` by name.
         """
         out: Outputs = {}
         pool = POOLS[self.pool]
@@ -254,13 +262,13 @@ class ModelBase(nn.Module):
 
 
 class AmtenNet(nn.Module):
-    """The whole network: 2,023,050 parameters for two classes, 2,024,856 for eight.
+    """AMTENnet: 2,023,050 parameters for two classes, 2,024,856 for eight.
 
     Attributes:
         num_classes: Number of logits.
-        dtype: Of the computation.
+        dtype: Dtype of the computation; the logits are float32.
         batch_norm_fraction: See `ModelBase`.
-        variant: One of the values of `VARIANTS`, or any other.
+        variant: One of the values of `VARIANTS`, or another one.
     """
 
     num_classes: int
@@ -275,11 +283,12 @@ class AmtenNet(nn.Module):
         """Classifies pictures.
 
         Args:
-          images: float `[batch, 128, 128, 3]`, BGR, 0–255 (`PREPROCESSING`).
-          train: see `ModelBase`.
+            images: Float `[batch, 128, 128, 3]`, BGR, 0–255 (`PREPROCESSING`).
+            train: Whether batch normalisation uses, and learns from, this batch.
 
         Returns:
-          Logits float32 `[batch, num_classes]` and all named outputs in network order.
+            The logits, float32 `[batch, num_classes]`, and all named outputs in network
+            order.
         """
         traces: Outputs = {}
         if self.variant.extractor:

@@ -2,11 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hand-Crafted-Res: fixed high-pass filters in front of a small CNN.
 
-Mo, Chen, Luo: "Fake faces identification via convolutional neural network", IH&MMSec
-2018, as Guo, Yang, Chen, Sun (CVIU 2021) compare it with AMTENnet: Xavier's initial
-values instead of Gaussian ones. Fixed are the high-pass filters in front and three
-groups of convolution and pooling; which filters, the widths, and that rectifiers and
-one hidden dense layer are used, are choices of this toolkit.
+The network is that of Mo, Chen and Luo as Guo et al. compare it with AMTENnet: with
+Xavier's initial values instead of Gaussian ones. The sources give high-pass filters and
+three groups of convolution and pooling; which filters, the widths, ReLU and one hidden
+dense layer are choices of this toolkit.
+
+References:
+    Mo, Chen, Luo: "Fake faces identification via convolutional neural network",
+    IH&MMSec 2018.
+    Guo, Yang, Chen, Sun: see `amtennet`.
 """
 
 import flax.linen as nn
@@ -18,22 +22,20 @@ from fakedet_jax.systems.networks import amtennet, residuals
 from fakedet_jax.systems.networks.system import NetworkDetector
 from fakedet_jax.training.recipe import Recipe
 
-# Size from the comparison with AMTENnet; that it shares the values too is a choice.
+# The size is that of the comparison with AMTENnet; to share its range is a choice.
 PREPROCESSING = amtennet.PREPROCESSING
-
-Outputs = dict[str, jax.Array]
 
 
 class HandCraftedNet(nn.Module):
-    """Filters, three convolutions, two dense layers.
+    """Fixed filters, three convolutions and two dense layers.
 
-    At the default widths it has 8,484,354 parameters for two classes.
+    With the default widths it has 8,484,354 parameters for two classes.
 
     Attributes:
         num_classes: Number of logits.
-        dtype: Of the computation.
-        widths: Features of the convolutions.
-        hidden_width: Features of the dense layer before the last.
+        dtype: Dtype of the computation; the logits are float32.
+        widths: Number of features of each convolution.
+        hidden_width: Number of features of the first dense layer.
     """
 
     num_classes: int
@@ -44,23 +46,23 @@ class HandCraftedNet(nn.Module):
     @nn.compact
     def __call__(
         self, images: jax.Array, *, train: bool = False
-    ) -> tuple[jax.Array, Outputs]:
+    ) -> tuple[jax.Array, amtennet.Outputs]:
         """Classifies pictures.
 
         Args:
             images: Float `[batch, 128, 128, 3]`, BGR, 0–255 (`PREPROCESSING`). Other
                 sizes work and change the size of `fc1`.
-            train: Changes nothing here.
+            train: Ignored: no layer depends on the batch.
 
         Returns:
-            Logits float32 `[batch, num_classes]`, and by name in network order: the
-            filters' `residual` and the outputs of all layers with a kernel, before
-            their non-linearity; planes are channel-first.
+            The logits, float32 `[batch, num_classes]`, and by name in network order:
+            the filters' `residual` and the outputs of all layers with a kernel, before
+            their ReLU; feature maps are channel-first.
         """
         del train
         planes = images.astype(self.dtype).transpose(0, 3, 1, 2)
         hidden = residuals.hand_crafted(planes)
-        out: Outputs = {"residual": hidden}
+        out = {"residual": hidden}
         for number, width in enumerate(self.widths, start=1):
             name = f"conv{number}"
             conv = layers.Conv(width, 3, padding=1, dtype=self.dtype, name=name)

@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Meso-4 and MesoInception-4: very small networks for faces in compressed videos.
 
-Afchar, Nozick, Yamagishi, Echizen: "MesoNet: a compact facial video forgery detection
-network", WIFS 2018. Geometry, initial values and batch normalisation are those of the
-authors' Keras definition, whose last layer is a single sigmoid.
+Geometry, initial values and batch normalisation are those of the authors' Keras
+definition, whose last layer is a single sigmoid. Here, the logits of two classes are
+`[0, z]`, so that softmax gives class 1, the fake one, the probability `sigmoid(z)`. In
+the authors' weights 1 means real; `from_published` converts them.
 
-Here the logits of two classes are `[0, z]`, so that their softmax is `sigmoid(z)`, the
-probability of class 1, the fake one. The authors' weights were trained the other way
-round, 1 = real; `from_published` turns them.
+References:
+    Afchar, Nozick, Yamagishi, Echizen: "MesoNet: a compact facial video forgery
+    detection network", WIFS 2018.
 """
 
 import dataclasses
@@ -33,10 +34,10 @@ Variables = Mapping[str, Any]
 
 PREPROCESSING = Preprocessing(Framing.square(256), std=(255.0, 255.0, 255.0))
 
-# Features of the branches of the two inception blocks.
+# Number of features of the four branches of each inception block.
 _BRANCHES = ((1, 4, 4, 2), (2, 4, 4, 2))
-# A block's convolutions: name, branch, size of the kernel, dilation. Those of a branch
-# follow each other; all branches start from the block's input.
+# The convolutions of a block: name, branch, side of the kernel, dilation. Those of a
+# branch follow each other; all branches start from the block's input.
 _INCEPTION = (
     ("a", 0, 1, 1),
     ("b1", 1, 1, 1),
@@ -52,14 +53,14 @@ _POOLS = (2, 2, 2, 4)
 class MesoNet(nn.Module):
     """Four stages and two dense layers: 27,977 parameters, or 28,615 with inception.
 
-    The counts hold for two classes. As in Keras' count of trainable parameters, the
-    scales and biases of batch normalisation are in, its running statistics are not.
+    The counts are those of trainable parameters for two classes: they include scales
+    and biases of batch normalisation, but not its running statistics.
 
     Attributes:
-        num_classes: Number of logits. Two come from one output, as published; more
-            have one output each, which is a choice of this toolkit.
-        dtype: Of the computation.
-        batch_norm_fraction: Part of the running statistics that a step keeps.
+        num_classes: Number of logits. Two are computed from one output, as published;
+            more have one output each, which is a choice of this toolkit.
+        dtype: Dtype of the computation; the logits are float32.
+        batch_norm_fraction: Share of the running statistics that a step keeps.
         inception: Whether the first two stages are inception blocks
             (MesoInception-4) instead of convolutions (Meso-4).
     """
@@ -78,12 +79,12 @@ class MesoNet(nn.Module):
         Args:
             images: Float `[batch, 256, 256, 3]`, RGB, 0–1 (`PREPROCESSING`). Other
                 sizes work and change the size of `fc1`.
-            train: Whether features are dropped, by the generator `dropout`, and batch
+            train: Whether dropout is active, with the PRNG `dropout`, and batch
                 normalisation uses, and learns from, this batch.
 
         Returns:
-            Logits float32 `[batch, num_classes]`, and the outputs of all layers with a
-            kernel by name, in network order, before their non-linearity.
+            The logits, float32 `[batch, num_classes]`, and the outputs of all layers
+            with a kernel by name, in network order, before their ReLU.
         """
         out: Outputs = {}
 
@@ -137,14 +138,14 @@ class MesoNet(nn.Module):
 
 
 def max_pool_same(planes: jax.Array, window: int) -> jax.Array:
-    """Maximum over squares that do not overlap, with Keras' padding `same`.
+    """Takes the maximum over adjoining squares, with Keras' padding `same`.
 
-    Where the side is no multiple of the window, what is missing is added at both ends,
-    the odd pixel at the lower and right one; it takes no part in the maximum.
+    Where a side is no multiple of the window, padding is added at both ends, an odd
+    pixel at the bottom or right; padding never wins.
 
     Args:
         planes: Float `[batch, height, width, features]`.
-        window: Side and step of the window, pixels.
+        window: Side and stride of the window, pixels.
 
     Returns:
         Float `[batch, ceil(height / window), ceil(width / window), features]`.
@@ -157,15 +158,15 @@ def max_pool_same(planes: jax.Array, window: int) -> jax.Array:
 
 
 def from_published(variables: Variables) -> dict[str, Any]:
-    """Turns the authors' weights, whose output is evidence of a real face.
+    """Converts the authors' weights, whose output is evidence of a real face.
 
     Args:
-        variables: Of a `MesoNet` with two classes, as `LAYERS` or `INCEPTION_LAYERS`
-            map them from the authors' files.
+        variables: Variables of a `MesoNet` with two classes, as `LAYERS` or
+            `INCEPTION_LAYERS` map them from the authors' files.
 
     Returns:
-        The same with kernel and bias of `fc2` negated: its output is evidence of a
-        fake. Applied twice it changes nothing.
+        The same variables with kernel and bias of `fc2` negated, so that its output is
+        evidence of a fake.
     """
     params = dict(variables["params"])
     params["fc2"] = {name: -value for name, value in params["fc2"].items()}
@@ -173,9 +174,9 @@ def from_published(variables: Variables) -> dict[str, Any]:
 
 
 class _Conv(nn.Module):
-    """Convolution with bias, step 1 and as many zeros as keep the planes' size.
+    """Convolution with bias, dilation and Keras' initial values, stride 1.
 
-    `channel_last.Conv` knows neither dilation nor Keras' initial values.
+    Padding keeps the size. `channel_last.Conv` has no dilation.
     """
 
     features: int
@@ -196,23 +197,23 @@ class _Conv(nn.Module):
             padding="SAME",
             rhs_dilation=(self.dilation, self.dilation),
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
-            # Accelerators would round float32 operands to TF32 or bfloat16.
+            # Accelerators would round float32 operands to TF32 or bfloat16 by default.
             precision=lax.Precision.HIGHEST,
         )
         return convolved + bias.astype(self.dtype)
 
 
 def _layers(convs: list[str], conv: int, norm: int, dense: int) -> tuple[Layer, ...]:
-    """All layers with numbers.
+    """All layers with parameters.
 
-    Keras counts the layers of a kind through all networks of a program, and the
-    authors' Meso-4 was not the first: its numbers do not begin with 1.
+    Keras numbers the layers of a kind across all networks of a program. The authors'
+    Meso-4 was not the first network, so its numbers do not start at 1.
 
     Args:
         convs: Our names of the convolutions, in the authors' order.
         conv: Keras' number of the first convolution.
-        norm: Of the first normalisation.
-        dense: Of the first dense layer.
+        norm: Keras' number of the first normalisation.
+        dense: Keras' number of the first dense layer.
     """
     return (
         *(
@@ -230,7 +231,7 @@ def _layers(convs: list[str], conv: int, norm: int, dense: int) -> tuple[Layer, 
 
 _BLOCKS = [f"conv{number}{name}" for number in (1, 2) for name, *_ in _INCEPTION]
 
-# In the authors' files of Meso-4 and of MesoInception-4.
+# Names as in the authors' files of Meso-4 and of MesoInception-4.
 LAYERS = _layers([f"conv{number}" for number in range(1, 5)], 5, 5, 3)
 INCEPTION_LAYERS = _layers([*_BLOCKS, "conv3", "conv4"], 1, 1, 1)
 

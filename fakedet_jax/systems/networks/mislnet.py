@@ -2,9 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """MISLnet: prediction-error filters in front of a CNN, for manipulations of any kind.
 
-Bayar, Stamm: "Constrained convolutional neural networks: a new approach towards general
-purpose image manipulation detection", IEEE TIFS 13 (2018); for colour pictures as Guo,
-Yang, Chen, Sun (CVIU 2021) compare it with AMTENnet. Caffe's layers and initial values.
+For colour pictures, as Guo et al. compare it with AMTENnet, with Caffe's layers and
+initial values.
+
+References:
+    Bayar, Stamm: "Constrained convolutional neural networks: a new approach towards
+    general purpose image manipulation detection", IEEE TIFS 13 (2018).
+    Guo, Yang, Chen, Sun: see `amtennet`.
 """
 
 import dataclasses
@@ -20,12 +24,10 @@ from fakedet_jax.systems.networks.system import NetworkDetector
 
 __all__ = ["PREPROCESSING", "MislNet", "project"]
 
-# Size from the comparison with AMTENnet; that it shares the values too is a choice.
+# The size is that of the comparison with AMTENnet; to share its range is a choice.
 PREPROCESSING = amtennet.PREPROCESSING
 
-Outputs = dict[str, jax.Array]
-
-# Name, features, size of the kernel, step, padding.
+# Name, features, side of the kernel, stride, padding.
 _CONVS = (
     ("conv2", 96, 7, 2, 3),
     ("conv3", 64, 5, 1, 2),
@@ -35,14 +37,13 @@ _CONVS = (
 
 
 class MislNet(nn.Module):
-    """550,388 parameters and, for two classes, 402 of the last layer.
+    """MISLnet: 550,790 parameters for two classes, 402 of them in the last layer.
 
-    The first layer obeys a constraint; see `project`, which restores it and must be
-    applied after each update.
+    The first layer obeys a constraint, which `project` must restore after each update.
 
     Attributes:
         num_classes: Number of logits.
-        dtype: Of the computation.
+        dtype: Dtype of the computation; the logits are float32.
         batch_norm_fraction: See `layers.BatchNorm`.
     """
 
@@ -53,7 +54,7 @@ class MislNet(nn.Module):
     @nn.compact
     def __call__(
         self, images: jax.Array, *, train: bool = False
-    ) -> tuple[jax.Array, Outputs]:
+    ) -> tuple[jax.Array, amtennet.Outputs]:
         """Classifies pictures.
 
         Args:
@@ -62,11 +63,11 @@ class MislNet(nn.Module):
             train: Whether batch normalisation uses, and learns from, this batch.
 
         Returns:
-            Logits float32 `[batch, num_classes]` and the outputs of all layers with a
-            kernel by name, in network order, before normalisation and non-linearity;
-            planes are channel-first.
+            The logits, float32 `[batch, num_classes]`, and the outputs of all layers
+            with a kernel by name, in network order, before normalisation and tanh;
+            feature maps are channel-first.
         """
-        out: Outputs = {}
+        out: amtennet.Outputs = {}
         planes = images.astype(self.dtype).transpose(0, 3, 1, 2)
         hidden = ConstrainedConv(dtype=self.dtype, name="constrained")(planes)
         out["constrained"] = hidden

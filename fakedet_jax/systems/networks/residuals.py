@@ -1,21 +1,25 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Residual layers, rivals of AMTEN: what is left when a picture's content is taken out.
+"""Layers that suppress the content of a picture, compared with AMTEN.
 
-The networks of table V in Guo, Yang, Chen, Sun: "Fake face detection via adaptive
-manipulation traces extraction network", CVIU 204 (2021), 103170: each layer stands in
-front of the same Model-base.
+Table V of the AMTENnet paper puts each of them in front of the same Model-base:
 
-- `hand_crafted`: fixed high-pass filters, after Mo, Chen, Luo: "Fake faces
-  identification via convolutional neural network", IH&MMSec 2018
-- `srm`: three fixed filters of the spatial rich model, after Fridrich, Kodovský: "Rich
-  models for steganalysis of digital images", IEEE TIFS 2012
-- `constrained`: learned prediction-error filters, after Bayar, Stamm: "Constrained
-  convolutional neural networks", IEEE TIFS 2018
+- `hand_crafted`: fixed high-pass filters
+- `srm`: three fixed filters of the spatial rich model
+- `constrained`: learned prediction-error filters
 
-Planes are channel-first, as Model-base wants them. Zeros are added at the borders, as
-AMTEN does, so that planes keep the size that Model-base was made for; the sources leave
-the borders open.
+Feature maps are channel-first, as Model-base takes them. Zeros are added at the
+borders, as in AMTEN, so that the size stays the one that Model-base was made for; the
+sources do not say how they treat the borders.
+
+References:
+    Guo, Yang, Chen, Sun: see `amtennet`.
+    Mo, Chen, Luo: "Fake faces identification via convolutional neural network",
+    IH&MMSec 2018 (`hand_crafted`).
+    Fridrich, Kodovský: "Rich models for steganalysis of digital images", IEEE TIFS 2012
+    (`srm`).
+    Bayar, Stamm: "Constrained convolutional neural networks", IEEE TIFS 2018
+    (`constrained`).
 """
 
 from collections.abc import Mapping
@@ -26,16 +30,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fakedet_jax.models import convolution, layers
+from fakedet_jax.models import channel_last, convolution, layers
 from fakedet_jax.systems.networks import amtennet
 
 PREPROCESSING = amtennet.PREPROCESSING
 KINDS = ("hand_crafted", "srm", "constrained")
 
-Outputs = dict[str, jax.Array]
-
-# First differences along a row and along a column, and the Laplacian of four
-# neighbours: `[filter, height, width]`. Which filters is a choice of this toolkit.
+# `[filter, height, width]`: first differences along rows and columns, and the
+# four-neighbour Laplacian. Which filters to use is a choice of this toolkit.
 HAND_CRAFTED_FILTERS = np.array(
     [
         [[0, 0, 0], [0, -1, 1], [0, 0, 0]],
@@ -63,35 +65,20 @@ SRM_FILTERS[1, 1:4, 1:4] = np.array([[-1, 2, -1], [2, -4, 2], [-1, 2, -1]]) / 4
 SRM_FILTERS[2, 2, 1:4] = np.array([1, -2, 1]) / 2
 
 
-class ConstrainedConv(nn.Module):
+def _constrained_xavier(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    return constrain(layers.caffe_xavier(key, shape))
+
+
+class ConstrainedConv(layers.Conv):
     """Filters that predict a pixel from its neighbours and subtract the pixel.
 
-    Each filter is −1 in the centre and adds up to 1 elsewhere, for every input channel.
-    The initial values fulfil that; training must apply `project` after each update.
-
-    Attributes:
-        features: Number of filters.
-        kernel_size: Side of the filters, odd.
-        padding: Zeros added at each border, pixels.
-        dtype: Of the computation.
+    For every input channel, a filter is −1 in the centre and its other values add up to
+    1. The initial values satisfy this; training must apply `project` after each update.
     """
 
     features: int = 3
     kernel_size: int = 5
-    padding: int = 0
-    dtype: layers.Dtype = jnp.float32
-
-    @nn.compact
-    def __call__(self, planes: jax.Array) -> jax.Array:
-        """Convolves `[b, in, h, w]` to `[b, features, h', w']`."""
-        shape = (self.kernel_size, self.kernel_size, planes.shape[1], self.features)
-        kernel = self.param(
-            "kernel", lambda key: constrain(layers.caffe_xavier(key, shape))
-        )
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        return convolution.conv2d(
-            planes.astype(self.dtype), kernel, bias, padding=self.padding
-        )
+    kernel_init: channel_last.Initializer = _constrained_xavier
 
 
 class ResidualNet(nn.Module):
@@ -100,7 +87,7 @@ class ResidualNet(nn.Module):
     Attributes:
         kind: One of `KINDS`.
         num_classes: Number of logits.
-        dtype: Of the computation.
+        dtype: Dtype of the computation; the logits are float32.
         batch_norm_fraction: See `amtennet.ModelBase`.
     """
 
@@ -112,7 +99,7 @@ class ResidualNet(nn.Module):
     @nn.compact
     def __call__(
         self, images: jax.Array, *, train: bool = False
-    ) -> tuple[jax.Array, Outputs]:
+    ) -> tuple[jax.Array, amtennet.Outputs]:
         """Classifies pictures.
 
         Args:
@@ -120,8 +107,11 @@ class ResidualNet(nn.Module):
             train: Whether batch normalisation uses, and learns from, this batch.
 
         Returns:
-            Logits float32 `[batch, num_classes]` and named outputs in network order:
-            `residual`, then those of Model-base.
+            The logits, float32 `[batch, num_classes]`, and named outputs in network
+            order: `residual`, then those of Model-base.
+
+        Raises:
+            ValueError: `kind` is none of `KINDS`.
         """
         planes = images.astype(self.dtype).transpose(0, 3, 1, 2)
         if self.kind == "hand_crafted":
@@ -132,7 +122,7 @@ class ResidualNet(nn.Module):
             layer = ConstrainedConv(padding=2, dtype=self.dtype, name="constrained")
             residual = layer(planes)
         else:
-            raise ValueError(f"expected one of {KINDS}, got {self.kind!r}")
+            raise ValueError(f"expected one of {KINDS}, found {self.kind!r}")
         base = amtennet.ModelBase(
             self.num_classes,
             dtype=self.dtype,
@@ -144,14 +134,14 @@ class ResidualNet(nn.Module):
 
 
 def hand_crafted(planes: jax.Array) -> jax.Array:
-    """Every colour through every one of `HAND_CRAFTED_FILTERS`.
+    """Applies each of `HAND_CRAFTED_FILTERS` to each channel.
 
     Args:
         planes: Float `[batch, channels, height, width]`.
 
     Returns:
-        `[batch, 3 * channels, height, width]`: the filters of the first colour, then
-        those of the second, …
+        `[batch, 3 * channels, height, width]`: the residuals of the first channel, then
+        those of the second, and so on.
     """
     batch, channels, height, width = planes.shape
     kernel = HAND_CRAFTED_FILTERS.transpose(1, 2, 0)[:, :, None]
@@ -161,7 +151,7 @@ def hand_crafted(planes: jax.Array) -> jax.Array:
 
 
 def srm(planes: jax.Array) -> jax.Array:
-    """The residuals of `SRM_FILTERS`, each added up over the colours.
+    """Applies `SRM_FILTERS` and adds up the residuals of all channels.
 
     Args:
         planes: Float `[batch, channels, height, width]`.
@@ -169,23 +159,23 @@ def srm(planes: jax.Array) -> jax.Array:
     Returns:
         `[batch, 3, height, width]`.
     """
-    # Filtering is linear: the sum of the colours has the sum of their residuals.
+    # Filtering is linear: the residual of the sum is the sum of the residuals.
     kernel = SRM_FILTERS.transpose(1, 2, 0)[:, :, None]
     total = planes.sum(1, keepdims=True)
     return convolution.conv2d(total, jnp.asarray(kernel), padding=2)
 
 
 def constrain(kernel: jax.Array) -> jax.Array:
-    """Makes prediction-error filters of any filters.
+    """Turns any filters into prediction-error filters.
 
-    The centre becomes −1, and the rest is divided by its sum; where that is exactly 0,
-    nothing can be divided, and the rest stays as it is.
+    The centre becomes −1, and the other values are divided by their sum, unless it is
+    exactly 0.
 
     Args:
         kernel: Float `[size, size, in_features, features]`, size odd.
 
     Returns:
-        The same shape. Applied twice it is the same as once.
+        Filters of the same shape; constraining them again changes nothing.
     """
     centre = kernel.shape[0] // 2
     around = kernel.at[centre, centre].set(0)
@@ -198,10 +188,10 @@ def project(params: Mapping[str, Any]) -> dict[str, Any]:
     """Restores the constraint of a network's layer `constrained` after an update.
 
     Args:
-        params: Of a network that has such a layer.
+        params: Parameters of a network that has such a layer.
 
     Returns:
-        The same with that kernel constrained; all else untouched.
+        The same parameters with the kernel of that layer constrained.
     """
     layer = params["constrained"]
     return {**params, "constrained": {**layer, "kernel": constrain(layer["kernel"])}}

@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """AutoGAN's detector: a residual network on the spectrum of the picture.
 
-Zhang, Karaman, Chang: "Detecting and simulating artifacts in GAN fake images", WIFS
-2019. Generators enlarge their planes step by step, which leaves copies of the spectrum
-at high frequencies; the spectrum shows them at a glance.
+Generators upsample their feature maps step by step, which leaves copies of the spectrum
+at high frequencies.
+
+References:
+    Zhang, Karaman, Chang: "Detecting and simulating artifacts in GAN fake images", WIFS
+    2019.
 """
 
 import math
@@ -18,9 +21,8 @@ import numpy as np
 from jax import lax
 
 from fakedet_jax.media.framing import Framing
-from fakedet_jax.models import channel_last, resnet
+from fakedet_jax.models import channel_last, pretrained, resnet
 from fakedet_jax.models.preprocessing import Preprocessing
-from fakedet_jax.systems import pretrained
 from fakedet_jax.systems.networks.system import NetworkDetector
 from fakedet_jax.training.recipe import Recipe
 
@@ -30,18 +32,18 @@ Bounds = tuple[jax.Array, jax.Array]
 PREPROCESSING = Preprocessing(Framing.square(256), bgr=True)
 CROP = 224
 
-# Added to the magnitude, of pixels in [0, 1], before the logarithm.
+# Added to the magnitude, for pixels in [0, 1], before the logarithm.
 _OFFSET = 1e-3
-# Shares of the spectrum at or below which it is mapped to −1 and 1.
+# The quantiles of the spectrum that are mapped to −1 and 1.
 _LOW, _HIGH = 0.05, 0.95
 
 
 class AutoGanNet(nn.Module):
-    """Crop, spectrum, ResNet-34: 21,285,698 parameters for two classes.
+    """ResNet-34 on the spectrum of a crop: 21,285,698 parameters for two classes.
 
     Attributes:
         num_classes: Number of logits.
-        dtype: Of the network's computation; the spectrum is float32 always.
+        dtype: Dtype of the network's computation; spectrum and logits are float32.
     """
 
     num_classes: int
@@ -55,12 +57,12 @@ class AutoGanNet(nn.Module):
 
         Args:
             images: Float `[batch, 256, 256, 3]`, BGR, 0–255 (`PREPROCESSING`).
-            train: Whether the crop is random, with the generator `dropout`, and batch
+            train: Whether the crop is random, with the PRNG `dropout`, and batch
                 normalisation uses, and learns from, this batch.
 
         Returns:
-            Logits float32 `[batch, num_classes]` and named outputs in network order:
-            `spectrum`, then those of `resnet.ResNet`.
+            The logits, float32 `[batch, num_classes]`, and named outputs in network
+            order: `spectrum`, then those of `resnet.ResNet`.
         """
         key = self.make_rng("dropout") if train else None
         planes = spectrum(crop(images, CROP, key))
@@ -70,17 +72,17 @@ class AutoGanNet(nn.Module):
 
 
 def start_from(fresh: Variables, trained: Variables) -> dict[str, Any]:
-    """Initial values for a training that starts from a trained ResNet-34.
+    """Initial variables for a training that starts from a trained ResNet-34.
 
     Args:
-        fresh: Variables of an `AutoGanNet`, as initialised.
+        fresh: Initialised variables of an `AutoGanNet`.
         trained: Variables of a `resnet.ResNet` of depth 34.
 
     Returns:
         Variables of an `AutoGanNet`; see `pretrained.start_from`.
 
     Raises:
-        RequestError: The pretrained network is another one.
+        RequestError: `trained` belongs to another network.
     """
     inner = {name: collection["resnet"] for name, collection in fresh.items()}
     started = pretrained.start_from(inner, trained)
@@ -92,8 +94,9 @@ def crop(images: jax.Array, side: int, key: jax.Array | None = None) -> jax.Arra
 
     Args:
         images: `[batch, height, width, channels]`, at least `side` high and wide.
-        side: Of the square, pixels.
-        key: Draws a place for each picture, all places alike; None for the centre.
+        side: Side of the square, pixels.
+        key: PRNG key that draws a position for each picture, uniformly; None for the
+            centre.
 
     Returns:
         `[batch, side, side, channels]`.
@@ -112,43 +115,42 @@ def crop(images: jax.Array, side: int, key: jax.Array | None = None) -> jax.Arra
 
 
 def spectrum(images: jax.Array) -> jax.Array:
-    """The spectrum of each channel as AutoGAN's network sees it.
+    """Computes the spectrum of each channel as AutoGAN's network takes it.
 
-    `x = log(|F| + 0.001)` of pixels in [0, 1], then `2 (x − p5) / (p95 − p5) − 1`
+    `x = log(|F| + 0.001)` for pixels in [0, 1], then `2 (x − p5) / (p95 − p5) − 1`
     with the 5th and the 95th percentile of the channel, clipped to ±1. Where the
-    percentiles are equal, as for a picture of one colour, what does not exceed them
-    becomes −1.
+    percentiles are equal, as for a picture of one colour, values up to them become −1.
 
     Args:
         images: Float `[batch, height, width, channels]`, 0–255.
 
     Returns:
-        Float32 of the same shape, in [−1, 1]. The frequency 0 is in the first row and
-        column, as the transform leaves it.
+        float32 of the same shape, −1 to 1. Frequency 0 is in the first row and column,
+        not shifted to the centre.
     """
     width = images.shape[2]
     values = jnp.log(_half_magnitudes(images.astype(jnp.float32) / 255) + _OFFSET)
     low, high = (bound[..., None, None] for bound in _half_percentiles(values, width))
-    # The logarithm itself is not known better than this.
+    # float32 does not resolve smaller differences of the logarithm.
     extent = jnp.maximum(high - low, jnp.finfo(jnp.float32).eps)
     scaled = jnp.clip(2 * ((values - low) / extent - 0.5), -1, 1)
-    # |F| of a real picture is even: the right half is the left one, turned around.
-    turned = jnp.roll(scaled[:, :, ::-1], 1, axis=2)
-    right = turned[..., (width - 1) // 2 : 0 : -1]
+    # |F| of real values is even: the right half mirrors the left one.
+    mirrored = jnp.roll(scaled[:, :, ::-1], 1, axis=2)
+    right = mirrored[..., (width - 1) // 2 : 0 : -1]
     return jnp.concatenate([scaled, right], axis=-1).transpose(0, 2, 3, 1)
 
 
 def _half_magnitudes(images: jax.Array) -> jax.Array:
     """|F| of `[b, h, w, c]` as `[b, c, h, w // 2 + 1]`, by two matrix products.
 
-    A fast transform takes a third of the time on CPUs, but XLA gathers a batch that is
-    spread over devices for it; these products stay where the pictures are. They take
-    about a percent of the network's time.
+    A fast transform takes a third of the time on CPUs, but XLA gathers a sharded batch
+    for it, whereas matrix products stay local. They take about a percent of the
+    network's time.
     """
     height, width = images.shape[1:3]
     half = width // 2 + 1
     mean = images.mean((1, 2), keepdims=True)
-    # Without the mean, which is far larger than all else, float32 loses less.
+    # Subtracting the mean, by far the largest term, saves float32 precision.
     cosines, sines = _waves(width)
     along = jnp.einsum(
         "bhwc,wk->bchk",
@@ -165,33 +167,33 @@ def _half_magnitudes(images: jax.Array) -> jax.Array:
         precision=lax.Precision.HIGHEST,
     )
     squares = jnp.square(both[:, :, :height]) + jnp.square(both[:, :, height:])
-    # At frequency 0 stands the sum, which the mean was taken from.
+    # Frequency 0 is the sum of all pixels, which the mean has removed.
     total = jnp.abs(mean[:, 0, 0]) * (height * width)
     return jnp.sqrt(squares).at[:, :, 0, 0].set(total)
 
 
 def _waves(size: int) -> tuple[np.ndarray, np.ndarray]:
     """Cosines and sines of all frequencies, float32 `[size, size]`."""
-    # The angle is reduced in integers, so that it is exact.
+    # Reducing the angle in integers keeps it exact.
     turns = np.outer(np.arange(size), np.arange(size)) % size / size
     angles = 2 * math.pi * turns
     return np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
 
 
 def _half_percentiles(values: jax.Array, width: int) -> tuple[jax.Array, jax.Array]:
-    """The 5th and 95th percentile of whole spectra, by their left halves.
+    """The 5th and 95th percentile of whole spectra, computed from their left halves.
 
-    As NumPy defines them: at share p of the way from the smallest to the largest of n,
-    place p (n − 1), and linear between two places.
+    As in NumPy, quantile p of n sorted values is at position p (n − 1), interpolated
+    linearly between neighbours.
 
     Args:
-        values: Float32 `[b, c, height, width // 2 + 1]`.
-        width: Of the whole spectrum.
+        values: float32 `[b, c, height, width // 2 + 1]`.
+        width: Width of the whole spectrum.
 
     Returns:
-        Two of float32 `[b, c]`.
+        Both percentiles, float32 `[b, c]`.
     """
-    # How often a column occurs in the whole spectrum.
+    # How often each column occurs in the whole spectrum.
     counts = np.full(values.shape[-1], 2, np.int32)
     counts[0] = 1
     if width % 2 == 0:
@@ -209,10 +211,18 @@ def _half_percentiles(values: jax.Array, width: int) -> tuple[jax.Array, jax.Arr
 def _select(
     keys: jax.Array, counts: np.ndarray, places: Sequence[int]
 ) -> list[tuple[jax.Array, jax.Array]]:
-    """The values at places of the order, counted from 0, and at the places after them.
+    """The sorted values at the given positions, and at the positions after them.
 
-    Bisects the bits of the keys: exact, and XLA's sort takes several times as long on
-    CPUs.
+    Bisects the bits of the keys, which is exact; XLA's sort takes several times as long
+    on CPUs.
+
+    Args:
+        keys: int32 `[..., height, columns]`, see `_to_keys`.
+        counts: int32 `[columns]`, how often each column counts.
+        places: Positions in ascending order, counted from 0.
+
+    Returns:
+        For each position two arrays, float32 `[...]`.
     """
     limits = jnp.iinfo(jnp.int32)
 
@@ -242,7 +252,7 @@ def _select(
 
 
 def _to_keys(values: jax.Array) -> jax.Array:
-    """int32 in the order of float32 values."""
+    """int32 keys with the same order as float32 values."""
     bits = lax.bitcast_convert_type(values, jnp.int32)
     return jnp.where(bits < 0, bits ^ jnp.iinfo(jnp.int32).max, bits)
 

@@ -2,13 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Manipulation traces of AMTENnet as pure functions of variables and pictures.
 
-A trace F_mt is what AMTEN's predictor misses of a picture: `conv1(picture) − picture`.
-The reused trace F_reu adds what the layers behind it draw from that. (Guo, Yang, Chen,
-Sun: "Fake face detection via adaptive manipulation traces extraction network", 2021,
-section 3.1.)
-
-`extract` and `extract_reused` may be transformed, as any pure function:
-
+The trace F_mt is the error of AMTEN's predictor: `conv1(picture) − picture`. The reused
+trace F_reu adds the outputs of the layers that follow. `extract` and `extract_reused`
+are pure functions, so they can be transformed:
 >>> import jax, numpy as np
 >>> from fakedet_jax import traces
 >>> from fakedet_jax.systems.networks.amtennet import Amten
@@ -20,8 +16,11 @@ section 3.1.)
 >>> traces.pmap_extract(variables, pictures, reused=True).shape
 (2, 16, 20, 12)
 
-Over a mesh, give `jit_extract` pictures that are sharded along the batch, under
-`jax.set_mesh`; `pmap_extract` does the like outside of any mesh.
+To use a mesh, give `jit_extract` pictures sharded along the batch, under
+`jax.set_mesh`; `pmap_extract` spreads pictures over devices without a mesh.
+
+References:
+    Guo, Yang, Chen, Sun: see `amtennet`; section 3.1.
 """
 
 import functools
@@ -44,18 +43,18 @@ _Extractor = Callable[[Variables, Images], jax.Array]
 
 
 def extract(variables: Variables, images: Images) -> jax.Array:
-    """Extracts the manipulation trace F_mt of every picture.
+    """Extracts the manipulation trace F_mt of each picture.
 
     Args:
-        variables: Of `amtennet.AmtenNet`, `{"params": {"amten": …}}`, or of
-            `amtennet.Amten` alone, `{"params": {"conv1": …}}`, in any variant that
-            predicts the picture; the rest is ignored.
+        variables: Variables of `amtennet.AmtenNet`, `{"params": {"amten": …}}`, or of
+            `amtennet.Amten` alone, `{"params": {"conv1": …}}`, in any variant that has
+            a predictor; other entries are ignored.
         images: uint8 RGB `[batch, height, width, 3]`, of any size.
 
     Returns:
-        float32 `[batch, height, width, 3]`: prediction minus picture, on the scale
-        0–255. Channels are red, green, blue, as in `images`, although the network
-        itself works on blue, green, red.
+        float32 `[batch, height, width, 3]`: prediction minus picture, both in 0–255.
+        Channels are red, green, blue, as in `images`, although the network itself
+        takes blue, green, red.
 
     Raises:
         RequestError: The variables hold no extractor, or the images are no such array.
@@ -64,15 +63,15 @@ def extract(variables: Variables, images: Images) -> jax.Array:
 
 
 def extract_reused(variables: Variables, images: Images) -> jax.Array:
-    """Extracts the reused trace F_reu, the input of the CNN behind the extractor.
+    """Extracts the reused trace F_reu, the input of the CNN after the extractor.
 
     Args:
         variables: As for `extract`.
         images: uint8 RGB `[batch, height, width, 3]`, of any size.
 
     Returns:
-        float32 `[batch, height, width, 12]` in the network's order: conv5 (6), conv3
-        (3), F_mt (3, here blue, green, red). Variants have other widths.
+        float32 `[batch, height, width, 12]` in the network's order: conv5 (6 channels),
+        conv3 (3), F_mt (3, here blue, green, red). Variants have other widths.
 
     Raises:
         RequestError: As for `extract`.
@@ -83,16 +82,16 @@ def extract_reused(variables: Variables, images: Images) -> jax.Array:
 def jit_extract(
     variables: Variables, images: Images, *, reused: bool = False
 ) -> jax.Array:
-    """`extract`, compiled once for each shape of the images.
+    """Runs `extract`, compiled once for each shape of the images.
 
     Args:
         variables: As for `extract`.
-        images: As for `extract`. An array sharded along the batch gives traces that
-            are sharded alike; set its mesh with `jax.set_mesh`, or CPUs gather.
+        images: As for `extract`. An array sharded along the batch gives traces with the
+            same sharding; set its mesh with `jax.set_mesh`, or CPUs gather the batch.
         reused: Whether to extract F_reu instead, as `extract_reused` does.
 
     Returns:
-        As `extract` or `extract_reused`.
+        The array that `extract` or `extract_reused` returns.
 
     Raises:
         RequestError: As for `extract`.
@@ -108,19 +107,19 @@ def pmap_extract(
     *,
     reused: bool = False,
 ) -> jax.Array:
-    """`extract` by `jax.pmap`: each device takes an equal part of the batch.
+    """Runs `extract` by `jax.pmap`: each device takes an equal part of the batch.
 
     Args:
         variables: As for `extract`.
-        images: As for `extract`, any number of them. Missing pictures of the last part
-            are made up and their traces dropped.
+        images: As for `extract`, any number of them. The last part is padded with
+            zeros, and their traces are dropped.
         devices: Devices of this process; all of them by default.
         reused: Whether to extract F_reu instead, as `extract_reused` does.
 
     Returns:
-        As `extract` or `extract_reused`; equal to `jit_extract` to float32 rounding.
-        The batch stays spread over the devices where it divides evenly, and lies on
-        the first of them otherwise.
+        The array that `extract` or `extract_reused` returns, equal to that of
+        `jit_extract` up to float32 rounding. It stays spread over the devices where the
+        batch divides evenly, and is on the first device otherwise.
 
     Raises:
         RequestError: As for `extract`.
@@ -138,7 +137,7 @@ def pmap_extract(
     mapped = _pmapped(_function(reused), devices)({"params": params}, parts)
     if not missing:
         return _merge_parts(mapped)
-    # Not mapped[0]: indexing would gather the whole on every device.
+    # Indexing `mapped` would gather the whole array on every device.
     shards = sorted(mapped.addressable_shards, key=lambda shard: shard.index[0].start)
     traces = [jax.device_put(shard.data[0], devices[0]) for shard in shards]
     return jnp.concatenate(traces)[:num_images]
@@ -155,7 +154,7 @@ def _outputs(variables: Variables, images: Images) -> dict[str, jax.Array]:
 
 
 def _extractor_params(variables: Variables) -> Mapping[str, Any]:
-    """The parameters of `amtennet.Amten`, out of its own or the whole network's."""
+    """The parameters of `amtennet.Amten` from its own or the whole network's."""
     params = variables.get("params") if isinstance(variables, Mapping) else None
     if isinstance(params, Mapping):
         params = params.get("amten", params)
@@ -163,9 +162,8 @@ def _extractor_params(variables: Variables) -> Mapping[str, Any]:
             return params
         if "base" in variables["params"]:
             raise RequestError(
-                "variables: this variant of AMTENnet has no predictor conv1, so there "
-                "are no manipulation traces in it; load a variant that has one, such "
-                "as amten"
+                "variables: this variant of AMTENnet has no predictor conv1 and so no "
+                "manipulation trace; load a variant that has one, such as amten"
             )
     found = variables
     if isinstance(variables, Mapping):
@@ -182,8 +180,8 @@ def _check_images(images: Images) -> None:
     dtype = getattr(images, "dtype", type(images))
     if len(shape) != 4 or shape[-1] != 3 or dtype != np.uint8:
         raise RequestError(
-            "images: expected an array uint8 [batch, height, width, 3] of RGB pictures,"
-            f" found {dtype} {list(shape)}"
+            "images: expected a uint8 array [batch, height, width, 3] of RGB pictures, "
+            f"found {dtype} {list(shape)}"
         )
 
 

@@ -1,11 +1,14 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Xception, the strongest network of FaceForensics++.
+"""Xception, the strongest network in FaceForensics++.
 
-Chollet: "Xception: deep learning with depthwise separable convolutions", CVPR 2017, as
-Rössler, Cozzolino, Verdoliva, Riess, Thies, Nießner: "FaceForensics++: learning to
-detect manipulated facial images", ICCV 2019, used it: the geometry of its PyTorch port,
-without padding of the first two convolutions and with symmetric padding elsewhere.
+The geometry is that of the PyTorch port which FaceForensics++ used: no padding in the
+first two convolutions, symmetric padding elsewhere.
+
+References:
+    Chollet: "Xception: deep learning with depthwise separable convolutions", CVPR 2017.
+    Rössler, Cozzolino, Verdoliva, Riess, Thies, Nießner: "FaceForensics++: learning to
+    detect manipulated facial images", ICCV 2019.
 """
 
 from collections.abc import Iterator
@@ -16,11 +19,10 @@ import jax
 import jax.numpy as jnp
 
 from fakedet_jax.media.framing import Framing
-from fakedet_jax.models import channel_last
+from fakedet_jax.models import channel_last, pretrained
 from fakedet_jax.models.backbone import Backbone
 from fakedet_jax.models.parameters import Layer
 from fakedet_jax.models.preprocessing import Preprocessing
-from fakedet_jax.systems import pretrained
 from fakedet_jax.systems.networks.system import NetworkDetector
 from fakedet_jax.training.recipe import Recipe
 
@@ -33,30 +35,41 @@ PREPROCESSING = Preprocessing(
 
 
 class _Separable(NamedTuple):
-    """A depthwise 3×3, a 1×1 and a normalisation."""
+    """A depthwise 3×3 convolution, a 1×1 one and a normalisation.
+
+    Attributes:
+        name: Prefix of the names of its layers.
+        features: Number of output features.
+        rectified: Whether a ReLU precedes it.
+    """
 
     name: str
     features: int
-    # A rectifier comes first.
     rectified: bool = True
 
 
 class _Block(NamedTuple):
-    """Separable convolutions, a pool if the stride is 2, and a residual addition."""
+    """Separable convolutions, pooling if the stride is 2, and a residual addition.
+
+    Attributes:
+        name: Prefix of the names of its layers.
+        convolutions: The separable convolutions.
+        stride: 1 or 2.
+        projected: Whether the shortcut is a 1×1 convolution.
+    """
 
     name: str
     convolutions: tuple[_Separable, ...]
     stride: int
-    # Whether the shortcut is a 1×1 convolution.
     projected: bool
 
 
 class Xception(nn.Module):
-    """22,855,952 parameters for 1000 classes, 20,811,050 for two.
+    """Xception: 22,855,952 parameters for 1000 classes, 20,811,050 for two.
 
     Attributes:
         num_classes: Number of logits.
-        dtype: Of the computation.
+        dtype: Dtype of the computation; the logits are float32.
     """
 
     num_classes: int = 1000
@@ -69,14 +82,14 @@ class Xception(nn.Module):
         """Classifies pictures.
 
         Args:
-            images: Float `[batch, 299, 299, 3]`, RGB, ±1 (`PREPROCESSING`). Other
+            images: Float `[batch, 299, 299, 3]`, RGB, −1 to 1 (`PREPROCESSING`). Other
                 sizes work too.
             train: Whether batch normalisation uses, and learns from, this batch.
 
         Returns:
-            Logits float32 `[batch, num_classes]`, and the outputs of all convolutions
-            (of both parts of separable ones) and of `fc` by name, in network order,
-            before normalisation.
+            The logits, float32 `[batch, num_classes]`, and the outputs of all
+            convolutions (both parts of separable ones), before normalisation, and of
+            `fc` by name, in network order.
         """
         out: Outputs = {}
 
@@ -136,7 +149,7 @@ class Xception(nn.Module):
 def _block(number: int, widths: tuple[int, ...], stride: int, inputs: int) -> _Block:
     name = f"block{number}"
     parts = tuple(
-        # The first block follows a rectifier.
+        # The input of the first block is rectified already.
         _Separable(f"{name}_sep{place}", width, rectified=(number, place) != (1, 1))
         for place, width in enumerate(widths, start=1)
     )
@@ -157,7 +170,7 @@ _EXIT = (
 
 
 def _layers() -> Iterator[Layer]:
-    """All layers with numbers, and their names in the PyTorch port's files."""
+    """All layers with parameters, and their names in the PyTorch port's files."""
 
     def separable(name: str, conv: str, norm: str) -> Iterator[Layer]:
         yield Layer(f"{name}_depthwise", "conv", f"{conv}.conv1")
@@ -168,7 +181,7 @@ def _layers() -> Iterator[Layer]:
         yield Layer(name, "conv", name)
         yield Layer(f"{name}_bn", "norm", f"bn{name[-1]}")
     for block in _BLOCKS:
-        # PyTorch counts the members of a block through, rectifiers too.
+        # PyTorch numbers the members of a block, rectifiers included.
         number = 0
         for part in block.convolutions:
             number += part.rectified
@@ -193,7 +206,7 @@ PRETRAINED = Backbone(
     build=lambda dtype, site: Xception(1000, dtype=dtype),
     preprocessing=PREPROCESSING,
     layers=LAYERS,
-    embedding="1000 logits of ImageNet's classes",
+    embedding=pretrained.EMBEDDING,
 )
 
 DETECTOR = NetworkDetector(

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from fakedet_jax.errors import RequestError
-from fakedet_jax.models import resnet
-from fakedet_jax.systems import pretrained
+from fakedet_jax.models import pretrained, resnet
 from fakedet_jax.systems.exif_anomaly import ranker as face_ranker
 from fakedet_jax.weights import store
 from tests.models import QUICK

@@ -186,3 +186,9 @@ def test_every_network_learns_a_batch_by_heart(name, options):
     if detector.project is not None:
         again = detector.project(state.params)
         jax.tree.map(np.testing.assert_array_equal, again, state.params)
+
+
+def test_the_networks_to_start_from_have_names_for_convert():
+    found = {systems.create(name).pretrained for name in systems.names()} - {None}
+    names = sorted(network.name for network in found)
+    assert names == ["resnet34", "resnet50", "xception_imagenet"]

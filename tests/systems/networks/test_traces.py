@@ -152,7 +152,7 @@ def test_foreign_variables_are_refused(function, variables, found):
     ids=["float", "one", "grey", "list"],
 )
 def test_foreign_images_are_refused(function, images):
-    with pytest.raises(RequestError, match=r"images: expected an array uint8"):
+    with pytest.raises(RequestError, match=r"images: expected a uint8 array"):
         function(VARIABLES, images)
 
 

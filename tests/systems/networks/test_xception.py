@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from fakedet_jax.models import pretrained
 from fakedet_jax.systems.networks import xception
 from fakedet_jax.weights import mapping
 from tests.golden import make_rivals_golden as maker
@@ -79,3 +80,14 @@ def test_input_is_red_first_between_minus_1_and_1():
     pictures = np.array([0, 51, 255], np.uint8).reshape(1, 1, 1, 3)
     prepared = np.ravel(xception.PREPROCESSING(pictures))
     np.testing.assert_allclose(prepared, [-1, -0.6, 1], rtol=1e-6)
+
+
+def test_a_start_from_imagenet_keeps_a_fresh_fc():
+    pictures = jax.ShapeDtypeStruct((1, 80, 80, 3), "float32")
+    fresh, trained = (
+        jax.eval_shape(xception.Xception(number).init, jax.random.key(0), pictures)
+        for number in (2, 1000)
+    )
+    started = pretrained.start_from(fresh, trained)
+    assert started["params"]["fc"] is fresh["params"]["fc"]
+    assert started["params"]["conv1"] is trained["params"]["conv1"]

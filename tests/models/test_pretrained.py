@@ -1,14 +1,12 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of fakedet_jax.systems.pretrained."""
+"""Tests of fakedet_jax.models.pretrained."""
 
 import jax
 import pytest
 
 from fakedet_jax.errors import RequestError
-from fakedet_jax.models import resnet
-from fakedet_jax.systems import pretrained
-from fakedet_jax.systems.networks import xception
+from fakedet_jax.models import pretrained, resnet
 from fakedet_jax.weights import mapping, store
 from tests.golden import make_resnet_golden
 
@@ -39,17 +37,6 @@ def test_a_start_from_another_depth_is_refused():
         pretrained.start_from(_variables(2), _variables(1000, depth=34))
 
 
-def test_xception_starts_from_imagenet():
-    pictures = jax.ShapeDtypeStruct((1, 80, 80, 3), "float32")
-    fresh, trained = (
-        jax.eval_shape(xception.Xception(number).init, jax.random.key(0), pictures)
-        for number in (2, 1000)
-    )
-    started = pretrained.start_from(fresh, trained)
-    assert started["params"]["fc"] is fresh["params"]["fc"]
-    assert started["params"]["conv1"] is trained["params"]["conv1"]
-
-
 @pytest.mark.parametrize(
     ("network", "depth"), [(pretrained.RESNET34, 34), (pretrained.RESNET50, 50)]
 )
@@ -59,8 +46,3 @@ def test_residual_networks_read_the_files_of_torchvision(network, depth):
         shapes[name] = (1000, *shapes[name][1:])
     found = mapping.expected(network.layers, "torch", store.abstract(network))
     assert found == shapes
-
-
-def test_the_names_that_convert_knows():
-    names = [network.name for network in pretrained.NETWORKS]
-    assert names == ["resnet34", "resnet50", "xception_imagenet"]
