@@ -35,9 +35,9 @@ class DataConfig(Settings):
 
     dataset: str = option(
         "",
-        "Dataset: synthetic_faces (embedded), folder (your own pictures), or the name "
-        "of a published one. The default is folder with `data_dir`, else "
-        "synthetic_faces.",
+        "Dataset: synthetic_faces (embedded), folder (your own pictures) or the "
+        "name of a published dataset. The default is folder if `data_dir` is given, "
+        "else synthetic_faces.",
     )
     data_dir: Path | None = option(
         None,
@@ -45,7 +45,7 @@ class DataConfig(Settings):
         may_change=True,
     )
     real_classes: tuple[str, ...] = option(
-        (), "Class folders that are real, whatever their names."
+        (), "Classes that are real although their names do not start with real."
     )
     task: str = option(
         "multiclass",
@@ -82,10 +82,10 @@ class InputConfig(Settings):
     """How pictures are read."""
 
     num_workers: int = option(
-        0, "Reading processes; 0 reads in threads of this process.", minimum=0
+        0, "Reading processes; 0 reads in threads of the main process.", minimum=0
     )
     num_threads: int = option(
-        8, "Decoding threads in each process.", minimum=1, may_change=True
+        8, "Decoding threads per process.", minimum=1, may_change=True
     )
 
 
@@ -95,7 +95,7 @@ class FaceConfig(Settings):
 
     detector: str = option(
         "",
-        "How faces are found: yunet, haar, boxes (from a CSV file) or none (pictures "
+        "Face detector: yunet, haar, boxes (read from a CSV file) or none (pictures "
         "are taken whole).",
         name="face_detector",
     )
@@ -103,11 +103,11 @@ class FaceConfig(Settings):
         None, "ONNX file of the face detector yunet.", name="face_detector_model"
     )
     boxes: Path | None = option(
-        None, "CSV file of face boxes, for boxes.", name="face_boxes"
+        None, "CSV file of face boxes, for the face detector boxes.", name="face_boxes"
     )
     min_score: float | None = option(
         None,
-        "Least score of a face that yunet finds; the face detector's own by default.",
+        "Lowest score at which the face detector yunet reports a face; 0.7 by default.",
         name="face_min_score",
     )
     scale: float | None = option(
@@ -118,14 +118,12 @@ class FaceConfig(Settings):
         name="face_scale",
     )
     align: bool = option(
-        False, "Whether eyes and mouth are moved to fixed places; needs `size`."
+        False, "Whether crops are aligned by eyes and mouth; needs `size`."
     )
-    all_faces: bool = option(
-        False, "Whether every face is taken, not only the largest."
-    )
+    all_faces: bool = option(False, "Whether every face is used, not only the largest.")
     size: int | None = option(
         None,
-        "Side of the crops in pixels; crops keep their pixels by default.",
+        "Side of the crops in pixels; by default crops are not resampled.",
         minimum=16,
         maximum=4096,
     )
@@ -139,7 +137,7 @@ class FrameConfig(Settings):
         None, "Number of evenly spaced frames per video; 32 by default.", minimum=1
     )
     frame_step: int | None = option(
-        None, "Take every n-th frame instead of evenly spaced ones.", minimum=1
+        None, "Use every n-th frame instead of evenly spaced ones.", minimum=1
     )
 
     def __post_init__(self) -> None:
@@ -160,17 +158,17 @@ class LayoutConfig(Settings):
     """Options of single layouts; each module of `data.layouts` has its own."""
 
     qualities: tuple[str, ...] | None = option(
-        None, "faceforensics: compressions raw, c23 or c40."
+        None, "faceforensics: compression levels raw, c23, c40; c23 by default."
     )
     methods: tuple[str, ...] | None = option(
         None, "faceforensics: manipulation methods; all by default."
     )
     labels: Path | None = option(
-        None, "folder: CSV file with path,label instead of class folders."
+        None, "folder: CSV file with path,label, instead of class folders."
     )
-    source_size: int | None = option(None, "ffhq and fdf: width of the files.")
+    source_size: int | None = option(None, "ffhq and fdf: width of the pictures.")
     held_out_as: str | None = option(
-        None, "ffhq and fdf: whether the held-out part is validation or test."
+        None, "ffhq and fdf: split that the held-out part becomes, validation or test."
     )
 
 
@@ -179,10 +177,10 @@ class BackboneConfig(Settings):
     """A face-recognition network and its weights."""
 
     backbone: str | None = option(
-        None, "Face-recognition network.", is_architecture=True
+        None, "Backbone, a face-recognition network.", is_architecture=True
     )
     weights: Path | None = option(
-        None, "Published weight file, or a folder that convert wrote."
+        None, "Weights: a published file, or a folder that the mode convert wrote."
     )
 
 
@@ -192,13 +190,14 @@ class CountConfig(BackboneConfig):
 
     neuron: str = option(
         "unit",
-        "What counts as a neuron: each unit, or each channel.",
+        "What counts as one neuron: unit (each number of a layer's output) or "
+        "channel (the mean of each feature map).",
         choices=("unit", "channel"),
     )
     site: str = option(
         "layer",
-        "Where a layer is read: at its output (layer) or after its activation "
-        "function (activation).",
+        "Where a layer is read: layer (at its output) or activation (after "
+        "normalisation and activation function).",
         choices=("layer", "activation"),
     )
 
@@ -207,7 +206,7 @@ class CountConfig(BackboneConfig):
 class BackboneFeatureConfig(CountConfig):
     """A face-recognition network, to extract features with it."""
 
-    dtype: str = option("float32", "Number format of the network.", choices=DTYPES)
+    dtype: str = option("float32", "Precision: float32 or bfloat16.", choices=DTYPES)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -240,9 +239,11 @@ class _EvaluationConfig(Settings):
 
     workdir: Path = option(help="Folder of the training run.")
     input: InputConfig = part(InputConfig)
-    split: str = option("test", "Split of the dataset.", choices=SPLITS)
+    split: str = option(
+        "test", "Split: train, validation, test or all.", choices=SPLITS
+    )
     name: str = option(
-        "", "Name of the results' folder; made of dataset and split by default."
+        "", "Name of the results folder; by default made of dataset and split."
     )
     batch_size: int = option(
         64, "Pictures per step, rounded up to a multiple of the devices.", minimum=1
@@ -255,7 +256,7 @@ class _MeasureConfig(_EvaluationConfig):
 
     num_resamples: int = option(
         1000,
-        "Bootstrap samples of the confidence intervals; 0 for no intervals.",
+        "Bootstrap samples for the confidence intervals; 0 omits the intervals.",
         minimum=0,
     )
     perturb: str = option(
@@ -286,7 +287,7 @@ class CrossDatasetConfig(_MeasureConfig):
     """Evaluations of a trained detector on several datasets, in one table."""
 
     datasets: tuple[str, ...] = option(
-        help="Datasets: folders, or NAME=FOLDER for each."
+        help="Datasets to evaluate, each as FOLDER or NAME=FOLDER."
     )
 
 
@@ -294,7 +295,7 @@ class CrossDatasetConfig(_MeasureConfig):
 class SuiteConfig(_EvaluationConfig):
     """A robustness suite, measured with a trained detector."""
 
-    suite: str = option(help="Robustness suite.")
+    suite: str = option(help="Name of the robustness suite.")
     data: DataConfig | None = part(
         DataConfig,
         is_optional=True,
@@ -308,19 +309,20 @@ class ForeignScoresConfig(Settings):
     """A robustness suite, measured with scores of another program's detector."""
 
     scores: Path = option(
-        help="CSV file with a score for each picture that export wrote for the suite."
+        help="CSV file with a score for each picture that the mode export wrote for "
+        "the suite."
     )
-    suite: str = option(help="Robustness suite.")
-    pictures: Path = option(help="Folder that export wrote for the suite.")
+    suite: str = option(help="Name of the robustness suite.")
+    pictures: Path = option(help="Folder that the mode export wrote for the suite.")
     output: Path = option(help="Folder for the results.")
-    name: str = option("", "Name of the detector; made of `scores` by default.")
+    name: str = option("", "Name of the detector; by default the stem of `scores`.")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _FilesConfig(Settings):
     """Files that users name, and how faces are found in them."""
 
-    paths: tuple[str, ...] = option((), "Photographs, videos, and folders of both.")
+    paths: tuple[str, ...] = option((), "Photographs, videos and folders of both.")
     faces: FaceConfig | None = part(
         FaceConfig,
         is_optional=True,
@@ -330,9 +332,7 @@ class _FilesConfig(Settings):
     face_detector_model: Path | None = option(
         None, "ONNX file of the face detector yunet."
     )
-    all_faces: bool = option(
-        False, "Whether every face is taken, not only the largest."
-    )
+    all_faces: bool = option(False, "Whether every face is used, not only the largest.")
     frames: FrameConfig | None = part(FrameConfig, is_optional=True)
 
 
@@ -344,7 +344,7 @@ class PredictConfig(_FilesConfig):
     output: Path | None = option(None, "CSV file; standard output by default.")
     frame_scores: Path | None = option(None, "CSV file for the scores of each frame.")
     annotated: Path | None = option(
-        None, "Folder for copies with boxes and scores drawn in."
+        None, "Folder for copies of the inputs with boxes and scores drawn on them."
     )
     batch_size: int = option(
         64, "Pictures per step, rounded up to a multiple of the devices.", minimum=1
@@ -369,8 +369,8 @@ class ExtractConfig(_FilesConfig):
     )
     thresholds: Path | None = option(
         None,
-        ".npz file with thresholds, such as a features.npz; by default those of the "
-        "workdir, or fitted on the pictures.",
+        ".npz file with thresholds, such as a features.npz. By default those of the "
+        "workdir, or without one thresholds fitted on the pictures.",
     )
     data: DataConfig | None = part(
         DataConfig,
@@ -397,12 +397,12 @@ class BenchmarkConfig(Settings):
     input: InputConfig = part(InputConfig)
     batch_size: int = option(64, "Pictures per step.", minimum=1)
     num_repeats: int = option(
-        5, "Runs of each measurement; the median counts.", minimum=1
+        5, "Runs of each measurement; the median is reported.", minimum=1
     )
-    dtype: str = option("float32", "Number format of the network.", choices=DTYPES)
-    output: Path | None = option(None, "JSON file for the numbers.")
+    dtype: str = option("float32", "Precision: float32 or bfloat16.", choices=DTYPES)
+    output: Path | None = option(None, "JSON file for the results.")
     face_detector_model: Path | None = option(
-        None, "ONNX file of yunet, to measure finding and reading faces too."
+        None, "ONNX file of yunet; with it, finding and reading faces are measured too."
     )
     options: Any = part(
         select=systems.benchmark_options_of, every=systems.all_benchmark_options
@@ -426,7 +426,9 @@ class ExportConfig(Settings):
 
     output: Path = option(help="Folder for the pictures.")
     data: DataConfig = part(DataConfig)
-    split: str = option("test", "Split of the dataset.", choices=SPLITS)
+    split: str = option(
+        "test", "Split: train, validation, test or all.", choices=SPLITS
+    )
     num_per_class: int | None = option(
         None,
         "Number of pictures of each class, from the first on; 0 for all. By default 4, "
@@ -446,7 +448,7 @@ class ConvertConfig(Settings):
     weights: Path = option(help="Weight file.")
     output: Path = option(help="Folder for the result.")
     ignore: tuple[str, ...] = option(
-        (), "Names of arrays, or patterns of names, that may differ."
+        (), "Names or patterns of arrays that may be missing, extra or mis-shaped."
     )
     options: Mapping[str, Any] = part(
         select=systems.options_of_model,
@@ -465,7 +467,7 @@ class CompareConfig(Settings):
     )
     output: Path = option(help="Folder for the results.")
     names: tuple[str, ...] = option(
-        (), "Names of the evaluations; made of their paths by default."
+        (), "Names of the evaluations; by default made of their paths."
     )
 
 
@@ -479,9 +481,7 @@ class StudyConfig(Settings):
 
     study: Path = option(help="JSON file that lists trainings and tests.")
     output: Path = option(help="Folder for the runs and the table.")
-    seeds: tuple[int, ...] = option(
-        (0,), "Seeds; each training is repeated with every one of them."
-    )
+    seeds: tuple[int, ...] = option((0,), "Seeds; each training runs once per seed.")
     overrides: tuple[str, ...] = ()
     data: DataConfig | None = part(
         DataConfig, is_optional=True, triggers=("dataset", "data_dir")
@@ -505,7 +505,8 @@ class PrepareConfig(Settings):
     )
     layout_options: Mapping[str, Any] = part(LayoutConfig, is_partial=True)
     compress: bool = option(
-        False, "Whether crops are deflated: smaller files that are read more slowly."
+        False,
+        "Whether crops are compressed, which makes files smaller and reading slower.",
     )
     num_workers: int | None = option(
         None, "Working processes; one per core by default.", minimum=1
@@ -513,11 +514,11 @@ class PrepareConfig(Settings):
     seed: int = option(0, "Seed of the splits.", minimum=0, maximum=2**32 - 1)
     beam_pipeline_options: tuple[str, ...] = option(
         (),
-        "Options of Apache Beam, whose workers then find the faces, such as "
-        "runner=DirectRunner.",
+        "Options of Apache Beam, such as runner=DirectRunner; if given, Beam's "
+        "workers find the faces.",
     )
     tags: Path | None = option(
         None,
-        "CSV file with path,iso,aperture,exposure_time,focal_length, for photographs "
-        "that lost their EXIF data.",
+        "CSV file with the columns path,iso,aperture,exposure_time,focal_length, "
+        "for photographs without EXIF data.",
     )

@@ -28,12 +28,12 @@ class PictureOptions(Options):
 
     weights: Path | None = option(
         None,
-        "Published weights to start from: a weight file, or a folder that convert "
-        "wrote.",
+        "Published weights to start from: a weight file, or a folder that the mode "
+        "convert wrote.",
     )
     dtype: str = option(
         "float32",
-        "Number format of the computation; parameters are float32.",
+        "Precision, float32 or bfloat16; parameters are float32.",
         choices=DTYPES,
     )
     flip: bool = option(True, "Whether training pictures are mirrored at random.")
@@ -44,7 +44,7 @@ class LoopOptions(Options):
     """Intervals of the training loop."""
 
     log_every: int = option(
-        20, "Steps between two transfers of the metrics.", minimum=1, may_change=True
+        20, "Steps between two records of the metrics.", minimum=1, may_change=True
     )
     checkpoint_every: int = option(
         200, "Steps between two checkpoints.", minimum=1, may_change=True
@@ -57,7 +57,7 @@ class SelectionOptions(Options):
 
     select_by: str = option(
         "accuracy",
-        "Validation metric that chooses the best step: accuracy, auc or loss; of equal "
-        "steps the later one is kept.",
+        "Validation metric that chooses the best step: accuracy, auc or loss; on a "
+        "tie the later step is chosen.",
         choices=("accuracy", "auc", "loss"),
     )

@@ -15,9 +15,17 @@ SCHEDULES = ("constant", "cosine", "step", "time_decay")
 class Recipe(Settings):
     """Optimisation settings; every system brings its published ones."""
 
-    optimizer: str = option("caffe_sgd", "Update rule.", choices=OPTIMIZERS)
+    optimizer: str = option(
+        "caffe_sgd",
+        "Update rule: caffe_sgd, sgd, torch_sgd, adam or torch_adam.",
+        choices=OPTIMIZERS,
+    )
     learning_rate: float = option(1e-3, "Base learning rate.", above=0)
-    schedule: str = option("constant", "Learning-rate schedule.", choices=SCHEDULES)
+    schedule: str = option(
+        "constant",
+        "Learning-rate schedule: constant, cosine, step or time_decay.",
+        choices=SCHEDULES,
+    )
     decay_steps: int = option(
         1000, "Steps between two decays of the schedule `step`.", minimum=1
     )
@@ -26,21 +34,19 @@ class Recipe(Settings):
     )
     decay_per_step: float = option(
         0.0,
-        "Amount that each step adds to the divisor of the schedule `time_decay`.",
+        "Constant d of the schedule `time_decay`: the rate is divided by 1 + d * step.",
         minimum=0,
     )
     momentum: float = option(
-        0.95, "Momentum of all optimizers except Adam's.", minimum=0
+        0.95, "Momentum of the SGD optimizers; Adam does not use it.", minimum=0
     )
-    dampening: float = option(
-        0.0, "Part of a gradient that torch_sgd's momentum leaves out.", minimum=0
-    )
+    dampening: float = option(0.0, "Dampening of the momentum of torch_sgd.", minimum=0)
     weight_decay: float = option(
         0.0,
         "Weight decay: decoupled for adam, an L2 penalty for the other optimizers.",
         minimum=0,
     )
-    batch_size: int = option(64, "Examples per update, over all devices.", minimum=1)
+    batch_size: int = option(64, "Pictures per update, over all devices.", minimum=1)
     num_epochs: int = option(10, "Passes over the training split.", minimum=1)
     final_learning_rate: float | None = option(
         None,
@@ -48,10 +54,10 @@ class Recipe(Settings):
         minimum=0,
     )
     adam_beta2: float | None = option(
-        None, "Decay of Adam's second moment; 0.999 by default.", minimum=0, below=1
+        None, "Adam's beta2; 0.999 by default.", minimum=0, below=1
     )
     adam_epsilon: float | None = option(
-        None, "Constant in Adam's divisor; 1e-8 by default.", above=0
+        None, "Adam's epsilon; 1e-8 by default.", above=0
     )
 
     def __post_init__(self) -> None:

@@ -34,13 +34,13 @@ class ExifAnomalyOptions(EmbedderOptions, BackboneConfig, PictureOptions, LoopOp
     Benchmark: ClassVar[type[Settings]] = EmbedderOptions
 
     pretrained: Path | None = option(
-        None, "Folder of a training run of this system whose embedding is used."
+        None, "Workdir of another run of this detector whose embedding is reused."
     )
     paired: bool = option(
-        False, "Whether every photograph is seen beside its manipulated copy."
+        False, "Whether a batch holds each photograph twice, as it is and manipulated."
     )
     manipulated_weight: float = option(
-        1.0, "Weight of the loss of manipulated faces; the rankings have 1.", minimum=0
+        1.0, "Weight of the manipulated head's loss; the rankings have 1.", minimum=0
     )
     covariance: str = option(
         "full",
@@ -49,22 +49,22 @@ class ExifAnomalyOptions(EmbedderOptions, BackboneConfig, PictureOptions, LoopOp
     )
     num_components: tuple[int, ...] = option(
         (12,),
-        "Number of the mixture's components; of several numbers BIC chooses one.",
+        "Number of components of the mixture; of several numbers, the BIC chooses one.",
         minimum=1,
         maximum=_MAX_COMPONENTS,
     )
     num_restarts: int = option(
-        1, "Starts of the mixture, of which the best counts.", minimum=1
+        1, "Random starts of the mixture's fit; the best is kept.", minimum=1
     )
     reg_covar: float = option(
         1e-3,
-        "Number that is added to the mixture's variances, as a share of their mean.",
+        "Amount added to the variances of the mixture, as a share of their mean.",
         minimum=0,
         maximum=1,
     )
     false_alarm_rate: float = option(
         0.05,
-        "Share of held-out photographs that the threshold calls fake.",
+        "Share of held-out photographs that are decided fake at the threshold.",
         above=0,
         below=1,
     )

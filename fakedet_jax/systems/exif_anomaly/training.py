@@ -23,9 +23,10 @@ from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation.scoring import PictureFn, Scorer
 from fakedet_jax.media import exif
 from fakedet_jax.media.framing import Framing
+from fakedet_jax.models import pretrained
 from fakedet_jax.models.dtypes import DTYPES
 from fakedet_jax.runtime import checkpoint, parallel
-from fakedet_jax.systems import pretrained, training_run
+from fakedet_jax.systems import training_run
 from fakedet_jax.systems.base import FitRequest
 from fakedet_jax.systems.exif_anomaly import metrics as anomaly_metrics
 from fakedet_jax.systems.exif_anomaly import ranking, self_supervision

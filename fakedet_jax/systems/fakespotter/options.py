@@ -18,7 +18,7 @@ class BenchmarkOptions(CountConfig):
     """What the benchmark of the neuron counts can be asked for."""
 
     workdir: Path | None = option(
-        None, "Folder of a training run whose network is measured."
+        None, "Workdir of a training run whose network is measured."
     )
 
 
@@ -36,6 +36,6 @@ class FakeSpotterOptions(CountConfig, PictureOptions, SelectionOptions):
     )
     cache_dir: Path | None = option(
         None,
-        "Folder that keeps neuron counts; the user's cache folder by default.",
+        "Folder where neuron counts are cached; the user's cache folder by default.",
         may_change=True,
     )

@@ -14,23 +14,24 @@ class NetworkOptions(PictureOptions, SelectionOptions, LoopOptions):
 
     batch_norm_fraction: float | None = option(
         None,
-        "Share of the old value that the running statistics of batch normalisation "
-        "keep at each step; the network's own by default. Give less for short runs.",
+        "Share of their old value that the running statistics of batch "
+        "normalisation keep at each step; by default that of the published network. "
+        "Short runs need a smaller share.",
         above=0,
         below=1,
     )
     num_microbatches: int = option(
-        1, "Parts of a batch whose gradients are averaged, to save memory.", minimum=1
+        1, "Parts of a batch that are computed one by one, to save memory.", minimum=1
     )
     perturb: tuple[str, ...] = option(
         (),
-        "Perturbations of the training pictures, one of them for each picture: none, "
-        "OPERATION:STRENGTH, OPERATION:mix or mix.",
+        "Perturbations of the training pictures, of which one is drawn for each "
+        "picture: none, OPERATION:STRENGTH, OPERATION:mix or mix.",
     )
     perturb_copies: float | None = option(
         None,
-        "Perturb the training pictures once, this many copies of each; every epoch "
-        "draws anew by default.",
+        "Size of a fixed perturbed training set, as a multiple of the training "
+        "pictures; by default perturbations are drawn anew in every epoch.",
     )
 
 
