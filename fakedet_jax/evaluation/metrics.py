@@ -285,10 +285,9 @@ def summarize(
         num_skipped: Number of inputs without a score.
 
     Returns:
-        `accuracy`, `precision`, `recall`, `f1`, `average_precision`, `auc`, `fpr`,
-        `fnr` (each a number in [0, 1], or None where undefined), `threshold`,
-        `num_examples`, `num_skipped`, `confusion_matrix` (rows are labels) and its
-        `classes`; with `predicted` and more than two classes also
+        The `BINARY_METRICS` (each a number in [0, 1], or None where undefined),
+        `threshold`, `num_examples`, `num_skipped`, `confusion_matrix` (rows are labels)
+        and its `classes`; with `predicted` and more than two classes also
         `multiclass_accuracy`.
 
     Raises:

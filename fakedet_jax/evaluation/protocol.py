@@ -108,11 +108,6 @@ def video_scores(fake: ArrayLike, scores: ArrayLike, facts: Facts) -> VideoScore
     )
 
 
-def video_auc(videos: VideoScores) -> float | None:
-    """AUC of the scores of videos, None where real or fake ones are missing."""
-    return metrics.auc(videos.fake, videos.scores)
-
-
 def manipulation_rows(
     fake: ArrayLike,
     scores: ArrayLike,
@@ -201,7 +196,7 @@ def summarize(
     result: dict[str, Any] = {}
     if videos is not None:
         right = metrics.decide(videos.scores, threshold) == videos.fake
-        result["video_auc"] = video_auc(videos)
+        result["video_auc"] = metrics.auc(videos.fake, videos.scores)
         result["video_accuracy"] = float(right.mean())
         result["num_videos"] = len(videos.names)
         result["num_real_videos"] = int(np.sum(~videos.fake))
