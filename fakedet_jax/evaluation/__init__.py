@@ -1,3 +1,15 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Measures detectors: scores of data sets, metrics, intervals, suites."""
+"""Measures detectors: scores of datasets, metrics, intervals and suites."""
+
+__all__ = [
+    "bootstrap",
+    "data",
+    "foreign_scores",
+    "metrics",
+    "perturbed",
+    "predictions",
+    "protocol",
+    "scoring",
+    "suite_export",
+]

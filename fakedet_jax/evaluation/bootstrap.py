@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Confidence intervals by resampling groups of pictures, such as those of a video.
 
-Frames of one video are alike, so a set of 100,000 frames of 3,000 videos says no more
-than 3,000 videos can: what is drawn again and again is the group. Drawing a group so
-many times is giving its pictures that weight, so the scores are sorted only once, and
-the metrics of every resample are sums along that order. Pure NumPy functions.
+Frames of one video are similar, so 100,000 frames of 3,000 videos carry no more
+evidence than 3,000 videos: a resample draws whole groups. Drawing a group k times gives
+each of its pictures the weight k, so the scores are sorted only once and the metrics of
+every resample are sums in that order. Pure NumPy functions.
 
 References:
     B. Efron and R. Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13: the
@@ -21,7 +21,7 @@ from fakedet_jax.evaluation import metrics
 
 LEVEL = 0.95
 
-# Weights that are held at once: a few arrays of this size fit a processor's cache.
+# Number of weights in memory at once; a few such arrays fit a processor's cache.
 _BLOCK_SIZE = 2**17
 
 Interval = tuple[float, float]
@@ -35,28 +35,35 @@ class RankingMetrics(NamedTuple):
 
 
 class Ranking:
-    """Scored examples in order, for metrics under any weights of their groups."""
+    """Scored examples in order, for metrics with any weights of their groups.
+
+    Attributes:
+        has_ties: Whether a fake and a real example have the same score.
+        has_tied_fakes: Whether two fakes have the same score.
+        has_both: Whether there are fake and real examples.
+    """
 
     def __init__(self, fake: ArrayLike, scores: ArrayLike, groups: ArrayLike) -> None:
         """Sorts the examples.
 
         Args:
-            fake: bool `[n]`.
-            scores: float `[n]`, finite.
-            groups: int `[n]`, the group of each example, from 0.
+            fake: Bool `[n]`, whether each example is fake.
+            scores: Float `[n]`, finite; evidence of being fake.
+            groups: Int `[n]`, number of the group of each example, from 0.
         """
         is_fake = np.asarray(fake, np.bool_)
         group = np.asarray(groups, np.int64)
-        # Lowest first is highest score first.
+        # Negated, so that the highest score comes first.
         values = -np.asarray(scores, np.float64)
         order = np.argsort(values, kind="stable")
         fakes, reals = order[is_fake[order]], order[~is_fake[order]]
         self._fake_groups, self._real_groups = group[fakes], group[reals]
         found, passed = values[fakes], values[reals]
-        # How many fakes score higher than each real example, and at least as high.
+        # Number of fakes that score higher than each real example, or at least as high.
         self._above = np.searchsorted(found, passed, "left")
         self._beside = np.searchsorted(found, passed, "right")
-        # How many of each side score at least as high as each fake.
+        # Number of fakes, and of real examples, that score at least as high as each
+        # fake.
         self._found = np.searchsorted(found, found, "right")
         self._false = np.searchsorted(passed, found, "right")
         self.has_ties = bool(np.any(self._above != self._beside))
@@ -64,20 +71,28 @@ class Ranking:
         self.has_both = bool(fakes.size and reals.size)
 
     def counts(self, num_groups: int) -> NDArray[np.float64]:
-        """How many fake and real examples each group has, float64 `[2, num_groups]`."""
+        """Number of fake and of real examples in each group.
+
+        Args:
+            num_groups: Number of groups, larger than every group number.
+
+        Returns:
+            Float64 `[2, num_groups]`, fakes first.
+        """
         sides = self._fake_groups, self._real_groups
         counts = [np.bincount(side, minlength=num_groups) for side in sides]
         return np.array(counts, np.float64)
 
     def metrics(self, weights: NDArray[np.float64]) -> RankingMetrics:
-        """Computes metrics of examples that count as often as their group was drawn.
+        """Computes metrics in which each example counts as often as its group.
 
         Args:
-            weights: float64 `[num_resamples, num_groups]`, whole numbers.
+            weights: Float64 `[num_resamples, num_groups]`, whole numbers from 0: how
+                often each group was drawn.
 
         Returns:
-            The metrics of every row of weights, as `metrics.auc` and
-            `metrics.average_precision` define them.
+            The metrics for every row of weights, as `metrics.auc` and
+            `metrics.average_precision` define them for examples repeated that often.
 
         >>> ranking = Ranking([False, True, True], [0.2, 0.1, 0.9], groups=[0, 1, 2])
         >>> ranking.metrics(np.array([[1.0, 1, 1], [2, 0, 1]])).auc
@@ -92,11 +107,11 @@ class Ranking:
             above = (above + np.take(found, self._beside, axis=1)) / 2
         hits = found[:, 1:]
         if self.has_tied_fakes:
-            # Equal scores are called fake together.
+            # A threshold calls equal scores fake together.
             hits = np.take(found, self._found, axis=1)
         alarms = np.take(false, self._false, axis=1)
         alarms += hits
-        # Fakes that were not drawn may come before all others, where 0 is 0 / 0.
+        # Fakes that were not drawn may come first, where 0 stands for 0 / 0.
         precision = np.divide(hits, np.maximum(alarms, 1, out=alarms), out=alarms)
         num_fake, num_real = found[:, -1], false[:, -1]
         with np.errstate(invalid="ignore"):
@@ -119,27 +134,29 @@ def intervals(
 ) -> dict[str, Interval | None]:
     """Computes percentile intervals by drawing whole groups with replacement.
 
-    A resample has as many groups as there are, of any kind: how many of them are real
-    varies as it would in another collection. One that lacks real or fake examples, of
-    pictures or of videos, has no AUC and is drawn again. Groups are taken for
-    independent; where several of them show one person, as videos of one actor or a
-    fake and its original do, the intervals are somewhat too narrow.
+    A resample has as many groups as there are, real or fake: the share of real ones
+    varies as it would in another collection. A resample without real or without fake
+    examples, of pictures or of videos, has no AUC and is drawn again. Groups are
+    assumed to be independent. Where several of them show one identity, as with videos
+    of one actor or a fake and its original, the intervals are somewhat too narrow.
 
     Args:
-        fake: bool `[n]`.
-        scores: float `[n]`, finite.
+        fake: Bool `[n]`, whether each example is fake.
+        scores: Float `[n]`, finite; evidence of being fake.
         threshold: Scores at or above it are decided fake.
-        groups: int `[n]`, the group of each example; all from 0 on are in use.
-        num_resamples: How many resamples, at least 1.
-        seed: Of the draws.
-        level: How often the true value should lie inside, in (0, 1).
-        videos: `fake`, `scores` and `groups` of whole videos, which are drawn together
-            with the examples of their groups.
+        groups: Int `[n]`, number of the group of each example; every number from 0 to
+            the largest occurs.
+        num_resamples: Number of resamples, at least 1.
+        seed: Seed of the draws.
+        level: Probability that an interval contains the true value, in (0, 1).
+        videos: `fake`, `scores` and `groups` of whole videos, each `[v]`, which are
+            drawn together with the examples of their groups.
 
     Returns:
-        The ends by the name of the metric: `accuracy`, `auc`, `average_precision` and,
-        with videos, `video_auc`. None where the metric is undefined; that of `auc` and
-        `average_precision` where a class is missing, and all of fewer than two groups.
+        Lower and upper end by the name of the metric: `accuracy`, `auc`,
+        `average_precision` and, with videos, `video_auc`. `auc`, `average_precision`
+        and `video_auc` are None where a class is missing, all where there are fewer
+        than two groups.
 
     >>> found = intervals([0, 0, 1, 1], [0.1, 0.4, 0.6, 0.9], 0.5, [0, 1, 2, 3],
     ...     num_resamples=100)
@@ -156,7 +173,7 @@ def intervals(
     result: dict[str, Interval | None] = dict.fromkeys(names)
     if num_groups < 2:
         return result
-    # What has one class only has no AUC in any resample.
+    # With one class only, no resample has an AUC.
     rankings = {name: own for name, own in rankings.items() if own.has_both}
     needed = [row for own in rankings.values() for row in own.counts(num_groups)]
     right = metrics.decide(scores, threshold) == np.asarray(fake, np.bool_)
@@ -190,7 +207,7 @@ def intervals(
 def _draw(
     rng: np.random.Generator, num_rows: int, num_groups: int
 ) -> NDArray[np.float64]:
-    """How often each group was drawn: float64 `[num_rows, num_groups]`."""
+    """Draws resamples: how often each group, float64 `[num_rows, num_groups]`."""
     drawn = rng.integers(num_groups, size=(num_rows, num_groups))
     drawn += num_groups * np.arange(num_rows)[:, None]
     counts = np.bincount(drawn.ravel(), minlength=num_rows * num_groups)
@@ -200,12 +217,12 @@ def _draw(
 def _totals(
     weights: NDArray[np.float64], counts: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Sums over the groups; for few and long rows much faster than a product."""
+    """Sums over the groups; much faster than a product for few and long rows."""
     return np.einsum("ij,j->i", weights, counts)
 
 
 def _cumulated(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sums along the rows, with a 0 before the first."""
+    """Cumulative sums along the rows, after a 0."""
     sums = np.zeros((len(weights), weights.shape[1] + 1))
     np.cumsum(weights, axis=1, out=sums[:, 1:])
     return sums

@@ -1,11 +1,11 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Numbers that say how good a detector is, as pure NumPy functions of arrays.
+"""Metrics of the detection of fakes, as pure NumPy functions of arrays.
 
 Label 1 is fake, a score is evidence of being fake, and a score at or above the
-threshold is decided fake. Everything is counted in integers and divided once, in
-float64. A value that the data do not define (the AUC of one class, the precision of
-a detector that calls nothing fake) is None: never NaN, never a warning.
+threshold is decided fake. Counts are integers and are divided once, in float64. A value
+that the data do not define, such as the AUC of one class or the precision of a detector
+that calls nothing fake, is None: never NaN, never a warning.
 """
 
 import math
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 BINARY_CLASSES = ("real", "fake")
-# What is said of every decision between real and fake, in this order.
+# Metrics of every decision between real and fake, in the order of tables.
 BINARY_METRICS = (
     "accuracy",
     "precision",
@@ -27,7 +27,7 @@ BINARY_METRICS = (
     "fpr",
     "fnr",
 )
-# Without both classes no threshold is better than another.
+# Used where only one class is there, as no threshold is then better than another.
 SINGLE_CLASS_THRESHOLD = 0.5
 
 _NORMAL_QUANTILE_975 = 1.959963984540054
@@ -37,9 +37,9 @@ class RocCurve(NamedTuple):
     """Points of a ROC curve, from "nothing is fake" to "everything is fake".
 
     Attributes:
-        false_positive_rate: float64 `[k]`, rising from 0 to 1.
-        true_positive_rate: float64 `[k]`, rising from 0 to 1.
-        thresholds: float64 `[k]`, falling: infinity, then every distinct score.
+        false_positive_rate: Float64 `[k]`, rising from 0 to 1.
+        true_positive_rate: Float64 `[k]`, rising from 0 to 1.
+        thresholds: Float64 `[k]`, falling: infinity, then every distinct score.
     """
 
     false_positive_rate: NDArray[np.float64]
@@ -51,9 +51,9 @@ class PrecisionRecallCurve(NamedTuple):
     """Points of a precision-recall curve, in the order of scikit-learn.
 
     Attributes:
-        precision: float64 `[k + 1]`; the last is 1 by convention.
-        recall: float64 `[k + 1]`, falling from 1 to 0.
-        thresholds: float64 `[k]`, every distinct score, rising.
+        precision: Float64 `[k + 1]`, in [0, 1]; the last is 1 by convention.
+        recall: Float64 `[k + 1]`, falling from 1 to 0.
+        thresholds: Float64 `[k]`, every distinct score, rising.
     """
 
     precision: NDArray[np.float64]
@@ -64,8 +64,15 @@ class PrecisionRecallCurve(NamedTuple):
 def decide(scores: ArrayLike, threshold: float) -> NDArray[np.bool_]:
     """Decides which scores mean fake: those at or above the threshold.
 
-    The comparison is made in float64. Every decision of the project goes through here,
-    so that a table and a figure cannot disagree about a score that sits on the border.
+    Every decision is made by this function, in float64, so that a table and a figure
+    agree about a score that equals the threshold.
+
+    Args:
+        scores: Float array of any shape; NaN is not fake.
+        threshold: Any number.
+
+    Returns:
+        Bool array of the same shape, True for fake.
 
     >>> decide([0.1, 0.5, 0.9], 0.5)
     array([False,  True,  True])
@@ -74,18 +81,18 @@ def decide(scores: ArrayLike, threshold: float) -> NDArray[np.bool_]:
 
 
 def roc_curve(labels: ArrayLike, scores: ArrayLike) -> RocCurve | None:
-    """Computes the false and true positive rate at every distinct score.
+    """False and true positive rate at every distinct score.
 
     Args:
-        labels: `[n]`, 1 (or True) for fake and 0 for real.
-        scores: `[n]`, finite; higher means more likely fake.
+        labels: Int or bool `[n]`, 1 for fake and 0 for real.
+        scores: Float `[n]`, finite; higher means more likely fake.
 
     Returns:
         The curve, or None when either class is missing.
 
     Raises:
-        ValueError: for labels that are not 0 or 1, scores that are not finite, or
-            lengths that differ.
+        ValueError: A label is not 0 or 1, a score is not finite, or the arrays are not
+            of one dimension and the same length.
     """
     groups = _group_by_score(labels, scores)
     if not groups.num_fake or not groups.num_real:
@@ -98,20 +105,20 @@ def roc_curve(labels: ArrayLike, scores: ArrayLike) -> RocCurve | None:
 
 
 def auc(labels: ArrayLike, scores: ArrayLike) -> float | None:
-    """Computes the area under the ROC curve, as the Mann-Whitney statistic.
+    """Area under the ROC curve, computed as the Mann-Whitney statistic.
 
-    It is the chance that a random fake scores above a random real picture; a tie
-    counts half.
+    `P(s_fake > s_real) + ½ P(s_fake = s_real)` for a random fake and a random real
+    picture.
 
     Args:
-        labels: `[n]`, 1 for fake and 0 for real.
-        scores: `[n]`, finite.
+        labels: Int or bool `[n]`, 1 for fake and 0 for real.
+        scores: Float `[n]`, finite.
 
     Returns:
         A number in [0, 1], or None when either class is missing.
 
     Raises:
-        ValueError: as in `roc_curve`.
+        ValueError: See `roc_curve`.
 
     >>> auc([0, 1, 0, 1], [0.1, 0.4, 0.4, 0.8])
     0.875
@@ -128,17 +135,17 @@ def auc(labels: ArrayLike, scores: ArrayLike) -> float | None:
 def precision_recall_curve(
     labels: ArrayLike, scores: ArrayLike
 ) -> PrecisionRecallCurve | None:
-    """Computes precision and recall at every distinct score.
+    """Precision and recall at every distinct score.
 
     Args:
-        labels: `[n]`, 1 for fake and 0 for real.
-        scores: `[n]`, finite.
+        labels: Int or bool `[n]`, 1 for fake and 0 for real.
+        scores: Float `[n]`, finite.
 
     Returns:
         The curve, or None when there is no fake.
 
     Raises:
-        ValueError: as in `roc_curve`.
+        ValueError: See `roc_curve`.
     """
     groups = _group_by_score(labels, scores)
     if not groups.num_fake:
@@ -153,20 +160,20 @@ def precision_recall_curve(
 
 
 def average_precision(labels: ArrayLike, scores: ArrayLike) -> float | None:
-    """Computes the step-wise area under the precision-recall curve.
+    """Area under the precision-recall curve, by steps as in scikit-learn.
 
-    The sum of precision times the gain in recall over the distinct scores, without
-    interpolation, as scikit-learn does.
+    `Σ_k (R_k − R_{k−1}) P_k` over the distinct scores from the highest down, with
+    recall R and precision P, without interpolation.
 
     Args:
-        labels: `[n]`, 1 for fake and 0 for real.
-        scores: `[n]`, finite.
+        labels: Int or bool `[n]`, 1 for fake and 0 for real.
+        scores: Float `[n]`, finite.
 
     Returns:
         A number in [0, 1], or None when there is no fake.
 
     Raises:
-        ValueError: as in `roc_curve`.
+        ValueError: See `roc_curve`.
 
     >>> average_precision([0, 1, 1], [0.2, 0.1, 0.9])
     0.8333333333333333
@@ -180,18 +187,18 @@ def average_precision(labels: ArrayLike, scores: ArrayLike) -> float | None:
 def confusion_matrix(
     labels: ArrayLike, predicted: ArrayLike, num_classes: int
 ) -> NDArray[np.int64]:
-    """Counts the examples of each class by the class they were given.
+    """Counts the examples of each class by their predicted class.
 
     Args:
-        labels: `[n]`, integers in [0, num_classes).
-        predicted: `[n]`, integers in [0, num_classes).
-        num_classes: how many classes there are, seen or not.
+        labels: Int or bool `[n]`, in [0, num_classes).
+        predicted: Int or bool `[n]`, in [0, num_classes).
+        num_classes: Number of classes, whether they occur or not.
 
     Returns:
-        int64 `[num_classes, num_classes]`; rows are labels, columns predictions.
+        Int64 `[num_classes, num_classes]`; rows are labels, columns predictions.
 
     Raises:
-        ValueError: for class indices out of range or lengths that differ.
+        ValueError: A class is out of range, or the lengths differ.
 
     >>> confusion_matrix([0, 0, 1], [0, 1, 1], 2)
     array([[1, 1],
@@ -208,36 +215,36 @@ def confusion_matrix(
 def best_threshold(labels: ArrayLike, scores: ArrayLike) -> float:
     """Chooses the threshold of highest balanced accuracy (Youden's J).
 
-    The rule, which has one outcome for every input:
+    The rule has one outcome for every input:
 
-    1. All thresholds between two neighbouring distinct scores `a < b`, that is in
-       `(a, b]`, decide alike. So do those in `(0, lowest]` (everything is fake) and in
-       `(highest, 1]` (nothing is). These intervals are the candidates.
-    2. The candidates with the highest J = recall - false positive rate stay; J is
-       compared in integers, so rounding cannot break or make a tie.
-    3. Of those the widest wins, then the lowest, and its midpoint is the threshold:
-       as far as possible from the scores on both sides. Where the midpoint, rounded
-       to float32, would not lie inside the interval, the upper end is taken.
+    1. All thresholds in `(a, b]`, for neighbouring distinct scores `a < b`, decide the
+       same. So do those in `(0, lowest]` (everything is fake) and in `(highest, 1]`
+       (nothing is). These intervals are the candidates.
+    2. The candidates with the highest J = recall − false positive rate remain. J is
+       compared in integers, so rounding neither breaks nor makes a tie.
+    3. Of these the widest is chosen, and of equally wide ones the lowest. Its midpoint
+       is the threshold, as far as possible from the scores on both sides; its upper
+       end where the midpoint, rounded to float32, is not inside the interval.
 
     With one class only, or no example, J is undefined and the threshold is 0.5.
 
     Args:
-        labels: `[n]`, 1 for fake and 0 for real; from the validation split, never from
-            the split that is reported.
-        scores: `[n]`, in [0, 1].
+        labels: Int or bool `[n]`, 1 for fake and 0 for real; of the validation split,
+            never of a split whose metrics are reported.
+        scores: Float `[n]`, in [0, 1].
 
     Returns:
         A threshold in (0, 1]; scores at or above it are decided fake.
 
     Raises:
-        ValueError: as in `roc_curve`, and for scores outside [0, 1].
+        ValueError: A score is outside [0, 1]; see also `roc_curve`.
 
     >>> best_threshold([0, 0, 1, 1], [0.1, 0.2, 0.6, 0.9])
     0.4
     """
     groups = _group_by_score(labels, scores)
     if groups.scores.size and (groups.scores[0] < 0 or groups.scores[-1] > 1):
-        raise ValueError("scores must lie in [0, 1] for a threshold to be chosen")
+        raise ValueError("scores must lie in [0, 1] to choose a threshold")
     if not groups.num_fake or not groups.num_real:
         return SINGLE_CLASS_THRESHOLD
     lower = np.append(0.0, groups.scores)
@@ -263,31 +270,29 @@ def summarize(
     predicted: ArrayLike | None = None,
     num_skipped: int = 0,
 ) -> dict[str, Any]:
-    """Computes every number of an evaluation, ready for JSON.
+    """Computes every metric of an evaluation, ready for JSON.
 
-    The first ten numbers are those of real against fake, whatever the classes.
+    All but `multiclass_accuracy` are about real against fake, whatever the classes.
 
     Args:
-        labels: int `[n]`, indices into `classes`.
-        scores: float `[n]`, evidence of being fake.
-        threshold: scores at or above it are decided fake.
-        classes: the name of every class.
-        is_fake: whether each class is fake.
-        predicted: int `[n]`, the class that a multi-class detector chose. Without it
-            the decision by the threshold is the prediction, and the confusion matrix
-            is that of real against fake.
-        num_skipped: how many files have a reason in place of a score.
+        labels: Int or bool `[n]`, indices into `classes`.
+        scores: Float `[n]`, finite; evidence of being fake.
+        threshold: Scores at or above it are decided fake; finite.
+        classes: Name of every class.
+        is_fake: Whether each class is fake.
+        predicted: Int `[n]`, the class that a multi-class detector chose, for the
+            confusion matrix; None for the decision between real and fake.
+        num_skipped: Number of inputs without a score.
 
     Returns:
-        `accuracy`, `precision`, `recall`, `f1`, `average_precision`, `auc`, `fpr`,
-        `fnr` (each a number in [0, 1], or None where undefined), `threshold`,
-        `num_examples`, `num_skipped`, `confusion_matrix` (rows are labels) and
-        `classes`; with `predicted` and more than two classes also
+        The `BINARY_METRICS` (each a number in [0, 1], or None where undefined),
+        `threshold`, `num_examples`, `num_skipped`, `confusion_matrix` (rows are labels)
+        and its `classes`; with `predicted` and more than two classes also
         `multiclass_accuracy`.
 
     Raises:
-        ValueError: for lengths that differ, indices out of range, or scores or a
-            threshold that are not finite.
+        ValueError: Lengths differ, an index is out of range, or a score or the
+            threshold is not finite.
     """
     if not math.isfinite(threshold):
         raise ValueError(f"the threshold must be finite, not {threshold}")
@@ -336,8 +341,13 @@ def decision_classes(
 ) -> tuple[str, str]:
     """Names the two outcomes of a decision by threshold.
 
-    They are the two classes themselves where there is one real class and then one
-    fake class, and `real` and `fake` otherwise.
+    Args:
+        classes: Name of every class.
+        is_fake: Whether each class is fake.
+
+    Returns:
+        The two classes themselves if they are one real and then one fake class,
+        otherwise `real` and `fake`.
 
     >>> decision_classes(["real_ffhq", "stylegan2"], [False, True])
     ('real_ffhq', 'stylegan2')
@@ -348,11 +358,14 @@ def decision_classes(
 
 
 def wilson_interval(count: int, total: int) -> tuple[float, float] | None:
-    """Computes the 95 % confidence interval of a proportion (Wilson's score).
+    """95% confidence interval of a proportion, by Wilson's score.
+
+    `(p + z²/2n ± z √(p(1 − p)/n + z²/4n²)) / (1 + z²/n)` with p = count / n, n = total
+    and z = 1.96.
 
     Args:
-        count: how many of `total` had the property.
-        total: how many there were.
+        count: Number of cases with the property, in [0, total].
+        total: Number of cases.
 
     Returns:
         The two ends, within [0, 1]; None when `total` is 0.
@@ -366,14 +379,14 @@ def wilson_interval(count: int, total: int) -> tuple[float, float] | None:
     centre = (share + square / (2 * total)) / (1 + square / total)
     spread = share * (1 - share) / total + square / (4 * total**2)
     half = _NORMAL_QUANTILE_975 * math.sqrt(spread) / (1 + square / total)
-    # At 0 % and 100 % one end is exact; rounding must not push it off.
+    # At 0% and 100% one end is exact; rounding must not move it.
     lower = 0.0 if count == 0 else max(0.0, centre - half)
     upper = 1.0 if count == total else min(1.0, centre + half)
     return lower, upper
 
 
 class _Groups(NamedTuple):
-    """Distinct scores in rising order with the number of examples of each class."""
+    """Distinct scores in rising order, with the number of examples of each class."""
 
     scores: NDArray[np.float64]
     fake: NDArray[np.int64]
@@ -410,8 +423,8 @@ def _class_indices(values: ArrayLike, num_classes: int, name: str) -> NDArray[np
 
 def _midpoint(lower: float, upper: float) -> float:
     middle = lower + (upper - lower) / 2
-    # Detectors may compare in float32, where a midpoint of close scores can fall back
-    # onto the lower one and flip its decision.
+    # Detectors may compare in float32, where the midpoint of close scores can be
+    # rounded to the lower one, whose decision would change.
     inside = lower < middle <= upper and lower < float(np.float32(middle)) <= upper
     return middle if inside else upper
 

@@ -1,9 +1,9 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""How detectors of faces in videos are measured: frames, videos and manipulations.
+"""Metrics of frames, videos and manipulations, as published protocols define them.
 
-A video's score is the mean of the scores of its frames, and what published protocols
-call video-level AUC is that of these means. Pure functions of arrays.
+The score of a video is the mean of the scores of its frames, and video-level AUC is the
+AUC of these means. Pure functions of arrays.
 
 References:
     A. Rössler et al., FaceForensics++, ICCV 2019: accuracy for each manipulation.
@@ -20,20 +20,20 @@ from numpy.typing import ArrayLike, NDArray
 from fakedet_jax.data.prepared.facts import Facts
 from fakedet_jax.evaluation import bootstrap, metrics
 
-# What a resample draws.
+# The units that a resample draws.
 VIDEO, PICTURE = "video", "picture"
 
 
 class VideoScores(NamedTuple):
-    """One score for each face of a video; most videos have one.
+    """One score for each face in a video; most videos have one face.
 
     Attributes:
-        names: Path of the video, and which face where there are several; `v` of them.
-        files: int64 `[v]`, the number of the file, as `file_numbers` gives it.
-        first: int64 `[v]`, which frame of the data is the first of each.
-        fake: bool `[v]`.
-        scores: float64 `[v]`, means over the frames.
-        num_frames: int64 `[v]`.
+        names: `v` names: path of the video, and number of the face if it has several.
+        files: Int64 `[v]`, number of the file, see `file_numbers`.
+        first: Int64 `[v]`, index of the first frame among all examples.
+        fake: Bool `[v]`, whether the face is fake.
+        scores: Float64 `[v]`, in [0, 1], means over the frames.
+        num_frames: Int64 `[v]`, number of frames.
     """
 
     names: list[str]
@@ -45,16 +45,16 @@ class VideoScores(NamedTuple):
 
 
 def file_numbers(facts: Facts) -> NDArray[np.int64]:
-    """Numbers the photographs and videos that examples are from, from 0.
+    """Numbers the files that examples come from, as groups for resampling.
 
-    What is of one file belongs together in a resample; every photograph stands for
-    itself. A video in several qualities is several files.
+    All examples of a video have one number, and every photograph has its own. A video
+    in several qualities is several files.
 
     Args:
-        facts: What is known of `n` examples.
+        facts: Facts about `n` examples.
 
     Returns:
-        int64 `[n]`, in the order in which files appear.
+        Int64 `[n]`, numbers from 0 in the order in which files appear.
     """
     numbers: dict[tuple[str, str], int] = {}
     keys = zip(facts.paths, facts.qualities, strict=True)
@@ -62,21 +62,21 @@ def file_numbers(facts: Facts) -> NDArray[np.int64]:
 
 
 def video_scores(fake: ArrayLike, scores: ArrayLike, facts: Facts) -> VideoScores:
-    """Averages the scores of the frames of each video, and of each face in it.
+    """Averages the scores of the frames of each face in each video.
 
-    Faces that were told apart in a video have a score each, for one of them may be
-    fake and another real. Photographs have none.
+    Faces that were told apart in a video have a score each, as one may be fake and
+    another real. Photographs have no such score.
 
     Args:
-        fake: bool `[n]`, whether each frame is fake.
-        scores: float `[n]`.
-        facts: What is known of the frames, `n` entries.
+        fake: Bool `[n]`, whether each example is fake.
+        scores: Float `[n]`, in [0, 1].
+        facts: Facts about the `n` examples.
 
     Returns:
         The scores of the videos, in the order in which they appear.
 
     Raises:
-        ValueError: Frames of one face are real and fake.
+        ValueError: A face has real and fake frames.
     """
     is_fake = np.asarray(fake, np.bool_)
     files = file_numbers(facts)
@@ -85,7 +85,7 @@ def video_scores(fake: ArrayLike, scores: ArrayLike, facts: Facts) -> VideoScore
     tracks, first, track, num_frames = np.unique(
         keys, axis=0, return_index=True, return_inverse=True, return_counts=True
     )
-    track = track.reshape(-1)  # its shape is not the same in all versions of NumPy
+    track = track.reshape(-1)  # Its shape depends on the version of NumPy.
     num_fake = np.bincount(track, is_fake[frames], len(tracks))
     mixed = np.flatnonzero((num_fake > 0) & (num_fake < num_frames))
     first = frames[first]
@@ -102,15 +102,10 @@ def video_scores(fake: ArrayLike, scores: ArrayLike, facts: Facts) -> VideoScore
         files=tracks[:, 0],
         first=first,
         fake=num_fake > 0,
-        # Rounding must not lead out of the range of the scores.
+        # Rounding must not leave the range of the scores.
         scores=np.clip(sums / num_frames, 0, 1),
         num_frames=num_frames.astype(np.int64),
     )
-
-
-def video_auc(videos: VideoScores) -> float | None:
-    """AUC of the scores of videos; None where real or fake ones are missing."""
-    return metrics.auc(videos.fake, videos.scores)
 
 
 def manipulation_rows(
@@ -123,17 +118,21 @@ def manipulation_rows(
     """Measures the fakes of each manipulation against all real pictures.
 
     Args:
-        fake: bool `[n]`.
-        scores: float `[n]`.
-        threshold: Scores at or above it are decided fake.
-        manipulations: How each fake was made; of real pictures nothing is asked.
-        videos: Of the same pictures, where they are of videos.
+        fake: Bool `[n]`, whether each picture is fake.
+        scores: Float `[n]`, finite.
+        threshold: Scores at or above it are decided fake; finite.
+        manipulations: `n` names: how each fake was made; those of real pictures are
+            ignored.
+        videos: Scores of the videos of these pictures, if there are any.
 
     Returns:
         A row for each manipulation, sorted by `name`: `num_fake`, `num_examples` (with
         the real ones), `auc`, `average_precision`, `accuracy`, `recall` and, with
         videos, `num_fake_videos`, `num_videos` and `video_auc`. Undefined numbers are
         None.
+
+    Raises:
+        ValueError: See `metrics.summarize`.
     """
     is_fake = np.asarray(fake, np.bool_)
     values = np.asarray(scores, np.float64)
@@ -169,31 +168,35 @@ def summarize(
     num_resamples: int = 0,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Computes what `metrics.summarize` leaves out, ready for JSON.
+    """Computes the metrics that `metrics.summarize` leaves out, ready for JSON.
 
     Args:
-        fake: bool `[n]`.
-        scores: float `[n]`.
-        threshold: Scores at or above it are decided fake.
-        facts: What is known of the pictures besides, `n` entries.
-        videos: What `video_scores` made of them; None where none is of a video.
-        manipulations: How each fake was made, or its class.
-        num_resamples: Bootstrap samples of the intervals; 0 for none.
-        seed: Of these samples.
+        fake: Bool `[n]`, whether each picture is fake.
+        scores: Float `[n]`, finite.
+        threshold: Scores at or above it are decided fake; finite.
+        facts: Facts about the `n` pictures, which group them for resampling; None to
+            draw single pictures.
+        videos: Result of `video_scores`; None where no picture is from a video.
+        manipulations: `n` names: how each fake was made, or its class.
+        num_resamples: Number of bootstrap resamples for the intervals; 0 for no
+            intervals.
+        seed: Seed of the resamples.
 
     Returns:
-        With videos `video_auc`, `video_accuracy`, `num_videos` (as many as there are
-        scores) and, of the real ones, `num_real_videos`. With more than one
-        manipulation `manipulations`, as `manipulation_rows` gives them. With resamples
-        `accuracy_interval`, `auc_interval`, `average_precision_interval` and, with
-        videos, `video_auc_interval`, each `[low, high]` or None where undefined, and
-        `interval_level`, `interval_unit` (`video` or `picture`: what was drawn) and
-        `num_resamples`.
+        With videos: `video_auc`, `video_accuracy`, `num_videos` (the number of scores)
+        and `num_real_videos`. With more than one manipulation: `manipulations`, see
+        `manipulation_rows`. With resamples: `accuracy_interval`, `auc_interval`,
+        `average_precision_interval` and, with videos, `video_auc_interval`, each
+        `[low, high]` or None where undefined, and `interval_level`, `interval_unit`
+        (`video` or `picture`, whichever was drawn) and `num_resamples`.
+
+    Raises:
+        ValueError: See `metrics.summarize`.
     """
     result: dict[str, Any] = {}
     if videos is not None:
         right = metrics.decide(videos.scores, threshold) == videos.fake
-        result["video_auc"] = video_auc(videos)
+        result["video_auc"] = metrics.auc(videos.fake, videos.scores)
         result["video_accuracy"] = float(right.mean())
         result["num_videos"] = len(videos.names)
         result["num_real_videos"] = int(np.sum(~videos.fake))

@@ -1,3 +1,12 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The training loop, its steps and its optimisers."""
+"""Trains networks: loop, steps, optimisers, recipes and the record of metrics."""
+
+__all__ = [
+    "loop",
+    "optim",
+    "recipe",
+    "steps",
+    "table_training",
+    "writers",
+]

@@ -53,20 +53,17 @@ class Writer:
         self.close()
 
 
-def create(folder: Path, *, process_index: int = 0, tensorboard: bool = True) -> Writer:
+def create(folder: Path, *, process_index: int = 0) -> Writer:
     """Opens the writer of a process: process 0 keeps the numbers, the others do not.
 
     Args:
         folder: The workdir.
         process_index: Number of this process, `jax.process_index()`.
-        tensorboard: Whether to write TensorBoard event files too.
 
     Returns:
         A writer.
     """
-    if process_index:
-        return Writer()
-    return MetricWriter(folder, tensorboard=tensorboard)
+    return Writer() if process_index else MetricWriter(folder)
 
 
 class MetricWriter(Writer):
@@ -79,17 +76,11 @@ class MetricWriter(Writer):
     Every line reaches the operating system at once, so a killed process loses none.
     """
 
-    def __init__(self, folder: Path, *, tensorboard: bool = True) -> None:
-        """Opens the files in a folder.
-
-        Args:
-            folder: The workdir; it is made if missing.
-            tensorboard: Whether to write TensorBoard event files too.
-        """
+    def __init__(self, folder: Path) -> None:
+        """Opens the files in a folder, which is made if missing."""
         self._folder = Path(folder)
         self._folder.mkdir(parents=True, exist_ok=True)
         self._path = self._folder / FILE_NAME
-        self._use_tensorboard = tensorboard
         self._events: _EventFile | None = None
         self._purge_step: int | None = None
         _repair(self._path)
@@ -115,8 +106,11 @@ class MetricWriter(Writer):
         line = json.dumps({"step": int(step), **numbers}, allow_nan=False)
         # One unbuffered write per line, so that a kill tears the last line at most.
         self._file.write(line.encode("ascii") + b"\n")
-        if self._use_tensorboard:
-            self._write_events(int(step), numbers)
+        if self._events is None:
+            self._events = _EventFile(self._folder, self._purge_step)
+        for name, number in numbers.items():
+            if number is not None:
+                self._events.add_scalar(name, number, int(step))
 
     def truncate_after(self, step: int) -> None:
         """Removes everything recorded after a step; TensorBoard hides those steps.
@@ -159,13 +153,6 @@ class MetricWriter(Writer):
             self._events.close()
             self._events = None
 
-    def _write_events(self, step: int, numbers: Mapping[str, float | None]) -> None:
-        if self._events is None:
-            self._events = _EventFile(self._folder, self._purge_step)
-        for name, number in numbers.items():
-            if number is not None:
-                self._events.add_scalar(name, number, step)
-
 
 class _EventFile:
     """Scalars in a TensorBoard file, written by the calling thread.
@@ -175,7 +162,7 @@ class _EventFile:
     """
 
     def __init__(self, folder: Path, purge_step: int | None) -> None:
-        # Imported here because it is slow and not every run needs it.
+        # Imported here because it is slow, and reading metrics does not need it.
         from tensorboardX import event_file_writer
         from tensorboardX.proto import event_pb2, summary_pb2
 

@@ -11,19 +11,7 @@ import sklearn.metrics
 
 from fakedet_jax.evaluation import metrics
 
-NUMBERS = {
-    "accuracy",
-    "precision",
-    "recall",
-    "f1",
-    "average_precision",
-    "auc",
-    "fpr",
-    "fnr",
-    "threshold",
-    "num_examples",
-    "num_skipped",
-}
+NUMBERS = {*metrics.BINARY_METRICS, "threshold", "num_examples", "num_skipped"}
 
 
 def _random_task(seed, levels):

@@ -29,7 +29,7 @@ def _events(folder):
 
 
 def _run(folder, steps, resume_from=None):
-    with writers.MetricWriter(folder, tensorboard=False) as writer:
+    with writers.MetricWriter(folder) as writer:
         if resume_from is not None:
             writer.truncate_after(resume_from)
         for step in steps:
@@ -37,7 +37,7 @@ def _run(folder, steps, resume_from=None):
 
 
 def test_lines_are_json_with_the_step_first(tmp_path):
-    with writers.MetricWriter(tmp_path, tensorboard=False) as writer:
+    with writers.MetricWriter(tmp_path) as writer:
         writer.write(1, {"loss": np.float32(0.5), "accuracy": 1})
         writer.write(np.int64(2), {"loss": np.array(0.25)})
     assert (tmp_path / "metrics.jsonl").read_bytes() == (
@@ -53,7 +53,7 @@ def test_numbers_that_are_not_finite_become_null(tmp_path, value):
 
 
 def test_a_line_is_readable_before_the_writer_is_closed(tmp_path):
-    with writers.MetricWriter(tmp_path, tensorboard=False) as writer:
+    with writers.MetricWriter(tmp_path) as writer:
         writer.write(1, {"loss": 0.5})
         assert writers.read_rows(tmp_path) == [{"step": 1, "loss": 0.5}]
 
@@ -92,7 +92,7 @@ def test_a_resumed_file_equals_an_uninterrupted_one(tmp_path):
 
 
 def test_truncating_while_writing(tmp_path):
-    with writers.MetricWriter(tmp_path, tensorboard=False) as writer:
+    with writers.MetricWriter(tmp_path) as writer:
         for step in (1, 2, 3):
             writer.write(step, {})
         writer.truncate_after(1)
@@ -111,14 +111,14 @@ def test_truncating_while_writing(tmp_path):
 def test_a_torn_last_line_is_mended(tmp_path, tail, steps):
     path = tmp_path / "metrics.jsonl"
     path.write_bytes(b'{"step": 1}\n' + tail)
-    with writers.MetricWriter(tmp_path, tensorboard=False) as writer:
+    with writers.MetricWriter(tmp_path) as writer:
         writer.write(3, {})
     assert [row["step"] for row in writers.read_rows(path)] == [*steps, 3]
 
 
 def test_a_torn_only_line_is_removed(tmp_path):
     (tmp_path / "metrics.jsonl").write_bytes(b'{"st')
-    with writers.MetricWriter(tmp_path, tensorboard=False):
+    with writers.MetricWriter(tmp_path):
         assert writers.read_rows(tmp_path) == []
 
 
@@ -131,7 +131,7 @@ def test_reading_ignores_a_line_that_is_still_being_written(tmp_path):
 def test_a_foreign_line_is_named(tmp_path, line):
     (tmp_path / "metrics.jsonl").write_bytes(b'{"step": 1}\n' + line + b"\n")
     with (
-        writers.MetricWriter(tmp_path, tensorboard=False) as writer,
+        writers.MetricWriter(tmp_path) as writer,
         pytest.raises(errors.RequestError, match=r"metrics\.jsonl, line 2"),
     ):
         writer.truncate_after(5)
@@ -144,7 +144,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 def test_a_metric_called_step_is_refused(tmp_path):
     with (
-        writers.MetricWriter(tmp_path, tensorboard=False) as writer,
+        writers.MetricWriter(tmp_path) as writer,
         pytest.raises(ValueError, match="step"),
     ):
         writer.write(1, {"step": 1.0})
@@ -153,14 +153,14 @@ def test_a_metric_called_step_is_refused(tmp_path):
 @pytest.mark.parametrize("value", ["0.5", None, [1, 2]])
 def test_values_that_are_no_numbers_are_refused(tmp_path, value):
     with (
-        writers.MetricWriter(tmp_path, tensorboard=False) as writer,
+        writers.MetricWriter(tmp_path) as writer,
         pytest.raises(TypeError),
     ):
         writer.write(1, {"loss": value})
 
 
 def test_a_closed_writer_refuses_to_write(tmp_path):
-    writer = writers.MetricWriter(tmp_path, tensorboard=False)
+    writer = writers.MetricWriter(tmp_path)
     writer.close()
     writer.close()
     with pytest.raises(ValueError, match="closed"):

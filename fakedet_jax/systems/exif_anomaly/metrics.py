@@ -1,11 +1,11 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Numbers about a detector of anomalies, as pure NumPy functions of arrays.
+"""Metrics of a detector of anomalies, as pure NumPy functions of arrays.
 
-Such a detector learns from photographs alone. So its threshold follows from the rate of
-false alarms among photographs, its results are published with the photographs as the
-positive class, and what its network learnt is how to rank camera settings. As in
-`fakedet_jax.evaluation.metrics`, what the data do not define is None.
+Such a detector learns from photographs alone. Its threshold therefore follows from the
+rate of false alarms among photographs, its results are published with real pictures as
+the positive class, and its network is measured by how it ranks camera settings. As in
+`fakedet_jax.evaluation.metrics`, a value that the data do not define is None.
 
 References:
     Zou, Yu, Zhan, Ma: "Self-Supervised Learning for Detecting AI-Generated Faces as
@@ -26,22 +26,22 @@ def summarize_real_positive(
 ) -> dict[str, float | None]:
     """Computes the metrics of a decision with real pictures as the positive class.
 
-    A picture is predicted positive where its score lies below the threshold. The recall
-    is thus the share of real pictures that pass, and `fpr` the share of fakes that do.
+    A picture is predicted positive if its score is below the threshold. The recall is
+    thus the share of real pictures that pass, and `fpr` the share of fakes that pass.
     The AUC is the same whichever class is positive.
 
     Args:
-        fake: `[n]`, 1 (or True) for fake and 0 for real.
-        scores: float `[n]`, evidence of being fake.
-        threshold: scores at or above it are decided fake.
+        fake: Int or bool `[n]`, 1 for fake and 0 for real.
+        scores: Float `[n]`, finite; evidence of being fake.
+        threshold: Scores at or above it are decided fake; finite.
 
     Returns:
         A number in [0, 1] for each of `metrics.BINARY_METRICS`, or None where it is
         undefined.
 
     Raises:
-        ValueError: for labels that are not 0 or 1, lengths that differ, or scores or a
-            threshold that are not finite.
+        ValueError: A label is not 0 or 1, the lengths differ, or a score or the
+            threshold is not finite.
 
     >>> summary = summarize_real_positive([0, 0, 0, 1], [0.1, 0.2, 0.6, 0.9], 0.5)
     >>> summary["precision"], round(summary["recall"], 3), summary["fpr"]
@@ -52,8 +52,8 @@ def summarize_real_positive(
     real = 1 - np.asarray(fake)
     evidence = -np.asarray(scores, np.float64)
     called_real = ~metrics.decide(scores, threshold)
-    # Decisions as scores of 0 and 1: a score on the threshold must stay fake, which the
-    # negated scores would turn around.
+    # Decisions as scores of 0 and 1: a score that equals the threshold must stay fake,
+    # but would be called real if the scores were negated.
     summary = metrics.summarize(real, called_real, 0.5)
     ranked = {
         "average_precision": metrics.average_precision(real, evidence),
@@ -66,22 +66,22 @@ def threshold_at_false_alarm_rate(scores_of_real: ArrayLike, rate: float) -> flo
     """Chooses the threshold at which a share of real pictures is called fake.
 
     At most `rate` of the given pictures score at or above it, and as many as ties
-    allow. It is the midpoint between the two neighbouring scores that it separates,
-    as in `metrics.best_threshold`, so that rounding flips no decision. Where not even
-    one picture may be called fake, it is the first or second float32 above the highest
+    allow. It is the midpoint between the two neighbouring scores that it separates, as
+    in `metrics.best_threshold`, so rounding changes no decision. If not even one
+    picture may be called fake, it is the first or second float32 above the highest
     score: at most 1, unless a picture scores 1.
 
     Args:
-        scores_of_real: float `[n]`, in [0, 1]: scores of real pictures that the
+        scores_of_real: Float `[n]`, in [0, 1]: scores of real pictures that the
             detector was not fitted to.
-        rate: the share that may be called fake, in [0, 1).
+        rate: Share that may be called fake, in [0, 1).
 
     Returns:
         The threshold; scores at or above it are decided fake.
 
     Raises:
-        ValueError: for no scores, for scores that are not finite or lie outside [0, 1],
-            and for other rates.
+        ValueError: There is no score, a score is not in [0, 1], or the rate is not in
+            [0, 1).
 
     >>> threshold_at_false_alarm_rate([0.1, 0.2, 0.3, 0.5, 0.7], 0.2)
     0.6
@@ -103,30 +103,33 @@ def threshold_at_false_alarm_rate(scores_of_real: ArrayLike, rate: float) -> flo
         highest = distinct[-1]
         above = float(np.nextafter(np.float32(highest), np.float32(np.inf)))
         return min(above, 1.0) if highest < 1 else above
-    # The pictures to be called fake are told from the others without a mistake by one
-    # interval only, whose middle this finds.
+    # With the pictures to call fake as the positive class, this gives the midpoint of
+    # the only interval that separates them from the others without an error.
     return metrics.best_threshold(scores >= distinct[allowed][0], scores)
 
 
 def kendall_tau(predicted: ArrayLike, true: ArrayLike) -> float | None:
-    """Computes Kendall's τ-b: how well the order of predictions is that of the truth.
+    """Kendall's τ-b: how well the order of predictions agrees with that of the truth.
+
+    `(C − D) / √((P − T_p)(P − T_t))` over the P pairs of rows, with C in the same
+    order, D in opposite order, T_p tied in the predictions and T_t in the truth.
 
     Args:
-        predicted: float `[n]`, finite; only the order counts.
-        true: float `[n]`, NaN where the value is not known: such rows are left out.
+        predicted: Float `[n]`, finite; only their order counts.
+        true: Float `[n]`, NaN where the value is not known; such rows are left out.
 
     Returns:
-        A number from -1 (reversed) over 0 (unrelated) to 1 (the same order), with ties
-        on either side accounted for. None where fewer than two rows remain, or where
-        all their predictions or all their values are equal.
+        A number from −1 (reversed) over 0 (unrelated) to 1 (the same order). None where
+        fewer than two rows remain, or all their predictions or all their values are
+        equal.
 
     Raises:
-        ValueError: for lengths that differ, or predictions that are not finite.
+        ValueError: The lengths differ, or a prediction is not finite.
 
     >>> round(kendall_tau([0.1, 0.2, 0.3, 0.9], [100, 400, 200, float("nan")]), 3)
     0.333
     """
-    # Imported here because it is slow, and few commands need it.
+    # Imported here because it is slow and few commands need it.
     from scipy import stats
 
     ranks, values = np.asarray(predicted, np.float64), np.asarray(true, np.float64)

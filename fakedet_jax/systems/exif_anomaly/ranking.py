@@ -1,14 +1,15 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Learning to rank pictures by their camera settings: the fidelity loss over pairs.
+"""Losses that rank pictures by their camera settings: the fidelity loss over pairs.
 
-Exposure and lens leave traces that a network can order before it can measure them: of
-two pictures it is asked which has the larger ISO, aperture, exposure time or focal
-length. A fifth output says whether a face was manipulated, under the same loss.
+A network learns to tell which of two pictures has the larger ISO, aperture, exposure
+time or focal length; this is easier than to estimate their values. A further output
+says whether a face was manipulated, and has the same loss.
 
-A pair may lie on two devices. The functions therefore take whole batches: under `jit`
-with inputs that are cut along the mesh the compiler gathers the few scores, and the
-result is that of one device. Memory grows with the square of the batch.
+The two pictures of a pair may be on different devices. The functions therefore take
+whole batches: under `jit`, with inputs that are cut along the mesh, the compiler
+gathers the few scores, and the result is that of one device. Memory grows with the
+square of the batch.
 
 References:
     Zou, Yu, Zhan, Ma: "Self-Supervised Learning for Detecting AI-Generated Faces as
@@ -33,19 +34,19 @@ def total_loss(
     *,
     manipulated_weight: float = 1.0,
 ) -> jax.Array:
-    """The sum of the ranking losses of all tags and of the manipulated loss.
+    """The sum of the ranking losses of all tags and the weighted manipulated loss.
 
     Args:
-        outputs: float `[n, num_tags + 1]`: a score for each tag, and last the logit of
-            having been manipulated.
-        tags: float `[n, num_tags]`, NaN where one is missing. A manipulated face keeps
+        outputs: Float `[n, num_tags + 1]`: a score for each tag, and last the logit of
+            being manipulated.
+        tags: Float `[n, num_tags]`, NaN where a tag is missing. A manipulated face has
             the tags of its original.
-        is_manipulated: bool or 0 and 1 `[n]`.
-        mask: bool `[n]`, false where a row only fills the batch. `None`: all count.
-        manipulated_weight: Of the manipulated loss; 1 is the published plain sum.
+        is_manipulated: `[n]`, bool or 0 and 1.
+        mask: Bool `[n]`, False for a row that only fills the batch; None if all count.
+        manipulated_weight: Weight of the manipulated loss; 1 for the published sum.
 
     Returns:
-        float32 `[]`.
+        Float32 `[]`, at least 0 but for rounding.
     """
     per_tag = jax.vmap(ranking_loss, in_axes=(1, 1, None))(outputs[:, :-1], tags, mask)
     manipulated = manipulated_loss(outputs[:, -1], is_manipulated, mask)
@@ -57,17 +58,19 @@ def ranking_loss(
 ) -> jax.Array:
     """The mean fidelity loss over all pairs of pictures whose tag is known.
 
-    Of a pair i < j the network claims that i has the larger value with probability
-    Φ(2 (s_i − s_j)). The truth is 1, 0, or ½ where both have the same value.
+    `1 − √(p g + ε) − √((1 − p)(1 − g) + ε)`, where `p = Φ(2 (s_i − s_j))` is the
+    predicted probability that picture i of a pair i < j has the larger value, and the
+    target g is 1 if it has, 0 if j has, and ½ if the values are equal.
 
     Args:
-        scores: float `[n]`.
-        values: float `[n]`, of any scale, as only their order counts. NaN where the tag
+        scores: Float `[n]`, s above.
+        values: Float `[n]`, on any scale, as only their order counts. NaN where the tag
             is missing: the picture is then in no pair.
-        mask: bool `[n]`, false where a row only fills the batch. `None`: all count.
+        mask: Bool `[n]`, False for a row that only fills the batch; None if all count.
 
     Returns:
-        float32 `[]`; 0, with a gradient of 0, where there is no pair.
+        Float32 `[]`, in [0, 1] but for rounding; 0, with a gradient of 0, if there is
+        no pair.
 
     >>> right = ranking_loss(jnp.array([3.0, 0.0]), jnp.array([400.0, 100.0]))
     >>> wrong = ranking_loss(jnp.array([3.0, 0.0]), jnp.array([100.0, 400.0]))
@@ -77,12 +80,12 @@ def ranking_loss(
     known = ~jnp.isnan(values)
     if mask is not None:
         known &= mask.astype(bool)
-    # Replaced before they are used: a NaN would come back through the gradient.
+    # Replaced before use, as NaN would reach the gradient even where it is masked.
     scores = jnp.where(known, scores.astype(jnp.float32), 0)
     values = jnp.where(known, values, 0)
     target = (jnp.sign(values[:, None] - values[None, :]) + 1) / 2
     distance = math.sqrt(2) * (scores[:, None] - scores[None, :])
-    # erfc keeps its digits where 1 − p would be rounded to 0.
+    # erfc is exact where 1 − p would be rounded to 0.
     claimed = jax.scipy.special.erfc(-distance) / 2
     denied = jax.scipy.special.erfc(distance) / 2
     losses = _fidelity_loss(claimed, denied, target.astype(jnp.float32))
@@ -94,15 +97,18 @@ def ranking_loss(
 def manipulated_loss(
     logits: jax.Array, is_manipulated: jax.Array, mask: jax.Array | None = None
 ) -> jax.Array:
-    """The mean fidelity loss of the probability of having been manipulated.
+    """The mean fidelity loss of the probability of being manipulated.
+
+    `1 − √(p g + ε) − √((1 − p)(1 − g) + ε)` with `p = sigmoid(logit)` and target g.
 
     Args:
-        logits: float `[n]`, which a sigmoid makes probabilities of.
-        is_manipulated: bool or 0 and 1 `[n]`.
-        mask: bool `[n]`, false where a row only fills the batch. `None`: all count.
+        logits: Float `[n]`.
+        is_manipulated: `[n]`, bool or 0 and 1.
+        mask: Bool `[n]`, False for a row that only fills the batch; None if all count.
 
     Returns:
-        float32 `[]`; 0, with a gradient of 0, where no row counts.
+        Float32 `[]`, in [0, 1] but for rounding; 0, with a gradient of 0, if no row
+        counts.
     """
     counts = jnp.ones(len(logits), bool) if mask is None else mask.astype(bool)
     logits = jnp.where(counts, logits.astype(jnp.float32), 0)
@@ -114,7 +120,7 @@ def manipulated_loss(
 def _fidelity_loss(
     claimed: jax.Array, denied: jax.Array, target: jax.Array
 ) -> jax.Array:
-    """1 − √(p g + ε) − √((1 − p)(1 − g) + ε) of probabilities p, 1 − p and g."""
+    """The fidelity loss of p, 1 − p and the target g, see `ranking_loss`."""
     agreed = jnp.sqrt(claimed * target + EPSILON)
     return 1 - agreed - jnp.sqrt(denied * (1 - target) + EPSILON)
 
