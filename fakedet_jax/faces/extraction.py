@@ -14,7 +14,7 @@ from fakedet_jax.faces import crops, tracking
 from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.faces.face import Face, largest_first
 from fakedet_jax.media import exif
-from fakedet_jax.media.decode import MIN_SIDE, decode, read_file, sniff_format
+from fakedet_jax.media.decode import check_sides, decode, read_file, sniff_format
 from fakedet_jax.media.video import Frame, read_frames
 
 WRITTEN, LEFT_OUT, NOTED = "written", "left out", "noted"
@@ -312,7 +312,7 @@ def _cut(
             crop = crops.align(picture, face, cropping.size, scale=scale)
         else:
             crop = crops.cut(picture, face, scale=cropping.scale, size=cropping.size)
-        _check_side(crop.pixels)
+        check_sides(*crop.pixels.shape[:2], subject="has a face whose crop is")
     except ImageError as error:
         return dataclasses.replace(row, status=LEFT_OUT, reason=str(error)), None
     row = dataclasses.replace(
@@ -331,15 +331,6 @@ def _region(crop: crops.Crop) -> tuple[float, ...]:
     mapped = crops.map_points(np.linalg.inv(square)[:2], corners)
     box = np.concatenate([mapped.min(0), mapped.max(0)]).astype(np.float32)
     return tuple(box.tolist())
-
-
-def _check_side(pixels: np.ndarray) -> None:
-    height, width = pixels.shape[:2]
-    if min(height, width) < MIN_SIDE:
-        raise ImageError(
-            f"has a face whose crop is only {width}×{height} pixels; at least "
-            f"{MIN_SIDE}×{MIN_SIDE} are needed"
-        )
 
 
 def _left_out(reason: str, picture: np.ndarray, frame: Frame | None = None) -> Row:

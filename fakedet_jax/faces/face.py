@@ -13,7 +13,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from fakedet_jax.errors import ImageError
-from fakedet_jax.media.decode import MIN_SIDE
+from fakedet_jax.media.decode import check_sides
 
 NUM_LANDMARKS = 5
 
@@ -121,12 +121,7 @@ def check_picture(picture: np.ndarray) -> None:
             "is no RGB picture: expected uint8 [height, width, 3], found "
             f"{array.dtype} {list(array.shape)}"
         )
-    height, width = array.shape[:2]
-    if min(height, width) < MIN_SIDE:
-        raise ImageError(
-            f"is only {width}×{height} pixels; at least {MIN_SIDE}×{MIN_SIDE} are "
-            "needed"
-        )
+    check_sides(*array.shape[:2])
 
 
 def check_box(box: np.ndarray, height: int, width: int) -> None:

@@ -181,6 +181,24 @@ def check_file(path: Path) -> None:
     _check_file_size(check_regular(path, "picture"))
 
 
+def check_sides(height: int, width: int, subject: str = "is") -> None:
+    """Checks that a picture is large enough.
+
+    Args:
+        height: Height of the picture in pixels.
+        width: Width of the picture in pixels.
+        subject: Beginning of the reason.
+
+    Raises:
+        ImageError: A side is shorter than `MIN_SIDE`.
+    """
+    if min(height, width) < MIN_SIDE:
+        raise ImageError(
+            f"{subject} only {width}×{height} pixels; "
+            f"at least {MIN_SIDE}×{MIN_SIDE} are needed"
+        )
+
+
 def read_picture(path: str | Path, framing: Framing) -> np.ndarray:
     """Reads a picture file and makes the input of a network from it.
 
@@ -362,11 +380,7 @@ def _check_size(image: ImageFile.ImageFile) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise ImageError(f"{width}×{height} pixels exceed the limit of {MAX_PIXELS}")
-    if min(width, height) < MIN_SIDE:
-        raise ImageError(
-            f"is only {width}×{height} pixels; "
-            f"at least {MIN_SIDE}×{MIN_SIDE} are needed"
-        )
+    check_sides(height, width)
 
 
 def _to_rgb(image: Image.Image, kind: str) -> Image.Image:

@@ -1,9 +1,9 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What stands behind a person: walls, shelves, leaves, lights.
+"""Paints backdrops: walls, shelves, foliage, lights.
 
-Backdrops are full of fine detail and straight lines, because those show what a lens
-does: defocus, distortion, colour fringes and field of view.
+They are full of fine detail and straight lines, which reveal the effects of a lens:
+defocus, distortion, colour fringes and field of view.
 """
 
 import math
@@ -16,13 +16,17 @@ from fakedet_jax.synthetic_faces.texture import Array, bump, noise, smooth, step
 
 
 def paint_backdrop(x: Array, y: Array, pixel: float, sitting: Sitting) -> Array:
-    """Returns the radiance `[h, w, 3]` of the backdrop.
+    """Paints the backdrop of a sitting.
 
     Args:
-        x: horizontal place on the backdrop `[h, w]`, about [-1, 1] at 50 mm.
-        y: vertical place, likewise.
-        pixel: size of a pixel in the same unit.
-        sitting: which backdrop, its colour, seed and light.
+        x: Horizontal position on the backdrop, float32 `[h, w]`; about [-1, 1] at a
+            focal length of 50 mm.
+        y: Vertical position, likewise.
+        pixel: Size of a pixel in the same unit.
+        sitting: Kind, colour, seed and light of the backdrop.
+
+    Returns:
+        Linear radiance, float32 `[h, w, 3]`.
     """
     rng = np.random.default_rng([sitting.seed, 2])
     tilt = rng.normal(0, 0.03)
@@ -52,7 +56,7 @@ def _studio(
 def _wall(
     x: Array, y: Array, pixel: float, colour: Array, rng: np.random.Generator
 ) -> Array:
-    """A papered wall with a moulding, perhaps a picture frame."""
+    """Paints wallpaper with a moulding and, at one side, a picture frame."""
     kind = int(rng.integers(100))
     period = rng.uniform(0.12, 0.22)
     phase = (x / period) % 1
@@ -97,13 +101,13 @@ def _bricks(
 def _shelves(
     x: Array, y: Array, pixel: float, colour: Array, rng: np.random.Generator
 ) -> Array:
-    """Books of many colours on boards."""
+    """Paints shelves with books of many colours."""
     kind = int(rng.integers(100))
     height = rng.uniform(0.38, 0.55)
     row = np.floor(y / height)
     v = y / height - row
     width = rng.uniform(0.07, 0.1)
-    # Uneven books: a monotone bend of the position along the shelf.
+    # A monotone bend of the position along the shelf makes books of uneven width.
     along = x / width + 0.12 * np.sin(x * 9 + row * 2.3) / width
     book = np.floor(along)
     u = along - book
@@ -146,7 +150,7 @@ def _foliage(
 def _lights(
     x: Array, y: Array, pixel: float, colour: Array, rng: np.random.Generator
 ) -> Array:
-    """A street at night: dark facades, lit windows and lamps."""
+    """Paints a street at night: dark facades, lit windows and lamps."""
     kind = int(rng.integers(100))
     column, row = np.floor(x / 0.13), np.floor(y / 0.17)
     u, v = x / 0.13 - column, y / 0.17 - row

@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The TFDS builder of `synthetic_faces`; needs no TensorFlow to build or to read."""
+"""The TFDS builder of `synthetic_faces`, which works without TensorFlow."""
 
 import dataclasses
 import io
@@ -29,11 +29,12 @@ _SECONDS_BETWEEN_LINES = 5.0
 
 @dataclasses.dataclass(eq=False)
 class SyntheticFacesConfig(tfds.core.BuilderConfig):
-    """What a data set is made of.
+    """Configuration of a dataset.
 
     Attributes:
-        num_identities: People; each has `len(KINDS_PER_IDENTITY)` pictures.
-        seed: Of every random choice.
+        num_identities: Number of identities, with `len(KINDS_PER_IDENTITY)` pictures
+            each.
+        seed: Seed of all random choices.
     """
 
     num_identities: int = NUM_IDENTITIES
@@ -44,10 +45,11 @@ class SyntheticFaces(tfds.core.GeneratorBasedBuilder):
     """Drawn portraits: simulated photographs and four kinds of fakes.
 
     Args:
-        num_processes: How many make pictures; None for one per core. The files do not
+        num_processes: Number of processes; `None` for one per core. The files do not
             depend on it.
-        progress: Called with the number of pictures made and their total.
-        kwargs: See `tfds.core.GeneratorBasedBuilder`.
+        progress: Called with the number of finished pictures and their total; by
+            default, progress is logged.
+        kwargs: Arguments of `tfds.core.GeneratorBasedBuilder`.
     """
 
     VERSION = tfds.core.Version("1.0.0")
@@ -115,7 +117,7 @@ class SyntheticFaces(tfds.core.GeneratorBasedBuilder):
 def _features(example: Example) -> dict[str, Any]:
     settings = example.settings
     return {
-        # Encoded bytes pass through untouched; an array would need TensorFlow.
+        # Encoded bytes are stored as they are; an array would need TensorFlow.
         "image": io.BytesIO(example.encoded),
         "label": example.label,
         "name": example.name,

@@ -1,11 +1,11 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""A camera, from the light of a scene to an 8-bit picture.
+"""Simulates a camera, from the light of a scene to an 8-bit picture.
 
-Every step is a pure function of arrays, parameters and a random generator, and the four
-numbers that cameras write into their files each shape the picture in their own way:
+Every step is a pure function of arrays, parameters and a random generator. Each of the
+four settings that cameras write into their files affects the picture differently:
 
-* ISO: gain, hence shot and read noise,
+* ISO: gain, and with it shot and read noise,
 * aperture: defocus of the background, diffraction, vignetting,
 * exposure time: length of the motion blur,
 * focal length: radial distortion, colour fringes, perspective and field of view (the
@@ -35,14 +35,18 @@ from fakedet_jax.synthetic_faces.scene import Scene
 from fakedet_jax.synthetic_faces.texture import Array
 
 MIDDLE_GREY = 0.17
-"""Linear value that the light meter aims at."""
+"""Linear value at which the light meter aims."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What the photographer chose: ISO, f-number, seconds, millimetres.
+    """Camera settings that the photographer chooses.
 
-    `shutter` is the reciprocal of the exposure time, as cameras count.
+    Attributes:
+        iso: Sensitivity as an ISO number.
+        f_number: Aperture as an f-number.
+        shutter: Reciprocal of the exposure time in seconds.
+        focal_length: Focal length in millimetres on 24 × 36 mm film.
     """
 
     iso: int
@@ -58,18 +62,18 @@ class Settings:
 
 @dataclasses.dataclass(frozen=True)
 class Body:
-    """A camera model: what its sensor and its firmware do to every picture.
+    """A camera model: effects of its sensor and firmware on every picture.
 
     Attributes:
-        make: manufacturer, as written into files.
-        model: model, as written into files.
-        phase: row and column of the first red filter, each 0 or 1.
+        make: Manufacturer, as written into files.
+        model: Model, as written into files.
+        phase: Row and column of the first red filter, each 0 or 1.
         demosaic: `bilinear` or `gradient`.
-        full_well: electrons that saturate a photosite at ISO 100.
-        read_noise: electrons.
-        sensitivity: response of the red, green and blue photosites to white light.
-        contrast: slope of the tone curve at middle grey.
-        sharpening: strength of the unsharp mask of the firmware.
+        full_well: Electrons that saturate a photosite at ISO 100.
+        read_noise: Standard deviation of the read noise in electrons.
+        sensitivity: Response of the red, green and blue photosites to white light.
+        contrast: Slope of the tone curve at middle grey.
+        sharpening: Strength of the firmware's unsharp mask.
     """
 
     make: str
@@ -83,7 +87,7 @@ class Body:
     sharpening: float
 
 
-# Invented makers: a picture says nothing about a real product.
+# The makers are invented, so pictures say nothing about real products.
 BODIES = (
     Body(
         "Aperta", "Aperta R5", (0, 0), "gradient", 22000, 6.4, (0.55, 1, 0.68), 1.0, 0
@@ -107,19 +111,19 @@ F_NUMBERS = (1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 11.0, 16.0)
 SHUTTERS = (500, 250, 125, 60, 30, 15, 8)
 FOCAL_LENGTHS = (24, 28, 35, 50, 70, 85, 105, 135)
 
-_DARKEST, _BRIGHTEST = 1.0, 14.5  # exposure values between candle light and sunshine
+_DARKEST, _BRIGHTEST = 1.0, 14.5  # Exposure values of candle light and sunshine.
 
 
 @dataclasses.dataclass(frozen=True)
 class Exposure:
-    """What falls on the sensor, before it is measured.
+    """The light on the sensor before it is measured, and the position of the face.
 
     Attributes:
-        light: `[PICTURE_SIZE, PICTURE_SIZE, 3]` linear, middle grey at `MIDDLE_GREY`,
-            tinted by the illuminant.
-        illuminant: `[3]` colour of white things in `light`, green 1.
-        landmarks: `[5, 2]` pixels (x, y).
-        box: `[4]` pixels x0, y0, x1, y1.
+        light: Linear light, float32 `[PICTURE_SIZE, PICTURE_SIZE, 3]`; middle grey at
+            `MIDDLE_GREY`, tinted by the illuminant.
+        illuminant: Colour of white objects in `light`, float32 `[3]`, green is 1.
+        landmarks: (x, y) of the landmarks in pixels, float32 `[5, 2]`.
+        box: Left, top, right, bottom of the face in pixels, float32 `[4]`.
     """
 
     light: Array
@@ -129,7 +133,7 @@ class Exposure:
 
 
 def sample_settings(rng: np.random.Generator) -> Settings:
-    """Draws settings with which a portrait in some natural light comes out right."""
+    """Draws settings that expose a portrait correctly in some natural light."""
     while True:
         settings = Settings(
             iso=ISOS[rng.integers(len(ISOS))],
@@ -142,7 +146,7 @@ def sample_settings(rng: np.random.Generator) -> Settings:
 
 
 def exposure_value(settings: Settings) -> float:
-    """Returns the light of the scene for which the settings are right (EV, ISO 100)."""
+    """Exposure value (ISO 100) of a scene that suits the settings."""
     triangle = settings.f_number**2 * settings.shutter * 100 / settings.iso
     return math.log2(triangle)
 
@@ -152,9 +156,15 @@ def photograph(
 ) -> tuple[npt.NDArray[np.uint8], Exposure]:
     """Takes a picture.
 
+    Args:
+        scene: The scene, rendered for the focal length of `settings`.
+        settings: Camera settings.
+        body: Camera model.
+        rng: Generator of motion, illuminant, exposure error and noise.
+
     Returns:
-        The picture `[PICTURE_SIZE, PICTURE_SIZE, 3]` before compression, and what fell
-        on the sensor.
+        The picture before compression, uint8 `[PICTURE_SIZE, PICTURE_SIZE, 3]`, and
+        the light on the sensor.
     """
     exposure = expose(scene, settings, rng)
     raw = sense(exposure.light, settings.iso, body, rng)
@@ -163,13 +173,15 @@ def photograph(
 
 
 def expose(scene: Scene, settings: Settings, rng: np.random.Generator) -> Exposure:
-    """Lets the light of a scene through the lens on the sensor.
+    """Projects the light of a scene through the lens onto the sensor.
 
     Args:
-        scene: what is before the camera; it was rendered for the same focal length.
-        settings: aperture, exposure time and focal length.
-        rng: draws the direction of the motion, the light's colour and the error of the
-            light meter.
+        scene: The scene, rendered for the focal length of `settings`.
+        settings: Camera settings.
+        rng: Generator of the motion, the illuminant and the exposure error.
+
+    Returns:
+        The light on the sensor.
     """
     direction = rng.uniform(0, math.pi)
     shake = math.exp(rng.normal(0, 0.12))
@@ -203,13 +215,13 @@ def sense(light: Array, iso: int, body: Body, rng: np.random.Generator) -> Array
     """Measures light behind a colour filter array.
 
     Args:
-        light: `[h, w, 3]` linear, 1 saturates green.
-        iso: sensitivity; the noise of the electrons is amplified with the signal.
-        body: filter layout, sensitivities and noise.
-        rng: draws the noise.
+        light: Linear light, float32 `[h, w, 3]`; 1 saturates green.
+        iso: ISO number; shot and read noise are amplified with the signal.
+        body: Camera model.
+        rng: Generator of the noise.
 
     Returns:
-        The raw mosaic `[h, w]` in [0, 1].
+        The raw mosaic, float32 `[h, w]` in [0, 1].
     """
     mosaic = np.empty(light.shape[:2], np.float32)
     for channel, rows, columns in _filters(body.phase):
@@ -220,20 +232,23 @@ def sense(light: Array, iso: int, body: Body, rng: np.random.Generator) -> Array
     variance = mosaic * electrons + np.float32(body.read_noise**2)
     grain = rng.standard_normal(mosaic.shape, dtype=np.float32)
     mosaic += grain * np.sqrt(variance) / electrons
-    # Ten bits of the converter, and the well that is full.
+    # The converter has ten bits, and a full well clips.
     result: Array = np.clip(np.round(mosaic * 1023) / 1023, 0, 1)
     return result
 
 
 def develop(raw: Array, balance: Array, body: Body) -> npt.NDArray[np.uint8]:
-    """Turns a raw mosaic into a picture as the camera's firmware does.
+    """Develops a raw mosaic into a picture as the camera's firmware does.
 
     Args:
-        raw: `[h, w]` in [0, 1].
-        balance: `[3]` factors that make white things white.
-        body: filter layout, demosaicing, tone and sharpening.
+        raw: Raw mosaic, float32 `[h, w]` in [0, 1].
+        balance: Factors of the channels that make white objects white, float32 `[3]`.
+        body: Camera model.
+
+    Returns:
+        The picture, uint8 `[h, w, 3]`.
     """
-    # Balancing first spares the interpolation false colours on grey edges.
+    # Balancing before the interpolation avoids false colours at grey edges.
     balanced = raw.copy()
     for channel, rows, columns in _filters(body.phase):
         balanced[rows, columns] *= balance[channel]
@@ -245,7 +260,15 @@ def develop(raw: Array, balance: Array, body: Body) -> npt.NDArray[np.uint8]:
 
 
 def finish(linear: Array, body: Body) -> npt.NDArray[np.uint8]:
-    """Applies tone curve, sRGB gamma and sharpening to balanced linear light."""
+    """Applies tone curve, sRGB gamma and sharpening to balanced linear light.
+
+    Args:
+        linear: Balanced linear light, float32 `[h, w, 3]`.
+        body: Camera model.
+
+    Returns:
+        The picture, uint8 `[h, w, 3]`.
+    """
     if body.contrast != 1:
         scaled = np.maximum(linear, 1e-5) / np.float32(MIDDLE_GREY)
         linear = np.float32(MIDDLE_GREY) * scaled ** np.float32(body.contrast)
@@ -259,14 +282,14 @@ def finish(linear: Array, body: Body) -> npt.NDArray[np.uint8]:
 
 
 def soft_clip(linear: Array) -> Array:
-    """Rolls highlights off above 0.7 instead of clipping them hard."""
+    """Compresses highlights above 0.7 smoothly instead of clipping them."""
     over = np.maximum(linear - 0.7, 0)
     result: Array = np.minimum(linear, 0.7) + 0.3 * over / (over + 0.3)
     return result
 
 
 def srgb(linear: Array) -> Array:
-    """Returns the sRGB encoding of linear values; negative values become 0."""
+    """Encodes linear values as sRGB; negative values become 0."""
     linear = np.maximum(linear, 0)
     curve = 1.055 * np.exp(np.log(np.maximum(linear, 1e-6)) / 2.4) - 0.055
     result: Array = np.where(linear <= 0.0031308, 12.92 * linear, curve)
@@ -274,19 +297,35 @@ def srgb(linear: Array) -> Array:
 
 
 def quantise(picture: Array) -> npt.NDArray[np.uint8]:
-    """Returns 8-bit values of a picture in [0, 1]."""
+    """Quantises a picture in [0, 1] to uint8."""
     return np.clip(np.round(picture * 255), 0, 255).astype(np.uint8)
 
 
 def demosaic_bilinear(mosaic: Array, phase: tuple[int, int]) -> Array:
-    """Returns `[h, w, 3]`; missing values are means of their nearest neighbours."""
+    """Interpolates missing colours as the mean of their nearest neighbours.
+
+    Args:
+        mosaic: Raw mosaic, float32 `[h, w]`.
+        phase: Row and column of the first red filter, each 0 or 1.
+
+    Returns:
+        float32 `[h, w, 3]`.
+    """
     padded = np.pad(mosaic, 1, mode="reflect")
     cross, vertical, horizontal, corners = _neighbour_means(padded)
     return _fill(mosaic, phase, cross, corners, horizontal, vertical)
 
 
 def demosaic_gradient(mosaic: Array, phase: tuple[int, int]) -> Array:
-    """Returns `[h, w, 3]`: bilinear, corrected by the measured channel's curvature."""
+    """Interpolates bilinearly and corrects by the measured channel's curvature.
+
+    Args:
+        mosaic: Raw mosaic, float32 `[h, w]`.
+        phase: Row and column of the first red filter, each 0 or 1.
+
+    Returns:
+        float32 `[h, w, 3]`.
+    """
     padded = np.pad(mosaic, 2, mode="reflect")
     cross, vertical, horizontal, corners = _neighbour_means(padded[1:-1, 1:-1])
     far_rows = padded[:-4, 2:-2] + padded[4:, 2:-2]
@@ -308,15 +347,15 @@ def _fill(
     across: Array,
     upright: Array,
 ) -> Array:
-    """Puts measured and interpolated values `[h, w]` of the three colours together.
+    """Combines measured and interpolated values `[h, w]` of the three colours.
 
     Args:
-        mosaic: measured values.
-        phase: row and column of the first red filter.
-        green: estimate of green, valid at red and blue photosites.
-        opposite: estimate of blue at red photosites and of red at blue ones.
-        across: estimate, at green photosites, of the colour beside them.
-        upright: the same of the colour above and below them.
+        mosaic: Measured values.
+        phase: Row and column of the first red filter.
+        green: Estimate of green, valid at red and blue photosites.
+        opposite: Estimate of blue at red photosites and of red at blue ones.
+        across: Estimate, at green photosites, of the colour to their left and right.
+        upright: Estimate, at green photosites, of the colour above and below.
 
     Returns:
         `[h, w, 3]`.
@@ -339,7 +378,7 @@ def _fill(
 
 
 def _neighbour_means(padded: Array) -> tuple[Array, Array, Array, Array]:
-    """Returns means of the 4 nearest, vertical, horizontal, diagonal neighbours."""
+    """Means of the four nearest, the vertical, horizontal and diagonal neighbours."""
     vertical = (padded[:-2, 1:-1] + padded[2:, 1:-1]) / 2
     horizontal = (padded[1:-1, :-2] + padded[1:-1, 2:]) / 2
     diagonal = padded[:-2, :-2] + padded[:-2, 2:] + padded[2:, :-2] + padded[2:, 2:]
@@ -347,7 +386,7 @@ def _neighbour_means(padded: Array) -> tuple[Array, Array, Array, Array]:
 
 
 def _filters(phase: tuple[int, int]) -> list[tuple[int, slice, slice]]:
-    """Returns channel, rows and columns of red, green beside red, other green, blue."""
+    """Channel, rows and columns of red, green beside red, other green, and blue."""
     row, column = phase
     return [
         (0, slice(row, None, 2), slice(column, None, 2)),
@@ -358,7 +397,7 @@ def _filters(phase: tuple[int, int]) -> list[tuple[int, slice, slice]]:
 
 
 def _white_balance(illuminant: Array, body: Body, rng: np.random.Generator) -> Array:
-    """Returns the factors of an automatic balance that leaves some of the warmth."""
+    """Factors of an automatic white balance that keeps some of the warmth."""
     error = np.exp(rng.normal(0, 0.03, 3)).astype(np.float32)
     seen = illuminant ** np.float32(0.85) * np.array(body.sensitivity, np.float32)
     result: Array = error / seen

@@ -1,9 +1,9 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The pictures of one identity: photographs and fakes, as files with their truths.
+"""Makes the pictures of one identity: encoded photographs and fakes with ground truth.
 
-Everything about a picture follows from (seed, identity, number), so the data set does
-not depend on how many processes make it.
+Everything about a picture follows from (seed, identity, number), so the dataset does
+not depend on the number of processes.
 """
 
 import dataclasses
@@ -16,23 +16,33 @@ from fakedet_jax.synthetic_faces import camera, exif, fakes, person, scene
 from fakedet_jax.synthetic_faces.texture import Array
 
 CLASSES = ("real", *fakes.FAKES)
-"""Real first, then the kinds of fakes, sorted."""
+"""Class names: real first, then the kinds of fakes, sorted."""
 
 KINDS_PER_IDENTITY = ("real",) * 4 + fakes.FAKES
-"""Half of the pictures of every identity are photographs; each fake appears once."""
+"""Classes of an identity's pictures: four photographs and one fake of each kind."""
 
 SPLITS = ("train", "validation", "test")
 
 NUM_IDENTITIES = 400
-"""People in the usual data set, with eight pictures each."""
+"""Number of identities in the default dataset, with eight pictures each."""
 
-_IDENTITY, _PICTURE, _FAKE = 0, 1, 2  # streams of random numbers
-_DONOR = 100  # numbers of pictures that only lend their faces
+_IDENTITY, _PICTURE, _FAKE = 0, 1, 2  # Streams of random numbers.
+_DONOR = 100  # First number of pictures that only donate their faces.
 
 
 @dataclasses.dataclass(frozen=True)
 class Example:
-    """One file and the truths about it; units as in the features of the data set."""
+    """An encoded picture with its ground truth.
+
+    Attributes:
+        name: Name of the file, `SPLIT/CLASS/NAME.jpg`.
+        encoded: Bytes of the JPEG file.
+        label: Name of the class.
+        identity: Number of the identity, from 0.
+        landmarks: (x, y) of the landmarks in pixels, float32 `[5, 2]`.
+        box: Left, top, right, bottom of the face in pixels, float32 `[4]`.
+        settings: Camera settings.
+    """
 
     name: str
     encoded: bytes
@@ -45,7 +55,7 @@ class Example:
 
 @dataclasses.dataclass(frozen=True)
 class _Shot:
-    """A portrait with all that was chosen for it."""
+    """A photograph with all choices that were made for it."""
 
     identity: person.Identity
     sitting: person.Sitting
@@ -57,11 +67,15 @@ class _Shot:
 
 
 def split_of(identity: int, num_identities: int) -> str:
-    """Returns the split of an identity: 75 % train, 5 % validation, 20 % test.
+    """The split of an identity: 75 % train, 5 % validation, 20 % test.
 
-    Validation and test have two identities at least, so that faces can be swapped. Who
-    comes after the first `NUM_IDENTITIES` is for training only, so that validation and
-    test are the same pictures however many people are asked for.
+    Validation and test have at least two identities, so that faces can be swapped.
+    Identities after the first `NUM_IDENTITIES` only train, so that validation and test
+    do not change with the number of identities.
+
+    Args:
+        identity: Number of the identity, in `[0, num_identities)`.
+        num_identities: Number of identities in the dataset.
     """
     train, validation = _split_sizes(num_identities)
     if identity < train or identity >= NUM_IDENTITIES:
@@ -70,7 +84,12 @@ def split_of(identity: int, num_identities: int) -> str:
 
 
 def identities_of(split: str, num_identities: int) -> Sequence[int]:
-    """Returns the identities of a split."""
+    """The numbers of the identities of a split, increasing.
+
+    Args:
+        split: One of `SPLITS`.
+        num_identities: Number of identities in the dataset.
+    """
     train, validation = _split_sizes(num_identities)
     bounds = (0, train, train + validation, min(num_identities, NUM_IDENTITIES))
     at = SPLITS.index(split)
@@ -81,12 +100,13 @@ def identities_of(split: str, num_identities: int) -> Sequence[int]:
 
 
 def make_examples(seed: int, identity: int, num_identities: int) -> list[Example]:
-    """Returns the pictures of one identity, `KINDS_PER_IDENTITY` in this order.
+    """Makes the pictures of one identity, in the order of `KINDS_PER_IDENTITY`.
 
     Args:
-        seed: of the whole data set.
-        identity: in `[0, num_identities)`.
-        num_identities: of the whole data set; faces are swapped within a split only.
+        seed: Seed of the dataset.
+        identity: Number of the identity, in `[0, num_identities)`.
+        num_identities: Number of identities in the dataset; faces are swapped only
+            within a split.
     """
     split = split_of(identity, num_identities)
     peers = identities_of(split, num_identities)
@@ -143,7 +163,7 @@ def _make_example(
 def _take(
     seed: int, identity: int, number: int, pose_of: person.Sitting | None = None
 ) -> _Shot:
-    """Photographs an identity, perhaps in the pose and light of another sitting."""
+    """Photographs an identity, optionally in the pose and light of another sitting."""
     who = person.sample_identity(np.random.default_rng([seed, identity, _IDENTITY]))
     rng = np.random.default_rng([seed, identity, _PICTURE, number])
     sitting = person.sample_sitting(rng)
@@ -162,14 +182,14 @@ def _take(
 
 
 def _clean(shot: _Shot) -> npt.NDArray[np.uint8]:
-    """Returns the portrait as it would be without mosaic and noise."""
+    """The portrait without the effects of mosaic and noise."""
     return camera.finish(shot.exposure.light / shot.exposure.illuminant, shot.body)
 
 
 def _grain(shot: _Shot) -> float:
-    """Returns the noise of the photograph in 8-bit steps, for generators to imitate."""
+    """Standard deviation of the photograph's noise in 8-bit steps."""
     noise = shot.picture.astype(np.float32) - _clean(shot)
-    # Differences of neighbours leave shifts of brightness and colour out.
+    # Differences of neighbours cancel shifts of brightness and colour.
     return float(np.clip(np.diff(noise, axis=1).std() / 2**0.5, 0.5, 12))
 
 
@@ -180,14 +200,14 @@ def _edit(shot: _Shot, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
         shot.settings,
         np.random.default_rng(shot.optics_seed),
     )
-    # The light meter must not answer to the edit: keep the brightness of the rest.
+    # Keep the brightness of the rest: the light meter must not react to the edit.
     before = _clean(shot)
     edited = camera.finish(after.light / after.illuminant, shot.body)
     return fakes.edit_attribute(shot.picture, before, edited, _grain(shot), rng)
 
 
 def _split_sizes(num_identities: int) -> tuple[int, int]:
-    """How many of the first `NUM_IDENTITIES` are for training, and for validation."""
+    """How many of the first `NUM_IDENTITIES` are for training and for validation."""
     num_split = min(num_identities, NUM_IDENTITIES)
     validation = max(2, round(0.05 * num_split))
     test = max(2, round(0.20 * num_split))

@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""JPEG files with the tags that cameras write (Exif 2.32)."""
+"""Encodes JPEG files with the EXIF tags that cameras write (Exif 2.32)."""
 
 import io
 
@@ -12,13 +12,23 @@ from PIL.TiffImagePlugin import IFDRational
 from fakedet_jax.synthetic_faces.camera import Body, Settings
 
 QUALITIES = (90, 92, 94, 96, 98)
-"""JPEG qualities, drawn alike for photographs and fakes."""
+"""JPEG qualities, drawn in the same way for photographs and fakes."""
 
 
 def encode(
     picture: npt.NDArray[np.uint8], quality: int, body: Body, settings: Settings
 ) -> bytes:
-    """Returns the JPEG file of a picture `[h, w, 3]`, without chroma subsampling."""
+    """Encodes a picture as a JPEG file, without chroma subsampling.
+
+    Args:
+        picture: uint8 `[h, w, 3]`.
+        quality: JPEG quality, one of `QUALITIES`.
+        body: Camera model, for the tags.
+        settings: Camera settings, for the tags.
+
+    Returns:
+        The bytes of the file.
+    """
     buffer = io.BytesIO()
     Image.fromarray(picture).save(
         buffer,
@@ -31,7 +41,7 @@ def encode(
 
 
 def exif_bytes(body: Body, settings: Settings) -> bytes:
-    """Returns an Exif block with maker, model, ISO, aperture, time, focal length."""
+    """Encodes maker, model and camera settings as an EXIF block."""
     exif = Image.Exif()
     exif[ExifTags.Base.Make] = body.make
     exif[ExifTags.Base.Model] = body.model

@@ -1,10 +1,10 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Four ways to fake a portrait; none of the new pixels comes from a sensor.
+"""Four kinds of fake portraits, whose new pixels do not come from a sensor.
 
-Each is a pure function of 8-bit pictures, geometry in pixels and a random generator,
-and leaves the traces of its kind: up-sampling inside a decoder, resampling, blending,
-and the lack of a colour filter array and of sensor noise.
+Each is a pure function of 8-bit pictures, geometry in pixels and a random generator. It
+leaves the artefacts of its kind: upsampling inside a decoder, resampling, blending, and
+the lack of a colour filter array and of sensor noise.
 """
 
 import functools
@@ -33,16 +33,19 @@ _FEATURES = 12
 def synthesise(target: Picture, grain: float, rng: np.random.Generator) -> Picture:
     """Entire synthesis: a decoder makes every pixel.
 
-    The network stands for a generator that was trained on photographs: it is told what
-    to draw at a quarter and at half the resolution, and draws it with a transposed
-    convolution, nearest-neighbour up-sampling and convolutions of fixed weights. Noise
-    enters at every stage, as it does in style-based generators, so the result imitates
-    the grain of photographs without their mosaic.
+    The decoder stands in for a generator that was trained on photographs. It gets the
+    target at a quarter and at half the resolution, and draws it with transposed
+    convolutions, nearest-neighbour upsampling and convolutions of fixed weights. Noise
+    enters at every stage, as in style-based generators, so the result imitates the
+    grain of photographs without their mosaic.
 
     Args:
-        target: `[128, 128, 3]`, what to draw; its own finest detail is not used as is.
-        grain: standard deviation of the imitated grain in 8-bit steps.
-        rng: draws the noise.
+        target: Picture to draw, uint8 `[128, 128, 3]`; its finest detail is not copied.
+        grain: Standard deviation of the imitated grain in 8-bit steps.
+        rng: Generator of the noise.
+
+    Returns:
+        The fake, uint8 `[128, 128, 3]`.
     """
     image = target.astype(np.float32) / 255
     half = _halve(image)
@@ -75,14 +78,17 @@ def edit_attribute(
     grain: float,
     rng: np.random.Generator,
 ) -> Picture:
-    """Attribute editing: the changed region comes from a decoder, softly blended in.
+    """Attribute editing: a decoder draws the changed region, which is blended in.
 
     Args:
-        base: `[128, 128, 3]`, the photograph.
-        before: the same portrait without mosaic and noise.
-        after: the same with the attribute changed.
-        grain: see `synthesise`.
-        rng: draws the decoder's noise.
+        base: The photograph, uint8 `[128, 128, 3]`.
+        before: The same portrait without mosaic and noise, uint8 `[128, 128, 3]`.
+        after: That portrait with the attribute changed, uint8 `[128, 128, 3]`.
+        grain: Standard deviation of the imitated grain in 8-bit steps.
+        rng: Generator of the decoder's noise.
+
+    Returns:
+        The fake, uint8 `[128, 128, 3]`.
     """
     change = np.abs(after.astype(np.float32) - before).max(axis=-1)
     region = _spread(change > 9, radius=9)
@@ -97,9 +103,12 @@ def manipulate_expression(
     """Expression manipulation: mouth and eyes of a photograph are moved by warping.
 
     Args:
-        base: `[128, 128, 3]`, the photograph.
-        landmarks: `[5, 2]` pixels.
-        rng: draws the new expression.
+        base: The photograph, uint8 `[128, 128, 3]`.
+        landmarks: (x, y) of its landmarks in pixels, `[5, 2]`.
+        rng: Generator of the new expression.
+
+    Returns:
+        The fake, uint8 `[128, 128, 3]`.
     """
     eyes, mouth = landmarks[:2], landmarks[3:]
     down = mouth.mean(axis=0) - eyes.mean(axis=0)
@@ -111,7 +120,7 @@ def manipulate_expression(
     widen = rng.uniform(0.04, 0.12) * size * np.sign(smile)
     jaw = rng.uniform(-0.03, 0.12) * size
     moves = [
-        # where, by how much, how far it reaches
+        # Centre, shift and reach in pixels.
         (mouth[0], -smile * down - widen * right, 0.44 * size),
         (mouth[1], -smile * down + widen * right, 0.44 * size),
         (mouth.mean(axis=0) + 0.25 * size * down, jaw * down, 0.42 * size),
@@ -122,7 +131,7 @@ def manipulate_expression(
         moves.append((eye + 0.1 * size * down, 0.6 * lid * down, 0.32 * size))
     x, y = _pixel_grid()
     shift_x, shift_y = np.zeros_like(x + y), np.zeros_like(x + y)
-    # The whole face is drawn anew, as in reenactment, and all that moves with it.
+    # As in reenactment, the whole face is redrawn, with everything that moves.
     mask = _face_mask(landmarks)
     for (at_x, at_y), (by_x, by_y), reach in moves:
         distance2 = (x - np.float32(at_x)) ** 2 + (y - np.float32(at_y)) ** 2
@@ -130,7 +139,7 @@ def manipulate_expression(
         shift_x += np.float32(by_x) * weight
         shift_y += np.float32(by_y) * weight
         mask = np.maximum(mask, np.clip(4 * weight - 0.5, 0, 1))
-    # The renderer works on a grid of its own, half a pixel off, as meshes do.
+    # Like a mesh renderer, this one works on its own grid, half a pixel off.
     warped = _resample(base, x - shift_x + 0.5, y - shift_y + 0.5)
     warped = _resample(warped, x - np.float32(0.5), y - np.float32(0.5))
     mask = _blur(mask)[..., None]
@@ -147,13 +156,16 @@ def swap_face(
     """Face swap: another face is resampled, recoloured and blended in.
 
     Args:
-        base: `[128, 128, 3]`, the photograph.
-        landmarks: `[5, 2]` pixels in it.
-        donor: `[128, 128, 3]`, a photograph of somebody else.
-        donor_landmarks: `[5, 2]` pixels in it.
-        rng: draws the resolution at which the swapping model works.
+        base: The photograph, uint8 `[128, 128, 3]`.
+        landmarks: (x, y) of its landmarks in pixels, `[5, 2]`.
+        donor: A photograph of another identity, uint8 `[128, 128, 3]`.
+        donor_landmarks: (x, y) of the landmarks in `donor`, `[5, 2]`.
+        rng: Generator of the resolution at which the swapping model works.
+
+    Returns:
+        The fake, uint8 `[128, 128, 3]`.
     """
-    # The model works at a lower resolution and doubles it in its last layer.
+    # The swapping model works at a low resolution, which its last layer doubles.
     reduced = round(PICTURE_SIZE * rng.uniform(0.45, 0.65))
     ratio = 2 * reduced / PICTURE_SIZE
     small = _shrink(donor.astype(np.float32), reduced)
@@ -175,10 +187,11 @@ def swap_face(
 
 @functools.cache
 def _decoder_weights() -> tuple[Array, Array, Array, tuple[Array, Array], Array]:
-    """Returns the fixed weights of the decoder.
+    """The fixed weights of the decoder.
 
-    Three transposed convolutions `[4, 4, 3, 3]` that are interpolation with the small
-    errors of training, the detail branch, and the branch that makes grain.
+    Returns:
+        Three transposed convolutions `[4, 4, 3, 3]`, which interpolate with small
+        errors as trained ones do; the detail branch; and the grain branch.
     """
     rng = np.random.default_rng(_DECODER_SEED)
     ramp = np.array([0.25, 0.75, 0.75, 0.25])
@@ -186,7 +199,7 @@ def _decoder_weights() -> tuple[Array, Array, Array, tuple[Array, Array], Array]
     kernels = []
     for error in (0.009, 0.012, 0.011):
         noise = rng.normal(0, error, interpolation.shape)
-        # Every output pixel keeps its brightness only nearly: the checkerboard.
+        # Output pixels keep their brightness only roughly, which makes a checkerboard.
         kernels.append((interpolation + noise).astype(np.float32))
     detail = rng.normal(0, 0.5, (3, 3, 6, _FEATURES)).astype(np.float32)
     mixing = rng.normal(0, 0.5, (_FEATURES, 3)).astype(np.float32)
@@ -196,7 +209,7 @@ def _decoder_weights() -> tuple[Array, Array, Array, tuple[Array, Array], Array]
 
 @functools.cache
 def _grain_of_pixels() -> Array:
-    """Returns a kernel `[3, 3, 3, 3]` that colours noise as photographs have it."""
+    """A kernel `[3, 3, 3, 3]` that correlates noise like the grain of photographs."""
     kernel = np.zeros((3, 3, 3, 3), np.float32)
     kernel[1, 1] = 0.35 + 0.65 * np.eye(3)
     kernel[0, 1] = kernel[1, 0] = kernel[1, 2] = kernel[2, 1] = 0.12
@@ -204,7 +217,7 @@ def _grain_of_pixels() -> Array:
 
 
 def _transposed_convolution(image: Array, kernel: Array) -> Array:
-    """Doubles `[h, w, c]` with a 4 x 4 transposed convolution of stride 2."""
+    """Doubles the size of `[h, w, c]` by a 4 × 4 transposed convolution of stride 2."""
     padded = np.pad(image, ((1, 1), (1, 1), (0, 0)), mode="edge")
     height, width, _ = image.shape
     output = np.empty((2 * height, 2 * width, kernel.shape[-1]), np.float32)
@@ -224,7 +237,7 @@ def _transposed_convolution(image: Array, kernel: Array) -> Array:
 
 
 def _convolve(image: Array, kernel: Array) -> Array:
-    """Applies a 3 x 3 convolution `[3, 3, in, out]` that repeats the border."""
+    """Applies a 3 × 3 convolution `[3, 3, in, out]`; the border is repeated."""
     height, width, _ = image.shape
     padded = np.pad(image, ((1, 1), (1, 1), (0, 0)), mode="edge")
     output = np.zeros((height, width, kernel.shape[-1]), np.float32)
@@ -245,7 +258,7 @@ def _noise_like(image: Array, rng: np.random.Generator) -> Array:
 
 
 def _repeat(image: Array) -> Array:
-    """Doubles an image by repeating pixels."""
+    """Doubles the size of an image by repeating pixels."""
     return image.repeat(2, axis=0).repeat(2, axis=1)
 
 
@@ -255,7 +268,7 @@ def _soft_threshold(values: Array, threshold: float) -> Array:
 
 
 def _blur(plane: Array) -> Array:
-    """Averages over 5 x 5 pixels, twice; the border is repeated."""
+    """Averages over 5 × 5 pixels, twice; the border is repeated."""
     for axis in (0, 1):
         for _ in range(2):
             widths = [(0, 0)] * plane.ndim
@@ -282,7 +295,7 @@ def _spread(region: npt.NDArray[np.bool_], radius: int) -> npt.NDArray[np.bool_]
 
 
 def _shrink(image: Array, size: int) -> Array:
-    """Reduces `[h, h, 3]` to `[size, size, 3]` by averaging areas."""
+    """Shrinks `[h, h, 3]` to `[size, size, 3]` by averaging areas."""
     edges = np.linspace(0, image.shape[0], size + 1)
     weights = np.empty((size, image.shape[0]), np.float32)
     pixels = np.arange(image.shape[0])
@@ -296,7 +309,7 @@ def _shrink(image: Array, size: int) -> Array:
 
 
 def _resample(image: npt.NDArray, x: Array, y: Array) -> Array:
-    """Reads an image `[h, w, 3]` at fractional places."""
+    """Interpolates an image `[h, w, 3]` at fractional positions."""
     x, y = np.broadcast_arrays(x, y)
     planes = [
         bilinear(np.ascontiguousarray(image[..., c], np.float32), x, y)
@@ -308,7 +321,7 @@ def _resample(image: npt.NDArray, x: Array, y: Array) -> Array:
 def _similarity(
     source: Array, target: Array
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Returns matrix and offset of the similarity that best maps source to target."""
+    """Matrix and offset of the similarity that best maps `source` to `target`."""
     a, b = source - source.mean(axis=0), target - target.mean(axis=0)
     norm = np.sum(a * a)
     cos = np.sum(a * b) / norm
@@ -319,7 +332,7 @@ def _similarity(
 
 
 def _face_mask(landmarks: Array) -> Array:
-    """Returns the soft region `[128, 128]` from the brows to below the mouth."""
+    """A soft mask `[128, 128]` of the region from the brows to below the mouth."""
     eyes, mouth = landmarks[:2].mean(axis=0), landmarks[3:].mean(axis=0)
     down = mouth - eyes
     size = np.float32(np.hypot(*down))

@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Facial features, painted on the canonical head."""
+"""Paints facial features on the canonical head."""
 
 import dataclasses
 import math
@@ -22,12 +22,17 @@ from fakedet_jax.synthetic_faces.texture import (
 
 @dataclasses.dataclass
 class Canvas:
-    """Layers of a face, painted in place.
+    """Layers of a face, painted in place; float32 `[h, w]` unless stated otherwise.
 
-    `x`, `y` are canonical coordinates, `albedo` `[h, w, 3]`; `height` is the relief,
-    `gloss` the strength of highlights, `glow` light that is added as it is (catch
-    lights), `shadow` a factor on the light that arrives. `pixel` is the size of a pixel
-    in canonical units.
+    Attributes:
+        x: Canonical horizontal coordinates.
+        y: Canonical vertical coordinates.
+        albedo: Reflectance, `[h, w, 3]`.
+        height: Relief, in half heights of the head.
+        gloss: Strength of highlights.
+        glow: Light that is added unchanged, such as catch lights.
+        shadow: Factor on the incident light.
+        pixel: Size of a pixel in canonical units, a float.
     """
 
     x: Array
@@ -40,23 +45,16 @@ class Canvas:
     pixel: float
 
     def window(self, x: float, y: float, half_x: float, half_y: float) -> "Canvas":
-        """Returns views of the part that holds a rectangle around `(x, y)`."""
+        """Views of the part that contains a rectangle around `(x, y)`."""
         hit = (np.abs(self.x - x) < half_x) & (np.abs(self.y - y) < half_y)
         part = bounding_slices(hit)
-        return Canvas(
-            x=self.x[part],
-            y=self.y[part],
-            albedo=self.albedo[part],
-            height=self.height[part],
-            gloss=self.gloss[part],
-            glow=self.glow[part],
-            shadow=self.shadow[part],
-            pixel=self.pixel,
-        )
+        layers = {name: layer for name, layer in vars(self).items() if name != "pixel"}
+        views = {name: layer[part] for name, layer in layers.items()}
+        return Canvas(**views, pixel=self.pixel)
 
 
 def blank_canvas(x: Array, y: Array, pixel: float) -> Canvas:
-    """Returns a canvas without anything on it."""
+    """Makes an empty canvas for canonical coordinates `x`, `y`, float32 `[h, w]`."""
     return Canvas(
         x=x,
         y=y,
@@ -70,7 +68,7 @@ def blank_canvas(x: Array, y: Array, pixel: float) -> Canvas:
 
 
 def paint_face(canvas: Canvas, identity: Identity, sitting: Sitting) -> None:
-    """Paints skin, relief, nose, mouth, beard, brows, eyes and eyeglasses."""
+    """Paints all features of a face on a canvas, from skin to eyeglasses."""
     _paint_skin(canvas, identity)
     _mould_relief(canvas, identity, sitting)
     if identity.beard:
@@ -85,7 +83,12 @@ def paint_face(canvas: Canvas, identity: Identity, sitting: Sitting) -> None:
 
 
 def landmark_points(identity: Identity, sitting: Sitting) -> np.ndarray:
-    """Returns canonical eyes (left in the picture first), nose tip, mouth corners."""
+    """Canonical landmarks of a face, before it is turned.
+
+    Returns:
+        (x, y) of the eyes (left in the picture first), the tip of the nose and the
+        corners of the mouth, float64 `[5, 2]`.
+    """
     corner = _mouth_half_width(identity, sitting)
     mouth_y = identity.mouth_height - 0.033 * sitting.smile
     return np.array(
@@ -140,7 +143,7 @@ def _mould_relief(canvas: Canvas, identity: Identity, sitting: Sitting) -> None:
     relief += 0.045 * bump(x, y - 0.83, 0.12, 0.09)
     relief -= 0.02 * bump(x, y - 0.71, 0.14, 0.035)
     relief -= 0.010 * bump(x, y - tip - 0.1, 0.022, 0.04)
-    # The fold from the nose to the corner of the mouth.
+    # The fold between the nose and the corner of the mouth.
     start, end = identity.nose_width + 0.04, identity.mouth_width + 0.07
     along = np.clip((y - tip) / (identity.mouth_height - tip), -0.3, 1.2)
     across = side - start - (end - start) * along
@@ -194,7 +197,7 @@ def _paint_mouth(canvas: Canvas, identity: Identity, sitting: Sitting) -> None:
     part = canvas.window(0, identity.mouth_height + 0.03, width + 0.1, 0.26)
     u = part.x / width
     curve = np.clip(1 - u * u, 0, 1)
-    # The line where the lips meet bends with the smile; the jaw lowers the lower lip.
+    # A smile bends the line between the lips; the jaw lowers the lower lip.
     line = part.y - identity.mouth_height - 0.055 * sitting.smile * (0.4 - u * u)
     gap = 0.14 * sitting.mouth_open * curve**0.7
     upper = gap * 0.3 + 0.068 * identity.lip_fullness * (1 - 0.3 * sitting.smile) * (
@@ -250,7 +253,7 @@ def _paint_eye(canvas: Canvas, identity: Identity, sitting: Sitting, side: int) 
     lid = -opening * (arch**0.75 + 0.12 * arch * u)
     low = 0.62 * opening * arch**0.9 - 0.03
     eye = step(v - lid, soft) * step(low - v, soft)
-    # Gaze turns both eyes the same way in the picture, so undo the mirroring.
+    # Undo the mirroring, because gaze turns both eyes to the same side.
     iris_u = (part.x - centre) / width - 0.42 * sitting.gaze[0]
     iris_v = v + 0.08 - 0.42 * sitting.gaze[1]
     radius = np.sqrt(iris_u**2 + iris_v**2) / 0.43
@@ -316,7 +319,7 @@ def _paint_glasses(canvas: Canvas, identity: Identity) -> None:
     side = np.abs(part.x)
     u = (side - identity.eye_spacing - 0.01) / 0.205
     v = (part.y - identity.eye_height - 0.02) / 0.155
-    # A rounded rectangle: the distance in the fourth norm.
+    # In the fourth norm, a circle is a rounded rectangle.
     edge = (u**4 + v**4) ** 0.25 - 1
     soft = part.pixel / 0.18
     rim = step(0.1 - np.abs(edge), soft)

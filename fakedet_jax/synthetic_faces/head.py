@@ -2,11 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The head as a solid: a tapered ellipsoid seen in perspective.
 
-Three frames of coordinates are used. *Frame*: the picture, [-1, 1] across its shorter
-side, y down. *Plane*: the frame moved to the head's centre, turned by its roll and
-measured in half heights of the head. *Canonical*: on the head itself, with yaw and
-pitch undone, so that features are painted where they belong and foreshorten by
-themselves.
+There are three systems of coordinates. *Frame*: the picture, [-1, 1] across its shorter
+side, y down. *Plane*: the frame centred on the head, turned by its roll and scaled to
+half heights of the head. *Canonical*: on the head itself, with yaw and pitch undone, so
+that features that are painted there appear in perspective.
 """
 
 import dataclasses
@@ -24,10 +23,14 @@ DEPTH = 0.86
 
 @dataclasses.dataclass(frozen=True)
 class Surface:
-    """What is seen of a head in a window of the picture, all `[h, w]`.
+    """The visible surface of a head in a window of the picture.
 
-    `x`, `y` are canonical; `normal` is `[h, w, 3]` and faces the camera; `inside` is
-    the distance inside the silhouette in half heights of the head.
+    Attributes:
+        x: Canonical horizontal coordinates, float32 `[h, w]`.
+        y: Canonical vertical coordinates, float32 `[h, w]`.
+        normal: Unit normals, z towards the camera, float32 `[h, w, 3]`.
+        inside: Distance inside the silhouette in half heights of the head, float32
+            `[h, w]`; negative outside.
     """
 
     x: Array
@@ -37,12 +40,13 @@ class Surface:
 
 
 class Head:
-    """The geometry of one head before a camera at a given distance.
+    """The geometry of a head in front of a camera.
 
     Args:
-        identity: shape of the head.
-        sitting: pose and place in the frame.
-        distance: from the camera to the head's centre, in half heights of the head.
+        identity: Shape of the head.
+        sitting: Pose and position in the frame.
+        distance: Distance from the camera to the head's centre, in half heights of the
+            head.
     """
 
     def __init__(self, identity: Identity, sitting: Sitting, distance: float):
@@ -57,7 +61,7 @@ class Head:
         self._rotation = turn @ nod
 
     def to_plane(self, frame_x: Array, frame_y: Array) -> tuple[Array, Array]:
-        """Returns plane coordinates of points of the frame."""
+        """Maps frame coordinates to plane coordinates, both float32 `[h, w]`."""
         sitting = self._sitting
         cos, sin = math.cos(sitting.roll), math.sin(sitting.roll)
         x = (frame_x - sitting.centre[0]) / sitting.scale
@@ -67,9 +71,14 @@ class Head:
         return plane_x, plane_y
 
     def project(self, points: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Returns frame coordinates `[n, 2]` of canonical points `[n, 2]` on the face.
+        """Maps canonical points on the face to the frame.
 
-        Points outside the silhouette of the frontal head lie on its rim.
+        Args:
+            points: Canonical (x, y), `[n, 2]`; points outside the silhouette of the
+                frontal head are taken to lie on its rim.
+
+        Returns:
+            Frame coordinates (x, y), float64 `[n, 2]`.
         """
         xy = np.asarray(points, np.float64)
         depth = 1 - np.sum((xy / self._radii[:2]) ** 2, axis=1)
@@ -84,10 +93,15 @@ class Head:
         return result
 
     def surface(self, plane_x: Array, plane_y: Array) -> Surface:
-        """Returns what rays through the plane meet, by solving for the near crossing.
+        """Finds the surface points that rays through the plane hit first.
 
-        Outside the silhouette the nearest approach is returned, so that soft edges and
-        hair have something to continue on.
+        Args:
+            plane_x: Horizontal plane coordinates, float32 `[h, w]`.
+            plane_y: Vertical plane coordinates, float32 `[h, w]`.
+
+        Returns:
+            The visible surface. Outside the silhouette it continues with the nearest
+            approach of each ray, for soft edges and hair.
         """
         plane_x = plane_x / self._taper(plane_y)
         # A ray runs from the plane to the eye; in coordinates where the head is the
@@ -111,5 +125,5 @@ class Head:
         return Surface(x=x, y=sphere[..., 1], normal=normal, inside=inside)
 
     def _taper(self, plane_y: npt.NDArray) -> npt.NDArray:
-        """Returns the narrowing of the head from the cheekbones to the chin."""
+        """Factor of the head's width, which narrows from the cheekbones to the chin."""
         return 1 - self._jaw * smooth(plane_y, 0.05, 1.15)

@@ -1,8 +1,8 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""A lens: defocus, diffraction, motion, distortion, colour fringes, vignetting.
+"""Simulates a lens: defocus, diffraction, distortion, colour fringes, vignetting.
 
-Lengths on the sensor are in pixels of the finished picture.
+Motion blur is applied here too. Lengths on the sensor are in pixels of the picture.
 """
 
 import math
@@ -19,33 +19,47 @@ PICTURE_SIZE = 128
 
 
 def defocus_diameter(f_number: float) -> float:
-    """Returns the blur circle of the background in pixels."""
+    """Diameter of the background's blur circle in pixels."""
     return 32.0 / f_number
 
 
 def motion_length(exposure_time: float) -> float:
-    """Returns the length of the motion blur in pixels.
+    """Length of the motion blur in pixels, for an exposure time in seconds.
 
-    A hand drifts like a random walk, so the path grows more slowly than time.
+    A hand drifts like a random walk, so the length grows more slowly than the time.
     """
     return 8.0 * (exposure_time * 8) ** 0.6
 
 
 def distortion(focal_length: float) -> float:
-    """Returns k of r' = r (1 + k r**2): barrel below 0, pincushion above.
+    """Coefficient k of r' = r (1 + k r²): barrel below 0, pincushion above.
 
-    Radii are in half widths of the frame; the range is that of plain zoom lenses.
+    Radii are in half widths of the frame; the range is that of simple zoom lenses.
+
+    Args:
+        focal_length: Focal length in millimetres.
     """
     return 0.075 * math.log2(focal_length / 70)
 
 
 def colour_fringe(focal_length: float) -> float:
-    """Returns by how much red is magnified more, and blue less, than green."""
+    """Relative magnification of red over green, and of green over blue.
+
+    Args:
+        focal_length: Focal length in millimetres.
+    """
     return -0.012 * math.log2(focal_length / 60)
 
 
 def vignetting(f_number: float) -> Array:
-    """Returns the light that is left over the sensor `[PICTURE_SIZE, PICTURE_SIZE]`."""
+    """Fraction of the light that reaches each pixel.
+
+    Args:
+        f_number: Aperture as an f-number.
+
+    Returns:
+        float32 `[PICTURE_SIZE, PICTURE_SIZE]` in (0, 1].
+    """
     x, y = _sensor_grid()
     strength = 0.08 + 0.95 / f_number
     result: Array = 1 / (1 + np.float32(strength) * 0.55 * (x * x + y * y))
@@ -55,14 +69,23 @@ def vignetting(f_number: float) -> Array:
 def through_lens(
     scene: Scene, f_number: float, motion: float, direction: float
 ) -> Array:
-    """Returns the blurred light `[SCENE_SIZE, SCENE_SIZE, 3]` in the lens.
+    """Blurs the light of a scene.
 
-    The background is thrown out of focus first; then motion, diffraction and the size
-    of the photosites blur the whole.
+    The background is defocused; then motion, diffraction and the size of the photosites
+    blur the whole scene.
+
+    Args:
+        scene: The scene.
+        f_number: Aperture as an f-number.
+        motion: Length of the motion blur in pixels.
+        direction: Direction of the motion in radians.
+
+    Returns:
+        Linear light, float32 `[SCENE_SIZE, SCENE_SIZE, 3]`.
     """
     fx = np.fft.rfftfreq(SCENE_SIZE).astype(np.float32)[None]
     fy = np.fft.fftfreq(SCENE_SIZE).astype(np.float32)[:, None]
-    scale = SCENE_SIZE / (PICTURE_SIZE * SCENE_EXTENT)  # scene pixels in a photosite
+    scale = SCENE_SIZE / (PICTURE_SIZE * SCENE_EXTENT)  # Scene pixels per photosite.
     frequency = np.sqrt(fx * fx + fy * fy)
     shape = (SCENE_SIZE, SCENE_SIZE)
 
@@ -75,7 +98,7 @@ def through_lens(
     transfer = np.sinc(fx * scale) * np.sinc(fy * scale)
     along = fx * np.float32(math.cos(direction)) + fy * np.float32(math.sin(direction))
     transfer *= np.sinc(along * np.float32(motion * scale))
-    # Diffraction, and a lens that is a little soft wide open, both as Gaussians.
+    # Diffraction and the softness of a wide-open lens, both as Gaussians.
     sigma = scale * math.hypot(0.055 * f_number, 0.9 / f_number)
     transfer *= np.exp(-2 * (math.pi * sigma * frequency) ** 2)
     light = np.fft.irfft2(np.fft.rfft2(light) * transfer.astype(np.float32), s=shape)
@@ -84,7 +107,7 @@ def through_lens(
 
 
 def _disc_transfer(diameter: float) -> Array:
-    """Returns the transfer `[SCENE_SIZE, SCENE_SIZE // 2 + 1]` of an even disc."""
+    """Transfer function of a uniform disc, `[SCENE_SIZE, SCENE_SIZE // 2 + 1]`."""
     axis = np.fft.fftfreq(SCENE_SIZE, 1 / SCENE_SIZE).astype(np.float32)
     distance = np.sqrt(axis[None] ** 2 + axis[:, None] ** 2)
     disc = np.clip(diameter / 2 - distance + 0.5, 0, 1)
@@ -94,7 +117,15 @@ def _disc_transfer(diameter: float) -> Array:
 
 
 def onto_sensor(light: Array, focal_length: float) -> Array:
-    """Samples light `[SCENE_SIZE, SCENE_SIZE, 3]` where the lens bends it to."""
+    """Applies distortion and colour fringes.
+
+    Args:
+        light: Light in the scene, float32 `[SCENE_SIZE, SCENE_SIZE, 3]`.
+        focal_length: Focal length in millimetres.
+
+    Returns:
+        Light on the sensor, float32 `[PICTURE_SIZE, PICTURE_SIZE, 3]`.
+    """
     x, y = _sensor_grid()
     radius2 = x * x + y * y
     picture = np.empty((PICTURE_SIZE, PICTURE_SIZE, 3), np.float32)
@@ -109,17 +140,25 @@ def onto_sensor(light: Array, focal_length: float) -> Array:
 
 
 def _bend(radius2: npt.NDArray, focal_length: float) -> npt.NDArray:
-    """Returns by how much a place on the sensor is moved to find its light.
+    """Factor that maps a position on the sensor to the position of its light.
 
-    Scaled so that the middle of the sides stays in place, which keeps corners inside
-    the rendered scene.
+    It is 1 in the middle of the sides, which keeps the corners inside the rendered
+    scene.
     """
     k = -distortion(focal_length)
     return (1 + k * radius2) / (1 + k)
 
 
 def frame_to_pixels(points: npt.NDArray, focal_length: float) -> npt.NDArray:
-    """Returns pixels `[n, 2]` where points `[n, 2]` of the frame are seen."""
+    """Maps frame coordinates to the pixels where they are seen.
+
+    Args:
+        points: Frame coordinates (x, y), `[n, 2]`.
+        focal_length: Focal length in millimetres.
+
+    Returns:
+        (x, y) in pixels, `[n, 2]`.
+    """
     seen = points.copy()
     for _ in range(6):
         radius2 = np.sum(seen**2, axis=1, keepdims=True)

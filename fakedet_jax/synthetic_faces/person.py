@@ -1,10 +1,10 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Who is in the picture, and how they were met: identities and sittings.
+"""Identities, and sittings: pose, expression, light and backdrop of one picture.
 
 Lengths on the face are in half heights of the head: the chin is at y = 1, the crown at
 y = -1, x points to the right of the picture and z towards the camera. Colours are
-linear-light reflectances.
+linear reflectances.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ Colour = tuple[float, float, float]
 
 @dataclasses.dataclass(frozen=True)
 class Identity:
-    """What stays the same in every picture of one person."""
+    """Everything that is the same in all pictures of one person."""
 
     seed: int
     skin: Colour
@@ -55,10 +55,10 @@ class Identity:
 
 @dataclasses.dataclass(frozen=True)
 class Sitting:
-    """What differs between two pictures of one person.
+    """Everything that differs between the pictures of one person.
 
     Angles are in radians; `centre` and `scale` in half widths of the frame; `gaze` in
-    iris radii. `backdrop` chooses the kind of background and `seed` its details.
+    iris radii. `backdrop` is an index in `BACKDROPS` and `seed` determines its details.
     """
 
     seed: int
@@ -114,7 +114,7 @@ BACKDROPS = ("studio", "wall", "bricks", "shelves", "foliage", "lights")
 
 
 def sample_identity(rng: np.random.Generator) -> Identity:
-    """Draws a person."""
+    """Draws a random identity."""
     tone = rng.uniform(0, len(_SKINS) - 1)
     skin = _between(_SKINS, tone) * rng.uniform(0.94, 1.06, 3)
     dark = tone / (len(_SKINS) - 1)
@@ -128,7 +128,7 @@ def sample_identity(rng: np.random.Generator) -> Identity:
     long_hair = rng.random() < 0.5
     bearded = not long_hair and rng.random() < 0.45
     lip = skin * np.array([0.86, 0.52, 0.56]) * rng.uniform(0.85, 1.1)
-    if long_hair and rng.random() < 0.4:  # lipstick
+    if long_hair and rng.random() < 0.4:  # Lipstick.
         lip = lip * np.array([1.0, 0.45, 0.55])
     return Identity(
         seed=int(rng.integers(1 << 20)),
@@ -168,7 +168,7 @@ def sample_identity(rng: np.random.Generator) -> Identity:
 
 
 def sample_sitting(rng: np.random.Generator) -> Sitting:
-    """Draws pose, expression, light and background of one picture."""
+    """Draws pose, expression, light and backdrop of one picture at random."""
     smile = rng.uniform(-0.25, 1)
     backdrop_colour = rng.uniform(0.12, 0.55) * rng.uniform(0.55, 1.3, 3)
     return Sitting(
@@ -196,10 +196,17 @@ ATTRIBUTES = ("hair", "glasses", "lips", "beard")
 
 
 def edit_attribute(identity: Identity, rng: np.random.Generator) -> Identity:
-    """Returns the person with one attribute changed, as attribute editors offer.
+    """Changes one random attribute of an identity, such as attribute editors can edit.
 
-    The hair takes another colour, eyeglasses come or go, the lips are painted, or a
-    beard is grown or shaved off.
+    The hair gets another colour, eyeglasses are added or removed, the lips are painted,
+    or a beard is added or removed.
+
+    Args:
+        identity: The identity.
+        rng: Generator of the attribute and its new value.
+
+    Returns:
+        The identity with one attribute changed.
     """
     attribute = ATTRIBUTES[rng.integers(len(ATTRIBUTES))]
     if attribute == "hair":
@@ -222,14 +229,18 @@ def edit_attribute(identity: Identity, rng: np.random.Generator) -> Identity:
 
 
 def match_pose(sitting: Sitting, other: Sitting) -> Sitting:
-    """Returns a sitting with the pose, expression and light of another."""
+    """Gives a sitting the pose, expression and light of another one.
+
+    Args:
+        sitting: Keeps its position in the frame, its backdrop and its clothes.
+        other: Provides everything else.
+    """
     kept = ("seed", "centre", "scale", "backdrop", "backdrop_colour", "cloth")
-    fields = {f.name: getattr(sitting, f.name) for f in dataclasses.fields(Sitting)}
-    return dataclasses.replace(other, **{name: fields[name] for name in kept})
+    return dataclasses.replace(other, **{name: getattr(sitting, name) for name in kept})
 
 
 def _between(palette: np.ndarray, position: float) -> np.ndarray:
-    """Returns the colour at a fractional index of a palette."""
+    """Interpolates the colour at a fractional index of a palette."""
     low = int(position)
     high = min(low + 1, len(palette) - 1)
     blend: np.ndarray = palette[low] + (position - low) * (palette[high] - palette[low])
@@ -237,6 +248,6 @@ def _between(palette: np.ndarray, position: float) -> np.ndarray:
 
 
 def _colour(values: np.ndarray) -> Colour:
-    """Returns three floats a frozen dataclass can hold."""
+    """Clips a colour and turns it into floats, which a frozen dataclass can hold."""
     red, green, blue = (float(v) for v in np.clip(values, 0.003, 0.95))
     return red, green, blue

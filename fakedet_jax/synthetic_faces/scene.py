@@ -1,9 +1,9 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The light that a camera would see: a stylised portrait, drawn with NumPy.
+"""Renders the light of a stylised portrait with NumPy.
 
-The result is linear-light radiance in two layers, because a lens blurs a person and
-what stands behind by different amounts.
+The result is linear radiance in two layers, because a lens blurs the person and the
+background by different amounts.
 """
 
 import dataclasses
@@ -33,22 +33,25 @@ SCENE_SIZE = 180
 """Side of a rendered scene in pixels."""
 
 SCENE_EXTENT = 1.12
-"""Half width of a scene in half widths of the frame; lenses pull the margin in."""
+"""Half width of a scene in half widths of the frame; distortion needs the margin."""
 
 _NORMAL_FOCAL_LENGTH = 50.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Scene:
-    """Radiance of a portrait and where the face is.
+    """Radiance of a portrait and position of the face.
 
     Attributes:
-        subject: `[SCENE_SIZE, SCENE_SIZE, 3]` linear radiance times `alpha`.
-        alpha: `[SCENE_SIZE, SCENE_SIZE]`, how much of a pixel the person covers.
-        background: `[SCENE_SIZE, SCENE_SIZE, 3]` linear radiance of what is behind.
-        landmarks: `[5, 2]` frame coordinates (x, y) of the eyes (left in the picture
-            first), the tip of the nose and the corners of the mouth.
-        face: `[n, 2]` frame coordinates of points all over the face.
+        subject: Linear radiance of the person times `alpha`, float32
+            `[SCENE_SIZE, SCENE_SIZE, 3]`.
+        alpha: Fraction of each pixel that the person covers, float32
+            `[SCENE_SIZE, SCENE_SIZE]`.
+        background: Linear radiance of the background, float32
+            `[SCENE_SIZE, SCENE_SIZE, 3]`.
+        landmarks: Frame coordinates (x, y) of the eyes (left in the picture first), the
+            tip of the nose and the corners of the mouth, float64 `[5, 2]`.
+        face: Frame coordinates (x, y) of points all over the face, float64 `[n, 2]`.
     """
 
     subject: Array
@@ -59,15 +62,18 @@ class Scene:
 
 
 def render(identity: Identity, sitting: Sitting, focal_length: float) -> Scene:
-    """Draws a portrait.
+    """Renders a portrait.
 
-    The photographer fills the frame with the head at any focal length, so a short one
-    means standing close: strong perspective and much background.
+    The head fills the frame at any focal length, so a short one means a close camera,
+    strong perspective and much background.
 
     Args:
-        identity: the person.
-        sitting: pose, expression, light and background.
-        focal_length: in millimetres on 24 x 36 mm film.
+        identity: The person.
+        sitting: Pose, expression, light and backdrop.
+        focal_length: Focal length in millimetres on 24 × 36 mm film.
+
+    Returns:
+        The scene.
     """
     axis = (np.arange(SCENE_SIZE, dtype=np.float32) + 0.5) * (2 / SCENE_SIZE) - 1
     axis *= np.float32(SCENE_EXTENT)
@@ -99,7 +105,7 @@ def render(identity: Identity, sitting: Sitting, focal_length: float) -> Scene:
 
 @dataclasses.dataclass(frozen=True)
 class _Easel:
-    """The subject layer and the plane coordinates it is painted in.
+    """The subject layer and the plane coordinates in which it is painted.
 
     `unit` is the size of a pixel in half heights of the head.
     """
@@ -111,7 +117,7 @@ class _Easel:
     unit: float
 
     def window(self, left: float, right: float, top: float, bottom: float) -> "_Easel":
-        """Returns views of the part that holds a rectangle of the plane."""
+        """Views of the part that contains a rectangle of the plane."""
         hit = (self.x > left) & (self.x < right) & (self.y > top) & (self.y < bottom)
         part = bounding_slices(hit)
         return _Easel(
@@ -119,7 +125,7 @@ class _Easel:
         )
 
     def cover(self, radiance: Array, opacity: Array) -> None:
-        """Lays `radiance` `[h, w, 3]` over what is there."""
+        """Paints `radiance` `[h, w, 3]` over the layer with `opacity` `[h, w]`."""
         rest = 1 - opacity
         for channel in range(3):
             plane = self.subject[..., channel]
@@ -129,7 +135,7 @@ class _Easel:
 
 
 class _Light:
-    """One key light and light from everywhere."""
+    """A key light and ambient light."""
 
     def __init__(self, sitting: Sitting):
         elevation, azimuth = sitting.light_elevation, sitting.light_azimuth
@@ -145,7 +151,7 @@ class _Light:
         self.fill = np.float32(0.75 - 0.55 * sitting.light_contrast)
 
     def diffuse(self, normal: Array, wrap: float) -> Array:
-        """Returns the light `[h, w]` that arrives; `wrap` lets it reach round edges."""
+        """Incident light `[h, w]`; `wrap` lets the key light reach round edges."""
         facing = normal @ self.direction
         lit = np.maximum((facing + np.float32(wrap)) / np.float32(1 + wrap), 0)
         sky = 0.8 - 0.2 * normal[..., 1]
@@ -153,7 +159,7 @@ class _Light:
         return result
 
     def glint(self, normal: Array, exponent: float) -> Array:
-        """Returns the mirrored key light `[h, w]` (Blinn-Phong)."""
+        """Specular reflection `[h, w]` of the key light (Blinn-Phong)."""
         half = self.direction + np.array([0, 0, 1], np.float32)
         half /= np.linalg.norm(half)
         result: Array = np.exp(
@@ -163,10 +169,10 @@ class _Light:
 
 
 def _face_points(identity: Identity) -> npt.NDArray[np.float64]:
-    """Returns canonical points `[n, 2]` all over the face, from hairline to chin.
+    """Canonical points `[n, 2]` all over the face, from hairline to chin.
 
-    The rim of a frontal face is not the outline of a turned one, so the face is known
-    by points everywhere on it.
+    The outline of a turned face differs from that of a frontal one, so points
+    everywhere on the face are needed.
     """
     y = np.linspace(identity.hairline, 0.999, 9)
     half = identity.half_width * np.sqrt(1 - y**2)
@@ -176,7 +182,7 @@ def _face_points(identity: Identity) -> npt.NDArray[np.float64]:
 
 
 def _strands(across: Array, along: Array, identity: Identity) -> Array:
-    """Returns how bright hair is from strand to strand, about 1."""
+    """Brightness of hair from strand to strand, about 1."""
     wave = identity.hair_curl * 0.09 * np.sin(along * 11 + 3 * np.sin(across * 3))
     fine = noise((across + wave) * 90, along * 7, identity.seed + 8, exponent=0)
     locks = noise((across + wave) * 28, along * 5, identity.seed + 9)
@@ -195,12 +201,9 @@ def _hair_radiance(
 
 
 def _paint_back_hair(
-    easel: _Easel,
-    identity: Identity,
-    sitting: Sitting,
-    light: _Light,
+    easel: _Easel, identity: Identity, sitting: Sitting, light: _Light
 ) -> None:
-    """Paints the hair whose outline stands out behind the head."""
+    """Paints the hair that is visible behind the head."""
     low = max(identity.hair_length, 0.35) + 0.1
     easel = easel.window(-1.3, 1.3, -1.45, low)
     x, y, unit = easel.x, easel.y, easel.unit
@@ -230,10 +233,7 @@ def _paint_back_hair(
 
 
 def _paint_body(
-    easel: _Easel,
-    identity: Identity,
-    sitting: Sitting,
-    light: _Light,
+    easel: _Easel, identity: Identity, sitting: Sitting, light: _Light
 ) -> None:
     """Paints neck, shoulders and clothes."""
     easel = easel.window(-9, 9, 0.4, 9)
@@ -269,7 +269,7 @@ def _paint_body(
     lit = light.diffuse(normal, 0.2) * pattern
     lit *= 0.6 + 0.4 * smooth(y - top, 0.0, 0.15)
     easel.cover(lit[..., None] * np.array(sitting.cloth, np.float32), cloth)
-    if identity.hair_length > 0.9:  # long hair falls over the shoulders
+    if identity.hair_length > 0.9:  # Long hair falls over the shoulders.
         inner = 0.55 - 0.06 * np.cos(y * 4 + identity.seed)
         lean = 0.12 * math.sin(sitting.yaw)
         outer = (identity.half_width + identity.hair_volume) * 1.12
@@ -287,10 +287,7 @@ def _paint_body(
 
 
 def _paint_ears(
-    easel: _Easel,
-    identity: Identity,
-    sitting: Sitting,
-    light: _Light,
+    easel: _Easel, identity: Identity, sitting: Sitting, light: _Light
 ) -> None:
     skin = shade(identity.skin, (1.0, 0.82, 0.78))
     height = 0.06 + 0.4 * math.sin(sitting.pitch)
@@ -310,11 +307,7 @@ def _paint_ears(
 
 
 def _paint_head(
-    easel: _Easel,
-    head: Head,
-    identity: Identity,
-    sitting: Sitting,
-    light: _Light,
+    easel: _Easel, head: Head, identity: Identity, sitting: Sitting, light: _Light
 ) -> None:
     """Paints the face and the hair that grows on the head."""
     easel = easel.window(-1.0, 1.0, -1.25, 1.25)
@@ -324,7 +317,7 @@ def _paint_head(
     paint_face(canvas, identity, sitting)
     normal = _embossed(seen, canvas.height, unit)
 
-    # Blood under the skin carries red light round the terminator.
+    # Blood under the skin scatters red light beyond the edge of the shadow.
     lit = np.stack([light.diffuse(normal, w) for w in (0.36, 0.22, 0.16)], axis=-1)
     lit *= canvas.shadow[..., None]
     hair_edge = _hair_cover(seen, identity)
@@ -349,7 +342,7 @@ def _paint_head(
 
 
 def _embossed(seen: Surface, height: Array, unit: float) -> Array:
-    """Returns the normals `[h, w, 3]` after raising the relief."""
+    """The normals `[h, w, 3]` of a surface with a relief."""
     normal = seen.normal.copy()
     slope_y, slope_x = np.gradient(height, np.float32(unit))
     normal[..., 0] -= slope_x
@@ -359,7 +352,7 @@ def _embossed(seen: Surface, height: Array, unit: float) -> Array:
 
 
 def _hair_cover(seen: Surface, identity: Identity) -> Array:
-    """Returns the distance `[h, w]` inside the hair that grows on the head."""
+    """Distance `[h, w]` inside the outline of the hair on the head."""
     u = seen.x / identity.half_width
     parted = np.abs(u - identity.hair_parting)
     line = identity.hairline + 0.10 * np.minimum(parted, 0.8) ** 2
@@ -374,7 +367,7 @@ def _hair_cover(seen: Surface, identity: Identity) -> Array:
 
 
 def _head_strands(seen: Surface, identity: Identity) -> tuple[Array, Array]:
-    """Returns strand brightness and the distance from the crown, both `[h, w]`."""
+    """Brightness of strands and distance from the crown, both `[h, w]`."""
     from_x = seen.x - identity.hair_parting * identity.half_width
     from_y = seen.y + 1.02
     crown = np.sqrt(from_x**2 + from_y**2)

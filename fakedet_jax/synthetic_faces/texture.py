@@ -1,9 +1,9 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Soft shapes and natural noise, the brushes that scenes are painted with.
+"""Soft shapes and natural noise for painting scenes.
 
 Everything is a pure function of float32 planes. Noise comes from a few periodic tiles
-that are computed once, so a lookup costs little more than reading memory.
+that are computed once, so looking it up costs little.
 """
 
 import functools
@@ -13,46 +13,46 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[Any]  # of float32; NumPy's stubs lose track of it
+Array = npt.NDArray[Any]  # Of float32, which NumPy's stubs lose track of.
 
 TILE_SIZE = 256
-"""Side of a noise tile in texels; a power of two, so that lookups wrap with a mask."""
+"""Side of a noise tile in texels; a power of two, so that a mask wraps positions."""
 
 _TILE_SEED = 20260101
 _TILES_PER_EXPONENT = 4
 
 
 def step(signed_distance: Array, width: float | Array) -> Array:
-    """Returns a soft step: 0 below `-width`, 1 above `width`, linear between.
+    """A soft step: 0 below `-width`, 1 above `width`, linear in between.
 
     Args:
-        signed_distance: distance inside a shape, in the unit of `width`.
-        width: half the width of the soft edge; about one pixel antialiases a shape.
+        signed_distance: Distance inside a shape, in the unit of `width`, any shape.
+        width: Half the width of the soft edge; about one pixel antialiases a shape.
     """
     result: Array = np.clip(signed_distance / (2 * width) + 0.5, 0, 1)
     return result
 
 
 def smooth(x: Array, low: float, high: float) -> Array:
-    """Returns the cubic step that rises from 0 at `low` to 1 at `high`."""
+    """A cubic step that rises from 0 at `x = low` to 1 at `x = high`."""
     t = np.clip((x - low) / (high - low), 0, 1)
     result: Array = t * t * (3 - 2 * t)
     return result
 
 
 def bump(x: Array, y: Array, sigma_x: float, sigma_y: float) -> Array:
-    """Returns a Gaussian of height 1 at the origin."""
+    """A Gaussian of `x` and `y` with height 1 at the origin."""
     result: Array = np.exp(-0.5 * ((x / sigma_x) ** 2 + (y / sigma_y) ** 2))
     return result
 
 
 def mix(under: Array, over: Array | npt.ArrayLike, alpha: Array) -> Array:
-    """Paints `over` on `under` with opacity `alpha`.
+    """Paints `over` on `under`.
 
     Args:
-        under: `[h, w, 3]`.
-        over: `[h, w, 3]` or one colour `[3]`.
-        alpha: `[h, w]`.
+        under: Colours below, `[h, w, 3]`.
+        over: Colours on top, `[h, w, 3]`, or one colour `[3]`.
+        alpha: Opacity of `over`, `[h, w]` in [0, 1].
     """
     over = np.asarray(over, np.float32)
     result: Array = under + alpha[..., None] * (over - under)
@@ -60,22 +60,25 @@ def mix(under: Array, over: Array | npt.ArrayLike, alpha: Array) -> Array:
 
 
 def shade(colour: Sequence[float], factors: Sequence[float]) -> Array:
-    """Returns a colour `[3]` with each channel multiplied by a factor."""
+    """Multiplies each channel of a colour by a factor; returns float32 `[3]`."""
     return np.array([c * f for c, f in zip(colour, factors, strict=True)], np.float32)
 
 
 def noise(u: Array, v: Array, kind: int, exponent: int = 1) -> Array:
-    """Looks periodic noise of mean 0 and standard deviation 1 up, interpolated.
+    """Looks up periodic noise of mean 0 and standard deviation 1, with interpolation.
 
     Args:
-        u: horizontal position in texels, any shape.
-        v: vertical position in texels, of the same shape.
-        kind: which tile (taken modulo their number); the origin is shifted with it.
-        exponent: the spectrum falls as 1/f to this power: 0 is white, 1 is pink.
+        u: Horizontal position in texels, float32 of any shape.
+        v: Vertical position in texels, of the same shape.
+        kind: Number of the tile (modulo their number); also shifts the origin.
+        exponent: The spectrum falls as 1/f to this power: 0 is white, 1 is pink.
+
+    Returns:
+        Noise, float32 of the shape of `u`.
     """
     tile = _tiles(exponent)[kind % _TILES_PER_EXPONENT]
-    # Far from the origin float32 would leave no fraction to interpolate with, so the
-    # shift stays within one tile.
+    # The shift stays within one tile, because far from the origin float32 would have no
+    # fraction left to interpolate with.
     u = u + np.float32(kind * 37 % TILE_SIZE)
     v = v + np.float32(kind * 101 % TILE_SIZE)
     whole_u, whole_v = np.floor(u), np.floor(v)
@@ -95,7 +98,7 @@ def noise(u: Array, v: Array, kind: int, exponent: int = 1) -> Array:
 
 @functools.cache
 def _tiles(exponent: int) -> Array:
-    """Returns `[kinds, TILE_SIZE ** 2]` periodic noise, its spectrum 1/f**exponent."""
+    """Periodic noise with the spectrum 1/f**exponent, `[kinds, TILE_SIZE ** 2]`."""
     rng = np.random.default_rng([_TILE_SEED, exponent])
     white = rng.standard_normal((_TILES_PER_EXPONENT, TILE_SIZE, TILE_SIZE))
     frequency = np.hypot(
@@ -110,13 +113,13 @@ def _tiles(exponent: int) -> Array:
 
 
 def bounding_slices(hit: npt.NDArray[np.bool_]) -> tuple[slice, slice]:
-    """Rows and columns of the smallest rectangle that holds all of a mask.
+    """Rows and columns of the smallest rectangle that contains a mask.
 
     Args:
-        hit: bool `[height, width]`.
+        hit: The mask, bool `[height, width]`.
 
     Returns:
-        Two slices; empty ones where the mask is false everywhere.
+        Two slices, which are empty if the mask is.
     """
     rows, columns = np.flatnonzero(hit.any(1)), np.flatnonzero(hit.any(0))
     if not rows.size:

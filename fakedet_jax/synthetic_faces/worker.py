@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Makes identities in several processes of this module, in order."""
+"""Makes the pictures of identities in several processes, which run this module."""
 
 import os
 import pickle
@@ -13,22 +13,23 @@ from typing import BinaryIO
 from fakedet_jax.runtime import processes
 from fakedet_jax.synthetic_faces.examples import Example, identities_of, make_examples
 
-_PIPE_BYTES = 1 << 20  # some ten identities; where the system allows it
+_PIPE_BYTES = 1 << 20  # About ten identities; the system may allow less.
 
 
 def examples_in_order(
     seed: int, split: str, num_identities: int, num_processes: int
 ) -> Iterator[list[Example]]:
-    """Yields the examples of each identity of a split, whatever `num_processes`.
+    """Yields the examples of each identity of a split, in order.
 
     Args:
-        seed: of the data set.
-        split: whose identities to make.
-        num_identities: of the whole data set.
-        num_processes: 1 works in this process.
+        seed: Seed of the dataset.
+        split: Split of the identities.
+        num_identities: Number of identities in the dataset.
+        num_processes: Number of processes; 1 starts none. The examples do not depend
+            on it.
 
     Raises:
-        RuntimeError: a worker ended early.
+        RuntimeError: A worker process ended early.
     """
     identities = identities_of(split, num_identities)
     num_processes = min(num_processes, len(identities))
@@ -49,10 +50,10 @@ def examples_in_order(
             )
             stack.callback(_stop, worker)
             pipes.append(worker.stdout)
-        # A full pipe makes a worker wait, so nobody runs too far ahead.
+        # A full pipe makes its worker wait, so none runs too far ahead.
         for number in range(len(identities)):
             pipe = pipes[number % num_processes]
-            assert pipe is not None  # for the type checker: stdout is a pipe
+            assert pipe is not None  # For the type checker: stdout is a pipe.
             try:
                 yield pickle.load(pipe)
             except (EOFError, pickle.UnpicklingError) as error:
@@ -77,7 +78,7 @@ def _work(arguments: list[str], output: BinaryIO) -> None:
             pickle.dump(make_examples(seed, identity, num_identities), output)
             output.flush()
     except (BrokenPipeError, KeyboardInterrupt):
-        # The parent is gone or stops us; it says why.
+        # The parent has ended or stops this process; it tells why.
         sys.stderr.close()
         os._exit(1)
 
