@@ -300,13 +300,14 @@ def to_json(settings: Settings | Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def from_json(cls: type[_S], found: Mapping[str, Any], where: str) -> _S:
+def from_json(cls: type[_S], found: Mapping[str, Any], where: str, advice: str) -> _S:
     """Makes settings from a flat JSON object; what it lacks has its default.
 
     Args:
         cls: Class of the settings.
         found: The object; entries that are no settings of the class are ignored.
         where: Names the object in messages, such as "`workdir`: '…/config.json'".
+        advice: What to do about a wrong value.
 
     Returns:
         The settings.
@@ -322,12 +323,12 @@ def from_json(cls: type[_S], found: Mapping[str, Any], where: str) -> _S:
             except (TypeError, ValueError) as error:
                 raise RequestError(
                     f"{where}: {leaf.name}: expected {describe(leaf.type)}, found "
-                    f"{found[leaf.name]!r}"
+                    f"{found[leaf.name]!r}; {advice}"
                 ) from error
     try:
         return build(cls, values)
     except RequestError as error:
-        raise RequestError(f"{where}: {error}") from error
+        raise RequestError(f"{where}: {error}; {advice}") from error
 
 
 def parse(leaf: Leaf, value: Any) -> Any:

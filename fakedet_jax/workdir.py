@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 FILE_NAME = "config.json"
 
+_AGAIN = "train again in another `workdir`"
+
 _FACTS = ("version", "classes", "face_detector", "faces", "converted_from")
 
 _O = TypeVar("_O", bound=settings.Settings)
@@ -88,7 +90,7 @@ class Workdir:
         Raises:
             RequestError: A value is not valid.
         """
-        return settings.from_json(cls, self.record, self._where)
+        return settings.from_json(cls, self.record, self._where, _AGAIN)
 
     def system(self) -> "System":
         """The system that was trained, with the options of its architecture.
@@ -111,7 +113,7 @@ class Workdir:
             if name not in ("weights", "pretrained")
         }
         options = settings.from_json(
-            systems.options_of(self.record), stored, self._where
+            systems.options_of(self.record), stored, self._where, _AGAIN
         )
         return systems.create(self.detector, options)
 
@@ -152,7 +154,7 @@ def open_workdir(path: Path, field: str = "workdir") -> Workdir:
         path / FILE_NAME,
         dict[str, Any],
         field=field,
-        advice="train again in another `workdir`",
+        advice=_AGAIN,
         if_missing=(
             f"no detector was trained in that folder; run `mode=train` "
             f"`workdir={path}` first"

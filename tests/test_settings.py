@@ -132,7 +132,7 @@ def test_json_is_flat_and_comes_back():
         "size": 4,
         "mode": "plain",
     }
-    again = settings.from_json(Inner, json.loads(json.dumps(found)), "here")
+    again = settings.from_json(Inner, json.loads(json.dumps(found)), "here", "mend it")
     assert again == made.chosen
 
 
@@ -149,11 +149,14 @@ def test_json_is_flat_and_comes_back():
 )
 def test_json_of_another_kind_is_refused(found, message):
     with pytest.raises(RequestError, match=message):
-        settings.from_json(Inner, found, "here")
+        settings.from_json(Inner, found, "here", "mend it")
 
 
 def test_what_is_missing_in_json_has_its_default():
-    assert settings.from_json(Inner, {"unknown": 1, "size": None}, "here") == Inner()
+    assert (
+        settings.from_json(Inner, {"unknown": 1, "size": None}, "here", "mend it")
+        == Inner()
+    )
 
 
 def test_leaves_of_a_choice_are_those_of_all_or_of_the_chosen():

@@ -312,7 +312,8 @@ def _cut(
             crop = crops.align(picture, face, cropping.size, scale=scale)
         else:
             crop = crops.cut(picture, face, scale=cropping.scale, size=cropping.size)
-        check_sides(*crop.pixels.shape[:2], subject="has a face whose crop is")
+        height, width, _ = crop.pixels.shape
+        check_sides(height, width, "has a face whose crop is")
     except ImageError as error:
         return dataclasses.replace(row, status=LEFT_OUT, reason=str(error)), None
     row = dataclasses.replace(

@@ -489,7 +489,7 @@ def test_all_other_ways_to_count_give_a_detector(root, tmp_path, fit):
             "--batch_norm_fraction: fakespotter has no such",
         ),
         ("--optimizer=lion", "--optimizer: expected caffe_sgd, sgd, "),
-        ("--detector=amtennet", "--weights: amtennet starts from no published weig"),
+        ("--detector=amtennet", "--backbone: amtennet has no such option"),
     ],
 )
 def test_wrong_flags_are_refused_before_anything_is_written(
@@ -553,13 +553,13 @@ def _rewrite(path, **changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"backbone": None}, "does not say how neurons were counted"),
+        ({"backbone": None}, "`backbone`: expected the recognition network"),
         ({"backbone": "gone"}, "`backbone`: expected"),
-        ({"backbone": 3}, "`backbone`: expected"),
+        ({"backbone": 3}, "backbone: expected text, found 3"),
         ({"backbone": "mobilefacenet"}, "holds another network"),
-        ({"dtype": ["float32"]}, "does not say how neurons were counted"),
+        ({"dtype": ["float32"]}, "dtype: expected text"),
         ({"neuron": "x"}, "`neuron`: expected"),
-        ({"widths": 8}, "does not say how neurons were counted"),
+        ({"widths": 8}, "widths: expected whole numbers, found 8"),
         ({"widths": [-8]}, "`widths`: expected"),
         ({"widths": [64, 32]}, "holds another network"),
         ({"detector": "tiny"}, "holds the detector 'fakespotter', but config.json"),
