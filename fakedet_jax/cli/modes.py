@@ -122,17 +122,17 @@ def _cross_dataset(request: config.CrossDatasetConfig) -> None:
 
 
 def _suite(request: config.SuiteConfig) -> None:
-    from fakedet_jax.jobs import robustness
+    from fakedet_jax.jobs import suite as suite_job
     from fakedet_jax.report.robustness import robustness_table
 
-    print(robustness_table(robustness.evaluate_suite(request)))
+    print(robustness_table(suite_job.evaluate_suite(request)))
 
 
 def _suite_scores(request: config.ForeignScoresConfig) -> None:
-    from fakedet_jax.evaluation import foreign_scores
+    from fakedet_jax.jobs import suite_scores
     from fakedet_jax.report.robustness import robustness_table
 
-    print(robustness_table(foreign_scores.evaluate_foreign(request)))
+    print(robustness_table(suite_scores.evaluate_foreign(request)))
 
 
 def _predict(request: config.PredictConfig) -> None:

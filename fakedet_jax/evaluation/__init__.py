@@ -5,7 +5,6 @@
 __all__ = [
     "bootstrap",
     "data",
-    "foreign_scores",
     "metrics",
     "perturbed",
     "predictions",

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`mode=export` `suite=NAME`: a dataset as a suite shows it to detectors, as files.
 
-Whatever scores them, `foreign_scores` makes the table of the suite of the scores.
+Whatever scores them, `jobs.suite_scores` makes the table of the suite from the scores.
 """
 
 import collections

@@ -18,7 +18,8 @@ from fakedet_jax.config import (
 )
 from fakedet_jax.data.folder import load_folder
 from fakedet_jax.evaluation.scoring import Scorer
-from fakedet_jax.jobs import cross_dataset, robustness
+from fakedet_jax.jobs import cross_dataset
+from fakedet_jax.jobs import suite as suite_job
 from fakedet_jax.jobs import train as training
 from fakedet_jax.perturb import specification
 from fakedet_jax.perturb.treatment import Treatment
@@ -216,7 +217,7 @@ def test_a_suite_is_measured(root, workdir, compared):
         name="suite",
     )
     with tiny.registered(), samples.small_suite():
-        summary = robustness.evaluate_suite(config)
+        summary = suite_job.evaluate_suite(config)
     assert summary["baseline"]["auc"] == _metrics(compared["others"])["auc"]
     assert all(row["auc"] is not None for row in summary["conditions"])
 

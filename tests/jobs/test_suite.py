@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of fakedet_jax.jobs.robustness."""
+"""Tests of fakedet_jax.jobs.suite."""
 
 import csv
 import json
@@ -15,7 +15,8 @@ from fakedet_jax.config import DataConfig, EvaluateConfig, SuiteConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import perturbed
 from fakedet_jax.evaluation.metrics import BINARY_METRICS
-from fakedet_jax.jobs import evaluate, robustness
+from fakedet_jax.jobs import evaluate
+from fakedet_jax.jobs import suite as suite_job
 from fakedet_jax.media.decode import decode
 from fakedet_jax.perturb import apply, suites
 from tests import tiny
@@ -45,7 +46,7 @@ def measured(workdir):
 def _measure(workdir, name="result", suite=SUITE.name, **settings):
     config = SuiteConfig(workdir=workdir, name=name, suite=suite, **settings)
     with tiny.registered(), samples.small_suite():
-        summary = robustness.evaluate_suite(config)
+        summary = suite_job.evaluate_suite(config)
     return summary, workdir / "evaluations" / f"{name}_{suite}"
 
 
@@ -162,7 +163,7 @@ def test_a_mix_of_other_conditions_is_not_scored_again(workdir, monkeypatch):
     *others, overall = samples.SMALL_SUITE.conditions
     assert scored == [*others[:-1], overall]
     # It would give the same.
-    monkeypatch.setattr(robustness, "_repeats_others", lambda *_: False)
+    monkeypatch.setattr(suite_job, "_repeats_others", lambda *_: False)
     assert _measure(workdir, suite="small")[0] == summary
 
 
@@ -260,7 +261,7 @@ def test_what_is_taken_ahead_keeps_its_order_and_its_errors():
 
     found = []
     with pytest.raises(RequestError, match="no more"):
-        for number in robustness._ahead(numbers(), 3):
+        for number in suite_job._ahead(numbers(), 3):
             found.append(number)
     assert found == list(range(10))
 
@@ -273,7 +274,7 @@ def test_little_is_taken_ahead():
             taken.append(number)
             yield number
 
-    ahead = robustness._ahead(numbers(), 3)
+    ahead = suite_job._ahead(numbers(), 3)
     assert [next(ahead), next(ahead)] == [0, 1]
     ahead.close()
     assert len(taken) <= 2 + 3

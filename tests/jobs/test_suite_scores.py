@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of fakedet_jax.evaluation.foreign_scores."""
+"""Tests of fakedet_jax.evaluation.suite_scores."""
 
 import csv
 import io
@@ -13,9 +13,9 @@ from PIL import Image
 
 from fakedet_jax import config, systems
 from fakedet_jax.errors import RequestError
-from fakedet_jax.evaluation import foreign_scores
 from fakedet_jax.evaluation.scoring import Scorer
-from fakedet_jax.jobs import export, robustness
+from fakedet_jax.jobs import suite as suite_job
+from fakedet_jax.jobs import suite_scores
 from fakedet_jax.media import batching
 from fakedet_jax.media.decode import to_input
 from fakedet_jax.runtime import parallel
@@ -68,7 +68,7 @@ def _evaluate(exported, tmp_path, text, suite=SUITE.name, **settings):
         **settings,
     )
     with samples.small_suite():
-        return foreign_scores.evaluate_foreign(request)
+        return suite_scores.evaluate_foreign(request)
 
 
 def _refused(exported, tmp_path, text, **settings):
@@ -106,11 +106,11 @@ def test_our_own_scores_give_what_the_suite_gives(
 ):
     workdir = tiny.fit(data_dir, tmp_path / "workdir", recipe={"num_epochs": 1})
     with tiny.registered(), samples.small_suite():
-        expected = robustness.evaluate_suite(
+        expected = suite_job.evaluate_suite(
             config.SuiteConfig(workdir=workdir, suite=SUITE.name, name="own")
         )
     scores, threshold = _score(workdir, exported, paths)
-    monkeypatch.setattr(foreign_scores, "THRESHOLD", threshold)
+    monkeypatch.setattr(suite_scores, "THRESHOLD", threshold)
     stream = io.StringIO()
     csv.writer(stream).writerows([("score", "path"), *zip(scores, paths, strict=True)])
     found = _evaluate(exported, tmp_path, stream.getvalue())
@@ -257,13 +257,13 @@ def test_a_damaged_list_of_pictures_is_refused(exported, tmp_path, text, change)
 
 def test_the_name_stands_in_the_heading(exported, tmp_path, text, monkeypatch):
     titles = []
-    write = foreign_scores.robustness.write_robustness
+    write = suite_scores.robustness.write_robustness
 
     def remember(*arguments, title):
         titles.append(title)
         return write(*arguments, title=title)
 
-    monkeypatch.setattr(foreign_scores.robustness, "write_robustness", remember)
+    monkeypatch.setattr(suite_scores.robustness, "write_robustness", remember)
     _evaluate(exported, tmp_path, text)
     _evaluate(exported, tmp_path, text, name="ResNet")
     assert titles == [

@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""`mode=evaluate` `scores=FILE` `suite=NAME`: another detector's table of a suite.
+"""`mode=suite_scores`: the table of a suite, from scores of another program.
 
 Any program in any language scores the pictures that `suite_export` wrote; here its
 scores become the files that an evaluation of a detector of this project writes.
