@@ -21,6 +21,8 @@ from fakedet_jax.cli import flags, modes
 from fakedet_jax.errors import RequestError
 from fakedet_jax.runtime.signals import Stopped
 
+__all__ = ["as_flags", "define_flags", "execute", "run"]
+
 FLAGS = absl_flags.FLAGS
 
 

@@ -14,8 +14,8 @@ from PIL import Image
 from fakedet_jax import config, systems
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation.scoring import Scorer
+from fakedet_jax.jobs import export, suite_scores
 from fakedet_jax.jobs import suite as suite_job
-from fakedet_jax.jobs import suite_scores
 from fakedet_jax.media import batching
 from fakedet_jax.media.decode import to_input
 from fakedet_jax.runtime import parallel
