@@ -198,12 +198,16 @@ def _help(by_mode: Mapping[str, Sequence[Leaf]]) -> str:
 
 
 def _describe(leaf: Leaf) -> str:
-    default = leaf.default
+    words, default = leaf.option.help, leaf.default
+    choices = leaf.option.choices or ()
+    names = [str(choice) for choice in (choices() if callable(choices) else choices)]
+    if not all(name in words for name in names):
+        words += f" One of {', '.join(names)}."
     if default is dataclasses.MISSING:
-        return f"{leaf.option.help} Required."
+        return f"{words} Required."
     if isinstance(default, tuple):
         default = ",".join(map(str, default))
     if default in (None, ""):
-        return leaf.option.help
+        return words
     shown = str(default).lower() if isinstance(default, bool) else default
-    return f"{leaf.option.help} Default: {shown}."
+    return f"{words} Default: {shown}."
