@@ -110,6 +110,11 @@ def names(cls: type[Settings], values: Mapping[str, Any] | None = None) -> list[
     return [leaf.name for leaf in settings.leaves(cls, values)]
 
 
+def paths(cls: type[Settings]) -> set[str]:
+    """Names of the settings of a class, and of all of its parts, that are paths."""
+    return {leaf.name for leaf in settings.leaves(cls) if leaf.type is Path}
+
+
 def read(cls: type[_S], values: Mapping[str, Any]) -> _S:
     """Makes settings from the values of flags.
 

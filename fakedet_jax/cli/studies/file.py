@@ -20,6 +20,8 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from fakedet_jax.cli import flags as derived
+from fakedet_jax.config import TrainConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.perturb import specification
 from fakedet_jax.runtime import records
@@ -30,7 +32,6 @@ _MAX_BYTES = 1 << 20
 # Names become folders.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,39}")
 _FLAG = re.compile(r"--[a-z][a-z0-9_]*(=.*)?")
-_PATH_FLAGS = ("flagfile", "data_dir", "weights", "cache_dir")
 # The study gives these itself.
 _OWN_FLAGS = ("mode", "workdir", "seed")
 
@@ -204,7 +205,7 @@ def _expand(folder: Path, where: str, flag: str) -> list[str]:
     if not _FLAG.fullmatch(flag) or name in _OWN_FLAGS:
         expected = "a flag of --mode=train, written --name=value, other than "
         raise _wrong(where, expected + _or(_OWN_FLAGS), flag)
-    if name not in _PATH_FLAGS:
+    if name != "flagfile" and name not in derived.paths(TrainConfig):
         return [flag]
     path = Path(os.path.normpath(folder.absolute() / flag.partition("=")[2]))
     return _read_flagfile(where, path) if name == "flagfile" else [f"--{name}={path}"]
@@ -220,14 +221,14 @@ def _read_flagfile(where: str, path: Path) -> list[str]:
             f"({error})"
         ) from error
     lines = [line.strip() for line in text.splitlines()]
-    flags = [line for line in lines if line and not line.startswith(("#", "//"))]
-    for flag in flags:
+    found = [line for line in lines if line and not line.startswith(("#", "//"))]
+    for flag in found:
         if not _FLAG.fullmatch(flag) or flag_name(flag) == "flagfile":
             expected = f"flags other than --flagfile in {str(path)!r}, written "
             raise _wrong(where, f"{expected}--name=value", flag)
         if flag_name(flag) == "mode" and flag != "--mode=train":
             raise _wrong(where, f"--mode=train in {str(path)!r}", flag)
-    return [flag for flag in flags if flag_name(flag) not in _OWN_FLAGS]
+    return [flag for flag in found if flag_name(flag) not in _OWN_FLAGS]
 
 
 def _wrong(where: str, expected: str, found: object) -> RequestError:

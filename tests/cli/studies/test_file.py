@@ -61,13 +61,14 @@ def test_flagfiles_are_put_in_their_place(tmp_path):
 
 
 def test_paths_are_relative_to_the_study(tmp_path, monkeypatch):
-    flags = ["--data_dir=faces", "--weights=/w.pth", "--task=binary"]
+    flags = ["--data_dir=faces", "--weights=/w.pth", "--task=binary", "--pretrained=p"]
     path = _write(tmp_path, _training(flags=flags))
     monkeypatch.chdir("/")
     assert study_file.read(path).trainings[0].flags == (
         f"--data_dir={tmp_path / 'faces'}",
         "--weights=/w.pth",
         "--task=binary",
+        f"--pretrained={tmp_path / 'p'}",
     )
 
 
