@@ -308,7 +308,7 @@ def _cut(
             crop = crops.align(picture, face, cropping.size, scale=scale)
         else:
             crop = crops.cut(picture, face, scale=cropping.scale, size=cropping.size)
-        check_sides(*crop.pixels.shape[:2], subject="has a face whose crop is")
+        check_sides("has a face whose crop is", *crop.pixels.shape[:2])
     except ImageError as error:
         return dataclasses.replace(row, status=LEFT_OUT, reason=str(error)), None
     row = dataclasses.replace(
