@@ -54,7 +54,7 @@ class FaceBoxes:
             ImageError: The CSV file has no line for `name`, or only lines for frames
                 although `name` is a picture.
         """
-        by_frame = self.faces.get(_normalise(name))
+        by_frame = self.faces.get(str(PurePosixPath(name)))
         if by_frame is None:
             raise ImageError("has no line in the file of face boxes")
         if None in by_frame:
@@ -130,10 +130,6 @@ def _check_landmarks(row: Mapping[str, str], path: Path) -> None:
             f"{str(path)!r}: expected the columns of all five landmarks or of none, "
             f"found no {', '.join(missing)}"
         )
-
-
-def _normalise(name: str) -> str:
-    return str(PurePosixPath(name))
 
 
 def _to_name(text: str, where: str) -> str:

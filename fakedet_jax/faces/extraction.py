@@ -312,8 +312,7 @@ def _cut(
             crop = crops.align(picture, face, cropping.size, scale=scale)
         else:
             crop = crops.cut(picture, face, scale=cropping.scale, size=cropping.size)
-        height, width, _ = crop.pixels.shape
-        check_sides(height, width, "has a face whose crop is")
+        check_sides("has a face whose crop is", *crop.pixels.shape[:2])
     except ImageError as error:
         return dataclasses.replace(row, status=LEFT_OUT, reason=str(error)), None
     row = dataclasses.replace(

@@ -121,7 +121,7 @@ def check_picture(picture: np.ndarray) -> None:
             "is no RGB picture: expected uint8 [height, width, 3], found "
             f"{array.dtype} {list(array.shape)}"
         )
-    check_sides(*array.shape[:2])
+    check_sides("is", *array.shape[:2])
 
 
 def check_box(box: np.ndarray, height: int, width: int) -> None:

@@ -181,13 +181,13 @@ def check_file(path: Path) -> None:
     _check_file_size(check_regular(path, "picture"))
 
 
-def check_sides(height: int, width: int, subject: str = "is") -> None:
+def check_sides(subject: str, height: int, width: int) -> None:
     """Checks that a picture is large enough.
 
     Args:
+        subject: Beginning of the reason, such as `is`.
         height: Height of the picture in pixels.
         width: Width of the picture in pixels.
-        subject: Beginning of the reason.
 
     Raises:
         ImageError: A side is shorter than `MIN_SIDE`.
@@ -380,7 +380,7 @@ def _check_size(image: ImageFile.ImageFile) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise ImageError(f"{width}×{height} pixels exceed the limit of {MAX_PIXELS}")
-    check_sides(height, width)
+    check_sides("is", height, width)
 
 
 def _to_rgb(image: Image.Image, kind: str) -> Image.Image:

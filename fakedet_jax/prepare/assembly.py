@@ -355,11 +355,9 @@ def find_gaps(assembly: Assembly) -> list[str]:
     """Names the splits that lack real or fake faces, one line each."""
     notes = []
     for split in splits.SPLITS:
-        labels = assembly.facts.of_split(split).labels
-        sides = {assembly.is_fake[label] for label in labels.tolist()}
-        wanted = {False: "real", True: "fake"}
-        present = set(assembly.is_fake)
-        missing = [wanted[side] for side in sorted(present - sides)]
+        labels = assembly.facts.of_split(split).labels.tolist()
+        lacking = set(assembly.is_fake) - {assembly.is_fake[label] for label in labels}
+        missing = [("real", "fake")[side] for side in sorted(lacking)]
         if missing:
             notes.append(f"the split {split} has no {' and no '.join(missing)} faces")
     return notes

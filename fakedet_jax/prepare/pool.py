@@ -17,6 +17,7 @@ from typing import Any
 
 from fakedet_jax.errors import RequestError
 from fakedet_jax.faces.cropping import Cropping
+from fakedet_jax.faces.extraction import LEFT_OUT, Row
 from fakedet_jax.prepare import staging
 from fakedet_jax.runtime import processes, records
 
@@ -259,10 +260,9 @@ def _bury(worker: _Worker, job: _Job | None, waiting: "deque[_Job]") -> bool:
         waiting.append((task, attempt + 1))
         return False
     _LOGGER.warning("%s: %s; it is skipped", task.name, ending)
+    skipped = Row(LEFT_OUT, f"cannot be processed: {ending} each time")
     try:
-        staging.write_failure(
-            task.staged, task.name, f"cannot be processed: {ending} each time"
-        )
+        staging.write(task.staged, task.name, [(skipped, None)])
     except OSError as error:
         raise staging.disk_error(error, task.staged.parent.parent) from error
     return True

@@ -24,7 +24,7 @@ from PIL import Image
 
 from fakedet_jax.data.dataset import digest_of
 from fakedet_jax.errors import RequestError
-from fakedet_jax.faces.extraction import LEFT_OUT, Outcome, Row
+from fakedet_jax.faces.extraction import Outcome, Row
 from fakedet_jax.runtime import records, storage
 
 FORMAT = 4
@@ -95,20 +95,6 @@ def write(
             rows.append(row)
         table = {"content": content, "rows": [dataclasses.asdict(r) for r in rows]}
         archive.writestr(zipfile.ZipInfo(_ROWS), json.dumps(table))
-
-
-def write_failure(path: Path, name: str, reason: str) -> None:
-    """Writes the staged file of an input that was skipped as a whole.
-
-    Args:
-        path: File to write; its folder is created.
-        name: Path of the input, relative to the data folder.
-        reason: Why it was skipped.
-
-    Raises:
-        OSError: The file cannot be written.
-    """
-    write(path, name, [(Row(LEFT_OUT, reason), None)])
 
 
 def encode_png(pixels: np.ndarray, compress: bool = False) -> bytes:

@@ -260,15 +260,7 @@ def develop(raw: Array, balance: Array, body: Body) -> npt.NDArray[np.uint8]:
 
 
 def finish(linear: Array, body: Body) -> npt.NDArray[np.uint8]:
-    """Applies tone curve, sRGB gamma and sharpening to balanced linear light.
-
-    Args:
-        linear: Balanced linear light, float32 `[h, w, 3]`.
-        body: Camera model.
-
-    Returns:
-        The picture, uint8 `[h, w, 3]`.
-    """
+    """Applies tone curve, sRGB gamma and sharpening to balanced light `[h, w, 3]`."""
     if body.contrast != 1:
         scaled = np.maximum(linear, 1e-5) / np.float32(MIDDLE_GREY)
         linear = np.float32(MIDDLE_GREY) * scaled ** np.float32(body.contrast)
@@ -302,30 +294,14 @@ def quantise(picture: Array) -> npt.NDArray[np.uint8]:
 
 
 def demosaic_bilinear(mosaic: Array, phase: tuple[int, int]) -> Array:
-    """Interpolates missing colours as the mean of their nearest neighbours.
-
-    Args:
-        mosaic: Raw mosaic, float32 `[h, w]`.
-        phase: Row and column of the first red filter, each 0 or 1.
-
-    Returns:
-        float32 `[h, w, 3]`.
-    """
+    """Interpolates a mosaic `[h, w]` by means of nearest neighbours to `[h, w, 3]`."""
     padded = np.pad(mosaic, 1, mode="reflect")
     cross, vertical, horizontal, corners = _neighbour_means(padded)
     return _fill(mosaic, phase, cross, corners, horizontal, vertical)
 
 
 def demosaic_gradient(mosaic: Array, phase: tuple[int, int]) -> Array:
-    """Interpolates bilinearly and corrects by the measured channel's curvature.
-
-    Args:
-        mosaic: Raw mosaic, float32 `[h, w]`.
-        phase: Row and column of the first red filter, each 0 or 1.
-
-    Returns:
-        float32 `[h, w, 3]`.
-    """
+    """Like `demosaic_bilinear`, corrected by the measured channel's curvature."""
     padded = np.pad(mosaic, 2, mode="reflect")
     cross, vertical, horizontal, corners = _neighbour_means(padded[1:-1, 1:-1])
     far_rows = padded[:-4, 2:-2] + padded[4:, 2:-2]

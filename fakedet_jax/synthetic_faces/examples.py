@@ -72,10 +72,6 @@ def split_of(identity: int, num_identities: int) -> str:
     Validation and test have at least two identities, so that faces can be swapped.
     Identities after the first `NUM_IDENTITIES` only train, so that validation and test
     do not change with the number of identities.
-
-    Args:
-        identity: Number of the identity, in `[0, num_identities)`.
-        num_identities: Number of identities in the dataset.
     """
     train, validation = _split_sizes(num_identities)
     if identity < train or identity >= NUM_IDENTITIES:
@@ -84,12 +80,7 @@ def split_of(identity: int, num_identities: int) -> str:
 
 
 def identities_of(split: str, num_identities: int) -> Sequence[int]:
-    """The numbers of the identities of a split, increasing.
-
-    Args:
-        split: One of `SPLITS`.
-        num_identities: Number of identities in the dataset.
-    """
+    """The increasing numbers of a split's identities, of `num_identities` in all."""
     train, validation = _split_sizes(num_identities)
     bounds = (0, train, train + validation, min(num_identities, NUM_IDENTITIES))
     at = SPLITS.index(split)

@@ -18,17 +18,7 @@ QUALITIES = (90, 92, 94, 96, 98)
 def encode(
     picture: npt.NDArray[np.uint8], quality: int, body: Body, settings: Settings
 ) -> bytes:
-    """Encodes a picture as a JPEG file, without chroma subsampling.
-
-    Args:
-        picture: uint8 `[h, w, 3]`.
-        quality: JPEG quality, one of `QUALITIES`.
-        body: Camera model, for the tags.
-        settings: Camera settings, for the tags.
-
-    Returns:
-        The bytes of the file.
-    """
+    """Encodes a picture `[h, w, 3]` as JPEG with tags, without chroma subsampling."""
     buffer = io.BytesIO()
     Image.fromarray(picture).save(
         buffer,

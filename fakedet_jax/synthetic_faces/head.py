@@ -71,14 +71,9 @@ class Head:
         return plane_x, plane_y
 
     def project(self, points: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Maps canonical points on the face to the frame.
+        """Maps canonical points `[n, 2]` on the face to frame coordinates `[n, 2]`.
 
-        Args:
-            points: Canonical (x, y), `[n, 2]`; points outside the silhouette of the
-                frontal head are taken to lie on its rim.
-
-        Returns:
-            Frame coordinates (x, y), float64 `[n, 2]`.
+        Points outside the silhouette of the frontal head are mapped to its rim.
         """
         xy = np.asarray(points, np.float64)
         depth = 1 - np.sum((xy / self._radii[:2]) ** 2, axis=1)
@@ -93,15 +88,10 @@ class Head:
         return result
 
     def surface(self, plane_x: Array, plane_y: Array) -> Surface:
-        """Finds the surface points that rays through the plane hit first.
+        """Finds the surface that rays through plane coordinates `[h, w]` hit first.
 
-        Args:
-            plane_x: Horizontal plane coordinates, float32 `[h, w]`.
-            plane_y: Vertical plane coordinates, float32 `[h, w]`.
-
-        Returns:
-            The visible surface. Outside the silhouette it continues with the nearest
-            approach of each ray, for soft edges and hair.
+        Outside the silhouette it continues with the nearest approach of each ray, for
+        soft edges and hair.
         """
         plane_x = plane_x / self._taper(plane_y)
         # A ray runs from the plane to the eye; in coordinates where the head is the

@@ -34,32 +34,19 @@ def motion_length(exposure_time: float) -> float:
 def distortion(focal_length: float) -> float:
     """Coefficient k of r' = r (1 + k r²): barrel below 0, pincushion above.
 
-    Radii are in half widths of the frame; the range is that of simple zoom lenses.
-
-    Args:
-        focal_length: Focal length in millimetres.
+    Radii are in half widths of the frame, focal lengths in millimetres; the range of k
+    is that of simple zoom lenses.
     """
     return 0.075 * math.log2(focal_length / 70)
 
 
 def colour_fringe(focal_length: float) -> float:
-    """Relative magnification of red over green, and of green over blue.
-
-    Args:
-        focal_length: Focal length in millimetres.
-    """
+    """Relative magnification of red over green, and of green over blue."""
     return -0.012 * math.log2(focal_length / 60)
 
 
 def vignetting(f_number: float) -> Array:
-    """Fraction of the light that reaches each pixel.
-
-    Args:
-        f_number: Aperture as an f-number.
-
-    Returns:
-        float32 `[PICTURE_SIZE, PICTURE_SIZE]` in (0, 1].
-    """
+    """Fraction of the light at each pixel, `[PICTURE_SIZE, PICTURE_SIZE]` in (0, 1]."""
     x, y = _sensor_grid()
     strength = 0.08 + 0.95 / f_number
     result: Array = 1 / (1 + np.float32(strength) * 0.55 * (x * x + y * y))
@@ -117,14 +104,14 @@ def _disc_transfer(diameter: float) -> Array:
 
 
 def onto_sensor(light: Array, focal_length: float) -> Array:
-    """Applies distortion and colour fringes.
+    """Applies distortion and colour fringes to the light of a scene.
 
     Args:
-        light: Light in the scene, float32 `[SCENE_SIZE, SCENE_SIZE, 3]`.
+        light: float32 `[SCENE_SIZE, SCENE_SIZE, 3]`.
         focal_length: Focal length in millimetres.
 
     Returns:
-        Light on the sensor, float32 `[PICTURE_SIZE, PICTURE_SIZE, 3]`.
+        float32 `[PICTURE_SIZE, PICTURE_SIZE, 3]`.
     """
     x, y = _sensor_grid()
     radius2 = x * x + y * y
@@ -150,15 +137,7 @@ def _bend(radius2: npt.NDArray, focal_length: float) -> npt.NDArray:
 
 
 def frame_to_pixels(points: npt.NDArray, focal_length: float) -> npt.NDArray:
-    """Maps frame coordinates to the pixels where they are seen.
-
-    Args:
-        points: Frame coordinates (x, y), `[n, 2]`.
-        focal_length: Focal length in millimetres.
-
-    Returns:
-        (x, y) in pixels, `[n, 2]`.
-    """
+    """Maps points `[n, 2]` of the frame to the pixels `[n, 2]` where they are seen."""
     seen = points.copy()
     for _ in range(6):
         radius2 = np.sum(seen**2, axis=1, keepdims=True)

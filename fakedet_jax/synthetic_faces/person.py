@@ -200,13 +200,6 @@ def edit_attribute(identity: Identity, rng: np.random.Generator) -> Identity:
 
     The hair gets another colour, eyeglasses are added or removed, the lips are painted,
     or a beard is added or removed.
-
-    Args:
-        identity: The identity.
-        rng: Generator of the attribute and its new value.
-
-    Returns:
-        The identity with one attribute changed.
     """
     attribute = ATTRIBUTES[rng.integers(len(ATTRIBUTES))]
     if attribute == "hair":
@@ -229,12 +222,7 @@ def edit_attribute(identity: Identity, rng: np.random.Generator) -> Identity:
 
 
 def match_pose(sitting: Sitting, other: Sitting) -> Sitting:
-    """Gives a sitting the pose, expression and light of another one.
-
-    Args:
-        sitting: Keeps its position in the frame, its backdrop and its clothes.
-        other: Provides everything else.
-    """
+    """Gives `sitting` the pose, expression and light of `other`."""
     kept = ("seed", "centre", "scale", "backdrop", "backdrop_colour", "cloth")
     return dataclasses.replace(other, **{name: getattr(sitting, name) for name in kept})
 
