@@ -19,7 +19,7 @@ from fakedet_jax.evaluation.scoring import Scorer
 from fakedet_jax.media.decode import decode, to_input
 from fakedet_jax.runtime import parallel
 from fakedet_jax.runtime.signals import StopRequest
-from fakedet_jax.systems.base import FitRequest
+from fakedet_jax.systems.base import FitRequest, Plan
 from fakedet_jax.systems.exif_anomaly import metrics as anomaly_metrics
 from fakedet_jax.systems.exif_anomaly import training as ranking_training
 from fakedet_jax.systems.exif_anomaly.training import Ranked
@@ -200,6 +200,7 @@ def _validator(photographs):
     request = FitRequest(
         tiny.anomaly_config(None, None),
         optim.Recipe(batch_size=8),
+        Plan(),
         photographs,
         photographs,
         parallel.data_mesh(),

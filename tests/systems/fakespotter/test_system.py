@@ -3,7 +3,6 @@
 """Tests of fakedet_jax.systems.fakespotter.system, from the command to the verdict."""
 
 import csv
-import dataclasses
 import json
 import logging
 import os
@@ -50,10 +49,15 @@ def fit(root):
     """From a workdir and changes to the trained workdir."""
 
     def run(workdir, *, data_dir=None, **changes):
-        places = (data_dir or root / "pictures", workdir, root / "weights")
-        config = tiny.spotter_config(*places, root / "cache")
+        config = tiny.spotter_config(
+            data_dir or root / "pictures",
+            workdir,
+            changes.pop("weights", root / "weights"),
+            changes.pop("cache_dir", root / "cache"),
+            **changes,
+        )
         with tiny.registered():
-            train.train(dataclasses.replace(config, **changes))
+            train.train(config)
         return workdir
 
     return run
