@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The flagfiles are lab notes whose commands work as they are written."""
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from fakedet_jax.cli import flags, modes
 from fakedet_jax.cli.studies import file as study_file
 from fakedet_jax.perturb import specification, suites
 from fakedet_jax.training import optim
+from fakedet_jax.training.recipe import change
 
 _FOLDER = Path(__file__).parents[1] / "experiments"
 _FLAGFILES = sorted(_FOLDER.glob("*.flags"))
@@ -57,7 +57,7 @@ def test_the_mode_accepts_every_flag_with_its_value(path):
 def _check_training(values):
     request = flags.read(config.TrainConfig, {"workdir": "w", **values})
     system = systems.create(request.detector, request.options)
-    recipe = dataclasses.replace(system.recipe, **request.recipe)
+    recipe = change(system.recipe, request.recipe)
     optim.create_optimizer(recipe, num_steps=10)
     for condition in getattr(request.options, "perturb", ()):
         specification.parse(condition)

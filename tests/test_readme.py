@@ -84,7 +84,7 @@ def place(tmp_path_factory, shared_data):
 
 
 @pytest.mark.readme
-@pytest.mark.parametrize("commands", _blocks())
+@pytest.mark.parametrize("commands", list(_blocks()))
 def test_the_commands_of_a_block_work(commands, place):
     for name in ("RUN", "DIR", "FACES", "COPIES", "COMPARISON"):
         shutil.rmtree(place / name, ignore_errors=True)

@@ -113,8 +113,6 @@ def extract(config: ExtractConfig) -> Path:
     mesh = parallel.data_mesh()
     network = open_network(config, mesh)
     pictures = _open_pictures(config, mesh, network)
-    # Before thresholds are fitted, which may take long.
-    _make_folder(config.output)
     feature = network.feature(
         FeatureRequest(
             mesh=mesh,
@@ -128,6 +126,7 @@ def extract(config: ExtractConfig) -> Path:
             thresholds=config.thresholds,
         )
     )
+    _make_folder(config.output)
     path = config.output / "features.npz"
     # In the folder of the result: the usual place for temporary files may be small.
     with tempfile.TemporaryFile(dir=config.output) as unnamed:
@@ -376,6 +375,8 @@ def _masked(config: ExtractConfig, pictures: _Pictures) -> Iterator[MaskedBatch]
     Raises:
         RequestError: No picture can be used.
     """
+    # Before thresholds are fitted, which may take long.
+    _make_folder(config.output)
     skipped: list[_Skipped] = []
     has_pictures = False
     for part in pictures.open():

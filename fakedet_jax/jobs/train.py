@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`mode=train`: trains a detector in a workdir, or goes on where it stopped."""
 
-import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
 
@@ -17,6 +16,7 @@ from fakedet_jax.errors import RequestError
 from fakedet_jax.runtime import parallel, storage
 from fakedet_jax.runtime.signals import StopRequest
 from fakedet_jax.systems.base import FitRequest
+from fakedet_jax.training.recipe import change
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ def train(config: TrainConfig) -> None:
         Stopped: The run was asked to stop and has saved.
     """
     system = systems.create(config.detector, config.options)
-    recipe = dataclasses.replace(system.recipe, **config.recipe)
+    recipe = change(system.recipe, config.recipe)
     mesh = parallel.data_mesh()
     plan = system.plan(config, recipe, mesh)
     splits = _load_splits(config.data, system.needs_fakes)

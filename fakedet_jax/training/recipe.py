@@ -3,6 +3,8 @@
 """How a network is optimised, as data; `training.optim` turns it into optax parts."""
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 from fakedet_jax.errors import RequestError
 from fakedet_jax.settings import Settings, option
@@ -73,8 +75,25 @@ class Recipe(Settings):
                 "`final_learning_rate`: expected a number from 0 to the learning rate "
                 f"{self.learning_rate:g}, found {final:g}"
             )
-        if final and self.schedule != "cosine":
-            raise RequestError(
-                "`final_learning_rate`: it ends `schedule=cosine`, found "
-                f"`schedule={self.schedule}`; leave it out"
-            )
+
+
+def change(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """A recipe with the settings that somebody gives.
+
+    Args:
+        recipe: The published one.
+        changes: Fields of it, by name.
+
+    Returns:
+        The recipe to follow.
+
+    Raises:
+        RequestError: A value is not valid, or would be ignored.
+    """
+    changed = dataclasses.replace(recipe, **changes)
+    if changes.get("final_learning_rate") and changed.schedule != "cosine":
+        raise RequestError(
+            "`final_learning_rate`: it ends `schedule=cosine`, found "
+            f"`schedule={changed.schedule}`; leave it out"
+        )
+    return changed

@@ -10,12 +10,13 @@ import jax
 import numpy as np
 import pytest
 
-from fakedet_jax import settings
+from fakedet_jax import settings, systems
 from fakedet_jax.config import DataConfig, ExtractConfig, FaceConfig
 from fakedet_jax.errors import RequestError
-from fakedet_jax.jobs import extract, features, train
+from fakedet_jax.jobs import extract, train
 from fakedet_jax.media.decode import decode
 from fakedet_jax.runtime import parallel
+from fakedet_jax.systems.fakespotter import features
 from tests import tiny
 from tests.data.pictures import colourful, encode
 
@@ -175,7 +176,7 @@ def test_a_workdir_counts_with_its_own_thresholds(
     tmp_path, request_for, workdir, outputs
 ):
     with tiny.registered():
-        fitted = features.systems.load(workdir, parallel.data_mesh())
+        fitted = systems.load(workdir, parallel.data_mesh())
     request = request_for(tmp_path, workdir=workdir, backbone=None, weights=None)
     found = _extract(request)
     np.testing.assert_array_equal(found["thresholds"], fitted.variables["thresholds"])
@@ -214,8 +215,8 @@ def test_embeddings_are_those_of_the_network(
     assert found["features"].dtype == np.float32
     np.testing.assert_allclose(found["features"], outputs[0], rtol=1e-4, atol=1e-5)
     assert found["thresholds"].size == found["layer_sizes"].size == 0
-    request = request_for(tmp_path / "workdir", "embedding", workdir=workdir)
-    again = _extract(dataclasses.replace(request, backbone=None, weights=None))
+    own = {"workdir": workdir, "backbone": None, "weights": None}
+    again = _extract(request_for(tmp_path / "workdir", "embedding", **own))
     np.testing.assert_array_equal(again["features"], found["features"])
 
 
@@ -407,7 +408,7 @@ def test_thresholds_that_are_not_there_are_refused(tmp_path, request_for):
         ({"backbone": "gone"}, "`backbone`: expected vggface2_resnet50"),
         ({"backbone": "mobilefacenet"}, "`weights`: .* holds 'tiny_faces'"),
         ({"backbone": None, "weights": None}, "`workdir`: `features=coverage` needs"),
-        ({"backbone": None}, "`weights`: they belong to a `backbone`"),
+        ({"backbone": None}, "`weights`: give `backbone` too"),
         ({"weights": None}, "`weights`: `backbone=tiny_faces` needs its weights"),
         ({"neuron": "x"}, "`neuron`: expected unit, channel"),
         ({"site": "x"}, "`site`: expected layer, activation"),
@@ -417,7 +418,7 @@ def test_thresholds_that_are_not_there_are_refused(tmp_path, request_for):
             {"features": "embedding", "thresholds": "x"},
             "`thresholds`: `features=embedding` counts nothing",
         ),
-        ({"features": "traces"}, "`workdir`: `features=traces` needs the workdir of"),
+        ({"features": "traces"}, "`features`: the backbone tiny_faces has no traces"),
     ],
     ids=str,
 )
@@ -428,14 +429,21 @@ def test_what_cannot_be_is_refused(tmp_path, request_for, changes, message):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory):
+    """The workdir of a detector that is one network."""
+    root = tmp_path_factory.mktemp("classifier")
+    data_dir = tiny.write_pictures(root / "pictures")
+    return tiny.fit(data_dir, root / "workdir", recipe={"num_epochs": 1})
+
+
 @pytest.mark.parametrize("name", ["coverage", "embedding"])
-def test_an_amtennet_counts_nothing(tmp_path, request_for, name):
-    config = {"detector": "amtennet", "dtype": "float32"}
-    (tmp_path / "config.json").write_text(json.dumps(config))
+def test_a_classifier_counts_nothing(tmp_path, request_for, name, classifier):
     request = request_for(
-        tmp_path / "out", name, workdir=tmp_path, backbone=None, weights=None
+        tmp_path / "out", name, workdir=classifier, backbone=None, weights=None
     )
-    with pytest.raises(RequestError, match="expected the workdir of a fakespotter"):
+    message = f"the detector 'tiny' of `workdir` has no {name}, only scores"
+    with pytest.raises(RequestError, match=message):
         _extract(request)
 
 
@@ -443,7 +451,9 @@ def test_a_fakespotter_has_no_traces(tmp_path, request_for, workdir):
     request = request_for(
         tmp_path / "out", "traces", workdir=workdir, backbone=None, weights=None
     )
-    with pytest.raises(RequestError, match=r"'fakespotter' .* has no traces"):
+    with pytest.raises(
+        RequestError, match=r"'fakespotter, tiny_faces' .* has no traces"
+    ):
         _extract(request)
 
 

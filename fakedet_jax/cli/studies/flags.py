@@ -5,7 +5,6 @@
 What can be seen to be wrong is found before the first training, not days later.
 """
 
-import dataclasses
 import difflib
 from collections.abc import Sequence
 
@@ -15,6 +14,7 @@ from fakedet_jax.cli.studies import file as study_file
 from fakedet_jax.config import DataConfig, StudyConfig, TrainConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.perturb import specification
+from fakedet_jax.training.recipe import change
 
 
 def of_training(config: StudyConfig, training: study_file.Training) -> list[str]:
@@ -81,7 +81,7 @@ def _check_values(texts: Sequence[str]) -> None:
         values[name] = value
     request = flags.read(TrainConfig, values)
     system = systems.create(request.detector, request.options)
-    dataclasses.replace(system.recipe, **request.recipe)
+    change(system.recipe, request.recipe)
     if perturb := getattr(request.options, "perturb", ()):
         specification.parse_all(perturb)
 
