@@ -116,7 +116,7 @@ def extract(config: ExtractConfig) -> Path:
     feature = network.feature(
         FeatureRequest(
             mesh=mesh,
-            open_batches=lambda: _masked(config, pictures),
+            open_batches=lambda: _open_batches(config, pictures),
             pictures=(
                 "these very files"
                 if config.paths
@@ -369,14 +369,18 @@ def _dataset_parts(
         yield part
 
 
+def _open_batches(config: ExtractConfig, pictures: _Pictures) -> Iterator[MaskedBatch]:
+    """Starts to read the pictures to fit thresholds, which may take long."""
+    _make_folder(config.output)
+    return _masked(config, pictures)
+
+
 def _masked(config: ExtractConfig, pictures: _Pictures) -> Iterator[MaskedBatch]:
     """Images of each batch, and which rows are pictures.
 
     Raises:
         RequestError: No picture can be used.
     """
-    # Before thresholds are fitted, which may take long.
-    _make_folder(config.output)
     skipped: list[_Skipped] = []
     has_pictures = False
     for part in pictures.open():
