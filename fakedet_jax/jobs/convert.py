@@ -88,7 +88,7 @@ def to_text(result: Mapping[str, Any]) -> str:
     comparison = result["comparison"]
     arrays = result["arrays"]
     matched = comparison["matched"]
-    rows = [("", shown(name), "→", path, arrays[path]) for name, path in matched]
+    rows = [("", shown(name), f"→ {path}", arrays[path]) for name, path in matched]
     # Hundreds of arrays are longer than a screen, which shows only one of its ends.
     summary = _summary(result)
     return "\n".join(
@@ -97,7 +97,7 @@ def to_text(result: Mapping[str, Any]) -> str:
                 **result
             ),
             *summary,
-            *text_table(rows, left=range(5)),
+            *text_table(rows, left=range(4)),
             *summary,
         ]
     )

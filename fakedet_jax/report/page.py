@@ -142,7 +142,7 @@ def _template() -> "jinja2.Template":
 
 
 def _finalize(value: object) -> object:
-    """Makes text printable before it is escaped; markup is what filters return."""
+    """Makes text printable before it is escaped; leaves markup as it is."""
     is_text = isinstance(value, str) and not hasattr(value, "__html__")
     return wording.printable(str(value)) if is_text else value
 

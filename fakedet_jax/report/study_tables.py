@@ -32,7 +32,7 @@ def study_table(summary: Mapping[str, Any]) -> str:
     """Formats a study as tables for a terminal of 100 columns.
 
     Args:
-        summary: as `summarize` returns it.
+        summary: as `study.summarize` returns it.
 
     Returns:
         Lines of text.
@@ -58,7 +58,7 @@ def study_markdown(summary: Mapping[str, Any]) -> str:
     """Formats a study as a Markdown document; the best of each test is bold.
 
     Args:
-        summary: as `summarize` returns it.
+        summary: as `study.summarize` returns it.
 
     Returns:
         The text of `study.md`.
@@ -82,7 +82,7 @@ def failures(summary: Mapping[str, Any]) -> list[str]:
     """Lists the failures, one line each.
 
     Args:
-        summary: as `summarize` returns it.
+        summary: as `study.summarize` returns it.
 
     Returns:
         Lines with the training, the seed, the test if one failed, and the reason.
@@ -102,7 +102,11 @@ def failures(summary: Mapping[str, Any]) -> list[str]:
 
 
 def is_upright(summary: Mapping[str, Any]) -> bool:
-    """Tells whether tests are the rows of the table; `summary` is of `summarize`."""
+    """Tells whether tests, not trainings, are the rows of the table.
+
+    Args:
+        summary: as `study.summarize` returns it.
+    """
     num_tests = len(summary["tests"])
     return num_tests > _MAX_TESTS and num_tests > len(summary["trainings"])
 

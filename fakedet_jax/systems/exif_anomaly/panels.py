@@ -25,7 +25,6 @@ from fakedet_jax.systems.exif_anomaly import embedding_map
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 _NUM_BINS = 60
 # A longer bar has its number inside.
@@ -39,81 +38,6 @@ def likelihood_panel(
     classes: Sequence[str],
     is_fake: Sequence[bool],
 ) -> Panel:
-    """Draws the log-likelihoods of an evaluation for its page.
-
-    Args:
-        log_likelihoods: float `[n]`, in nats; minus infinity is allowed.
-        labels: int `[n]`, indices into `classes`.
-        threshold: the log-likelihood at and below which a picture is decided fake.
-        classes: the name of every class.
-        is_fake: whether each class is fake.
-
-    Returns:
-        The panel with the figure of `log_likelihood_histogram`.
-    """
-    return Panel(
-        "How likely the pictures are among photographs",
-        log_likelihood_histogram(log_likelihoods, labels, threshold, classes, is_fake),
-        "One row per class. The log-likelihood says how well a face fits the "
-        "photographs that the detector was trained on, none of which was fake. Real "
-        "(blue) should lie to the right of the dashed line and fake (orange) to the "
-        "left.",
-    )
-
-
-def embedding_panel(
-    embeddings: NDArray[np.float32],
-    labels: NDArray[np.int64],
-    classes: Sequence[str],
-    is_fake: Sequence[bool],
-) -> Panel:
-    """Draws the embeddings of an evaluation for its page.
-
-    Args:
-        embeddings: float `[n, d]`, finite.
-        labels: int `[n]`, indices into `classes`.
-        classes: the name of every class.
-        is_fake: whether each class is fake.
-
-    Returns:
-        The panel with the figure of `embedding_map.draw`.
-    """
-    return Panel(
-        "Where the embeddings lie",
-        embedding_map.draw(embeddings, labels, classes, is_fake),
-        "Each point is a picture, projected on the two directions in which real "
-        "pictures differ most. A fake outside the blue cloud is easy to recognise; "
-        "one inside it may still differ in a direction that is not drawn. Only some "
-        "pictures of large classes are drawn.",
-    )
-
-
-def ranking_panel(taus: Mapping[str, float | None]) -> Panel:
-    """Draws how well the network ranks pictures by their camera settings.
-
-    Args:
-        taus: see `ranking_figure`.
-
-    Returns:
-        The panel with the figure of `ranking_figure`.
-    """
-    return Panel(
-        "How well camera settings are ranked",
-        ranking_figure(taus),
-        "Of two real pictures, which has the larger value? Kendall's τ is 1 if the "
-        "network orders all pairs correctly, 0 if it guesses, and −1 if it reverses "
-        "all of them. The detector never uses these ranks: they show how much its "
-        "embedding knows about the camera.",
-    )
-
-
-def log_likelihood_histogram(
-    log_likelihoods: NDArray[np.float64],
-    labels: NDArray[np.int64],
-    threshold: float,
-    classes: Sequence[str],
-    is_fake: Sequence[bool],
-) -> "Figure":
     """Draws a histogram of the log-likelihoods of each class, one below the other.
 
     Args:
@@ -125,7 +49,7 @@ def log_likelihood_histogram(
         is_fake: whether each class is fake.
 
     Returns:
-        The figure.
+        The figure with its heading and caption.
 
     Raises:
         ValueError: A log-likelihood is NaN, or the threshold is not finite.
@@ -161,26 +85,72 @@ def log_likelihood_histogram(
     canvas.heading(
         figure, f"Log-likelihoods; decided fake at {border} and below (shaded)"
     )
-    return figure
+    return Panel(
+        "How likely the pictures are among photographs",
+        figure,
+        "One row per class. The log-likelihood says how well a face fits the "
+        "photographs that the detector was trained on, none of which was fake. Real "
+        "(blue) should lie to the right of the dashed line and fake (orange) to the "
+        "left.",
+    )
 
 
-def ranking_figure(taus: Mapping[str, float | None]) -> "Figure":
-    """Draws Kendall's τ of each camera setting as a bar.
+def embedding_panel(
+    embeddings: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    classes: Sequence[str],
+    is_fake: Sequence[bool],
+) -> Panel:
+    """Draws the map of embeddings; see `embedding_map.draw`.
+
+    Args:
+        embeddings: float `[n, d]`, finite.
+        labels: int `[n]`, indices into `classes`.
+        classes: the name of every class.
+        is_fake: whether each class is fake.
+
+    Returns:
+        The figure with its heading and caption.
+    """
+    return Panel(
+        "Where the embeddings lie",
+        embedding_map.draw(embeddings, labels, classes, is_fake),
+        "Each point is a picture, projected on the two directions in which real "
+        "pictures differ most. A fake outside the blue cloud is easy to recognise; "
+        "one inside it may still differ in a direction that is not drawn. Only some "
+        "pictures of large classes are drawn.",
+    )
+
+
+def ranking_panel(taus: Mapping[str, float | None]) -> Panel:
+    """Draws how well the network ranks pictures by their camera settings.
 
     Args:
         taus: Kendall's τ by the name of the setting, from top to bottom; None if it is
             undefined.
 
     Returns:
-        The figure.
+        The figure of one bar for each setting, with its heading and caption.
     """
-    from matplotlib.ticker import FixedLocator
-
     size = (6.4, 1.5 + max(1.2, 0.5 * len(taus)))
     figure, axes = canvas.titled_axes("Ranking by camera settings", size)
-    if not taus:
+    if taus:
+        _draw_bars(axes, taus)
+    else:
         canvas.message(axes, "No camera setting was measured.")
-        return figure
+    return Panel(
+        "How well camera settings are ranked",
+        figure,
+        "Of two real pictures, which has the larger value? Kendall's τ is 1 if the "
+        "network orders all pairs correctly, 0 if it guesses, and −1 if it reverses "
+        "all of them. The detector never uses these ranks: they show how much its "
+        "embedding knows about the camera.",
+    )
+
+
+def _draw_bars(axes: "Axes", taus: Mapping[str, float | None]) -> None:
+    from matplotlib.ticker import FixedLocator
+
     lowest = min((tau for tau in taus.values() if tau is not None), default=0.0)
     axes.set_xlim(-1 if lowest < 0 else 0, 1)
     axes.set_ylim(len(taus) - 0.5, -0.5)
@@ -192,7 +162,6 @@ def ranking_figure(taus: Mapping[str, float | None]) -> "Figure":
     axes.yaxis.set_major_locator(FixedLocator(range(len(taus))))
     axes.set_yticklabels(canvas.plain_all([*taus]))
     axes.set_xlabel("Kendall's τ (0: guessing, 1: all pairs in order)")
-    return figure
 
 
 def _draw_bar(axes: "Axes", row: int, tau: float | None) -> None:
@@ -200,7 +169,7 @@ def _draw_bar(axes: "Axes", row: int, tau: float | None) -> None:
     length = tau or 0.0
     axes.barh(row, length, 0.55, color=canvas.REAL_COLOUR, linewidth=0)
     within = abs(length) > _MAX_OUTSIDE
-    # Inside a bar to the left, or outside one to the right.
+    # The text begins there outside a bar to the right, or inside one to the left.
     starts = (length < 0) == within
     canvas.write(
         axes,

@@ -23,9 +23,9 @@ def _data(size=90, dimensions=5):
 
 
 def _histogram(values, labels, threshold=-1050.0):
-    return panels.log_likelihood_histogram(
+    return panels.likelihood_panel(
         np.array(values), np.array(labels), threshold, CLASSES, IS_FAKE
-    )
+    ).figure
 
 
 def _shares(axes):
@@ -133,7 +133,7 @@ def test_histogram_refuses(values, threshold):
 
 def test_the_bars_are_the_taus():
     taus = {"ISO": 0.4, "aperture": -0.2, "exposure time": None, "focal length": 0.95}
-    figure = panels.ranking_figure(taus)
+    figure = panels.ranking_panel(taus).figure
     axes = figure.axes[0]
     assert [bar.get_width() for bar in axes.patches] == [0.4, -0.2, 0.0, 0.95]
     assert [text.get_text() for text in axes.get_yticklabels()] == list(taus)
@@ -145,7 +145,7 @@ def test_the_bars_are_the_taus():
 
 @pytest.mark.parametrize("tau", [-1.0, -0.71, -0.69, -0.0, 0.69, 0.71, 1.0])
 def test_the_number_of_a_bar_stays_in_the_axes(tau):
-    figure = panels.ranking_figure({"ISO": tau})
+    figure = panels.ranking_panel({"ISO": tau}).figure
     canvas.render(figure)
     axes = figure.axes[0]
     frame, text = axes.get_window_extent(), axes.texts[0].get_window_extent()
@@ -157,5 +157,5 @@ def test_the_number_of_a_bar_stays_in_the_axes(tau):
     [({}, "No camera setting was measured."), ({"ISO": None}, "undefined")],
 )
 def test_ranking_of_nothing(taus, text):
-    (axes,) = panels.ranking_figure(taus).axes
+    (axes,) = panels.ranking_panel(taus).figure.axes
     assert [one.get_text() for one in axes.texts] == [text]
