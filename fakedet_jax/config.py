@@ -6,7 +6,7 @@ The command line derives its flags from these classes; jobs take instances of th
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,18 @@ _DATA_FOLLOW = (
     "without them the pictures are those that the detector was trained on, in their "
     "classes"
 )
+
+
+def _layout_options(values: Mapping[str, Any]) -> type[Settings]:
+    from fakedet_jax.data import layouts  # Layouts need settings too.
+
+    return layouts.options_of(values)
+
+
+def _all_layout_options() -> Iterator[type[Settings]]:
+    from fakedet_jax.data import layouts
+
+    return layouts.all_options()
 
 
 def _is_architecture(known: Option) -> bool:
@@ -151,25 +163,6 @@ class FrameConfig(Settings):
             raise RequestError(
                 "`frames_per_video` and `frame_step` say different things; give one"
             )
-
-
-@dataclasses.dataclass(frozen=True)
-class LayoutConfig(Settings):
-    """Options of single layouts; each module of `data.layouts` has its own."""
-
-    qualities: tuple[str, ...] | None = option(
-        None, "faceforensics: compression levels raw, c23, c40; c23 by default."
-    )
-    methods: tuple[str, ...] | None = option(
-        None, "faceforensics: manipulation methods; all by default."
-    )
-    labels: Path | None = option(
-        None, "folder: CSV file with path,label, instead of class folders."
-    )
-    source_size: int | None = option(None, "ffhq and fdf: width of the pictures.")
-    held_out_as: str | None = option(
-        None, "ffhq and fdf: split that the held-out part becomes, validation or test."
-    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -503,7 +496,9 @@ class PrepareConfig(Settings):
         "or content), identity (by people), or frames (each video is divided).",
         choices=("official", "identity", "frames"),
     )
-    layout_options: Mapping[str, Any] = part(LayoutConfig, is_partial=True)
+    layout_options: Mapping[str, Any] = part(
+        select=_layout_options, every=_all_layout_options, is_partial=True
+    )
     compress: bool = option(
         False,
         "Whether crops are compressed, which makes files smaller and reading slower.",

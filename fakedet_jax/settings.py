@@ -71,16 +71,19 @@ class Option:
             RequestError: It is not valid.
         """
         if isinstance(value, tuple):
+            if not value and self.choices:
+                raise RequestError(
+                    f"`{name}`: expected some of {', '.join(map(str, self._choices))}, "
+                    "found none"
+                )
             for element in value:
                 self.check(name, element)
             return
-        if self.choices is not None:
-            choices = self.choices() if callable(self.choices) else self.choices
-            if value not in choices:
-                raise RequestError(
-                    f"`{name}`: expected {', '.join(map(str, choices))}, found "
-                    f"{value!r}"
-                )
+        if self.choices is not None and value not in self._choices:
+            raise RequestError(
+                f"`{name}`: expected {', '.join(map(str, self._choices))}, found "
+                f"{value!r}"
+            )
         if isinstance(value, bool) or not isinstance(value, int | float):
             return
         is_valid = (
@@ -92,6 +95,11 @@ class Option:
         )
         if not is_valid:
             raise RequestError(f"`{name}`: expected {self._bounds}, found {value:g}")
+
+    @property
+    def _choices(self) -> Sequence[object]:
+        found = self.choices or ()
+        return found() if callable(found) else found
 
     @property
     def _bounds(self) -> str:

@@ -176,22 +176,28 @@ EMBEDDER = face_ranker.Embedder(
 @contextlib.contextmanager
 def registered() -> Iterator[None]:
     """Makes `tiny`, `plain`, the backbone `tiny_faces` and `tiny_ranker` known."""
-    if DETECTOR.name in systems.names():
+    with contextlib.ExitStack() as stack:
+        for table, value in (
+            (backbones, BACKBONE),
+            (face_ranker, EMBEDDER),
+            (systems, DETECTOR),
+            (systems, PLAIN),
+        ):
+            stack.enter_context(registration(table, value))
+        yield
+
+
+@contextlib.contextmanager
+def registration(table: Any, value: Any) -> Iterator[None]:
+    """Registers a value for a while, unless it is registered already."""
+    if value.name in table.names():
         yield
         return
-    networks = (*backbones._BACKBONES, BACKBONE)
-    embedders = {**face_ranker._EMBEDDERS, EMBEDDER.name: EMBEDDER}
-    with (
-        mock.patch.object(backbones, "_BACKBONES", networks),
-        mock.patch.object(face_ranker, "_EMBEDDERS", embedders),
-    ):
-        for system in (DETECTOR, PLAIN):
-            systems.register(system)
-        try:
-            yield
-        finally:
-            for system in (DETECTOR, PLAIN):
-                systems.unregister(system.name)
+    table.register(value)
+    try:
+        yield
+    finally:
+        table.unregister(value.name)
 
 
 @functools.cache

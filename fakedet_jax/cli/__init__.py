@@ -19,6 +19,7 @@ from absl import logging as absl_logging
 
 from fakedet_jax.cli import flags, modes
 from fakedet_jax.errors import RequestError
+from fakedet_jax.runtime import plugins
 from fakedet_jax.runtime.signals import Stopped
 
 __all__ = ["as_flags", "define_flags", "execute", "run"]
@@ -33,6 +34,7 @@ def define_flags() -> None:
 
 def run() -> None:
     """Runs the command line and exits."""
+    plugins.load()
     define_flags()
     app.run(_main, flags_parser=_parse)
 

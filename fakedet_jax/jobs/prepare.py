@@ -181,7 +181,12 @@ def _check_output(output: Path, data_dir: Path) -> None:
 def _list(config: PrepareConfig, root: Path) -> Listing:
     """Lists the data folder, with those settings that its layout knows."""
     layout = layouts.create(config.data.dataset)
-    options = dict(config.layout_options)
+    # These two are settings of all layouts, and options of some.
+    options = {
+        name: value
+        for name, value in config.layout_options.items()
+        if name not in ("split_by", "real_classes")
+    }
     if config.split_by == "identity":
         options["split_by"] = "identity"
     elif config.split_by == "frames" and "split_by" in layout.options:

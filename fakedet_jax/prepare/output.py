@@ -158,7 +158,7 @@ def write_dataset(output: Path, name: str, assembly: Assembly, faces: Any) -> No
         RequestError: The disk has too little room.
         RuntimeError: Fewer crops can be read back than were written.
     """
-    from fakedet_jax.data.prepared.builder import BUILDERS
+    from fakedet_jax.data.prepared.builder import FacesBuilder
 
     folder = folder_of(output, name)
     (output / SUMMARY).unlink(missing_ok=True)
@@ -181,7 +181,9 @@ def write_dataset(output: Path, name: str, assembly: Assembly, faces: Any) -> No
         quiet(),
     ):
         contents = assembly.contents(faces, bar.update)
-        builder = BUILDERS[name](data_dir=str(output), contents=contents)
+        builder = FacesBuilder(
+            layout=layouts.create(name), data_dir=str(output), contents=contents
+        )
         with _disk_errors():
             builder.download_and_prepare(download_dir=empty)
     assembly.facts.save(folder / FACTS)

@@ -16,8 +16,10 @@ from tests.weights import networks, writers
 
 
 @pytest.fixture(autouse=True)
-def tiny(monkeypatch):
-    monkeypatch.setattr(backbones, "_BACKBONES", (networks.BACKBONE,))
+def tiny():
+    backbones.register(networks.BACKBONE)
+    yield
+    backbones.unregister(networks.BACKBONE.name)
 
 
 @pytest.fixture
