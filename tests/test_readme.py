@@ -101,7 +101,7 @@ def _is_training(command):
 
 
 def _run(command, place):
-    arguments = command.split()[2:]
+    arguments = [*command.split()[2:], *QUICK * _is_training(command)]
     done = subprocess.run(
         [
             sys.executable,
