@@ -177,14 +177,25 @@ EMBEDDER = face_ranker.Embedder(
 def registered() -> Iterator[None]:
     """Makes `tiny`, `plain`, the backbone `tiny_faces` and `tiny_ranker` known."""
     table = (*systems._DETECTORS, DETECTOR, PLAIN)
-    networks = (*backbones._BACKBONES, BACKBONE)
-    embedders = {**face_ranker._EMBEDDERS, EMBEDDER.name: EMBEDDER}
     with (
         mock.patch.object(systems, "_DETECTORS", table),
-        mock.patch.object(backbones, "_BACKBONES", networks),
-        mock.patch.object(face_ranker, "_EMBEDDERS", embedders),
+        registration(backbones, BACKBONE),
+        registration(face_ranker, EMBEDDER),
     ):
         yield
+
+
+@contextlib.contextmanager
+def registration(table: Any, value: Any) -> Iterator[None]:
+    """Registers a value for a while, unless it is registered already."""
+    if value.name in table.names():
+        yield
+        return
+    table.register(value)
+    try:
+        yield
+    finally:
+        table.unregister(value.name)
 
 
 @functools.cache

@@ -1,11 +1,11 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Datasets that lie in folders, one per class, with or without split folders.
+"""Datasets in class folders, with or without split folders.
 
-`DIR/{train,validation,test}/CLASS/*` is taken as it is; without a validation folder a
+`DIR/{train,validation,test}/CLASS/*` keeps its splits; without a validation folder, a
 part of `train` is held out. `DIR/CLASS/*` is split by a hash of the content of each
-file: copies of one picture never lie on two sides, and a picture keeps its side when
-others are added.
+file: copies of a picture are always in the same split, and a picture keeps its split
+when others are added.
 """
 
 import concurrent.futures
@@ -55,34 +55,29 @@ def load_folder(
     needs: str = "either",
     num_threads: int = 8,
 ) -> Dataset:
-    """Lists a folder of labelled pictures; no picture is decoded.
+    """Lists a folder of labelled pictures without decoding any.
 
     Args:
-        data_dir: The folder, with split folders (`train`, `validation`, `val` or
-            `valid`, `test`) that hold class folders, or with class folders.
+        data_dir: A folder of class folders, or of split folders (`train`; `validation`,
+            `val` or `valid`; `test`) with class folders.
         split: `train`, `validation`, `test` or `all`.
-        real_classes: Classes that are real though their names do not start with
-            `real`.
-        validation_fraction: Part of the pictures that becomes `validation` where no
-            folder says so: of `train` with split folders, of everything without.
-        needs: Which sides must be there; see `dataset.check_sides`.
+        real_classes: Real classes whose names do not start with `real`.
+        validation_fraction: Fraction of the pictures for `validation` where no folder
+            decides: of `train` with split folders, of all pictures without.
+        needs: Sides that the split must have; see `dataset.check_sides`.
         num_threads: Threads that hash files, where hashes are needed.
 
     Returns:
-        The dataset, in alphabetical order of paths. Files that cannot be read are
-        part of it and show when they are decoded.
+        The dataset, in alphabetical order of paths. Unreadable files are included, and
+        fail when they are decoded.
 
     Raises:
-        RequestError: The folder is not as described above.
+        RequestError: The folder is not as described above, or an argument is not valid.
     """
     root = Path(data_dir)
     if split not in SPLITS:
         raise RequestError(f"`split`: expected {', '.join(SPLITS)}, found {split!r}")
-    if not 0 <= validation_fraction < 1 - TEST_FRACTION:
-        raise RequestError(
-            "`validation_fraction`: expected a number from 0 to less than "
-            f"{1 - TEST_FRACTION:g}, found {validation_fraction:g}"
-        )
+    check_validation_fraction(validation_fraction)
     split_folders, others = find_split_folders(root)
     if split_folders:
         for path in others:
@@ -127,15 +122,28 @@ def load_folder(
     return dataset
 
 
+def check_validation_fraction(fraction: float) -> None:
+    """Checks the setting `validation_fraction`, a part of all pictures or groups.
+
+    Raises:
+        RequestError: Nothing would be left for training.
+    """
+    if not 0 <= fraction < 1 - TEST_FRACTION:
+        raise RequestError(
+            "`validation_fraction`: expected a number from 0 to less than "
+            f"{1 - TEST_FRACTION:g}, found {fraction:g}"
+        )
+
+
 def content_fraction(path: Path, name: str) -> float:
-    """Maps the content of a file to a number that is evenly spread over [0, 1).
+    """Hashes the content of a file to a number that is evenly distributed over [0, 1).
 
     Args:
         path: The file.
-        name: What stands in for the content of a file that cannot be read.
+        name: Hashed instead of the content if the file cannot be read.
 
     Returns:
-        The number; equal for equal content.
+        The number, the same for equal content.
     """
     try:
         status = path.stat()
@@ -147,10 +155,13 @@ def content_fraction(path: Path, name: str) -> float:
 
 
 def find_split_folders(root: Path) -> tuple[dict[str, Path], list[Path]]:
-    """Finds split folders by name, and the other folders beside them.
+    """Finds split folders, by the name of the split, and the other folders.
+
+    Args:
+        root: The data folder.
 
     Raises:
-        RequestError: Two are for one split, or `root` cannot be read.
+        RequestError: Two folders are for the same split, or `root` cannot be read.
     """
     found: dict[str, Path] = {}
     others = []
@@ -170,7 +181,7 @@ def find_split_folders(root: Path) -> tuple[dict[str, Path], list[Path]]:
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class _FolderSource:
-    """Reads files below one folder."""
+    """Reads the files below a folder."""
 
     root: str
     paths: tuple[str, ...]
@@ -188,8 +199,8 @@ class _FolderSource:
         return f"{type(self).__name__}(num_records={len(self)}, digest={digest})"
 
 
-# The key tells versions of a file apart; a second split is then cut without reading
-# everything again.
+# Size and time tell versions of a file apart. The cache saves reading every file again
+# for a second split.
 @functools.lru_cache(maxsize=2**20)
 def _content_digest(path: Path, size: int, modified_ns: int) -> bytes:
     del size, modified_ns
@@ -202,7 +213,7 @@ def _content_digest(path: Path, size: int, modified_ns: int) -> bytes:
 
 
 def _find_classes(folder: Path) -> dict[str, Path]:
-    """Finds the class folders in a folder."""
+    """Finds the class folders in a folder, by name."""
     classes = {path.name: path for path in _folders_in(folder)}
     if not classes:
         raise RequestError(
@@ -261,7 +272,7 @@ def _pictures_of_class(folder: Path) -> list[Path]:
 def _sources_of(
     split: str, folders: Collection[str], root: Path, validation_fraction: float
 ) -> list[str]:
-    """Names the folders that the pictures of a split come from."""
+    """The folders that contain the pictures of a split."""
     if "all" in folders:
         return ["all"]
     if split == "all":
@@ -280,7 +291,7 @@ def _sources_of(
 def _keep_fn(
     split: str, folders: Collection[str], validation_fraction: float
 ) -> Callable[[float], bool] | None:
-    """Says which content belongs to a split; `None` where folders say it already."""
+    """Tests whether a content hash is in a split; `None` where folders decide that."""
     if split == "all":
         return None
     if "all" in folders:
@@ -307,7 +318,7 @@ def _select(
     keep: Callable[[float], bool],
     num_threads: int,
 ) -> list[tuple[Path, int]]:
-    """Keeps the files whose content belongs to a split."""
+    """Selects the files whose content hash is in a split."""
     files = list(files)
     paths = [path for path, _ in files]
     names = [os.fspath(path.relative_to(root)) for path in paths]

@@ -1,29 +1,29 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Divides items into training, validation and test without tearing people apart.
+"""Splits items into training, validation and test, keeping each person in one split.
 
-Items that share an identity or a video stay together, and so does whatever is linked
-through others. An item with neither goes by its content, so that copies stay together.
-The side of a group follows from a hash of its name and the seed alone: its smallest
-identity, else its smallest video, else its content. Therefore neither the order of the
-items nor other groups matter. Only an item that joins two groups, or brings a smaller
-name into one, can move a group.
+Items that share an identity or a video, directly or through other items, form a group
+and stay together. Items with neither are grouped by content, so that copies stay
+together. The split of a group depends only on the seed and on a hash of its name: its
+smallest identity, else its smallest video, else its content. Neither the order of the
+items nor other groups matter; a group changes its split only when an item joins it with
+another group or adds a smaller name.
 """
 
 import dataclasses
 import hashlib
 import logging
-import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from fakedet_jax.data.folder import TEST_FRACTION, check_validation_fraction
 from fakedet_jax.data.layouts import scan
 from fakedet_jax.data.layouts.base import Item
 from fakedet_jax.errors import RequestError
 
 SPLITS = ("train", "validation", "test")
 
-# What items may share: its kind and its name.
+# Something that items share: its kind and its name.
 _Key = tuple[str, str]
 
 _logger = logging.getLogger(__name__)
@@ -32,44 +32,36 @@ _logger = logging.getLogger(__name__)
 def assign(
     items: Iterable[Item],
     *,
-    fractions: Sequence[float] = (0.75, 0.05, 0.20),
+    validation_fraction: float = 0.05,
     seed: int = 0,
     content_digest: Callable[[Item], str] | None = None,
 ) -> list[Item]:
-    """Gives each item without a split one.
+    """Assigns a split to each item that has none.
 
-    A group of which somebody is officially on one side goes to that side. One with
-    people on several sides belongs to none: its items keep `None`, and `find_leaks`
+    A group with official members in one split joins that split. A group with official
+    members in several splits gets none: its other items keep `None`, and `find_leaks`
     reports them. Official splits are never changed.
 
     Args:
-        items: In any order.
-        fractions: Parts of the groups for train, validation and test; their sum is 1.
-        seed: Another seed gives another division.
-        content_digest: Tells the contents of files apart, such as `lambda item:
-            str(content_fraction(root / item.path, item.path))` with the function of
-            `data.folder`. Without it a path stands in for the content.
+        items: The items, in any order.
+        validation_fraction: Fraction of the groups for validation. `TEST_FRACTION` of
+            them are for test and the rest for training.
+        seed: Seed of the division.
+        content_digest: Identifies the content of an item's file. By default the path
+            is used instead of the content.
 
     Returns:
         The items in the same order.
 
     Raises:
-        RequestError: The fractions are none.
+        RequestError: `validation_fraction` is not valid.
 
     >>> people = [("a.png", "Ann"), ("b.png", "Bob"), ("c.png", "Ann")]
     >>> items = [Item(p, "photo", "real", False, identities=(i,)) for p, i in people]
-    >>> [item.split for item in assign(items, fractions=(0.5, 0, 0.5), seed=2)]
+    >>> [item.split for item in assign(items, seed=2)]
     ['test', 'train', 'test']
     """
-    if (
-        len(fractions) != len(SPLITS)
-        or not all(0 <= fraction <= 1 for fraction in fractions)
-        or not math.isclose(sum(fractions), 1)
-    ):
-        raise RequestError(
-            "`fractions`: expected three parts from 0 to 1 for train, validation and "
-            f"test that sum to 1, found {', '.join(f'{part:g}' for part in fractions)}"
-        )
+    check_validation_fraction(validation_fraction)
     items = list(items)
     pending = [index for index, item in enumerate(items) if item.split is None]
     if not pending:
@@ -80,7 +72,6 @@ def assign(
         if item.split is not None:
             for key in keys_of_item:
                 official[key].add(item.split)
-    _, validation, test = fractions
     num_torn = 0
     for group in _group(pending, keys):
         names = {key for index in group for key in keys[index]}
@@ -92,10 +83,11 @@ def assign(
         elif sides:
             side = sides.pop()
         else:
-            # Test comes first: it does not depend on the part for validation.
+            # Test comes first, so that it does not depend on `validation_fraction`.
             place = _fraction(_name_of(names), seed)
-            side = "train" if place >= test + validation else "validation"
-            side = "test" if place < test else side
+            is_train = place >= TEST_FRACTION + validation_fraction
+            side = "train" if is_train else "validation"
+            side = "test" if place < TEST_FRACTION else side
         for index in group:
             items[index] = dataclasses.replace(items[index], split=side)
     if num_torn:
@@ -116,19 +108,19 @@ def hold_out(
     """Moves a part of the training items to validation, for datasets without one.
 
     Args:
-        items: In any order.
-        fraction: Part of the groups, between 0 and 1.
-        seed: Another seed gives another division.
+        items: The items, in any order.
+        fraction: Fraction of the groups, between 0 and 1.
+        seed: Seed of the choice.
         group_by: `identity` keeps people and videos together; `video` only videos, for
-            datasets such as Celeb-DF in which nearly everyone is linked.
-        content_digest: As for `assign`.
+            datasets in which nearly all people are linked.
+        content_digest: See `assign`.
 
     Returns:
         The items in the same order.
 
     Raises:
-        RequestError: There are validation items already, or no group or all of them
-            would be held out.
+        RequestError: Validation items exist already, or no group or every group would
+            be held out.
     """
     if not 0 < fraction < 1:
         raise RequestError(
@@ -140,8 +132,8 @@ def hold_out(
     items = list(items)
     if any(item.split == "validation" for item in items):
         raise RequestError(
-            "`validation_fraction`: the dataset has a validation split already; leave "
-            "it out"
+            "`validation_fraction`: the dataset has its own validation split; leave it "
+            "out"
         )
     train = [index for index, item in enumerate(items) if item.split == "train"]
     keys: dict[int, list[_Key]] = {}
@@ -158,9 +150,8 @@ def hold_out(
     ]
     if len(chosen) in (0, len(groups)):
         raise RequestError(
-            f"`validation_fraction`: {len(chosen)} of {len(groups)} groups that belong "
-            f"together would be held out at {fraction:g}; choose another fraction or "
-            "seed, or group by video"
+            f"`validation_fraction`: {fraction:g} would hold out {len(chosen)} of "
+            f"{len(groups)} groups of linked items; choose another fraction or `seed`"
         )
     for index in (index for group in chosen for index in group):
         items[index] = dataclasses.replace(items[index], split="validation")
@@ -168,13 +159,13 @@ def hold_out(
 
 
 def find_leaks(items: Iterable[Item]) -> list[str]:
-    """Finds identities and videos on several sides, and items on none.
+    """Finds identities and videos in several splits, and items in none.
 
     Args:
-        items: With their splits.
+        items: The items, with their splits.
 
     Returns:
-        Warnings of one line each; empty where nothing was found.
+        Warnings of one line each; empty if there are none.
     """
     sides: dict[str, dict[str, set[str]]] = {
         "identity": defaultdict(set),
@@ -207,7 +198,7 @@ def find_leaks(items: Iterable[Item]) -> list[str]:
 
 
 def _shared(item: Item) -> list[_Key]:
-    """What ties an item to others."""
+    """The identities and the video of an item, which link it to other items."""
     keys = [("identity", name) for name in item.identities]
     return [*keys, ("video", item.video)] if item.video else keys
 
@@ -222,14 +213,14 @@ def _keys(item: Item, content_digest: Callable[[Item], str] | None) -> list[_Key
 
 
 def _name_of(keys: Iterable[_Key]) -> _Key:
-    """What a group is hashed by; `identity` sorts before `video`."""
+    """The key that a group is hashed by; `identity` sorts before `video`."""
     return min(keys)
 
 
 def _group(
     indices: Iterable[int], keys: Mapping[int, list[_Key]] | Sequence[list[_Key]]
 ) -> list[list[int]]:
-    """Puts items together that are linked by keys (union-find over the keys)."""
+    """Groups the items that are linked by keys (union-find over the keys)."""
     parents: dict[_Key, _Key] = {}
 
     def root_of(key: _Key) -> _Key:
@@ -252,7 +243,7 @@ def _group(
 
 
 def _fraction(key: _Key, seed: int) -> float:
-    """Maps a name to a number that is evenly spread over [0, 1)."""
+    """Hashes a key to a number that is evenly distributed over [0, 1)."""
     text = "\0".join((str(seed), *key))
     encoded = text.encode("utf-8", "surrogateescape")
     digest = hashlib.blake2b(encoded, digest_size=8).digest()

@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What a recognition network is to the rest of the toolkit."""
+"""The type of a face-recognition network."""
 
 import dataclasses
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import flax.linen as nn
 from fakedet_jax.models.parameters import Layer
 from fakedet_jax.models.preprocessing import Preprocessing
 
-# Where the output of a layer is looked at: as the layer defines it, or after the
+# Where the output of a layer is taken: directly behind the layer, or behind the
 # normalisation and the non-linearity that follow it.
 SITES = ("layer", "activation")
 
@@ -21,15 +21,15 @@ class Backbone:
     """A network that turns faces into embeddings.
 
     Attributes:
-        name: As the setting `backbone` names it.
-        build: From dtype and site (one of `SITES`) to a module
-            `module(images, *, train=False) → (embedding, out)`. `images` are float
+        name: Value of the setting `backbone` that selects it.
+        build: `(dtype, site) → module`, where `site` is one of `SITES` and the module
+            maps `(images, *, train=False)` to `(embedding, out)`. `images` are float
             `[batch, height, width, 3]`, preprocessed; the embedding is float32
             `[batch, features]`; `out` maps the names of all convolutional and
             fully-connected layers, in network order, to their outputs, channel-last.
-        preprocessing: Of its input.
-        layers: All layers with numbers, and their names in published files.
-        embedding: What the embedding is, in words.
+        preprocessing: Preprocessing of the input.
+        layers: All layers with parameters, with their names in published files.
+        embedding: Description of the embedding: layer, size and scale.
     """
 
     name: str

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from fakedet_jax.data import splits
+from fakedet_jax.data import layouts, splits
 from fakedet_jax.data.dataset import digest_of
 from fakedet_jax.data.folder import TEST_FRACTION
 from fakedet_jax.data.layouts import Item
@@ -274,11 +274,7 @@ def assign_splits(
 
     items = splits.assign(
         [entry.item for entry in inputs],
-        fractions=(
-            1 - TEST_FRACTION - validation_fraction,
-            validation_fraction,
-            TEST_FRACTION,
-        ),
+        validation_fraction=validation_fraction,
         seed=seed,
         content_digest=content_digest,
     )
@@ -290,8 +286,7 @@ def assign_splits(
                 items,
                 fraction=validation_fraction,
                 seed=seed,
-                # Nearly everyone is linked with everyone else.
-                group_by="video" if dataset == "celeb_df_v2" else "identity",
+                group_by=layouts.create(dataset).hold_out_by,
                 content_digest=content_digest,
             )
         except RequestError as error:

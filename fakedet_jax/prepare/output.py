@@ -142,7 +142,7 @@ def write_dataset(output: Path, name: str, assembly: Assembly, faces: Any) -> No
         RequestError: There is not enough room.
         RuntimeError: What was written cannot be read.
     """
-    from fakedet_jax.data.prepared.builder import BUILDERS
+    from fakedet_jax.data.prepared.builder import FacesBuilder
 
     folder = folder_of(output, name)
     (output / SUMMARY).unlink(missing_ok=True)
@@ -165,7 +165,9 @@ def write_dataset(output: Path, name: str, assembly: Assembly, faces: Any) -> No
         quiet(),
     ):
         contents = assembly.contents(faces, bar.update)
-        builder = BUILDERS[name](data_dir=str(output), contents=contents)
+        builder = FacesBuilder(
+            layout=layouts.create(name), data_dir=str(output), contents=contents
+        )
         with _disk_errors():
             builder.download_and_prepare(download_dir=empty)
     assembly.facts.save(folder / FACTS)

@@ -3,11 +3,18 @@
 """Tables of named things that other packages can extend."""
 
 from collections.abc import Iterator
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from fakedet_jax.errors import RequestError
 
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
 _T = TypeVar("_T")
+_N = TypeVar("_N", bound=_Named)
 
 
 class Registry(Generic[_T]):
@@ -52,6 +59,10 @@ class Registry(Generic[_T]):
                 f"{self._field}: {name!r} is registered already; choose another name"
             )
         self._values[name] = value
+
+    def add(self: "Registry[_N]", value: _N) -> None:
+        """Registers a value under its own `name`; see `register`."""
+        self.register(value.name, value)
 
     def unregister(self, name: str) -> None:
         """Removes a value, such as one that a test has added."""

@@ -4,14 +4,21 @@
 
 import math
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from flax import traverse_util
 
 from fakedet_jax.errors import RequestError
+from fakedet_jax.media.framing import Framing
 from fakedet_jax.models import backbones
-from fakedet_jax.models.backbone import SITES
+from fakedet_jax.models.backbone import SITES, Backbone
+from fakedet_jax.models.parameters import Layer
+from fakedet_jax.models.preprocessing import Preprocessing
+from fakedet_jax.systems.fakespotter.counts import CountSettings
+from tests import tiny
 from tests.golden import backbone_weights
 from tests.models import backbone_outputs
 
@@ -120,3 +127,32 @@ def test_unknown_site_is_an_error(name):
     images = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
     with pytest.raises(KeyError, match="activations"):
         jax.eval_shape(model.init, jax.random.key(0), images)
+
+
+class MeanColour(nn.Module):
+    """A dense layer over the mean colour of a picture."""
+
+    @nn.compact
+    def __call__(self, images, *, train=False):
+        embedding = nn.Dense(3, name="fc")(images.mean((1, 2)))
+        return embedding, {"fc": embedding}
+
+
+def test_a_backbone_from_outside_counts_the_neurons_of_a_picture():
+    backbone = Backbone(
+        name="mean_colour",
+        build=lambda dtype, site: MeanColour(),
+        preprocessing=Preprocessing(Framing.square(8), mean=(0, 0, 0), std=(1, 1, 1)),
+        layers=(Layer("fc", "dense", torch="fc", bias=True),),
+        embedding="three numbers",
+    )
+    weights = {"kernel": np.eye(3, dtype=np.float32), "bias": np.float32([0, 0, -60])}
+    picture = np.broadcast_to(np.uint8([10, 60, 120]), (1, 8, 8, 3))
+    with tiny.registration(backbones, backbone):
+        assert backbones.names()[-1] == "mean_colour"
+        network = CountSettings(backbones.create("mean_colour")).network
+        for threshold, expected in ((9, 3), (50, 2), (61, 0)):
+            thresholds = np.float32([threshold])
+            counts = network.counts({"params": {"fc": weights}}, picture, thresholds)
+            assert counts.tolist() == [[expected]]
+    assert "mean_colour" not in backbones.names()

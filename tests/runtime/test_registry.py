@@ -2,10 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of fakedet_jax.runtime.registry."""
 
+from typing import NamedTuple
+
 import pytest
 
 from fakedet_jax.errors import RequestError
 from fakedet_jax.runtime.registry import Registry
+
+
+class _Named(NamedTuple):
+    name: str
 
 
 def test_a_name_belongs_to_one_value():
@@ -36,3 +42,10 @@ def test_what_is_unregistered_is_gone():
     registry.unregister("one")
     assert "one" not in registry
     assert list(registry) == registry.names() == []
+
+
+def test_a_value_may_bring_its_name():
+    registry = Registry[_Named]("thing")
+    value = _Named("one")
+    registry.add(value)
+    assert registry["one"] is value

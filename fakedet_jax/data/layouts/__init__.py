@@ -1,9 +1,10 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""How datasets lie in the folders that their authors hand out, by name.
+"""Layouts: how datasets lie in the folders that their authors hand out, by name.
 
 A layout lists photographs and videos with their class, official split and identities
-before any face is cropped; nothing is downloaded and no picture is opened.
+before any face is cropped. It downloads nothing and opens no picture. A new layout is a
+module beside this one and a row here. Other packages add theirs with `register`.
 """
 
 from fakedet_jax.data.layouts import (
@@ -17,38 +18,39 @@ from fakedet_jax.data.layouts import (
     ffhq,
     hff,
 )
-from fakedet_jax.data.layouts.base import Item, Layout, Listing
-from fakedet_jax.errors import RequestError
+from fakedet_jax.data.layouts.base import Item, Layout, LayoutMismatch, Listing, option
+from fakedet_jax.runtime.registry import Registry
 
-__all__ = ["Item", "Layout", "Listing", "create", "names"]
+__all__ = [
+    "Item",
+    "Layout",
+    "LayoutMismatch",
+    "Listing",
+    "create",
+    "names",
+    "option",
+    "register",
+    "unregister",
+]
 
-_LAYOUTS = {
-    layout.name: layout
-    for layout in (
-        celeb_df_v2.LAYOUT,
-        celeba.LAYOUT,
-        class_folders.LAYOUT,
-        dfdc.LAYOUT,
-        exif_faces.LAYOUT,
-        faceforensics.LAYOUT,
-        fdf.LAYOUT,
-        ffhq.LAYOUT,
-        hff.LAYOUT,
-    )
-}
+_LAYOUTS = Registry[Layout]("dataset")
+
+create = _LAYOUTS.__getitem__
+register = _LAYOUTS.add
+unregister = _LAYOUTS.unregister
 
 
 def names() -> list[str]:
-    """The valid names of layouts, sorted."""
+    """The registered names, sorted."""
     return sorted(_LAYOUTS)
 
 
-def create(name: str) -> Layout:
-    """Looks a layout up.
-
-    Raises:
-        RequestError: There is none of that name.
-    """
-    if name not in _LAYOUTS:
-        raise RequestError(f"`layout`: expected {', '.join(names())}, found {name!r}")
-    return _LAYOUTS[name]
+register(celeb_df_v2.LAYOUT)
+register(celeba.LAYOUT)
+register(class_folders.LAYOUT)
+register(dfdc.LAYOUT)
+register(exif_faces.LAYOUT)
+register(faceforensics.LAYOUT)
+register(fdf.LAYOUT)
+register(ffhq.LAYOUT)
+register(hff.LAYOUT)

@@ -1,9 +1,8 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What a layout is, and what it says about the folder of a dataset."""
+"""The type of a layout, and what it finds in the folder of a dataset."""
 
 import dataclasses
-import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,21 +13,21 @@ from fakedet_jax.errors import RequestError
 
 @dataclasses.dataclass(frozen=True)
 class Item:
-    """A photograph or video of a dataset, not opened yet.
+    """A photograph or video of a dataset that has not been opened yet.
 
     Attributes:
-        path: Relative to the data folder, with forward slashes; bytes that are not
+        path: Path relative to the data folder, with forward slashes; bytes that are not
             UTF-8 are kept as surrogate escapes.
         kind: `photo` or `video`.
-        class_name: Name of the class. Names of real classes start with `real`, save
-            where the user named the classes.
+        class_name: Name of the class. Names of real classes start with `real`, unless
+            the user chose the names.
         is_fake: Whether the class is fake.
-        split: `train`, `validation` or `test` where the dataset says so; `None` is to
-            be assigned by `splits.assign`.
-        video: Of which recording it is, the same in all its qualities; empty for
+        split: Official split: `train`, `validation` or `test`; `None` leaves the choice
+            to `splits.assign`.
+        video: Recording that the file shows, the same for all its qualities; empty for
             photographs.
-        identities: Everyone whose face or video is in it; empty where unknown.
-        manipulation: How the face was made; empty for real ones and where unknown.
+        identities: Everyone whose face or video is in the file; empty where unknown.
+        manipulation: Method that made the face; empty for real faces and where unknown.
         quality: Compression of the file, such as `c23`, where there are several.
     """
 
@@ -45,13 +44,13 @@ class Item:
 
 @dataclasses.dataclass(frozen=True)
 class Listing:
-    """What lies in the folder of a dataset.
+    """The content of the folder of a dataset.
 
     Attributes:
-        items: Sorted by path; every path is there once.
-        missing: Paths of files that the dataset's own lists name and that are absent,
-            sorted.
-        notes: What else a user should know, one line each.
+        items: The photographs and videos, sorted by path without repetitions.
+        missing: Sorted paths of files that the dataset's own lists name and that do not
+            exist.
+        notes: Further observations for the user, one line each.
     """
 
     items: list[Item]
@@ -60,11 +59,11 @@ class Listing:
 
 
 class LayoutMismatch(Exception):  # noqa: N818 - becomes a `RequestError`.
-    """A folder is not as expected.
+    """A folder does not have the expected content.
 
     Attributes:
-        expected: What should have been there.
-        folder: Where.
+        expected: The expected content, in words.
+        folder: The folder.
     """
 
     def __init__(self, expected: str, folder: Path) -> None:
@@ -73,55 +72,72 @@ class LayoutMismatch(Exception):  # noqa: N818 - becomes a `RequestError`.
         self.folder = folder
 
 
+def option(default: Any, help: str, choices: Sequence[Any] | None = None) -> Any:
+    """Declares an option of a layout, a field of its `options_type`.
+
+    Args:
+        default: Default value.
+        help: Description in one line.
+        choices: The valid values, or valid elements where the option is a tuple.
+    """
+    return dataclasses.field(
+        default=default, metadata={"help": help, "choices": choices}
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class NoOptions:
+    """Options of a layout that has none."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Layout:
     """How a dataset lies in its folder.
 
     Attributes:
-        name: Of the dataset.
-        instructions: One line: where the data come from and which folder to name.
-        list_fn: `(root, **options) → Listing`; raises `LayoutMismatch`. Its keywords
-            are the options.
-        needs_tags: Whether a photograph is of use only where the settings of its camera
-            are known, one of `exif.TAGS` at least.
+        name: Name of the dataset.
+        instructions: One line: where to get the data and which folder to name.
+        list_fn: `(root, options) → Listing`, with an instance of `options_type`; raises
+            `LayoutMismatch`.
+        options_type: Frozen dataclass whose fields are declared with `option`.
+        hold_out_by: What stays together when validation items are taken out of a
+            training split, `identity` or `video`; see `splits.hold_out`.
+        needs_tags: Whether photographs are useless without camera settings, at least
+            one of `exif.TAGS`.
     """
 
     name: str
     instructions: str
-    list_fn: Callable[..., Listing] = dataclasses.field(repr=False)
+    list_fn: Callable[[Path, Any], Listing] = dataclasses.field(repr=False)
+    options_type: type = NoOptions
+    hold_out_by: str = "identity"
     needs_tags: bool = False
 
     @property
     def options(self) -> tuple[str, ...]:
-        """Names of the options of `list_items`."""
-        parameters = inspect.signature(self.list_fn).parameters.values()
-        return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+        """Names of the options."""
+        return tuple(field.name for field in dataclasses.fields(self.options_type))
 
     def list_items(self, root: str | Path, **options: Any) -> Listing:
-        """Lists the dataset; nothing is opened but its lists.
+        """Lists the files of the dataset; opens none of them except its lists.
 
         Args:
             root: The data folder.
-            **options: Some of `options`; the module of the layout describes them.
+            **options: Values for some of `options`.
 
         Returns:
-            The items and what was noticed.
+            The items, missing files and notes.
 
         Raises:
-            RequestError: The folder or one of the dataset's lists is not as expected,
-                or there is no such option.
+            RequestError: The folder or a list of the dataset does not have the expected
+                content, or an option is unknown or invalid.
         """
         root = Path(root)
-        for option in options:
-            if option not in self.options:
-                raise RequestError(
-                    f"`{option}`: {self.name} has no such option, it has "
-                    f"{', '.join(self.options) or 'none'}; leave it out"
-                )
+        chosen = self._read_options(options)
         try:
             if not scan.is_folder(root):
                 raise LayoutMismatch("a folder", root)
-            listing = self.list_fn(root, **options)
+            listing = self.list_fn(root, chosen)
             if not listing.items and not listing.missing:
                 raise LayoutMismatch("photographs or videos", root)
         except LayoutMismatch as error:
@@ -141,14 +157,37 @@ class Layout:
             raise ValueError(f"layout {self.name!r} lists a path twice")
         return Listing(items, sorted(set(listing.missing)), listing.notes)
 
+    def _read_options(self, options: dict[str, Any]) -> Any:
+        for name in options:
+            if name not in self.options:
+                raise RequestError(
+                    f"`{name}`: {self.name} has no such option, it has "
+                    f"{', '.join(self.options) or 'none'}; leave it out"
+                )
+        chosen = self.options_type(**options)
+        for field in dataclasses.fields(chosen):
+            value, choices = getattr(chosen, field.name), field.metadata.get("choices")
+            if choices is None or value is None:
+                continue
+            if isinstance(value, str | int):
+                check_choice(field.name, value, choices)
+                continue
+            wrong = sorted(set(value) - set(choices))
+            if wrong or not value:
+                raise RequestError(
+                    f"`{field.name}`: expected some of {', '.join(map(str, choices))}, "
+                    f"found {scan.some(wrong) or 'none'}"
+                )
+        return chosen
 
-def check_choice(flag: str, value: object, choices: Sequence[object]) -> None:
-    """Checks the value of an option.
+
+def check_choice(setting: str, value: object, choices: Sequence[object]) -> None:
+    """Checks that a setting has one of several values.
 
     Raises:
-        RequestError: It is none of `choices`.
+        RequestError: The value is none of `choices`; the message names the setting.
     """
     if value not in choices:
         raise RequestError(
-            f"`{flag}`: expected {' or '.join(map(str, choices))}, found {value!r}"
+            f"`{setting}`: expected {' or '.join(map(str, choices))}, found {value!r}"
         )

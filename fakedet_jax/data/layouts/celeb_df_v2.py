@@ -1,21 +1,27 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Celeb-DF v2 (Li et al., CVPR 2020), as its authors hand it out.
+"""Celeb-DF v2 (Li et al., CVPR 2020), as its authors distribute it.
 
     Celeb-real/id0_0000.mp4           identity, video        590 videos
     YouTube-real/00000.mp4            identity unknown       300
     Celeb-synthesis/id0_id1_0000.mp4  target, source, video  5,639
     List_of_testing_videos.txt        lines `label path`     518
 
-In the list 1 means real. Everything that is not listed is for training. The list
-separates videos, not people: most identities are on both sides.
+In the list, 1 means real. Videos that are not listed are for training. The list
+separates videos, not people: most identities are in both splits.
 """
 
 import re
 from pathlib import Path, PurePosixPath
 
 from fakedet_jax.data.layouts import lists, scan
-from fakedet_jax.data.layouts.base import Item, Layout, LayoutMismatch, Listing
+from fakedet_jax.data.layouts.base import (
+    Item,
+    Layout,
+    LayoutMismatch,
+    Listing,
+    NoOptions,
+)
 from fakedet_jax.errors import RequestError
 
 _CLASSES = {
@@ -33,8 +39,7 @@ _NAMES = {
 }
 
 
-def _list(root: Path) -> Listing:
-    """Lists Celeb-DF v2; it has no options."""
+def _list(root: Path, _: NoOptions) -> Listing:
     for folder in _CLASSES:
         if not scan.is_folder(root / folder):
             raise LayoutMismatch(
@@ -70,12 +75,12 @@ def _list(root: Path) -> Listing:
             f"{_TESTING} names {len(testing):,} videos; as published it names "
             f"{_NUM_TESTING}"
         )
-    notes += scan.note("the names do not tell who is in the video", unnamed)
+    notes += scan.note("names that do not say who is in the video", unnamed)
     return Listing(items, sorted(testing - {item.path for item in items}), notes)
 
 
 def _read_testing(path: Path) -> set[str]:
-    """Reads the list of test videos, and checks its labels against the folders."""
+    """Reads the list of test videos and checks its labels against the folders."""
     testing = set()
     for line, (label, text) in lists.read_lines(path, 2):
         where = f"{str(path)!r}, line {line}"
@@ -107,4 +112,6 @@ LAYOUT = Layout(
     "https://github.com/yuezunli/celeb-deepfakeforensics, unpack it and name the "
     f"folder that holds {_TESTING}",
     _list,
+    # Nearly everyone is linked with everyone else.
+    hold_out_by="video",
 )

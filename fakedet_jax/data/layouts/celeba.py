@@ -6,10 +6,11 @@
     identity_CelebA.txt           lines `000001.jpg 2880`: 10,177 identities
     list_eval_partition.txt       lines `000001.jpg 0`: 0 train, 1 validation, 2 test
 
-They may also lie in the folders `Img`, `Anno` and `Eval` in which they are published.
-Pictures may be the PNG files of the same numbers.
+The files may also lie in the folders `Img`, `Anno` and `Eval` in which they are
+published. The pictures may be the PNG files with the same numbers.
 """
 
+import dataclasses
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
 
@@ -19,7 +20,7 @@ from fakedet_jax.data.layouts.base import (
     Layout,
     LayoutMismatch,
     Listing,
-    check_choice,
+    option,
 )
 from fakedet_jax.errors import RequestError
 
@@ -34,27 +35,32 @@ _PARTITION = ("list_eval_partition.txt", "Eval/list_eval_partition.txt")
 _SPLITS = {"0": "train", "1": "validation", "2": "test"}
 
 
-def _list(root: Path, *, split_by: str = "official") -> Listing:
-    """Lists CelebA.
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Options of CelebA."""
 
-    Args:
-        root: The folder that holds the pictures and the lists.
-        split_by: `official` takes the partition; `identity` leaves the split to
-            `splits.assign`, which keeps the pictures of a person together.
-    """
-    check_choice("split_by", split_by, ("official", "identity"))
+    split_by: str = option(
+        "official",
+        "official reads the partition; identity keeps the pictures of a person "
+        "together.",
+        choices=("official", "identity"),
+    )
+
+
+def _list(root: Path, options: Options) -> Listing:
+    by_identity = options.split_by == "identity"
     folders = [root / name for name in _PICTURES if scan.is_folder(root / name)]
     if not folders:
         raise LayoutMismatch("the folder img_align_celeba", root)
-    identities = _read_list(root, _IDENTITIES, required=split_by == "identity")
+    identities = _read_list(root, _IDENTITIES, required=by_identity)
     splits: dict[str, str] = {}
-    if split_by == "official":
+    if not by_identity:
         partition = _read_list(root, _PARTITION, required=True)
         wrong = [number for number in partition if partition[number] not in _SPLITS]
         if wrong:
             raise RequestError(
-                f"{_PARTITION[0]}: expected 0, 1 or 2 behind each picture, found "
-                f"{partition[wrong[0]]!r} behind {wrong[0]!r}; fetch the list again"
+                f"{_PARTITION[0]}: expected 0, 1 or 2 after each picture, found "
+                f"{partition[wrong[0]]!r} after {wrong[0]!r}; fetch the list again"
             )
         splits = {number: _SPLITS[code] for number, code in partition.items()}
     items = [
@@ -85,8 +91,8 @@ def _notes(
     notes = []
     if not identities:
         notes.append(
-            f"there is no {_IDENTITIES[0]}: whether a person is on two sides cannot be "
-            "checked"
+            f"there is no {_IDENTITIES[0]}: whether a person is in two splits cannot "
+            "be checked"
         )
     unknown = [item.path for item in items if identities and not item.identities]
     notes += scan.note(f"without an identity in {_IDENTITIES[0]}", unknown)
@@ -97,11 +103,11 @@ def _notes(
         if number in identities:
             sides[identities[number]].add(split)
     torn = sorted(name for name, found in sides.items() if len(found) > 1)
-    return notes + scan.note(f"identities on several sides of {_PARTITION[0]}", torn)
+    return notes + scan.note(f"identities in several splits of {_PARTITION[0]}", torn)
 
 
 def _read_list(root: Path, names: tuple[str, ...], required: bool) -> dict[str, str]:
-    """Reads what a list says of each picture, by the number of the picture."""
+    """Reads the value of each picture in a list, by the number of the picture."""
     path = next((root / name for name in names if (root / name).is_file()), None)
     if path is None:
         if required:
@@ -125,4 +131,5 @@ LAYOUT = Layout(
     "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html and name the folder that holds "
     "them",
     _list,
+    Options,
 )

@@ -1,16 +1,17 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Photographs and videos of one's own: folders of classes, or a table of labels.
+"""The user's own photographs and videos: class folders, or a table of labels.
 
     DIR/{train,validation,test}/CLASS/…
     DIR/CLASS/…
 
-A class is real when its name starts with `real` or is listed in `real_classes`. With a
-table of labels the folders have no meaning: a CSV file whose first line names the
-columns `path,label` and perhaps `split`, `identity` and `video`. A path is relative to
-the data folder, with forward slashes. A label is the name of a class, or 0 for real
-and 1 for fake. Several identities are separated by semicolons; `video` is for frames
-that were cut out of a video.
+A class is real when its name starts with `real` or is listed in `real_classes`.
+
+A table of labels is a CSV file whose first line names the columns `path,label` and
+optionally `split`, `identity` and `video`. With it, the folders have no meaning. A path
+is relative to the data folder, with forward slashes. A label is the name of a class, or
+0 for real and 1 for fake. Several identities are separated by semicolons; `video` names
+the video that a frame was extracted from.
 """
 
 import dataclasses
@@ -20,7 +21,13 @@ from pathlib import Path
 from fakedet_jax.data import folder as data_folder
 from fakedet_jax.data.dataset import BINARY_CLASSES, order_classes
 from fakedet_jax.data.layouts import scan
-from fakedet_jax.data.layouts.base import Item, Layout, LayoutMismatch, Listing
+from fakedet_jax.data.layouts.base import (
+    Item,
+    Layout,
+    LayoutMismatch,
+    Listing,
+    option,
+)
 from fakedet_jax.errors import RequestError
 from fakedet_jax.runtime import tables
 
@@ -43,11 +50,11 @@ def find_tops(root: Path) -> tuple[list[tuple[str | None, Path]], list[str]]:
         root: The data folder.
 
     Returns:
-        Each split with its folder, or `root` for the split `None`, and notes about
-        folders beside them.
+        Each split with its folder, or the split `None` with `root`; and notes about
+        other folders beside the split folders.
 
     Raises:
-        RequestError: Two folders are for one split, or `root` cannot be read.
+        RequestError: Two folders are for the same split, or `root` cannot be read.
     """
     found, others = data_folder.find_split_folders(root)
     if not found:
@@ -57,22 +64,22 @@ def find_tops(root: Path) -> tuple[list[tuple[str | None, Path]], list[str]]:
     return list(found.items()), notes
 
 
-def _list(
-    root: Path,
-    *,
-    real_classes: Collection[str] = (),
-    labels: str | Path | None = None,
-) -> Listing:
-    """Lists a folder.
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Options of the user's own folders."""
 
-    Args:
-        root: The folder.
-        real_classes: Classes that are real though their names do not start with
-            `real`.
-        labels: The table of labels; folders are classes without it.
-    """
-    if labels is not None:
-        return _list_labelled(root, Path(labels), real_classes)
+    real_classes: Collection[str] = option(
+        (), "Real classes whose names do not start with real."
+    )
+    labels: str | Path | None = option(  # noqa: RUF009
+        None, "CSV file path,label that replaces class folders."
+    )
+
+
+def _list(root: Path, options: Options) -> Listing:
+    real_classes = options.real_classes
+    if options.labels is not None:
+        return _list_labelled(root, Path(options.labels), real_classes)
     tops, notes = find_tops(root)
     folders = [(split, folder) for split, top in tops for folder in _find_classes(top)]
     fakes = _fakes([folder.name for _, folder in folders], real_classes)
@@ -90,7 +97,7 @@ def _list(
     for top in {root, *(top for _, top in tops)}:
         for kind in (scan.PHOTO, scan.VIDEO):
             beside += [scan.relative(path, root) for path in scan.list_files(top, kind)]
-    notes += scan.note("left out, they lie beside the class folders", sorted(beside))
+    notes += scan.note("left out, beside the class folders", sorted(beside))
     return Listing(items, notes=notes)
 
 
@@ -102,7 +109,7 @@ def _find_classes(top: Path) -> list[Path]:
 
 
 def _fakes(names: Sequence[str], real_classes: Collection[str]) -> dict[str, bool]:
-    """By class, whether it is fake."""
+    """Whether each class is fake, by name."""
     return dict(zip(*order_classes(names, real_classes), strict=True))
 
 
@@ -123,7 +130,7 @@ def _item(
 
 
 def _list_labelled(root: Path, table: Path, real_classes: Collection[str]) -> Listing:
-    """Lists the files that a table names."""
+    """Lists the files in a table of labels."""
     rows: dict[str, dict[str, str]] = {}
     for line, row in tables.read_records(
         table,
@@ -135,20 +142,20 @@ def _list_labelled(root: Path, table: Path, real_classes: Collection[str]) -> Li
         name = scan.listed_path(row["path"], where)
         if name in rows:
             raise RequestError(
-                f"{where}: expected each file once, found {name!r} again; take one "
-                "line out"
+                f"{where}: expected each file once, found {name!r} again; remove "
+                "one line"
             )
         if not row["label"]:
             raise RequestError(f"{where}: expected a label, found none; add one")
         if row["label"].isdecimal() and row["label"] not in ("0", "1"):
             raise RequestError(
                 f"{where}: expected the label 0 for real, 1 for fake, or the name of a "
-                f"class, found {row['label']!r}; mend the table"
+                f"class, found {row['label']!r}; correct the table"
             )
         if row.get("split", "") not in _SPLITS:
             raise RequestError(
                 f"{where}: expected the split train, validation, test or empty, found "
-                f"{row['split']!r}; mend the table"
+                f"{row['split']!r}; correct the table"
             )
         rows[name] = {**row, "where": where}
     if not rows:
@@ -160,8 +167,8 @@ def _list_labelled(root: Path, table: Path, real_classes: Collection[str]) -> Li
     if unknown:
         raise RequestError(
             f"{rows[unknown[0]]['where']}: expected pictures or videos below "
-            f"`data_dir={str(root)!r}`, found {scan.some(unknown)}, which are not "
-            "there; mend the paths or take the lines out"
+            f"`data_dir={str(root)!r}`, found {scan.some(unknown)}, which do not "
+            "exist; correct the paths or remove the lines"
         )
     classes = {name: _class_of(row["label"]) for name, row in rows.items()}
     fakes = _fakes(list(classes.values()), real_classes)
@@ -170,7 +177,9 @@ def _list_labelled(root: Path, table: Path, real_classes: Collection[str]) -> Li
         for name, row in rows.items()
     ]
     unlisted = [name for name in found if name not in rows]
-    return Listing(items, notes=scan.note("left out, no label names them", unlisted))
+    return Listing(
+        items, notes=scan.note("left out, not in the table of labels", unlisted)
+    )
 
 
 def _labelled_item(
@@ -194,4 +203,5 @@ LAYOUT = Layout(
     "name a folder with a folder for each class, such as DIR/real and DIR/fake or "
     "DIR/train/real, or give a table path,label as `labels`",
     _list,
+    Options,
 )

@@ -6,9 +6,9 @@
     dfdc_train_part_0/a.mp4                      "original": "b.mp4"}, …}
     validation/, test/                videos, and labels.csv: filename,label (1 = fake)
 
-Parts may also lie in a folder `train`, and a part alone is taken too. Instead of
-`labels.csv` there may be a `metadata.json` with `is_fake`. People have no names here:
-a fake belongs with the video that it was made from, which stands in for the identity.
+Parts may also lie in a folder `train`, and the data folder may be a single part.
+`metadata.json` with `is_fake` may replace `labels.csv`. People have no names here: the
+identity of a fake is the video that it was made from.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from fakedet_jax.data.layouts import lists, scan
-from fakedet_jax.data.layouts.base import Item, Layout, LayoutMismatch, Listing
+from fakedet_jax.data.layouts.base import (
+    Item,
+    Layout,
+    LayoutMismatch,
+    Listing,
+    NoOptions,
+)
 from fakedet_jax.errors import RequestError
 from fakedet_jax.runtime import tables
 
@@ -27,8 +33,7 @@ _TRAIN_FOLDER = "train"
 _HELD_OUT = ("validation", "test")
 
 
-def _list(root: Path) -> Listing:
-    """Lists the parts that are there; there are no options."""
+def _list(root: Path, _: NoOptions) -> Listing:
     listing = Listing([])
     for part in _find_parts(root):
         _add(listing, root, part, _read_metadata(part / _METADATA, "train"))
@@ -64,7 +69,7 @@ def _add(
     videos: Path,
     entries: dict[str, tuple[bool, str, str]],
 ) -> None:
-    """Adds the videos of a folder: by name, whether fake, the split, the original."""
+    """Adds the videos of a folder; entries are (is_fake, split, original) by name."""
     paths = {path.name: path for path in scan.list_files(videos, scan.VIDEO)}
     for name, (is_fake, split, original) in entries.items():
         if name not in paths:
@@ -78,14 +83,14 @@ def _add(
                 is_fake=is_fake,
                 split=split,
                 video=_video(videos / name, root),
-                # An original lies in the part of its fakes.
+                # An original lies in the same part as its fakes.
                 identities=(_video(videos / original, root),) if original else (),
             )
         )
     unlisted = [
         scan.relative(paths[name], root) for name in paths if name not in entries
     ]
-    listing.notes.extend(scan.note("left out, no list labels them", unlisted))
+    listing.notes.extend(scan.note("left out, not in any list of labels", unlisted))
 
 
 def _video(path: Path, root: Path) -> str:

@@ -1,26 +1,27 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Photographs of faces as cameras wrote them, in folders of any kind: all are real.
+"""Photographs of faces as cameras wrote them, in any folders; all are real.
 
     DIR/…/*.jpg
 
-Whoever learns from the settings of the camera needs them: ISO, aperture, exposure time
-or focal length in the EXIF data of a file, or in a table of tags. A photograph without
-any of the four is left out when the faces are cut out, with the reason.
+For training on camera settings: each photograph needs ISO, aperture, exposure time or
+focal length, in its EXIF data or in a table of tags. Photographs without any of the
+four are left out when faces are cropped, with the reason. Identities are unknown.
 """
 
 from pathlib import Path
 
 from fakedet_jax.data.layouts import scan
-from fakedet_jax.data.layouts.base import Item, Layout, LayoutMismatch, Listing
+from fakedet_jax.data.layouts.base import (
+    Item,
+    Layout,
+    LayoutMismatch,
+    Listing,
+    NoOptions,
+)
 
 
-def _list(root: Path) -> Listing:
-    """Lists a folder.
-
-    Args:
-        root: The folder; photographs may lie at any depth. Who is shown is unknown.
-    """
+def _list(root: Path, _: NoOptions) -> Listing:
     found = scan.find_files(root)
     photographs = [path for path in found if scan.kind_of(path) == scan.PHOTO]
     if not photographs:
@@ -37,13 +38,13 @@ def _list(root: Path) -> Listing:
         )
         for path in photographs
     ]
-    return Listing(items, notes=scan.note("left out, they are videos", videos))
+    return Listing(items, notes=scan.note("left out, videos", videos))
 
 
 LAYOUT = Layout(
     "exif_faces",
-    "name a folder with photographs whose EXIF data were not stripped, at any depth, "
-    "or give the settings of their cameras as `tags`",
+    "name a folder with photographs at any depth that still have their EXIF data, or "
+    "give the camera settings as `tags`",
     _list,
     needs_tags=True,
 )

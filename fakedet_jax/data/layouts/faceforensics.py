@@ -6,12 +6,13 @@
     manipulated_sequences/METHOD/QUALITY/videos/519_515.mp4
     splits/{train,val,test}.json
 
-A fake is named target_source: the video with the number in front, with the face of
-the other. The splits are lists of pairs of numbers, 360 + 70 + 70; both numbers of a
-pair lie on one side. The real actors and the fakes of the DeepFakeDetection collection
-that the script can put beside them have no place in those splits and are left out.
+A fake is named target_source: the first number is the video, the second the video that
+the face comes from. The splits are lists of 360 + 70 + 70 pairs of numbers; both
+numbers of a pair are in the same split. The actors and fakes of the DeepFakeDetection
+collection, which the script can also download, are in no split and are left out.
 """
 
+import dataclasses
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -22,7 +23,7 @@ from fakedet_jax.data.layouts.base import (
     Layout,
     LayoutMismatch,
     Listing,
-    check_choice,
+    option,
 )
 from fakedet_jax.errors import RequestError
 
@@ -37,41 +38,34 @@ _PAIRS = 'a list of pairs such as ["071", "054"]'
 _NAME = re.compile(r"([0-9]{3})(?:_([0-9]{3}))?")
 
 
-def _list(
-    root: Path,
-    *,
-    qualities: Collection[str] = ("c23",),
-    methods: Collection[str] | None = None,
-    split_by: str = "official",
-) -> Listing:
-    """Lists FaceForensics++.
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Options of FaceForensics++."""
 
-    Args:
-        root: The folder that the download script filled.
-        qualities: Some of `QUALITIES`.
-        methods: Some of `METHODS`; None for those that are there.
-        split_by: `official` needs the lists of pairs; `identity` leaves the split to
-            `splits.assign`, which keeps the numbers of a pair together too.
-    """
-    for flag, chosen, valid in (
-        ("qualities", qualities, QUALITIES),
-        ("methods", METHODS if methods is None else methods, METHODS),
-    ):
-        wrong = sorted(set(chosen) - set(valid))
-        if wrong or not chosen:
-            raise RequestError(
-                f"`{flag}`: expected some of {', '.join(valid)}, found "
-                f"{scan.some(wrong) or 'none'}"
-            )
-    check_choice("split_by", split_by, ("official", "identity"))
+    qualities: Collection[str] = option(
+        ("c23",), "Compressions of the videos.", choices=QUALITIES
+    )
+    methods: Collection[str] | None = option(
+        None, "Manipulation methods; all that exist by default.", choices=METHODS
+    )
+    split_by: str = option(
+        "official",
+        "official reads the lists of pairs; identity keeps the videos of a pair "
+        "together without them.",
+        choices=("official", "identity"),
+    )
+
+
+def _list(root: Path, options: Options) -> Listing:
+    qualities, methods = options.qualities, options.methods
     if not scan.is_folder(root / "original_sequences"):
         raise LayoutMismatch("original_sequences and manipulated_sequences", root)
     listing = Listing([])
     if methods is None:
         methods = _find_methods(root, qualities)
         absent = [name for name in METHODS[:4] if name not in methods]
-        listing.notes.extend(scan.note("these methods are not there", absent))
-    pairs = _read_splits(root) if split_by == "official" else {}
+        listing.notes.extend(scan.note("missing methods", absent))
+    pairs = _read_splits(root) if options.split_by == "official" else {}
     sides = {name: split for pair, split in pairs.items() for name in pair}
     strangers: list[str] = []
     for method in ("", *(name for name in METHODS if name in methods)):
@@ -99,13 +93,13 @@ def _list(
             )
     listing.notes.extend(_notes(root, listing.items, bool(sides)))
     listing.notes.extend(
-        scan.note("left out, they are not named as 004.mp4 or 519_515.mp4", strangers)
+        scan.note("left out, not named like 004.mp4 or 519_515.mp4", strangers)
     )
     return listing
 
 
 def _find_methods(root: Path, qualities: Collection[str]) -> Collection[str]:
-    """The methods that are there in some quality; without any, those of the paper."""
+    """The methods that exist in some quality; if none do, those of the paper."""
     found = [
         method
         for method in METHODS
@@ -136,7 +130,7 @@ def _item(
 
 
 def _identities(stem: str, is_fake: bool) -> tuple[str, ...]:
-    """The numbers in the name of a video; empty where it is named otherwise."""
+    """The numbers in the name of a video; empty for other names."""
     match = _NAME.fullmatch(stem)
     if match is None or (match[2] is not None) != is_fake:
         return ()
@@ -144,7 +138,7 @@ def _identities(stem: str, is_fake: bool) -> tuple[str, ...]:
 
 
 def _expected(pairs: Iterable[tuple[str, str]], is_fake: bool) -> Iterator[str]:
-    """Names of the videos that pairs make, without the suffix."""
+    """Names of the videos of all pairs, without the suffix."""
     for first, second in pairs:
         yield from (
             (f"{first}_{second}", f"{second}_{first}") if is_fake else (first, second)
@@ -153,10 +147,10 @@ def _expected(pairs: Iterable[tuple[str, str]], is_fake: bool) -> Iterator[str]:
 
 def _notes(root: Path, items: list[Item], is_official: bool) -> list[str]:
     unlisted = [item.path for item in items if is_official and item.split is None]
-    notes = scan.note("on no side of the official splits", unlisted)
+    notes = scan.note("in none of the official splits", unlisted)
     for name in ("original_sequences/actors", f"{_FAKE}/DeepFakeDetection"):
         if scan.is_folder(root / name):
-            notes.append(f"{name} is left out: the official splits do not hold it")
+            notes.append(f"{name} is left out: it is not in the official splits")
     return notes
 
 
@@ -167,7 +161,7 @@ def _read_splits(root: Path) -> dict[tuple[str, str], str]:
     if folder is None:
         raise LayoutMismatch(
             "splits/train.json, val.json and test.json of the authors' repository "
-            "(`split_by=identity` does without)",
+            "(not needed with `split_by=identity`)",
             root,
         )
     pairs: dict[tuple[str, str], str] = {}
@@ -208,4 +202,5 @@ LAYOUT = Layout(
     "dataset/splits of that repository beside them as splits, and name the folder that "
     "holds original_sequences",
     _list,
+    Options,
 )

@@ -6,16 +6,17 @@
     images/128/0.png       and smaller sizes 64, 32, 16, 8
     bounding_box/, landmarks/
 
-or FDF256, of the same authors:
+or FDF256 by the same authors:
 
     train/fdf_metainfo.json, train/images/0.png, val/…
 
-The pictures come in four archives by licence, so that many have only some of them.
-There is a training and a validation split and no test split. The metadata hold the
-photographer, not who is shown: identities are unknown. Boxes and landmarks are left to
-the detection of faces.
+The pictures come in four archives, one per licence, so many users have only some of
+them. There are a training and a validation split, and no test split. The metadata name
+the photographer, not the person: identities are unknown. The boxes and landmarks are
+not used; a face detector finds the faces.
 """
 
+import dataclasses
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +27,7 @@ from fakedet_jax.data.layouts.base import (
     Layout,
     LayoutMismatch,
     Listing,
-    check_choice,
+    option,
 )
 from fakedet_jax.errors import RequestError
 
@@ -37,20 +38,23 @@ _SIZES = (128, 64, 32, 16, 8)
 _NUMBER = re.compile(r"[0-9]+")
 
 
-def _list(
-    root: Path, *, source_size: int = 128, held_out_as: str = "validation"
-) -> Listing:
-    """Lists FDF or FDF256.
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Options of FDF."""
 
-    Args:
-        root: The folder that holds `images`, or for FDF256 `train` and `val`.
-        source_size: Width of the pictures of FDF: 128, 64, 32, 16 or 8. Those of
-            FDF256 have one size.
-        held_out_as: What the validation split is for: `validation` or `test`.
-    """
-    check_choice("source_size", source_size, _SIZES)
-    check_choice("held_out_as", held_out_as, ("validation", "test"))
-    as_split = {"train": "train", "validation": held_out_as}
+    source_size: int = option(
+        128, "Width of the pictures; FDF256 has one size only.", choices=_SIZES
+    )
+    held_out_as: str = option(
+        "validation",
+        "Split that the validation pictures are used as.",
+        choices=("validation", "test"),
+    )
+
+
+def _list(root: Path, options: Options) -> Listing:
+    source_size = options.source_size
+    as_split = {"train": "train", "validation": options.held_out_as}
     halves = [
         name for name in _FDF256_FOLDERS if scan.is_folder(root / name / "images")
     ]
@@ -74,12 +78,12 @@ def _list(
         )
     if not items:
         raise LayoutMismatch(f"pictures such as images/{source_size}/0.png", root)
-    notes += scan.note("left out, their names are no numbers", others)
+    notes += scan.note("left out, names are not numbers", others)
     return Listing(items, notes=notes)
 
 
 def _pictures(root: Path, top: Path, others: list[str]) -> Iterator[Path]:
-    """Finds the pictures with numbers for names, and puts aside the others."""
+    """Finds the pictures whose names are numbers, and collects the others."""
     for path in scan.find_files(top):
         if _NUMBER.fullmatch(path.stem) and scan.kind_of(path) == scan.PHOTO:
             yield path
@@ -98,7 +102,7 @@ def _item(root: Path, path: Path, split: str | None) -> Item:
 
 
 def _read_splits(path: Path) -> dict[str, str]:
-    """Reads the split of each face by its number; empty without the metadata."""
+    """Reads the split of each face, by its number; empty without the metadata."""
     splits: dict[str, str] = {}
     if not path.is_file():
         return splits
@@ -116,15 +120,13 @@ def _read_splits(path: Path) -> dict[str, str]:
 
 def _notes(items: list[Item], num_listed: int) -> list[str]:
     if not num_listed:
-        return [f"there is no {_METADATA}: all splits are still to be assigned"]
+        return [f"there is no {_METADATA}: no picture has an official split"]
     unlisted = [item.path for item in items if item.split is None]
     notes = scan.note(f"not in {_METADATA}, split to be assigned", unlisted)
     num_found = len(items) - len(unlisted)
     if num_found != num_listed:
-        # No list of missing files: nearly everyone has some of the archives only.
-        notes.append(
-            f"{num_found:,} of the {num_listed:,} faces in {_METADATA} are there"
-        )
+        # Missing files are not listed: most users have only some of the archives.
+        notes.append(f"{num_found:,} of the {num_listed:,} faces in {_METADATA} exist")
     return notes
 
 
@@ -133,4 +135,5 @@ LAYOUT = Layout(
     "fetch metadata and pictures with download.py `download_images` from "
     "https://github.com/hukkelas/FDF and name its --target_directory",
     _list,
+    Options,
 )

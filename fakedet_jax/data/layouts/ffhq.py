@@ -5,10 +5,11 @@
     images1024x1024/00000/00000.png … images1024x1024/69000/69999.png
     thumbnails128x128/00000/00000.png …
 
-Its authors appoint the first 60,000 to training and the last 10,000 to validation;
-there is no test split, so whoever needs one may call the last 10,000 so.
+The authors use the first 60,000 for training and the last 10,000 for validation. There
+is no test split; the last 10,000 can be used as one.
 """
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from fakedet_jax.data.layouts.base import (
     Layout,
     LayoutMismatch,
     Listing,
-    check_choice,
+    option,
 )
 
 _SIZES = {1024: "images1024x1024", 128: "thumbnails128x128"}
@@ -26,23 +27,25 @@ _NUM_TRAIN, _NUM_ALL = 60_000, 70_000
 _NUMBER = re.compile(r"[0-9]{5}")
 
 
-def _list(
-    root: Path, *, source_size: int = 1024, held_out_as: str = "validation"
-) -> Listing:
-    """Lists FFHQ.
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Options of FFHQ."""
 
-    Args:
-        root: The folder that holds `images1024x1024` or `thumbnails128x128`, or one of
-            these two.
-        source_size: Width of the pictures: 1024 or 128.
-        held_out_as: What the last 10,000 are for: `validation` or `test`.
-    """
-    check_choice("source_size", source_size, list(_SIZES))
-    check_choice("held_out_as", held_out_as, ("validation", "test"))
-    top = root / _SIZES[source_size]
+    source_size: int = option(1024, "Width of the pictures.", choices=tuple(_SIZES))
+    held_out_as: str = option(
+        "validation",
+        "Split that the last 10,000 pictures are used as.",
+        choices=("validation", "test"),
+    )
+
+
+def _list(root: Path, options: Options) -> Listing:
+    name = _SIZES[options.source_size]
+    top = root / name
     if not scan.is_folder(top):
+        # The data folder may be the folder of pictures itself.
         if not any(_NUMBER.fullmatch(path.name) for path in scan.list_folders(root)):
-            raise LayoutMismatch(f"the folder {_SIZES[source_size]}", root)
+            raise LayoutMismatch(f"the folder {name}", root)
         top = root
     items, others = [], []
     for path in scan.find_files(top):
@@ -56,14 +59,14 @@ def _list(
                 kind=scan.PHOTO,
                 class_name="real_ffhq",
                 is_fake=False,
-                split="train" if number < _NUM_TRAIN else held_out_as,
+                split="train" if number < _NUM_TRAIN else options.held_out_as,
             )
         )
     if not items:
         raise LayoutMismatch("pictures such as 00000/00000.png", top)
-    notes = scan.note("left out, their names are no numbers below 70000", others)
+    notes = scan.note("left out, names are not numbers below 70000", others)
     if len(items) != _NUM_ALL:
-        notes.append(f"{len(items):,} pictures are there, published are {_NUM_ALL:,}")
+        notes.append(f"{len(items):,} pictures exist, {_NUM_ALL:,} are published")
     return Listing(items, notes=notes)
 
 
@@ -73,4 +76,5 @@ LAYOUT = Layout(
     "https://github.com/NVlabs/ffhq-dataset and name the folder that holds "
     "images1024x1024 (`source_size=128`: thumbnails128x128)",
     _list,
+    Options,
 )

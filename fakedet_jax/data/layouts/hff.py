@@ -3,7 +3,7 @@
 """Hybrid Fake Faces (Guo, Yang, Chen, Sun; CVIU 2021): 155,000 pictures, 8 classes.
 
 The authors send the pictures on request and publish no description of the folders.
-What is understood follows their script for labels, which reads `train/fake/…` and
+What is understood follows their label script, which reads `train/fake/…` and
 `train/real/…`, and their tables:
 
     {train,val,test}/{real,fake}/CLASS/…
@@ -11,9 +11,9 @@ What is understood follows their script for labels, which reads `train/fake/…`
     {real,fake}/CLASS/…
     CLASS/…
 
-The spelling of a class is guessed from its letters and digits: `CelebA-HQ`,
-`real_celebahq` and `celeba_hq` are one. Without split folders the split is left to
-`splits.assign`; the paper's is 75 % training, 5 % validation and 20 % test.
+Classes are recognised by letters and digits only: `CelebA-HQ`, `real_celebahq` and
+`celeba_hq` are the same class. Without split folders, `splits.assign` chooses the
+splits; the paper has 75 % training, 5 % validation and 20 % test.
 """
 
 import re
@@ -21,11 +21,17 @@ from collections import Counter
 from pathlib import Path
 
 from fakedet_jax.data.layouts import scan
-from fakedet_jax.data.layouts.base import Item, Layout, LayoutMismatch, Listing
+from fakedet_jax.data.layouts.base import (
+    Item,
+    Layout,
+    LayoutMismatch,
+    Listing,
+    NoOptions,
+)
 from fakedet_jax.data.layouts.class_folders import find_tops
 from fakedet_jax.errors import RequestError
 
-# By class: how many pictures the paper counts, and how folders may be called.
+# By class: the number of pictures in the paper, and accepted folder names.
 _CLASSES = {
     "real_celeba": (25_000, ("celeba",)),
     "real_celebahq": (10_000, ("celebahq", "celebahd")),
@@ -45,8 +51,7 @@ _SPELLINGS = {
 }
 
 
-def _list(root: Path) -> Listing:
-    """Lists HFF; it has no options."""
+def _list(root: Path, _: NoOptions) -> Listing:
     tops, notes = find_tops(root)
     items = []
     for split, top in tops:
@@ -72,7 +77,7 @@ def _item(root: Path, path: Path, class_name: str, split: str | None) -> Item:
 
 
 def _find_classes(top: Path) -> dict[Path, str]:
-    """Finds the class folders in the folder of a split, by their spelling."""
+    """Finds the class folders in the folder of a split, with their class names."""
     classes: dict[Path, str] = {}
     for folder in scan.list_folders(top):
         side = folder.name.lower()
@@ -101,7 +106,7 @@ def _class_of(folder: Path) -> str:
         raise RequestError(
             f"`data_dir`: expected folders of the classes of hff "
             f"({', '.join(_CLASSES)}), found {str(folder)!r}; rename it, move it away, "
-            "or take the layout folder"
+            "or use `dataset=folder`"
         )
     return _SPELLINGS[spelling]
 
@@ -109,7 +114,7 @@ def _class_of(folder: Path) -> str:
 def _notes(items: list[Item]) -> list[str]:
     counts = Counter(item.class_name for item in items)
     return [
-        f"{name}: {counts[name]:,} pictures are there, published are {published:,}"
+        f"{name}: {counts[name]:,} pictures exist, {published:,} are published"
         for name, (published, _) in _CLASSES.items()
         if counts[name] != published
     ]

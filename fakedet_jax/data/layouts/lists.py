@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the lists that come with datasets: lines of words, and JSON of any size."""
+"""Reads the lists that come with datasets: lines of words, and large JSON files."""
 
 import json
 import re
@@ -12,22 +12,23 @@ from fakedet_jax.errors import RequestError
 
 _WHITESPACE = re.compile(r"[ \t\n\r]*")
 _BLOCK = 2**20  # Characters.
-_MAX_ENTRY = 2**26  # An entry that is longer is damage.
+_MAX_ENTRY = 2**26  # Longer entries mean that the file is damaged.
 
 
 def read_lines(path: Path, num_words: int) -> Iterator[tuple[int, list[str]]]:
-    """Reads a list with so many words a line; the last may hold spaces.
+    """Reads a list with a fixed number of words per line.
 
     Args:
-        path: The file. Bytes that are not UTF-8 become surrogate escapes, as in the
-            names of files.
-        num_words: Words that each line must have; blank lines are passed over.
+        path: The file. Bytes that are not UTF-8 become surrogate escapes, as in file
+            names.
+        num_words: Words per line; the last one may contain spaces. Blank lines are
+            ignored.
 
     Yields:
         The number of the line, from 1, and its words.
 
     Raises:
-        RequestError: The file cannot be read or has another line.
+        RequestError: The file cannot be read, or a line has fewer words.
     """
     try:
         with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
@@ -47,10 +48,10 @@ def read_lines(path: Path, num_words: int) -> Iterator[tuple[int, list[str]]]:
 
 
 def read_json(path: Path) -> Any:
-    """Reads a JSON file as a whole.
+    """Reads a whole JSON file.
 
     Raises:
-        RequestError: It cannot be read or is not JSON.
+        RequestError: The file cannot be read or is not JSON.
     """
     try:
         return json.loads(path.read_bytes())
@@ -61,18 +62,18 @@ def read_json(path: Path) -> Any:
 
 
 def read_entries(path: Path) -> Iterator[tuple[str, Any]]:
-    """Reads the entries of a JSON object one by one.
+    """Reads the entries of a JSON object one at a time.
 
-    Lists of a million faces are larger than the memory of many machines.
+    Some lists describe a million faces and do not fit into memory as a whole.
 
     Args:
-        path: A file in UTF-8 that holds one object.
+        path: A file in UTF-8 that contains one object.
 
     Yields:
         Each key with its value, in the order of the file.
 
     Raises:
-        RequestError: It cannot be read, is not JSON, or is no object.
+        RequestError: The file cannot be read or is not a JSON object.
     """
     try:
         with path.open(encoding="utf-8-sig") as file:
@@ -86,7 +87,13 @@ def read_entries(path: Path) -> Iterator[tuple[str, Any]]:
 
 
 def wrong_content(path: Path, expected: str, found: str) -> RequestError:
-    """The error about a file that does not hold what its dataset promises."""
+    """The error for a file of a dataset with unexpected content.
+
+    Args:
+        path: The file.
+        expected: The expected content, in words.
+        found: The content; only its beginning is shown.
+    """
     return RequestError(
         f"{str(path)!r}: expected {expected}, found {found[:80]!r}; fetch the file "
         "again"
@@ -94,7 +101,7 @@ def wrong_content(path: Path, expected: str, found: str) -> RequestError:
 
 
 class _Entries:
-    """Iterates over the entries of an object in a text that is read in blocks."""
+    """Iterates over the entries of a JSON object in a file that is read in blocks."""
 
     def __init__(self, file: IO[str]) -> None:
         self._file = file
@@ -113,19 +120,19 @@ class _Entries:
                 if self._expect(",}") == "}":
                     break
         if self._peek():
-            raise ValueError("there is more behind the object")
+            raise ValueError("there is text after the object")
 
     def _entry(self) -> tuple[str, Any]:
         while True:
             try:
                 key, at = self._decode(self._text, self._skip(self._at))
                 if not isinstance(key, str):
-                    raise ValueError(f"{str(key)[:40]!r} is no key")
+                    raise ValueError(f"{str(key)[:40]!r} is not a key")
                 at = self._skip(at)
                 if self._text[at : at + 1] != ":":
-                    raise ValueError(f"no colon behind the key {key[:40]!r}")
+                    raise ValueError(f"no colon after the key {key[:40]!r}")
                 value, at = self._decode(self._text, self._skip(at + 1))
-                # Behind the end of a block a number may go on.
+                # At the end of a block a number may be incomplete.
                 end = self._skip(at)
                 if self._text[end : end + 1] in (",", "}") or self._is_last():
                     self._at = at
@@ -143,7 +150,7 @@ class _Entries:
         return found
 
     def _peek(self) -> str:
-        """The next character that is no white space; empty at the end."""
+        """The next character that is not white space; empty at the end."""
         while True:
             self._at = self._skip(self._at)
             if self._at < len(self._text) or self._at_end:
@@ -151,7 +158,7 @@ class _Entries:
             self._read()
 
     def _is_last(self) -> bool:
-        """Whether it is of no use to read on."""
+        """Whether reading another block would not help."""
         return self._at_end or len(self._text) - self._at > _MAX_ENTRY
 
     def _skip(self, at: int) -> int:
@@ -168,5 +175,5 @@ class _Entries:
 def _unreadable(path: Path, error: OSError) -> RequestError:
     return RequestError(
         f"{str(path)!r} cannot be read ({error.strerror or error}); fetch the file "
-        "again or mend its permissions"
+        "again or correct its permissions"
     )

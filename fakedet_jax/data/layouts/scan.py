@@ -1,9 +1,9 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Looks into folders for photographs and videos, and words what was found.
+"""Searches folders for photographs and videos, and describes them in messages.
 
-The rules are those of `data.files`: hidden names are passed over, links are followed,
-and each folder is searched once.
+The rules are those of `media.files`: hidden names are ignored, links are followed, and
+each folder is searched once.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _MAX_NAMES = 5
 
 
 def kind_of(path: Path) -> str | None:
-    """Says by the name of a file whether it is a `photo`, a `video` or neither."""
+    """The kind of a file by its name: `photo`, `video`, or None for other files."""
     suffix = path.suffix.lower()
     if suffix in PICTURE_EXTENSIONS:
         return PHOTO
@@ -27,7 +27,7 @@ def kind_of(path: Path) -> str | None:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether there is a folder, or a link to one; a path one may not see is none."""
+    """Whether a path is a folder or a link to one; False without permission to look."""
     try:
         return path.is_dir()
     except OSError:
@@ -38,7 +38,7 @@ def list_folders(folder: Path) -> list[Path]:
     """Lists the folders in a folder, sorted.
 
     Raises:
-        RequestError: It cannot be read.
+        RequestError: The folder cannot be read.
     """
     try:
         return [path for path in list_folder(folder) if path.is_dir()]
@@ -47,10 +47,14 @@ def list_folders(folder: Path) -> list[Path]:
 
 
 def list_files(folder: Path, kind: str) -> list[Path]:
-    """Lists the photographs or the videos that lie directly in a folder, sorted.
+    """Lists the files directly in a folder, sorted.
+
+    Args:
+        folder: The folder.
+        kind: `photo` or `video`; other files are ignored.
 
     Raises:
-        RequestError: It cannot be read.
+        RequestError: The folder cannot be read.
     """
     try:
         return [
@@ -66,8 +70,8 @@ def find_files(top: Path, passed_over: Sequence[Path] = ()) -> list[Path]:
     """Finds the photographs and videos in a folder at any depth, sorted by folder.
 
     Args:
-        top: The folder.
-        passed_over: Folders in it that are not searched.
+        top: The folder to search.
+        passed_over: Folders below it that are not searched.
 
     Raises:
         RequestError: A folder cannot be read.
@@ -99,29 +103,29 @@ def relative(path: Path, root: Path) -> str:
 
 
 def listed_path(text: str, where: str) -> str:
-    """Reads a path from a list, which must not lead out of the data folder.
+    """Checks a path from a list, which must not lead out of the data folder.
 
     Args:
-        text: As it stands in the list.
-        where: The file and line, for the message.
+        text: The path as written in the list.
+        where: File and line, for the message.
 
     Returns:
-        The same path in its shortest form.
+        The path, normalised.
 
     Raises:
-        RequestError: It is absolute, leads upwards or is no path.
+        RequestError: The path is empty or absolute, or contains `..`.
     """
     path = PurePosixPath(text)
     if not text or "\0" in text or path.is_absolute() or ".." in path.parts:
         raise RequestError(
             f"{where}: expected a path inside the data folder, without '..', found "
-            f"{text!r}; mend the list"
+            f"{text!r}; correct the list"
         )
     return str(path)
 
 
 def describe(folder: Path) -> str:
-    """Words what is in a folder: its first few names, or why there are none."""
+    """Describes a folder by its first few names, or says why it has none."""
     try:
         if not folder.is_dir():
             return "a file of that name" if folder.exists() else "no such folder"
@@ -132,7 +136,7 @@ def describe(folder: Path) -> str:
 
 
 def some(names: Sequence[str]) -> str:
-    """Words a list of names by its first few.
+    """Describes a list of names by its first few.
 
     >>> some(["a", "b"])
     "'a', 'b'"
@@ -145,10 +149,10 @@ def some(names: Sequence[str]) -> str:
 
 
 def note(what: str, names: Sequence[str]) -> list[str]:
-    """Words what some files have in common; no note where there are none.
+    """A list with one note about some files, or without any if there are none.
 
-    >>> note("left out, no label names them", ["a.png", "b.png"])
-    ["left out, no label names them (2): 'a.png', 'b.png'"]
+    >>> note("left out, videos", ["a.mp4", "b.mp4"])
+    ["left out, videos (2): 'a.mp4', 'b.mp4'"]
     """
     return [f"{what} ({len(names):,}): {some(names)}"] if names else []
 
@@ -156,5 +160,5 @@ def note(what: str, names: Sequence[str]) -> list[str]:
 def _unreadable(folder: Path, error: OSError) -> RequestError:
     return RequestError(
         f"`data_dir`: expected a folder that can be read, found {str(folder)!r} "
-        f"({error.strerror or error}); mend its permissions or the disk"
+        f"({error.strerror or error}); correct its permissions or check the disk"
     )

@@ -1,10 +1,9 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The TFDS builders of face crops, one per named dataset; they need no TensorFlow.
+"""The TFDS builder of face crops; it does not need TensorFlow.
 
-What they write is given to them by `fakedet_jax.jobs.prepare`, which finds and cuts
-out the faces. Examples keep the order in which they are given: of the files' paths,
-then of frames, then of faces.
+`mode=prepare` finds and crops the faces, and gives them to the builder. Examples keep
+their order: by file path, then by frame, then by face.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,21 +14,21 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core.writer import ExampleWriter
 from tensorflow_datasets.proto import tf_example_pb2
 
-from fakedet_jax.data import layouts
+from fakedet_jax.data.layouts import Layout
 from fakedet_jax.data.prepared.contents import Contents, Shard
 from fakedet_jax.data.prepared.loading import VERSION
-from fakedet_jax.errors import RequestError
 
 
 class FacesBuilder(
     tfds.core.ShardBasedBuilder,
     skip_registration=True,  # type: ignore[call-arg]
 ):
-    """Face crops of photographs or videos, stored without loss.
+    """Face crops of photographs or videos of one dataset, stored without loss.
 
     Args:
-        contents: What to write; not needed to read.
-        kwargs: See `tfds.core.ShardBasedBuilder`.
+        layout: The layout of the dataset.
+        contents: The content to write; None only reads.
+        **kwargs: See `tfds.core.ShardBasedBuilder`.
     """
 
     VERSION = tfds.core.Version(VERSION)
@@ -38,7 +37,10 @@ class FacesBuilder(
         "1.1.0": "Settings of the camera.",
     }
 
-    def __init__(self, *, contents: Contents | None = None, **kwargs: Any):
+    def __init__(
+        self, *, layout: Layout, contents: Contents | None = None, **kwargs: Any
+    ) -> None:
+        self.name = layout.name
         self._contents = contents
         super().__init__(file_format="array_record", **kwargs)
 
@@ -91,11 +93,7 @@ class FacesBuilder(
     ) -> Mapping[str, Sequence[Shard]]:
         del dl_manager  # Nothing is downloaded.
         if self._contents is None:
-            raise RequestError(
-                f"{self.name}: expected a dataset that is prepared, found none; run "
-                f"fakedet `mode=prepare` `dataset={self.name}` first: "
-                f"{self.MANUAL_DOWNLOAD_INSTRUCTIONS}"
-            )
+            raise ValueError(f"{self.name}: there is nothing to write")
         return self._contents.shards
 
     def _example_writer(self) -> ExampleWriter:
@@ -103,9 +101,9 @@ class FacesBuilder(
 
 
 class _OrderedWriter(ExampleWriter):
-    """Writes the same bytes for the same examples.
+    """Writes equal examples as equal bytes.
 
-    Features are a map, which protocol buffers write in any order unless told not to.
+    Features are a map, which protocol buffers write in any order by default.
     """
 
     def write(self, path: Any, examples: Iterable[tuple[Any, bytes]]) -> Any:
@@ -121,82 +119,3 @@ class _OrderedWriter(ExampleWriter):
                 for key, serialized in examples
             ),
         )
-
-
-class CelebA(FacesBuilder):
-    """Face crops of CelebA."""
-
-    name = "celeba"
-    MANUAL_DOWNLOAD_INSTRUCTIONS = layouts.create("celeba").instructions
-
-
-class CelebDfV2(FacesBuilder):
-    """Face crops of Celeb-DF v2."""
-
-    name = "celeb_df_v2"
-    MANUAL_DOWNLOAD_INSTRUCTIONS = layouts.create("celeb_df_v2").instructions
-
-
-class Dfdc(FacesBuilder):
-    """Face crops of the DeepFake Detection Challenge."""
-
-    name = "dfdc"
-    MANUAL_DOWNLOAD_INSTRUCTIONS = layouts.create("dfdc").instructions
-
-
-class ExifFaces(FacesBuilder):
-    """Face crops of photographs with EXIF tags."""
-
-    name = "exif_faces"
-    MANUAL_DOWNLOAD_INSTRUCTIONS = layouts.create("exif_faces").instructions
-
-
-class FaceForensics(FacesBuilder):
-    """Face crops of FaceForensics++."""
-
-    name = "faceforensics"
-    MANUAL_DOWNLOAD_INSTRUCTIONS = layouts.create("faceforensics").instructions
-
-
-class Fdf(FacesBuilder):
-    """Face crops of FDF."""
-
-    name = "fdf"
-    MANUAL_DOWNLOAD_INSTRUCTIONS = layouts.create("fdf").instructions
-
-
-class Ffhq(FacesBuilder):
-    """Face crops of FFHQ."""
-
-    name = "ffhq"
-    MANUAL_DOWNLOAD_INSTRUCTIONS = layouts.create("ffhq").instructions
-
-
-class Folder(FacesBuilder):
-    """Face crops of one's own photographs and videos."""
-
-    name = "folder"
-    MANUAL_DOWNLOAD_INSTRUCTIONS = layouts.create("folder").instructions
-
-
-class Hff(FacesBuilder):
-    """Face crops of HFF."""
-
-    name = "hff"
-    MANUAL_DOWNLOAD_INSTRUCTIONS = layouts.create("hff").instructions
-
-
-BUILDERS: dict[str, type[FacesBuilder]] = {
-    builder.name: builder
-    for builder in (
-        CelebA,
-        CelebDfV2,
-        Dfdc,
-        ExifFaces,
-        FaceForensics,
-        Fdf,
-        Ffhq,
-        Folder,
-        Hff,
-    )
-}

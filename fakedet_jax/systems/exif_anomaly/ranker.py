@@ -17,11 +17,11 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from fakedet_jax.errors import RequestError
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.models import channel_last, pretrained, resnet
 from fakedet_jax.models.backbone import Backbone
 from fakedet_jax.models.preprocessing import Preprocessing
+from fakedet_jax.runtime.registry import Registry
 
 Outputs = dict[str, jax.Array]
 
@@ -152,20 +152,12 @@ class Embedder:
     pretrained: Backbone | None = None
 
 
-def create(name: str) -> Embedder:
-    """Looks an embedder up.
+_EMBEDDERS = Registry[Embedder]("embedder")
 
-    Raises:
-        RequestError: There is none of that name.
-    """
-    if name not in _EMBEDDERS:
-        raise RequestError(f"`embedder`: expected {', '.join(names())}, found {name!r}")
-    return _EMBEDDERS[name]
-
-
-def names() -> list[str]:
-    """The valid names of embedders; the published one first."""
-    return list(_EMBEDDERS)
+names = _EMBEDDERS.names
+create = _EMBEDDERS.__getitem__
+register = _EMBEDDERS.add
+unregister = _EMBEDDERS.unregister
 
 
 def _resnet50(dtype: channel_last.Dtype, name: str) -> nn.Module:
@@ -188,26 +180,26 @@ def _residual(images: jax.Array) -> jax.Array:
     return images - blurred
 
 
-_EMBEDDERS = {
-    embedder.name: embedder
-    for embedder in (
-        Embedder(
-            name="resnet50",
-            build=lambda dtype: FaceRanker(_resnet50, dtype),
-            # Mean and deviation of CLIP, as the authors normalise.
-            preprocessing=Preprocessing(
-                Framing.square(224),
-                mean=tuple(255 * m for m in (0.48145466, 0.4578275, 0.40821073)),  # type: ignore[arg-type]
-                std=tuple(255 * s for s in (0.26862954, 0.26130258, 0.27577711)),  # type: ignore[arg-type]
-            ),
-            pretrained=pretrained.RESNET50,
+# The first one is the default.
+register(
+    Embedder(
+        name="resnet50",
+        build=lambda dtype: FaceRanker(_resnet50, dtype),
+        # Mean and deviation of CLIP, as the authors normalise.
+        preprocessing=Preprocessing(
+            Framing.square(224),
+            mean=tuple(255 * m for m in (0.48145466, 0.4578275, 0.40821073)),  # type: ignore[arg-type]
+            std=tuple(255 * s for s in (0.26862954, 0.26130258, 0.27577711)),  # type: ignore[arg-type]
         ),
-        Embedder(
-            name="small",
-            build=lambda dtype: FaceRanker(SmallBody, dtype),
-            preprocessing=Preprocessing(
-                Framing.square(128), mean=(127.5,) * 3, std=(127.5,) * 3
-            ),
+        pretrained=pretrained.RESNET50,
+    )
+)
+register(
+    Embedder(
+        name="small",
+        build=lambda dtype: FaceRanker(SmallBody, dtype),
+        preprocessing=Preprocessing(
+            Framing.square(128), mean=(127.5,) * 3, std=(127.5,) * 3
         ),
     )
-}
+)

@@ -2,12 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What all layouts have in common."""
 
+import dataclasses
 import os
 
 import pytest
 
-from fakedet_jax.data import layouts
+from fakedet_jax.config import DataConfig, FaceConfig, PrepareConfig
+from fakedet_jax.data import catalog, layouts
 from fakedet_jax.errors import RequestError
+from fakedet_jax.jobs.prepare import prepare
+from tests import tiny
+from tests.data import pictures
 from tests.data.layouts.trees import grow
 
 
@@ -17,7 +22,7 @@ def test_names_are_those_of_the_layouts():
 
 
 def test_unknown_layout():
-    with pytest.raises(RequestError, match=r"`layout`: expected celeb_df_v2, .* 'x'"):
+    with pytest.raises(RequestError, match=r"`dataset`: expected celeb_df_v2, .* 'x'"):
         layouts.create("x")
 
 
@@ -50,7 +55,7 @@ def test_wrong_folder_is_one_line_with_what_was_found_and_what_to_do(
     if name == "folder" and kind == "wrong":
         assert message.endswith("add some or remove the folder")
     elif name == "hff" and kind == "wrong":
-        assert message.endswith("or take the layout folder")
+        assert message.endswith("or use `dataset=folder`")
     else:
         found = {
             "empty": "found nothing",
@@ -113,3 +118,66 @@ def test_links_are_followed_and_loops_end(tmp_path):
     (tmp_path / "elsewhere/real/loop").symlink_to(tmp_path / "elsewhere/real")
     items = layouts.create("folder").list_items(tmp_path / "top").items
     assert [item.path for item in items] == ["fake/y.png", "real/x.png"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Options of the layout below."""
+
+    suffixes: tuple[str, ...] = layouts.option(
+        (".png",), "Suffixes of the files.", choices=(".png", ".jpg")
+    )
+
+
+def list_flat(root, options):
+    """Lists a folder of files such as `fake_a.png`."""
+    items = [
+        layouts.Item(
+            path=path.name,
+            kind="photo",
+            class_name=path.name.split("_")[0],
+            is_fake=path.name.startswith("fake"),
+            split="train",
+        )
+        for path in root.iterdir()
+        if path.suffix in options.suffixes
+    ]
+    return layouts.Listing(items)
+
+
+FLAT = layouts.Layout("flat", "name a folder of files", list_flat, Options)
+
+
+@pytest.fixture
+def flat(tmp_path):
+    """A folder of that layout, which is registered."""
+    (tmp_path / "in").mkdir()
+    for seed, name in enumerate(("real_a.png", "real_b.png", "fake_a.png")):
+        picture = pictures.colourful(24, 24, seed)
+        (tmp_path / "in" / name).write_bytes(pictures.encode(picture, "PNG"))
+    grow(tmp_path / "in", "real_c.jpg")
+    with tiny.registration(layouts, FLAT):
+        yield tmp_path / "in"
+
+
+def test_a_layout_from_outside_has_options_of_its_own(flat):
+    layout = layouts.create("flat")
+    assert layout.options == ("suffixes",)
+    assert len(layout.list_items(flat).items) == 3
+    (item,) = layout.list_items(flat, suffixes=[".jpg"]).items
+    assert item.path == "real_c.jpg"
+    for wrong in ([".gif"], []):
+        with pytest.raises(RequestError, match=r"`suffixes`: expected some of .png"):
+            layout.list_items(flat, suffixes=wrong)
+
+
+def test_a_dataset_with_a_layout_from_outside_is_prepared_and_read(flat, tmp_path):
+    output = tmp_path / "out"
+    data = DataConfig("flat", flat, validation_fraction=0)
+    prepare(PrepareConfig(output, data, FaceConfig("none"), num_workers=1))
+    assert "flat" in catalog.dataset_names()
+    for name in ("flat", "folder"):
+        dataset = catalog.load(name, output, "train")
+        assert dataset.name == "flat"
+        assert dataset.classes == ("real", "fake")
+        assert dataset.labels.tolist() == [1, 0, 0]

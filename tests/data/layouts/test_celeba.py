@@ -55,7 +55,7 @@ def test_png_pictures_have_the_numbers_of_the_lists(root):
 def test_identity_on_two_sides_is_told(root):
     write(root, IDENTITIES, "000001.jpg 1\n000002.jpg 2\n000003.jpg 1\n")
     listing = LAYOUT.list_items(root)
-    assert listing.notes == [f"identities on several sides of {PARTITION} (1): '1'"]
+    assert listing.notes == [f"identities in several splits of {PARTITION} (1): '1'"]
     assert splits.find_leaks(listing.items) == ["1 identity is in train and test: '1'"]
 
 
@@ -100,7 +100,7 @@ def test_pictures_outside_the_lists_are_told(root):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("000001.jpg 3", "expected 0, 1 or 2 .* found '3' behind '000001'"),
+        ("000001.jpg 3", "expected 0, 1 or 2 .* found '3' after '000001'"),
         ("000001.jpg 1", "line 4: expected one line for '000001.jpg'"),
         ("../000001.jpg 1", "line 4: expected a path inside"),
         ("000009.jpg", "line 4: expected 2 words"),

@@ -67,7 +67,7 @@ def test_what_lies_beside_is_told(tmp_path):
     assert [item.path for item in listing.items] == ["train/real/a.png"]
     assert listing.notes == [
         "left out, folders beside those of the splits (1): 'other'",
-        "left out, they lie beside the class folders (2): 'c.png', 'train/b.mp4'",
+        "left out, beside the class folders (2): 'c.png', 'train/b.mp4'",
     ]
 
 
@@ -100,13 +100,13 @@ def test_labels_of_digits(labelled):
 
 def test_unlisted_files_are_told(labelled):
     notes = list_labelled(labelled, "path,label\na.png,0\n").notes
-    assert notes == ["left out, no label names them (2): 'b/c.mp4', 'b/d.png'"]
+    assert notes == ["left out, not in the table of labels (2): 'b/c.mp4', 'b/d.png'"]
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("path,label\na.png,0\nx.png,1\n", r"line 3: .* found 'x.png', which are not"),
+        ("path,label\na.png,0\nx.png,1\n", r"line 3: .* found 'x.png', which do not"),
         ("path,label\na.png,0\na.png,0\n", "line 3: expected each file once"),
         ("path,label\na.png,\n", "line 2: expected a label"),
         ("path,label\na.png,2\n", "line 2: expected the label 0 for real"),

@@ -83,7 +83,7 @@ def test_missing_and_unlabelled_videos_are_told(root):
     listing = LAYOUT.list_items(root)
     assert listing.missing == ["dfdc_train_part_0/a.mp4", "test/c.mp4"]
     assert listing.notes == [
-        "left out, no list labels them (1): 'test/e.mp4'",
+        "left out, not in any list of labels (1): 'test/e.mp4'",
     ]
 
 

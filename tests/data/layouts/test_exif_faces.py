@@ -31,7 +31,7 @@ def test_videos_are_left_out_aloud(tmp_path):
     grow(tmp_path, "a.jpg", "b/v.mp4")
     listing = EXIF_FACES.list_items(tmp_path)
     assert [item.path for item in listing.items] == ["a.jpg"]
-    assert listing.notes == ["left out, they are videos (1): 'b/v.mp4'"]
+    assert listing.notes == ["left out, videos (1): 'b/v.mp4'"]
 
 
 def test_a_folder_without_photographs_is_a_request_error(tmp_path):

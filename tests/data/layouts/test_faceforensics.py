@@ -102,15 +102,17 @@ def test_absent_method(root):
 
 @pytest.mark.parametrize("options", [{"methods": ["x"]}, {"qualities": []}])
 def test_wrong_options(root, options):
-    (flag,) = options
-    with pytest.raises(RequestError, match=f"^--{flag}: expected some of "):
+    (option,) = options
+    with pytest.raises(RequestError, match=f"^`{option}`: expected some of "):
         LAYOUT.list_items(root, **options)
 
 
 def test_absent_splits(root):
     for name in PAIRS:
         (root / f"splits/{name}.json").unlink()
-    with pytest.raises(RequestError, match=r"needs splits/train.json.*=identity does"):
+    with pytest.raises(
+        RequestError, match=r"needs splits/train.json.*with `split_by=identity`"
+    ):
         LAYOUT.list_items(root)
 
 
@@ -119,7 +121,7 @@ def test_split_by_identity_keeps_pairs_together(root):
         make_videos(root, "c23", METHODS, (f"{number:03}", f"{number + 1:03}"))
     items = LAYOUT.list_items(root, split_by="identity").items
     assert {item.split for item in items} == {None}
-    divided = splits.assign(items, fractions=(0.5, 0.2, 0.3))
+    divided = splits.assign(items, validation_fraction=0.2)
     assert splits.find_leaks(divided) == []
     assert {item.split for item in divided} == set(splits.SPLITS)
 
@@ -149,7 +151,7 @@ def test_videos_outside_the_splits_are_told_and_left_open(root):
         "original_sequences/youtube/c23/videos/700.mp4",
         "original_sequences/youtube/c23/videos/701.mp4",
     ]
-    assert listing.notes[0].startswith("on no side of the official splits (3): ")
+    assert listing.notes[0].startswith("in none of the official splits (3): ")
 
 
 def test_other_names_and_collections_are_told(root):

@@ -39,7 +39,7 @@ def test_ffhq_splits_at_60000(ffhq):
         ("69999", "validation"),
     ]
     assert not any(item.is_fake for item in listing.items)
-    assert listing.notes == ["4 pictures are there, published are 70,000"]
+    assert listing.notes == ["4 pictures exist, 70,000 are published"]
 
 
 def test_ffhq_without_the_folder_above(ffhq):
@@ -58,7 +58,7 @@ def test_ffhq_thumbnails(ffhq):
 def test_ffhq_leaves_other_files_out_aloud(ffhq):
     grow(ffhq, "images1024x1024/00000/70000.png", "images1024x1024/seed1.png")
     notes = FFHQ.list_items(ffhq).notes
-    assert notes[0].startswith("left out, their names are no numbers below 70000 (2): ")
+    assert notes[0].startswith("left out, names are not numbers below 70000 (2): ")
 
 
 def test_ffhq_wrong_options(ffhq):
@@ -88,7 +88,7 @@ def test_fdf_splits_are_those_of_the_metadata(fdf):
 def test_fdf_smaller_size_and_validation_as_test(fdf):
     listing = FDF.list_items(fdf, source_size=64)
     assert [item.path for item in listing.items] == ["images/64/0.png"]
-    assert listing.notes == ["1 of the 2 faces in fdf_metainfo.json are there"]
+    assert listing.notes == ["1 of the 2 faces in fdf_metainfo.json exist"]
     items = FDF.list_items(fdf, held_out_as="test").items
     assert [item.split for item in items] == ["train", "test"]
 

@@ -45,7 +45,7 @@ def test_spellings(tmp_path, name):
 def test_counts_that_differ_from_the_paper_are_told(tmp_path):
     grow(tmp_path, *names_of())
     notes = LAYOUT.list_items(tmp_path).notes
-    assert "glow: 1 pictures are there, published are 25,000" in notes
+    assert "glow: 1 pictures exist, 25,000 are published" in notes
     assert len(notes) == 8
 
 

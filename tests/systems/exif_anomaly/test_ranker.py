@@ -235,6 +235,6 @@ def test_embedders_know_their_names(name):
 
 
 def test_an_unknown_embedder_names_the_valid_ones():
-    message = r"--embedder: expected resnet50, small, found 'resnet34'"
+    message = "`embedder`: expected resnet50, small, found 'resnet34'"
     with pytest.raises(RequestError, match=message):
         face_ranker.create("resnet34")
