@@ -20,6 +20,7 @@ from fakedet_jax.cli import definitions
 from fakedet_jax.cli.heard import check_heard
 from fakedet_jax.cli.modes import MODES
 from fakedet_jax.errors import RequestError
+from fakedet_jax.runtime import plugins
 from fakedet_jax.runtime.signals import Stopped
 
 FLAGS = flags.FLAGS
@@ -32,6 +33,7 @@ def define_flags() -> None:
 
 def run() -> None:
     """Runs the command line and exits."""
+    plugins.load()
     define_flags()
     app.run(_main, flags_parser=_parse)
 

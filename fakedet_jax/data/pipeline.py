@@ -1,11 +1,11 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Batches of pictures and their targets for training and evaluation, by Grain.
+"""Batches of pictures and labels for training and evaluation, read with Grain.
 
-Order, flips and batches depend on the seed alone, and not on the number of threads or
-worker processes; a global batch holds the same examples for any number of hosts.
-`batching` says what a batch is. How an example is read for training is the business of
-a `Reader`: `train_iterator` has the one of classifiers, `endless` takes any.
+Order, flips and batches depend only on the seed, not on the number of threads or worker
+processes; a global batch has the same examples for any number of hosts. See
+`media.batching` for what a batch is. A `Reader` decides how examples are read for
+training: `train_iterator` uses the one of classifiers, `endless` takes any.
 """
 
 import dataclasses
@@ -23,18 +23,19 @@ from fakedet_jax.media import batching
 from fakedet_jax.media.decode import decode
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.perturb.treatment import Treatment
+from fakedet_jax.runtime import plugins
 
 _MIN_PREFETCH = 32
 
 
 class TrainIterator(Iterator[batching.Batch]):
-    """Endless batches, whose place can be saved and restored exactly.
+    """Endless batches with a position that can be saved and restored exactly.
 
-    Made by `train_iterator` and `endless`. Close it, or use it in a `with` statement,
-    to end its threads and worker processes.
+    Created by `train_iterator` and `endless`. Close it, or use it in a `with`
+    statement, to end its threads and worker processes.
 
     Attributes:
-        failures: Reasons of the pictures that were skipped so far, by index.
+        failures: Why pictures were skipped so far, by the index of the example.
     """
 
     def __init__(
@@ -53,19 +54,21 @@ class TrainIterator(Iterator[batching.Batch]):
         return self._finish(next(self._iterator))
 
     def get_state(self) -> dict[str, Any]:
-        """The place after the last batch, as a dict that JSON can hold.
+        """The position after the last batch, as a dict for JSON.
 
-        Where files are skipped, the places of several processes differ: every process
+        Where files are skipped, the positions of several processes differ: each process
         saves its own.
         """
         return {**self._settings, "place": self._iterator.get_state()}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Goes to a place that `get_state` gave.
+        """Moves to a position that `get_state` returned.
+
+        Args:
+            state: The position, of an iterator with the same data and settings.
 
         Raises:
-            RequestError: The state is of an iterator over other data or with other
-                settings, from which it would continue at a wrong place.
+            RequestError: The data or the settings differ.
         """
         for name, value in self._settings.items():
             saved = state.get(name)
@@ -78,16 +81,16 @@ class TrainIterator(Iterator[batching.Batch]):
         self._iterator.set_state(state["place"])
 
     def close(self) -> None:
-        """Ends the threads and processes; no batch can be taken afterwards."""
+        """Ends the threads and processes; no more batches can be taken."""
         if self._open_iterator is not None:
             self._open_iterator.close()
-        # Iterators of Grain that live until the interpreter ends complain.
+        # Grain logs errors of iterators that still exist when the interpreter ends.
         self._open_iterator = None
 
     @property
     def _iterator(self) -> Any:
         if self._open_iterator is None:
-            raise ValueError("The iterator is closed; make another one")
+            raise ValueError("the iterator is closed; make another one")
         return self._open_iterator
 
     def __enter__(self) -> Self:
@@ -107,13 +110,13 @@ class Reader:
     """How examples become batches.
 
     Attributes:
-        choose: `choose(index, rng)` says how an example is read this time. It must draw
-            equally many numbers whatever it chooses.
-        load: Reads what was chosen, in threads or worker processes; an element with
-            `index` and `error` is skipped.
-        finish: Makes a batch of the elements.
-        settings: All that decides how examples are read, for JSON; a place in the data
-            belongs to them.
+        choose: `choose(index, rng)` decides how an example is read this time. The
+            number of draws must not depend on the decision.
+        load: Reads the example as decided, in threads or worker processes. Returns a
+            row, or a dict with `index` and `error` to skip the example.
+        finish: Makes a batch of rows.
+        settings: All settings that decide how examples are read, JSON-able; a saved
+            position is valid for the same settings only.
     """
 
     choose: Callable[[int, np.random.Generator], Any]
@@ -135,27 +138,27 @@ def train_iterator(
     process_index: int = 0,
     process_count: int = 1,
 ) -> TrainIterator:
-    """Shuffles a dataset anew in every epoch and gives batches for ever.
+    """Endless training batches of a dataset that is shuffled again in every epoch.
 
-    Pictures that cannot be decoded are skipped and remembered. An epoch need not fill
-    whole batches: the next one follows without a gap.
+    Pictures that cannot be decoded are skipped and recorded. A batch may contain the
+    end of one epoch and the beginning of the next.
 
     Args:
         dataset: The examples.
-        framing: Of the network's input.
+        framing: Framing of the network's input.
         batch_size: Rows per batch in this process.
-        seed: Decides order and flips, from 0 to 2³² - 1.
-        flip: Whether to mirror pictures at random, half of them.
-        treatment: What is done to the pictures as they are decoded.
-        num_workers: Worker processes that decode; with 0 only threads do. Grain needs
-            absl flags to be parsed where this is not 0.
-        num_threads: Threads that decode, in each worker process.
+        seed: Seed of order and flips, from 0 to 2³² - 1.
+        flip: Whether to mirror half of the pictures, chosen at random.
+        treatment: Perturbation of the pictures; None for none.
+        num_workers: Worker processes that read; 0 reads in threads. Grain requires
+            parsed absl flags if this is not 0.
+        num_threads: Reading threads in each process.
         process_index: Number of this process (host).
         process_count: Number of processes that share a global batch.
 
     Returns:
-        The iterator. Its `next` raises `RequestError` once as many pictures in a row
-        as the dataset has could not be decoded.
+        The iterator. Its `next` raises `RequestError` when as many pictures in a row
+        could not be decoded as the dataset has.
 
     Raises:
         RequestError: The dataset is empty.
@@ -167,7 +170,7 @@ def train_iterator(
         settings["treatment"] = repr(treatment)
     return endless(
         dataset,
-        Reader(choose, load, rows.Finish(framing, treatment), settings),
+        Reader(choose, load, batching.stack_rows, settings),
         batch_size=batch_size,
         seed=seed,
         num_workers=num_workers,
@@ -188,20 +191,20 @@ def endless(
     process_index: int = 0,
     process_count: int = 1,
 ) -> TrainIterator:
-    """As `train_iterator`, with examples that are read in a way of one's own.
+    """Endless training batches whose examples are read by any `Reader`.
 
     Args:
         dataset: The examples.
-        reader: How they are read.
-        batch_size: As for `train_iterator`, like all that follow.
-        seed: Decides the order and what `reader.choose` draws.
-        num_workers: Worker processes.
-        num_threads: Threads.
+        reader: Reads the examples.
+        batch_size: Rows per batch in this process.
+        seed: Seed of the order and of `reader.choose`.
+        num_workers: See `train_iterator`.
+        num_threads: See `train_iterator`.
         process_index: Number of this process (host).
         process_count: Number of processes that share a global batch.
 
     Returns:
-        The iterator, whose `failures` are the elements with `error`.
+        The iterator; see `train_iterator`.
 
     Raises:
         RequestError: The dataset is empty.
@@ -212,14 +215,14 @@ def endless(
         raise RequestError(
             f"`dataset`: the split {dataset.split!r} of {dataset.name} has no examples"
         )
-    # The order and the flips are settled before the examples are dealt out to the
-    # processes, so that they do not depend on the number of processes.
+    # Order and choices are made before the examples are divided among the processes, so
+    # that they do not depend on the number of processes.
     examples = grain.MapDataset.range(dataset.num_examples).seed(seed)
     examples = examples.shuffle().repeat().random_map(reader.choose)
     examples = examples[process_index::process_count].map(reader.load)
     skip = _SkipFailures(dataset)
-    # Skipping and batching come after the worker processes: the batches are then the
-    # same for any number of them.
+    # Skipping and batching come after the worker processes, so that the batches do not
+    # depend on their number.
     batches = (
         _parallel(examples, batch_size, num_threads, num_workers)
         .filter(skip)
@@ -248,25 +251,24 @@ def eval_batches(
     process_index: int = 0,
     process_count: int = 1,
 ) -> Iterator[batching.Batch]:
-    """Gives every example once, in order, in batches of equal size.
+    """Batches of equal size with every example once, in order.
 
-    Concatenated over the processes, batch k holds the examples from k times the global
-    batch size on. Every process gives equally many batches, the last ones padded.
+    Concatenated over the processes, batch k starts with example k times the global
+    batch size. Every process yields the same number of batches, the last ones padded.
 
     Args:
         dataset: The examples.
-        framing: Of the network's input.
+        framing: Framing of the network's input.
         batch_size: Rows per batch in this process.
-        treatment: What is done to the pictures as they are decoded, the same each
-            time.
-        num_workers: As for `train_iterator`.
-        num_threads: Threads that decode, in each worker process.
+        treatment: Perturbation of the pictures, with `part_of`; None for none.
+        num_workers: See `train_iterator`.
+        num_threads: See `train_iterator`.
         process_index: Number of this process (host).
         process_count: Number of processes that share a global batch.
 
     Yields:
-        Batches. A picture that cannot be decoded has a false `mask`, a black `image`,
-        and the `index` by which `reason` tells why.
+        Batches. A picture that cannot be decoded has a false `mask` and a black
+        `image`; `reason` tells why.
     """
     import grain
 
@@ -285,33 +287,33 @@ def eval_batches(
     )
     iterator = iter(batches)
     try:
-        yield from map(rows.Finish(framing, treatment), iterator)
+        yield from map(batching.stack_rows, iterator)
     finally:
         iterator.close()
 
 
 def reason(dataset: Dataset, index: int, treatment: Treatment | None = None) -> str:
-    """Tells why an example cannot be used, by trying once more.
+    """Finds out why an example cannot be used by reading it again.
 
     Args:
         dataset: The examples.
-        index: The example.
-        treatment: As for `eval_batches`.
+        index: Index of the example.
+        treatment: See `eval_batches`.
 
     Returns:
-        The reason, empty where the picture is sound.
+        The reason; empty if the picture is sound.
     """
     try:
         picture = decode(dataset.source[index].encoded)
         if treatment is not None:
-            treatment.start(picture, treatment.choose(index))
+            treatment.apply(picture, treatment.choose(index))
     except ImageError as error:
         return str(error)
     return ""
 
 
 class _SkipFailures:
-    """Passes decoded examples and keeps the reasons of the others."""
+    """Passes rows, and records why other examples were skipped."""
 
     def __init__(self, dataset: Dataset) -> None:
         self.failures: dict[int, str] = {}
@@ -338,7 +340,7 @@ class _SkipFailures:
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class _Places:
-    """The index of every row of an evaluation, as a source for Grain."""
+    """The example of every row of an evaluation, as a source for Grain."""
 
     places: np.ndarray
 
@@ -355,10 +357,10 @@ class _Places:
 def _parallel(
     examples: Any, batch_size: int, num_threads: int, num_workers: int
 ) -> Any:
-    """Makes an iterable dataset whose elements are loaded ahead."""
+    """Reads elements ahead, in threads or in worker processes."""
     import grain
 
-    # About two batches ahead. The elements are single pictures here.
+    # About two batches ahead; an element is one picture.
     ahead = max(_MIN_PREFETCH, num_threads, 2 * batch_size // max(1, num_workers))
     elements = examples.to_iter_dataset(
         grain.ReadOptions(num_threads=num_threads, prefetch_buffer_size=ahead)
@@ -368,5 +370,16 @@ def _parallel(
     return elements.mp_prefetch(
         grain.MultiprocessingOptions(
             num_workers=num_workers, per_worker_buffer_size=_MIN_PREFETCH
-        )
+        ),
+        worker_init_fn=_start_worker,
     )
+
+
+def _start_worker(index: int, count: int) -> None:
+    """Prepares a worker process before it reads pictures."""
+    import jax
+
+    del index, count
+    # The other devices belong to the process that trains.
+    jax.config.update("jax_platforms", "cpu")
+    plugins.load()

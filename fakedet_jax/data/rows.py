@@ -1,12 +1,11 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""From an example to a row of a batch: chosen, read, perturbed, brought to size.
+"""Turns examples into rows of a batch: reads, perturbs, resizes and mirrors pictures.
 
-Everything but `Finish` may run in worker processes, which have no devices.
+All of it may run in threads and in worker processes.
 """
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,12 +15,17 @@ from fakedet_jax.errors import ImageError
 from fakedet_jax.media import batching
 from fakedet_jax.media.decode import decode, to_input
 from fakedet_jax.media.framing import Framing
-from fakedet_jax.perturb import apply
 from fakedet_jax.perturb.treatment import Choice, Treatment
 
 
 class Reading(NamedTuple):
-    """An example, and how it is read this time."""
+    """An example, and how it is read this time.
+
+    Attributes:
+        example: Index of the example.
+        flip: Whether the picture is mirrored.
+        choice: Perturbation of the picture; None for none.
+    """
 
     example: int
     flip: bool = False
@@ -30,14 +34,14 @@ class Reading(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Choose:
-    """Chooses for an index whether its picture is mirrored, and what is done to it."""
+    """Chooses whether the picture of an example is mirrored, and its perturbation."""
 
     flip: bool
     treatment: Treatment | None
 
     def __call__(self, index: int, rng: np.random.Generator) -> Reading:
-        """Chooses."""
-        # The generator is asked in any case: the order must not depend on the choice.
+        """Chooses for the example at an index."""
+        # Drawn in any case: later draws must not depend on `flip`.
         flip = bool(rng.integers(2))
         choice = None
         if self.treatment is not None:
@@ -47,10 +51,7 @@ class Choose:
 
 @dataclasses.dataclass(frozen=True)
 class LoadExample:
-    """Reads and decodes one example; a failure becomes an element of its own.
-
-    What the devices have yet to do to a picture is an element without `image`.
-    """
+    """Reads one example as a row; a failure becomes an element with `error`."""
 
     source: Source
     labels: np.ndarray
@@ -61,33 +62,24 @@ class LoadExample:
     def of(
         cls, dataset: Dataset, framing: Framing, treatment: Treatment | None
     ) -> "LoadExample":
-        """Of a dataset."""
+        """A loader of the examples of a dataset."""
         labels = np.asarray(dataset.labels, np.int32)
         return cls(dataset.source, labels, framing, treatment)
 
     def __call__(self, reading: Reading) -> dict[str, Any]:
-        """Loads, and does what the host has to do."""
+        """Loads a row."""
         index, flip, choice = reading
         label = int(self.labels[index])
         try:
             picture = decode(self.source[index].encoded)
             if self.treatment is not None:
-                started = self.treatment.start(picture, choice)
-                if not isinstance(started, np.ndarray):
-                    return {"waiting": Waiting(index, label, flip, started)}
-                picture = started
+                picture = self.treatment.apply(picture, choice)
         except ImageError as error:
             return {"index": index, "error": str(error)}
-        return _to_row(index, label, flip, picture, self.framing)
-
-
-class Waiting(NamedTuple):
-    """A row whose picture the devices have yet to perturb."""
-
-    example: int
-    label: int
-    flip: bool
-    chosen: apply.Chosen
+        image = to_input(picture, self.framing)
+        if flip:
+            image = np.ascontiguousarray(image[:, ::-1])
+        return batching.make_row(index, label, image, self.framing)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +89,7 @@ class LoadRow:
     load: LoadExample
 
     def __call__(self, place: int) -> dict[str, Any]:
-        """Loads the example at a place."""
+        """Loads the example with an index, or padding."""
         index = int(place)
         if index == batching.NO_EXAMPLE:
             return batching.make_row(index, 0, None, self.load.framing)
@@ -108,34 +100,3 @@ class LoadRow:
             label = int(self.load.labels[index])
             return batching.make_row(index, label, None, self.load.framing)
         return element
-
-
-@dataclasses.dataclass(frozen=True)
-class Finish:
-    """Makes a batch of rows, once the devices have done their part."""
-
-    framing: Framing
-    treatment: Treatment | None
-
-    def __call__(self, elements: list[dict[str, Any]]) -> batching.Batch:
-        """Finishes the elements of a batch."""
-        waiting = [element["waiting"] for element in elements if "waiting" in element]
-        pictures: Iterator[np.ndarray] = iter(())
-        if waiting and self.treatment is not None:
-            pictures = iter(self.treatment.finish([one.chosen for one in waiting]))
-        rows = []
-        for element in elements:
-            if "waiting" in element:
-                index, label, flip, _ = element["waiting"]
-                element = _to_row(index, label, flip, next(pictures), self.framing)
-            rows.append(element)
-        return batching.stack_rows(rows)
-
-
-def _to_row(
-    index: int, label: int, flip: bool, picture: np.ndarray, framing: Framing
-) -> dict[str, Any]:
-    image = to_input(picture, framing)
-    if flip:
-        image = np.ascontiguousarray(image[:, ::-1])
-    return batching.make_row(index, label, image, framing)

@@ -1,3 +1,13 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What happens to pictures on their way through the world, and suites that test it."""
+"""Post-processing of pictures, such as compression and blur, and robustness suites."""
+
+__all__ = [
+    "apply",
+    "codecs",
+    "operations",
+    "perturbation",
+    "specification",
+    "suites",
+    "treatment",
+]

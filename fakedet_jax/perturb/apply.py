@@ -1,6 +1,11 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Applies a perturbation to any number of pictures of any sizes, in bounded memory."""
+"""Applies perturbations to pictures of any sizes.
+
+`apply` and `apply_each` perturb many pictures, in batches on the devices and in bounded
+memory; `apply_one` perturbs one picture on the CPU. They give the same pixels, except
+that noise, which is computed in floating point, may rarely differ by one grey level.
+"""
 
 import collections
 import concurrent.futures
@@ -25,23 +30,23 @@ from fakedet_jax.perturb.perturbation import (
 )
 from fakedet_jax.runtime import parallel
 
-# Sides are rounded up to multiples of this, larger ones more coarsely.
+# Sides are padded to multiples of this, larger ones to coarser multiples.
 _SIDE_STEP = 64
-# Pixels of a batch on one device; about a hundred bytes are needed for each.
+# Pixels of a batch on one device; each needs about a hundred bytes.
 _DEVICE_PIXELS = 2**20
-# Bytes of pictures that wait for others of their size, or for their turn.
+# Bytes of pictures that wait for others of the same size, or for their turn.
 _MAX_HELD_BYTES = 2**28
-# Pictures among which those of one operation are gathered in a mix of several.
+# Pictures of a mix that are sorted by operation at a time.
 _MAX_WINDOW = 256
 
 
 class Chosen(NamedTuple):
-    """A picture and what is done to it.
+    """A picture and its perturbation.
 
     Attributes:
         picture: uint8 `[height, width, 3]`.
-        perturbation: What is done.
-        salt: From 0 to 2³² - 1; the noise of a picture is another one for each.
+        perturbation: The perturbation.
+        salt: From 0 to 2³² - 1; each salt gives a picture different noise.
     """
 
     picture: np.ndarray
@@ -49,7 +54,7 @@ class Chosen(NamedTuple):
     salt: int = 0
 
 
-# A place in the order, and what waits there.
+# Position of a picture in the order, and the picture.
 _Waiting = tuple[int, Chosen]
 
 
@@ -63,22 +68,22 @@ def apply(
 ) -> Iterator[np.ndarray]:
     """Perturbs pictures.
 
-    The result for a picture depends on its pixels, the perturbation and the key alone:
-    not on its neighbours, its name, its place or the number of devices.
+    The result for a picture depends only on its pixels, the perturbation and the key,
+    not on other pictures, its name, its position or the number of devices.
 
     Args:
-        perturbation: What is done; of a mix, what is drawn for each picture.
-        pictures: uint8 `[height, width, 3]` each, taken as they are needed; sides of at
-            most `operations.MAX_SIDE`.
-        key: A typed key. Each picture's own is made of it and a digest of the pixels.
-        mesh: Devices of this process; all of them by default.
-        num_threads: Threads for what the host does.
+        perturbation: The perturbation, or a mix to draw from for each picture.
+        pictures: uint8 `[height, width, 3]` each, with sides of at most
+            `operations.MAX_SIDE`; consumed as needed.
+        key: A typed key; the key of each picture also depends on its pixels.
+        mesh: Devices of this process; by default all.
+        num_threads: Threads for operations of the host.
 
     Yields:
-        The perturbed pictures in the same order, uint8, not to be written to.
+        The perturbed pictures in the same order, uint8 `[height, width, 3]`, read-only.
 
     Raises:
-        ImageError: A picture is larger than that.
+        ImageError: A picture is too large.
     """
     mesh = parallel.data_mesh(jax.local_devices()) if mesh is None else mesh
     checked = map(_checked, pictures)
@@ -102,19 +107,19 @@ def apply_each(
     mesh: Mesh | None = None,
     num_threads: int = 8,
 ) -> list[np.ndarray]:
-    """Perturbs a few pictures, each in its own way.
+    """Perturbs pictures, each with its own perturbation.
 
     Args:
-        chosen: The pictures, which pass `check_picture`, and what is done to them.
-        key: As for `apply`.
-        mesh: As for `apply`.
-        num_threads: As for `apply`.
+        chosen: The pictures, which pass `check_picture`, and their perturbations.
+        key: See `apply`.
+        mesh: See `apply`.
+        num_threads: See `apply`.
 
     Returns:
-        The perturbed pictures in the same order, as `apply` gives them.
+        The perturbed pictures in the same order; see `apply`.
     """
     mesh = parallel.data_mesh(jax.local_devices()) if mesh is None else mesh
-    # Sorted by their operations meanwhile.
+    # Grouped by operation, because a batch has one operation.
     positions: dict[str, list[int]] = {}
     for position, one in enumerate(chosen):
         positions.setdefault(one.perturbation.operation, []).append(position)
@@ -126,26 +131,51 @@ def apply_each(
     return [done[position] for position in range(len(chosen))]
 
 
-def draw(mix: Mix, picture: np.ndarray, key: jax.Array) -> Perturbation:
-    """Tells what a mix does to a picture.
+def apply_one(chosen: Chosen, seed: int) -> np.ndarray:
+    """Perturbs one picture on the CPU.
+
+    For threads and worker processes that read pictures: no picture waits for others,
+    and the devices that train are not disturbed. Safe to call in any thread.
 
     Args:
-        mix: What there is to choose from.
-        picture: uint8 `[height, width, 3]`.
-        key: A typed key, as `apply` gets it.
+        chosen: The picture, which passes `check_picture`, and its perturbation.
+        seed: Seed of the noise.
 
     Returns:
-        The choice, which depends on the pixels and the key alone.
+        The perturbed picture, uint8 `[height, width, 3]`, read-only.
+    """
+    kind, strength = chosen.perturbation.kind, chosen.perturbation.strength
+    if kind.on_host is not None:
+        return kind.on_host(chosen.picture, strength)
+    assert kind.on_device is not None
+    device, key = _cpu(seed)
+    with jax.default_device(device):
+        arrays = _stack([chosen], 1, _padded_shape(chosen.picture))
+        perturbed, sizes = _compile(kind.on_device)(key, **arrays)
+    height, width = np.asarray(sizes)[0]
+    return np.asarray(perturbed)[0, :height, :width]
+
+
+def draw(mix: Mix, picture: np.ndarray, key: jax.Array) -> Perturbation:
+    """Draws the perturbation of a picture from a mix.
+
+    Args:
+        mix: The mix.
+        picture: uint8 `[height, width, 3]`.
+        key: The typed key of `apply`.
+
+    Returns:
+        The choice, which depends only on the pixels and the key.
     """
     bits = np.asarray(jax.random.key_data(key), "<u4").tobytes()
     return mix.draw(_digest(picture, num_bytes=16, secret=bits))
 
 
 def check_picture(picture: np.ndarray) -> None:
-    """Checks that a picture can be perturbed.
+    """Checks that a picture is small enough for all operations.
 
     Raises:
-        ImageError: It is too large.
+        ImageError: A side is longer than `operations.MAX_SIDE`.
     """
     height, width = picture.shape[:2]
     if max(height, width) > operations.MAX_SIDE:
@@ -162,7 +192,7 @@ def _apply_kind(
     mesh: Mesh,
     num_threads: int,
 ) -> Iterator[np.ndarray]:
-    """Perturbs pictures by one operation, each at its own strength."""
+    """Perturbs pictures with one operation, each with its own strength."""
     if kind.on_device is not None:
         yield from _Batches(kind.on_device, key, mesh).run(chosen)
     elif kind.on_host is not None:
@@ -177,7 +207,7 @@ def _apply_kind(
 
 
 def _take_window(chosen: Iterator[Chosen]) -> list[Chosen]:
-    """The next pictures, as many as may be held but at least one; none at the end."""
+    """The next pictures, as many as memory permits but at least one; [] at the end."""
     window: list[Chosen] = []
     num_bytes = 0
     while num_bytes < _MAX_HELD_BYTES and len(window) < _MAX_WINDOW:
@@ -195,7 +225,7 @@ def _checked(picture: np.ndarray) -> np.ndarray:
 
 
 class _Batches:
-    """Gathers pictures of like sizes until a batch is full, and keeps their order."""
+    """Collects pictures of similar sizes in batches, and keeps their order."""
 
     def __init__(self, function: DeviceFn, key: jax.Array, mesh: Mesh) -> None:
         self._compiled = _compile(function, mesh)
@@ -226,13 +256,13 @@ class _Batches:
             turn += 1
 
     def _take(self, position: int) -> np.ndarray:
-        """The picture whose turn it is, with others of its batch if it still waits."""
+        """The result at a position; computes its batch first if it still waits."""
         if position not in self._done:
             self._compute(self._shape_of(position))
         return self._done.pop(position)
 
     def _shape_of(self, position: int) -> tuple[int, int]:
-        """The group in which the picture at a position waits; it is the first there."""
+        """The shape of the group whose first picture is at a position."""
         return next(
             shape for shape, group in self._waiting.items() if group[0][0] == position
         )
@@ -240,35 +270,51 @@ class _Batches:
     def _compute(self, shape: tuple[int, int]) -> None:
         group = self._waiting.pop(shape)
         num_rows = _round_up(len(group), self._mesh.size)
-        images = np.zeros((num_rows, *shape, 3), np.uint8)
-        sizes = np.ones((num_rows, 2), np.int32)
-        digests = np.zeros(num_rows, np.uint32)
-        strengths = np.full(num_rows, group[0][1].perturbation.strength, np.float32)
-        for row, (_, one) in enumerate(group):
-            height, width = sizes[row] = one.picture.shape[:2]
-            images[row, :height, :width] = one.picture
-            strengths[row] = one.perturbation.strength
-            digests[row] = _digest(one.picture) ^ one.salt
-        placed = parallel.put_batch(
-            self._mesh,
-            {
-                "images": images,
-                "sizes": sizes,
-                "strengths": strengths,
-                "digests": digests,
-            },
-        )
+        arrays = _stack([one for _, one in group], num_rows, shape)
+        placed = parallel.put_batch(self._mesh, arrays)
         perturbed, new_sizes = jax.device_get(self._compiled(self._key, **placed))
         for row, (position, *_) in enumerate(group):
             height, width = new_sizes[row]
             self._done[position] = perturbed[row, :height, :width]
 
 
+def _stack(
+    chosen: Sequence[Chosen], num_rows: int, shape: tuple[int, int]
+) -> dict[str, np.ndarray]:
+    """Arrays of a batch of pictures of at most `shape`; further rows are padding."""
+    images = np.zeros((num_rows, *shape, 3), np.uint8)
+    sizes = np.ones((num_rows, 2), np.int32)
+    digests = np.zeros(num_rows, np.uint32)
+    strengths = np.full(num_rows, chosen[0].perturbation.strength, np.float32)
+    for row, one in enumerate(chosen):
+        height, width = sizes[row] = one.picture.shape[:2]
+        images[row, :height, :width] = one.picture
+        strengths[row] = one.perturbation.strength
+        digests[row] = _digest(one.picture) ^ one.salt
+    return {
+        "images": images,
+        "sizes": sizes,
+        "strengths": strengths,
+        "digests": digests,
+    }
+
+
+@functools.lru_cache(maxsize=16)
+def _cpu(seed: int) -> tuple[jax.Device, jax.Array]:
+    """A CPU device, and the key of a seed on it."""
+    try:
+        device = jax.local_devices(backend="cpu")[0]
+    except RuntimeError:  # JAX_PLATFORMS leaves the CPU out.
+        device = jax.local_devices()[0]
+    with jax.default_device(device):
+        return device, jax.random.key(seed, impl="threefry2x32")
+
+
 @functools.cache
-def _compile(function: DeviceFn, mesh: Mesh) -> jax.stages.Wrapped:
+def _compile(function: DeviceFn, mesh: Mesh | None = None) -> jax.stages.Wrapped:
     return jax.jit(
         functools.partial(_with_keys, function),
-        out_shardings=parallel.batch_sharding(mesh),
+        out_shardings=None if mesh is None else parallel.batch_sharding(mesh),
     )
 
 
@@ -286,7 +332,7 @@ def _with_keys(
 
 
 def _digest(picture: np.ndarray, *, num_bytes: int = 4, secret: bytes = b"") -> int:
-    """Bits that identify a picture, on every machine; others with another secret."""
+    """Identifies a picture, equally on every machine; depends on the secret."""
     digest = hashlib.blake2b(
         repr(picture.shape).encode(), digest_size=num_bytes, key=secret
     )
@@ -310,13 +356,13 @@ def _padded(side: int) -> int:
 
 
 def _full_size(shape: tuple[int, int], mesh: Mesh) -> int:
-    """Rows of a full batch: a power of two for each device."""
+    """Rows of a full batch: a power of two per device."""
     num_fit = max(1, _DEVICE_PIXELS // (shape[0] * shape[1]))
     return mesh.size * (1 << (num_fit.bit_length() - 1))
 
 
 def _round_up(num_pictures: int, num_devices: int) -> int:
-    """Rows for a batch that is not full: few sizes, so that few are compiled.
+    """Rows of a batch that is not full: powers of two, so that few are compiled.
 
     >>> [_round_up(number, 2) for number in (1, 2, 3, 5, 8)]
     [2, 2, 4, 8, 8]

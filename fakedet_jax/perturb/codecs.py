@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Lossy codecs, on the host: a picture goes to a file in memory and comes back.
+"""Lossy codecs on the host: encode a picture in memory and decode it again.
 
 References:
     R. Wang et al., FakeSpotter, IJCAI 2020, Fig. 4: compression.
@@ -22,18 +22,18 @@ MIN_RATIO, MAX_RATIO = 1, 1000
 def jpeg(picture: np.ndarray, quality: int) -> np.ndarray:
     """Compresses a picture as JPEG and decodes it again.
 
-    With the defaults of Pillow for all but the quality: baseline, colour at half the
-    resolution both ways (4:2:0), the standard tables scaled to the quality.
+    Uses the defaults of Pillow apart from the quality: baseline, chroma subsampling
+    4:2:0, standard tables scaled by the quality.
 
     Args:
         picture: uint8 `[height, width, 3]`.
-        quality: From 0 (worst, the same as 1) to 100, on the scale of libjpeg.
+        quality: libjpeg's quality, from 0 (worst, equal to 1) to 100.
 
     Returns:
         uint8 `[height, width, 3]`.
 
     Raises:
-        RequestError: The quality is not on the scale.
+        RequestError: The quality is out of range.
     """
     if not 0 <= quality <= MAX_QUALITY:
         raise RequestError(
@@ -48,19 +48,19 @@ def jpeg(picture: np.ndarray, quality: int) -> np.ndarray:
 def jpeg2000(picture: np.ndarray, ratio: float) -> np.ndarray:
     """Compresses a picture as JPEG 2000 and decodes it again.
 
-    With the defaults of Pillow for all but the ratio: the reversible 5/3 wavelet, cut
-    off where the file has the size asked for. Pictures of few pixels stay larger than
-    that, as the headers alone are.
+    Uses the defaults of Pillow apart from the ratio: the reversible 5/3 wavelet,
+    truncated at the requested file size. Files of tiny pictures are larger, because of
+    their headers.
 
     Args:
         picture: uint8 `[height, width, 3]`.
-        ratio: Bytes of the picture to those of the file, from 1 to 1000.
+        ratio: Compression ratio, size of the pixels to size of the file, 1 to 1000.
 
     Returns:
         uint8 `[height, width, 3]`.
 
     Raises:
-        RequestError: The ratio is not in this range.
+        RequestError: The ratio is out of range.
     """
     if not MIN_RATIO <= ratio <= MAX_RATIO:
         raise RequestError(

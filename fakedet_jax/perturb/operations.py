@@ -1,15 +1,15 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Post-processing of pictures on the device, as pure functions of padded batches.
+"""Post-processing of pictures as pure functions of padded batches.
 
-Pictures of different sizes share a batch, and so a compilation: each lies at the top
-left of its row, `sizes` says how large it is, and what lies beyond is neither read nor
-of any meaning in the result. A picture's result depends on nothing but the picture, its
-strength and its key: not on the padding, the batch or the devices.
+Pictures of different sizes share a batch and a compilation: each is at the top left of
+its row, with its size in `sizes`. The padding is never read, and is undefined in the
+result. The result of a picture depends only on the picture, its strength and its key,
+not on the padding, the batch or the devices.
 
-Filters and resampling are OpenCV's for uint8, in the fixed-point integers that OpenCV
-itself computes with, so they do not depend on the device's rounding either. A picture
-may be smaller than a kernel: its border is then folded as often as it takes.
+Filters and resampling are those of OpenCV for uint8, in the same fixed-point
+arithmetic, so that they do not depend on the rounding of a device. A picture may be
+smaller than a kernel; its border is then mirrored repeatedly.
 
 References:
     R. Wang et al., FakeSpotter, IJCAI 2020, Fig. 4: blur, resize and noise.
@@ -26,19 +26,19 @@ from jax import lax
 
 from fakedet_jax.errors import RequestError
 
-# The longest side whose coordinates fit the integers of `resize` and `scale`.
+# The longest side that does not overflow the integers of `resize` and `scale`.
 MAX_SIDE = 32_767
-# The kernels of the filters whose size is a strength, in pixels.
+# Kernel sizes of the filters, in pixels.
 KERNEL_SIZES = (3, 5, 7)
-# The most that `scale` enlarges: each side to twice its length.
+# Largest factor by which `scale` enlarges a side.
 MAX_ENLARGEMENT = 2
 
-# Fraction bits of the weights: OpenCV's for uint8.
+# Fraction bits of OpenCV's weights for uint8.
 _BLUR_BITS = 8
 _RESIZE_BITS = 11
-# Noise is drawn for this many pixels of a row at a time.
+# Pixels of a row whose noise is drawn with one key.
 _RUN = 64
-# OpenCV's kernels for a standard deviation of "0", outermost first, in `_BLUR_BITS`:
+# OpenCV's kernels for a standard deviation of 0, with `_BLUR_BITS` fraction bits:
 # Gaussians of 0.3 ((size - 1) / 2 - 1) + 0.8 pixels, rounded to a few bits.
 _AUTOMATIC_WEIGHTS = {
     3: (0, 0, 64, 128, 64, 0, 0),
@@ -50,21 +50,21 @@ _AUTOMATIC_WEIGHTS = {
 def gaussian_blur(
     images: jax.Array, sizes: jax.Array, sigmas: jax.Array, *, kernel_size: int = 3
 ) -> jax.Array:
-    """Blurs with a Gaussian kernel of fixed size, as `cv2.GaussianBlur` does.
+    """Blurs with a Gaussian kernel of fixed size, like `cv2.GaussianBlur`.
 
-    The border is mirrored without repeating its pixels (`BORDER_REFLECT_101`).
+    The border is mirrored without repeating the edge pixels (`BORDER_REFLECT_101`).
 
     Args:
         images: uint8 `[batch, height, width, 3]`.
         sizes: int32 `[batch, 2]`, height and width of each picture.
         sigmas: float32 `[batch]`, standard deviations in pixels, positive.
-        kernel_size: Of the kernel's sides in pixels, odd.
+        kernel_size: Side of the kernel in pixels, odd.
 
     Returns:
         uint8 `[batch, height, width, 3]`.
 
     Raises:
-        RequestError: The kernel has no centre.
+        RequestError: The kernel size is not odd.
     """
     if kernel_size < 1 or kernel_size % 2 == 0:
         raise RequestError(
@@ -78,10 +78,10 @@ def gaussian_blur(
 def gaussian_filter(
     images: jax.Array, sizes: jax.Array, kernel_sizes: jax.Array
 ) -> jax.Array:
-    """Blurs with `cv2.GaussianBlur` of a kernel size and a standard deviation of 0.
+    """Blurs like `cv2.GaussianBlur` with a kernel size and a standard deviation of 0.
 
-    Which means 0.3 ((size - 1) / 2 - 1) + 0.8 pixels: 0.8, 1.1 and 1.4. For kernels as
-    small as these OpenCV has tables of that Gaussian rounded to a few bits, as here.
+    OpenCV then uses 0.3 ((size - 1) / 2 - 1) + 0.8 pixels: 0.8, 1.1 and 1.4. For such
+    small kernels, OpenCV and this function have tables rounded to a few bits.
 
     Args:
         images: uint8 `[batch, height, width, 3]`.
@@ -99,9 +99,9 @@ def gaussian_filter(
 def mean_filter(
     images: jax.Array, sizes: jax.Array, kernel_sizes: jax.Array
 ) -> jax.Array:
-    """Replaces each sample by the mean of a square around it, as `cv2.blur` does.
+    """Replaces each sample by the mean of a square around it, like `cv2.blur`.
 
-    The border is mirrored without repeating its pixels (`BORDER_REFLECT_101`).
+    The border is mirrored without repeating the edge pixels (`BORDER_REFLECT_101`).
 
     Args:
         images: uint8 `[batch, height, width, 3]`.
@@ -113,20 +113,20 @@ def mean_filter(
     """
     inside = _is_inside(kernel_sizes).astype(jnp.int32)
     total = _convolve(images, sizes, inside)
-    # Of an odd number there is no half: nearest is all there is to say.
-    number = (kernel_sizes**2)[:, None, None, None]
-    return ((total + number // 2) // number).astype(jnp.uint8)
+    # An odd number has no halves, and rounding errors are much smaller than 1 / number.
+    number = (kernel_sizes**2).astype(jnp.float32)[:, None, None, None]
+    return jnp.round(total.astype(jnp.float32) / number).astype(jnp.uint8)
 
 
 def median_filter(
     images: jax.Array, sizes: jax.Array, kernel_sizes: jax.Array
 ) -> jax.Array:
-    """Replaces each sample by the median of a square, as `cv2.medianBlur` does.
+    """Replaces each sample by the median of a square around it, like `cv2.medianBlur`.
 
-    Beyond the border lie repetitions of its pixels (`BORDER_REPLICATE`). The median is
-    found bit by bit from the highest: the bit is set where at most half of the square
-    is below the value that has it. Eight rounds of counting sort nothing, and a
-    compiler turns them into few instructions for many samples at a time.
+    Edge pixels are repeated beyond the border (`BORDER_REPLICATE`). The median is found
+    bit by bit from the highest: a bit is set where at most half of the square is below
+    the value with that bit. These eight rounds of counting vectorise better than
+    sorting.
 
     Args:
         images: uint8 `[batch, height, width, 3]`.
@@ -159,12 +159,12 @@ def median_filter(
 def gamma_correction(
     images: jax.Array, sizes: jax.Array, gammas: jax.Array
 ) -> jax.Array:
-    """Makes of each sample x the nearest to 255 (x / 255) ^ gamma.
+    """Replaces each sample x by 255 (x / 255) ^ gamma, rounded to nearest.
 
     Args:
         images: uint8 `[batch, height, width, 3]`.
-        sizes: int32 `[batch, 2]`; not needed, as samples have no neighbours here.
-        gammas: float32 `[batch]`, positive; less than 1 brightens.
+        sizes: int32 `[batch, 2]`; not used.
+        gammas: float32 `[batch]`, positive; values below 1 brighten.
 
     Returns:
         uint8 `[batch, height, width, 3]`.
@@ -176,12 +176,12 @@ def gamma_correction(
 
 
 def resize(images: jax.Array, sizes: jax.Array, scales: jax.Array) -> jax.Array:
-    """Makes pictures smaller and brings them back to their size.
+    """Shrinks pictures and enlarges them to their size again.
 
-    Both ways are `cv2.resize` with `INTER_LINEAR`: the four nearest pixels, without
-    antialiasing, which aliases where the scale is small, as careless processing does.
-    The sides in between are max(1, round(scale × side)), the product taken in float32
-    and halves rounded to even; the pixels in between are uint8.
+    Both steps are `cv2.resize` with `INTER_LINEAR`, which uses the four nearest pixels
+    without antialiasing, so that small scales cause aliasing. The sides in between are
+    max(1, round(scale × side)), with the product in float32 and halves rounded to even;
+    the pixels in between are uint8.
 
     Args:
         images: uint8 `[batch, height, width, 3]`.
@@ -199,20 +199,20 @@ def resize(images: jax.Array, sizes: jax.Array, scales: jax.Array) -> jax.Array:
 def scale(
     images: jax.Array, sizes: jax.Array, percentages: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Makes pictures larger or smaller, which they stay.
+    """Enlarges or shrinks pictures, like `cv2.resize` with `INTER_LINEAR`.
 
-    With `cv2.resize` and `INTER_LINEAR`. A new side is percentage × side / 100, rounded
-    to nearest and halves up, and at least 1.
+    A new side is percentage × side / 100, rounded to nearest with halves up, and at
+    least 1.
 
     Args:
         images: uint8 `[batch, height, width, 3]`.
         sizes: int32 `[batch, 2]`, height and width of each picture, at most `MAX_SIDE`.
-        percentages: int32 `[batch]`, of the sides after to those before; from 1 to 100
-            times `MAX_ENLARGEMENT`.
+        percentages: int32 `[batch]`, new sides in per cent of the old ones, from 1 to
+            100 `MAX_ENLARGEMENT`.
 
     Returns:
-        uint8 `[batch, new_height, new_width, 3]`, which has room for pictures of
-        `MAX_ENLARGEMENT` times their sides, and the new sizes int32 `[batch, 2]`.
+        uint8 `[batch, MAX_ENLARGEMENT height, MAX_ENLARGEMENT width, 3]`, and the new
+        sizes int32 `[batch, 2]`.
     """
     targets = jnp.maximum(1, (percentages[:, None] * sizes + 50) // 100)
     height, width = (MAX_ENLARGEMENT * side for side in images.shape[1:3])
@@ -226,8 +226,8 @@ def gaussian_noise(
 
     Args:
         images: uint8 `[batch, height, width, 3]`.
-        sizes: int32 `[batch, 2]`; not needed, as noise knows no border.
-        variances: float32 `[batch]`, not negative, on the scale where white is 1.
+        sizes: int32 `[batch, 2]`; not used.
+        variances: float32 `[batch]`, not negative, where white is 1.
         keys: Typed keys `[batch]`, one for each picture.
 
     Returns:
@@ -237,8 +237,8 @@ def gaussian_noise(
     height, width = images.shape[1:3]
     num_runs = -(-width // _RUN)
 
-    # A key for every run of pixels: what is drawn at a place must not depend on how
-    # wide the batch is.
+    # A key for every run of pixels, so that the noise of a pixel does not depend on the
+    # width of the batch.
     runs = jnp.arange(height)[:, None] * (MAX_SIDE + 1) + jnp.arange(num_runs)
 
     def draw(key: jax.Array, run: jax.Array) -> jax.Array:
@@ -253,10 +253,10 @@ def gaussian_noise(
 
 
 def _gaussian_weights(sigmas: jax.Array, radius: int) -> jax.Array:
-    """Integer weights `[batch, 2 radius + 1]` that add up to 1 in `_BLUR_BITS`.
+    """Weights int32 `[batch, 2 radius + 1]` with `_BLUR_BITS` fraction bits and sum 1.
 
-    What the rounding of a weight leaves is carried to the next towards the centre, and
-    the centre takes what is missing in the sum, so that flat regions stay as they are.
+    The rounding error of a weight is carried to the next one towards the centre, and
+    the centre completes the sum, so that flat regions do not change.
     """
     distances = jnp.arange(-radius, radius + 1, dtype=jnp.float32)
     exact = jnp.exp(-0.5 * (distances / sigmas[:, None]) ** 2)
@@ -273,22 +273,22 @@ def _gaussian_weights(sigmas: jax.Array, radius: int) -> jax.Array:
 
 
 def _is_inside(kernel_sizes: jax.Array) -> jax.Array:
-    """Which taps of the largest kernel belong to one: bool `[batch, taps]`."""
+    """Taps of the largest kernel that are within each kernel: bool `[batch, taps]`."""
     radius = KERNEL_SIZES[-1] // 2
     distances = jnp.abs(jnp.arange(-radius, radius + 1))
     return distances <= kernel_sizes[:, None] // 2
 
 
 def _convolve(images: jax.Array, sizes: jax.Array, weights: jax.Array) -> jax.Array:
-    """Weighs the neighbours of each sample along both axes, the border mirrored.
+    """Convolves each picture along both axes, with a mirrored border.
 
     Args:
         images: uint8 `[batch, height, width, 3]`.
         sizes: int32 `[batch, 2]`.
-        weights: int32 `[batch, taps]`, of an odd number of taps.
+        weights: int32 `[batch, taps]`, with an odd number of taps.
 
     Returns:
-        int32 `[batch, height, width, 3]`, not divided by anything.
+        The weighted sums, int32 `[batch, height, width, 3]`.
     """
     height, width = images.shape[1:3]
     num_taps = weights.shape[1]
@@ -305,7 +305,7 @@ def _convolve(images: jax.Array, sizes: jax.Array, weights: jax.Array) -> jax.Ar
 
 
 def _round_bits(values: jax.Array, bits: int) -> jax.Array:
-    """Takes fraction bits off, to nearest and halves up: uint8."""
+    """Rounds off fraction bits, to nearest with halves up: uint8."""
     return ((values + (1 << (bits - 1))) >> bits).astype(jnp.uint8)
 
 
@@ -315,17 +315,17 @@ def _extend(
     radius: int,
     border: Callable[[jax.Array, jax.Array], jax.Array],
 ) -> jax.Array:
-    """Continues each picture beyond its own borders.
+    """Extends each picture beyond its borders.
 
     Args:
         images: `[batch, height, width, 3]`.
         sizes: int32 `[batch, 2]`.
-        radius: Pixels on each side.
-        border: From places and lengths to places within them.
+        radius: Pixels to add on each side.
+        border: `(places, lengths) → places`, maps places to places in `[0, length)`.
 
     Returns:
-        `[batch, height + 2 radius, (width + 2 radius) 3]`: pixels and channels share an
-        axis, as loops over an axis of three are slow.
+        `[batch, height + 2 radius, (width + 2 radius) 3]`; pixels and channels share an
+        axis because loops over an axis of length 3 are slow.
     """
     for axis in (1, 2):
         places = jnp.arange(images.shape[axis] + 2 * radius) - radius
@@ -334,12 +334,12 @@ def _extend(
 
 
 def _repeat(places: jax.Array, lengths: jax.Array) -> jax.Array:
-    """Replaces places beyond the ends of `[0, length)` by the ends."""
+    """Replaces places outside of `[0, length)` by the nearest end."""
     return jnp.clip(places, 0, lengths - 1)
 
 
 def _mirror(places: jax.Array, lengths: jax.Array) -> jax.Array:
-    """Folds places beyond the ends of `[0, length)` back, around the end pixels."""
+    """Reflects places outside of `[0, length)` at the end pixels."""
     period = jnp.maximum(2 * (lengths - 1), 1)
     folded = places % period
     return jnp.minimum(folded, period - folded) * (lengths > 1)
@@ -351,9 +351,13 @@ def _resample(
     targets: jax.Array,
     shape: tuple[int, int] | None = None,
 ) -> jax.Array:
-    """Bilinear resampling of each picture from its size to another.
+    """Resamples each picture bilinearly to a new size.
 
-    `shape` is that of the batch's pictures after; as before if there is none.
+    Args:
+        images: uint8 `[batch, height, width, 3]`.
+        sizes: int32 `[batch, 2]`, sizes of the pictures.
+        targets: int32 `[batch, 2]`, new sizes.
+        shape: Height and width of the new batch; None keeps them.
     """
     height, width = images.shape[1:3] if shape is None else shape
     rows = _linear_taps(height, sizes[:, 0], targets[:, 0])
@@ -365,7 +369,7 @@ def _resample(
     values = (
         _take(values, first, 2) * (one - weight) + _take(values, second, 2) * weight
     )
-    # OpenCV drops bits before each product and keeps two of them for the last rounding.
+    # OpenCV drops bits before each product and keeps two for the final rounding.
     values >>= 4
     first, second, weight = rows
     weight = weight[:, :, None, None]
@@ -377,20 +381,20 @@ def _resample(
 def _linear_taps(
     length: int, sources: jax.Array, targets: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Where each pixel of a line comes from.
+    """The two source pixels of each pixel of a resampled line.
 
     Args:
-        length: Pixels of the line in the batch.
-        sources: int32 `[batch]`, pixels of the line before.
-        targets: int32 `[batch]`, pixels after.
+        length: Length of the lines in the new batch.
+        sources: int32 `[batch]`, lengths of the lines.
+        targets: int32 `[batch]`, new lengths.
 
     Returns:
-        Indices of the two neighbours and the weight of the second, each int32
+        Indices of the two source pixels and the weight of the second, each int32
         `[batch, length]`.
     """
     sources, targets = sources[:, None], targets[:, None]
-    # Pixel centres agree: (place + ½) sources / targets - ½, as a fraction of integers;
-    # one more, so that it is not negative and has all bits of an unsigned integer.
+    # Pixel centres agree: (place + ½) sources / targets - ½, as a fraction of integers.
+    # Increased by 1, so that it is not negative and fits an unsigned integer.
     places = jnp.minimum(jnp.arange(length), targets - 1).astype(jnp.uint32)
     wide_sources, wide_targets = sources.astype(jnp.uint32), targets.astype(jnp.uint32)
     numerator = (2 * places + 1) * wide_sources + wide_targets
@@ -405,7 +409,7 @@ def _linear_taps(
 
 
 def _take(values: jax.Array, indices: jax.Array, axis: int) -> jax.Array:
-    """Picks lines along an axis, other ones for each picture: `indices[batch, n]`."""
+    """Picks lines of each picture along an axis, at its own `indices` `[batch, n]`."""
 
     def pick(picture: jax.Array, own: jax.Array) -> jax.Array:
         return jnp.take(picture, own, axis=axis - 1, mode="clip")

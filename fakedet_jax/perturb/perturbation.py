@@ -1,6 +1,10 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The perturbations that can be asked for by name, and what their strengths mean."""
+"""The operations that perturb pictures, by name, and perturbations of a strength.
+
+A new operation is a function in `operations` or `codecs` and a row here. Other packages
+add theirs with `register`.
+"""
 
 import dataclasses
 import math
@@ -12,22 +16,23 @@ import numpy as np
 
 from fakedet_jax.errors import RequestError
 from fakedet_jax.perturb import codecs, operations
+from fakedet_jax.runtime.registry import Registry
 
-# From uint8 [batch, height, width, 3], sizes int32 [batch, 2], strengths float32
-# [batch] and keys [batch] to pictures and their sizes.
+# (images uint8 [batch, height, width, 3], sizes int32 [batch, 2], strengths float32
+# [batch], keys [batch]) → (images, sizes).
 DeviceFn = Callable[
     [jax.Array, jax.Array, jax.Array, jax.Array], tuple[jax.Array, jax.Array]
 ]
-# From the first three to pictures of the same sizes.
+# (images, sizes, strengths) → images of the same sizes.
 PictureFn = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
-# From uint8 [height, width, 3] and a strength to such a picture.
+# (picture uint8 [height, width, 3], strength) → picture.
 HostFn = Callable[[np.ndarray, float], np.ndarray]
 
-# What a mix is called: of operations, and of the strengths of one.
+# Name of a mix of operations, or of the strengths of one operation.
 MIX = "mix"
 
 _MAX_GAIN = 100 * (operations.MAX_ENLARGEMENT - 1)
-# Beyond these all but a few grey levels become one.
+# Beyond these limits most grey levels fall together.
 _MIN_GAMMA, _MAX_GAMMA = 0.01, 100
 
 
@@ -35,16 +40,20 @@ _MIN_GAMMA, _MAX_GAMMA = 0.01, 100
 class Operation:
     """A kind of perturbation.
 
+    Either `on_device` or `on_host` is given.
+
     Attributes:
-        title: What it is called in a figure.
-        strength_name: What its strength is, with the unit.
-        expected: The valid strengths in words.
+        name: Name in specifications such as `NAME:STRENGTH`.
+        title: Name in figures.
+        strength_name: Meaning of the strength, with its unit.
+        expected: The valid strengths in words, for messages.
         accepts: Whether a finite strength is valid.
-        on_device: What it does to a batch; None for what only the host can do.
-        on_host: What it does to a picture; None for what the device does.
-        is_random: Whether what it does depends on the key.
+        on_device: Perturbs a padded batch; see `operations`. Compiled by JAX.
+        on_host: Perturbs one picture, outside of JAX.
+        is_random: Whether the result depends on the keys.
     """
 
+    name: str
     title: str
     strength_name: str
     expected: str
@@ -53,17 +62,21 @@ class Operation:
     on_host: HostFn | None = None
     is_random: bool = False
 
+    def __post_init__(self) -> None:
+        if (self.on_device is None) == (self.on_host is None):
+            raise ValueError(f"{self.name}: expected either on_device or on_host")
+
 
 @dataclasses.dataclass(frozen=True)
 class Perturbation:
-    """An operation at a strength.
+    """An operation with a strength.
 
     Attributes:
         operation: A name in `OPERATIONS`.
-        strength: As the operation measures it.
+        strength: Strength, in the unit of the operation.
 
     Raises:
-        RequestError: There is no such operation, or the strength is not valid.
+        RequestError: The operation is unknown, or the strength is not valid.
 
     >>> Perturbation("resize", 1.5)
     Traceback (most recent call last):
@@ -74,11 +87,6 @@ class Perturbation:
     strength: float
 
     def __post_init__(self) -> None:
-        if self.operation not in OPERATIONS:
-            raise RequestError(
-                f"expected the perturbation {', '.join(OPERATIONS)}, found "
-                f"{self.operation!r}"
-            )
         kind = self.kind
         if not math.isfinite(self.strength) or not kind.accepts(self.strength):
             raise RequestError(
@@ -90,20 +98,20 @@ class Perturbation:
 
     @property
     def kind(self) -> Operation:
-        """What the operation is."""
+        """The operation, looked up by its name."""
         return OPERATIONS[self.operation]
 
 
 @dataclasses.dataclass(frozen=True)
 class Mix:
-    """One of several perturbations, another one for each picture.
+    """Several perturbations, of which one is drawn for each picture.
 
     Attributes:
-        choices: The perturbations, of one operation or of several. Operations are
-            equally likely, and so are the strengths of each.
+        choices: The perturbations, of one operation or of several. All operations are
+            equally likely, and so are all strengths of an operation.
 
     Raises:
-        RequestError: There is nothing to choose from.
+        RequestError: `choices` is empty.
 
     >>> str(Mix((Perturbation("jpeg", 90), Perturbation("jpeg", 60))))
     'jpeg-mix'
@@ -125,21 +133,28 @@ class Mix:
 
     @property
     def operation(self) -> str:
-        """The name of the operation if there is one, else "mix"."""
+        """The name of the operation, or "mix" if there are several."""
         names = self.operations
         return names[0] if len(names) == 1 else MIX
 
     @property
     def strength(self) -> str:
-        """What stands for the strength in a table."""
+        """The entry for the strength in tables."""
         return MIX
 
     def draw(self, number: int) -> Perturbation:
-        """Makes a choice of a random number, which should have many bits."""
+        """Chooses by a random number, which should have many more bits than needed."""
         number, place = divmod(number, len(self.operations))
         name = self.operations[place]
         own = [choice for choice in self.choices if choice.operation == name]
         return own[number % len(own)]
+
+
+OPERATIONS = Registry[Operation]("perturb")
+
+names = OPERATIONS.names
+register = OPERATIONS.add
+unregister = OPERATIONS.unregister
 
 
 def _jpeg(picture: np.ndarray, strength: float) -> np.ndarray:
@@ -171,7 +186,7 @@ def _gaussian_noise(
 
 
 def _keeping_size(function: PictureFn) -> DeviceFn:
-    """What needs no randomness and leaves pictures as large as they are."""
+    """Wraps a function that is not random and keeps the sizes of pictures."""
 
     def on_device(
         images: jax.Array, sizes: jax.Array, strengths: jax.Array, keys: jax.Array
@@ -182,10 +197,11 @@ def _keeping_size(function: PictureFn) -> DeviceFn:
     return on_device
 
 
-def _filter(title: str, function: PictureFn) -> Operation:
+def _filter(name: str, title: str, function: PictureFn) -> Operation:
     """A filter whose strength is the size of its kernel."""
     *others, largest = map(str, operations.KERNEL_SIZES)
     return Operation(
+        name=name,
         title=title,
         strength_name="kernel size, pixels",
         expected=f"a kernel size of {', '.join(others)} or {largest}",
@@ -196,8 +212,9 @@ def _filter(title: str, function: PictureFn) -> Operation:
     )
 
 
-OPERATIONS = {
-    "jpeg": Operation(
+register(
+    Operation(
+        name="jpeg",
         title="JPEG compression",
         strength_name="quality",
         expected=f"a whole quality from 0 to {codecs.MAX_QUALITY}",
@@ -206,21 +223,30 @@ OPERATIONS = {
         ),
         on_host=_jpeg,
     ),
-    "gaussian_blur": Operation(
+)
+register(
+    Operation(
+        name="gaussian_blur",
         title="Gaussian blur, 3 × 3",
         strength_name="standard deviation, pixels",
         expected="a positive standard deviation in pixels",
         accepts=lambda sigma: sigma > 0,
         on_device=_keeping_size(operations.gaussian_blur),
     ),
-    "resize": Operation(
+)
+register(
+    Operation(
+        name="resize",
         title="Resize, down and back",
         strength_name="scale",
         expected="a scale in (0, 1]",
         accepts=lambda scale: 0 < scale <= 1,
         on_device=_keeping_size(operations.resize),
     ),
-    "gaussian_noise": Operation(
+)
+register(
+    Operation(
+        name="gaussian_noise",
         title="Gaussian noise",
         strength_name="variance, white is 1",
         expected="a variance that is not negative",
@@ -228,36 +254,48 @@ OPERATIONS = {
         on_device=_gaussian_noise,
         is_random=True,
     ),
-    "mean_filter": _filter("Mean filter", operations.mean_filter),
-    "median_filter": _filter("Median filter", operations.median_filter),
-    "gaussian_filter": _filter("Gaussian filter", operations.gaussian_filter),
-    "gamma_correction": Operation(
+)
+register(_filter("mean_filter", "Mean filter", operations.mean_filter))
+register(_filter("median_filter", "Median filter", operations.median_filter))
+register(_filter("gaussian_filter", "Gaussian filter", operations.gaussian_filter))
+register(
+    Operation(
+        name="gamma_correction",
         title="Gamma correction",
         strength_name="gamma; 1 changes nothing",
         expected=f"a gamma from {_MIN_GAMMA} to {_MAX_GAMMA}",
         accepts=lambda gamma: _MIN_GAMMA <= gamma <= _MAX_GAMMA,
         on_device=_keeping_size(operations.gamma_correction),
     ),
-    "jpeg2000": Operation(
+)
+register(
+    Operation(
+        name="jpeg2000",
         title="JPEG 2000 compression",
         strength_name="compression ratio",
         expected=f"a ratio from {codecs.MIN_RATIO} to {codecs.MAX_RATIO}",
         accepts=lambda ratio: codecs.MIN_RATIO <= ratio <= codecs.MAX_RATIO,
         on_host=codecs.jpeg2000,
     ),
-    # Pictures stay at the new size; what scores them brings them to its input's.
-    "scale_up": Operation(
+)
+# Pictures stay at the new size; what scores them brings them to its input's.
+register(
+    Operation(
+        name="scale_up",
         title="Scaling up",
         strength_name="per cent that the sides gain",
         expected=f"a whole percentage from 0 to {_MAX_GAIN}",
         accepts=lambda gain: 0 <= gain <= _MAX_GAIN and gain == int(gain),
         on_device=_scale_up,
     ),
-    "scale_down": Operation(
+)
+register(
+    Operation(
+        name="scale_down",
         title="Scaling down",
         strength_name="per cent that the sides lose",
         expected="a whole percentage from 0 to 99",
         accepts=lambda loss: 0 <= loss <= 99 and loss == int(loss),
         on_device=_scale_down,
     ),
-}
+)

@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Perturbations as they are written on the command line."""
+"""Reads perturbations from text such as `jpeg:60` or `median_filter:mix`."""
 
 from collections.abc import Sequence
 
@@ -8,25 +8,26 @@ from fakedet_jax.errors import RequestError
 from fakedet_jax.perturb import suites
 from fakedet_jax.perturb.perturbation import MIX, OPERATIONS, Mix, Perturbation
 
-# The pictures as they are.
+# Leaves the pictures unchanged.
 NONE = "none"
 
 _EXPECTED = f"{NONE}, OPERATION:STRENGTH, OPERATION:{MIX} or {MIX}"
 
 
 def parse(text: str) -> Perturbation | Mix | None:
-    """Reads what is done to a picture.
+    """Reads the specification of a perturbation.
 
     Args:
-        text: `none` for nothing; `OPERATION:STRENGTH`; `OPERATION:mix` for a strength
-            that is drawn for each picture among those of the suites; `mix` for an
-            operation that is drawn too, among those of the suite `amten`.
+        text: `none`; `OPERATION:STRENGTH`; `OPERATION:mix`, which draws a strength for
+            each picture among those of the first suite that applies the operation; or
+            `mix`, which draws operation and strength among those of the suite `amten`.
 
     Returns:
-        The perturbation, None for nothing.
+        The perturbation or mix; None for `none`.
 
     Raises:
-        RequestError: It cannot be read, or there is no such perturbation.
+        RequestError: The text is not of this form, or names an unknown operation or an
+            invalid strength.
 
     >>> parse("jpeg:60")
     Perturbation(operation='jpeg', strength=60.0)
@@ -43,7 +44,7 @@ def parse(text: str) -> Perturbation | Mix | None:
     if operation not in OPERATIONS:
         raise RequestError(
             f"`perturb`: expected {_EXPECTED} with an operation of "
-            f"{', '.join(OPERATIONS)}, found {text!r}"
+            f"{', '.join(OPERATIONS)}; found {text!r}"
         )
     if strength == MIX:
         return suites.mix_of(operation)
@@ -61,15 +62,21 @@ def parse(text: str) -> Perturbation | Mix | None:
 
 
 def parse_all(texts: Sequence[str]) -> tuple[Perturbation | Mix | None, ...]:
-    """Reads several, as `parse` reads each.
+    """Reads several specifications, each as `parse` does.
+
+    Args:
+        texts: The specifications.
+
+    Returns:
+        The perturbations, in the same order.
 
     Raises:
-        RequestError: One cannot be read, or is there twice.
+        RequestError: A text cannot be read, or two mean the same.
     """
     found: dict[str, Perturbation | Mix | None] = {}
     for text in texts:
         parsed = parse(text)
         if parsed in found.values():
-            raise RequestError(f"`perturb`: {text!r} is there twice; leave one out")
+            raise RequestError(f"`perturb`: {text!r} is given twice; leave one out")
         found[text] = parsed
     return tuple(found.values())

@@ -1,33 +1,29 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Perturbations of the pictures of a dataset: for training, and as a test condition.
+"""Perturbs the pictures of a dataset, for training or as a test condition.
 
 Z. Guo et al., Fake face detection via adaptive manipulation traces extraction network,
 CVIU 2021: Table X trains under one condition and tests under another; Tables XI and XII
 train on sets that hold raw, compressed and filtered pictures in equal parts.
 
-What a codec does is done where pictures are decoded. What filters do is done later, on
-the devices, to the pictures of a batch together.
+Pictures are perturbed on the CPU by the threads or worker processes that read them.
 """
 
 import dataclasses
-from collections.abc import Sequence
 from typing import NamedTuple
 
-import jax
 import numpy as np
 
 from fakedet_jax.errors import RequestError
 from fakedet_jax.perturb import apply
 from fakedet_jax.perturb.perturbation import Mix, Perturbation
-from fakedet_jax.runtime import parallel
 
-# More would be a mistake: the paper's largest set has three.
+# The paper's largest set has three copies; many more are a mistake.
 _MAX_COPIES = 100
 
 
 class Choice(NamedTuple):
-    """What is done to a picture, and a salt for its noise."""
+    """A perturbation for one picture, and a salt for its noise."""
 
     perturbation: Perturbation
     salt: int
@@ -35,14 +31,14 @@ class Choice(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Treatment:
-    """What is done to every picture of a dataset.
+    """How each picture of a dataset is perturbed.
 
     Attributes:
-        parts: What there is, None for nothing.
-        seed: Of all that is drawn.
-        part_of: int32 `[num_examples]`, indices into `parts`: every example is treated
-            in the same way whenever it is read. None draws anew each time, all parts
-            alike.
+        parts: The perturbations; None leaves a picture unchanged.
+        seed: Seed of all random choices.
+        part_of: int32 `[num_examples]`, an index into `parts` for each example, which
+            is then perturbed in the same way whenever it is read. None draws a part
+            each time, all with equal probability.
     """
 
     parts: tuple[Perturbation | Mix | None, ...]
@@ -57,20 +53,20 @@ class Treatment:
     def choose(
         self, index: int, rng: np.random.Generator | None = None
     ) -> Choice | None:
-        """Draws for an example.
+        """Chooses the perturbation of an example.
 
         Args:
-            index: The example.
-            rng: Draws, unless the treatment is the same each time.
+            index: Index of the example.
+            rng: Random generator; not used if `part_of` is given.
 
         Returns:
-            What is done to it, None for nothing.
+            The choice; None leaves the picture unchanged.
         """
         if self.part_of is not None:
             rng = np.random.default_rng((self.seed, index))
             place = int(self.part_of[index])
         elif rng is None:
-            raise ValueError("this treatment is drawn each time, give a generator")
+            raise ValueError("this treatment is drawn each time: give a generator")
         else:
             place = int(rng.integers(len(self.parts)))
         number, salt = int(rng.integers(2**63)), int(rng.integers(2**32))
@@ -79,17 +75,15 @@ class Treatment:
             return None
         return Choice(part.draw(number) if isinstance(part, Mix) else part, salt)
 
-    def start(
-        self, picture: np.ndarray, choice: Choice | None
-    ) -> np.ndarray | apply.Chosen:
-        """Does what the host does.
+    def apply(self, picture: np.ndarray, choice: Choice | None) -> np.ndarray:
+        """Perturbs a picture on the CPU.
 
         Args:
             picture: uint8 `[height, width, 3]`.
-            choice: Of `choose`.
+            choice: Result of `choose`.
 
         Returns:
-            The picture as it shall be, or what is left to the devices.
+            The perturbed picture, uint8 `[height, width, 3]`, not to be written to.
 
         Raises:
             ImageError: The picture is too large.
@@ -97,30 +91,11 @@ class Treatment:
         if choice is None:
             return picture
         apply.check_picture(picture)
-        perturbation, salt = choice
-        on_host = perturbation.kind.on_host
-        if on_host is None:
-            return apply.Chosen(picture, perturbation, salt)
-        return on_host(picture, perturbation.strength)
-
-    def finish(self, chosen: Sequence[apply.Chosen]) -> list[np.ndarray]:
-        """Does what the devices of this process do.
-
-        Args:
-            chosen: What `start` left.
-
-        Returns:
-            The pictures as they shall be, in the same order.
-        """
-        mesh = parallel.data_mesh(jax.local_devices())
-        # The caller may be at work on the devices of all processes.
-        with jax.set_mesh(mesh):
-            key = jax.random.key(self.seed, impl="threefry2x32")
-            return apply.apply_each(chosen, key=key, mesh=mesh)
+        return apply.apply_one(apply.Chosen(picture, *choice), self.seed)
 
 
 def check_copies(copies: float) -> None:
-    """Refuses a size that `fixed_set` does not make.
+    """Checks the setting `perturb_copies`.
 
     Raises:
         RequestError: The number of copies is not valid.
@@ -135,19 +110,20 @@ def check_copies(copies: float) -> None:
 def fixed_set(
     labels: np.ndarray, num_parts: int, copies: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Makes a set of pictures that are perturbed once and for all, in equal parts.
+    """Divides a dataset, or several copies of it, evenly into parts.
 
-    Within each class the parts are of one size, give or take one picture. With fewer
-    copies than parts no picture is there twice in the same part.
+    Within each class the sizes of the parts differ by at most one. With no more copies
+    than parts, no example is in a part twice.
 
     Args:
         labels: int `[num_examples]`, the classes of the examples.
-        num_parts: What there is to do to them.
-        copies: Size of the set to the number of examples, at least 1.
-        seed: Decides which part an example falls to.
+        num_parts: Number of parts.
+        copies: Size of the new set relative to the dataset, at least 1.
+        seed: Seed of the division.
 
     Returns:
-        int32 `[round(copies · num_examples)]` each: the examples, and their parts.
+        Indices of the examples and their parts, each int32
+        `[round(copies · num_examples)]`.
 
     Raises:
         RequestError: The number of copies is not valid.
@@ -159,14 +135,14 @@ def fixed_set(
     check_copies(copies)
     num_examples = len(labels)
     order = np.random.default_rng(seed).permutation(num_examples)
-    # Place of an example among the shuffled ones of its class.
+    # Rank of each example among the shuffled examples of its class.
     rank = np.zeros(num_examples, np.int64)
     for label in np.unique(labels):
         members = order[labels[order] == label]
         rank[members] = np.arange(len(members))
     indices = np.arange(round(copies * num_examples))
     whole, rest = divmod(len(indices), num_examples)
-    # What is left of the last copy is taken evenly from the classes and parts.
+    # An incomplete last copy is taken evenly from the classes and parts.
     leftovers = np.argsort(rank, kind="stable")[:rest]
     examples = np.concatenate([np.tile(np.arange(num_examples), whole), leftovers])
     parts = (rank[examples] + indices // num_examples) % num_parts

@@ -4,7 +4,6 @@
 
 import contextlib
 from collections.abc import Iterator
-from unittest import mock
 
 import numpy as np
 
@@ -31,8 +30,11 @@ SMALL_SUITE = suites.Suite(
 @contextlib.contextmanager
 def small_suite() -> Iterator[None]:
     """Makes the suite `small` known."""
-    with mock.patch.dict(suites._SUITES, small=SMALL_SUITE):
+    suites.register(SMALL_SUITE)
+    try:
         yield
+    finally:
+        suites.unregister(SMALL_SUITE.name)
 
 
 def random(height: int, width: int, seed: int = 0) -> np.ndarray:

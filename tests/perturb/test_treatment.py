@@ -3,6 +3,7 @@
 """Tests of fakedet_jax.perturb.treatment."""
 
 import collections
+import concurrent.futures
 import pickle
 
 import jax
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 
 from fakedet_jax.errors import ImageError, RequestError
-from fakedet_jax.perturb import apply, codecs, operations
-from fakedet_jax.perturb.perturbation import Mix, Perturbation
+from fakedet_jax.perturb import apply, operations, suites
+from fakedet_jax.perturb.perturbation import OPERATIONS, Mix, Perturbation
 from fakedet_jax.perturb.treatment import Choice, Treatment, fixed_set
+from fakedet_jax.runtime import parallel
 from tests.perturb import samples
 
 JPEG = Perturbation("jpeg", 30)
@@ -51,28 +53,44 @@ def test_a_draw_needs_a_generator():
         Treatment((JPEG,), 0).choose(0)
 
 
-def test_the_host_does_what_a_codec_does():
+def test_without_a_choice_a_picture_stays_as_it_is():
     picture = samples.random(20, 30)
-    treatment = _fixed(JPEG)
-    done = treatment.start(picture, Choice(JPEG, 1))
-    np.testing.assert_array_equal(done, codecs.jpeg(picture, 30))
-    assert treatment.start(picture, None) is picture
+    assert _fixed(JPEG).apply(picture, None) is picture
 
 
-def test_the_devices_do_the_rest():
-    pictures = [samples.random(20, 30), samples.random(9, 11)]
-    treatment = _fixed(MEAN)
-    chosen = [treatment.start(picture, Choice(MEAN, 1)) for picture in pictures]
-    expected = apply.apply(MEAN, pictures, key=jax.random.key(0))
-    for one, other in zip(treatment.finish(chosen), expected, strict=True):
-        np.testing.assert_array_equal(one, other)
+@pytest.mark.parametrize("operation", OPERATIONS.names())
+def test_a_single_picture_is_perturbed_as_in_a_batch(operation):
+    (perturbation, *_) = suites.mix_of(operation).choices
+    treatment = _fixed(perturbation, seed=3)
+    pictures = samples.pictures()
+    key = jax.random.key(3, impl="threefry2x32")
+    chosen = [apply.Chosen(picture, perturbation, 5) for picture in pictures]
+    expected = apply.apply_each(chosen, key=key)
+    for picture, other in zip(pictures, expected, strict=True):
+        done = treatment.apply(picture, Choice(perturbation, 5))
+        np.testing.assert_array_equal(done, other)
+
+
+def test_threads_share_a_treatment_beside_a_mesh_of_all_devices():
+    pictures = [samples.random(20, 30, seed) for seed in range(16)]
+    choice = Choice(Perturbation("median_filter", 7), 0)
+    treatment = _fixed(choice.perturbation)
+    expected = [treatment.apply(picture, choice) for picture in pictures]
+    with (
+        jax.set_mesh(parallel.data_mesh()),
+        concurrent.futures.ThreadPoolExecutor(8) as pool,
+    ):
+        found = pool.map(treatment.apply, pictures, [choice] * len(pictures))
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(one, other)
+        np.testing.assert_array_equal(treatment.apply(pictures[0], choice), expected[0])
 
 
 def test_the_salt_decides_the_noise():
     picture = samples.random(20, 30)
     treatment = _fixed(NOISE)
-    first, second, again = treatment.finish(
-        [apply.Chosen(picture, NOISE, salt) for salt in (1, 2, 1)]
+    first, second, again = (
+        treatment.apply(picture, Choice(NOISE, salt)) for salt in (1, 2, 1)
     )
     np.testing.assert_array_equal(first, again)
     assert (first != second).mean() > 0.9
@@ -81,7 +99,7 @@ def test_the_salt_decides_the_noise():
 def test_a_picture_that_is_too_large_says_so():
     picture = np.zeros((1, operations.MAX_SIDE + 1, 3), np.uint8)
     with pytest.raises(ImageError, match="perturbations need sides of at most"):
-        _fixed(MEAN).start(picture, Choice(MEAN, 1))
+        _fixed(MEAN).apply(picture, Choice(MEAN, 1))
 
 
 def test_worker_processes_can_have_it():
