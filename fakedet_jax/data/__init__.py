@@ -1,3 +1,20 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures: files, decoding, datasets, and the input pipeline."""
+"""Datasets: layouts, splits, prepared datasets, checks, and the input pipeline."""
+
+__all__ = [
+    "catalog",
+    "dataset",
+    "folder",
+    "inspection",
+    "layouts",
+    "leaks",
+    "near_duplicates",
+    "pipeline",
+    "portraits",
+    "prepared",
+    "rows",
+    "splits",
+    "tags_file",
+    "tfds_source",
+]

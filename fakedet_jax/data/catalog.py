@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The datasets that can be asked for by name."""
+"""Loads datasets by the name that the setting `dataset` takes."""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -30,29 +30,29 @@ def load(
     task: str = "multiclass",
     needs: str | None = None,
 ) -> Dataset:
-    """Loads a dataset by its name.
+    """Loads a split of a dataset.
 
     Args:
-        name: One of `dataset_names()`. `folder` is also every dataset of face crops
-            that was prepared.
-        data_dir: Where the data lie. `synthetic_faces` is built there on first use,
-            and in the user's cache folder without it; the others need it.
+        name: One of `dataset_names()`. `folder` also loads any prepared dataset.
+        data_dir: The data folder. `synthetic_faces` is built there on first use, by
+            default in the user's cache folder; other datasets require it.
         split: `train`, `validation`, `test` or `all`.
-        real_classes: For a folder of pictures: further names of real classes.
-        validation_fraction: For a folder of pictures: the part that becomes
-            `validation` where no folder says so.
-        num_identities: Of `synthetic_faces`: people, of whom those beyond the usual
-            number are for training; None for the usual number.
+        real_classes: For folders of pictures: real classes whose names do not start
+            with `real`.
+        validation_fraction: For folders of pictures: fraction for `validation` where
+            no folder decides.
+        num_identities: For `synthetic_faces`: number of identities; those beyond the
+            default number train only. None for the default number.
         task: `binary` merges the classes into real and fake, `multiclass` keeps them.
-        needs: Which sides must be there, as `dataset.check_sides` says; by default
-            both of the split `train`, and either of the others.
+        needs: Sides that the split must have, see `dataset.check_sides`; by default
+            `both` for `train` and `either` for other splits.
 
     Returns:
         The dataset.
 
     Raises:
-        RequestError: There is no such dataset, split or task, or the data are not as
-            expected.
+        RequestError: The dataset, split or task is unknown, a setting does not apply to
+            the dataset, or its data do not have the expected form.
     """
     if name not in dataset_names():
         raise RequestError(
@@ -66,7 +66,7 @@ def load(
         needs = "both" if split == "train" else "either"
     if num_identities is not None and name != _SYNTHETIC:
         raise RequestError(
-            f"`num_identities`: `dataset={name}` has the people that it has; use it "
+            f"`num_identities`: `dataset={name}` has a fixed number of people; use it "
             f"with `dataset={_SYNTHETIC}` only"
         )
     root = Path(data_dir) if data_dir else None
@@ -96,7 +96,7 @@ def load(
 def load_configured(
     data: DataConfig, split: str, *, needs: str | None = None
 ) -> Dataset:
-    """Loads a split of the pictures that a request names; see `load`."""
+    """Loads a split of the dataset in the settings `data`; see `load`."""
     return load(
         data.dataset,
         data.data_dir,
@@ -110,13 +110,16 @@ def load_configured(
 
 
 def read_faces(data: DataConfig) -> Mapping[str, Any] | None:
-    """How the faces of a dataset were found and cut out, as `prepared.read_info` says.
+    """Reads how the faces of a dataset were detected and cropped.
+
+    Args:
+        data: The dataset.
 
     Returns:
-        None for pictures that are taken as they are.
+        `faces` of `prepared.PreparedInfo`; None for datasets that were not prepared.
 
     Raises:
-        RequestError: The dataset is not as expected.
+        RequestError: The dataset cannot be read.
     """
     if data.dataset == _SYNTHETIC or data.data_dir is None:
         return None
@@ -125,7 +128,7 @@ def read_faces(data: DataConfig) -> Mapping[str, Any] | None:
 
 
 def dataset_names() -> list[str]:
-    """The valid names of datasets, sorted."""
+    """The valid names, sorted."""
     return sorted({_SYNTHETIC, *layouts.names()})
 
 
@@ -135,7 +138,7 @@ def default_data_dir() -> Path:
 
 
 def _prepared_name(name: str, root: Path) -> str | None:
-    """The prepared dataset that is meant; None for a folder of pictures."""
+    """The name of the prepared dataset; None for a folder of pictures."""
     if name != _FOLDER:
         return name
     if not any(prepared.is_prepared(root, other) for other in layouts.names()):
@@ -165,7 +168,7 @@ def _load_synthetic_faces(
     real_classes: Collection[str],
     num_identities: int | None,
 ) -> Dataset:
-    # TFDS takes a second to import; only who asks for the dataset waits.
+    # TFDS takes a second to import.
     from fakedet_jax import synthetic_faces
 
     if real_classes:

@@ -1,10 +1,10 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What a labelled collection of pictures is to the rest of the toolkit.
+"""The type of a labelled collection of pictures.
 
-A `Dataset` knows the names and labels of all its examples without opening a picture;
-the encoded bytes come one at a time from its `Source`. Everything here is random
-access and picklable, so that worker processes and a resumed run see the same order.
+A `Dataset` has the names and labels of all its examples without opening a picture; its
+`Source` reads the encoded bytes of one example at a time. Everything here has random
+access and can be pickled, so that worker processes and resumed runs see one order.
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ _LOGGER = logging.getLogger(__name__)
 
 BINARY_CLASSES = ("real", "fake")
 
-# Which sides of a dataset must be there; see `check_sides`.
+# Sides (real, fake) that a dataset must have; see `check_sides`.
 NEEDS = ("both", "real", "either")
 
 
@@ -36,7 +36,7 @@ class Record:
     """One example as it is stored.
 
     Attributes:
-        encoded: The bytes of the picture file, not decoded.
+        encoded: Content of the picture file, not decoded.
         label: Index into the classes of the dataset.
         name: Path or dataset key, as shown to users; bytes of a file name that are not
             UTF-8 are kept as surrogate escapes.
@@ -74,10 +74,10 @@ class Dataset:
         source: Reads the records.
         names: One name per example.
         labels: int32 `[num_examples]`, indices into `classes`.
-        facts: What else is known of each example, such as the video it is from; None
-            where pictures are all that there is.
-        portraits: Landmarks of the faces and settings of the cameras; None where the
-            dataset does not bring them, see `inspection.read_portraits`.
+        facts: Further facts of each example, such as its video; None for datasets that
+            have only pictures.
+        portraits: Face landmarks and camera settings; None for datasets that do not
+            store them, see `inspection.read_portraits`.
     """
 
     name: str
@@ -110,7 +110,7 @@ class Dataset:
 
     @property
     def num_classes(self) -> int:
-        """Number of classes, with or without examples in this split."""
+        """Number of classes, including those without examples in this split."""
         return len(self.classes)
 
     @property
@@ -120,9 +120,9 @@ class Dataset:
 
     @functools.cached_property
     def digest(self) -> str:
-        """Identifies the examples, their order and their labels, not where they lie."""
-        # A dataset that was moved to another folder is still the same dataset. Names
-        # need not be paths, so the prefix is one of characters.
+        """Identifies the examples, their order and labels, but not their folder."""
+        # A dataset that was moved has the same digest. Names need not be paths, so the
+        # prefix is one of characters.
         common = len(os.path.commonprefix(list(self.names)))  # noqa: RUF071
         digest = digest_of(name[common:] for name in self.names)
         labels = np.ascontiguousarray(self.labels, np.int32).tobytes().hex()
@@ -140,7 +140,7 @@ class Dataset:
         )
 
     def subset(self, indices: Sequence[int] | np.ndarray) -> "Dataset":
-        """The examples at `indices`, in that order, with the same classes."""
+        """The examples at `indices`, int `[n]`, in that order; the classes stay."""
         chosen = tuple(int(index) for index in indices)
         return dataclasses.replace(
             self,
@@ -153,17 +153,17 @@ class Dataset:
 
 
 def check_sides(dataset: Dataset, where: str, needs: str) -> None:
-    """Checks that there are real and fake pictures.
+    """Checks that a dataset has real and fake pictures.
 
     Args:
-        dataset: The pictures.
-        where: Where they lie, for the message.
-        needs: One of `NEEDS`: `both` makes it an error that a side is missing, as for
-            training; `real` that there are no real pictures, and fake ones are not
-            missed; `either` warns of a missing side.
+        dataset: The dataset.
+        where: Its folder, for the message.
+        needs: One of `NEEDS`: `both` requires both sides, as training does; `real`
+            requires real pictures and accepts that there are no fake ones; `either`
+            warns if a side is missing.
 
     Raises:
-        RequestError: A side is missing that is needed.
+        RequestError: A required side is missing.
     """
     if needs not in NEEDS:
         raise ValueError(f"expected one of {', '.join(NEEDS)}, found {needs!r}")
@@ -190,18 +190,18 @@ def check_sides(dataset: Dataset, where: str, needs: str) -> None:
 def order_classes(
     names: Iterable[str], real_classes: Collection[str] = ()
 ) -> tuple[tuple[str, ...], tuple[bool, ...]]:
-    """Puts class names in order and says which are fake.
+    """Sorts class names and determines which are fake.
 
-    A class is real when its name starts with `real`, in any case of letters, or is
-    listed in `real_classes`. Real classes come first, each group in alphabetical
-    order, so that the label of a class depends on the set of names alone.
+    A class is real when its name starts with `real`, in upper or lower case, or is
+    listed in `real_classes`. Real classes come first, each group in alphabetical order,
+    so that the label of a class depends only on the set of names.
 
     Args:
-        names: Class names in any order; repetitions are dropped.
+        names: Class names in any order, possibly repeated.
         real_classes: Further names of real classes.
 
     Returns:
-        The ordered names, and for each whether it is fake.
+        The sorted names, and for each whether it is fake.
 
     Raises:
         RequestError: A name in `real_classes` is not among `names`.
@@ -230,7 +230,7 @@ def digest_of(texts: Iterable[str]) -> str:
     digest = hashlib.blake2b(digest_size=12)
     for text in texts:
         encoded = text.encode("utf-8", "surrogateescape")
-        # The length in front keeps ["ab", "c"] and ["a", "bc"] apart.
+        # The length tells ["ab", "c"] from ["a", "bc"].
         digest.update(len(encoded).to_bytes(8, "little"))
         digest.update(encoded)
     return digest.hexdigest()
@@ -256,7 +256,7 @@ class _RelabelledSource:
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class _SubsetSource:
-    """Some records of another source, in an order of their own."""
+    """Some records of another source, in any order."""
 
     source: Source
     indices: tuple[int, ...]

@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What can be told about the files of a dataset besides what they show."""
+"""Inspects the files of a dataset: format, size, quality, camera settings, digests."""
 
 import concurrent.futures
 import dataclasses
@@ -36,19 +36,19 @@ _STANDARD_LUMINANCE = np.array(
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
-    """What was found out about one example.
+    """Facts about the file of one example.
 
     Attributes:
         name: Path or dataset key.
-        digest: Digest of the bytes of the file, empty where it cannot be read.
-        error: Why the picture cannot be decoded, else `None`; the fields below are
-            then without meaning.
+        digest: Digest of the file's bytes; empty if it cannot be read.
+        error: Reason why the picture cannot be decoded, in which case the fields below
+            have no meaning; `None` for sound pictures.
         format: Format of the file, such as `JPEG`.
         width: Width of the upright picture in pixels.
         height: Height of the upright picture in pixels.
         jpeg_quality: Estimated quality setting of a JPEG, 1 to 100, else `None`.
         is_grey: Whether all channels of all pixels agree within `GREY_TOLERANCE`.
-        has_exif: Whether the file carries EXIF data.
+        has_exif: Whether the file contains EXIF data.
         perceptual_hash: See `near_duplicates`.
     """
 
@@ -80,14 +80,14 @@ def inspect(dataset: Dataset, num_threads: int = 8) -> list[Facts]:
 
 
 def digest_contents(dataset: Dataset, num_threads: int = 8) -> str:
-    """Identifies the bytes of all files and their order; nothing is decoded.
+    """Identifies the bytes of all files and their order, without decoding them.
 
     Args:
         dataset: The examples.
         num_threads: Threads that read.
 
     Returns:
-        A digest, the same wherever the files lie.
+        A digest that does not depend on the folder of the files.
     """
     with concurrent.futures.ThreadPoolExecutor(num_threads) as pool:
         read = functools.partial(_digest_one, dataset)
@@ -95,23 +95,23 @@ def digest_contents(dataset: Dataset, num_threads: int = 8) -> str:
 
 
 def estimate_jpeg_quality(luminance: tuple[int, ...]) -> int:
-    """Finds the quality setting of the IJG library that gives a quantisation table.
+    """Estimates the quality setting of the IJG library that gives a quantisation table.
 
-    For tables of other making, such as those of cameras, it is the nearest setting.
+    For tables of other encoders, such as those of cameras, it is the nearest setting.
 
     Args:
-        luminance: 64 entries of the luminance table, in any order.
+        luminance: The 64 entries of the luminance table, in any order.
 
     Returns:
         Quality from 1 to 100.
     """
-    # Sorted, so that it does not matter whether the entries go in zigzag.
+    # Sorted, because the entries may be in zigzag order.
     distance = np.abs(_sorted_ijg_tables() - np.sort(luminance)).sum(axis=1)
     return int(np.argmin(distance)) + 1
 
 
 def is_grey(picture: np.ndarray) -> bool:
-    """Whether a picture has no colour, whatever its file says.
+    """Whether a picture has no colour, even if its file has colour channels.
 
     Args:
         picture: uint8 `[height, width, 3]`.
@@ -120,22 +120,21 @@ def is_grey(picture: np.ndarray) -> bool:
         Whether the channels of every pixel agree within `GREY_TOLERANCE`.
     """
     height = picture.shape[0]
-    # Nearly every picture shows colour in a few rows.
+    # For nearly every colour picture a few rows suffice.
     if not _channels_agree(picture[height // 2 : height // 2 + 4]):
         return False
     return _channels_agree(picture)
 
 
 def read_portraits(dataset: Dataset, num_threads: int = 8) -> Portraits:
-    """Reads the camera settings of every picture from its file; no pixel is decoded.
+    """Reads the camera settings of every picture from its file, without decoding it.
 
     Args:
-        dataset: The pictures; its own portraits are not looked at.
-        num_threads: That read files at a time, at least 1.
+        dataset: The pictures; `dataset.portraits` is ignored.
+        num_threads: Threads that read files, at least 1.
 
     Returns:
-        The settings. Landmarks are unknown, and so are the settings of a picture that
-        cannot be read.
+        The settings; those of unreadable pictures and all landmarks are unknown.
     """
 
     def read_one(index: int) -> np.ndarray | None:
@@ -198,7 +197,7 @@ def _channels_agree(picture: np.ndarray) -> bool:
 
 @functools.cache
 def _sorted_ijg_tables() -> np.ndarray:
-    """The sorted luminance tables for quality 1 to 100: int `[100, 64]`."""
+    """Luminance tables of the qualities 1 to 100, each sorted: int `[100, 64]`."""
     quality = np.arange(1, 101)
     scale = np.where(quality < 50, 5000 // quality, 200 - 2 * quality)
     tables = (scale[:, None] * _STANDARD_LUMINANCE + 50) // 100

@@ -1,15 +1,14 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Warns where a dataset gives its labels away by something other than the content.
+"""Warns if the labels of a dataset can be predicted without looking at the faces.
 
-A detector trained where all fakes are PNG files learns the difference between PNG and
-JPEG. For format, size, JPEG quality, EXIF and greyness, every rule that looks at one
-value (is it v? is it at most v?) is tried on all splits together. There is a warning
-where the best rule either
+If all fakes are PNG files, a detector learns the difference between PNG and JPEG. For
+file format, size, JPEG quality, EXIF data and greyness, every rule on a single value
+(is it v? is it at most v?) is tried on all splits together. There is a warning if the
+best rule either
 
-- tells real from fake with a balanced accuracy of at least `MIN_BALANCED_ACCURACY`, or
-- holds for at least `MIN_SHARE` of one side and hardly ever for the other: such
-  pictures can be labelled without looking at the face.
+- separates real from fake with a balanced accuracy of at least `MIN_BALANCED_ACCURACY`,
+- or holds for at least `MIN_SHARE` of one side and hardly ever for the other.
 """
 
 import dataclasses
@@ -23,9 +22,9 @@ from fakedet_jax.data.inspection import Facts
 
 MIN_BALANCED_ACCURACY = 0.75
 MIN_SHARE = 0.05
-MAX_OTHER_RATIO = 0.05  # How much rarer a one-sided value is on the other side.
-MIN_PICTURES = 20  # Per side; rules over fewer pictures are often chance.
-MIN_EXPECTED = 10  # One-sided pictures, found here and expected on the other side.
+MAX_OTHER_RATIO = 0.05  # Of the shares of a one-sided value: other to own side.
+MIN_PICTURES = 20  # Per side; with fewer pictures, rules often hold by chance.
+MIN_EXPECTED = 10  # One-sided pictures, on the smaller side.
 
 Labels = Mapping[str, Sequence[int] | np.ndarray]
 _Value = str | int | bool
@@ -37,16 +36,16 @@ def find_leaks(
     classes: Sequence[str],
     is_fake: Sequence[bool],
 ) -> list[str]:
-    """Finds what gives labels away, and pictures that lie in two places.
+    """Finds attributes that predict labels, and pictures in two splits or classes.
 
     Args:
-        facts: By split, what `inspect` found.
+        facts: By split, the result of `inspection.inspect`.
         labels: By split, the label of each example, an index into `classes`.
         classes: Class names.
         is_fake: For every class, whether its pictures are fake.
 
     Returns:
-        Warnings of one line each; empty where nothing was found.
+        Warnings of one line each; empty if there are none.
     """
     pooled = [
         (fact, bool(is_fake[label]))
@@ -64,7 +63,7 @@ def find_leaks(
 
 @dataclasses.dataclass(frozen=True)
 class _Rule:
-    """How often one rule holds for real and for fake pictures."""
+    """The shares of real and of fake pictures that a rule holds for."""
 
     text: str
     real: float
@@ -75,8 +74,8 @@ class _Rule:
         return (1 + abs(self.real - self.fake)) / 2
 
 
-# What is looked at; `None` means that the picture has no such value. Width and height
-# share a name: one warning about the size is enough.
+# Subject of the warning, name of the value, and the value; `None` where it is missing.
+# Width and height share a subject: one warning about the size is enough.
 _ATTRIBUTES: tuple[tuple[str, str, Callable[[Facts], _Value | None]], ...] = (
     ("the file format", "format", lambda fact: fact.format),
     ("the size", "width", lambda fact: fact.width),
@@ -104,7 +103,7 @@ def _attribute_warnings(pooled: Sequence[tuple[Facts, bool]]) -> list[str]:
 def _judge(
     subject: str, attribute: str, real: Sequence[_Value], fake: Sequence[_Value]
 ) -> str | None:
-    """Words the warning about one attribute, if it deserves one."""
+    """The warning about one attribute, if there is one."""
     if min(len(real), len(fake)) < MIN_PICTURES:
         return None
     rules = list(_rules(attribute, real, fake))
@@ -131,7 +130,7 @@ def _judge(
 def _rules(
     attribute: str, real: Sequence[_Value], fake: Sequence[_Value]
 ) -> Iterator[_Rule]:
-    """All rules about one value: equality, and for numbers thresholds."""
+    """All rules on one attribute: equality, and thresholds for numbers."""
     names = sorted({*real, *fake})
     is_number = not isinstance(names[0], bool | str)
     place = {name: position for position, name in enumerate(names)}
@@ -141,7 +140,7 @@ def _rules(
     ]
     if not is_number:
         for name, *share in zip(names, *shares, strict=True):
-            if name is not False:  # It says what the rule about True says.
+            if name is not False:  # Equivalent to the rule about True.
                 text = attribute if name is True else f"{attribute} is {name}"
                 yield _Rule(text, *map(float, share))
         return
@@ -190,7 +189,7 @@ def _near_duplicate_warnings(facts: Mapping[str, Sequence[Facts]]) -> list[str]:
     for pair in near_duplicates.find_pairs(hashes):
         (first, second), (i, j) = pair.splits, pair.indices
         one, other = facts[first][i], facts[second][j]
-        if one.digest != other.digest:  # Equal files are told of above.
+        if one.digest != other.digest:  # Equal files have another warning.
             pairs[first, second].append((one, other))
     warnings = []
     for (first, second), alike in pairs.items():

@@ -1,11 +1,11 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Finds pictures that were encoded or resized again and lie in two splits.
+"""Finds pictures in two splits that are re-encoded or resized copies of each other.
 
-A perceptual hash says of 64 low frequencies of the brightness whether each is above
-their median (after Zauner, "Implementation and benchmarking of perceptual image hash
-functions", 2010). It hardly changes under JPEG and resizing, while equal bytes, which
-`inspection` looks for, are lost. Crops and mirrored copies are not found.
+A perceptual hash has a bit for each of 64 low frequencies of the brightness, set if it
+is above their median (after Zauner, "Implementation and benchmarking of perceptual
+image hash functions", 2010). JPEG compression and resizing hardly change it, although
+they change the bytes of the file. Crops and mirrored copies are not found.
 """
 
 import dataclasses
@@ -19,9 +19,9 @@ from PIL import Image
 NUM_BITS = 64
 MAX_DISTANCE = 3
 
-_SIDE = 32  # The picture is looked at in this size.
+_SIDE = 32  # Side of the square that pictures are resized to.
 _NUM_FREQUENCIES = 8
-_CHUNK = 2**22  # Candidates that are compared at a time.
+_CHUNK = 2**22  # Candidates compared at a time.
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -29,9 +29,9 @@ class NearDuplicate:
     """Two pictures in different splits that look the same.
 
     Attributes:
-        splits: The two, in the order in which they were given.
-        indices: The place of each picture in its split.
-        distance: How many bits differ.
+        splits: The two splits, in the order in which they were given.
+        indices: Index of each picture in its split.
+        distance: Number of bits that differ.
     """
 
     splits: tuple[str, str]
@@ -40,24 +40,24 @@ class NearDuplicate:
 
 
 def perceptual_hash(picture: np.ndarray) -> np.uint64:
-    """Hashes what a picture looks like.
+    """Hashes the appearance of a picture.
 
     Args:
         picture: uint8 `[height, width, 3]`.
 
     Returns:
-        64 bits: the frequencies row by row, the lowest in the highest bit. A picture
-        of one colour has the hash 0, and only such a picture.
+        64 bits: the frequencies row by row, the lowest in the highest bit. The hash is
+        0 only for pictures of a single colour.
 
     >>> int(perceptual_hash(np.zeros((16, 16, 3), np.uint8)))
     0
     """
     image = Image.fromarray(picture).convert("L")
-    # Aspect is given up, so that a copy that was squeezed to a square is found too.
+    # Ignores the aspect ratio, so that copies squeezed to a square are found too.
     small = image.resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)
     rows = _cosines()
     frequencies = rows @ np.asarray(small, np.float64) @ rows.T
-    # Rounded, so that a flat picture has the same hash on every machine.
+    # Rounded, so that a picture of one colour has the same hash on every machine.
     frequencies = np.round(frequencies, 3)
     bits = frequencies > np.median(frequencies)
     return np.packbits(bits).view(">u8").astype(np.uint64)[0]
@@ -66,19 +66,22 @@ def perceptual_hash(picture: np.ndarray) -> np.uint64:
 def find_pairs(
     hashes_by_split: Mapping[str, np.ndarray], max_distance: int = MAX_DISTANCE
 ) -> list[NearDuplicate]:
-    """Finds the pictures of different splits whose hashes are near.
+    """Finds pairs of pictures in different splits whose hashes differ in few bits.
 
-    Hashes that differ in d bits agree in at least one of d + 1 bands of bits, so that
-    only those that share a band are compared.
+    Hashes that differ in d bits agree in at least one of d + 1 bands of bits, so only
+    hashes that share a band are compared.
 
     Args:
-        hashes_by_split: uint64 `[num_pictures]` by split. The hash 0 is near none: all
-            pictures of one colour have it.
-        max_distance: Number of bits that may differ, 0 to 15. The time grows steeply:
-            bands get narrow.
+        hashes_by_split: uint64 `[num_pictures]` for each split. The hash 0 matches
+            nothing, as all pictures of one colour have it.
+        max_distance: Number of bits that may differ, 0 to 15. The time grows steeply
+            with it.
 
     Returns:
-        All such pairs, sorted.
+        All pairs, sorted.
+
+    Raises:
+        ValueError: `max_distance` is out of range.
     """
     if not 0 <= max_distance <= 15:
         raise ValueError(f"max_distance: {max_distance} is not from 0 to 15")
@@ -115,14 +118,14 @@ def _near(
             difference = a[left] ^ b[right]
             distance = np.bitwise_count(difference)
             keep = distance <= max_distance
-            for band in earlier:  # Pairs that agree in an earlier band are known.
+            for band in earlier:  # Pairs that agree in an earlier band were found.
                 keep &= (difference & band) != 0
             yield shown_a[left[keep]], shown_b[right[keep]], distance[keep]
         earlier.append(mask)
 
 
 def _bands(count: int) -> list[np.uint64]:
-    """Masks that cut the bits of a hash into bands."""
+    """Masks that divide the bits of a hash into bands."""
     edges = [NUM_BITS * band // count for band in range(count + 1)]
     return [
         np.uint64((1 << high) - (1 << low)) for low, high in itertools.pairwise(edges)

@@ -1,10 +1,9 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What detectors that learn from photographs of faces know of each picture.
+"""Facts of portraits that some detectors learn from: landmarks and camera settings.
 
-These are the five landmarks of the face and the settings of the camera; see
-`fakedet_jax.media.exif` for the latter. Prepared and synthetic datasets bring both;
-of others `inspection.read_portraits` reads the settings from their files.
+Prepared and synthetic datasets store both. For others, `inspection.read_portraits`
+reads the camera settings from the files; see `fakedet_jax.media.exif`.
 
 >>> portraits = Portraits.unknown(2)
 >>> portraits.landmarks.shape, portraits.tags.shape
@@ -23,12 +22,12 @@ NUM_LANDMARKS = 5
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Portraits:
-    """One entry per example, in the order of the dataset.
+    """Landmarks and camera settings of the examples of a dataset, in its order.
 
     Attributes:
         landmarks: float32 `[n, 5, 2]`, (x, y) in pixels of the picture: right eye, left
             eye, nose tip, right and left corner of the mouth; NaN where unknown.
-        tags: float32 `[n, 4]`, the settings in the order of `exif.TAGS` and in the
+        tags: float32 `[n, 4]`, camera settings in the order of `exif.TAGS` and in the
             units of `exif.ExifTags`; NaN where missing.
     """
 
@@ -48,13 +47,13 @@ class Portraits:
         return len(self.tags)
 
     def at(self, indices: Sequence[int] | np.ndarray) -> "Portraits":
-        """The entries at `indices`, in that order."""
+        """The entries at `indices`, int `[n]`, in that order."""
         chosen = np.asarray(indices, np.int64)
         return Portraits(self.landmarks[chosen], self.tags[chosen])
 
     @classmethod
     def unknown(cls, num_examples: int) -> "Portraits":
-        """Entries of which nothing is known."""
+        """Entries without any known landmark or setting."""
         return cls(
             np.full((num_examples, NUM_LANDMARKS, 2), np.nan, np.float32),
             np.full((num_examples, len(exif.TAGS)), np.nan, np.float32),

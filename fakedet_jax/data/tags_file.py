@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Camera settings that a user brings in a CSV file, for pictures that lost theirs.
+"""Camera settings in a CSV file of the user, for pictures without EXIF data.
 
 The first line names the columns `path,iso,aperture,exposure_time,focal_length`, in the
 units of `exif.ExifTags`: the exposure time is in seconds, such as 0.004. Paths are
@@ -29,17 +29,17 @@ def read(
     """Reads a CSV file of camera settings.
 
     Args:
-        path: The file; see the module.
+        path: The file, of the form that the module describes.
         photographs: Paths of the photographs that may have lines.
         data_dir: The data folder, for messages.
 
     Returns:
-        By path the settings in the order of `exif.TAGS`, NaN where missing; they are
-        exact in float32.
+        For each path the settings in the order of `exif.TAGS`, rounded to float32; NaN
+        where missing.
 
     Raises:
-        RequestError: The file is missing or not of that kind; the message names the
-            first line that is wrong.
+        RequestError: The file is missing or a line is not valid; the message names the
+            first such line.
     """
     found: dict[str, tuple[float, ...]] = {}
     rows = tables.read_records(
@@ -50,14 +50,14 @@ def read(
         name = scan.listed_path(row["path"], where)
         if name in found:
             raise RequestError(
-                f"{where}: expected each photograph once, found {name!r} again; take "
-                "one line out"
+                f"{where}: expected each photograph once, found {name!r} again; remove "
+                "one line"
             )
         if name not in photographs:
             raise RequestError(
                 f"{where}: expected a photograph of the dataset below "
-                f"`data_dir={str(data_dir)!r}`, found {name!r}, which is none; mend "
-                "the path or take the line out"
+                f"`data_dir={str(data_dir)!r}`, found {name!r}, which is not one; "
+                "correct the path or remove the line"
             )
         found[name] = _to_tags(row, where)
     if not found:

@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Random access to datasets that TFDS has built, without TensorFlow."""
+"""Random access to datasets built by TFDS, without TensorFlow."""
 
 import abc
 import contextlib
@@ -20,12 +20,11 @@ from fakedet_jax.data.dataset import Record
 class TfdsSource(abc.ABC):
     """Random access to one split of a built dataset.
 
-    Files are opened when they are first read, in every process anew. The `repr` of a
-    subclass says which dataset it is and not where it lies, so that a dataset which
-    was moved is still the same one.
+    Each process opens the files when it first reads them. The `repr` of a subclass
+    identifies the dataset but not its folder, so that it can be moved.
 
     Attributes:
-        data_dir: Where the dataset was built.
+        data_dir: Folder in which the dataset was built.
         split: `train`, `validation`, `test` or `all`.
     """
 
@@ -35,7 +34,7 @@ class TfdsSource(abc.ABC):
     @property
     @abc.abstractmethod
     def _builder(self) -> Any:
-        """The TFDS builder of the dataset, which is there."""
+        """The TFDS builder of the dataset, which exists on disk."""
 
     def __len__(self) -> int:
         return len(self._serialized)
@@ -52,7 +51,7 @@ class TfdsSource(abc.ABC):
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
 
     def example(self, index: int) -> dict[str, Any]:
-        """Returns all features of an example; `image` as encoded bytes, text as `str`.
+        """Reads all features of an example; `image` as encoded bytes, text as `str`.
 
         Raises:
             IndexError: `index` is not in `[0, len(self))`.
@@ -65,20 +64,20 @@ class TfdsSource(abc.ABC):
 
     @functools.cached_property
     def index(self) -> tuple[list[str], np.ndarray]:
-        """Names and int32 labels of all examples, read without decoding pictures."""
+        """Names and labels, int32 `[n]`, of all examples; pictures are not decoded."""
         columns = self.columns("name", "label")
         names = [to_text(name) for name in columns["name"]]
         return names, np.array(columns["label"], np.int32)
 
     def columns(self, *features: str) -> dict[str, list[Any]]:
-        """Reads some features of all examples at once, each several times faster.
+        """Reads some features of all examples, several times faster than `example`.
 
         Args:
-            features: Their names.
+            *features: Names of the features.
 
         Returns:
-            By name, the values in the order of the examples: texts and pictures as
-            bytes, all else as TFDS gives them.
+            For each feature its values in the order of the examples: texts and pictures
+            as bytes, others as TFDS gives them.
         """
         wanted = self._select(features)
         found: dict[str, list[Any]] = {name: [] for name in features}
@@ -98,7 +97,7 @@ class TfdsSource(abc.ABC):
         return serialized
 
     def _parse(self, features: Any, serialized: bytes) -> dict[str, Any]:
-        # TFDS refuses a decoder of what is not asked for.
+        # TFDS refuses decoders of features that are not read.
         decoders = self._decoders if "image" in features else None
         example: dict[str, Any] = features.deserialize_example_np(
             serialized, decoders=decoders
@@ -121,7 +120,7 @@ class TfdsSource(abc.ABC):
 
     @functools.cached_property
     def _record_features(self) -> Any:
-        """Only what a record holds, which is parsed several times faster."""
+        """Only the features of a `Record`, which are parsed several times faster."""
         return self._select(_RECORD)
 
     def _select(self, names: Sequence[str]) -> Any:
@@ -136,13 +135,13 @@ _READ_AHEAD = 256
 
 
 def to_text(value: bytes) -> str:
-    """What TFDS gives for a text; bytes that are not UTF-8 become lone surrogates."""
+    """Decodes a text feature; bytes that are not UTF-8 become surrogate escapes."""
     return value.decode("utf-8", "surrogateescape")
 
 
 def is_complete(builder_dir: str | Path) -> bool:
-    """Whether a folder of TFDS holds a dataset that is whole."""
-    # TFDS writes into a folder of another name and renames it at the very end.
+    """Whether a folder contains a dataset that TFDS has finished."""
+    # TFDS writes to a folder with another name and renames it at the end.
     return (Path(builder_dir) / "dataset_info.json").is_file()
 
 
@@ -150,11 +149,11 @@ def is_complete(builder_dir: str | Path) -> bool:
 def quiet() -> Iterator[None]:
     """Keeps TFDS from writing to standard output and from showing progress bars.
 
-    Standard output belongs to the results of a command, and the bars know no totals.
+    Standard output is reserved for results, and the bars show no totals.
     """
     from tensorflow_datasets.core.utils import tqdm_utils
 
-    # TFDS can set this in public but not tell it.
+    # TFDS has a public function to set this, and none to read it.
     shown = getattr(tqdm_utils, "_active", True)
     tqdm_utils.disable_progress_bar()
     try:

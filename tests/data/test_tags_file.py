@@ -42,7 +42,7 @@ def test_columns_in_another_order_beside_others(tmp_path):
         (["path,iso,aperture", "a.jpg,1,2"], "found no exposure_time and no focal_len"),
         ([f"{HEADER},iso", "a.jpg,1,2,3,4,5"], "each column once, found iso again"),
         ([HEADER, "a.jpg,1,2,3"], "line 2: expected 5 cells, found 4"),
-        ([HEADER, "a.jpg,1,2,3,4", "d.jpg,,,,"], "line 3: .*`data_dir`.*'d.jpg', whic"),
+        ([HEADER, "a.jpg,1,2,3,4", "d.jpg,,,,"], "line 3: .*`data_dir=.*'d.jpg', whic"),
         ([HEADER, "a.jpg,,,,", "a.jpg,,,,"], "line 3: expected each photograph once"),
         ([HEADER, "../a.jpg,,,,"], "line 2: expected a path inside the data folder"),
         ([HEADER, "/a.jpg,,,,"], "line 2: expected a path inside the data folder"),

@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Datasets of face crops that `fakedet_jax.jobs.prepare` has made of originals."""
+"""Prepared datasets: face crops that `mode=prepare` has made of original files."""
 
 from fakedet_jax.data.prepared.facts import Facts
 from fakedet_jax.data.prepared.loading import (

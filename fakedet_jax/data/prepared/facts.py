@@ -1,9 +1,9 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What is known of the examples of a prepared dataset besides their pictures.
+"""Facts about the examples of a prepared dataset, apart from their pictures.
 
-It lies in a small file beside the records, so that names, labels and protocols need
-not read gigabytes of pictures.
+They are in a small file beside the records, so that reading names, labels and protocols
+does not require reading gigabytes of pictures.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ from fakedet_jax.runtime import storage
 
 FILE_NAME = "facts.npz"
 
-# Columns that are arrays: the type and shape of an entry.
+# Columns that are arrays: dtype and shape of an entry.
 _ARRAYS: dict[str, tuple[type, tuple[int, ...]]] = {
     "labels": (np.int32, ()),
     "frames": (np.int64, ()),
@@ -33,18 +33,20 @@ _ARRAYS: dict[str, tuple[type, tuple[int, ...]]] = {
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Facts:
-    """One entry per example, in the order of the dataset.
+    """Facts about the `n` examples of a dataset, in its order.
 
     Attributes:
-        names: Of the examples; every one is there once.
-        labels: int32, indices into the classes.
+        names: Unique names of the examples.
+        labels: int32 `[n]`, indices into the classes.
         splits: `train`, `validation` or `test`.
-        paths: Of the photograph or video, relative to the data folder.
-        videos: Of which recording it is; empty for photographs.
-        frames: int64, from 0; -1 for photographs.
-        faces: int64, from 0: which face of the picture, or of the video.
-        identities: Everyone who is in it, separated by semicolons; empty where unknown.
-        manipulations: How the face was made; empty for real ones and where unknown.
+        paths: Path of the photograph or video, relative to the data folder.
+        videos: Recording that the example is from; empty for photographs.
+        frames: int64 `[n]`, number of the frame from 0; -1 for photographs.
+        faces: int64 `[n]`, number of the face in the picture or video, from 0.
+        identities: Everyone in the picture, separated by semicolons; empty where
+            unknown.
+        manipulations: Method that made the face; empty for real faces and where
+            unknown.
         qualities: Compression, such as `c23`, where there are several.
         landmarks: float32 `[n, 5, 2]`, see `Portraits`.
         tags: float32 `[n, 4]`, see `Portraits`.
@@ -67,7 +69,7 @@ class Facts:
         return len(self.names)
 
     def at(self, indices: Sequence[int] | np.ndarray) -> "Facts":
-        """The entries at `indices`, in that order."""
+        """The entries at `indices`, int `[m]`, in that order."""
         chosen = np.asarray(indices, np.int64)
         columns: dict[str, Any] = {
             name: column[chosen]
@@ -78,21 +80,21 @@ class Facts:
         return Facts(**columns)
 
     def of(self, names: Iterable[str]) -> "Facts":
-        """The entries of examples by name, such as the `names` of a subset.
+        """The entries of the examples with these names, in that order.
 
         Raises:
-            KeyError: There is no example of that name.
+            KeyError: A name is unknown.
         """
         return self.at([self._places[name] for name in names])
 
     def of_split(self, split: str) -> "Facts":
-        """The entries of a split; those of `all` are all."""
+        """The entries of `train`, `validation` or `test`, or of `all`."""
         if split == "all":
             return self
         return self.at([place for place, s in enumerate(self.splits) if s == split])
 
     def save(self, path: Path) -> None:
-        """Writes the file, atomically; the same facts always give the same bytes."""
+        """Writes the facts to a file, atomically; equal facts give equal bytes."""
         arrays: dict[str, Any] = {
             name: column
             if isinstance(column, np.ndarray)
@@ -104,14 +106,14 @@ class Facts:
 
     @classmethod
     def load(cls, path: Path) -> "Facts":
-        """Reads the file.
+        """Reads facts from a file.
 
         Raises:
-            OSError: It cannot be read.
-            ValueError: It is no such file.
+            OSError: The file cannot be read.
+            ValueError: The file was not written by `save`.
             KeyError: A column is missing.
         """
-        # NumPy would leave a damaged file open.
+        # NumPy does not close damaged files.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             columns = {f.name: arrays[f.name] for f in dataclasses.fields(cls)}
         decoded: dict[str, Any] = {
@@ -124,7 +126,7 @@ class Facts:
 
     @classmethod
     def from_rows(cls, rows: Iterable[Sequence[Any]]) -> "Facts":
-        """Makes the columns of rows with a value for each, in the order above."""
+        """Makes facts of rows with one value per attribute, in the order above."""
         columns: dict[str, Any] = {f.name: [] for f in dataclasses.fields(cls)}
         for row in rows:
             for column, value in zip(columns.values(), row, strict=True):
@@ -135,7 +137,7 @@ class Facts:
 
     @property
     def portraits(self) -> Portraits:
-        """Landmarks and settings of the camera."""
+        """Landmarks and camera settings."""
         return Portraits(self.landmarks, self.tags)
 
     @functools.cached_property

@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Reads datasets of face crops that `fakedet_jax.jobs.prepare` has written."""
+"""Reads prepared datasets."""
 
 import dataclasses
 import functools
@@ -23,13 +23,13 @@ _METADATA = "metadata.json"
 
 @dataclasses.dataclass(frozen=True)
 class PreparedInfo:
-    """What a prepared dataset is.
+    """Description of a prepared dataset.
 
     Attributes:
-        name: Of the dataset.
-        classes: Names of the classes: the real ones first.
+        name: Name of the dataset.
+        classes: Names of the classes, the real ones first.
         is_fake: For every class, whether it is fake.
-        faces: How the faces were found and cut out: the settings of the `detector`,
+        faces: How the faces were detected and cropped: the settings `detector`,
             `scale`, `size`, `align`, `all_faces` and `frames`.
         digest: Identifies the crops, their names, labels and tags.
     """
@@ -46,9 +46,9 @@ class PreparedSource(TfdsSource):
     """Random access to the crops of one split.
 
     Attributes:
-        data_dir: See `load`.
+        data_dir: Folder of the prepared dataset.
         split: `train`, `validation`, `test` or `all`.
-        name: Of the dataset.
+        name: Name of the dataset.
         digest: See `PreparedInfo`.
     """
 
@@ -67,32 +67,32 @@ class PreparedSource(TfdsSource):
 
 
 def is_prepared(data_dir: str | Path, name: str) -> bool:
-    """Whether a folder holds a prepared dataset of that name, whole."""
+    """Whether a folder contains the complete prepared dataset with this name."""
     folder = folder_of(data_dir, name)
     return is_complete(folder) and (folder / FILE_NAME).is_file()
 
 
 def folder_of(data_dir: str | Path, name: str) -> Path:
-    """Where the files of a dataset lie, or would lie."""
+    """The folder of the files of a prepared dataset, whether it exists or not."""
     return Path(data_dir) / name / VERSION
 
 
 def read_info(data_dir: str | Path, name: str | None = None) -> PreparedInfo:
-    """Reads what a prepared dataset is, and how its faces were cropped.
+    """Reads the description of a prepared dataset.
 
     Args:
-        data_dir: The folder that `prepare` was given as `output`.
-        name: Of the dataset; not needed, for there is one in such a folder.
+        data_dir: The `output` folder of `mode=prepare`.
+        name: Name of the dataset; None for the only one in the folder.
 
     Raises:
-        RequestError: There is none, or its file cannot be read.
+        RequestError: There is no prepared dataset, or its metadata cannot be read.
     """
     if name is None:
         found = [name for name in layouts.names() if is_prepared(data_dir, name)]
         if len(found) != 1:
             raise RequestError(
                 f"`data_dir`: expected one prepared dataset in {str(data_dir)!r}, "
-                f"found {', '.join(found) or 'none'}; name the `output` of "
+                f"found {', '.join(found) or 'none'}; name the `output` folder of "
                 "`mode=prepare`"
             )
         name = found[0]
@@ -112,18 +112,18 @@ def read_info(data_dir: str | Path, name: str | None = None) -> PreparedInfo:
 
 
 def load(data_dir: str | Path, name: str, split: str) -> Dataset:
-    """Returns a split of a prepared dataset; no picture is read.
+    """Loads a split of a prepared dataset without reading pictures.
 
     Args:
-        data_dir: The folder that `prepare` was given as `output`.
-        name: Of the dataset, such as `faceforensics`.
+        data_dir: The `output` folder of `mode=prepare`.
+        name: Name of the dataset, such as `faceforensics`.
         split: `train`, `validation`, `test` or `all`.
 
     Returns:
-        The dataset, whose source is a `PreparedSource`.
+        The dataset, with a `PreparedSource`.
 
     Raises:
-        RequestError: It is not there, or has no such split.
+        RequestError: The dataset is missing or damaged, or the split is empty.
     """
     info = read_info(data_dir, name)
     facts = load_facts(data_dir, name, split)
@@ -141,12 +141,15 @@ def load(data_dir: str | Path, name: str, split: str) -> Dataset:
 
 
 def load_facts(data_dir: str | Path, name: str, split: str) -> Facts:
-    """Reads what is known of the examples of a split, in the order of `load`.
+    """Reads the facts of a split, in the order of `load`.
 
-    Facts of a subset of the dataset are those `of` its names.
+    Args:
+        data_dir: The `output` folder of `mode=prepare`.
+        name: Name of the dataset.
+        split: `train`, `validation`, `test` or `all`.
 
     Raises:
-        RequestError: The dataset is not there, or has no such split.
+        RequestError: The dataset is missing or damaged, or the split is empty.
     """
     if split not in SPLITS:
         raise RequestError(f"`split`: expected {', '.join(SPLITS)}, found {split!r}")

@@ -1,9 +1,9 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Prepared datasets that lie in a bucket: they are copied once and read from the copy.
+"""Prepared datasets in a bucket: copied once, then read from the copy.
 
-Random access to single pictures over a network would be slow, and what reads the
-records takes an address that it does not know for an empty file.
+Random access to single pictures over a network would be slow, and the reader of records
+takes a remote address for an empty file.
 """
 
 import concurrent.futures
@@ -19,35 +19,34 @@ from fakedet_jax.errors import RequestError
 from fakedet_jax.runtime import storage
 from fakedet_jax.runtime.progress import Progress
 
-# By scheme, the package that knows how to read it.
+# The package that reads each scheme.
 _PACKAGES = {"gs": "gcsfs", "s3": "s3fs", "az": "adlfs", "hf": "huggingface_hub"}
 
 _ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][\w+.-]+)://(?P<path>.*)", re.DOTALL)
 _METADATA = "metadata.json"
-_COMPLETE = "dataset_info.json"  # What says that all the others are there.
+_COMPLETE = "dataset_info.json"  # Exists only if all other files do.
 
-_NUM_COPIES = 8  # At a time; a bucket gives a single one only a part of its speed.
+_NUM_COPIES = 8  # In parallel; a single copy does not use the full speed.
 _PIECE_BYTES = 4 * 2**20
 _MIB = 2**20
 
 
 def localise(data_dir: str) -> Path:
-    """Turns the address of a prepared dataset into a folder of this machine.
+    """Copies a prepared dataset to this machine if it is in a bucket.
 
-    What lies in a bucket is copied into the user's cache folder, one folder for each
-    dataset, unless it is there. A copy that was interrupted goes on file by file.
+    The copy is in the user's cache folder, and is made once per dataset. An interrupted
+    copy continues with the missing files.
 
     Args:
-        data_dir: A folder, or an address such as `gs://BUCKET/FOLDER`, of what
-            `prepare` was given as `output`. As a string: a `Path` would lose one of
-            the slashes.
+        data_dir: The `output` folder of `mode=prepare`, or its address, such as
+            `gs://BUCKET/FOLDER`. A string, because a `Path` would lose a slash.
 
     Returns:
-        The folder; the same one where it is of this machine already.
+        The folder of the copy, or `data_dir` if it is a folder.
 
     Raises:
-        RequestError: The address is none of a prepared dataset, or cannot be read, or
-            the disk is full.
+        RequestError: The address is not that of a prepared dataset, or cannot be read,
+            or the disk is full.
 
     >>> localise("data/faces")
     PosixPath('data/faces')
@@ -76,17 +75,17 @@ def localise(data_dir: str) -> Path:
             f"`data_dir`: {data_dir!r} cannot be read without {package} "
             f"({_one_line(error)}); run: pip install {package}"
         ) from error
-    except Exception as error:  # Each of the packages has errors of its own.
+    except Exception as error:  # Each package has its own errors.
         raise RequestError(
             f"`data_dir`: {data_dir!r} cannot be read ({type(error).__name__}: "
             f"{_one_line(error)}); check the address, the network and whether this "
-            "machine is signed in; what is copied is kept"
+            "machine is signed in; files already copied are kept"
         ) from error
     return folder
 
 
 def _find(root: Any, data_dir: str) -> tuple[str, str]:
-    """The name of the dataset that lies in a folder, and its metadata."""
+    """The name of the only dataset in a folder, and its metadata."""
     try:
         present = {path.name for path in root.iterdir()}
     except (FileNotFoundError, NotADirectoryError):
@@ -106,7 +105,7 @@ def _find(root: Any, data_dir: str) -> tuple[str, str]:
 
 
 def _copy(source: Any, folder: Path) -> None:
-    """Copies the files that are not there yet; the one that says so comes last."""
+    """Copies missing files; the one that marks the copy as complete comes last."""
     sizes = {path.name: path.stat().length for path in source.iterdir()}
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -133,8 +132,8 @@ def _copy(source: Any, folder: Path) -> None:
             shutil.copyfileobj(original, file, _PIECE_BYTES)
             if file.tell() != sizes[name]:
                 raise OSError(
-                    f"{name} has {file.tell():,} of {sizes[name]:,} bytes; it was cut "
-                    "off, or is being changed"
+                    f"{name} has {file.tell():,} of {sizes[name]:,} bytes; it was "
+                    "truncated, or is being changed"
                 )
         return sizes[name]
 
