@@ -34,7 +34,7 @@ def test_binary_task_merges_the_fakes(folder):
         ({"split": "val"}, "`split`: expected train, validation, test, all"),
         ({"task": "ternary"}, "`task`: expected binary or multiclass"),
         ({"data_dir": None}, "`data_dir`: "),
-        ({"num_identities": 500}, "`num_identities`: `dataset=folder` has the people"),
+        ({"num_identities": 500}, "`num_identities`: `dataset=folder` has a fixed"),
         (
             {"name": "synthetic_faces", "num_identities": 3},
             "`num_identities`: expected at least 6, found 3",
