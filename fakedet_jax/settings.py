@@ -71,12 +71,13 @@ class Option:
             RequestError: It is not valid.
         """
         if isinstance(value, tuple):
-            if not value and self.choices:
+            wrong = [element for element in value if element not in self._choices]
+            if self.choices and (wrong or not value):
                 raise RequestError(
                     f"`{name}`: expected some of {', '.join(map(str, self._choices))}, "
-                    "found none"
+                    f"found {', '.join(map(repr, wrong)) or 'none'}"
                 )
-            for element in value:
+            for element in value if not self.choices else ():
                 self.check(name, element)
             return
         if self.choices is not None and value not in self._choices:

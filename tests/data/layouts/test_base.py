@@ -11,6 +11,7 @@ from fakedet_jax.config import DataConfig, FaceConfig, PrepareConfig
 from fakedet_jax.data import catalog, layouts
 from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs.prepare import prepare
+from fakedet_jax.settings import Settings, option
 from tests import tiny
 from tests.data import pictures
 from tests.data.layouts.trees import grow
@@ -121,10 +122,10 @@ def test_links_are_followed_and_loops_end(tmp_path):
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class Options(Settings):
     """Options of the layout below."""
 
-    suffixes: tuple[str, ...] = layouts.option(
+    suffixes: tuple[str, ...] = option(
         (".png",), "Suffixes of the files.", choices=(".png", ".jpg")
     )
 

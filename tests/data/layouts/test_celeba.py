@@ -116,5 +116,5 @@ def test_wrong_lines(root, line, message):
 
 
 def test_wrong_option(root):
-    with pytest.raises(RequestError, match="`split_by`: expected official or identity"):
+    with pytest.raises(RequestError, match="`split_by`: expected official, identity"):
         LAYOUT.list_items(root, split_by="x")

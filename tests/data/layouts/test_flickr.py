@@ -62,11 +62,9 @@ def test_ffhq_leaves_other_files_out_aloud(ffhq):
 
 
 def test_ffhq_wrong_options(ffhq):
-    with pytest.raises(RequestError, match="`source_size`: expected 1024 or 128"):
+    with pytest.raises(RequestError, match="`source_size`: expected 1024, 128"):
         FFHQ.list_items(ffhq, source_size=64)
-    with pytest.raises(
-        RequestError, match="`held_out_as`: expected validation or test"
-    ):
+    with pytest.raises(RequestError, match="`held_out_as`: expected validation, test"):
         FFHQ.list_items(ffhq, held_out_as="train")
 
 
