@@ -175,7 +175,9 @@ def test_a_layout_from_outside_has_options_of_its_own(flat):
 def test_a_dataset_with_a_layout_from_outside_is_prepared_and_read(flat, tmp_path):
     output = tmp_path / "out"
     data = DataConfig("flat", flat, validation_fraction=0)
-    prepare(PrepareConfig(output, data, FaceConfig("none"), num_workers=1))
+    prepare(
+        PrepareConfig(output=output, data=data, faces=FaceConfig("none"), num_workers=1)
+    )
     assert "flat" in catalog.dataset_names()
     for name in ("flat", "folder"):
         dataset = catalog.load(name, output, "train")
