@@ -209,6 +209,23 @@ def test_without_data_flags_the_training_pictures_are_evaluated():
     assert settings.data is None
 
 
+@pytest.mark.parametrize(
+    ("flags", "job", "mode"),
+    [
+        (["--suite=amten"], "suite.evaluate_suite", "suite"),
+        (["--datasets=a,b"], "cross_dataset.evaluate_datasets", "cross_dataset"),
+    ],
+)
+def test_older_forms_of_evaluate_are_handed_on(capsys, flags, job, mode):
+    error = RuntimeError("reached")
+    with mock.patch(f"fakedet_jax.jobs.{job}", side_effect=error) as reached:
+        assert tiny.run_cli("--mode=evaluate", "--workdir=w", *flags) == 1
+    assert isinstance(reached.call_args.args[0], modes.MODES[mode].settings)
+    assert f"goes away in the next version; give --mode={mode}" in (
+        capsys.readouterr().err
+    )
+
+
 def test_help_names_the_modes_and_the_flags():
     shown = subprocess.run(
         [sys.executable, "main.py", "--help"],
