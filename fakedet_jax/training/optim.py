@@ -63,8 +63,8 @@ def create_optimizer(
         frozen: Paths of parameters that are not trained, such as `amten/conv1/bias`.
 
     Returns:
-        An optax transformation whose updates are added to the parameters. Its `init`
-        or `update` raises a ValueError where a frozen path is not among them.
+        An optax transformation whose updates are added to the parameters. Its `update`
+        raises a ValueError where a frozen path is not among them.
     """
     schedule = create_schedule(recipe, num_steps)
     momentum, decay = recipe.momentum, recipe.weight_decay
