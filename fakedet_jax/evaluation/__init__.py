@@ -5,6 +5,7 @@
 __all__ = [
     "bootstrap",
     "data",
+    "info",
     "metrics",
     "perturbed",
     "predictions",

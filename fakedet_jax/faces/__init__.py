@@ -12,6 +12,8 @@ __all__ = [
     "detector",
     "extraction",
     "face",
+    "file_rows",
     "opencv",
+    "stream",
     "tracking",
 ]

@@ -4,10 +4,13 @@
 
 __all__ = [
     "checkpoint",
+    "dispatch",
     "measurement",
     "parallel",
+    "plugins",
     "processes",
     "progress",
+    "records",
     "registry",
     "signals",
     "storage",

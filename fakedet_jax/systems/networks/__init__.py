@@ -12,6 +12,7 @@ __all__ = [
     "hand_crafted",
     "mesonet",
     "mislnet",
+    "options",
     "residuals",
     "spectrum",
     "system",
