@@ -37,7 +37,8 @@ class BatchResult(NamedTuple, Generic[_Tag]):
 
     Attributes:
         tag: The object that was passed with the batch.
-        values: `[n, ...]`, one row for each row of the batch whose `mask` is true.
+        values: `[n, ...]`, one row for each row of the batch whose `mask` is true;
+            `[0, 0]` without a batch.
         indices: int32 `[n]`, the `index` of these rows.
     """
 

@@ -20,13 +20,17 @@ class FileRows(Generic[_Result]):
     """
 
     def __init__(self, is_video: bool) -> None:
-        """Starts without rows."""
+        """Starts without rows.
+
+        Args:
+            is_video: Whether the file is a video, whose frames share one reason.
+        """
         self.rows: list[tuple[Row, _Result | None]] = []
         self.problems: list[str] = []
         self._is_video = is_video
 
     def add(self, row: Row, result: _Result | None) -> None:
-        """Adds a row, and the result of its crop."""
+        """Adds a row, and the result of its crop; None if it has none."""
         if row.status != NOTED:
             self.rows.append((row, result))
         if row.frame < 0 and row.face < 0:

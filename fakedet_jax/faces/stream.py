@@ -138,7 +138,16 @@ def check_videos(files: Iterable[FaceFile], cropping: Cropping) -> None:
 def limit_batch_size(
     batch_size: int, files: Sequence[FaceFile], cropping: Cropping
 ) -> int:
-    """Lowers a batch size to the number of crops where that is known to be smaller."""
+    """Lowers a batch size to the number of crops if that is known to be smaller.
+
+    Args:
+        batch_size: The wanted number of rows.
+        files: All files.
+        cropping: How faces are found and cut out.
+
+    Returns:
+        At most the number of files if each of them gives one crop at most.
+    """
     if cropping.all_faces or any(file.kind == "video" for file in files):
         return batch_size
     return min(batch_size, len(files))
