@@ -44,7 +44,7 @@ def together(data_dir, tmp_path_factory):
 
 
 def _train_flags(data_dir, workdir):
-    # Each process has its pictures perturbed by its own devices.
+    # Each process perturbs its own pictures.
     perturb = "--perturb=none,median_filter:3,gaussian_noise:0.01"
     return [*tiny.train_flags(data_dir, workdir), "--detector=plain", perturb]
 
