@@ -17,7 +17,7 @@ from typing import Any
 from fakedet_jax.config import PrepareConfig
 from fakedet_jax.data import layouts, tags_file
 from fakedet_jax.data.dataset import digest_of
-from fakedet_jax.data.folder import TEST_FRACTION
+from fakedet_jax.data.folder import check_validation_fraction
 from fakedet_jax.data.layouts import Listing, scan
 from fakedet_jax.data.splits import SPLITS
 from fakedet_jax.errors import RequestError
@@ -161,11 +161,7 @@ def _check(config: PrepareConfig) -> Path:
             "`num_workers` is for the processes of this machine; leave it out with "
             "`beam_pipeline_options`, such as direct_num_workers"
         )
-    if not 0 <= config.data.validation_fraction < 1 - TEST_FRACTION:
-        raise RequestError(
-            "`validation_fraction`: expected a number from 0 to less than "
-            f"{1 - TEST_FRACTION:g}, found {config.data.validation_fraction:g}"
-        )
+    check_validation_fraction(config.data.validation_fraction)
     return config.data.data_dir
 
 
