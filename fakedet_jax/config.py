@@ -214,17 +214,6 @@ class TrainConfig(Settings):
     seed: int = option(0, "Seed of all random choices.", minimum=0, maximum=2**32 - 1)
     options: Any = part(select=systems.options_of, every=systems.all_options)
 
-    def __post_init__(self) -> None:
-        """Completes the options with the defaults of the system, and checks.
-
-        Raises:
-            RequestError: A value is not valid.
-        """
-        super().__post_init__()
-        if self.options is None:
-            options = systems.options_of({"detector": self.detector})
-            object.__setattr__(self, "options", options())
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _EvaluationConfig(Settings):
@@ -400,17 +389,6 @@ class BenchmarkConfig(Settings):
     options: Any = part(
         select=systems.benchmark_options_of, every=systems.all_benchmark_options
     )
-
-    def __post_init__(self) -> None:
-        """Completes the options with the defaults of the system, and checks.
-
-        Raises:
-            RequestError: A value is not valid.
-        """
-        super().__post_init__()
-        if self.options is None:
-            options = systems.benchmark_options_of({"detector": self.detector})
-            object.__setattr__(self, "options", options())
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

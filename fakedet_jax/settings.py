@@ -127,6 +127,7 @@ class Part:
     Attributes:
         select: From the values given so far to the class of the part.
         every: All classes that `select` may give.
+        is_optional: Whether the part is None unless one of its fields is given.
         is_partial: Whether the value is a dictionary of the given fields alone.
         triggers: For a part that may be None: the fields of which one must be given
             for the part to be there; any of its fields where empty.
@@ -136,6 +137,7 @@ class Part:
 
     select: Callable[[Mapping[str, Any]], type["Settings"]]
     every: Callable[[], Iterable[type["Settings"]]]
+    is_optional: bool = False
     is_partial: bool = False
     triggers: tuple[str, ...] = ()
     reason: str = ""
@@ -180,14 +182,15 @@ def part(
     """
     if cls is not None:
         fixed = cls
-        found = Part(lambda values: fixed, lambda: (fixed,), **facts)
+        found = Part(lambda values: fixed, lambda: (fixed,), is_optional, **facts)
     else:
         assert select is not None and every is not None
-        found = Part(select, every, **facts)
+        found = Part(select, every, is_optional, **facts)
     metadata = {"part": found}
     if found.is_partial:
         return dataclasses.field(default_factory=dict, metadata=metadata)
     if is_optional or cls is None:
+        # Which class a selected part has is known when the whole is made.
         return dataclasses.field(default=None, metadata=metadata)
     return dataclasses.field(default_factory=cls, metadata=metadata)
 
@@ -197,7 +200,7 @@ class Settings:
     """Base of all groups of settings; checks its values when it is made."""
 
     def __post_init__(self) -> None:
-        """Checks choices and bounds.
+        """Checks choices and bounds, and gives selected parts their defaults.
 
         Raises:
             RequestError: A value is not valid.
@@ -207,6 +210,11 @@ class Settings:
             value = getattr(self, field.name)
             if known is not None and value is not None:
                 known.check(_name_of(field), value)
+        for field in dataclasses.fields(self):
+            nested = field.metadata.get("part")
+            is_missing = getattr(self, field.name) is None
+            if nested is not None and is_missing and not nested.is_optional:
+                object.__setattr__(self, field.name, nested.select(vars(self))())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -425,14 +433,13 @@ def _build(
                 used |= set(given)
                 arguments[field.name] = given
                 continue
-            is_optional = field.default is None
-            triggers = nested.triggers or tuple(known)
-            if is_optional and nested.triggers and not set(triggers) & set(values):
-                needed = " or ".join(f"`{trigger}`" for trigger in triggers)
+            is_triggered = bool(set(nested.triggers or known) & set(values))
+            if nested.is_optional and nested.triggers and not is_triggered:
+                needed = " or ".join(f"`{trigger}`" for trigger in nested.triggers)
                 untriggered |= dict.fromkeys(
                     given, f"give {needed} too; {nested.reason}"
                 )
-            elif given or not is_optional:
+            elif given or not nested.is_optional:
                 arguments[field.name] = _build(chosen, values, used, untriggered)
     return cls(**arguments)
 

@@ -64,6 +64,14 @@ def test_values_find_their_place():
     assert other.extra == other.chosen == Other(0.25)
 
 
+@pytest.mark.parametrize(("kind", "chosen"), [("inner", Inner()), ("other", Other())])
+def test_a_selected_part_has_its_defaults_however_the_whole_is_made(kind, chosen):
+    made = Whole(path=Path("p"), kind=kind)
+    assert made.chosen == chosen
+    assert made == settings.build(Whole, {"path": Path("p"), "kind": kind})
+    assert made.extra is None
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
