@@ -25,10 +25,13 @@ class Mode:
     Attributes:
         settings: Class of its settings.
         run: Calls its job, and prints what there is to print.
+        read: From the arguments after the flags and the given flags to the settings;
+            None where every flag is one of the settings.
     """
 
     settings: type[Settings]
     run: Callable[[Any], None]
+    read: Callable[[tuple[str, ...], dict[str, Any]], Settings] | None = None
 
 
 def execute(mode: str, paths: tuple[str, ...]) -> None:
@@ -50,8 +53,8 @@ def execute(mode: str, paths: tuple[str, ...]) -> None:
             f"`mode={mode}` takes no files, found {paths[0]!r}; flags are written "
             "--name=value"
         )
-    if mode == "study":
-        _study(paths, values)
+    if (read := MODES[mode].read) is not None:
+        MODES[mode].run(read(paths, values))
         return
     flags.check_accepted(mode, _classes(), values)
     if "://" in str(values.get("data_dir", "")):
@@ -177,10 +180,8 @@ def _benchmark(request: config.BenchmarkConfig) -> None:
     print(benchmark.to_table(benchmark.benchmark(request)))
 
 
-def _study(paths: tuple[str, ...], values: dict[str, Any]) -> None:
-    from fakedet_jax.cli.studies import run
-    from fakedet_jax.report.study import study_table
-
+def _read_study(paths: tuple[str, ...], values: dict[str, Any]) -> config.StudyConfig:
+    """The study's own settings, and the flags that it hands on to its trainings."""
     if len(paths) != 1:
         raise RequestError(
             "`mode=study` takes one file, such as "
@@ -201,7 +202,7 @@ def _study(paths: tuple[str, ...], values: dict[str, Any]) -> None:
         _classes(),
         {name: values[name] for name in values if name not in training},
     )
-    request = dataclasses.replace(
+    return dataclasses.replace(
         flags.read(config.StudyConfig, {**own, "study": paths[0]}),
         overrides=tuple(
             absl_flags.FLAGS[name].serialize()
@@ -209,6 +210,12 @@ def _study(paths: tuple[str, ...], values: dict[str, Any]) -> None:
             if name not in reading
         ),
     )
+
+
+def _study(request: config.StudyConfig) -> None:
+    from fakedet_jax.cli.studies import run
+    from fakedet_jax.report.study import study_table
+
     try:
         summary = run.run_study(request)
     except run.StudyFailedError as error:
@@ -229,6 +236,6 @@ MODES: dict[str, Mode] = {
     "extract": Mode(config.ExtractConfig, _extract),
     "convert": Mode(config.ConvertConfig, _convert),
     "compare": Mode(config.CompareConfig, _compare),
-    "study": Mode(config.StudyConfig, lambda request: None),
+    "study": Mode(config.StudyConfig, _study, _read_study),
     "benchmark": Mode(config.BenchmarkConfig, _benchmark),
 }
