@@ -176,6 +176,19 @@ class BackboneConfig(Settings):
         None, "Weights: a published file, or a folder that the mode convert wrote."
     )
 
+    def required_weights(self) -> Path:
+        """The weights of the backbone.
+
+        Raises:
+            RequestError: They are not named.
+        """
+        if self.weights is None:
+            raise RequestError(
+                f"`weights`: `backbone={self.backbone}` needs its weights; name a "
+                "published file, or a folder that `mode=convert` wrote"
+            )
+        return self.weights
+
 
 @dataclasses.dataclass(frozen=True)
 class CountConfig(BackboneConfig):

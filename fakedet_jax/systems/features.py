@@ -5,6 +5,7 @@
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -13,7 +14,9 @@ from jax.sharding import Mesh
 from fakedet_jax import systems
 from fakedet_jax.config import DataConfig, ExtractConfig
 from fakedet_jax.errors import RequestError
+from fakedet_jax.evaluation.scoring import PictureFn
 from fakedet_jax.media.framing import Framing
+from fakedet_jax.runtime import parallel
 from fakedet_jax.workdir import Workdir, open_workdir
 
 # uint8 `[batch, height, width, 3]`, and bool `[batch]`: which rows are pictures.
@@ -70,6 +73,34 @@ class FeatureRequest:
 
 
 FeatureFn = Callable[[FeatureRequest], Feature]
+
+
+def embedding_feature(
+    embed: PictureFn, variables: Any, framing: Framing, settings: Mapping[str, str]
+) -> FeatureFn:
+    """Makes a feature of the embedding of a network.
+
+    Args:
+        embed: Pure, from variables and uint8 `[batch, height, width, 3]` to float32
+            `[batch, features]`.
+        variables: Its variables, on the mesh.
+        framing: Framing of its input.
+        settings: See `Feature`.
+    """
+
+    def feature(request: FeatureRequest) -> Feature:
+        picture = jax.ShapeDtypeStruct((1, *framing.shape), np.uint8)
+        shape = jax.eval_shape(embed, variables, picture)
+        compiled = jax.jit(embed, out_shardings=parallel.batch_sharding(request.mesh))
+        return Feature(
+            compute=lambda images: compiled(variables, images),
+            row_shape=shape.shape[1:],
+            dtype=np.dtype(shape.dtype),
+            layers=("embedding",),
+            settings=settings,
+        )
+
+    return feature
 
 
 @dataclasses.dataclass(frozen=True)

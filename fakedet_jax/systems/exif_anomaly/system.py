@@ -48,7 +48,7 @@ from fakedet_jax.systems.exif_anomaly import training as ranking_training
 from fakedet_jax.systems.exif_anomaly.embedding import Embedding
 from fakedet_jax.systems.exif_anomaly.model import AnomalyModel
 from fakedet_jax.systems.exif_anomaly.options import ExifAnomalyOptions
-from fakedet_jax.systems.features import Feature, FeatureFn, FeatureRequest
+from fakedet_jax.systems.features import embedding_feature
 from fakedet_jax.training.recipe import Recipe
 from fakedet_jax.weights import folder as weights_folder
 from fakedet_jax.weights import store
@@ -103,11 +103,7 @@ class ExifAnomaly:
         named = embedding.create(vars(options)).settings
         if options.backbone is not None:
             _refuse_training(config, "`backbone` is the embedding")
-            if options.weights is None:
-                raise RequestError(
-                    f"`weights`: `backbone={options.backbone}` needs its weights; name "
-                    "a published file, or a folder that `mode=convert` wrote"
-                )
+            options.required_weights()
             network: Backbone | None = embedding.backbones.create(options.backbone)
         else:
             parallel.local_batch_size(recipe.batch_size, mesh)
@@ -210,7 +206,14 @@ class ExifAnomaly:
             found.info,
             variables,
             _probability_fn(embedded, found.threshold, found.spread),
-            features={"embedding": _embedding_feature(found.info, variables, embed)},
+            features={
+                "embedding": embedding_feature(
+                    embed,
+                    variables,
+                    found.info.framing,
+                    {"embedding": str(found.info.details["embedding"])},
+                )
+            },
             diagnose=diagnosis.Diagnose(
                 framing=found.info.framing,
                 variables=variables,
@@ -328,26 +331,6 @@ def _embed(
 def _of_network(picture_fn: PictureFn) -> PictureFn:
     """A function of the network's variables as one of the whole detector's."""
     return lambda variables, images: picture_fn(variables["network"], images)
-
-
-def _embedding_feature(
-    info: DetectorInfo, variables: Any, embed: PictureFn
-) -> FeatureFn:
-    """What the mixture is fitted to, as a feature to extract."""
-
-    def feature(request: FeatureRequest) -> Feature:
-        picture = jax.ShapeDtypeStruct((1, *info.framing.shape), np.uint8)
-        shape = jax.eval_shape(embed, variables, picture)
-        compiled = jax.jit(embed, out_shardings=parallel.batch_sharding(request.mesh))
-        return Feature(
-            compute=lambda images: compiled(variables, images),
-            row_shape=shape.shape[1:],
-            dtype=np.dtype(shape.dtype),
-            layers=("embedding",),
-            settings={"embedding": str(info.details["embedding"])},
-        )
-
-    return feature
 
 
 def _probability_fn(

@@ -22,7 +22,11 @@ from fakedet_jax.models import backbones
 from fakedet_jax.runtime import measurement, parallel
 from fakedet_jax.systems.fakespotter import coverage
 from fakedet_jax.systems.fakespotter import system as fakespotter
-from fakedet_jax.systems.fakespotter.counts import CountSettings
+from fakedet_jax.systems.fakespotter.counts import (
+    CountSettings,
+    count_fn,
+    count_settings,
+)
 from fakedet_jax.systems.fakespotter.options import BenchmarkOptions, FakeSpotterOptions
 from fakedet_jax.weights import store
 from fakedet_jax.workdir import open_workdir
@@ -165,8 +169,8 @@ def _measure(
             subject,
             thresholds,
             pictures,
-            Scorer(_count_fn(exact), mesh, batch_size),
-            Scorer(_count_fn(rough), mesh, batch_size),
+            Scorer(count_fn(exact), mesh, batch_size),
+            Scorer(count_fn(rough), mesh, batch_size),
         )
     results |= _detection(config, mesh)
     results["backbone"] = subject.settings.backbone.name
@@ -183,8 +187,9 @@ def _subject(config: BenchmarkConfig, mesh: Mesh) -> _Subject:
             )
         workdir = open_workdir(options.workdir)
         fitted = fakespotter.SYSTEM.load(workdir, mesh)
+        trained = workdir.settings(FakeSpotterOptions)
         return _Subject(
-            fakespotter.count_settings(workdir.settings(FakeSpotterOptions)),
+            count_settings(trained, trained.dtype),
             fitted.variables["backbone"],
             parallel.to_host(fitted.variables["thresholds"]),
         )
@@ -193,9 +198,7 @@ def _subject(config: BenchmarkConfig, mesh: Mesh) -> _Subject:
             "`backbone`: `detector=fakespotter` needs the network to measure, one of "
             f"{', '.join(backbones.names())}; or name a `workdir`"
         )
-    settings = CountSettings(
-        backbones.create(options.backbone), options.neuron, options.site
-    )
+    settings = count_settings(options)
     if options.weights is None:
         variables = store.initial(settings.backbone)
     else:
@@ -226,14 +229,6 @@ def _pictures(
 def _temporary_bytes(compiled: Any) -> int | None:
     told = compiled.memory_analysis()
     return told.temp_size_in_bytes if told else None
-
-
-def _count_fn(network: coverage.Coverage) -> Any:
-    def count(operands: Any, images: jax.Array) -> jax.Array:
-        variables, thresholds = operands
-        return network.counts(variables, images, thresholds)
-
-    return count
 
 
 def _changes(
@@ -269,7 +264,7 @@ def _detection(config: BenchmarkConfig, mesh: Mesh) -> Mapping[str, float | None
     data = config.data or workdir.data
     dataset = catalog.load_configured(data, "test", needs="either").as_binary()
     options = workdir.settings(FakeSpotterOptions)
-    settings = fakespotter.count_settings(options)
+    settings = count_settings(options, options.dtype)
     fitted = fakespotter.SYSTEM.load(workdir, mesh)
     results = {}
     for dtype, name in names.items():

@@ -13,12 +13,13 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from fakedet_jax.config import InputConfig
+from fakedet_jax.config import CountConfig, InputConfig
 from fakedet_jax.data import inspection, pipeline
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.errors import RequestError
-from fakedet_jax.evaluation.scoring import Scored, Scorer
+from fakedet_jax.evaluation.scoring import PictureFn, Scored, Scorer
 from fakedet_jax.media import batching
+from fakedet_jax.models import backbones
 from fakedet_jax.models.backbone import SITES, Backbone
 from fakedet_jax.models.dtypes import DTYPES
 from fakedet_jax.runtime import parallel, progress
@@ -72,6 +73,42 @@ class CountSettings:
         return coverage.Coverage(module, self.backbone.preprocessing, self.neuron)
 
 
+def count_settings(chosen: CountConfig, dtype: str = "float32") -> CountSettings:
+    """What a request counts.
+
+    Args:
+        chosen: The network and its neurons, of the request.
+        dtype: Data type of the computation.
+
+    Raises:
+        RequestError: They name no backbone, or one that there is not.
+    """
+    if not chosen.backbone:
+        raise RequestError(
+            "`backbone`: expected the recognition network to look at, one of "
+            f"{', '.join(backbones.names())}, found none"
+        )
+    backbone = backbones.create(chosen.backbone)
+    return CountSettings(backbone, chosen.neuron, chosen.site, dtype)
+
+
+def count_fn(network: coverage.Coverage) -> PictureFn:
+    """The counts of a network as a function to score with.
+
+    Args:
+        network: The network.
+
+    Returns:
+        `fn((variables, thresholds), images)`, to int32 `[batch, layers]`.
+    """
+
+    def count(operands: Any, images: jax.Array) -> jax.Array:
+        variables, thresholds = operands
+        return network.counts(variables, images, thresholds)
+
+    return count
+
+
 class NeuronCounter:
     """Counts neurons with one backbone, whose weights are on a mesh."""
 
@@ -107,9 +144,7 @@ class NeuronCounter:
             network.means, out_shardings=parallel.batch_sharding(mesh)
         )
 
-        def count(operands: Any, images: jax.Array) -> jax.Array:
-            variables, thresholds = operands
-            return network.counts(variables, images, thresholds)
+        count = count_fn(network)
 
         def count_mirrored(operands: Any, images: jax.Array) -> jax.Array:
             return count(operands, images[:, :, ::-1])

@@ -5,7 +5,7 @@
 import io
 import logging
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,19 @@ from jax.sharding import Mesh
 from fakedet_jax.config import BackboneFeatureConfig, InputConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.media.framing import Framing
-from fakedet_jax.models import backbones
 from fakedet_jax.runtime import parallel, records
 from fakedet_jax.systems.fakespotter import coverage
-from fakedet_jax.systems.fakespotter.counts import CountSettings, NeuronCounter
-from fakedet_jax.systems.features import Feature, FeatureFn, FeatureRequest
+from fakedet_jax.systems.fakespotter.counts import (
+    CountSettings,
+    NeuronCounter,
+    count_settings,
+)
+from fakedet_jax.systems.features import (
+    Feature,
+    FeatureFn,
+    FeatureRequest,
+    embedding_feature,
+)
 from fakedet_jax.weights import store
 from fakedet_jax.weights.tensors import shown
 
@@ -46,16 +54,8 @@ def open_backbone(
     Raises:
         RequestError: There is no such network, or the weights do not fit.
     """
-    assert chosen.backbone is not None
-    settings = CountSettings(
-        backbones.create(chosen.backbone), chosen.neuron, chosen.site, chosen.dtype
-    )
-    if chosen.weights is None:
-        raise RequestError(
-            f"`weights`: `backbone={chosen.backbone}` needs its weights; name a "
-            "published file, or a folder that `mode=convert` wrote"
-        )
-    variables, card = store.load(settings.backbone, chosen.weights)
+    settings = count_settings(chosen, chosen.dtype)
+    variables, card = store.load(settings.backbone, chosen.required_weights())
     placed = parallel.replicate(mesh, variables)
     features = backbone_features(settings, placed, card["digest"], None)
     return settings.backbone.preprocessing.framing, features
@@ -103,7 +103,9 @@ def backbone_features(
             )
             chosen = counter.thresholds_of(request.open_batches())
         placed = parallel.replicate(request.mesh, chosen)
-        compiled = _jit(network.counts, request.mesh)
+        compiled = jax.jit(
+            network.counts, out_shardings=parallel.batch_sharding(request.mesh)
+        )
         return Feature(
             compute=lambda images: compiled(variables, images, placed),
             row_shape=(len(sizes),),
@@ -114,29 +116,16 @@ def backbone_features(
             settings=described,
         )
 
-    def embed(request: FeatureRequest) -> Feature:
-        def compute(variables: Any, images: jax.Array) -> jax.Array:
-            pictures = network.preprocessing(images)
-            embedding, _ = network.module.apply(variables, pictures, train=False)
-            return embedding
+    def embed(variables: Any, images: jax.Array) -> jax.Array:
+        pictures = network.preprocessing(images)
+        embedding, _ = network.module.apply(variables, pictures, train=False)
+        return embedding
 
-        framing = settings.backbone.preprocessing.framing
-        picture = jax.ShapeDtypeStruct((1, *framing.shape), np.uint8)
-        shape = jax.eval_shape(compute, variables, picture)
-        compiled = _jit(compute, request.mesh)
-        return Feature(
-            compute=lambda images: compiled(variables, images),
-            row_shape=shape.shape[1:],
-            dtype=np.dtype(shape.dtype),
-            layers=("embedding",),
-            settings=described,
-        )
-
-    return {"coverage": count, "embedding": embed}
-
-
-def _jit(function: Callable[..., jax.Array], mesh: Mesh) -> Callable[..., jax.Array]:
-    return jax.jit(function, out_shardings=parallel.batch_sharding(mesh))
+    framing = settings.backbone.preprocessing.framing
+    return {
+        "coverage": count,
+        "embedding": embedding_feature(embed, variables, framing, described),
+    }
 
 
 def _announce_fit(request: FeatureRequest) -> None:

@@ -25,7 +25,6 @@ from fakedet_jax.data.dataset import BINARY_CLASSES, Dataset
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.evaluation.scoring import Scored
-from fakedet_jax.models import backbones
 from fakedet_jax.runtime import checkpoint, parallel, storage
 from fakedet_jax.runtime.signals import Stopped
 from fakedet_jax.systems.base import (
@@ -42,6 +41,7 @@ from fakedet_jax.systems.fakespotter.counts import (
     CachedCounter,
     CountSettings,
     NeuronCounter,
+    count_settings,
 )
 from fakedet_jax.systems.fakespotter.features import backbone_features
 from fakedet_jax.systems.fakespotter.options import FakeSpotterOptions
@@ -88,7 +88,7 @@ class FakeSpotter:
         """
         del recipe, mesh  # The batches of the classifier are not cut.
         options: FakeSpotterOptions = config.options
-        settings = count_settings(options)
+        settings = count_settings(options, options.dtype)
         if options.weights is None:
             raise RequestError(
                 f"`weights`: {self.name} needs the weights of {settings.backbone.name};"
@@ -121,7 +121,7 @@ class FakeSpotter:
             if bests.steps():
                 _LOGGER.info("%s is trained already", config.workdir)
                 return
-            settings = count_settings(config.options)
+            settings = count_settings(config.options, config.options.dtype)
             tables = self._count(request, settings)
             self._train(request, settings, tables, bests)
 
@@ -133,7 +133,7 @@ class FakeSpotter:
         """
         info = read_info(workdir)
         options = workdir.settings(FakeSpotterOptions)
-        settings, widths = count_settings(options), options.widths
+        settings, widths = count_settings(options, options.dtype), options.widths
         abstract = _abstract_variables(settings, widths)
         variables = read_variables(workdir, abstract, mesh)
         return Fitted(
@@ -291,25 +291,6 @@ class _Tables:
     labels: np.ndarray
     validation: Dataset
     validation_counts: Scored
-
-
-def count_settings(options: FakeSpotterOptions) -> CountSettings:
-    """What is counted.
-
-    Args:
-        options: The options of a training.
-
-    Raises:
-        RequestError: They name no backbone, or one that there is not.
-    """
-    if not options.backbone:
-        raise RequestError(
-            "`backbone`: expected the recognition network to look at, one of "
-            f"{', '.join(backbones.names())}, found none"
-        )
-    return CountSettings(
-        backbones.create(options.backbone), options.neuron, options.site, options.dtype
-    )
 
 
 def _standardise(scaling: Any, counts: Any, sizes: Any) -> jax.Array:
