@@ -93,16 +93,12 @@ class TfdsSource(abc.ABC):
         index = int(index)
         if not 0 <= index < len(self):
             raise IndexError(f"{self!r} has no example {index}")
-        serialized: bytes = self._serialized[index]
-        return serialized
+        return self._serialized[index]
 
     def _parse(self, features: Any, serialized: bytes) -> dict[str, Any]:
         # TFDS refuses decoders of features that are not read.
         decoders = self._decoders if "image" in features else None
-        example: dict[str, Any] = features.deserialize_example_np(
-            serialized, decoders=decoders
-        )
-        return example
+        return features.deserialize_example_np(serialized, decoders=decoders)
 
     @functools.cached_property
     def _serialized(self) -> Any:

@@ -296,8 +296,7 @@ def _run_yunet(detector: Any, picture: np.ndarray) -> Sequence[np.ndarray]:
 
 
 def _opencv_errors() -> type[Exception]:
-    error: type[Exception] = _cv2().error
-    return error
+    return _cv2().error
 
 
 def _first_line(error: Exception) -> str:

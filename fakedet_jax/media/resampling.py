@@ -38,5 +38,4 @@ def bilinear(plane: Array, x: Array, y: Array) -> Array:
     upper += fraction_x * (plane.take(index + 1) - upper)
     lower = plane.take(index + width)
     lower += fraction_x * (plane.take(index + width + 1) - lower)
-    result: Array = upper + fraction_y * (lower - upper)
-    return result
+    return upper + fraction_y * (lower - upper)

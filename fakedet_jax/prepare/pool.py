@@ -211,8 +211,7 @@ class _Worker:
         line = self.answers.readline()
         if not line.endswith(b"\n"):
             return None
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+        return json.loads(line)
 
     def describe_end(self) -> str:
         """Waits for the end of a dead process and tells how it died."""

@@ -38,8 +38,7 @@ def paint_backdrop(x: Array, y: Array, pixel: float, sitting: Sitting) -> Array:
     picture *= np.clip(falloff, 0.3, 2)[..., None]
     grain = noise(x * 100, y * 100, sitting.seed, exponent=0)
     picture *= np.maximum(1 + 0.06 * grain, 0)[..., None]
-    result: Array = np.maximum(picture, 0.002)
-    return result
+    return np.maximum(picture, 0.002)
 
 
 def _studio(

@@ -233,8 +233,7 @@ def sense(light: Array, iso: int, body: Body, rng: np.random.Generator) -> Array
     grain = rng.standard_normal(mosaic.shape, dtype=np.float32)
     mosaic += grain * np.sqrt(variance) / electrons
     # The converter has ten bits, and a full well clips.
-    result: Array = np.clip(np.round(mosaic * 1023) / 1023, 0, 1)
-    return result
+    return np.clip(np.round(mosaic * 1023) / 1023, 0, 1)
 
 
 def develop(raw: Array, balance: Array, body: Body) -> npt.NDArray[np.uint8]:
@@ -276,16 +275,14 @@ def finish(linear: Array, body: Body) -> npt.NDArray[np.uint8]:
 def soft_clip(linear: Array) -> Array:
     """Compresses highlights above 0.7 smoothly instead of clipping them."""
     over = np.maximum(linear - 0.7, 0)
-    result: Array = np.minimum(linear, 0.7) + 0.3 * over / (over + 0.3)
-    return result
+    return np.minimum(linear, 0.7) + 0.3 * over / (over + 0.3)
 
 
 def srgb(linear: Array) -> Array:
     """Encodes linear values as sRGB; negative values become 0."""
     linear = np.maximum(linear, 0)
     curve = 1.055 * np.exp(np.log(np.maximum(linear, 1e-6)) / 2.4) - 0.055
-    result: Array = np.where(linear <= 0.0031308, 12.92 * linear, curve)
-    return result
+    return np.where(linear <= 0.0031308, 12.92 * linear, curve)
 
 
 def quantise(picture: Array) -> npt.NDArray[np.uint8]:
@@ -376,5 +373,4 @@ def _white_balance(illuminant: Array, body: Body, rng: np.random.Generator) -> A
     """Factors of an automatic white balance that keeps some of the warmth."""
     error = np.exp(rng.normal(0, 0.03, 3)).astype(np.float32)
     seen = illuminant ** np.float32(0.85) * np.array(body.sensitivity, np.float32)
-    result: Array = error / seen
-    return result
+    return error / seen

@@ -249,8 +249,7 @@ def _convolve(image: Array, kernel: Array) -> Array:
 
 def _halve(image: Array) -> Array:
     quarters = image[::2] + image[1::2]
-    result: Array = (quarters[:, ::2] + quarters[:, 1::2]) / 4
-    return result
+    return (quarters[:, ::2] + quarters[:, 1::2]) / 4
 
 
 def _noise_like(image: Array, rng: np.random.Generator) -> Array:
@@ -263,8 +262,7 @@ def _repeat(image: Array) -> Array:
 
 
 def _soft_threshold(values: Array, threshold: float) -> Array:
-    result: Array = np.sign(values) * np.maximum(np.abs(values) - threshold, 0)
-    return result
+    return np.sign(values) * np.maximum(np.abs(values) - threshold, 0)
 
 
 def _blur(plane: Array) -> Array:
@@ -304,8 +302,7 @@ def _shrink(image: Array, size: int) -> Array:
         weights[i] = np.maximum(overlap, 0)
     weights /= weights.sum(axis=1, keepdims=True)
     rows = np.einsum("ih,hwc->iwc", weights, image, optimize=True)
-    result: Array = np.einsum("jw,iwc->ijc", weights, rows, optimize=True)
-    return result
+    return np.einsum("jw,iwc->ijc", weights, rows, optimize=True)
 
 
 def _resample(image: npt.NDArray, x: Array, y: Array) -> Array:

@@ -84,8 +84,7 @@ class Head:
         sitting = self._sitting
         cos, sin = math.cos(sitting.roll), math.sin(sitting.roll)
         frame = plane @ np.array([[cos, sin], [-sin, cos]])
-        result: npt.NDArray[np.float64] = frame * sitting.scale + sitting.centre
-        return result
+        return frame * sitting.scale + sitting.centre
 
     def surface(self, plane_x: Array, plane_y: Array) -> Surface:
         """Finds the surface that rays through plane coordinates `[h, w]` hit first.

@@ -49,8 +49,7 @@ def vignetting(f_number: float) -> Array:
     """Fraction of the light at each pixel, `[PICTURE_SIZE, PICTURE_SIZE]` in (0, 1]."""
     x, y = _sensor_grid()
     strength = 0.08 + 0.95 / f_number
-    result: Array = 1 / (1 + np.float32(strength) * 0.55 * (x * x + y * y))
-    return result
+    return 1 / (1 + np.float32(strength) * 0.55 * (x * x + y * y))
 
 
 def through_lens(
@@ -89,8 +88,7 @@ def through_lens(
     sigma = scale * math.hypot(0.055 * f_number, 0.9 / f_number)
     transfer *= np.exp(-2 * (math.pi * sigma * frequency) ** 2)
     light = np.fft.irfft2(np.fft.rfft2(light) * transfer.astype(np.float32), s=shape)
-    result: Array = np.moveaxis(np.maximum(light, 0), 0, -1)
-    return result
+    return np.moveaxis(np.maximum(light, 0), 0, -1)
 
 
 def _disc_transfer(diameter: float) -> Array:
@@ -99,8 +97,7 @@ def _disc_transfer(diameter: float) -> Array:
     distance = np.sqrt(axis[None] ** 2 + axis[:, None] ** 2)
     disc = np.clip(diameter / 2 - distance + 0.5, 0, 1)
     disc /= disc.sum()
-    result: Array = np.fft.rfft2(disc).real.astype(np.float32)
-    return result
+    return np.fft.rfft2(disc).real.astype(np.float32)
 
 
 def onto_sensor(light: Array, focal_length: float) -> Array:
@@ -151,5 +148,4 @@ def _sensor_grid() -> tuple[Array, Array]:
 
 
 def _scene_index(frame: Array) -> Array:
-    result: Array = (frame / SCENE_EXTENT + 1) * (SCENE_SIZE / 2) - 0.5
-    return result
+    return (frame / SCENE_EXTENT + 1) * (SCENE_SIZE / 2) - 0.5

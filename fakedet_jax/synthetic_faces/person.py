@@ -231,8 +231,7 @@ def _between(palette: np.ndarray, position: float) -> np.ndarray:
     """Interpolates the colour at a fractional index of a palette."""
     low = int(position)
     high = min(low + 1, len(palette) - 1)
-    blend: np.ndarray = palette[low] + (position - low) * (palette[high] - palette[low])
-    return blend
+    return palette[low] + (position - low) * (palette[high] - palette[low])
 
 
 def _colour(values: np.ndarray) -> Colour:

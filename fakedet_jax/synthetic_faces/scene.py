@@ -155,8 +155,7 @@ class _Light:
         facing = normal @ self.direction
         lit = np.maximum((facing + np.float32(wrap)) / np.float32(1 + wrap), 0)
         sky = 0.8 - 0.2 * normal[..., 1]
-        result: Array = self.key * lit + self.fill * sky
-        return result
+        return self.key * lit + self.fill * sky
 
     def glint(self, normal: Array, exponent: float) -> Array:
         """Specular reflection `[h, w]` of the key light (Blinn-Phong)."""
@@ -186,8 +185,7 @@ def _strands(across: Array, along: Array, identity: Identity) -> Array:
     wave = identity.hair_curl * 0.09 * np.sin(along * 11 + 3 * np.sin(across * 3))
     fine = noise((across + wave) * 90, along * 7, identity.seed + 8, exponent=0)
     locks = noise((across + wave) * 28, along * 5, identity.seed + 9)
-    result: Array = np.maximum(1 + 0.3 * fine + 0.3 * locks, 0.15)
-    return result
+    return np.maximum(1 + 0.3 * fine + 0.3 * locks, 0.15)
 
 
 def _hair_radiance(
@@ -196,8 +194,7 @@ def _hair_radiance(
     hair = np.array(identity.hair, np.float32)
     body = (strands * lit)[..., None] * hair
     shine = (sheen * strands**2)[..., None] * (0.035 + 0.35 * hair)
-    result: Array = body + shine
-    return result
+    return body + shine
 
 
 def _paint_back_hair(
@@ -362,8 +359,7 @@ def _hair_cover(seen: Surface, identity: Identity) -> Array:
     line = line + 1.6 * identity.fringe * step(0.62 - np.abs(u), 0.15)
     jag = 0.018 + 0.05 * (identity.fringe > 0)
     line = line + jag * noise(seen.x * 70, seen.y * 8, identity.seed + 12, exponent=0)
-    result: Array = line - seen.y
-    return result
+    return line - seen.y
 
 
 def _head_strands(seen: Surface, identity: Identity) -> tuple[Array, Array]:

@@ -29,21 +29,18 @@ def step(signed_distance: Array, width: float | Array) -> Array:
         signed_distance: Distance inside a shape, in the unit of `width`, any shape.
         width: Half the width of the soft edge; about one pixel antialiases a shape.
     """
-    result: Array = np.clip(signed_distance / (2 * width) + 0.5, 0, 1)
-    return result
+    return np.clip(signed_distance / (2 * width) + 0.5, 0, 1)
 
 
 def smooth(x: Array, low: float, high: float) -> Array:
     """A cubic step that rises from 0 at `x = low` to 1 at `x = high`."""
     t = np.clip((x - low) / (high - low), 0, 1)
-    result: Array = t * t * (3 - 2 * t)
-    return result
+    return t * t * (3 - 2 * t)
 
 
 def bump(x: Array, y: Array, sigma_x: float, sigma_y: float) -> Array:
     """A Gaussian of `x` and `y` with height 1 at the origin."""
-    result: Array = np.exp(-0.5 * ((x / sigma_x) ** 2 + (y / sigma_y) ** 2))
-    return result
+    return np.exp(-0.5 * ((x / sigma_x) ** 2 + (y / sigma_y) ** 2))
 
 
 def mix(under: Array, over: Array | npt.ArrayLike, alpha: Array) -> Array:
@@ -55,8 +52,7 @@ def mix(under: Array, over: Array | npt.ArrayLike, alpha: Array) -> Array:
         alpha: Opacity of `over`, `[h, w]` in [0, 1].
     """
     over = np.asarray(over, np.float32)
-    result: Array = under + alpha[..., None] * (over - under)
-    return result
+    return under + alpha[..., None] * (over - under)
 
 
 def shade(colour: Sequence[float], factors: Sequence[float]) -> Array:
@@ -92,8 +88,7 @@ def noise(u: Array, v: Array, kind: int, exponent: int = 1) -> Array:
     upper += fraction_u * (tile.take(top + right) - upper)
     lower = tile.take(bottom + left)
     lower += fraction_u * (tile.take(bottom + right) - lower)
-    result: Array = upper + fraction_v * (lower - upper)
-    return result
+    return upper + fraction_v * (lower - upper)
 
 
 @functools.cache
