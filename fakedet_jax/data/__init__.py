@@ -14,6 +14,7 @@ __all__ = [
     "portraits",
     "prepared",
     "rows",
+    "scan",
     "splits",
     "tags_file",
     "tfds_source",

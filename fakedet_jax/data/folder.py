@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fakedet_jax.data import scan
 from fakedet_jax.data.dataset import (
     Dataset,
     Record,
@@ -28,13 +29,13 @@ from fakedet_jax.data.dataset import (
 )
 from fakedet_jax.errors import ImageError, RequestError
 from fakedet_jax.media.decode import check_file, read_file
-from fakedet_jax.media.files import PICTURE_EXTENSIONS, find_pictures, list_folder
-from fakedet_jax.media.video import VIDEO_EXTENSIONS
+from fakedet_jax.settings import Option
 
 TEST_FRACTION = 0.2
 SPLITS = ("train", "validation", "test", "all")
 
-_SPLIT_FOLDERS = {
+# Names of split folders, in lower case.
+SPLIT_NAMES = {
     "train": "train",
     "validation": "validation",
     "val": "validation",
@@ -75,8 +76,7 @@ def load_folder(
         RequestError: The folder is not as described above, or an argument is not valid.
     """
     root = Path(data_dir)
-    if split not in SPLITS:
-        raise RequestError(f"`split`: expected {', '.join(SPLITS)}, found {split!r}")
+    check_split(split)
     check_validation_fraction(validation_fraction)
     split_folders, others = find_split_folders(root)
     if split_folders:
@@ -122,17 +122,29 @@ def load_folder(
     return dataset
 
 
+def check_split(split: str) -> None:
+    """Checks the setting `split`.
+
+    Args:
+        split: Name of a split.
+
+    Raises:
+        RequestError: It is not one of `SPLITS`.
+    """
+    Option("Split of a dataset.", choices=SPLITS).check("split", split)
+
+
 def check_validation_fraction(fraction: float) -> None:
-    """Checks the setting `validation_fraction`, a part of all pictures or groups.
+    """Checks the setting `validation_fraction`.
+
+    Args:
+        fraction: Share of all pictures or groups.
 
     Raises:
         RequestError: Nothing would be left for training.
     """
-    if not 0 <= fraction < 1 - TEST_FRACTION:
-        raise RequestError(
-            "`validation_fraction`: expected a number from 0 to less than "
-            f"{1 - TEST_FRACTION:g}, found {fraction:g}"
-        )
+    limits = Option("Share of the pictures.", minimum=0, below=1 - TEST_FRACTION)
+    limits.check("validation_fraction", fraction)
 
 
 def content_fraction(path: Path, name: str) -> float:
@@ -165,8 +177,8 @@ def find_split_folders(root: Path) -> tuple[dict[str, Path], list[Path]]:
     """
     found: dict[str, Path] = {}
     others = []
-    for path in _folders_in(root):
-        name = _SPLIT_FOLDERS.get(path.name.lower())
+    for path in scan.list_folders(root):
+        name = SPLIT_NAMES.get(path.name.lower())
         if name is None:
             others.append(path)
         elif name in found:
@@ -214,13 +226,13 @@ def _content_digest(path: Path, size: int, modified_ns: int) -> bytes:
 
 def _find_classes(folder: Path) -> dict[str, Path]:
     """Finds the class folders in a folder, by name."""
-    classes = {path.name: path for path in _folders_in(folder)}
+    classes = {path.name: path for path in scan.list_folders(folder)}
     if not classes:
         raise RequestError(
             f"`data_dir`: {folder} holds no class folders; expected a folder per "
             "class, such as real and fake, with the pictures inside"
         )
-    loose = [path for path in list_folder(folder) if _is_picture_name(path)]
+    loose = scan.list_files(folder, scan.PHOTO)
     if loose:
         _logger.warning(
             "%d pictures in %s lie beside the class folders and are ignored",
@@ -230,29 +242,10 @@ def _find_classes(folder: Path) -> dict[str, Path]:
     return classes
 
 
-def _folders_in(folder: Path) -> list[Path]:
-    try:
-        return [path for path in list_folder(folder) if path.is_dir()]
-    except OSError as error:
-        raise RequestError(
-            f"`data_dir`: {folder} cannot be read as a folder: "
-            f"{error.strerror or error}; expected a folder of class folders"
-        ) from error
-
-
-def _is_picture_name(path: Path) -> bool:
-    return path.suffix.lower() in PICTURE_EXTENSIONS and not path.is_dir()
-
-
 def _pictures_of_class(folder: Path) -> list[Path]:
-    paths, num_videos = [], 0
-    for found in find_pictures([folder], PICTURE_EXTENSIONS | VIDEO_EXTENSIONS):
-        if found.error is not None:
-            raise RequestError(f"`data_dir`: {found.path} {found.error}")
-        if found.path.suffix.lower() in VIDEO_EXTENSIONS:
-            num_videos += 1
-        else:
-            paths.append(found.path)
+    found = scan.find_files(folder)
+    paths = [path for path in found if scan.kind_of(path) == scan.PHOTO]
+    num_videos = len(found) - len(paths)
     if not paths:
         found_videos = f" but {num_videos:,} videos" if num_videos else ""
         raise RequestError(

@@ -16,10 +16,11 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from fakedet_jax.data import scan
 from fakedet_jax.data.folder import TEST_FRACTION, check_validation_fraction
-from fakedet_jax.data.layouts import scan
 from fakedet_jax.data.layouts.base import Item
 from fakedet_jax.errors import RequestError
+from fakedet_jax.settings import Option
 
 SPLITS = ("train", "validation", "test")
 
@@ -122,11 +123,8 @@ def hold_out(
         RequestError: Validation items exist already, or no group or every group would
             be held out.
     """
-    if not 0 < fraction < 1:
-        raise RequestError(
-            "`validation_fraction`: expected a number between 0 and 1, found "
-            f"{fraction:g}"
-        )
+    limits = Option("Share of the groups.", above=0, below=1)
+    limits.check("validation_fraction", fraction)
     if group_by not in ("identity", "video"):
         raise ValueError(f"group_by: {group_by!r} is neither identity nor video")
     items = list(items)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fakedet_jax.data.layouts import scan
+from fakedet_jax.data import scan
 from fakedet_jax.errors import RequestError
 from fakedet_jax.media.exif import PLAUSIBLE, TAGS
 from fakedet_jax.runtime import tables

@@ -11,8 +11,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from fakedet_jax.data.dataset import Record
 
 
@@ -61,13 +59,6 @@ class TfdsSource(abc.ABC):
             name: to_text(value) if _is_text(name, value) else value
             for name, value in example.items()
         }
-
-    @functools.cached_property
-    def index(self) -> tuple[list[str], np.ndarray]:
-        """Names and labels, int32 `[n]`, of all examples; pictures are not decoded."""
-        columns = self.columns("name", "label")
-        names = [to_text(name) for name in columns["name"]]
-        return names, np.array(columns["label"], np.int32)
 
     def columns(self, *features: str) -> dict[str, list[Any]]:
         """Reads some features of all examples, several times faster than `example`.

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from fakedet_jax.config import PrepareConfig
-from fakedet_jax.data import layouts, tags_file
+from fakedet_jax.data import layouts, scan, tags_file
 from fakedet_jax.data.dataset import digest_of
 from fakedet_jax.data.folder import check_validation_fraction
-from fakedet_jax.data.layouts import Listing, scan
+from fakedet_jax.data.layouts import Listing
 from fakedet_jax.data.splits import SPLITS
 from fakedet_jax.errors import RequestError
 from fakedet_jax.faces import cropping

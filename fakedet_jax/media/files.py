@@ -115,20 +115,17 @@ def _walk(top: Path, extensions: Collection[str]) -> Iterator[FoundFile]:
     pending = [top]  # No recursion: trees may be deeper than its limit.
     while pending:
         path = pending.pop()
-        if not path.is_dir():
-            if path.suffix.lower() in extensions:
-                yield FoundFile(path)
-            continue
         try:
+            if not path.is_dir():  # Fails where its folder may not be entered.
+                if path.suffix.lower() in extensions:
+                    yield FoundFile(path)
+                continue
             status = path.stat()
             identity = (status.st_dev, status.st_ino)
-            if identity in searched:
-                continue
-            searched.add(identity)
-            entries = list_folder(path)
+            if identity not in searched:
+                searched.add(identity)
+                pending.extend(reversed(list_folder(path)))
         except OSError as error:
             yield FoundFile(
                 path, f"is a folder that cannot be read: {error.strerror or error}"
             )
-            continue
-        pending.extend(reversed(entries))

@@ -17,6 +17,7 @@ from fakedet_jax.synthetic_faces.examples import (
     CLASSES,
     KINDS_PER_IDENTITY,
     NUM_IDENTITIES,
+    SETTINGS,
     SPLITS,
     Example,
 )
@@ -85,10 +86,7 @@ class SyntheticFaces(tfds.core.GeneratorBasedBuilder):
                     "identity": tfds.features.Scalar(np.int64),
                     "landmarks": tfds.features.Tensor(shape=(5, 2), dtype=np.float32),
                     "box": tfds.features.Tensor(shape=(4,), dtype=np.float32),
-                    "iso": tfds.features.Scalar(np.float32),
-                    "f_number": tfds.features.Scalar(np.float32),
-                    "exposure_time": tfds.features.Scalar(np.float32),
-                    "focal_length": tfds.features.Scalar(np.float32),
+                    **{name: tfds.features.Scalar(np.float32) for name in SETTINGS},
                 }
             ),
             supervised_keys=("image", "label"),
@@ -115,7 +113,6 @@ class SyntheticFaces(tfds.core.GeneratorBasedBuilder):
 
 
 def _features(example: Example) -> dict[str, Any]:
-    settings = example.settings
     return {
         # Encoded bytes are stored as they are; an array would need TensorFlow.
         "image": io.BytesIO(example.encoded),
@@ -124,10 +121,7 @@ def _features(example: Example) -> dict[str, Any]:
         "identity": example.identity,
         "landmarks": example.landmarks,
         "box": example.box,
-        "iso": settings.iso,
-        "f_number": settings.f_number,
-        "exposure_time": settings.exposure_time,
-        "focal_length": settings.focal_length,
+        **{name: getattr(example.settings, name) for name in SETTINGS},
     }
 
 

@@ -26,6 +26,9 @@ SPLITS = ("train", "validation", "test")
 NUM_IDENTITIES = 400
 """Number of identities in the default dataset, with eight pictures each."""
 
+SETTINGS = ("iso", "f_number", "exposure_time", "focal_length")
+"""Camera settings that the dataset stores, in the order of `media.exif.TAGS`."""
+
 _IDENTITY, _PICTURE, _FAKE = 0, 1, 2  # Streams of random numbers.
 _DONOR = 100  # First number of pictures that only donate their faces.
 
@@ -73,16 +76,17 @@ def split_of(identity: int, num_identities: int) -> str:
     Identities after the first `NUM_IDENTITIES` only train, so that validation and test
     do not change with the number of identities.
     """
-    train, validation = _split_sizes(num_identities)
-    if identity < train or identity >= NUM_IDENTITIES:
-        return "train"
-    return "validation" if identity < train + validation else "test"
+    return next(
+        split for split in SPLITS if identity in identities_of(split, num_identities)
+    )
 
 
 def identities_of(split: str, num_identities: int) -> Sequence[int]:
     """The increasing numbers of a split's identities, of `num_identities` in all."""
-    train, validation = _split_sizes(num_identities)
-    bounds = (0, train, train + validation, min(num_identities, NUM_IDENTITIES))
+    num_split = min(num_identities, NUM_IDENTITIES)
+    test = max(2, round(0.20 * num_split))
+    validation = max(2, round(0.05 * num_split))
+    bounds = (0, num_split - test - validation, num_split - test, num_split)
     at = SPLITS.index(split)
     identities = range(bounds[at], bounds[at + 1])
     if split == "train" and num_identities > NUM_IDENTITIES:
@@ -195,11 +199,3 @@ def _edit(shot: _Shot, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     before = _clean(shot)
     edited = camera.finish(after.light / after.illuminant, shot.body)
     return fakes.edit_attribute(shot.picture, before, edited, _grain(shot), rng)
-
-
-def _split_sizes(num_identities: int) -> tuple[int, int]:
-    """How many of the first `NUM_IDENTITIES` are for training and for validation."""
-    num_split = min(num_identities, NUM_IDENTITIES)
-    validation = max(2, round(0.05 * num_split))
-    test = max(2, round(0.20 * num_split))
-    return num_split - validation - test, validation

@@ -13,17 +13,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fakedet_jax.data.dataset import Dataset
+from fakedet_jax.data.folder import check_split
 from fakedet_jax.data.portraits import Portraits
-from fakedet_jax.data.tfds_source import TfdsSource, is_complete, quiet
+from fakedet_jax.data.tfds_source import TfdsSource, is_complete, quiet, to_text
 from fakedet_jax.errors import RequestError
-from fakedet_jax.synthetic_faces.examples import CLASSES, NUM_IDENTITIES, SPLITS
+from fakedet_jax.synthetic_faces.examples import CLASSES, NUM_IDENTITIES, SETTINGS
 
 if TYPE_CHECKING:
     from fakedet_jax.synthetic_faces.builder import SyntheticFaces
 
 NAME = "synthetic_faces"
-# Features with the camera settings, in the order of `media.exif.TAGS`.
-_SETTINGS = ("iso", "f_number", "exposure_time", "focal_length")
 
 # Validation and test need two identities each to swap faces.
 _FEWEST_IDENTITIES = 6
@@ -123,31 +122,22 @@ def load(
     Raises:
         RequestError: There is no such split, or the dataset cannot be built.
     """
-    if split not in (*SPLITS, "all"):
-        raise RequestError(
-            f"`split`: expected {', '.join(SPLITS)}, all, found {split!r}"
-        )
+    check_split(split)
     prepare(data_dir, num_identities=num_identities, seed=seed)
     source = SyntheticFacesSource(data_dir, split, num_identities, seed)
-    names, labels = source.index
+    columns = source.columns("name", "label", "landmarks", *SETTINGS)
+    settings = [np.array(columns[name], np.float32) for name in SETTINGS]
     return Dataset(
         name=NAME,
         split=split,
         classes=CLASSES,
         is_fake=tuple(name != "real" for name in CLASSES),
         source=source,
-        names=names,
-        labels=labels,
-        portraits=_portraits(source),
-    )
-
-
-def _portraits(source: SyntheticFacesSource) -> Portraits:
-    """Reads the landmarks and camera settings of all records."""
-    columns = source.columns("landmarks", *_SETTINGS)
-    return Portraits(
-        np.array(columns["landmarks"], np.float32),
-        np.stack([np.array(columns[name], np.float32) for name in _SETTINGS], axis=1),
+        names=[to_text(name) for name in columns["name"]],
+        labels=np.array(columns["label"], np.int32),
+        portraits=Portraits(
+            np.array(columns["landmarks"], np.float32), np.stack(settings, axis=1)
+        ),
     )
 
 

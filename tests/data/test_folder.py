@@ -145,7 +145,7 @@ def test_missing_split_folder_is_named_with_what_was_found(tmp_path, split, pres
 
 def test_missing_folder(tmp_path):
     with pytest.raises(
-        RequestError, match=r"nowhere cannot be read as a folder: No such"
+        RequestError, match=r"folder that can be read, found '.*nowhere' \(No such"
     ):
         load_folder(tmp_path / "nowhere", "train")
 

@@ -256,7 +256,7 @@ def test_a_final_rate_may_be_as_large_as_the_rate(final):
 @pytest.mark.parametrize(
     ("counts", "message"),
     [
-        (None, "cannot be read as a folder"),
+        (None, "expected a folder that can be read"),
         ({}, "holds no class folders"),
         ({"real": 40}, "holds no fake pictures"),
         ({"fake": 40}, "holds no real pictures"),

@@ -33,7 +33,7 @@ def test_classes_are_in_the_order_of_every_dataset(data_dir):
 
 def test_half_is_real_and_each_kind_an_eighth(sources):
     for source in sources.values():
-        counts = np.bincount(source.index[1]) / len(source)
+        counts = np.bincount(source.columns("label")["label"]) / len(source)
         np.testing.assert_array_equal(counts, [0.5, 0.125, 0.125, 0.125, 0.125])
 
 

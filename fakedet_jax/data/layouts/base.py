@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fakedet_jax.data.layouts import scan
+from fakedet_jax.data import scan
 from fakedet_jax.errors import RequestError
 from fakedet_jax.settings import Settings
 

@@ -14,7 +14,8 @@ separates videos, not people: most identities are in both splits.
 import re
 from pathlib import Path, PurePosixPath
 
-from fakedet_jax.data.layouts import lists, scan
+from fakedet_jax.data import scan
+from fakedet_jax.data.layouts import lists
 from fakedet_jax.data.layouts.base import (
     Item,
     Layout,

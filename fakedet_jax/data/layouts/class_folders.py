@@ -19,8 +19,8 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from fakedet_jax.data import folder as data_folder
+from fakedet_jax.data import scan
 from fakedet_jax.data.dataset import BINARY_CLASSES, order_classes
-from fakedet_jax.data.layouts import scan
 from fakedet_jax.data.layouts.base import (
     Item,
     Layout,
@@ -31,14 +31,7 @@ from fakedet_jax.errors import RequestError
 from fakedet_jax.runtime import tables
 from fakedet_jax.settings import Settings, option
 
-_SPLITS = {
-    "train": "train",
-    "validation": "validation",
-    "val": "validation",
-    "valid": "validation",
-    "test": "test",
-    "": None,
-}
+_SPLITS = {**data_folder.SPLIT_NAMES, "": None}
 _REQUIRED = ("path", "label")
 _OPTIONAL = ("split", "identity", "video")
 

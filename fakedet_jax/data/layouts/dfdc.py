@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from fakedet_jax.data.layouts import lists, scan
+from fakedet_jax.data import scan
+from fakedet_jax.data.layouts import lists
 from fakedet_jax.data.layouts.base import (
     Item,
     Layout,

@@ -11,7 +11,7 @@ four are left out when faces are cropped, with the reason. Identities are unknow
 
 from pathlib import Path
 
-from fakedet_jax.data.layouts import scan
+from fakedet_jax.data import scan
 from fakedet_jax.data.layouts.base import (
     Item,
     Layout,

@@ -17,7 +17,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from fakedet_jax.data.layouts import scan
+from fakedet_jax.data import scan
 from fakedet_jax.data.layouts.base import (
     Item,
     Layout,

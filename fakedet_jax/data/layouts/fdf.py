@@ -21,7 +21,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from fakedet_jax.data.layouts import lists, scan
+from fakedet_jax.data import scan
+from fakedet_jax.data.layouts import lists
 from fakedet_jax.data.layouts.base import (
     Item,
     Layout,

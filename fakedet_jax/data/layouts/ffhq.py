@@ -13,7 +13,7 @@ import dataclasses
 import re
 from pathlib import Path
 
-from fakedet_jax.data.layouts import scan
+from fakedet_jax.data import scan
 from fakedet_jax.data.layouts.base import (
     Item,
     Layout,

@@ -20,7 +20,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from fakedet_jax.data.layouts import scan
+from fakedet_jax.data import scan
 from fakedet_jax.data.layouts.base import (
     Item,
     Layout,

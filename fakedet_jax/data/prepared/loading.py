@@ -11,7 +11,7 @@ from typing import Any
 
 from fakedet_jax.data import layouts
 from fakedet_jax.data.dataset import Dataset
-from fakedet_jax.data.folder import SPLITS
+from fakedet_jax.data.folder import SPLITS, check_split
 from fakedet_jax.data.prepared.facts import FILE_NAME, Facts
 from fakedet_jax.data.tfds_source import TfdsSource, is_complete, quiet
 from fakedet_jax.errors import RequestError
@@ -145,8 +145,7 @@ def load_facts(data_dir: str | Path, name: str, split: str) -> Facts:
     Raises:
         RequestError: The dataset is missing or damaged, or the split is empty.
     """
-    if split not in SPLITS:
-        raise RequestError(f"`split`: expected {', '.join(SPLITS)}, found {split!r}")
+    check_split(split)
     _check_prepared(data_dir, name)
     path = folder_of(data_dir, name) / FILE_NAME
     try:

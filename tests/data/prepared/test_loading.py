@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of reading prepared datasets."""
 
+import os
 import pickle
 import shutil
 import subprocess
@@ -27,9 +28,10 @@ def splits_of(data_dir):
 def test_names_and_labels_are_those_of_the_records(data_dir):
     for split in (*splits_of(data_dir), "all"):
         dataset = prepared.load(data_dir, "folder", split)
-        names, labels = dataset.source.index
+        columns = dataset.source.columns("name", "label")
+        names = [os.fsdecode(name) for name in columns["name"]]
         assert names == list(dataset.names)
-        np.testing.assert_array_equal(labels, dataset.labels)
+        np.testing.assert_array_equal(columns["label"], dataset.labels)
 
 
 def test_splits_together_are_all(data_dir):

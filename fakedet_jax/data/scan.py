@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from fakedet_jax.errors import RequestError
-from fakedet_jax.media.files import PICTURE_EXTENSIONS, list_folder
+from fakedet_jax.media.files import PICTURE_EXTENSIONS, find_pictures, list_folder
 from fakedet_jax.media.video import VIDEO_EXTENSIONS
 
 PHOTO, VIDEO = "photo", "video"
 
 _MAX_NAMES = 5
+_ADVICE = "correct its permissions or check the disk"
 
 
 def kind_of(path: Path) -> str | None:
@@ -37,13 +38,16 @@ def is_folder(path: Path) -> bool:
 def list_folders(folder: Path) -> list[Path]:
     """Lists the folders in a folder, sorted.
 
+    Args:
+        folder: The folder.
+
+    Returns:
+        Paths of the folders.
+
     Raises:
         RequestError: The folder cannot be read.
     """
-    try:
-        return [path for path in list_folder(folder) if path.is_dir()]
-    except OSError as error:
-        raise _unreadable(folder, error) from error
+    return [path for path in _entries(folder) if path.is_dir()]
 
 
 def list_files(folder: Path, kind: str) -> list[Path]:
@@ -53,48 +57,36 @@ def list_files(folder: Path, kind: str) -> list[Path]:
         folder: The folder.
         kind: `photo` or `video`; other files are ignored.
 
+    Returns:
+        Paths of the files.
+
     Raises:
         RequestError: The folder cannot be read.
     """
-    try:
-        return [
-            path
-            for path in list_folder(folder)
-            if kind_of(path) == kind and not path.is_dir()
-        ]
-    except OSError as error:
-        raise _unreadable(folder, error) from error
+    paths = [path for path in _entries(folder) if kind_of(path) == kind]
+    return [path for path in paths if not path.is_dir()]
 
 
-def find_files(top: Path, passed_over: Sequence[Path] = ()) -> list[Path]:
+def find_files(top: Path) -> list[Path]:
     """Finds the photographs and videos in a folder at any depth, sorted by folder.
 
     Args:
         top: The folder to search.
-        passed_over: Folders below it that are not searched.
+
+    Returns:
+        Paths of the files.
 
     Raises:
         RequestError: A folder cannot be read.
     """
-    found = []
-    searched: set[tuple[int, int]] = set()
-    pending = [top]
-    while pending:
-        path = pending.pop()
-        try:
-            if not path.is_dir():
-                if kind_of(path):
-                    found.append(path)
-                continue
-            status = path.stat()
-            identity = (status.st_dev, status.st_ino)
-            if identity in searched or path in passed_over:
-                continue
-            searched.add(identity)
-            pending.extend(reversed(list_folder(path)))
-        except OSError as error:
-            raise _unreadable(path, error) from error
-    return found
+    paths = []
+    for found in find_pictures([top], PICTURE_EXTENSIONS | VIDEO_EXTENSIONS):
+        if found.error is not None:
+            raise RequestError(
+                f"`data_dir`: {str(found.path)!r} {found.error}; {_ADVICE}"
+            )
+        paths.append(found.path)
+    return paths
 
 
 def relative(path: Path, root: Path) -> str:
@@ -157,8 +149,11 @@ def note(what: str, names: Sequence[str]) -> list[str]:
     return [f"{what} ({len(names):,}): {some(names)}"] if names else []
 
 
-def _unreadable(folder: Path, error: OSError) -> RequestError:
-    return RequestError(
-        f"`data_dir`: expected a folder that can be read, found {str(folder)!r} "
-        f"({error.strerror or error}); correct its permissions or check the disk"
-    )
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list_folder(folder)
+    except OSError as error:
+        raise RequestError(
+            f"`data_dir`: expected a folder that can be read, found {str(folder)!r} "
+            f"({error.strerror or error}); {_ADVICE}"
+        ) from error

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fakedet_jax.data.layouts import scan
+from fakedet_jax.data import scan
 from fakedet_jax.errors import RequestError
 from tests.data.layouts.trees import grow
 
