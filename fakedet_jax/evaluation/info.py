@@ -51,7 +51,7 @@ class DetectorInfo:
         fields = {name: facts[name] for name in facts if name != "face_detector"}
         try:
             info = cls(**fields)
-            framing = Framing.from_json(facts["framing"])
+            framing = Framing(**facts["framing"])
         except TypeError as error:
             raise RequestError(
                 f"`workdir`: the stored detector is of another version ({error}); "

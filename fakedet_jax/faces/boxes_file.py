@@ -15,6 +15,7 @@ import math
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+from fakedet_jax.data import scan
 from fakedet_jax.errors import ImageError, RequestError
 from fakedet_jax.faces.face import NUM_LANDMARKS, Face
 from fakedet_jax.runtime import tables
@@ -90,7 +91,7 @@ def read_boxes(path: Path, data_dir: Path | None = None) -> FaceBoxes:
     for line, row in rows:
         where = f"{str(path)!r}, line {line}"
         _check_landmarks(row, path)
-        name = _to_name(row["path"], where)
+        name = scan.listed_path(row["path"], where)
         face = _to_face(row, path, line, where)
         frame = _to_frame(row.get("frame", ""), where)
         if name not in found and data_dir and not (data_dir / name).is_file():
@@ -130,16 +131,6 @@ def _check_landmarks(row: Mapping[str, str], path: Path) -> None:
             f"{str(path)!r}: expected the columns of all five landmarks or of none, "
             f"found no {', '.join(missing)}"
         )
-
-
-def _to_name(text: str, where: str) -> str:
-    path = PurePosixPath(text)
-    if not text or path.is_absolute() or ".." in path.parts or "\0" in text:
-        raise RequestError(
-            f"{where}: expected a path relative to the data folder and within it, "
-            f"found {text!r}"
-        )
-    return str(path)
 
 
 def _to_face(row: Mapping[str, str], path: Path, line: int, where: str) -> Face:

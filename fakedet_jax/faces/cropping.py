@@ -23,7 +23,6 @@ _LOGGER = logging.getLogger(__name__)
 _MAX_SCALE = 10.0
 _MAX_SIDE = 4096
 _MAX_LONGEST = 100_000
-_FRAMES_PER_VIDEO = 32
 _MAX_FRAMES = 10_000_000
 _EVENLY = Evenly(32)
 # By face detector, the settings that its record has.
@@ -256,7 +255,7 @@ def select(frames: FrameConfig) -> Evenly | EveryNth:
     """
     if frames.frame_step is not None:
         return EveryNth(frames.frame_step)
-    return Evenly(frames.frames_per_video or _FRAMES_PER_VIDEO)
+    return Evenly(frames.frames_per_video) if frames.frames_per_video else _EVENLY
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,6 +17,7 @@ import dataclasses
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image
 
 from fakedet_jax.errors import ImageError
@@ -227,11 +228,40 @@ def map_face(transform: np.ndarray, face: Face) -> Face:
     Returns:
         The mapped face; its box is the smallest around the mapped corners.
     """
-    left, top, right, bottom = face.box
-    corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
-    mapped = map_points(transform, np.array(corners))
-    box = np.concatenate([mapped.min(0), mapped.max(0)])
+    box = map_box(transform, face.box)
     return Face.at(box, map_points(transform, face.landmarks), face.score)
+
+
+def map_box(transform: np.ndarray, box: ArrayLike) -> np.ndarray:
+    """Applies a transform to a box.
+
+    Args:
+        transform: Matrix of the transform, `[2, 3]`.
+        box: Left, top, right, bottom, `[4]`.
+
+    Returns:
+        The smallest box around the mapped corners, float64 `[4]`.
+
+    >>> map_box(np.array([[0, -1, 0], [1, 0, 0]]), [0, 0, 3, 2]).tolist()
+    [-2.0, 0.0, 0.0, 3.0]
+    """
+    left, top, right, bottom = np.asarray(box, np.float64)
+    corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
+    mapped = map_points(transform, corners)
+    return np.concatenate([mapped.min(0), mapped.max(0)])
+
+
+def invert(transform: np.ndarray) -> np.ndarray:
+    """Inverts a transform.
+
+    Args:
+        transform: Matrix of the transform, `[2, 3]`.
+
+    Returns:
+        Matrix of the inverse, float64 `[2, 3]`.
+    """
+    turn = np.linalg.inv(transform[:, :2])
+    return np.column_stack([turn, -turn @ transform[:, 2]])
 
 
 def _within(start: int, length: int) -> int:
@@ -250,7 +280,7 @@ def _whole_box(box: np.ndarray, height: int, width: int) -> tuple[int, int, int,
 
 def _check_aligned(transform: np.ndarray, size: int, height: int, width: int) -> None:
     """Rejects crops that would consist mostly of repeated border pixels."""
-    centre = map_points(_inverse(transform), np.full((1, 2), size / 2))[0]
+    centre = map_points(invert(transform), np.full((1, 2), size / 2))[0]
     side = size / math.hypot(*transform[:, 0])
     inside = 0 <= centre[0] <= width and 0 <= centre[1] <= height
     if not inside or not 2 <= side <= 2 * max(height, width):
@@ -260,18 +290,13 @@ def _check_aligned(transform: np.ndarray, size: int, height: int, width: int) ->
         )
 
 
-def _inverse(transform: np.ndarray) -> np.ndarray:
-    turn = np.linalg.inv(transform[:, :2])
-    return np.column_stack([turn, -turn @ transform[:, 2]])
-
-
 def _warp(picture: np.ndarray, transform: np.ndarray, size: int) -> np.ndarray:
     """Resamples the part of a picture that a similarity transform maps to a crop."""
-    back = _inverse(transform)
-    corners = map_points(back, size * np.array([(0, 0), (1, 0), (1, 1), (0, 1)]))
+    back = invert(transform)
+    box = map_box(back, (0, 0, size, size))
     # Bicubic interpolation needs two more pixels on each side.
-    first = np.floor(corners.min(0)).astype(int) - 2
-    last = np.ceil(corners.max(0)).astype(int) + 2
+    first = np.floor(box[:2]).astype(int) - 2
+    last = np.ceil(box[2:]).astype(int) + 2
     height, width = picture.shape[:2]
     rows = np.clip(np.arange(first[1], last[1]), 0, height - 1)
     columns = np.clip(np.arange(first[0], last[0]), 0, width - 1)

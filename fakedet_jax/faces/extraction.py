@@ -87,7 +87,6 @@ def extract(
     *,
     tags: Sequence[float] | None = None,
     needs_tags: bool = False,
-    reads_tags: bool = True,
 ) -> Iterator[Outcome]:
     """Extracts the faces of a file.
 
@@ -98,10 +97,9 @@ def extract(
         cropping: How faces are found and cut out.
         map_fn: Applies the search to the frames of a video, possibly in parallel.
         tags: Camera settings that replace those in the file of a picture, in the order
-            of `exif.TAGS`, NaN for missing ones; `None` reads the file.
+            of `exif.TAGS`, NaN for missing ones; `None` reads the file, and an empty
+            sequence leaves them out.
         needs_tags: Whether a picture without any camera setting is skipped.
-        reads_tags: Whether camera settings are read from pictures for which `tags` are
-            not given; otherwise their rows have none.
 
     Yields:
         At least one outcome; for a video at least one per selected frame.
@@ -111,7 +109,7 @@ def extract(
     """
     try:
         if kind == "photo":
-            yield from _from_photo(path, name, cropping, tags, needs_tags, reads_tags)
+            yield from _from_photo(path, name, cropping, tags, needs_tags)
         else:
             yield from _from_video(path, name, cropping, map_fn)
     except ImageError as error:
@@ -149,13 +147,12 @@ def _from_photo(
     cropping: Cropping,
     given: Sequence[float] | None,
     needs_tags: bool,
-    reads_tags: bool,
 ) -> Iterator[Outcome]:
     encoded = read_file(path)
     sniff_format(encoded)  # Tags can be read in more formats than pixels.
     tags = tuple(given or ())
     reasons: Mapping[str, str] = dict.fromkeys(exif.TAGS, GIVEN_EMPTY)
-    if given is None and reads_tags:
+    if given is None:
         read = exif.read_tags(encoded)
         tags, reasons = tuple(exif.to_array(read).tolist()), read.reasons
     if needs_tags and all(map(math.isnan, tags)):
@@ -315,22 +312,16 @@ def _cut(
         check_sides("has a face whose crop is", *crop.pixels.shape[:2])
     except ImageError as error:
         return dataclasses.replace(row, status=LEFT_OUT, reason=str(error)), None
+    # The smallest box in the picture around the region that the crop shows.
+    region = crops.map_box(
+        crops.invert(crop.transform), (0, 0, *crop.pixels.shape[1::-1])
+    )
     row = dataclasses.replace(
         row,
-        crop_box=_region(crop),
+        crop_box=tuple(region.astype(np.float32).tolist()),
         landmarks=tuple(map(tuple, crop.face.landmarks.tolist())),
     )
     return row, crop.pixels
-
-
-def _region(crop: crops.Crop) -> tuple[float, ...]:
-    """The smallest box in the picture around the region that a crop shows."""
-    height, width = crop.pixels.shape[:2]
-    square = np.vstack([crop.transform, (0, 0, 1)])
-    corners = np.array([(0, 0), (width, 0), (width, height), (0, height)])
-    mapped = crops.map_points(np.linalg.inv(square)[:2], corners)
-    box = np.concatenate([mapped.min(0), mapped.max(0)]).astype(np.float32)
-    return tuple(box.tolist())
 
 
 def _left_out(reason: str, picture: np.ndarray, frame: Frame | None = None) -> Row:

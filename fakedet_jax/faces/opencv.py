@@ -14,7 +14,7 @@ import abc
 import contextlib
 import hashlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,6 +24,7 @@ import numpy as np
 from fakedet_jax.errors import ImageError, RequestError
 from fakedet_jax.faces.detector import FaceDetector
 from fakedet_jax.faces.face import Face, check_box
+from fakedet_jax.runtime.text import one_line
 
 CASCADE = "haarcascade_frontalface_default.xml"
 MAX_MODEL_BYTES = 64 * 2**20  # YuNet has 0.2 MiB.
@@ -104,19 +105,35 @@ class YuNet(_Searching):
         }
 
     def _load(self) -> Any:
-        return _load_yunet(self._model, self._min_score)
+        cv2 = _cv2()
+        if not hasattr(cv2, "FaceDetectorYN"):
+            raise RequestError(
+                "`face_detector=yunet` needs OpenCV 4.10 or later, found "
+                f"{cv2.__version__}; {_INSTALL}"
+            )
+        return cv2.FaceDetectorYN.create(
+            "onnx",
+            np.frombuffer(self._model, np.uint8),
+            np.zeros(0, np.uint8),
+            (64, 64),
+            score_threshold=self._min_score,
+            nms_threshold=0.3,
+        )
 
     def _search(self, loaded: Any, picture: np.ndarray) -> list[Face]:
-        rows = _run_yunet(loaded, picture)
-        # In extremely wide pictures YuNet finds boxes of absurd size.
-        rows = [row for row in rows if (np.abs(row) < _MAX_COORDINATE).all()]
+        cv2 = _cv2()
+        height, width = picture.shape[:2]
+        loaded.setInputSize((width, height))
+        _, rows = loaded.detect(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
         return [
             Face.at(
                 (*row[:2], row[0] + row[2], row[1] + row[3]),
                 row[4:14],
                 min(float(row[14]), 1.0),
             )
-            for row in rows
+            for row in (() if rows is None else rows)
+            # In extremely wide pictures YuNet finds boxes of absurd size.
+            if (np.abs(row) < _MAX_COORDINATE).all()
         ]
 
 
@@ -188,13 +205,13 @@ def read_model(path: Path) -> bytes:
             problem = f"a file of more than {MAX_MODEL_BYTES // 2**20} MiB"
         else:
             model = path.read_bytes()
-            _run_yunet(_load_yunet(model, 0.5), np.zeros((64, 64, 3), np.uint8))
+            YuNet(model, 0.5, 64).detect(np.zeros((64, 64, 3), np.uint8))
             return model
     except RequestError:
         raise
     except OSError as error:
         problem = error.strerror or str(error)
-    except _opencv_errors() as error:
+    except _cv2().error as error:
         problem = f"something else ({_first_line(error)})"
     raise RequestError(
         f"`face_detector_model={str(path)!r}`: expected a YuNet face detector in ONNX "
@@ -265,43 +282,14 @@ def _cv2() -> ModuleType:
     except ImportError as error:
         raise RequestError(
             "`face_detector=haar` and `face_detector=yunet` need OpenCV, which cannot "
-            f"be imported ({' '.join(str(error).split())}); {_INSTALL}"
+            f"be imported ({one_line(error)}); {_INSTALL}"
         ) from error
     return cv2
 
 
-def _load_yunet(model: bytes, min_score: float) -> Any:
-    cv2 = _cv2()
-    if not hasattr(cv2, "FaceDetectorYN"):
-        raise RequestError(
-            "`face_detector=yunet` needs OpenCV 4.10 or later, found "
-            f"{cv2.__version__}; {_INSTALL}"
-        )
-    return cv2.FaceDetectorYN.create(
-        "onnx",
-        np.frombuffer(model, np.uint8),
-        np.zeros(0, np.uint8),
-        (64, 64),
-        score_threshold=min_score,
-        nms_threshold=0.3,
-    )
-
-
-def _run_yunet(detector: Any, picture: np.ndarray) -> Sequence[np.ndarray]:
-    cv2 = _cv2()
-    height, width = picture.shape[:2]
-    detector.setInputSize((width, height))
-    _, rows = detector.detect(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    return () if rows is None else rows
-
-
-def _opencv_errors() -> type[Exception]:
-    return _cv2().error
-
-
 def _first_line(error: Exception) -> str:
     """The message of an OpenCV error, without the path of its source file."""
-    text = " ".join(str(error).split())
+    text = one_line(error)
     return text.partition("error: ")[2] or text
 
 

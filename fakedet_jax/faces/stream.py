@@ -287,7 +287,7 @@ class _Workers:
             file.kind,
             self._cropping,
             self._search,
-            reads_tags=False,
+            tags=(),
         )
         for row, pixels in Guarded(outcomes):
             picture = None if pixels is None else to_input(pixels, self._framing)
@@ -300,18 +300,13 @@ class _Workers:
         ahead: collections.deque[concurrent.futures.Future[Searched]]
         ahead = collections.deque()
         for frame in frames:
-            ahead.append(self._submit(search, frame))
+            if self._is_stopped.is_set():
+                raise _Stopped
+            ahead.append(self._pictures.submit(search, frame))
             if len(ahead) > self._max_ahead:
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
-
-    def _submit(
-        self, search: Callable[[Frame], Searched], frame: Frame
-    ) -> "concurrent.futures.Future[Searched]":
-        if self._is_stopped.is_set():
-            raise _Stopped
-        return self._pictures.submit(search, frame)
 
     def _fill(self, file: FaceFile, waiting: "_Waiting") -> None:
         try:

@@ -36,6 +36,7 @@ from PIL import (
 from fakedet_jax.errors import ImageError
 from fakedet_jax.media.files import check_regular, unreadable
 from fakedet_jax.media.framing import Framing
+from fakedet_jax.runtime.text import one_line
 
 MAX_FILE_BYTES = 512 * 2**20
 MAX_PIXELS = 178_956_970  # Pillow's own limit: 512 MiB of RGB.
@@ -199,6 +200,20 @@ def check_sides(subject: str, height: int, width: int) -> None:
         )
 
 
+def check_pixels(height: int, width: int) -> None:
+    """Checks that a picture is not too large for the memory.
+
+    Args:
+        height: Height of the picture in pixels.
+        width: Width of the picture in pixels.
+
+    Raises:
+        ImageError: It has more than `MAX_PIXELS` pixels.
+    """
+    if width * height > MAX_PIXELS:
+        raise ImageError(f"{width}×{height} pixels exceed the limit of {MAX_PIXELS}")
+
+
 def read_picture(path: str | Path, framing: Framing) -> np.ndarray:
     """Reads a picture file and makes the input of a network from it.
 
@@ -334,7 +349,9 @@ def _open(encoded: bytes, kind: str) -> ImageFile.ImageFile:
         # `Image.open` would try other formats, and reject large pictures without
         # telling their size.
         image = _PLUGINS[kind](io.BytesIO(encoded))
-        _check_size(image)
+        width, height = image.size
+        check_pixels(height, width)
+        check_sides("is", height, width)
         num_frames = getattr(image, "n_frames", 1)
         if num_frames > 1:
             raise ImageError(f"holds {num_frames} frames; extract them first")
@@ -357,8 +374,7 @@ def _reasons(encoded: bytes, kind: str) -> Iterator[None]:
         if "truncated" in str(error).lower() or _is_cut(encoded, kind):
             reason = f"is truncated (the {kind} data ends too early)"
         else:
-            detail = " ".join(str(error).split()) or type(error).__name__
-            reason = f"is damaged and cannot be decoded as {kind} ({detail})"
+            reason = f"is damaged and cannot be decoded as {kind} ({one_line(error)})"
         raise ImageError(reason) from error
 
 
@@ -374,13 +390,6 @@ def _is_cut(encoded: bytes, kind: str) -> bool:
     if kind == "WebP":
         return len(encoded) < 8 + int.from_bytes(encoded[4:8], "little")
     return False
-
-
-def _check_size(image: ImageFile.ImageFile) -> None:
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise ImageError(f"{width}×{height} pixels exceed the limit of {MAX_PIXELS}")
-    check_sides("is", height, width)
 
 
 def _to_rgb(image: Image.Image, kind: str) -> Image.Image:

@@ -24,7 +24,6 @@ import numbers
 import re
 import warnings
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,6 +31,7 @@ from PIL import Image, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 from PIL.ExifTags import IFD, Base
 
 from fakedet_jax.media import decode
+from fakedet_jax.runtime.text import one_line
 
 TAGS = ("iso", "aperture", "exposure_time", "focal_length")
 # Their names in sentences and figures.
@@ -104,7 +104,7 @@ def read_tags(encoded: bytes) -> ExifTags:
         return _without_tags(str(missing))
     except Exception as error:
         # Damaged data bring out errors of a dozen types in the readers.
-        return _without_tags(f"{UNREADABLE}: {_one_line(error)}")
+        return _without_tags(f"{UNREADABLE}: {one_line(error)}")
     values: dict[str, Any] = {}
     reasons: dict[str, str] = {}
     for name, read in _READERS.items():
@@ -115,21 +115,6 @@ def read_tags(encoded: bytes) -> ExifTags:
             if damage and reasons[name] == ABSENT:
                 reasons[name] = f"{DAMAGED}: {damage}"
     return ExifTags(**values, reasons=reasons)
-
-
-def read_file_tags(path: str | Path) -> ExifTags:
-    """Reads the camera settings from a picture file; see `read_tags`.
-
-    Args:
-        path: The file, within the limits of `decode.read_file`.
-
-    Returns:
-        The settings, and the reasons for missing ones.
-
-    Raises:
-        ImageError: The file cannot be read or is no picture in a known format.
-    """
-    return read_tags(decode.read_file(path))
 
 
 def to_array(tags: ExifTags) -> np.ndarray:
@@ -203,7 +188,7 @@ def _read_directory(encoded: bytes, kind: str) -> tuple[dict[int, Any], str]:
             warnings.filterwarnings("error", module=r"PIL\b")
             directory = _collect(_open_exif(encoded, kind))
     except Warning as warning:
-        damage = _one_line(warning)
+        damage = one_line(warning)
         with decode.quiet_pillow():
             directory = _collect(_open_exif(encoded, kind))
     if directory is None:
@@ -370,7 +355,3 @@ def _check_range(name: str, value: float) -> float:
 def _shorten(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 40 else f"{text[:37]}..."
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -3,8 +3,6 @@
 """The region of a picture that a network sees, and its size in pixels."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,18 +28,6 @@ class Framing:
     def square(cls, side: int) -> "Framing":
         """The largest centred square, resized to `side` × `side` pixels."""
         return cls(side, side)
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> "Framing":
-        """Restores a framing that `dataclasses.asdict` has turned into JSON.
-
-        Args:
-            fields: The attributes by name.
-
-        Raises:
-            TypeError: Fields are missing or unknown.
-        """
-        return cls(**fields)
 
     @property
     def shape(self) -> tuple[int, int, int]:

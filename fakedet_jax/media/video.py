@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fakedet_jax.errors import ImageError, RequestError
+from fakedet_jax.errors import ImageError
 from fakedet_jax.media.video_frame import rotation, to_rgb
 from fakedet_jax.media.video_stream import (
     MAX_PACKETS,
@@ -31,6 +31,7 @@ from fakedet_jax.media.video_stream import (
     VideoStream,
     open_stream,
 )
+from fakedet_jax.settings import Settings, option
 
 if TYPE_CHECKING:
     import av
@@ -46,7 +47,7 @@ VIDEO_EXTENSIONS = frozenset(
 
 
 @dataclasses.dataclass(frozen=True)
-class Evenly:
+class Evenly(Settings):
     """Frames spread evenly from the first to the last.
 
     Attributes:
@@ -55,13 +56,16 @@ class Evenly:
             frames gives each of them once.
     """
 
-    count: int
-
-    def __post_init__(self) -> None:
-        _check_at_least(self, "count", 1)
+    count: int = option(help="Number of frames.", minimum=1)
 
     def pick(self, num_frames: int) -> Sequence[int]:
-        """Numbers of the selected frames among `num_frames`, increasing.
+        """Selects among the frames of a video.
+
+        Args:
+            num_frames: Number of frames of the video.
+
+        Returns:
+            Numbers of the selected frames, increasing.
 
         >>> Evenly(4).pick(10)
         [0, 3, 6, 9]
@@ -73,7 +77,7 @@ class Evenly:
 
 
 @dataclasses.dataclass(frozen=True)
-class EveryNth:
+class EveryNth(Settings):
     """Frames at a fixed distance.
 
     Attributes:
@@ -81,15 +85,11 @@ class EveryNth:
         start: Number of the first frame, at least 0.
     """
 
-    step: int
-    start: int = 0
-
-    def __post_init__(self) -> None:
-        _check_at_least(self, "step", 1)
-        _check_at_least(self, "start", 0)
+    step: int = option(help="Distance between two frames.", minimum=1)
+    start: int = option(0, "Number of the first frame.", minimum=0)
 
     def pick(self, num_frames: int) -> Sequence[int]:
-        """Numbers of the selected frames among `num_frames`, increasing.
+        """Selects among the frames of a video, see `Evenly.pick`.
 
         >>> list(EveryNth(4, start=1).pick(10))
         [1, 5, 9]
@@ -98,7 +98,7 @@ class EveryNth:
 
 
 @dataclasses.dataclass(frozen=True)
-class Numbers:
+class Numbers(Settings):
     """Frames with given numbers.
 
     Attributes:
@@ -106,16 +106,10 @@ class Numbers:
             once.
     """
 
-    numbers: tuple[int, ...]
-
-    def __post_init__(self) -> None:
-        if any(number < 0 for number in self.numbers):
-            raise RequestError(
-                f"Numbers: expected frames from 0, found {min(self.numbers)}"
-            )
+    numbers: tuple[int, ...] = option(help="Numbers of the frames.", minimum=0)
 
     def pick(self, num_frames: int) -> Sequence[int]:
-        """Numbers of the selected frames among `num_frames`, increasing.
+        """Selects among the frames of a video, see `Evenly.pick`.
 
         >>> Numbers((7, 2, 30)).pick(10)
         [2, 7]
@@ -413,12 +407,3 @@ class _Reader:
             if beyond:
                 parts.append(f"has no frame {min(beyond)}, only {self.num_frames}")
         return "; ".join(parts) or None
-
-
-def _check_at_least(selection: Selection, field: str, minimum: int) -> None:
-    value = getattr(selection, field)
-    if value < minimum:
-        raise RequestError(
-            f"{type(selection).__name__}: {field}: expected at least {minimum}, "
-            f"found {value}"
-        )

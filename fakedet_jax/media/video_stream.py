@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from fakedet_jax.errors import ImageError, RequestError
-from fakedet_jax.media.decode import MAX_PIXELS
+from fakedet_jax.media.decode import MAX_PIXELS, check_pixels
 from fakedet_jax.media.files import check_regular, unreadable
 
 if TYPE_CHECKING:
@@ -150,11 +150,7 @@ class VideoStream:
         self._stream = stream = _find_stream(container)
         if stream.codec_context is None:
             raise ImageError("cannot be decoded: there is no decoder for its codec")
-        width, height = stream.codec_context.width, stream.codec_context.height
-        if width * height > MAX_PIXELS:
-            raise ImageError(
-                f"{width}×{height} pixels exceed the limit of {MAX_PIXELS}"
-            )
+        check_pixels(stream.codec_context.height, stream.codec_context.width)
         # The size may change within a stream, so the decoder has the limit too.
         stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
         stream.codec_context.thread_count = num_threads

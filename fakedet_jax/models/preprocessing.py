@@ -41,7 +41,7 @@ class Preprocessing:
             TypeError: A field is unknown or has the wrong type.
         """
         triples = {name: tuple(fields[name]) for name in ("mean", "std")}
-        framing = Framing.from_json(fields["framing"])
+        framing = Framing(**fields["framing"])
         return cls(**{**fields, **triples, "framing": framing})
 
     def __call__(self, pictures: jax.Array) -> jax.Array:

@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Text for people: plurals in sentences, and file names made from any text."""
+"""Text for people: plurals, messages of errors, and file names made from any text."""
 
 import collections
 import re
@@ -52,3 +52,18 @@ def counted(number: int, noun: str) -> str:
     ('1 picture', '0 pictures', '12 files')
     """
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def one_line(error: BaseException) -> str:
+    r"""Writes the message of an error on one line.
+
+    Args:
+        error: The error.
+
+    Returns:
+        Its message, or the name of its type where it has none.
+
+    >>> one_line(ValueError("two\nlines")), one_line(EOFError())
+    ('two lines', 'EOFError')
+    """
+    return " ".join(str(error).split()) or type(error).__name__

@@ -67,7 +67,7 @@ def gather(files, how=WHOLE, **settings):
 def test_outcomes_are_those_of_extraction(files, how, num_threads):
     found, _ = gather(files, how, num_threads=num_threads)
     for file, outcomes in zip(files, found, strict=True):
-        expected = list(extract(file.path, file.name, file.kind, how, reads_tags=False))
+        expected = list(extract(file.path, file.name, file.kind, how, tags=()))
         assert [repr(row) for row, _ in outcomes] == [repr(row) for row, _ in expected]
         for (_, picture), (_, pixels) in zip(outcomes, expected, strict=True):
             if pixels is None:

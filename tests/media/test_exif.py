@@ -16,7 +16,8 @@ from PIL import Image, ImageFile, PngImagePlugin
 
 from fakedet_jax.errors import ImageError
 from fakedet_jax.media import exif
-from fakedet_jax.media.exif import TAGS, ExifTags, read_file_tags, read_tags, to_array
+from fakedet_jax.media.decode import read_file
+from fakedet_jax.media.exif import TAGS, ExifTags, read_tags, to_array
 from tests.data.pictures import colourful, encode
 
 EXPOSURE_TIME, F_NUMBER, ISO = 0x829A, 0x829D, 0x8827
@@ -170,12 +171,7 @@ def test_pixels_are_not_decoded(encoded, monkeypatch):
 
 def test_settings_are_read_from_a_file(tmp_path):
     (tmp_path / "a.jpg").write_bytes(jpeg(*FULL))
-    assert read_file_tags(tmp_path / "a.jpg").iso == 200
-
-
-def test_missing_file(tmp_path):
-    with pytest.raises(ImageError, match=r"^does not exist$"):
-        read_file_tags(tmp_path / "a.jpg")
+    assert read_tags(read_file(tmp_path / "a.jpg")).iso == 200
 
 
 def test_big_endian_data():
@@ -472,7 +468,7 @@ def test_camera_files_are_tags_or_reasons(shared_data):
     paths = [p for p in (shared_data / "exif/jpg").rglob("*") if p.is_file()]
     for path in paths:
         try:
-            tags = read_file_tags(path)
+            tags = read_tags(read_file(path))
         except ImageError:
             assert path.name == "README"
             counts["no picture"] += len(TAGS)

@@ -48,4 +48,4 @@ def test_a_region_never_leaves_the_picture():
 
 def test_json_round_trip():
     fields = json.loads(json.dumps(dataclasses.asdict(VGGFACE2)))
-    assert Framing.from_json(fields) == VGGFACE2
+    assert Framing(**fields) == VGGFACE2

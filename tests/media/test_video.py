@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from fakedet_jax.errors import ImageError, RequestError
-from fakedet_jax.media import video, video_stream
+from fakedet_jax.media import decode, video, video_stream
 from fakedet_jax.media.files import PICTURE_EXTENSIONS
 from fakedet_jax.media.video import (
     VIDEO_EXTENSIONS,
@@ -155,10 +155,10 @@ def test_evenly_takes_each_frame_of_a_short_video_once():
 @pytest.mark.parametrize(
     "make, complaint",
     [
-        (lambda: Evenly(0), "Evenly: count: expected at least 1, found 0"),
-        (lambda: EveryNth(0), "EveryNth: step: expected at least 1, found 0"),
-        (lambda: EveryNth(1, -1), "EveryNth: start: expected at least 0, found -1"),
-        (lambda: Numbers((3, -2)), "Numbers: expected frames from 0, found -2"),
+        (lambda: Evenly(0), "`count`: expected at least 1, found 0"),
+        (lambda: EveryNth(0), "`step`: expected at least 1, found 0"),
+        (lambda: EveryNth(1, -1), "`start`: expected at least 0, found -1"),
+        (lambda: Numbers((3, -2)), "`numbers`: expected at least 0, found -2"),
     ],
 )
 def test_impossible_selections_are_refused(make, complaint):
@@ -365,7 +365,7 @@ def test_local_files_are_not_joined(tmp_path, monkeypatch):
 
 
 def test_large_frames_are_refused(videos, monkeypatch):
-    monkeypatch.setattr(video_stream, "MAX_PIXELS", 64 * 48 - 1)
+    monkeypatch.setattr(decode, "MAX_PIXELS", 64 * 48 - 1)
     with pytest.raises(ImageError, match="64×48 pixels exceed the limit of 3071"):
         probe(videos / "cfr.mp4")
 

@@ -16,6 +16,7 @@ from fakedet_jax.data.prepared.facts import FILE_NAME, Facts
 from fakedet_jax.data.tfds_source import TfdsSource, is_complete, quiet
 from fakedet_jax.errors import RequestError
 from fakedet_jax.runtime import records
+from fakedet_jax.runtime.text import one_line
 
 VERSION = "1.1.0"
 _METADATA = "metadata.json"
@@ -151,10 +152,9 @@ def load_facts(data_dir: str | Path, name: str, split: str) -> Facts:
     try:
         facts = Facts.load(path)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
         raise RequestError(
             f"{str(path)!r}: expected a file that `mode=prepare` wrote, found "
-            f"something else ({reason}); {_AGAIN}"
+            f"something else ({one_line(error)}); {_AGAIN}"
         ) from error
     chosen = facts.of_split(split)
     if not len(chosen):

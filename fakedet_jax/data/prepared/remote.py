@@ -18,6 +18,7 @@ from fakedet_jax.data.prepared.loading import VERSION, folder_of, is_prepared
 from fakedet_jax.errors import RequestError
 from fakedet_jax.runtime import storage
 from fakedet_jax.runtime.progress import Progress
+from fakedet_jax.runtime.text import one_line
 
 # The package that reads each scheme.
 _PACKAGES = {"gs": "gcsfs", "s3": "s3fs", "az": "adlfs", "hf": "huggingface_hub"}
@@ -73,12 +74,12 @@ def localise(data_dir: str) -> Path:
     except ImportError as error:
         raise RequestError(
             f"`data_dir`: {data_dir!r} cannot be read without {package} "
-            f"({_one_line(error)}); run: pip install {package}"
+            f"({one_line(error)}); run: pip install {package}"
         ) from error
     except Exception as error:  # Each package has its own errors.
         raise RequestError(
             f"`data_dir`: {data_dir!r} cannot be read ({type(error).__name__}: "
-            f"{_one_line(error)}); check the address, the network and whether this "
+            f"{one_line(error)}); check the address, the network and whether this "
             "machine is signed in; files already copied are kept"
         ) from error
     return folder
@@ -154,7 +155,3 @@ def _copy(source: Any, folder: Path) -> None:
 
 def _is_there(path: Path, size: int) -> bool:
     return path.is_file() and path.stat().st_size == size
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
