@@ -9,41 +9,23 @@ from typing import Any
 from fakedet_jax.config import DataConfig
 from fakedet_jax.data import layouts, prepared
 from fakedet_jax.data.dataset import Dataset, check_sides
-from fakedet_jax.data.folder import SPLITS, load_folder
+from fakedet_jax.data.folder import check_split, load_folder
 from fakedet_jax.errors import RequestError
 from fakedet_jax.runtime import storage
-
-TASKS = ("binary", "multiclass")
+from fakedet_jax.settings import Option
 
 _FOLDER = "folder"
 _SYNTHETIC = "synthetic_faces"
 
 
-def load(
-    name: str,
-    data_dir: str | Path | None,
-    split: str,
-    *,
-    real_classes: Collection[str] = (),
-    validation_fraction: float = 0.05,
-    num_identities: int | None = None,
-    task: str = "multiclass",
-    needs: str | None = None,
-) -> Dataset:
+def load(data: DataConfig, split: str, *, needs: str | None = None) -> Dataset:
     """Loads a split of a dataset.
 
     Args:
-        name: One of `dataset_names()`. `folder` also loads any prepared dataset.
-        data_dir: The data folder. `synthetic_faces` is built there on first use, by
-            default in the user's cache folder; other datasets require it.
+        data: The dataset, one of `dataset_names()`. `folder` also loads any prepared
+            dataset. `synthetic_faces` is built in its data folder on first use, by
+            default in the user's cache folder; other datasets require the folder.
         split: `train`, `validation`, `test` or `all`.
-        real_classes: For folders of pictures: real classes whose names do not start
-            with `real`.
-        validation_fraction: For folders of pictures: fraction for `validation` where
-            no folder decides.
-        num_identities: For `synthetic_faces`: number of identities; those beyond the
-            default number train only. None for the default number.
-        task: `binary` merges the classes into real and fake, `multiclass` keeps them.
         needs: Sides that the split must have, see `dataset.check_sides`; by default
             `both` for `train` and `either` for other splits.
 
@@ -51,62 +33,40 @@ def load(
         The dataset.
 
     Raises:
-        RequestError: The dataset, split or task is unknown, a setting does not apply to
-            the dataset, or its data do not have the expected form.
+        RequestError: The dataset or split is unknown, a setting does not apply to the
+            dataset, or its data do not have the expected form.
     """
-    if name not in dataset_names():
-        raise RequestError(
-            f"`dataset`: expected {', '.join(dataset_names())}, found {name!r}"
-        )
-    if split not in SPLITS:
-        raise RequestError(f"`split`: expected {', '.join(SPLITS)}, found {split!r}")
-    if task not in TASKS:
-        raise RequestError(f"`task`: expected {' or '.join(TASKS)}, found {task!r}")
+    name, root = data.dataset, data.data_dir
+    Option("Name of a dataset.", choices=dataset_names).check("dataset", name)
+    check_split(split)
     if needs is None:
         needs = "both" if split == "train" else "either"
-    if num_identities is not None and name != _SYNTHETIC:
+    if data.num_identities is not None and name != _SYNTHETIC:
         raise RequestError(
             f"`num_identities`: `dataset={name}` has a fixed number of people; use it "
             f"with `dataset={_SYNTHETIC}` only"
         )
-    root = Path(data_dir) if data_dir else None
     if name == _SYNTHETIC:
-        dataset = _load_synthetic_faces(root, split, real_classes, num_identities)
+        dataset = _load_synthetic_faces(data, split)
     elif root is None:
         raise RequestError(f"`data_dir`: `dataset={name}` needs {_needs(name)}")
     elif (prepared_name := _prepared_name(name, root)) is not None:
-        if validation_fraction != DataConfig.validation_fraction:
+        if data.validation_fraction != DataConfig.validation_fraction:
             raise RequestError(
                 f"`validation_fraction`: {str(root)!r} is prepared, so that its splits "
                 "are fixed; give it to `mode=prepare`"
             )
-        dataset = _load_prepared(root, prepared_name, split, real_classes)
+        dataset = _load_prepared(root, prepared_name, split, data.real_classes)
         check_sides(dataset, str(root), needs)
     else:
         dataset = load_folder(
             root,
             split,
-            real_classes=real_classes,
-            validation_fraction=validation_fraction,
+            real_classes=data.real_classes,
+            validation_fraction=data.validation_fraction,
             needs=needs,
         )
-    return dataset.as_binary() if task == "binary" else dataset
-
-
-def load_configured(
-    data: DataConfig, split: str, *, needs: str | None = None
-) -> Dataset:
-    """Loads a split of the dataset in the settings `data`; see `load`."""
-    return load(
-        data.dataset,
-        data.data_dir,
-        split,
-        real_classes=data.real_classes,
-        validation_fraction=data.validation_fraction,
-        num_identities=data.num_identities,
-        task=data.task,
-        needs=needs,
-    )
+    return dataset.as_binary() if data.task == "binary" else dataset
 
 
 def read_faces(data: DataConfig) -> Mapping[str, Any] | None:
@@ -162,24 +122,20 @@ def _load_prepared(
     return dataset
 
 
-def _load_synthetic_faces(
-    data_dir: Path | None,
-    split: str,
-    real_classes: Collection[str],
-    num_identities: int | None,
-) -> Dataset:
+def _load_synthetic_faces(data: DataConfig, split: str) -> Dataset:
     # TFDS takes a second to import.
     from fakedet_jax.synthetic_faces import loading
 
-    if real_classes:
+    if data.real_classes:
         raise RequestError(
             "`real_classes`: synthetic_faces has fixed classes; use it with "
             "`dataset=folder` only"
         )
+    num_identities = data.num_identities
     if num_identities is None:
         num_identities = loading.NUM_IDENTITIES
     return loading.load(
-        data_dir or default_data_dir(), split, num_identities=num_identities
+        data.data_dir or default_data_dir(), split, num_identities=num_identities
     )
 
 

@@ -64,7 +64,7 @@ def choose(
     data = _with_real_classes(
         data, config.split, trained.record.get("real_classes") or ()
     )
-    dataset = catalog.load_configured(data, config.split, needs="either")
+    dataset = catalog.load(data, config.split, needs="either")
     if not dataset.num_examples:
         raise RequestError(
             f"`split`: {data.dataset} has no pictures in the split {config.split!r}"
@@ -187,7 +187,7 @@ def _with_real_classes(
     if data.real_classes or not trained_real_classes:
         return data
     separate = dataclasses.replace(data, task="multiclass")
-    names = catalog.load_configured(separate, split, needs="either").classes
+    names = catalog.load(separate, split, needs="either").classes
     known = tuple(sorted(set(trained_real_classes).intersection(names)))
     return dataclasses.replace(data, real_classes=known)
 

@@ -158,7 +158,7 @@ def _check(config: BenchmarkConfig) -> None:
 def _dataset(data: DataConfig | None) -> Iterator[Dataset]:
     """Training pictures: the ones asked for, or made ones as long as they are used."""
     if data is not None:
-        yield catalog.load_configured(data, "train")
+        yield catalog.load(data, "train")
         return
     with tempfile.TemporaryDirectory(prefix="fakedet_benchmark_") as folder:
         rng = np.random.default_rng(0)
@@ -167,7 +167,7 @@ def _dataset(data: DataConfig | None) -> Iterator[Dataset]:
             class_folder.mkdir(parents=True, exist_ok=True)
             picture = Image.fromarray(_made_photograph(rng))
             picture.save(class_folder / f"{number:03d}.jpg", quality=_JPEG_QUALITY)
-        yield catalog.load_configured(DataConfig("folder", Path(folder)), "train")
+        yield catalog.load(DataConfig("folder", Path(folder)), "train")
 
 
 def _made_photograph(rng: np.random.Generator) -> np.ndarray:

@@ -39,7 +39,7 @@ def export(config: ExportConfig) -> int:
     limit = config.num_per_class
     if limit is None:
         limit = 0 if config.suite else _USUAL_NUMBER
-    dataset = catalog.load_configured(config.data, config.split, needs="either")
+    dataset = catalog.load(config.data, config.split, needs="either")
     dataset = _first_of_each(dataset, limit or None)
     try:
         if config.suite:

@@ -295,7 +295,7 @@ def _open_pictures(config: ExtractConfig, mesh: Mesh, network: Network) -> _Pict
         raise RequestError(
             "`mode=extract`: name files, or the pictures by `dataset` or `data_dir`"
         )
-    dataset = catalog.load_configured(data, config.split, needs="either")
+    dataset = catalog.load(data, config.split, needs="either")
     if not dataset.num_examples:
         raise RequestError(
             f"`split`: {data.dataset} has no pictures in the split {config.split!r}"

@@ -87,8 +87,7 @@ def _load_splits(data: DataConfig, needs_fakes: bool) -> dict[str, Dataset]:
         "validation": "either" if needs_fakes else "real",
     }
     splits = {
-        split: catalog.load_configured(data, split, needs=side)
-        for split, side in needs.items()
+        split: catalog.load(data, split, needs=side) for split, side in needs.items()
     }
     if jax.process_index() == 0:
         parallel.wait_for_all("data")
@@ -106,7 +105,7 @@ def _load_splits(data: DataConfig, needs_fakes: bool) -> dict[str, Dataset]:
         )
     try:
         needed = needs["validation"]
-        splits["test"] = catalog.load_configured(data, "test", needs=needed)
+        splits["test"] = catalog.load(data, "test", needs=needed)
     except RequestError as error:
         _LOGGER.info("no test split to compare with: %s", error)
     return splits

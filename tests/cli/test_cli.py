@@ -14,6 +14,7 @@ import pytest
 from fakedet_jax import cli
 from fakedet_jax.cli import flags as derived
 from fakedet_jax.cli import modes
+from fakedet_jax.config import DataConfig
 from fakedet_jax.data import catalog
 from fakedet_jax.runtime import signals
 from tests import tiny
@@ -273,7 +274,7 @@ def test_prepare_prints_what_it_made(tmp_path, capsys):
     )
     assert tiny.run_cli(*flags) == 0
     assert "is truncated" in capsys.readouterr().out
-    assert catalog.load("folder", tmp_path / "out", "all").num_examples > 10
+    assert catalog.load(DataConfig("folder", tmp_path / "out"), "all").num_examples > 10
     line = _fails(capsys, *flags, "--seed=1")
     assert "made of other seed" in line
 

@@ -1,5 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -17,12 +18,12 @@ def folder(tmp_path):
 
 
 def test_multiclass_task_keeps_the_classes(folder):
-    dataset = catalog.load("folder", folder, "all")
+    dataset = catalog.load(DataConfig("folder", folder), "all")
     assert dataset.classes == ("real", "diffusion", "gan")
 
 
 def test_binary_task_merges_the_fakes(folder):
-    dataset = catalog.load("folder", folder, "all", task="binary")
+    dataset = catalog.load(DataConfig("folder", folder, task="binary"), "all")
     assert dataset.classes == ("real", "fake")
     assert dataset.labels.sum() == 20
 
@@ -30,60 +31,63 @@ def test_binary_task_merges_the_fakes(folder):
 @pytest.mark.parametrize(
     "changed, flag",
     [
-        ({"name": "nonsense"}, "`dataset`: expected celeb_df_v2, celeba, dfdc"),
+        ({"dataset": "nonsense"}, "`dataset`: expected celeb_df_v2, celeba, dfdc"),
         ({"split": "val"}, "`split`: expected train, validation, test, all"),
-        ({"task": "ternary"}, "`task`: expected binary or multiclass"),
+        ({"task": "ternary"}, "`task`: expected multiclass, binary"),
         ({"data_dir": None}, "`data_dir`: "),
         ({"num_identities": 500}, "`num_identities`: `dataset=folder` has a fixed"),
         (
-            {"name": "synthetic_faces", "num_identities": 3},
+            {"dataset": "synthetic_faces", "num_identities": 3},
             "`num_identities`: expected at least 6, found 3",
         ),
     ],
 )
 def test_requests_that_cannot_be_met_name_the_flag(folder, changed, flag):
-    request = {"name": "folder", "data_dir": folder, "split": "all", **changed}
+    request = {"dataset": "folder", "data_dir": folder, "split": "all", **changed}
+    split = request.pop("split")
     with pytest.raises(RequestError, match=f"^{flag}"):
-        catalog.load(**request)
+        catalog.load(DataConfig(**request), split)
 
 
 def test_what_was_prepared_is_loaded_by_its_name_and_as_a_folder(prepared_dir):
-    named = catalog.load("folder", prepared_dir, "train")
+    named = catalog.load(DataConfig("folder", prepared_dir), "train")
     assert named.classes == ("real", "fake")
     assert named.facts.names == named.names
-    assert any(catalog.load("folder", prepared_dir, "all").facts.videos)
+    assert any(catalog.load(DataConfig("folder", prepared_dir), "all").facts.videos)
 
 
 def test_a_prepared_dataset_of_another_name_is_a_folder_too(prepared_dir, tmp_path):
     shutil.copytree(prepared_dir / "folder", tmp_path / "hff")
-    assert catalog.load("folder", tmp_path, "train").name == "hff"
+    assert catalog.load(DataConfig("folder", tmp_path), "train").name == "hff"
 
 
 def test_facts_follow_subsets_and_binary_labels(prepared_dir):
-    dataset = catalog.load("folder", prepared_dir, "train", task="binary")
+    dataset = catalog.load(DataConfig("folder", prepared_dir, task="binary"), "train")
     part = dataset.subset([2, 0])
     assert part.facts.names == part.names == [dataset.names[2], dataset.names[0]]
 
 
 def test_a_published_dataset_must_be_prepared(folder):
     with pytest.raises(RequestError, match="`mode=prepare` `dataset=dfdc`"):
-        catalog.load("dfdc", folder, "train")
+        catalog.load(DataConfig("dfdc", folder), "train")
     with pytest.raises(RequestError, match="`data_dir`: `dataset=dfdc` needs the"):
-        catalog.load("dfdc", None, "train")
+        catalog.load(DataConfig("dfdc", None), "train")
 
 
 def test_classes_of_a_prepared_dataset_are_settled(prepared_dir):
-    request = ("folder", prepared_dir, "train")
-    known = catalog.load(*request, real_classes=["real"])
+    data = DataConfig("folder", prepared_dir, real_classes=("real",))
+    known = catalog.load(data, "train")
     assert known.classes == ("real", "fake")
     for name in ("fake", "photos"):
         with pytest.raises(RequestError, match=f"`real_classes`: '{name}' cannot be"):
-            catalog.load(*request, real_classes=[name])
+            catalog.load(dataclasses.replace(data, real_classes=(name,)), "train")
 
 
 def test_splits_of_a_prepared_dataset_are_settled(prepared_dir):
     with pytest.raises(RequestError, match=r"`validation_fraction`: .* is prepared"):
-        catalog.load("folder", prepared_dir, "train", validation_fraction=0.3)
+        catalog.load(
+            DataConfig("folder", prepared_dir, validation_fraction=0.3), "train"
+        )
 
 
 def test_how_faces_were_cut_out_is_known(prepared_dir, folder):
@@ -95,31 +99,35 @@ def test_how_faces_were_cut_out_is_known(prepared_dir, folder):
 
 def test_fixed_classes_cannot_be_declared_real(tmp_path):
     with pytest.raises(RequestError, match=r"`real_classes`: synthetic_faces"):
-        catalog.load("synthetic_faces", tmp_path, "train", real_classes=["photos"])
+        data = DataConfig("synthetic_faces", tmp_path, real_classes=("photos",))
+        catalog.load(data, "train")
 
 
 def test_training_needs_real_and_fake(tmp_path):
     write_folder(tmp_path, {"train/real": 30, "test/real": 1})
     with pytest.raises(RequestError, match="no fake"):
-        catalog.load("folder", tmp_path, "train")
+        catalog.load(DataConfig("folder", tmp_path), "train")
 
 
 def test_evaluation_does_not_need_both(tmp_path):
     write_folder(tmp_path, {"train/real": 30, "test/real": 1})
-    assert catalog.load("folder", tmp_path, "test").num_examples == 1
+    assert catalog.load(DataConfig("folder", tmp_path), "test").num_examples == 1
 
 
 def test_photographs_alone_are_enough_where_no_fakes_are_needed(tmp_path):
     write_folder(tmp_path, {"train/real": 3, "validation/fake": 3})
-    assert catalog.load("folder", tmp_path, "train", needs="real").num_examples == 3
+    assert (
+        catalog.load(DataConfig("folder", tmp_path), "train", needs="real").num_examples
+        == 3
+    )
     data = DataConfig("folder", tmp_path)
     with pytest.raises(RequestError, match="no real"):
-        catalog.load_configured(data, "validation", needs="real")
+        catalog.load(data, "validation", needs="real")
 
 
 def test_a_prepared_dataset_is_asked_for_the_same(prepared_dir):
     for needs in ("both", "real", "either"):
-        dataset = catalog.load("folder", prepared_dir, "train", needs=needs)
+        dataset = catalog.load(DataConfig("folder", prepared_dir), "train", needs=needs)
         assert set(dataset.fake_labels) == {0, 1}
 
 

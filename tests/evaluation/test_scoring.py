@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fakedet_jax.config import InputConfig
+from fakedet_jax.config import DataConfig, InputConfig
 from fakedet_jax.data import catalog
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import scoring
@@ -31,7 +31,7 @@ def _mean_fn(variables, images):
 @pytest.fixture
 def dataset(tmp_path):
     root = pictures.write_folder(tmp_path / "data", {"real": 7, "fake": 6}, _SIZE)
-    return catalog.load("folder", root, "all")
+    return catalog.load(DataConfig("folder", root), "all")
 
 
 def _score(dataset, batch_size, mesh=None):

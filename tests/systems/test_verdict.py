@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from fakedet_jax.config import DataConfig
 from fakedet_jax.data import catalog
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import metrics
@@ -24,7 +25,7 @@ _CLASSES = ("real", "glow", "stylegan")
 def dataset(tmp_path):
     counts = {"real": 3, "glow": 2, "stylegan": 2}
     root = pictures.write_folder(tmp_path / "data", counts, 16)
-    return catalog.load("folder", root, "all")
+    return catalog.load(DataConfig("folder", root), "all")
 
 
 def _info(classes=_CLASSES):

@@ -262,7 +262,7 @@ def _detection(config: BenchmarkConfig, mesh: Mesh) -> Mapping[str, float | None
         return dict.fromkeys(names.values())
     workdir = open_workdir(config.options.workdir)
     data = config.data or workdir.data
-    dataset = catalog.load_configured(data, "test", needs="either").as_binary()
+    dataset = catalog.load(data, "test", needs="either").as_binary()
     options = workdir.settings(FakeSpotterOptions)
     settings = count_settings(options, options.dtype)
     fitted = fakespotter.SYSTEM.load(workdir, mesh)

@@ -180,7 +180,7 @@ def test_a_dataset_with_a_layout_from_outside_is_prepared_and_read(flat, tmp_pat
     )
     assert "flat" in catalog.dataset_names()
     for name in ("flat", "folder"):
-        dataset = catalog.load(name, output, "train")
+        dataset = catalog.load(DataConfig(name, output), "train")
         assert dataset.name == "flat"
         assert dataset.classes == ("real", "fake")
         assert dataset.labels.tolist() == [1, 0, 0]

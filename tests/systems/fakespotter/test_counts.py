@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import pytest
 
-from fakedet_jax.config import InputConfig
+from fakedet_jax.config import DataConfig, InputConfig
 from fakedet_jax.data import catalog
 from fakedet_jax.errors import RequestError
 from fakedet_jax.media.decode import decode, to_input
@@ -38,13 +38,15 @@ def folder(tmp_path_factory):
     """Eleven pictures, one of which cannot be read. Not to be changed."""
     root = tmp_path_factory.mktemp("counts") / "pictures"
     pictures.write_folder(root, {"real": 6, "fake": 5}, 20)
-    Path(catalog.load("folder", root, "all").names[_UNREADABLE]).write_bytes(b"text")
+    Path(
+        catalog.load(DataConfig("folder", root), "all").names[_UNREADABLE]
+    ).write_bytes(b"text")
     return root
 
 
 @pytest.fixture(scope="module")
 def dataset(folder):
-    return catalog.load("folder", folder, "all")
+    return catalog.load(DataConfig("folder", folder), "all")
 
 
 @pytest.fixture
@@ -152,7 +154,7 @@ def test_mirrored_counts_are_those_of_mirrored_pictures(counter, expected, tmp_p
                 picture = pictures.colourful(20, 19, len(kind) + number)[:, ::step]
                 path = tmp_path / name / kind / f"{number}.png"
                 path.write_bytes(pictures.encode(picture))
-        datasets.append(catalog.load("folder", tmp_path / name, "all"))
+        datasets.append(catalog.load(DataConfig("folder", tmp_path / name), "all"))
     straight, mirrored = datasets
     found = counter.count(straight, expected[0], mirrored=True).values
     np.testing.assert_array_equal(found, counter.count(mirrored, expected[0]).values)
@@ -238,7 +240,9 @@ def test_the_cache_gives_what_the_network_gives(dataset, counter, cached):
 
 
 def test_moved_pictures_are_the_same_pictures(tmp_path, folder, cached):
-    moved = catalog.load("folder", shutil.copytree(folder, tmp_path / "moved"), "all")
+    moved = catalog.load(
+        DataConfig("folder", shutil.copytree(folder, tmp_path / "moved")), "all"
+    )
     again = _Cached(tmp_path / "cache")
     again.counter.count(moved, again.counter.fit_thresholds(moved))
     assert again.created == 0
@@ -283,7 +287,7 @@ def test_other_bytes_of_a_picture_have_tables_of_their_own(
     # Behind the picture, which stays as it is.
     changed.write_bytes(changed.read_bytes() + b"\0")
     other = _Cached(tmp_path / "cache", counter=counter)
-    other.counter.fit_thresholds(catalog.load("folder", moved, "all"))
+    other.counter.fit_thresholds(catalog.load(DataConfig("folder", moved), "all"))
     assert other.created == 1
 
 
