@@ -32,7 +32,9 @@ def paint_backdrop(x: Array, y: Array, pixel: float, sitting: Sitting) -> Array:
     tilt = rng.normal(0, 0.03)
     x, y = x + np.float32(tilt) * y, y - np.float32(tilt) * x
     colour = np.array(sitting.backdrop_colour, np.float32)
-    picture = _PAINTERS[BACKDROPS[sitting.backdrop]](x, y, pixel, colour, rng)
+    kind = int(rng.integers(100))  # Of noise.
+    paint = _PAINTERS[BACKDROPS[sitting.backdrop]]
+    picture = paint(x, y, pixel, colour, kind, rng)
     side = math.sin(sitting.light_azimuth)
     falloff = 1 + 0.25 * side * x - 0.12 * y
     picture *= np.clip(falloff, 0.3, 2)[..., None]
@@ -42,9 +44,8 @@ def paint_backdrop(x: Array, y: Array, pixel: float, sitting: Sitting) -> Array:
 
 
 def _studio(
-    x: Array, y: Array, pixel: float, colour: Array, rng: np.random.Generator
+    x: Array, y: Array, pixel: float, colour: Array, kind: int, rng: np.random.Generator
 ) -> Array:
-    kind = int(rng.integers(100))
     clouds = noise(x * 40, y * 40, kind)
     spot = bump(x - rng.uniform(-0.6, 0.6), y + rng.uniform(-0.2, 0.5), 0.9, 0.9)
     fibres = noise(x * 130, y * 9, kind + 1, exponent=0)
@@ -53,10 +54,9 @@ def _studio(
 
 
 def _wall(
-    x: Array, y: Array, pixel: float, colour: Array, rng: np.random.Generator
+    x: Array, y: Array, pixel: float, colour: Array, kind: int, rng: np.random.Generator
 ) -> Array:
     """Paints wallpaper with a moulding and, at one side, a picture frame."""
-    kind = int(rng.integers(100))
     period = rng.uniform(0.12, 0.22)
     phase = (x / period) % 1
     stripe = step(np.abs(phase - 0.5) - 0.25, pixel / period)
@@ -71,16 +71,16 @@ def _wall(
     frame = np.maximum(np.abs(x - left) / 0.34, np.abs(y + 0.35) / 0.45)
     inside = step(1 - frame, pixel * 3)
     border = inside * step(frame - 0.88, pixel * 3)
-    art = np.abs(noise(x * 25, y * 25, kind + 1))[..., None] * _uniform_colour(rng)
+    tint = rng.uniform(0.1, 0.6, 3).astype(np.float32)
+    art = np.abs(noise(x * 25, y * 25, kind + 1))[..., None] * tint
     picture += inside[..., None] * (art - picture)
     picture += border[..., None] * (np.float32(0.04) - picture)
     return picture
 
 
 def _bricks(
-    x: Array, y: Array, pixel: float, colour: Array, rng: np.random.Generator
+    x: Array, y: Array, pixel: float, colour: Array, kind: int, rng: np.random.Generator
 ) -> Array:
-    kind = int(rng.integers(100))
     height = rng.uniform(0.1, 0.15)
     row = np.floor(y / height)
     along = x / (2.4 * height) + 0.5 * (row % 2)
@@ -98,10 +98,9 @@ def _bricks(
 
 
 def _shelves(
-    x: Array, y: Array, pixel: float, colour: Array, rng: np.random.Generator
+    x: Array, y: Array, pixel: float, colour: Array, kind: int, rng: np.random.Generator
 ) -> Array:
     """Paints shelves with books of many colours."""
-    kind = int(rng.integers(100))
     height = rng.uniform(0.38, 0.55)
     row = np.floor(y / height)
     v = y / height - row
@@ -126,9 +125,8 @@ def _shelves(
 
 
 def _foliage(
-    x: Array, y: Array, pixel: float, colour: Array, rng: np.random.Generator
+    x: Array, y: Array, pixel: float, colour: Array, kind: int, rng: np.random.Generator
 ) -> Array:
-    kind = int(rng.integers(100))
     big = noise(x * 22, y * 22, kind)
     leaves = noise(x * 70 + 4 * big, y * 70, kind + 1)
     fine = noise(x * 55, y * 55, kind + 2, exponent=0)
@@ -147,10 +145,9 @@ def _foliage(
 
 
 def _lights(
-    x: Array, y: Array, pixel: float, colour: Array, rng: np.random.Generator
+    x: Array, y: Array, pixel: float, colour: Array, kind: int, rng: np.random.Generator
 ) -> Array:
     """Paints a street at night: dark facades, lit windows and lamps."""
-    kind = int(rng.integers(100))
     column, row = np.floor(x / 0.13), np.floor(y / 0.17)
     u, v = x / 0.13 - column, y / 0.17 - row
     lit = noise(column * 7.9, row * 11.3, kind, exponent=0)
@@ -169,11 +166,7 @@ def _lights(
     return picture
 
 
-def _uniform_colour(rng: np.random.Generator) -> Array:
-    return rng.uniform(0.1, 0.6, 3).astype(np.float32)
-
-
-_Painter = Callable[[Array, Array, float, Array, np.random.Generator], Array]
+_Painter = Callable[[Array, Array, float, Array, int, np.random.Generator], Array]
 _PAINTERS: dict[str, _Painter] = {
     "studio": _studio,
     "wall": _wall,

@@ -6,7 +6,7 @@ import dataclasses
 import io
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -48,24 +48,16 @@ class SyntheticFaces(tfds.core.GeneratorBasedBuilder):
     Args:
         num_processes: Number of processes; `None` for one per core. The files do not
             depend on it.
-        progress: Called with the number of finished pictures and their total; by
-            default, progress is logged.
         kwargs: Arguments of `tfds.core.GeneratorBasedBuilder`.
     """
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First release."}  # noqa: RUF012
 
-    def __init__(
-        self,
-        *,
-        num_processes: int | None = None,
-        progress: Callable[[int, int], None] | None = None,
-        **kwargs: Any,
-    ):
+    def __init__(self, *, num_processes: int | None = None, **kwargs: Any):
         self._num_processes = num_processes or available_cores()
-        self._progress = progress or _LogProgress()
         self._done = 0
+        self._last_logged = time.monotonic()
         super().__init__(file_format="array_record", **kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -109,7 +101,14 @@ class SyntheticFaces(tfds.core.GeneratorBasedBuilder):
             for example in examples:
                 yield example.name, _features(example)
             self._done += len(examples)
-            self._progress(self._done, total)
+            self._log(total)
+
+    def _log(self, total: int) -> None:
+        """Logs a line every few seconds."""
+        now = time.monotonic()
+        if self._done == total or now - self._last_logged > _SECONDS_BETWEEN_LINES:
+            self._last_logged = now
+            _LOG.info("synthetic_faces: %d of %d pictures made", self._done, total)
 
 
 def _features(example: Example) -> dict[str, Any]:
@@ -123,16 +122,3 @@ def _features(example: Example) -> dict[str, Any]:
         "box": example.box,
         **{name: getattr(example.settings, name) for name in SETTINGS},
     }
-
-
-class _LogProgress:
-    """Logs a line every few seconds."""
-
-    def __init__(self) -> None:
-        self._last = time.monotonic()
-
-    def __call__(self, done: int, total: int) -> None:
-        now = time.monotonic()
-        if done == total or now - self._last > _SECONDS_BETWEEN_LINES:
-            self._last = now
-            _LOG.info("synthetic_faces: %d of %d pictures made", done, total)

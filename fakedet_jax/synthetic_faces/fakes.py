@@ -11,8 +11,10 @@ import functools
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from fakedet_jax.media.resampling import bilinear
+from fakedet_jax.synthetic_faces.camera import quantise
 from fakedet_jax.synthetic_faces.lens import PICTURE_SIZE
 from fakedet_jax.synthetic_faces.texture import Array
 
@@ -56,7 +58,8 @@ def synthesise(target: Picture, grain: float, rng: np.random.Generator) -> Pictu
     middle = coarse + _soft_threshold(half - coarse, 0.012)
     # 64 -> 128: the same again, and a branch for detail on repeated pixels.
     fine = _transposed_convolution(middle, second)
-    features = _repeat(np.concatenate([middle, _noise_like(middle, rng)], axis=-1))
+    noise = 0.5 * rng.standard_normal(middle.shape, dtype=np.float32)
+    features = _repeat(np.concatenate([middle, noise], axis=-1))
     detail = np.maximum(_convolve(features, detail_weights[0]), 0)
     detail = np.tanh(detail @ detail_weights[1]) * 0.035
     wanted = image - fine
@@ -68,7 +71,7 @@ def synthesise(target: Picture, grain: float, rng: np.random.Generator) -> Pictu
     own = rng.standard_normal((PICTURE_SIZE, PICTURE_SIZE, 3), dtype=np.float32)
     own = _convolve(own, _grain_of_pixels())
     texture = 0.55 * speckle / speckle.std() + 0.4 * own / own.std()
-    return _to_picture(picture + np.float32(grain / 255) * texture)
+    return quantise(picture + np.float32(grain / 255) * texture)
 
 
 def edit_attribute(
@@ -91,10 +94,11 @@ def edit_attribute(
         The fake, uint8 `[128, 128, 3]`.
     """
     change = np.abs(after.astype(np.float32) - before).max(axis=-1)
-    region = _spread(change > 9, radius=9)
+    square = np.ones((3, 3), np.bool_)
+    region = ndimage.binary_dilation(change > 9, square, iterations=9)
     mask = _blur(_blur(region.astype(np.float32)))[..., None]
     drawn = synthesise(after, grain, rng)
-    return _to_picture((base + mask * (drawn.astype(np.float32) - base)) / 255)
+    return quantise((base + mask * (drawn.astype(np.float32) - base)) / 255)
 
 
 def manipulate_expression(
@@ -143,7 +147,7 @@ def manipulate_expression(
     warped = _resample(base, x - shift_x + 0.5, y - shift_y + 0.5)
     warped = _resample(warped, x - np.float32(0.5), y - np.float32(0.5))
     mask = _blur(mask)[..., None]
-    return _to_picture((base + mask * (warped - base)) / 255)
+    return quantise((base + mask * (warped - base)) / 255)
 
 
 def swap_face(
@@ -182,7 +186,7 @@ def swap_face(
     here, there = base[inner].astype(np.float32), face[inner]
     scale = np.clip((here.std(0) + 1) / (there.std(0) + 1), 0.6, 1.5)
     face = (face - there.mean(0)) * scale + here.mean(0)
-    return _to_picture((base + mask[..., None] * (face - base)) / 255)
+    return quantise((base + mask[..., None] * (face - base)) / 255)
 
 
 @functools.cache
@@ -252,10 +256,6 @@ def _halve(image: Array) -> Array:
     return (quarters[:, ::2] + quarters[:, 1::2]) / 4
 
 
-def _noise_like(image: Array, rng: np.random.Generator) -> Array:
-    return 0.5 * rng.standard_normal(image.shape, dtype=np.float32)
-
-
 def _repeat(image: Array) -> Array:
     """Doubles the size of an image by repeating pixels."""
     return image.repeat(2, axis=0).repeat(2, axis=1)
@@ -276,20 +276,6 @@ def _blur(plane: Array) -> Array:
             lower = np.take(total, range(total.shape[axis] - 5), axis=axis)
             plane = ((upper - lower) / 5).astype(np.float32)
     return plane
-
-
-def _spread(region: npt.NDArray[np.bool_], radius: int) -> npt.NDArray[np.bool_]:
-    """Grows a region by `radius` pixels along rows and columns."""
-    for axis in (0, 1):
-        count = np.cumsum(region, axis=axis)
-        size = region.shape[axis]
-        after = np.minimum(np.arange(size) + radius, size - 1)
-        before = np.arange(size) - radius - 1
-        upper = np.take(count, after, axis=axis)
-        lower = np.take(count, np.maximum(before, 0), axis=axis)
-        keep = (before >= 0)[:, None] if axis == 0 else (before >= 0)[None]
-        region = upper - lower * keep > 0
-    return region
 
 
 def _shrink(image: Array, size: int) -> Array:
@@ -345,7 +331,3 @@ def _face_mask(landmarks: Array) -> Array:
 def _pixel_grid() -> tuple[Array, Array]:
     axis = np.arange(PICTURE_SIZE, dtype=np.float32)
     return axis[None], axis[:, None]
-
-
-def _to_picture(values: npt.NDArray) -> Picture:
-    return np.clip(np.round(values * 255), 0, 255).astype(np.uint8)

@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import logging
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +33,6 @@ def prepare(
     num_identities: int = NUM_IDENTITIES,
     seed: int = 0,
     num_processes: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Builds the dataset in `data_dir`, unless it exists there.
 
@@ -47,19 +45,11 @@ def prepare(
         seed: Seed of all random choices.
         num_processes: Number of processes; `None` for one per core. The files do not
             depend on it.
-        progress: Called with the number of finished pictures and their total; by
-            default, progress is logged.
 
     Raises:
         RequestError: `num_identities` is too small, or `data_dir` cannot be written.
     """
-    builder = _builder(
-        data_dir,
-        num_identities,
-        seed,
-        num_processes=num_processes,
-        progress=progress,
-    )
+    builder = _builder(data_dir, num_identities, seed, num_processes=num_processes)
     if is_complete(builder.data_dir):
         return
     try:

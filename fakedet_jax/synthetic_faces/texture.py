@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 Array = npt.NDArray[Any]  # Of float32, which NumPy's stubs lose track of.
 
@@ -116,10 +117,5 @@ def bounding_slices(hit: npt.NDArray[np.bool_]) -> tuple[slice, slice]:
     Returns:
         Two slices, which are empty if the mask is.
     """
-    rows, columns = np.flatnonzero(hit.any(1)), np.flatnonzero(hit.any(0))
-    if not rows.size:
-        return slice(0, 0), slice(0, 0)
-    return (
-        slice(int(rows[0]), int(rows[-1]) + 1),
-        slice(int(columns[0]), int(columns[-1]) + 1),
-    )
+    found = ndimage.find_objects(hit.astype(np.int8))
+    return found[0] if found else (slice(0, 0), slice(0, 0))

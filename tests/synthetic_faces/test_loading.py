@@ -16,7 +16,7 @@ from PIL import ExifTags, Image
 from fakedet_jax.data import inspection
 from fakedet_jax.data.dataset import order_classes
 from fakedet_jax.errors import RequestError
-from fakedet_jax.synthetic_faces import examples, loading
+from fakedet_jax.synthetic_faces import examples, loading, worker
 from fakedet_jax.synthetic_faces.worker import examples_in_order
 from tests.synthetic_faces.conftest import NUM_IDENTITIES
 
@@ -176,12 +176,19 @@ def test_prepare_keeps_what_is_there(data_dir):
     assert [path.stat().st_mtime_ns for path in files] == before
 
 
-def test_an_interrupted_build_leaves_no_dataset(tmp_path):
-    def interrupt(done, total):
-        raise KeyboardInterrupt
+def test_an_interrupted_build_leaves_no_dataset(tmp_path, monkeypatch):
+    made = []
 
+    def interrupt(*arguments):
+        if made:
+            raise KeyboardInterrupt
+        made.append(arguments)
+        return examples.make_examples(*arguments)
+
+    monkeypatch.setattr(worker, "make_examples", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        loading.prepare(tmp_path, num_identities=6, num_processes=1, progress=interrupt)
+        loading.prepare(tmp_path, num_identities=6, num_processes=1)
+    assert made
     assert not list(tmp_path.rglob("1.0.0"))
 
 
