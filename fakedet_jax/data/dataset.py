@@ -170,14 +170,10 @@ def check_sides(dataset: Dataset, where: str, needs: str) -> None:
     present = set(dataset.fake_labels.tolist())
     if len(present) == 2 or (needs == "real" and present == {0}):
         return
-    kind, advice = (
-        (
-            "real",
-            "name the folder of real pictures 'real…' or list it in `real_classes`",
-        )
-        if 0 not in present
-        else ("fake", "add a class whose name does not start with 'real'")
-    )
+    kind, advice = "fake", "add a class whose name does not start with 'real'"
+    if 0 not in present:
+        kind = "real"
+        advice = "name the folder of real pictures 'real…' or list it in `real_classes`"
     message = (
         f"`data_dir`: the split {dataset.split!r} of {where} holds no {kind} pictures; "
         f"found the classes {', '.join(map(repr, dataset.classes))}"

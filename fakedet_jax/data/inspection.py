@@ -14,7 +14,7 @@ from fakedet_jax.data.near_duplicates import perceptual_hash
 from fakedet_jax.data.portraits import Portraits
 from fakedet_jax.errors import ImageError
 from fakedet_jax.media import exif
-from fakedet_jax.media.decode import Header, decode_with_header
+from fakedet_jax.media.decode import decode_with_header
 
 GREY_TOLERANCE = 2
 _DIGEST_BYTES = 16
@@ -160,13 +160,14 @@ def _inspect_one(dataset: Dataset, index: int) -> Facts:
         picture, header = decode_with_header(encoded)
     except ImageError as error:
         return Facts(name, digest, str(error))
+    tables = header.quantization
     return Facts(
         name=name,
         digest=digest,
         format=header.format,
         width=header.width,
         height=header.height,
-        jpeg_quality=_quality(header),
+        jpeg_quality=estimate_jpeg_quality(tables[0]) if tables else None,
         is_grey=is_grey(picture),
         has_exif=header.has_exif,
         perceptual_hash=int(perceptual_hash(picture)),
@@ -182,11 +183,6 @@ def _digest_one(dataset: Dataset, index: int) -> str:
 
 def _digest(encoded: bytes) -> str:
     return hashlib.blake2b(encoded, digest_size=_DIGEST_BYTES).hexdigest()
-
-
-def _quality(header: Header) -> int | None:
-    tables = header.quantization
-    return estimate_jpeg_quality(tables[0]) if tables else None
 
 
 def _channels_agree(picture: np.ndarray) -> bool:

@@ -12,6 +12,7 @@ best rule either
 """
 
 import dataclasses
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -132,20 +133,17 @@ def _rules(
 ) -> Iterator[_Rule]:
     """All rules on one attribute: equality, and thresholds for numbers."""
     names = sorted({*real, *fake})
-    is_number = not isinstance(names[0], bool | str)
     place = {name: position for position, name in enumerate(names)}
     shares = [
         np.bincount([place[value] for value in side], minlength=len(names)) / len(side)
         for side in (real, fake)
     ]
-    if not is_number:
-        for name, *share in zip(names, *shares, strict=True):
-            if name is not False:  # Equivalent to the rule about True.
-                text = attribute if name is True else f"{attribute} is {name}"
-                yield _Rule(text, *map(float, share))
-        return
     for name, *share in zip(names, *shares, strict=True):
-        yield _Rule(f"{attribute} is {name}", *map(float, share))
+        if name is not False:  # Equivalent to the rule about True.
+            text = attribute if name is True else f"{attribute} is {name}"
+            yield _Rule(text, *map(float, share))
+    if isinstance(names[0], bool | str):
+        return
     below_real, below_fake = map(np.cumsum, shares)
     for name, low_real, low_fake in zip(names, below_real, below_fake, strict=True):
         yield _Rule(f"{attribute} is at most {name}", float(low_real), float(low_fake))
@@ -166,16 +164,14 @@ def _is_one_sided(rule: _Rule, num_real: int, num_fake: int) -> bool:
 def _split_warnings(facts: Mapping[str, Sequence[Facts]]) -> list[str]:
     """One warning per pair of splits that share pictures."""
     names = {split: _by_digest(found) for split, found in facts.items()}
-    splits = list(names)
     warnings = []
-    for position, first in enumerate(splits):
-        for second in splits[position + 1 :]:
-            shared = [digest for digest in names[first] if digest in names[second]]
-            if shared:
-                warnings.append(
-                    f"{_count(shared)} in both {first} and {second}, such as "
-                    f"{names[first][shared[0]]!r} and {names[second][shared[0]]!r}"
-                )
+    for first, second in itertools.combinations(names, 2):
+        shared = [digest for digest in names[first] if digest in names[second]]
+        if shared:
+            warnings.append(
+                f"{_count(shared)} in both {first} and {second}, such as "
+                f"{names[first][shared[0]]!r} and {names[second][shared[0]]!r}"
+            )
     return warnings
 
 
@@ -215,10 +211,8 @@ def _label_warnings(
                 found[fact.digest].setdefault(int(label), fact.name)
     pairs: dict[tuple[int, ...], list[str]] = defaultdict(list)
     for digest, named in found.items():
-        ordered = sorted(named)
-        for position, first in enumerate(ordered):
-            for second in ordered[position + 1 :]:
-                pairs[first, second].append(digest)
+        for pair in itertools.combinations(sorted(named), 2):
+            pairs[pair].append(digest)
     return [
         f"{_count(shared)} under two labels, {classes[first]!r} and "
         f"{classes[second]!r}, such as {found[shared[0]][first]!r} and "

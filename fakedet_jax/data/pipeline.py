@@ -11,7 +11,6 @@ training: `train_iterator` uses the one of classifiers, `endless` takes any.
 import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -96,12 +95,7 @@ class TrainIterator(Iterator[batching.Batch]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -279,7 +273,7 @@ def eval_batches(
     places = np.arange(num_batches * global_size, dtype=np.int32)
     places[dataset.num_examples :] = batching.NO_EXAMPLE
     local = places.reshape(num_batches, process_count, batch_size)[:, process_index]
-    examples = grain.MapDataset.source(_Places(local.reshape(-1))).map(
+    examples = grain.MapDataset.source(local.reshape(-1)).map(
         rows.LoadRow(rows.LoadExample.of(dataset, framing, treatment))
     )
     batches = _parallel(examples, batch_size, num_threads, num_workers).batch(
@@ -336,22 +330,6 @@ class _SkipFailures:
                 f"{self.failures[index]}"
             )
         return False
-
-
-@dataclasses.dataclass(frozen=True, repr=False)
-class _Places:
-    """The example of every row of an evaluation, as a source for Grain."""
-
-    places: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    def __getitem__(self, index: int) -> int:
-        return int(self.places[index])
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(num_rows={len(self)}, last={self.places[-1]})"
 
 
 def _parallel(

@@ -55,10 +55,10 @@ class TfdsSource(abc.ABC):
             IndexError: `index` is not in `[0, len(self))`.
         """
         example = self._parse(self._builder.info.features, self._at(index))
-        return {
-            name: to_text(value) if _is_text(name, value) else value
-            for name, value in example.items()
-        }
+        for name, value in example.items():
+            if isinstance(value, bytes) and name != "image":
+                example[name] = to_text(value)
+        return example
 
     def columns(self, *features: str) -> dict[str, list[Any]]:
         """Reads some features of all examples, several times faster than `example`.
@@ -87,8 +87,10 @@ class TfdsSource(abc.ABC):
         return self._serialized[index]
 
     def _parse(self, features: Any, serialized: bytes) -> dict[str, Any]:
+        import tensorflow_datasets as tfds
+
         # TFDS refuses decoders of features that are not read.
-        decoders = self._decoders if "image" in features else None
+        decoders = {"image": tfds.decode.SkipDecoding()} if "image" in features else {}
         return features.deserialize_example_np(serialized, decoders=decoders)
 
     @functools.cached_property
@@ -98,12 +100,6 @@ class TfdsSource(abc.ABC):
         return self._builder.as_data_source(
             split=self.split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
         )
-
-    @functools.cached_property
-    def _decoders(self) -> dict[str, Any]:
-        import tensorflow_datasets as tfds
-
-        return {"image": tfds.decode.SkipDecoding()}
 
     @functools.cached_property
     def _record_features(self) -> Any:
@@ -149,7 +145,3 @@ def quiet() -> Iterator[None]:
     finally:
         if shown:
             tqdm_utils.enable_progress_bar()
-
-
-def _is_text(name: str, value: Any) -> bool:
-    return isinstance(value, bytes) and name != "image"

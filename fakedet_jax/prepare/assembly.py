@@ -378,6 +378,15 @@ def example_name(item: Item, row: Row) -> str:
     return " ".join(parts)
 
 
+def tags_of(row: Row) -> tuple[float, ...]:
+    """The camera settings of a row, in the order of `TAGS`; NaN where there are none.
+
+    >>> tags_of(Row(WRITTEN))
+    (nan, nan, nan, nan)
+    """
+    return row.tags or (math.nan,) * len(TAGS)
+
+
 class _Plan:
     """Distributes the examples of a split over files of records, in order.
 
@@ -407,7 +416,7 @@ class _Plan:
         self._room -= size
         self.num_bytes += size
         self.shards[-1].append(example)
-        tags = _tags_of(row)
+        tags = tags_of(row)
         text = f"{name}\0{label}\0{staged.png_checksum(place)}\0{tags}\0"
         self.digest.update(text.encode("utf-8", "surrogateescape"))
         self.facts.append(
@@ -447,16 +456,12 @@ def _features(item: Item, row: Row, label: int, png: bytes) -> dict[str, Any]:
         "box": np.array(row.box, np.float32),
         "crop_box": np.array(row.crop_box, np.float32),
         "landmarks": np.array(row.landmarks, np.float32),
-        "exif": np.array(_tags_of(row), np.float32),
+        "exif": np.array(tags_of(row), np.float32),
         "detector_score": row.score,
         "source_width": row.width,
         "source_height": row.height,
         **{name: os.fsencode(text) for name, text in texts.items()},
     }
-
-
-def _tags_of(row: Row) -> tuple[float, ...]:
-    return row.tags or (math.nan,) * len(TAGS)
 
 
 def _without_numbers(reason: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from fakedet_jax.data.layouts import Item
 from fakedet_jax.faces.extraction import WRITTEN, Row
 from fakedet_jax.media.exif import TAGS
-from fakedet_jax.prepare.assembly import Input, example_name
+from fakedet_jax.prepare.assembly import Input, example_name, tags_of
 from fakedet_jax.runtime import storage
 
 FILE_NAME = "manifest.csv"
@@ -54,7 +54,7 @@ def _cells(item: Item, row: Row) -> list[str]:
         item.path,
         item.kind,
         _natural(row.frame),
-        _number(row.time, 6),
+        _number(row.time, ".6f"),
         _natural(row.face),
         row.status,
         row.reason,
@@ -64,9 +64,9 @@ def _cells(item: Item, row: Row) -> list[str]:
         ";".join(item.identities),
         item.manipulation,
         item.quality,
-        " ".join(_number(value, 2) for value in row.box),
-        _number(row.score, 6),
-        *(map(_tag, row.tags) if row.tags else [""] * len(TAGS)),
+        " ".join(_number(value, ".2f") for value in row.box),
+        _number(row.score, ".6f"),
+        *(_number(value, "g") for value in tags_of(row)),
         example_name(item, row) if row.status == WRITTEN else "",
     ]
 
@@ -75,9 +75,5 @@ def _natural(number: int) -> str:
     return "" if number < 0 else str(number)
 
 
-def _tag(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:g}"
-
-
-def _number(value: float, digits: int) -> str:
-    return "" if math.isnan(value) else f"{value:.{digits}f}"
+def _number(value: float, form: str) -> str:
+    return "" if math.isnan(value) else format(value, form)

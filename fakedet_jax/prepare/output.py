@@ -116,10 +116,10 @@ def find_finished(
     )
     if not prepared.is_prepared(output, name):
         return None
-    if any(request[key] != made_of.get(key) for key in request):
+    if differences := _differences(made_of, request):
         raise RequestError(
             f"`output`: {str(output)!r} holds a dataset that was made of other "
-            f"{', '.join(_differences(made_of, request))}; name another folder, or "
+            f"{', '.join(differences)}; name another folder, or "
             "delete this one"
         )
     return summary

@@ -42,6 +42,27 @@ class Item:
     manipulation: str = ""
     quality: str = ""
 
+    @classmethod
+    def of(cls, path: Path, root: Path, class_name: str, **facts: Any) -> "Item":
+        """Describes a photograph or video of a published dataset.
+
+        Args:
+            path: The file; its extension tells videos from photographs.
+            root: The data folder.
+            class_name: Name of the class, which starts with `real` if it is real.
+            **facts: Further attributes.
+
+        Returns:
+            The description.
+        """
+        return cls(
+            path=scan.relative(path, root),
+            kind=scan.kind_of(path) or scan.PHOTO,
+            class_name=class_name,
+            is_fake=not class_name.startswith("real"),
+            **facts,
+        )
+
 
 @dataclasses.dataclass(frozen=True)
 class Listing:

@@ -59,11 +59,10 @@ def _list(root: Path, _: NoOptions) -> Listing:
             if match is None:
                 unnamed.append(name)
             items.append(
-                Item(
-                    path=name,
-                    kind=scan.VIDEO,
-                    class_name=class_name,
-                    is_fake=folder == _FAKE_FOLDER,
+                Item.of(
+                    path,
+                    root,
+                    class_name,
                     split="test" if name in testing else "train",
                     video=f"{folder}/{path.stem}",
                     identities=match.groups() if match else (),

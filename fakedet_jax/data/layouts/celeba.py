@@ -65,11 +65,10 @@ def _list(root: Path, options: Options) -> Listing:
             )
         splits = {number: _SPLITS[code] for number, code in partition.items()}
     items = [
-        Item(
-            path=scan.relative(path, root),
-            kind=scan.PHOTO,
-            class_name="real_celeba",
-            is_fake=False,
+        Item.of(
+            path,
+            root,
+            "real_celeba",
             split=splits.get(path.stem),
             identities=(identities[path.stem],) if path.stem in identities else (),
         )

@@ -77,11 +77,10 @@ def _add(
             listing.missing.append(scan.relative(videos / name, root))
             continue
         listing.items.append(
-            Item(
-                path=scan.relative(paths[name], root),
-                kind=scan.VIDEO,
-                class_name=_CLASSES[is_fake],
-                is_fake=is_fake,
+            Item.of(
+                paths[name],
+                root,
+                _CLASSES[is_fake],
                 split=split,
                 video=_video(videos / name, root),
                 # An original lies in the same part as its fakes.

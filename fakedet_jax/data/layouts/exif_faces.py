@@ -29,15 +29,7 @@ def _list(root: Path, _: NoOptions) -> Listing:
     videos = [
         scan.relative(path, root) for path in found if scan.kind_of(path) == scan.VIDEO
     ]
-    items = [
-        Item(
-            path=scan.relative(path, root),
-            kind=scan.PHOTO,
-            class_name="real_photographs",
-            is_fake=False,
-        )
-        for path in photographs
-    ]
+    items = [Item.of(path, root, "real_photographs") for path in photographs]
     return Listing(items, notes=scan.note("left out, videos", videos))
 
 

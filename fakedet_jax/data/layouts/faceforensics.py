@@ -117,11 +117,10 @@ def _item(
 ) -> Item:
     identities = _identities(path.stem, is_fake=bool(method))
     found = {sides.get(identity) for identity in identities}
-    return Item(
-        path=scan.relative(path, root),
-        kind=scan.VIDEO,
-        class_name=method or "real",
-        is_fake=bool(method),
+    return Item.of(
+        path,
+        root,
+        method or "real",
         split=found.pop() if len(found) == 1 else None,
         video=f"{method or 'youtube'}/{path.stem}",
         identities=identities,

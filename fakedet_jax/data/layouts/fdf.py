@@ -32,6 +32,7 @@ from fakedet_jax.data.layouts.base import (
 from fakedet_jax.errors import RequestError
 from fakedet_jax.settings import Settings, option
 
+_CLASS = "real_fdf"
 _METADATA = "fdf_metainfo.json"
 _CATEGORIES = {"training": "train", "validation": "validation"}
 _FDF256_FOLDERS = {"train": "train", "val": "validation"}
@@ -66,12 +67,13 @@ def _list(root: Path, options: Options) -> Listing:
         for name in halves:
             for path in _pictures(root, root / name / "images", others):
                 split = as_split[_FDF256_FOLDERS[name]]
-                items.append(_item(root, path, split))
+                items.append(Item.of(path, root, _CLASS, split=split))
     elif scan.is_folder(root / f"images/{source_size}"):
         splits = _read_splits(root / _METADATA)
         for path in _pictures(root, root / f"images/{source_size}", others):
             found = splits.get(path.stem)
-            items.append(_item(root, path, as_split[found] if found else None))
+            side = as_split[found] if found else None
+            items.append(Item.of(path, root, _CLASS, split=side))
         notes = _notes(items, len(splits))
     else:
         raise LayoutMismatch(
@@ -90,16 +92,6 @@ def _pictures(root: Path, top: Path, others: list[str]) -> Iterator[Path]:
             yield path
         else:
             others.append(scan.relative(path, root))
-
-
-def _item(root: Path, path: Path, split: str | None) -> Item:
-    return Item(
-        path=scan.relative(path, root),
-        kind=scan.PHOTO,
-        class_name="real_fdf",
-        is_fake=False,
-        split=split,
-    )
 
 
 def _read_splits(path: Path) -> dict[str, str]:

@@ -53,15 +53,8 @@ def _list(root: Path, options: Options) -> Listing:
         if number >= _NUM_ALL or scan.kind_of(path) != scan.PHOTO:
             others.append(scan.relative(path, root))
             continue
-        items.append(
-            Item(
-                path=scan.relative(path, root),
-                kind=scan.PHOTO,
-                class_name="real_ffhq",
-                is_fake=False,
-                split="train" if number < _NUM_TRAIN else options.held_out_as,
-            )
-        )
+        split = "train" if number < _NUM_TRAIN else options.held_out_as
+        items.append(Item.of(path, root, "real_ffhq", split=split))
     if not items:
         raise LayoutMismatch("pictures such as 00000/00000.png", top)
     notes = scan.note("left out, names are not numbers below 70000", others)

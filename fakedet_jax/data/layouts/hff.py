@@ -56,24 +56,15 @@ def _list(root: Path, _: NoOptions) -> Listing:
     items = []
     for split, top in tops:
         for folder, class_name in _find_classes(top).items():
-            for path in scan.find_files(folder):
-                if scan.kind_of(path) == scan.PHOTO:
-                    items.append(_item(root, path, class_name, split))
+            manipulation = "" if class_name.startswith("real") else class_name
+            items += [
+                Item.of(path, root, class_name, split=split, manipulation=manipulation)
+                for path in scan.find_files(folder)
+                if scan.kind_of(path) == scan.PHOTO
+            ]
     if not items:
         raise LayoutMismatch("pictures in folders such as train/fake/PGGAN", root)
     return Listing(items, notes=notes + _notes(items))
-
-
-def _item(root: Path, path: Path, class_name: str, split: str | None) -> Item:
-    is_fake = not class_name.startswith("real")
-    return Item(
-        path=scan.relative(path, root),
-        kind=scan.PHOTO,
-        class_name=class_name,
-        is_fake=is_fake,
-        split=split,
-        manipulation=class_name if is_fake else "",
-    )
 
 
 def _find_classes(top: Path) -> dict[Path, str]:
