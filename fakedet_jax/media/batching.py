@@ -35,6 +35,9 @@ def make_row(
         picture: uint8 `[height, width, 3]` of the size of `framing`; `None` gives a
             black, masked row.
         framing: Framing of the network's input.
+
+    Returns:
+        `image`, `label`, `mask` and `index` of the row.
     """
     image = np.zeros(framing.shape, np.uint8) if picture is None else picture
     return {
@@ -46,12 +49,29 @@ def make_row(
 
 
 def stack_rows(rows: list[dict[str, Any]]) -> Batch:
-    """Stacks rows that `make_row` has made into a batch."""
+    """Stacks rows into a batch.
+
+    Args:
+        rows: Rows that `make_row` has made, at least one; arrays of one name have one
+            shape.
+
+    Returns:
+        The batch, with one array per name, `[len(rows), …]`.
+    """
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
 
 def fill_batch(rows: list[dict[str, Any]], batch_size: int, framing: Framing) -> Batch:
-    """Stacks up to `batch_size` rows and adds padding at the end."""
+    """Stacks rows and adds padding at the end.
+
+    Args:
+        rows: Rows that `make_row` has made, at most `batch_size`.
+        batch_size: Rows of the batch.
+        framing: Framing of the network's input.
+
+    Returns:
+        The batch.
+    """
     padding = make_row(NO_EXAMPLE, 0, None, framing)
     return stack_rows(rows + [padding] * (batch_size - len(rows)))
 

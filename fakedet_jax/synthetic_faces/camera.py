@@ -251,15 +251,21 @@ def develop(raw: Array, balance: Array, body: Body) -> npt.NDArray[np.uint8]:
     balanced = raw.copy()
     for channel, rows, columns in _filters(body.phase):
         balanced[rows, columns] *= balance[channel]
-    if body.demosaic == "bilinear":
-        linear = demosaic_bilinear(balanced, body.phase)
-    else:
-        linear = demosaic_gradient(balanced, body.phase)
-    return finish(linear, body)
+    is_bilinear = body.demosaic == "bilinear"
+    demosaic = demosaic_bilinear if is_bilinear else demosaic_gradient
+    return finish(demosaic(balanced, body.phase), body)
 
 
 def finish(linear: Array, body: Body) -> npt.NDArray[np.uint8]:
-    """Applies tone curve, sRGB gamma and sharpening to balanced light `[h, w, 3]`."""
+    """Applies tone curve, sRGB gamma and sharpening to balanced light.
+
+    Args:
+        linear: Linear light, float32 `[h, w, 3]`, at least 0; white is 1.
+        body: Camera model.
+
+    Returns:
+        The picture, uint8 `[h, w, 3]`.
+    """
     if body.contrast != 1:
         scaled = np.maximum(linear, 1e-5) / np.float32(MIDDLE_GREY)
         linear = np.float32(MIDDLE_GREY) * scaled ** np.float32(body.contrast)
@@ -273,32 +279,69 @@ def finish(linear: Array, body: Body) -> npt.NDArray[np.uint8]:
 
 
 def soft_clip(linear: Array) -> Array:
-    """Compresses highlights above 0.7 smoothly instead of clipping them."""
+    """Compresses highlights above 0.7 smoothly instead of clipping them.
+
+    Args:
+        linear: Linear values, float32 of any shape.
+
+    Returns:
+        float32 of the same shape, at most 1.
+    """
     over = np.maximum(linear - 0.7, 0)
     return np.minimum(linear, 0.7) + 0.3 * over / (over + 0.3)
 
 
 def srgb(linear: Array) -> Array:
-    """Encodes linear values as sRGB; negative values become 0."""
+    """Encodes linear values as sRGB.
+
+    Args:
+        linear: Linear values, float32 of any shape; negative ones become 0.
+
+    Returns:
+        float32 of the same shape, in [0, 1] for values up to 1.
+    """
     linear = np.maximum(linear, 0)
     curve = 1.055 * np.exp(np.log(np.maximum(linear, 1e-6)) / 2.4) - 0.055
     return np.where(linear <= 0.0031308, 12.92 * linear, curve)
 
 
 def quantise(picture: Array) -> npt.NDArray[np.uint8]:
-    """Quantises a picture in [0, 1] to uint8."""
+    """Quantises a picture to 8 bits.
+
+    Args:
+        picture: Floating-point, of any shape; values outside of [0, 1] are clipped.
+
+    Returns:
+        uint8 of the same shape.
+    """
     return np.clip(np.round(picture * 255), 0, 255).astype(np.uint8)
 
 
 def demosaic_bilinear(mosaic: Array, phase: tuple[int, int]) -> Array:
-    """Interpolates a mosaic `[h, w]` by means of nearest neighbours to `[h, w, 3]`."""
+    """Interpolates a mosaic by means of the nearest neighbours.
+
+    Args:
+        mosaic: Measured values, float32 `[h, w]`, at least 2×2.
+        phase: Row and column of the first red filter, each 0 or 1.
+
+    Returns:
+        Red, green and blue, float32 `[h, w, 3]`.
+    """
     padded = np.pad(mosaic, 1, mode="reflect")
     cross, vertical, horizontal, corners = _neighbour_means(padded)
     return _fill(mosaic, phase, cross, corners, horizontal, vertical)
 
 
 def demosaic_gradient(mosaic: Array, phase: tuple[int, int]) -> Array:
-    """Like `demosaic_bilinear`, corrected by the measured channel's curvature."""
+    """Like `demosaic_bilinear`, corrected by the measured channel's curvature.
+
+    Args:
+        mosaic: Measured values, float32 `[h, w]`, at least 3×3.
+        phase: Row and column of the first red filter, each 0 or 1.
+
+    Returns:
+        Red, green and blue, float32 `[h, w, 3]`; may exceed the range of `mosaic`.
+    """
     padded = np.pad(mosaic, 2, mode="reflect")
     cross, vertical, horizontal, corners = _neighbour_means(padded[1:-1, 1:-1])
     far_rows = padded[:-4, 2:-2] + padded[4:, 2:-2]

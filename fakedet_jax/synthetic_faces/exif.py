@@ -18,7 +18,17 @@ QUALITIES = (90, 92, 94, 96, 98)
 def encode(
     picture: npt.NDArray[np.uint8], quality: int, body: Body, settings: Settings
 ) -> bytes:
-    """Encodes a picture `[h, w, 3]` as JPEG with tags, without chroma subsampling."""
+    """Encodes a picture as JPEG with tags, without chroma subsampling.
+
+    Args:
+        picture: uint8 `[h, w, 3]`, RGB.
+        quality: Quality setting of the JPEG, 1 to 100.
+        body: Camera model, for the tags.
+        settings: Camera settings, for the tags.
+
+    Returns:
+        The bytes of the file.
+    """
     buffer = io.BytesIO()
     Image.fromarray(picture).save(
         buffer,

@@ -45,7 +45,18 @@ class Canvas:
     pixel: float
 
     def window(self, x: float, y: float, half_x: float, half_y: float) -> "Canvas":
-        """Views of the part that contains a rectangle around `(x, y)`."""
+        """Views of the part that contains a rectangle.
+
+        Args:
+            x: Canonical horizontal coordinate of its centre.
+            y: Canonical vertical coordinate of its centre.
+            half_x: Half its width in canonical units.
+            half_y: Half its height in canonical units.
+
+        Returns:
+            A canvas; what is painted on it is on this canvas too. It is empty where
+            the rectangle is outside.
+        """
         hit = (np.abs(self.x - x) < half_x) & (np.abs(self.y - y) < half_y)
         part = bounding_slices(hit)
         layers = {name: layer for name, layer in vars(self).items() if name != "pixel"}
@@ -54,7 +65,16 @@ class Canvas:
 
 
 def blank_canvas(x: Array, y: Array, pixel: float) -> Canvas:
-    """Makes an empty canvas for canonical coordinates `x`, `y`, float32 `[h, w]`."""
+    """Makes an empty canvas.
+
+    Args:
+        x: Canonical horizontal coordinates, float32 `[h, w]`.
+        y: Canonical vertical coordinates, float32 `[h, w]`.
+        pixel: Size of a pixel in canonical units.
+
+    Returns:
+        The canvas: black, flat, without highlights or shadows.
+    """
     return Canvas(
         x=x,
         y=y,
@@ -68,7 +88,13 @@ def blank_canvas(x: Array, y: Array, pixel: float) -> Canvas:
 
 
 def paint_face(canvas: Canvas, identity: Identity, sitting: Sitting) -> None:
-    """Paints all features of a face on a canvas, from skin to eyeglasses."""
+    """Paints all features of a face, from skin to eyeglasses.
+
+    Args:
+        canvas: Painted in place; what it held is lost.
+        identity: The person.
+        sitting: Expression and light.
+    """
     _paint_skin(canvas, identity)
     _mould_relief(canvas, identity, sitting)
     if identity.beard:
@@ -84,6 +110,10 @@ def paint_face(canvas: Canvas, identity: Identity, sitting: Sitting) -> None:
 
 def landmark_points(identity: Identity, sitting: Sitting) -> np.ndarray:
     """Canonical landmarks of a face, before it is turned.
+
+    Args:
+        identity: The person.
+        sitting: Expression.
 
     Returns:
         (x, y) of the eyes (left in the picture first), the tip of the nose and the

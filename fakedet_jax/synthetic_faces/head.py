@@ -61,7 +61,15 @@ class Head:
         self._rotation = turn @ nod
 
     def to_plane(self, frame_x: Array, frame_y: Array) -> tuple[Array, Array]:
-        """Maps frame coordinates to plane coordinates, both float32 `[h, w]`."""
+        """Maps frame coordinates to plane coordinates.
+
+        Args:
+            frame_x: Horizontal frame coordinates, float32 `[h, w]`.
+            frame_y: Vertical frame coordinates, float32 `[h, w]`.
+
+        Returns:
+            Horizontal and vertical plane coordinates, float32 `[h, w]` each.
+        """
         sitting = self._sitting
         cos, sin = math.cos(sitting.roll), math.sin(sitting.roll)
         x = (frame_x - sitting.centre[0]) / sitting.scale
@@ -71,9 +79,15 @@ class Head:
         return plane_x, plane_y
 
     def project(self, points: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Maps canonical points `[n, 2]` on the face to frame coordinates `[n, 2]`.
+        """Maps points on the face to the frame.
 
         Points outside the silhouette of the frontal head are mapped to its rim.
+
+        Args:
+            points: Canonical (x, y), `[n, 2]`.
+
+        Returns:
+            Frame coordinates (x, y), float64 `[n, 2]`.
         """
         xy = np.asarray(points, np.float64)
         depth = 1 - np.sum((xy / self._radii[:2]) ** 2, axis=1)
@@ -87,10 +101,17 @@ class Head:
         return frame * sitting.scale + sitting.centre
 
     def surface(self, plane_x: Array, plane_y: Array) -> Surface:
-        """Finds the surface that rays through plane coordinates `[h, w]` hit first.
+        """Finds the surface that rays through points of the plane hit first.
 
         Outside the silhouette it continues with the nearest approach of each ray, for
         soft edges and hair.
+
+        Args:
+            plane_x: Horizontal plane coordinates, float32 `[h, w]`.
+            plane_y: Vertical plane coordinates, float32 `[h, w]`.
+
+        Returns:
+            The surface.
         """
         plane_x = plane_x / self._taper(plane_y)
         # A ray runs from the plane to the eye; in coordinates where the head is the

@@ -46,7 +46,14 @@ def colour_fringe(focal_length: float) -> float:
 
 
 def vignetting(f_number: float) -> Array:
-    """Fraction of the light at each pixel, `[PICTURE_SIZE, PICTURE_SIZE]` in (0, 1]."""
+    """Fraction of the light that reaches each pixel.
+
+    Args:
+        f_number: Aperture as an f-number.
+
+    Returns:
+        float32 `[PICTURE_SIZE, PICTURE_SIZE]` in (0, 1].
+    """
     x, y = _sensor_grid()
     strength = 0.08 + 0.95 / f_number
     return 1 / (1 + np.float32(strength) * 0.55 * (x * x + y * y))
@@ -134,7 +141,15 @@ def _bend(radius2: npt.NDArray, focal_length: float) -> npt.NDArray:
 
 
 def frame_to_pixels(points: npt.NDArray, focal_length: float) -> npt.NDArray:
-    """Maps points `[n, 2]` of the frame to the pixels `[n, 2]` where they are seen."""
+    """Maps points of the frame to the pixels where they are seen.
+
+    Args:
+        points: Frame coordinates (x, y), floating-point `[n, 2]`.
+        focal_length: Focal length in millimetres.
+
+    Returns:
+        (x, y) in pixels, `[n, 2]`; pixel centres are at whole numbers, from 0.
+    """
     seen = points.copy()
     for _ in range(6):
         radius2 = np.sum(seen**2, axis=1, keepdims=True)

@@ -29,18 +29,40 @@ def step(signed_distance: Array, width: float | Array) -> Array:
     Args:
         signed_distance: Distance inside a shape, in the unit of `width`, any shape.
         width: Half the width of the soft edge; about one pixel antialiases a shape.
+
+    Returns:
+        Floating-point of the same shape, in [0, 1].
     """
     return np.clip(signed_distance / (2 * width) + 0.5, 0, 1)
 
 
 def smooth(x: Array, low: float, high: float) -> Array:
-    """A cubic step that rises from 0 at `x = low` to 1 at `x = high`."""
+    """A cubic step that rises from 0 to 1.
+
+    Args:
+        x: Positions, floating-point of any shape.
+        low: Position up to which the step is 0.
+        high: Position from which it is 1.
+
+    Returns:
+        Floating-point of the shape of `x`, in [0, 1].
+    """
     t = np.clip((x - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)
 
 
 def bump(x: Array, y: Array, sigma_x: float, sigma_y: float) -> Array:
-    """A Gaussian of `x` and `y` with height 1 at the origin."""
+    """A Gaussian with height 1 at the origin.
+
+    Args:
+        x: Horizontal positions, floating-point of any shape.
+        y: Vertical positions, of a shape that broadcasts with that of `x`.
+        sigma_x: Horizontal standard deviation in the unit of `x`.
+        sigma_y: Vertical standard deviation in the unit of `y`.
+
+    Returns:
+        Floating-point of the common shape, in [0, 1].
+    """
     return np.exp(-0.5 * ((x / sigma_x) ** 2 + (y / sigma_y) ** 2))
 
 
@@ -51,13 +73,24 @@ def mix(under: Array, over: Array | npt.ArrayLike, alpha: Array) -> Array:
         under: Colours below, `[h, w, 3]`.
         over: Colours on top, `[h, w, 3]`, or one colour `[3]`.
         alpha: Opacity of `over`, `[h, w]` in [0, 1].
+
+    Returns:
+        Colours, floating-point `[h, w, 3]`.
     """
     over = np.asarray(over, np.float32)
     return under + alpha[..., None] * (over - under)
 
 
 def shade(colour: Sequence[float], factors: Sequence[float]) -> Array:
-    """Multiplies each channel of a colour by a factor; returns float32 `[3]`."""
+    """Multiplies each channel of a colour by a factor.
+
+    Args:
+        colour: Red, green and blue.
+        factors: Factor of each of them.
+
+    Returns:
+        The colour, float32 `[3]`.
+    """
     return np.array([c * f for c, f in zip(colour, factors, strict=True)], np.float32)
 
 

@@ -126,7 +126,14 @@ class Facts:
 
     @classmethod
     def from_rows(cls, rows: Iterable[Sequence[Any]]) -> "Facts":
-        """Makes facts of rows with one value per attribute, in the order above."""
+        """Makes facts of rows.
+
+        Args:
+            rows: For each example one value per attribute, in the order above.
+
+        Returns:
+            The facts in the order of the rows.
+        """
         columns: dict[str, Any] = {f.name: [] for f in dataclasses.fields(cls)}
         for row in rows:
             for column, value in zip(columns.values(), row, strict=True):
