@@ -232,7 +232,7 @@ def digest_of(texts: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@dataclasses.dataclass(frozen=True)
 class _RelabelledSource:
     """A source whose labels are mapped through a table."""
 
@@ -245,9 +245,6 @@ class _RelabelledSource:
     def __getitem__(self, index: int) -> Record:
         record = self.source[index]
         return dataclasses.replace(record, label=self.mapping[record.label])
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.source!r}, mapping={self.mapping})"
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

@@ -14,7 +14,7 @@ import functools
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +42,6 @@ SPLIT_NAMES = {
     "valid": "validation",
     "test": "test",
 }
-_HASH_BLOCK_BYTES = 2**20
 
 _logger = logging.getLogger(__name__)
 
@@ -88,8 +87,7 @@ def load_folder(
     classes, is_fake = order_classes(
         (name for found in folders.values() for name in found), real_classes
     )
-    sources = _sources_of(split, set(folders), root, validation_fraction)
-    keep = _keep_fn(split, set(folders), validation_fraction)
+    sources, bounds = _find_split(split, folders, root, validation_fraction)
 
     files = [
         (path, classes.index(name))
@@ -97,8 +95,8 @@ def load_folder(
         for name, path_of_class in folders[folder].items()
         for path in _pictures_of_class(path_of_class)
     ]
-    if keep is not None:
-        files = _select(files, root, keep, num_threads)
+    if bounds is not None:
+        files = _select(files, root, bounds, num_threads)
     if not files:
         raise RequestError(
             f"`data_dir`: no picture of {root} falls into the split {split!r}; add "
@@ -217,11 +215,9 @@ class _FolderSource:
 def _content_digest(path: Path, size: int, modified_ns: int) -> bytes:
     del size, modified_ns
     check_file(path)
-    digest = hashlib.blake2b(digest_size=8)
+    new_digest = functools.partial(hashlib.blake2b, digest_size=8)
     with path.open("rb") as file:
-        while block := file.read(_HASH_BLOCK_BYTES):
-            digest.update(block)
-    return digest.digest()
+        return hashlib.file_digest(file, new_digest).digest()
 
 
 def _find_classes(folder: Path) -> dict[str, Path]:
@@ -262,59 +258,50 @@ def _pictures_of_class(folder: Path) -> list[Path]:
     return paths
 
 
-def _sources_of(
+def _find_split(
     split: str, folders: Collection[str], root: Path, validation_fraction: float
-) -> list[str]:
-    """The folders that contain the pictures of a split."""
-    if "all" in folders:
-        return ["all"]
+) -> tuple[list[str], tuple[float, float] | None]:
+    """Tells where the pictures of a split are.
+
+    Returns:
+        The folders that contain them, and the bounds of their content hashes; None
+        where folders decide.
+    """
     if split == "all":
-        return [name for name in ("train", "validation", "test") if name in folders]
-    wanted = split
-    if split == "validation" and split not in folders and validation_fraction > 0:
-        wanted = "train"
-    if wanted not in folders:
+        return [name for name in ("all", *SPLITS[:3]) if name in folders], None
+    if "all" in folders:
+        # Test comes first, so that it does not depend on `validation_fraction`.
+        rest = TEST_FRACTION + validation_fraction
+        return ["all"], {
+            "test": (0.0, TEST_FRACTION),
+            "validation": (TEST_FRACTION, rest),
+            "train": (rest, 1.0),
+        }[split]
+    held_out = {
+        "validation": (0.0, validation_fraction),
+        "train": (validation_fraction, 1.0),
+    }
+    is_divided = "train" in folders and "validation" not in folders
+    if is_divided and validation_fraction > 0 and split in held_out:
+        return ["train"], held_out[split]
+    if split not in folders:
         raise RequestError(
             f"`split`: {root} holds no folder for the split {split!r}; found "
             f"{', '.join(sorted(folders))}"
         )
-    return [wanted]
-
-
-def _keep_fn(
-    split: str, folders: Collection[str], validation_fraction: float
-) -> Callable[[float], bool] | None:
-    """Tests whether a content hash is in a split; `None` where folders decide that."""
-    if split == "all":
-        return None
-    if "all" in folders:
-        # Test comes first, so that it does not depend on `validation_fraction`.
-        bounds: Mapping[str, tuple[float, float]] = {
-            "test": (0, TEST_FRACTION),
-            "validation": (TEST_FRACTION, TEST_FRACTION + validation_fraction),
-            "train": (TEST_FRACTION + validation_fraction, 1),
-        }
-    elif "validation" in folders or split == "test" or validation_fraction == 0:
-        return None
-    else:
-        bounds = {
-            "validation": (0, validation_fraction),
-            "train": (validation_fraction, 1),
-        }
-    low, high = bounds[split]
-    return lambda fraction: low <= fraction < high
+    return [split], None
 
 
 def _select(
-    files: Iterable[tuple[Path, int]],
+    files: Sequence[tuple[Path, int]],
     root: Path,
-    keep: Callable[[float], bool],
+    bounds: tuple[float, float],
     num_threads: int,
 ) -> list[tuple[Path, int]]:
-    """Selects the files whose content hash is in a split."""
-    files = list(files)
+    """Selects the files whose content hash is in the bounds of a split."""
+    low, high = bounds
     paths = [path for path, _ in files]
     names = [os.fspath(path.relative_to(root)) for path in paths]
     with concurrent.futures.ThreadPoolExecutor(num_threads) as pool:
         fractions = list(pool.map(content_fraction, paths, names))
-    return [file for file, u in zip(files, fractions, strict=True) if keep(u)]
+    return [file for file, u in zip(files, fractions, strict=True) if low <= u < high]

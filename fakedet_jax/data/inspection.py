@@ -137,17 +137,16 @@ def read_portraits(dataset: Dataset, num_threads: int = 8) -> Portraits:
         The settings; those of unreadable pictures and all landmarks are unknown.
     """
 
-    def read_one(index: int) -> np.ndarray | None:
+    def read_one(index: int) -> exif.ExifTags:
         try:
-            return exif.to_array(exif.read_tags(dataset.source[index].encoded))
+            return exif.read_tags(dataset.source[index].encoded)
         except ImageError:
-            return None
+            return exif.ExifTags()
 
     portraits = Portraits.unknown(dataset.num_examples)
     with concurrent.futures.ThreadPoolExecutor(num_threads, "fakedet-tags") as pool:
         for index, tags in enumerate(pool.map(read_one, range(len(portraits)))):
-            if tags is not None:
-                portraits.tags[index] = tags
+            portraits.tags[index] = exif.to_array(tags)
     return portraits
 
 

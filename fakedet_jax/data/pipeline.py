@@ -158,7 +158,7 @@ def train_iterator(
         RequestError: The dataset is empty.
     """
     choose = rows.Choose(flip, treatment)
-    load = rows.LoadExample.of(dataset, framing, treatment)
+    load = rows.LoadExample(dataset.source, dataset.labels, framing, treatment)
     settings = {"seed": seed, "flip": flip, "framing": repr(framing)}
     if treatment is not None:
         settings["treatment"] = repr(treatment)
@@ -273,9 +273,8 @@ def eval_batches(
     places = np.arange(num_batches * global_size, dtype=np.int32)
     places[dataset.num_examples :] = batching.NO_EXAMPLE
     local = places.reshape(num_batches, process_count, batch_size)[:, process_index]
-    examples = grain.MapDataset.source(local.reshape(-1)).map(
-        rows.LoadRow(rows.LoadExample.of(dataset, framing, treatment))
-    )
+    load = rows.LoadExample(dataset.source, dataset.labels, framing, treatment)
+    examples = grain.MapDataset.source(local.reshape(-1)).map(rows.LoadRow(load))
     batches = _parallel(examples, batch_size, num_threads, num_workers).batch(
         batch_size, drop_remainder=True, batch_fn=list
     )

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fakedet_jax.data.dataset import Dataset, Source
+from fakedet_jax.data.dataset import Source
 from fakedet_jax.errors import ImageError
 from fakedet_jax.media import batching
 from fakedet_jax.media.decode import decode, to_input
@@ -57,14 +57,6 @@ class LoadExample:
     labels: np.ndarray
     framing: Framing
     treatment: Treatment | None
-
-    @classmethod
-    def of(
-        cls, dataset: Dataset, framing: Framing, treatment: Treatment | None
-    ) -> "LoadExample":
-        """A loader of the examples of a dataset."""
-        labels = np.asarray(dataset.labels, np.int32)
-        return cls(dataset.source, labels, framing, treatment)
 
     def __call__(self, reading: Reading) -> dict[str, Any]:
         """Loads a row."""

@@ -165,22 +165,19 @@ def find_leaks(items: Iterable[Item]) -> list[str]:
     Returns:
         Warnings of one line each; empty if there are none.
     """
-    sides: dict[str, dict[str, set[str]]] = {
-        "identity": defaultdict(set),
-        "video": defaultdict(set),
-    }
+    sides: dict[_Key, set[str]] = defaultdict(set)
     homeless = []
     for item in items:
         if item.split is None:
             homeless.append(item.path)
             continue
-        for kind, name in _shared(item):
-            sides[kind][name].add(item.split)
+        for key in _shared(item):
+            sides[key].add(item.split)
     warnings = []
     for kind, plural in (("identity", "identities"), ("video", "videos")):
         torn: dict[tuple[str, ...], list[str]] = defaultdict(list)
-        for name, found in sides[kind].items():
-            if len(found) > 1:
+        for (kind_of_key, name), found in sides.items():
+            if kind_of_key == kind and len(found) > 1:
                 torn[tuple(sorted(found, key=_order))].append(name)
         for places, names in sorted(torn.items()):
             count = (

@@ -49,7 +49,14 @@ class TfdsSource(abc.ABC):
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
 
     def example(self, index: int) -> dict[str, Any]:
-        """Reads all features of an example; `image` as encoded bytes, text as `str`.
+        """Reads all features of an example.
+
+        Args:
+            index: Index of the example in this split.
+
+        Returns:
+            The features by name: `image` as encoded bytes, text as `str`, others as
+            TFDS gives them.
 
         Raises:
             IndexError: `index` is not in `[0, len(self))`.

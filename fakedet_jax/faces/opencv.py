@@ -14,7 +14,7 @@ import abc
 import contextlib
 import hashlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -229,12 +229,9 @@ def load_cascade() -> Any:
         RequestError: OpenCV is not installed or comes without the cascade.
     """
     cv2 = _cv2()
-    classifier: Callable[[str], Any] | None = getattr(cv2, "CascadeClassifier", None)
-    folder = getattr(getattr(cv2, "data", None), "haarcascades", None)
-    if classifier is not None and folder is not None:
-        path = Path(folder) / CASCADE
-        cascade = classifier(str(path)) if path.is_file() else None
-        if cascade is not None and not cascade.empty():
+    with contextlib.suppress(AttributeError):  # Other releases lack one or the other.
+        path = Path(cv2.data.haarcascades) / CASCADE
+        if path.is_file() and not (cascade := cv2.CascadeClassifier(str(path))).empty():
             return cascade
     raise RequestError(
         f"`face_detector=haar` needs {CASCADE}, which comes with OpenCV 4 and not "

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fakedet_jax.errors import ImageError, RequestError
+from fakedet_jax.errors import RequestError
 from fakedet_jax.faces import opencv
 from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.faces.extraction import (
@@ -30,7 +30,7 @@ from fakedet_jax.faces.extraction import (
     Searched,
     extract,
 )
-from fakedet_jax.media import batching, video
+from fakedet_jax.media import batching, video, video_stream
 from fakedet_jax.media import files as media_files
 from fakedet_jax.media.decode import to_input
 from fakedet_jax.media.framing import Framing
@@ -126,8 +126,7 @@ def check_videos(files: Iterable[FaceFile], cropping: Cropping) -> None:
     videos = [file for file in files if file.error is None and file.kind == "video"]
     if not videos:
         return
-    with contextlib.suppress(ImageError):
-        video.probe(videos[0].path)
+    video_stream.check_installed()
     if cropping.detector.name == "none":
         _LOGGER.warning(
             "frames of videos are taken whole, because no faces are searched for; "

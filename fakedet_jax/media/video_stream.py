@@ -18,6 +18,7 @@ import dataclasses
 import functools
 import itertools
 import math
+import operator
 import os
 from array import array
 from collections.abc import Iterator
@@ -80,19 +81,19 @@ class PacketIndex:
 
     def keyframe_before(self, number: int) -> Keyframe:
         """The last keyframe at or before frame `number`, to start decoding at."""
-        return self.keyframes[bisect.bisect_right(self._numbers, number) - 1]
+        after = bisect.bisect_right(self.keyframes, number, key=_number_of)
+        return self.keyframes[after - 1]
 
     def find(self, packet: "av.Packet") -> Keyframe | None:
         """The keyframe that `packet` contains; `None` if it contains none."""
         return self._by_packet.get((packet.pts, packet.pos))
 
     @functools.cached_property
-    def _numbers(self) -> list[int]:
-        return [keyframe.number for keyframe in self.keyframes]
-
-    @functools.cached_property
     def _by_packet(self) -> dict[tuple[int | None, int | None], Keyframe]:
         return {(key.shown, key.position): key for key in self.keyframes}
+
+
+_number_of = operator.attrgetter("number")
 
 
 class IndexMismatch(Exception):  # noqa: N818 - a finding, not a failure.

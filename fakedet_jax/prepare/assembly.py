@@ -317,6 +317,9 @@ def assemble(inputs: Sequence[Input]) -> Assembly:
 
     Args:
         inputs: Inputs with their splits, sorted by path.
+
+    Returns:
+        The plan.
     """
     is_fake = {class_of(entry.item): entry.item.is_fake for entry in inputs}
     classes = tuple(sorted(is_fake, key=lambda name: (is_fake[name], name)))
@@ -409,15 +412,15 @@ class _Plan:
     ) -> None:
         """Appends an example, given as in `Assembly.shards`."""
         _, place, label = example
-        size, name = staged.png_size(place), example_name(item, row)
-        if not self.shards or size > self._room:
+        png, name = staged.png_info(place), example_name(item, row)
+        if not self.shards or png.file_size > self._room:
             self.shards.append([])
             self._room = SHARD_BYTES
-        self._room -= size
-        self.num_bytes += size
+        self._room -= png.file_size
+        self.num_bytes += png.file_size
         self.shards[-1].append(example)
         tags = tags_of(row)
-        text = f"{name}\0{label}\0{staged.png_checksum(place)}\0{tags}\0"
+        text = f"{name}\0{label}\0{png.CRC}\0{tags}\0"
         self.digest.update(text.encode("utf-8", "surrogateescape"))
         self.facts.append(
             (

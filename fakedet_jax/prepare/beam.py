@@ -174,7 +174,8 @@ def run(
                 # Listing a large network folder is slow and loads its server.
                 pause = max(_LOOK_SECONDS, 10 * (looked - start))
     finally:
-        orders.withdraw()
+        # Workers finish their current input and begin no other.
+        orders.path.unlink(missing_ok=True)
         running.end()
     if is_stopped():
         return
@@ -226,14 +227,6 @@ class _Orders:
             file.seek(offset)
             yield from itertools.islice(file, _NUM_LINES)
 
-    def are_valid(self) -> bool:
-        """Whether the file still exists."""
-        return self.path.exists()
-
-    def withdraw(self) -> None:
-        """Deletes the file; workers finish their current input and begin no other."""
-        self.path.unlink(missing_ok=True)
-
 
 def _stage_fn(orders: _Orders, root: Path, cropping: Cropping) -> Any:
     """Makes the `DoFn` that stages the input of a line.
@@ -254,7 +247,7 @@ def _stage_fn(orders: _Orders, root: Path, cropping: Cropping) -> Any:
             self._process = pool.Single(root, cropping)
 
         def process(self, line: bytes) -> Iterable[None]:
-            if self._process is not None and orders.are_valid():
+            if self._process is not None and orders.path.exists():
                 _stage(self._process, pool.Task.from_line(line))
             return ()
 
@@ -327,7 +320,7 @@ class _Running(threading.Thread):
             self.error = error
 
     def end(self) -> None:
-        """Waits for the end, which is near once the orders are withdrawn."""
+        """Waits for the end, which is near once the orders are deleted."""
         if self.is_alive() and self._result is not None:
             with contextlib.suppress(Exception):  # Not every runner can cancel.
                 self._result.cancel()

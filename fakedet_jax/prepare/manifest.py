@@ -43,10 +43,9 @@ def _rows(inputs: Sequence[Input], missing: Sequence[str]) -> Iterator[list[str]
         for item, row in zip(entry.items(rows), rows, strict=True):
             yield _cells(item, row)
     for name in missing:
-        cells = dict.fromkeys(COLUMNS, "")
         reason = "is listed by the dataset, but does not exist"
-        cells.update(path=name, status=MISSING, reason=reason)
-        yield list(cells.values())
+        cells = {"path": name, "status": MISSING, "reason": reason}
+        yield [cells.get(column, "") for column in COLUMNS]
 
 
 def _cells(item: Item, row: Row) -> list[str]:

@@ -197,13 +197,9 @@ class Staged:
         """PNG bytes of the crop of row number `place`."""
         return self._archive.read(self._entry(place))
 
-    def png_size(self, place: int) -> int:
-        """Size in bytes of the PNG of row number `place`."""
-        return self._archive.getinfo(self._entry(place)).file_size
-
-    def png_checksum(self, place: int) -> int:
-        """CRC-32 of the PNG of row number `place`; the PNG itself is not read."""
-        return self._archive.getinfo(self._entry(place)).CRC
+    def png_info(self, place: int) -> zipfile.ZipInfo:
+        """Size and checksum of the PNG of row number `place`, which is not read."""
+        return self._archive.getinfo(self._entry(place))
 
     def _entry(self, place: int) -> str:
         return f"{self._order[place]}.png"

@@ -21,6 +21,7 @@ from typing import IO, Any
 
 from fakedet_jax.data.folder import content_fraction
 from fakedet_jax.errors import RequestError
+from fakedet_jax.faces import opencv
 from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.faces.extraction import Guarded, extract
 from fakedet_jax.prepare import staging
@@ -71,9 +72,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     cropping, root = pickle.load(sys.stdin.buffer)
-    with contextlib.suppress(ImportError, RequestError):
-        from fakedet_jax.faces import opencv
-
+    with contextlib.suppress(RequestError):  # Not every face detector needs OpenCV.
         opencv.set_num_threads(1)
     tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
     threading.Thread(

@@ -97,6 +97,21 @@ def test_folder_that_fails_is_reported_and_the_rest_goes_on(tmp_path, monkeypatc
     assert second == FoundFile(tmp_path / "b.png")
 
 
+def test_folder_that_may_be_listed_but_not_entered_is_reported(tmp_path, monkeypatch):
+    touch(tmp_path, "a/x.png", "b.png")
+    original = Path.is_dir
+
+    def fail_in_a(path):
+        if path.parent.name == "a":
+            raise PermissionError(13, "Permission denied")
+        return original(path)
+
+    monkeypatch.setattr(Path, "is_dir", fail_in_a)
+    first, second = find_pictures([tmp_path])
+    assert first.path == tmp_path / "a/x.png" and "Permission denied" in first.error
+    assert second == FoundFile(tmp_path / "b.png")
+
+
 def test_other_extensions_may_be_asked_for(tmp_path):
     for name in ("a.png", "b.MP4", "c.txt"):
         (tmp_path / name).write_bytes(b"")

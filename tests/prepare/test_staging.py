@@ -56,7 +56,7 @@ def test_crops_come_back_pixel_for_pixel(staged):
         for place, seed in ((1, 2), (2, 1)):
             png = opened.png(place)
             np.testing.assert_array_equal(decode(png), colourful(20, 30, seed))
-            assert opened.png_size(place) == len(png)
+            assert opened.png_info(place).file_size == len(png)
 
 
 def test_the_same_outcomes_give_the_same_bytes(tmp_path):

@@ -21,13 +21,7 @@ from fakedet_jax.data.layouts import (
     ffhq,
     hff,
 )
-from fakedet_jax.data.layouts.base import (
-    Item,
-    Layout,
-    LayoutMismatch,
-    Listing,
-    NoOptions,
-)
+from fakedet_jax.data.layouts.base import Item, Layout, LayoutMismatch, Listing
 from fakedet_jax.runtime.registry import Registry
 from fakedet_jax.settings import Settings
 
@@ -54,7 +48,7 @@ unregister = _LAYOUTS.unregister
 def options_of(values: Mapping[str, Any]) -> type[Settings]:
     """The class of options of the layout that `values["dataset"]` names."""
     name = values.get("dataset", class_folders.LAYOUT.name)
-    return _LAYOUTS[name].options_type if name in _LAYOUTS else NoOptions
+    return _LAYOUTS[name].options_type if name in _LAYOUTS else Settings
 
 
 def all_options() -> Iterator[type[Settings]]:

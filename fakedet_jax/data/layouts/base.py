@@ -95,11 +95,6 @@ class LayoutMismatch(Exception):  # noqa: N818 - becomes a `RequestError`.
 
 
 @dataclasses.dataclass(frozen=True)
-class NoOptions(Settings):
-    """Options of a layout that has none."""
-
-
-@dataclasses.dataclass(frozen=True)
 class Layout:
     """How a dataset lies in its folder.
 
@@ -108,7 +103,7 @@ class Layout:
         instructions: One line: where to get the data and which folder to name.
         list_fn: `(root, options) → Listing`, with an instance of `options_type`; raises
             `LayoutMismatch`.
-        options_type: Settings that only this layout has.
+        options_type: Settings that only this layout has; `Settings` has none.
         hold_out_by: What stays together when validation items are taken out of a
             training split, `identity` or `video`; see `splits.hold_out`.
         needs_tags: Whether photographs are useless without camera settings, at least
@@ -118,7 +113,7 @@ class Layout:
     name: str
     instructions: str
     list_fn: Callable[[Path, Any], Listing] = dataclasses.field(repr=False)
-    options_type: type[Settings] = NoOptions
+    options_type: type[Settings] = Settings
     hold_out_by: str = "identity"
     needs_tags: bool = False
 

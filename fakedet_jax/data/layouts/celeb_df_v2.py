@@ -16,35 +16,26 @@ from pathlib import Path, PurePosixPath
 
 from fakedet_jax.data import scan
 from fakedet_jax.data.layouts import lists
-from fakedet_jax.data.layouts.base import (
-    Item,
-    Layout,
-    LayoutMismatch,
-    Listing,
-    NoOptions,
-)
+from fakedet_jax.data.layouts.base import Item, Layout, LayoutMismatch, Listing
 from fakedet_jax.errors import RequestError
+from fakedet_jax.settings import Settings
 
-_CLASSES = {
-    "Celeb-real": "real_celeb",
-    "YouTube-real": "real_youtube",
-    "Celeb-synthesis": "celeb_synthesis",
+# By folder: the class, and the names of its videos, with who is in them.
+_FOLDERS = {
+    "Celeb-real": ("real_celeb", re.compile(r"(id\d+)_\d+")),
+    "YouTube-real": ("real_youtube", re.compile(r"\d+")),
+    "Celeb-synthesis": ("celeb_synthesis", re.compile(r"(id\d+)_(id\d+)_\d+")),
 }
 _FAKE_FOLDER = "Celeb-synthesis"
 _TESTING = "List_of_testing_videos.txt"
 _NUM_TESTING = 518
-_NAMES = {
-    "Celeb-real": re.compile(r"(id\d+)_\d+"),
-    "YouTube-real": re.compile(r"\d+"),
-    "Celeb-synthesis": re.compile(r"(id\d+)_(id\d+)_\d+"),
-}
 
 
-def _list(root: Path, _: NoOptions) -> Listing:
-    for folder in _CLASSES:
+def _list(root: Path, _: Settings) -> Listing:
+    for folder in _FOLDERS:
         if not scan.is_folder(root / folder):
             raise LayoutMismatch(
-                f"the folders {', '.join(_CLASSES)} and the file {_TESTING}", root
+                f"the folders {', '.join(_FOLDERS)} and the file {_TESTING}", root
             )
     if not (root / _TESTING).is_file():
         raise LayoutMismatch(
@@ -52,10 +43,10 @@ def _list(root: Path, _: NoOptions) -> Listing:
         )
     testing = _read_testing(root / _TESTING)
     items, unnamed = [], []
-    for folder, class_name in _CLASSES.items():
+    for folder, (class_name, names) in _FOLDERS.items():
         for path in scan.list_files(root / folder, scan.VIDEO):
             name = scan.relative(path, root)
-            match = _NAMES[folder].fullmatch(path.stem)
+            match = names.fullmatch(path.stem)
             if match is None:
                 unnamed.append(name)
             items.append(
@@ -86,9 +77,9 @@ def _read_testing(path: Path) -> set[str]:
         where = f"{str(path)!r}, line {line}"
         name = scan.listed_path(text, where)
         folder = PurePosixPath(name).parts[0]
-        if folder not in _CLASSES:
+        if folder not in _FOLDERS:
             raise RequestError(
-                f"{where}: expected a video in {', '.join(_CLASSES)}, found {name!r}; "
+                f"{where}: expected a video in {', '.join(_FOLDERS)}, found {name!r}; "
                 "fetch the list again"
             )
         expected = "0" if folder == _FAKE_FOLDER else "1"

@@ -16,12 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from fakedet_jax.data import scan
 from fakedet_jax.data.layouts import lists
-from fakedet_jax.data.layouts.base import (
-    Item,
-    Layout,
-    LayoutMismatch,
-    Listing,
-)
+from fakedet_jax.data.layouts.base import Item, Layout, LayoutMismatch, Listing
 from fakedet_jax.errors import RequestError
 from fakedet_jax.settings import Settings, option
 

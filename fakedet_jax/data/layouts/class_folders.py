@@ -21,12 +21,7 @@ from pathlib import Path
 from fakedet_jax.data import folder as data_folder
 from fakedet_jax.data import scan
 from fakedet_jax.data.dataset import BINARY_CLASSES, order_classes
-from fakedet_jax.data.layouts.base import (
-    Item,
-    Layout,
-    LayoutMismatch,
-    Listing,
-)
+from fakedet_jax.data.layouts.base import Item, Layout, LayoutMismatch, Listing
 from fakedet_jax.errors import RequestError
 from fakedet_jax.runtime import tables
 from fakedet_jax.settings import Settings, option
@@ -70,12 +65,11 @@ class Options(Settings):
 
 
 def _list(root: Path, options: Options) -> Listing:
-    real_classes = options.real_classes
     if options.labels is not None:
-        return _list_labelled(root, Path(options.labels), real_classes)
+        return _list_labelled(root, options.labels, options.real_classes)
     tops, notes = find_tops(root)
     folders = [(split, folder) for split, top in tops for folder in _find_classes(top)]
-    fakes = _fakes([folder.name for _, folder in folders], real_classes)
+    fakes = _fakes([folder.name for _, folder in folders], options.real_classes)
     items, beside = [], []
     for split, folder in folders:
         found = scan.find_files(folder)
@@ -163,7 +157,10 @@ def _list_labelled(root: Path, table: Path, real_classes: Collection[str]) -> Li
             f"`data_dir={str(root)!r}`, found {scan.some(unknown)}, which do not "
             "exist; correct the paths or remove the lines"
         )
-    classes = {name: _class_of(row["label"]) for name, row in rows.items()}
+    spelled_out = dict(zip("01", BINARY_CLASSES, strict=True))
+    classes = {
+        name: spelled_out.get(row["label"], row["label"]) for name, row in rows.items()
+    }
     fakes = _fakes(list(classes.values()), real_classes)
     items = [
         _labelled_item(found[name], root, classes[name], fakes[classes[name]], row)
@@ -185,10 +182,6 @@ def _labelled_item(
         video=row.get("video", "") or item.video,
         identities=tuple(dict.fromkeys(filter(None, names))),
     )
-
-
-def _class_of(label: str) -> str:
-    return BINARY_CLASSES[int(label)] if label in ("0", "1") else label
 
 
 LAYOUT = Layout(

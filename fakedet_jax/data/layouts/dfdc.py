@@ -17,15 +17,10 @@ from typing import Any
 
 from fakedet_jax.data import scan
 from fakedet_jax.data.layouts import lists
-from fakedet_jax.data.layouts.base import (
-    Item,
-    Layout,
-    LayoutMismatch,
-    Listing,
-    NoOptions,
-)
+from fakedet_jax.data.layouts.base import Item, Layout, LayoutMismatch, Listing
 from fakedet_jax.errors import RequestError
 from fakedet_jax.runtime import tables
+from fakedet_jax.settings import Settings
 
 _METADATA = "metadata.json"
 _LABELS = "labels.csv"
@@ -34,7 +29,7 @@ _TRAIN_FOLDER = "train"
 _HELD_OUT = ("validation", "test")
 
 
-def _list(root: Path, _: NoOptions) -> Listing:
+def _list(root: Path, _: Settings) -> Listing:
     listing = Listing([])
     for part in _find_parts(root):
         _add(listing, root, part, _read_metadata(part / _METADATA, "train"))
@@ -138,18 +133,13 @@ def _read_metadata(path: Path, split: str) -> dict[str, tuple[bool, str, str]]:
                 f"{where}: expected the split train, validation or test, found "
                 f"{own_split!r}; fetch the file again"
             )
-        original = value.get("original")
-        if not is_fake and own_split == "train":
-            original = name
-        if isinstance(original, str) and original:
-            original = _plain_name(original, where)
+        is_original = not is_fake and own_split == "train"
+        original = name if is_original else value.get("original")
+        is_known = isinstance(original, str) and original
+        original = _plain_name(original, where) if is_known else ""
         if name in entries:
             raise RequestError(f"{where}: expected one entry, found two; keep one")
-        entries[name] = (
-            is_fake,
-            own_split,
-            original if isinstance(original, str) else "",
-        )
+        entries[name] = (is_fake, own_split, original)
     return entries
 
 

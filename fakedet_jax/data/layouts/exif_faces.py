@@ -12,16 +12,11 @@ four are left out when faces are cropped, with the reason. Identities are unknow
 from pathlib import Path
 
 from fakedet_jax.data import scan
-from fakedet_jax.data.layouts.base import (
-    Item,
-    Layout,
-    LayoutMismatch,
-    Listing,
-    NoOptions,
-)
+from fakedet_jax.data.layouts.base import Item, Layout, LayoutMismatch, Listing
+from fakedet_jax.settings import Settings
 
 
-def _list(root: Path, _: NoOptions) -> Listing:
+def _list(root: Path, _: Settings) -> Listing:
     found = scan.find_files(root)
     photographs = [path for path in found if scan.kind_of(path) == scan.PHOTO]
     if not photographs:

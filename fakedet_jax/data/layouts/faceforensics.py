@@ -18,12 +18,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from fakedet_jax.data import scan
-from fakedet_jax.data.layouts.base import (
-    Item,
-    Layout,
-    LayoutMismatch,
-    Listing,
-)
+from fakedet_jax.data.layouts.base import Item, Layout, LayoutMismatch, Listing
 from fakedet_jax.errors import RequestError
 from fakedet_jax.runtime import records
 from fakedet_jax.settings import Settings, option

@@ -14,12 +14,7 @@ import re
 from pathlib import Path
 
 from fakedet_jax.data import scan
-from fakedet_jax.data.layouts.base import (
-    Item,
-    Layout,
-    LayoutMismatch,
-    Listing,
-)
+from fakedet_jax.data.layouts.base import Item, Layout, LayoutMismatch, Listing
 from fakedet_jax.settings import Settings, option
 
 _SIZES = {1024: "images1024x1024", 128: "thumbnails128x128"}

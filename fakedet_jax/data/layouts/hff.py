@@ -21,15 +21,10 @@ from collections import Counter
 from pathlib import Path
 
 from fakedet_jax.data import scan
-from fakedet_jax.data.layouts.base import (
-    Item,
-    Layout,
-    LayoutMismatch,
-    Listing,
-    NoOptions,
-)
+from fakedet_jax.data.layouts.base import Item, Layout, LayoutMismatch, Listing
 from fakedet_jax.data.layouts.class_folders import find_tops
 from fakedet_jax.errors import RequestError
+from fakedet_jax.settings import Settings
 
 # By class: the number of pictures in the paper, and accepted folder names.
 _CLASSES = {
@@ -51,7 +46,7 @@ _SPELLINGS = {
 }
 
 
-def _list(root: Path, _: NoOptions) -> Listing:
+def _list(root: Path, _: Settings) -> Listing:
     tops, notes = find_tops(root)
     items = []
     for split, top in tops:

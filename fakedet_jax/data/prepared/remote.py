@@ -143,13 +143,9 @@ def _copy(source: Any, folder: Path) -> None:
         Progress(needed, label="copy", unit="bytes") as progress,
         concurrent.futures.ThreadPoolExecutor(_NUM_COPIES, "fakedet-copy") as pool,
     ):
-        copies = [pool.submit(copy, name) for name in missing]
-        try:
-            for copied in concurrent.futures.as_completed(copies):
-                progress.update(copied.result())
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+        # After an error, `map` cancels the copies that have not begun.
+        for num_bytes in pool.map(copy, missing):
+            progress.update(num_bytes)
         progress.update(copy(_COMPLETE))
 
 
