@@ -25,7 +25,6 @@ from fakedet_jax import systems
 from fakedet_jax.config import BenchmarkConfig, DataConfig
 from fakedet_jax.data import catalog, pipeline
 from fakedet_jax.data.dataset import Dataset
-from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs import benchmark_faces
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.models.dtypes import DTYPES
@@ -81,7 +80,7 @@ def benchmark(config: BenchmarkConfig) -> Results:
     Raises:
         RequestError: The settings or the data are not as expected.
     """
-    _check(config)
+    parallel.require_one_process("benchmark")
     mesh = parallel.data_mesh()
     subject = systems.create(config.detector).benchmark(config, mesh)
     with _dataset(config.data) as dataset:
@@ -104,7 +103,9 @@ def benchmark(config: BenchmarkConfig) -> Results:
     results |= _machine(config, mesh)
     results |= subject.ratios(results)
     if config.output is not None:
-        _write(config.output, results)
+        with storage.writing_to(config.output, "output", "file"):
+            config.output.parent.mkdir(parents=True, exist_ok=True)
+            storage.write_json(config.output, results)
     return results
 
 
@@ -144,14 +145,6 @@ def _shown(value: float | None, divisor: float) -> str:
     value /= divisor
     # Three digits tell all that such measurements know.
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def _check(config: BenchmarkConfig) -> None:
-    if jax.process_count() > 1:
-        raise RequestError(
-            "`mode=benchmark` runs in one process, on all of its devices; start it "
-            "without `distributed`"
-        )
 
 
 @contextlib.contextmanager
@@ -228,13 +221,3 @@ def _machine(config: BenchmarkConfig, mesh: Mesh) -> Results:
         )
         for name, dtype in DTYPES.items()
     }
-
-
-def _write(path: Path, results: Results) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        storage.write_json(path, results)
-    except OSError as error:
-        raise RequestError(
-            f"`output`: {str(path)!r} cannot be written ({error.strerror})"
-        ) from error

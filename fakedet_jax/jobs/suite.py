@@ -19,7 +19,6 @@ import numpy as np
 
 from fakedet_jax import systems
 from fakedet_jax.config import EvaluateConfig, SuiteConfig
-from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import data as evaluation_data
 from fakedet_jax.evaluation.perturbed import Pictures
 from fakedet_jax.evaluation.scoring import Scored, Scorer
@@ -62,11 +61,7 @@ def evaluate_suite(config: SuiteConfig) -> dict[str, Any]:
             score is not finite.
     """
     suite = suites.create(config.suite)
-    if jax.process_count() > 1:
-        raise RequestError(
-            f"`suite`: expected one process, found {jax.process_count()}; run it "
-            "without `distributed`"
-        )
+    parallel.require_one_process("suite")
     mesh = parallel.data_mesh()
     batch_size = parallel.round_up_batch_size(config.batch_size, mesh)
     detector = systems.load(config.workdir, mesh)

@@ -66,6 +66,25 @@ def _check_cluster(
         )
 
 
+def require_one_process(
+    mode: str, advice: str = "run it without `distributed`"
+) -> None:
+    """Refuses a run of several processes.
+
+    Args:
+        mode: The mode that needs all of its pictures in one process.
+        advice: What to do instead.
+
+    Raises:
+        RequestError: There are several.
+    """
+    if jax.process_count() > 1:
+        raise RequestError(
+            f"`mode={mode}`: expected one process, found {jax.process_count()}; "
+            f"{advice}"
+        )
+
+
 def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
     """A mesh along the axis `data`, of all devices by default."""
     devices = jax.devices() if devices is None else devices

@@ -316,13 +316,7 @@ def _check(config: StudyConfig) -> None:
         raise RequestError(
             "--mode=study: expected one process, found --distributed; run it without"
         )
-    try:
-        config.output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RequestError(
-            f"--output: {str(config.output)!r} cannot be made a folder "
-            f"({error.strerror}); name another"
-        ) from error
+    storage.make_folder(config.output, "output")
 
 
 def _digest(workdir: Path) -> str | None:

@@ -320,7 +320,7 @@ def test_seeds_are_checked(data_dir, tmp_path, seeds):
 
 def test_an_output_that_is_a_file_is_refused(data_dir, tmp_path):
     path = _write(tmp_path)
-    with pytest.raises(RequestError, match=r"^--output: .* cannot be made a folder"):
+    with pytest.raises(RequestError, match=r"^`output`: .* cannot be written"):
         _run(_config(path, path, data_dir))
 
 
