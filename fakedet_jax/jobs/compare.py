@@ -183,7 +183,7 @@ def _to_evaluation(
         scores.append(row.score)
     return Evaluation(
         names=names,
-        labels=np.asarray(fake, np.int64),
-        scores=np.asarray(scores, np.float64),
+        labels=np.array(fake, np.int64),
+        scores=np.array(scores),
         threshold=threshold,
     )

@@ -121,20 +121,14 @@ def _summarise(
     Raises:
         RuntimeError: No file could be scored.
     """
-    counts = output.counts
-    num_faces = counts["fake"] + counts["real"]
+    num_fake, num_real = output.counts["fake"], output.counts["real"]
     faces = ""
-    if num_faces != output.num_scored:
-        faces = f"{text.counted(num_faces, 'face')}: "
+    if num_fake + num_real != output.num_scored:
+        faces = f"{text.counted(num_fake + num_real, 'face')}: "
     _LOGGER.info(
-        "%s: %d scored (%s%d fake, %d real at threshold %.4g), %d with an error",
-        text.counted(num_files, "file"),
-        output.num_scored,
-        faces,
-        counts["fake"],
-        counts["real"],
-        threshold,
-        output.num_failed,
+        f"{text.counted(num_files, 'file')}: {output.num_scored:,} scored "
+        f"({faces}{num_fake:,} fake, {num_real:,} real at threshold {threshold:.4g}), "
+        f"{output.num_failed:,} with an error"
     )
     if config.annotated is not None and output.num_scored:
         _LOGGER.info("copies with boxes and scores are in %s", config.annotated)
