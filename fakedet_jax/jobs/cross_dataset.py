@@ -211,10 +211,7 @@ def _unique(name: str, taken: set[str]) -> str:
 def _check(config: CrossDatasetConfig, targets: list[_Target], table_name: str) -> None:
     if not targets:
         raise RequestError("`datasets`: expected at least one folder, found none")
-    if not evaluation_data.is_plain(table_name):
-        raise RequestError(
-            f"`name`: expected a plain folder name, found {table_name!r}"
-        )
+    evaluation_data.check_name(table_name)
     if table_name in (_folder_of(config, target) for target in targets):
         raise RequestError(
             f"`name`: expected another name than those of the datasets, found "

@@ -71,26 +71,19 @@ def evaluate_suite(config: SuiteConfig) -> dict[str, Any]:
     scorer = Scorer(detector.probability_fn, mesh, batch_size)
     num_passes = 1 + len(suite.conditions)
     with (
-        concurrent.futures.ThreadPoolExecutor(
-            config.input.num_threads, "fakedet-decode"
-        ) as pool,
+        Pictures(dataset, config.input.num_threads) as pictures,
         progress.Progress(num_passes * dataset.num_examples, label="evaluate") as shown,
     ):
-        pictures = Pictures(dataset, pool)
 
         def prepare(numbered: _Numbered) -> Iterator[batching.Batch]:
-            return _to_batches(numbered, detector.info.framing, batch_size, pool)
+            return _to_batches(
+                numbered, detector.info.framing, batch_size, pictures.pool
+            )
 
         def prepare_all() -> Iterator[tuple[_Condition, batching.Batch]]:
             for index, condition in enumerate(suite.conditions):
                 if not _repeats_others(condition, suite):
-                    perturbed = pictures.perturbed(
-                        condition,
-                        key=suite.key(index),
-                        mesh=mesh,
-                        num_threads=config.input.num_threads,
-                    )
-                    for batch in prepare(perturbed):
+                    for batch in prepare(pictures.perturbed(suite, index)):
                         yield condition, batch
 
         def score(batches: Iterable[batching.Batch]) -> Scored:
