@@ -23,7 +23,7 @@ from PIL import Image
 
 from fakedet_jax import systems
 from fakedet_jax.config import BenchmarkConfig, DataConfig
-from fakedet_jax.data import catalog, pipeline
+from fakedet_jax.data import catalog
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.jobs import benchmark_faces
 from fakedet_jax.media.framing import Framing
@@ -34,9 +34,6 @@ from fakedet_jax.runtime import measurement, parallel, storage
 _LOGGER = logging.getLogger(__name__)
 
 Results = dict[str, Any]
-
-# More than the input pipeline holds ready: afterwards only what it reads counts.
-_NUM_WARMUP_BATCHES = 4
 
 _JPEG_SIDE = 256
 _JPEG_QUALITY = 90
@@ -91,7 +88,13 @@ def benchmark(config: BenchmarkConfig) -> Results:
         }
         results |= subject.measure(dataset)
         _LOGGER.info("measuring: input pipeline")
-        results |= _pipeline(config, subject.framing, dataset)
+        results["pipeline_images_per_second"] = benchmark_faces.reading_speed(
+            dataset,
+            subject.framing,
+            config.batch_size,
+            config.input,
+            config.num_repeats,
+        )
     if config.face_detector_model is not None:
         _LOGGER.info("measuring: faces")
         results |= benchmark_faces.measure_faces(
@@ -192,22 +195,6 @@ def _describe(config: BenchmarkConfig, framing: Framing, dataset: Dataset) -> Re
         "jax_version": jax.__version__,
         "python_version": platform.python_version(),
     }
-
-
-def _pipeline(config: BenchmarkConfig, framing: Framing, dataset: Dataset) -> Results:
-    with pipeline.train_iterator(
-        dataset,
-        framing=framing,
-        batch_size=config.batch_size,
-        seed=0,
-        flip=True,
-        num_workers=config.input.num_workers,
-        num_threads=config.input.num_threads,
-    ) as batches:
-        seconds = measurement.seconds_per_call(
-            lambda: next(batches), config.num_repeats, num_warmup=_NUM_WARMUP_BATCHES
-        )
-    return {"pipeline_images_per_second": config.batch_size / seconds}
 
 
 def _machine(config: BenchmarkConfig, mesh: Mesh) -> Results:
