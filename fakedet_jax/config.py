@@ -12,7 +12,7 @@ from typing import Any
 
 from fakedet_jax import systems
 from fakedet_jax.errors import RequestError
-from fakedet_jax.settings import Option, Settings, option, part
+from fakedet_jax.settings import Settings, option, part
 from fakedet_jax.training.recipe import Recipe
 
 DTYPES = ("float32", "bfloat16")
@@ -35,10 +35,6 @@ def _all_layout_options() -> Iterator[type[Settings]]:
     from fakedet_jax.data import layouts
 
     return layouts.all_options()
-
-
-def _is_architecture(known: Option) -> bool:
-    return known.is_architecture
 
 
 @dataclasses.dataclass(frozen=True)
@@ -435,7 +431,7 @@ class ConvertConfig(Settings):
         select=systems.options_of_model,
         every=systems.all_options,
         is_partial=True,
-        only=_is_architecture,
+        only=lambda known: known.is_architecture,
     )
 
 
@@ -462,7 +458,9 @@ class StudyConfig(Settings):
 
     study: Path = option(help="JSON file that lists trainings and tests.")
     output: Path = option(help="Folder for the runs and the table.")
-    seeds: tuple[int, ...] = option((0,), "Seeds; each training runs once per seed.")
+    seeds: tuple[int, ...] = option(
+        (0,), "Seeds; each training runs once per seed.", minimum=0
+    )
     overrides: tuple[str, ...] = ()
     data: DataConfig | None = part(
         DataConfig, is_optional=True, triggers=("dataset", "data_dir")

@@ -305,13 +305,12 @@ def _failure(failures: Sequence[str], *, is_refused: bool) -> str:
 def _check(config: StudyConfig) -> None:
     study_file.check_overrides(config.overrides)
     if not config.seeds:
-        raise RequestError("--seeds: expected at least one number, found none")
-    for place, seed in enumerate(config.seeds):
-        if seed < 0 or seed in config.seeds[:place]:
-            raise RequestError(
-                "--seeds: expected different numbers of at least 0, found "
-                f"{','.join(map(str, config.seeds))}"
-            )
+        raise RequestError("`seeds`: expected at least one number, found none")
+    if len(set(config.seeds)) < len(config.seeds):
+        raise RequestError(
+            "`seeds`: expected different numbers, found "
+            f"{','.join(map(str, config.seeds))}"
+        )
     if jax.distributed.is_initialized():
         raise RequestError(
             "--mode=study: expected one process, found --distributed; run it without"
