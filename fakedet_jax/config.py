@@ -12,7 +12,7 @@ from typing import Any
 
 from fakedet_jax import systems
 from fakedet_jax.errors import RequestError
-from fakedet_jax.settings import Option, Settings, option, part
+from fakedet_jax.settings import Settings, option, part
 from fakedet_jax.training.recipe import Recipe
 
 DTYPES = ("float32", "bfloat16")
@@ -35,10 +35,6 @@ def _all_layout_options() -> Iterator[type[Settings]]:
     from fakedet_jax.data import layouts
 
     return layouts.all_options()
-
-
-def _is_architecture(known: Option) -> bool:
-    return known.is_architecture
 
 
 @dataclasses.dataclass(frozen=True)
@@ -229,24 +225,48 @@ class TrainConfig(Settings):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _EvaluationConfig(Settings):
-    """What all evaluations of a trained detector have in common."""
+class _BatchConfig(Settings):
+    """How many pictures a trained network sees at once."""
 
-    workdir: Path = option(help="Folder of the training run.")
-    input: InputConfig = part(InputConfig)
-    split: str = option(
-        "test", "Split: train, validation, test or all.", choices=SPLITS
-    )
-    name: str = option(
-        "", "Name of the results folder; by default made of dataset and split."
-    )
     batch_size: int = option(
         64, "Pictures per step, rounded up to a multiple of the devices.", minimum=1
     )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _MeasureConfig(_EvaluationConfig):
+class _SplitConfig(_BatchConfig):
+    """A split of a dataset, and how it is read."""
+
+    input: InputConfig = part(InputConfig)
+    split: str = option(
+        "test", "Split: train, validation, test or all.", choices=SPLITS
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _OneDatasetConfig(_SplitConfig):
+    """A split of one dataset, by default of that of the training."""
+
+    data: DataConfig | None = part(
+        DataConfig,
+        is_optional=True,
+        triggers=("dataset", "data_dir"),
+        reason=_DATA_FOLLOW,
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvaluationConfig(_SplitConfig):
+    """What all evaluations of a trained detector have in common."""
+
+    workdir: Path = option(help="Folder of the training run.")
+    name: str = option(
+        "", "Name of the results folder; by default made of dataset and split."
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MeasureConfig(EvaluationConfig):
     """What evaluations have in common that give intervals."""
 
     num_resamples: int = option(
@@ -266,19 +286,12 @@ class _MeasureConfig(_EvaluationConfig):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class EvaluateConfig(_MeasureConfig):
+class EvaluateConfig(_OneDatasetConfig, MeasureConfig):
     """An evaluation of a trained detector on one dataset."""
-
-    data: DataConfig | None = part(
-        DataConfig,
-        is_optional=True,
-        triggers=("dataset", "data_dir"),
-        reason=_DATA_FOLLOW,
-    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class CrossDatasetConfig(_MeasureConfig):
+class CrossDatasetConfig(MeasureConfig):
     """Evaluations of a trained detector on several datasets, in one table."""
 
     datasets: tuple[str, ...] = option(
@@ -287,16 +300,10 @@ class CrossDatasetConfig(_MeasureConfig):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SuiteConfig(_EvaluationConfig):
+class SuiteConfig(_OneDatasetConfig, EvaluationConfig):
     """A robustness suite, measured with a trained detector."""
 
     suite: str = option(help="Name of the robustness suite.")
-    data: DataConfig | None = part(
-        DataConfig,
-        is_optional=True,
-        triggers=("dataset", "data_dir"),
-        reason=_DATA_FOLLOW,
-    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -314,7 +321,7 @@ class ForeignScoresConfig(Settings):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _FilesConfig(Settings):
+class FilesConfig(_BatchConfig):
     """Files that users name, and how faces are found in them."""
 
     paths: tuple[str, ...] = option((), "Photographs, videos and folders of both.")
@@ -332,7 +339,7 @@ class _FilesConfig(Settings):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PredictConfig(_FilesConfig):
+class PredictConfig(FilesConfig):
     """Scores for files and folders."""
 
     workdir: Path = option(help="Folder of the training run.")
@@ -341,14 +348,11 @@ class PredictConfig(_FilesConfig):
     annotated: Path | None = option(
         None, "Folder for copies of the inputs with boxes and scores drawn on them."
     )
-    batch_size: int = option(
-        64, "Pictures per step, rounded up to a multiple of the devices.", minimum=1
-    )
     num_threads: int = option(8, "Decoding threads.", minimum=1)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ExtractConfig(_FilesConfig):
+class ExtractConfig(FilesConfig, _OneDatasetConfig):
     """Features of the pictures of a dataset or of files."""
 
     output: Path = option(help="Folder for features.npz and figures.")
@@ -366,17 +370,6 @@ class ExtractConfig(_FilesConfig):
         None,
         ".npz file with thresholds, such as a features.npz. By default those of the "
         "workdir, or without one thresholds fitted on the pictures.",
-    )
-    data: DataConfig | None = part(
-        DataConfig,
-        is_optional=True,
-        triggers=("dataset", "data_dir"),
-        reason=_DATA_FOLLOW,
-    )
-    input: InputConfig = part(InputConfig)
-    split: str = option("test", "Split of the dataset.", choices=SPLITS)
-    batch_size: int = option(
-        64, "Pictures per step, rounded up to a multiple of the devices.", minimum=1
     )
     num_figures: int = option(4, "Pictures whose features are drawn.", minimum=0)
 
@@ -438,7 +431,7 @@ class ConvertConfig(Settings):
         select=systems.options_of_model,
         every=systems.all_options,
         is_partial=True,
-        only=_is_architecture,
+        only=lambda known: known.is_architecture,
     )
 
 
@@ -465,7 +458,9 @@ class StudyConfig(Settings):
 
     study: Path = option(help="JSON file that lists trainings and tests.")
     output: Path = option(help="Folder for the runs and the table.")
-    seeds: tuple[int, ...] = option((0,), "Seeds; each training runs once per seed.")
+    seeds: tuple[int, ...] = option(
+        (0,), "Seeds; each training runs once per seed.", minimum=0
+    )
     overrides: tuple[str, ...] = ()
     data: DataConfig | None = part(
         DataConfig, is_optional=True, triggers=("dataset", "data_dir")

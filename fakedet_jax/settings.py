@@ -336,7 +336,7 @@ def from_json(cls: type[_S], found: Mapping[str, Any], where: str, advice: str) 
     for leaf in leaves(cls, found):
         if found.get(leaf.name) is not None:
             try:
-                values[leaf.name] = parse(leaf, found[leaf.name])
+                values[leaf.name] = parse(leaf.type, found[leaf.name])
             except (TypeError, ValueError) as error:
                 raise RequestError(
                     f"{where}: {leaf.name}: expected {describe(leaf.type)}, found "
@@ -346,23 +346,6 @@ def from_json(cls: type[_S], found: Mapping[str, Any], where: str, advice: str) 
         return build(cls, values)
     except RequestError as error:
         raise RequestError(f"{where}: {error}; {advice}") from error
-
-
-def parse(leaf: Leaf, value: Any) -> Any:
-    """Brings a value from JSON or from the command line to the type of a setting.
-
-    Args:
-        leaf: The setting.
-        value: Text, a number, a boolean, or a list of them.
-
-    Returns:
-        The value.
-
-    Raises:
-        TypeError: It is of another type.
-        ValueError: It is text that is no such number.
-    """
-    return _parse(leaf.type, value)
 
 
 def describe(type_: Any) -> str:
@@ -465,11 +448,24 @@ def _to_json(value: Any) -> Any:
     return value
 
 
-def _parse(type_: Any, value: Any) -> Any:
+def parse(type_: Any, value: Any) -> Any:
+    """Brings a value from JSON or from the command line to the type of a setting.
+
+    Args:
+        type_: The type, as `Leaf.type`.
+        value: Text, a number, a boolean, or a list of them.
+
+    Returns:
+        The value.
+
+    Raises:
+        TypeError: It is of another type.
+        ValueError: It is text that is no such number.
+    """
     if typing.get_origin(type_) is tuple:
         if not isinstance(value, list | tuple):
             raise TypeError(type(value))
-        return tuple(_parse(typing.get_args(type_)[0], element) for element in value)
+        return tuple(parse(typing.get_args(type_)[0], element) for element in value)
     if type_ is Path:
         if not isinstance(value, str | Path):
             raise TypeError(type(value))

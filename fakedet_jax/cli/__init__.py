@@ -17,7 +17,8 @@ from absl import app
 from absl import flags as absl_flags
 from absl import logging as absl_logging
 
-from fakedet_jax.cli import flags, modes
+from fakedet_jax.cli import flags
+from fakedet_jax.cli.modes import define_flags, execute
 from fakedet_jax.errors import RequestError
 from fakedet_jax.runtime import plugins
 from fakedet_jax.runtime.signals import Stopped
@@ -27,32 +28,11 @@ __all__ = ["as_flags", "define_flags", "execute", "run"]
 FLAGS = absl_flags.FLAGS
 
 
-def define_flags() -> None:
-    """Defines the flags of all modes, once."""
-    modes.define_flags()
-
-
 def run() -> None:
     """Runs the command line and exits."""
     plugins.load()
     define_flags()
     app.run(_main, flags_parser=_parse)
-
-
-def execute(mode: str | None, paths: Sequence[str]) -> None:
-    """Calls the job of a mode with what the flags say.
-
-    Raises:
-        RequestError: The request is wrong.
-    """
-    if mode is None:
-        known = ", ".join(modes.MODES)
-        raise RequestError(f"`mode`: expected one of {known}, found none")
-    if (cluster := flags.cluster()) is not None:
-        from fakedet_jax.runtime import parallel
-
-        parallel.initialize(*cluster)
-    modes.execute(mode, tuple(paths))
 
 
 def as_flags(message: str) -> str:
@@ -94,7 +74,7 @@ def _parse(arguments: Sequence[str]) -> list[str]:
 def _main(arguments: Sequence[str]) -> None:
     _set_up_logging()
     try:
-        execute(FLAGS.mode, arguments[1:])
+        execute(FLAGS.mode, tuple(arguments[1:]))
     except RequestError as error:
         _exit(str(error), 2)
     except Stopped as stopped:

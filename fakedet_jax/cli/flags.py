@@ -171,7 +171,7 @@ def _parse(leaf: Leaf, value: Any) -> Any:
             )
         value = value.lower() in _TRUE
     try:
-        return settings.parse(leaf, value)
+        return settings.parse(leaf.type, value)
     except (TypeError, ValueError) as error:
         shown = ",".join(value) if isinstance(value, list) else value
         raise RequestError(

@@ -4,6 +4,7 @@
 
 import dataclasses
 import logging
+import pkgutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ class Mode:
 
     Attributes:
         settings: Class of its settings.
-        run: Calls its job, and prints what there is to print.
+        run: Calls its job with the settings, and prints what there is to print.
         read: From the arguments after the flags and the given flags to the settings;
             None where every flag is one of the settings.
     """
@@ -34,16 +35,23 @@ class Mode:
     read: Callable[[tuple[str, ...], dict[str, Any]], Settings] | None = None
 
 
-def execute(mode: str, paths: tuple[str, ...]) -> None:
+def execute(mode: str | None, paths: tuple[str, ...]) -> None:
     """Calls the job of a mode with what the flags say.
 
     Args:
-        mode: Its name.
+        mode: Its name, None where it was not given.
         paths: The arguments after the flags.
 
     Raises:
         RequestError: The request is wrong.
     """
+    if mode is None:
+        known = ", ".join(MODES)
+        raise RequestError(f"`mode`: expected one of {known}, found none")
+    if (cluster := flags.cluster()) is not None:
+        from fakedet_jax.runtime import parallel
+
+        parallel.initialize(*cluster)
     values = flags.given()
     mode = _successor(mode, values)
     cls = MODES[mode].settings
@@ -88,6 +96,27 @@ def _successor(mode: str, values: dict[str, Any]) -> str:
     return mode
 
 
+def _job(job: str, table: str = "") -> Callable[[Any], None]:
+    """How a mode runs whose modules are imported on first use, as some import JAX.
+
+    Args:
+        job: `module:name` of its job.
+        table: `module:name` of a function from the result of the job to the text that
+            is printed; nothing is printed without it.
+
+    Returns:
+        A function from the settings of the mode.
+    """
+
+    def run(request: Any) -> None:
+        result = pkgutil.resolve_name(f"fakedet_jax.{job}")(request)
+        # Only the first of several processes has something to tell.
+        if table and result:
+            print(pkgutil.resolve_name(f"fakedet_jax.{table}")(result))
+
+    return run
+
+
 def _localise(mode: str, address: str) -> Path:
     """Copies a data folder that lies in a bucket to the user's cache."""
     if mode == "prepare":
@@ -101,83 +130,13 @@ def _localise(mode: str, address: str) -> Path:
     return prepared.localise(address)
 
 
-def _train(request: config.TrainConfig) -> None:
-    from fakedet_jax.jobs import train
-
-    train.train(request)
-
-
-def _evaluate(request: config.EvaluateConfig) -> None:
-    from fakedet_jax.jobs import evaluate
-    from fakedet_jax.report import evaluation_table
-
-    # Only the first of several processes has something to tell.
-    if summary := evaluate.evaluate(request):
-        print(evaluation_table(summary))
-
-
 def _cross_dataset(request: config.CrossDatasetConfig) -> None:
     from fakedet_jax.jobs import cross_dataset
+    from fakedet_jax.report.cross_dataset import cross_dataset_table
 
     if compared := cross_dataset.evaluate_datasets(request):
-        print(cross_dataset.cross_dataset_table(compared))
+        print(cross_dataset_table(compared))
         cross_dataset.check_complete(compared)
-
-
-def _suite(request: config.SuiteConfig) -> None:
-    from fakedet_jax.jobs import suite as suite_job
-    from fakedet_jax.report.robustness import robustness_table
-
-    print(robustness_table(suite_job.evaluate_suite(request)))
-
-
-def _suite_scores(request: config.ForeignScoresConfig) -> None:
-    from fakedet_jax.jobs import suite_scores
-    from fakedet_jax.report.robustness import robustness_table
-
-    print(robustness_table(suite_scores.evaluate_foreign(request)))
-
-
-def _predict(request: config.PredictConfig) -> None:
-    from fakedet_jax.jobs import predict
-
-    predict.predict(request)
-
-
-def _prepare(request: config.PrepareConfig) -> None:
-    from fakedet_jax.jobs import prepare
-
-    print(prepare.to_text(prepare.prepare(request)))
-
-
-def _export(request: config.ExportConfig) -> None:
-    from fakedet_jax.jobs import export
-
-    export.export(request)
-
-
-def _extract(request: config.ExtractConfig) -> None:
-    from fakedet_jax.jobs import extract
-
-    extract.extract(request)
-
-
-def _convert(request: config.ConvertConfig) -> None:
-    from fakedet_jax.jobs import convert
-
-    print(convert.to_text(convert.convert(request)))
-
-
-def _compare(request: config.CompareConfig) -> None:
-    from fakedet_jax.jobs import compare
-
-    print(compare.compare(request))
-
-
-def _benchmark(request: config.BenchmarkConfig) -> None:
-    from fakedet_jax.jobs import benchmark
-
-    print(benchmark.to_table(benchmark.benchmark(request)))
 
 
 def _read_study(paths: tuple[str, ...], values: dict[str, Any]) -> config.StudyConfig:
@@ -225,17 +184,38 @@ def _study(request: config.StudyConfig) -> None:
 
 
 MODES: dict[str, Mode] = {
-    "train": Mode(config.TrainConfig, _train),
-    "evaluate": Mode(config.EvaluateConfig, _evaluate),
-    "suite": Mode(config.SuiteConfig, _suite),
-    "suite_scores": Mode(config.ForeignScoresConfig, _suite_scores),
+    "train": Mode(config.TrainConfig, _job("jobs.train:train")),
+    "evaluate": Mode(
+        config.EvaluateConfig,
+        _job("jobs.evaluate:evaluate", "report:evaluation_table"),
+    ),
+    "suite": Mode(
+        config.SuiteConfig,
+        _job("jobs.suite:evaluate_suite", "report.robustness:robustness_table"),
+    ),
+    "suite_scores": Mode(
+        config.ForeignScoresConfig,
+        _job(
+            "jobs.suite_scores:evaluate_foreign", "report.robustness:robustness_table"
+        ),
+    ),
     "cross_dataset": Mode(config.CrossDatasetConfig, _cross_dataset),
-    "predict": Mode(config.PredictConfig, _predict),
-    "prepare": Mode(config.PrepareConfig, _prepare),
-    "export": Mode(config.ExportConfig, _export),
-    "extract": Mode(config.ExtractConfig, _extract),
-    "convert": Mode(config.ConvertConfig, _convert),
-    "compare": Mode(config.CompareConfig, _compare),
+    "predict": Mode(config.PredictConfig, _job("jobs.predict:predict")),
+    "prepare": Mode(
+        config.PrepareConfig, _job("jobs.prepare:prepare", "jobs.prepare:to_text")
+    ),
+    "export": Mode(config.ExportConfig, _job("jobs.export:export")),
+    "extract": Mode(config.ExtractConfig, _job("jobs.extract:extract")),
+    "convert": Mode(
+        config.ConvertConfig, _job("jobs.convert:convert", "jobs.convert:to_text")
+    ),
+    "compare": Mode(
+        config.CompareConfig,
+        _job("jobs.compare:compare", "report.comparison:comparison_table"),
+    ),
     "study": Mode(config.StudyConfig, _study, _read_study),
-    "benchmark": Mode(config.BenchmarkConfig, _benchmark),
+    "benchmark": Mode(
+        config.BenchmarkConfig,
+        _job("jobs.benchmark:benchmark", "jobs.benchmark:to_table"),
+    ),
 }

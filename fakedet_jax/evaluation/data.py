@@ -143,6 +143,16 @@ def is_plain(name: str) -> bool:
     return bool(name) and Path(name).name == name and name not in (".", "..")
 
 
+def check_name(name: str) -> None:
+    """Refuses a name of an evaluation that leads to another folder.
+
+    Raises:
+        RequestError: It does.
+    """
+    if not is_plain(name):
+        raise RequestError(f"`name`: expected a plain folder name, found {name!r}")
+
+
 def _check_finite(scores: np.ndarray, names: Sequence[str]) -> None:
     """Refuses scores that are NaN or infinite.
 
@@ -160,8 +170,7 @@ def _check_finite(scores: np.ndarray, names: Sequence[str]) -> None:
 
 def _name(config: EvaluateConfig, data: DataConfig) -> str:
     name = config.name or f"{data.dataset}_{config.split}{suffix(config.perturb)}"
-    if not is_plain(name):
-        raise RequestError(f"`name`: expected a plain folder name, found {name!r}")
+    check_name(name)
     return name
 
 

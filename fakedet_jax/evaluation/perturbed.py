@@ -5,16 +5,16 @@
 import concurrent.futures
 import itertools
 from collections.abc import Iterator
+from typing import Self
 
-import jax
 import numpy as np
-from jax.sharding import Mesh
 
 from fakedet_jax.data.dataset import BINARY_CLASSES, Dataset
 from fakedet_jax.errors import ImageError, RequestError
 from fakedet_jax.media.decode import decode
 from fakedet_jax.perturb import apply
-from fakedet_jax.perturb.perturbation import Mix, Perturbation
+from fakedet_jax.perturb.suites import Suite
+from fakedet_jax.runtime import parallel
 
 # Decoded pictures are kept up to this many bytes; the others are decoded again for each
 # condition.
@@ -27,30 +27,39 @@ _WINDOW = 64
 class Pictures:
     """Iterates over the readable pictures of a dataset any number of times.
 
+    Use it in a `with` statement, which ends its threads.
+
     Attributes:
+        pool: Threads that decode, and that may do further work on the pictures. The
+            thread that iterates must not be one of them.
         reasons: Reasons of the skipped pictures, by index; complete after the first
             pass.
     """
 
-    def __init__(
-        self, dataset: Dataset, pool: concurrent.futures.ThreadPoolExecutor
-    ) -> None:
+    def __init__(self, dataset: Dataset, num_threads: int) -> None:
         """Checks the labels; no picture is read yet.
 
         Args:
             dataset: The pictures.
-            pool: Threads that decode. The thread that iterates must not be one of them.
+            num_threads: Threads that decode, and threads that perturb on the host.
 
         Raises:
             RequestError: The pictures are all real or all fake.
         """
         self.reasons: dict[int, str] = {}
         self._dataset = dataset
-        self._pool = pool
+        self._num_threads = num_threads
         self._kept: dict[int, np.ndarray] = {}
         self._num_kept_bytes = 0
         self._is_complete = False
         self._check_both()
+        self.pool = concurrent.futures.ThreadPoolExecutor(num_threads, "fakedet-decode")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self.pool.shutdown()
 
     @property
     def readable(self) -> list[int]:
@@ -70,7 +79,7 @@ class Pictures:
         """
         indices = iter(self.readable)
         while window := list(itertools.islice(indices, _WINDOW)):
-            loaded = self._pool.map(self._load, window)
+            loaded = self.pool.map(self._load, window)
             for index, picture in zip(window, loaded, strict=True):
                 if isinstance(picture, str):
                     self._skip(index, picture)
@@ -82,23 +91,14 @@ class Pictures:
             self._check_any()
             self._check_both()
 
-    def perturbed(
-        self,
-        condition: Perturbation | Mix,
-        *,
-        key: jax.Array,
-        mesh: Mesh,
-        num_threads: int,
-    ) -> Iterator[tuple[int, np.ndarray]]:
+    def perturbed(self, suite: Suite, place: int) -> Iterator[tuple[int, np.ndarray]]:
         """Yields index and perturbed pixels of each readable picture, in order.
 
         The pictures must have been iterated over once before.
 
         Args:
-            condition: The perturbation.
-            key: Random key of the condition.
-            mesh: Devices that perturb.
-            num_threads: Threads that perturb on the host.
+            suite: The suite.
+            place: Place of the condition in it, from 0.
 
         Yields:
             The index, and uint8 `[height, width, 3]`.
@@ -107,11 +107,11 @@ class Pictures:
             RequestError: See `__iter__`.
         """
         perturbed = apply.apply(
-            condition,
+            suite.conditions[place],
             (picture for _, picture in self),
-            key=key,
-            mesh=mesh,
-            num_threads=num_threads,
+            key=suite.key(place),
+            mesh=parallel.data_mesh(),
+            num_threads=self._num_threads,
         )
         yield from zip(self.readable, perturbed, strict=True)
 

@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import metrics
 from fakedet_jax.faces.annotation import Mark
 from fakedet_jax.faces.extraction import Row
 from fakedet_jax.faces.file_rows import FileRows
 from fakedet_jax.faces.stream import FaceFile
+from fakedet_jax.runtime import storage
 
 if TYPE_CHECKING:
     from fakedet_jax.faces.annotated_copies import AnnotatedCopies
@@ -197,14 +197,9 @@ def open_table(path: Path | None, field: str) -> Iterator[TextIO]:
             sys.stdout.reconfigure(errors="backslashreplace")
         yield sys.stdout
         return
-    try:
+    with storage.writing_to(path, field, "file"):
         path.parent.mkdir(parents=True, exist_ok=True)
         stream = path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
-    except OSError as error:
-        raise RequestError(
-            f"`{field}`: {str(path)!r} cannot be written ({error.strerror}); name "
-            "another file"
-        ) from error
     with stream:
         yield stream
 

@@ -6,7 +6,6 @@ Whatever scores them, `jobs.suite_scores` makes the table of the suite from the 
 """
 
 import collections
-import concurrent.futures
 import functools
 import io
 import itertools
@@ -24,7 +23,7 @@ from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation.perturbed import Pictures
 from fakedet_jax.perturb import suites
 from fakedet_jax.report.robustness import UNPERTURBED
-from fakedet_jax.runtime import parallel, progress, storage
+from fakedet_jax.runtime import progress, storage
 from fakedet_jax.runtime.text import PlainNames
 
 # The files beside the folders of pictures, and the columns of the first.
@@ -73,33 +72,22 @@ def export_suite(config: ExportConfig, dataset: Dataset) -> int:
         OSError: The folder cannot be written.
     """
     suite = suites.create(config.suite)
-    settings = InputConfig()
     folders = _folders(suite)
     paths = _picture_paths(dataset)
     _prepare_output(config.output, folders, paths)
     with (
-        concurrent.futures.ThreadPoolExecutor(
-            settings.num_threads, "fakedet-export"
-        ) as pool,
+        Pictures(dataset, InputConfig().num_threads) as pictures,
         progress.Progress(len(folders) * len(paths), label="export") as shown,
     ):
-        pictures = Pictures(dataset, pool)
-        mesh = parallel.data_mesh()
         perturbed = (
-            pictures.perturbed(
-                condition,
-                key=suite.key(index),
-                mesh=mesh,
-                num_threads=settings.num_threads,
-            )
-            for index, condition in enumerate(suite.conditions)
+            pictures.perturbed(suite, place) for place in range(len(suite.conditions))
         )
         for folder, numbered in zip(
             folders, itertools.chain([iter(pictures)], perturbed), strict=True
         ):
             write = functools.partial(_write_png, config.output / folder, paths)
             while window := list(itertools.islice(numbered, _WINDOW)):
-                collections.deque(pool.map(write, window), maxlen=0)
+                collections.deque(pictures.pool.map(write, window), maxlen=0)
                 shown.update(len(window))
             shown.update(len(pictures.reasons))
     _describe(config, suite, dataset, pictures, paths)

@@ -1,6 +1,9 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""One module per mode of the command line; each takes one frozen dataclass."""
+"""One module per mode of the command line; each takes one frozen dataclass.
+
+`files` is what the modes that take files share.
+"""
 
 __all__ = [
     "benchmark",
@@ -11,6 +14,7 @@ __all__ = [
     "evaluate",
     "export",
     "extract",
+    "files",
     "predict",
     "prepare",
     "suite",

@@ -23,9 +23,8 @@ from PIL import Image
 
 from fakedet_jax import systems
 from fakedet_jax.config import BenchmarkConfig, DataConfig
-from fakedet_jax.data import catalog, pipeline
+from fakedet_jax.data import catalog
 from fakedet_jax.data.dataset import Dataset
-from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs import benchmark_faces
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.models.dtypes import DTYPES
@@ -35,9 +34,6 @@ from fakedet_jax.runtime import measurement, parallel, storage
 _LOGGER = logging.getLogger(__name__)
 
 Results = dict[str, Any]
-
-# More than the input pipeline holds ready: afterwards only what it reads counts.
-_NUM_WARMUP_BATCHES = 4
 
 _JPEG_SIDE = 256
 _JPEG_QUALITY = 90
@@ -81,7 +77,7 @@ def benchmark(config: BenchmarkConfig) -> Results:
     Raises:
         RequestError: The settings or the data are not as expected.
     """
-    _check(config)
+    parallel.require_one_process("benchmark")
     mesh = parallel.data_mesh()
     subject = systems.create(config.detector).benchmark(config, mesh)
     with _dataset(config.data) as dataset:
@@ -92,7 +88,13 @@ def benchmark(config: BenchmarkConfig) -> Results:
         }
         results |= subject.measure(dataset)
         _LOGGER.info("measuring: input pipeline")
-        results |= _pipeline(config, subject.framing, dataset)
+        results["pipeline_images_per_second"] = benchmark_faces.reading_speed(
+            dataset,
+            subject.framing,
+            config.batch_size,
+            config.input,
+            config.num_repeats,
+        )
     if config.face_detector_model is not None:
         _LOGGER.info("measuring: faces")
         results |= benchmark_faces.measure_faces(
@@ -104,7 +106,9 @@ def benchmark(config: BenchmarkConfig) -> Results:
     results |= _machine(config, mesh)
     results |= subject.ratios(results)
     if config.output is not None:
-        _write(config.output, results)
+        with storage.writing_to(config.output, "output", "file"):
+            config.output.parent.mkdir(parents=True, exist_ok=True)
+            storage.write_json(config.output, results)
     return results
 
 
@@ -144,14 +148,6 @@ def _shown(value: float | None, divisor: float) -> str:
     value /= divisor
     # Three digits tell all that such measurements know.
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def _check(config: BenchmarkConfig) -> None:
-    if jax.process_count() > 1:
-        raise RequestError(
-            "`mode=benchmark` runs in one process, on all of its devices; start it "
-            "without `distributed`"
-        )
 
 
 @contextlib.contextmanager
@@ -201,22 +197,6 @@ def _describe(config: BenchmarkConfig, framing: Framing, dataset: Dataset) -> Re
     }
 
 
-def _pipeline(config: BenchmarkConfig, framing: Framing, dataset: Dataset) -> Results:
-    with pipeline.train_iterator(
-        dataset,
-        framing=framing,
-        batch_size=config.batch_size,
-        seed=0,
-        flip=True,
-        num_workers=config.input.num_workers,
-        num_threads=config.input.num_threads,
-    ) as batches:
-        seconds = measurement.seconds_per_call(
-            lambda: next(batches), config.num_repeats, num_warmup=_NUM_WARMUP_BATCHES
-        )
-    return {"pipeline_images_per_second": config.batch_size / seconds}
-
-
 def _machine(config: BenchmarkConfig, mesh: Mesh) -> Results:
     # float32 is always asked for: its ratio to bfloat16 tells what that could bring.
     wanted = {"float32", config.dtype}
@@ -228,13 +208,3 @@ def _machine(config: BenchmarkConfig, mesh: Mesh) -> Results:
         )
         for name, dtype in DTYPES.items()
     }
-
-
-def _write(path: Path, results: Results) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        storage.write_json(path, results)
-    except OSError as error:
-        raise RequestError(
-            f"`output`: {str(path)!r} cannot be written ({error.strerror})"
-        ) from error

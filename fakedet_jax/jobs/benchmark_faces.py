@@ -16,7 +16,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from fakedet_jax.config import DataConfig, FaceConfig, FrameConfig, PrepareConfig
+from fakedet_jax.config import (
+    DataConfig,
+    FaceConfig,
+    FrameConfig,
+    InputConfig,
+    PrepareConfig,
+)
 from fakedet_jax.data import pipeline, prepared
 from fakedet_jax.data.dataset import Dataset, Source
 from fakedet_jax.errors import RequestError
@@ -90,9 +96,10 @@ def measure_faces(
         results["crops_read_per_second"] = _plain_reading(
             dataset, batch_size, num_workers[-1], num_repeats
         )
+        framing = Framing.square(_CROP_SIDE)
         for count in num_workers:
-            results[f"crops_per_second_{count}_workers"] = _reading(
-                dataset, batch_size, count, num_repeats
+            results[f"crops_per_second_{count}_workers"] = reading_speed(
+                dataset, framing, batch_size, InputConfig(count), num_repeats
             )
     return results
 
@@ -204,16 +211,33 @@ class _Decode:
         return decode(self.source[int(index)].encoded)
 
 
-def _reading(
-    dataset: Dataset, batch_size: int, num_workers: int, num_repeats: int
+def reading_speed(
+    dataset: Dataset,
+    framing: Framing,
+    batch_size: int,
+    settings: InputConfig,
+    num_repeats: int,
 ) -> float:
+    """Measures the input pipeline of training alone.
+
+    Args:
+        dataset: The pictures.
+        framing: Region and size of the rows.
+        batch_size: Pictures per batch.
+        settings: How pictures are read.
+        num_repeats: Runs of the measurement, of which the median counts.
+
+    Returns:
+        Pictures per second.
+    """
     with pipeline.train_iterator(
         dataset,
-        framing=Framing.square(_CROP_SIDE),
+        framing=framing,
         batch_size=batch_size,
         seed=0,
         flip=True,
-        num_workers=num_workers,
+        num_workers=settings.num_workers,
+        num_threads=settings.num_threads,
     ) as batches:
         seconds = measurement.seconds_per_call(
             lambda: next(batches), num_repeats, num_warmup=_NUM_WARMUP_BATCHES

@@ -16,7 +16,7 @@ from fakedet_jax.config import CompareConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.report import comparison
 from fakedet_jax.report.evaluation import Evaluation
-from fakedet_jax.runtime import records, tables
+from fakedet_jax.runtime import records, storage, tables
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ _COLUMNS = ("path", "label", "score")
 _AGAIN = "run `mode=evaluate` again"
 
 
-def compare(config: CompareConfig) -> str:
+def compare(config: CompareConfig) -> dict[str, Evaluation]:
     """Writes the curves and the metrics of several evaluations into one folder.
 
     Evaluations decide by the threshold that was stored with their detector; CSV files
@@ -39,8 +39,7 @@ def compare(config: CompareConfig) -> str:
         config: The settings.
 
     Returns:
-        The eight metrics of each run as a table for a terminal. The files are those of
-        `comparison.write_comparison`.
+        The evaluations by name. The files are those of `comparison.write_comparison`.
 
     Raises:
         RequestError: A path or a file is not as expected.
@@ -51,15 +50,10 @@ def compare(config: CompareConfig) -> str:
     for sentences in comparison.differences(runs).values():
         for sentence in sentences:
             _LOGGER.warning("%s", sentence)
-    try:
+    with storage.writing_to(config.output, "output"):
         comparison.write_comparison(config.output, runs)
-    except OSError as error:
-        raise RequestError(
-            f"`output`: {str(config.output)!r} cannot be written ({error.strerror}); "
-            "name another folder"
-        ) from error
     _LOGGER.info("wrote %s", config.output / "comparison.csv")
-    return comparison.comparison_table(runs)
+    return runs
 
 
 def _names(config: CompareConfig, paths: Sequence[Path]) -> Sequence[str]:
@@ -189,7 +183,7 @@ def _to_evaluation(
         scores.append(row.score)
     return Evaluation(
         names=names,
-        labels=np.asarray(fake, np.int64),
-        scores=np.asarray(scores, np.float64),
+        labels=np.array(fake, np.int64),
+        scores=np.array(scores),
         threshold=threshold,
     )

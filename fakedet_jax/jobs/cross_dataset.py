@@ -22,10 +22,7 @@ from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import data as evaluation_data
 from fakedet_jax.jobs.evaluate import Evaluator
 from fakedet_jax.report import cross_dataset as report
-from fakedet_jax.report.cross_dataset import cross_dataset_table
-
-__all__ = ["cross_dataset_table", "evaluate_datasets"]
-from fakedet_jax.workdir import Workdir, open_workdir
+from fakedet_jax.workdir import Workdir
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -63,8 +60,8 @@ def evaluate_datasets(config: CrossDatasetConfig) -> dict[str, Any]:
     table_name = config.name or f"cross_dataset_{config.split}"
     table_name += "" if config.name else evaluation_data.suffix(config.perturb)
     _check(config, targets, table_name)
-    evaluator = Evaluator(_single(config))
-    workdir = open_workdir(config.workdir)
+    evaluator = Evaluator(config)
+    workdir = evaluator.workdir
     trained_on, training_folder = _training(workdir)
     rows = []
     for target in targets:
@@ -112,8 +109,10 @@ def _evaluate(
     config: CrossDatasetConfig, evaluator: Evaluator, target: _Target
 ) -> dict[str, Any]:
     """The numbers of a row."""
-    own = dataclasses.replace(
-        _single(config),
+    own = EvaluateConfig(
+        workdir=config.workdir,
+        split=config.split,
+        perturb=config.perturb,
         data=DataConfig(_FOLDER, target.folder, task="binary"),
         name=_folder_of(config, target),
     )
@@ -212,22 +211,12 @@ def _unique(name: str, taken: set[str]) -> str:
 def _check(config: CrossDatasetConfig, targets: list[_Target], table_name: str) -> None:
     if not targets:
         raise RequestError("`datasets`: expected at least one folder, found none")
-    if not evaluation_data.is_plain(table_name):
-        raise RequestError(
-            f"`name`: expected a plain folder name, found {table_name!r}"
-        )
+    evaluation_data.check_name(table_name)
     if table_name in (_folder_of(config, target) for target in targets):
         raise RequestError(
             f"`name`: expected another name than those of the datasets, found "
             f"{table_name!r}"
         )
-
-
-def _single(config: CrossDatasetConfig) -> EvaluateConfig:
-    """The settings for one of the datasets, without the dataset."""
-    shared = {field.name for field in dataclasses.fields(EvaluateConfig)}
-    values = {name: value for name, value in vars(config).items() if name in shared}
-    return EvaluateConfig(**values)
 
 
 def _training(workdir: Workdir) -> tuple[str | None, Path | None]:

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from fakedet_jax import report, systems
-from fakedet_jax.config import DataConfig, EvaluateConfig
+from fakedet_jax.config import DataConfig, EvaluateConfig, MeasureConfig
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.evaluation import data as evaluation_data
 from fakedet_jax.evaluation.data import EvaluationData
@@ -48,9 +48,13 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
 
 
 class Evaluator:
-    """A trained detector, loaded and compiled once for any number of datasets."""
+    """A trained detector, loaded and compiled once for any number of datasets.
 
-    def __init__(self, config: EvaluateConfig) -> None:
+    Attributes:
+        workdir: Of the detector.
+    """
+
+    def __init__(self, config: MeasureConfig) -> None:
         """Loads the detector.
 
         Args:
@@ -64,8 +68,8 @@ class Evaluator:
             specification.parse(config.perturb) if config.perturb else None
         )
         mesh = parallel.data_mesh()
-        self._workdir = open_workdir(config.workdir)
-        self._detector = systems.load(self._workdir, mesh)
+        self.workdir = open_workdir(config.workdir)
+        self._detector = systems.load(self.workdir, mesh)
         batch_size = parallel.round_up_batch_size(config.batch_size, mesh)
         self._scorer = Scorer(self._detector.probability_fn, mesh, batch_size)
 
@@ -133,7 +137,7 @@ class Evaluator:
             title=chosen.title,
             facts=facts,
             threshold_origin=info.threshold_origin,
-            config=_describe(config, chosen.data, self._workdir, self._detector),
+            config=_describe(config, chosen.data, self.workdir, self._detector),
             examples=_examples(info, dataset, scored, evaluation),
             panels=panels,
             num_resamples=config.num_resamples,
@@ -199,7 +203,7 @@ def _training_panel(workdir: Path, best_step: int) -> dict[str, report.Panel]:
 
 
 def _describe(
-    config: EvaluateConfig, data: DataConfig, workdir: Workdir, detector: Fitted
+    config: MeasureConfig, data: DataConfig, workdir: Workdir, detector: Fitted
 ) -> dict[str, object]:
     info = detector.info
     return {

@@ -41,16 +41,11 @@ def export(config: ExportConfig) -> int:
         limit = 0 if config.suite else _USUAL_NUMBER
     dataset = catalog.load(config.data, config.split, needs="either")
     dataset = _first_of_each(dataset, limit or None)
-    try:
+    with storage.writing_to(config.output, "output"):
         if config.suite:
             written = suite_export.export_suite(config, dataset)
         else:
             written = _write(dataset, config.output)
-    except OSError as error:
-        raise RequestError(
-            f"`output`: {str(config.output)!r} cannot be written ({error.strerror}); "
-            "name another folder"
-        ) from error
     _LOGGER.info("wrote %d pictures under %s", written, config.output)
     return written
 

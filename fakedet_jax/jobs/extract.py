@@ -13,7 +13,6 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
-import jax
 import numpy as np
 from jax.sharding import Mesh
 
@@ -22,17 +21,9 @@ from fakedet_jax.data import catalog, pipeline
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation.scoring import stream
-from fakedet_jax.faces import cropping
-from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.faces.file_rows import FileRows
-from fakedet_jax.faces.stream import (
-    NO_PICTURE,
-    FaceFile,
-    check_videos,
-    find_files,
-    limit_batch_size,
-    stream_faces,
-)
+from fakedet_jax.faces.stream import NO_PICTURE
+from fakedet_jax.jobs.files import Files, open_files
 from fakedet_jax.media import batching
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.runtime import parallel, progress, storage, text
@@ -126,7 +117,7 @@ def extract(config: ExtractConfig) -> Path:
             thresholds=config.thresholds,
         )
     )
-    _make_folder(config.output)
+    storage.make_folder(config.output, "output")
     path = config.output / "features.npz"
     # In the folder of the result: the usual place for temporary files may be small.
     with tempfile.TemporaryFile(dir=config.output) as unnamed:
@@ -252,43 +243,19 @@ def _check(config: ExtractConfig) -> None:
                 f"{named}: only files are searched for faces, the pictures of a "
                 "dataset are taken as they are; leave it out, or name files"
             )
-    if jax.process_count() > 1:
-        raise RequestError(
-            "`mode=extract` runs in one process; give each process its own files and "
-            "`output`"
-        )
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RequestError(
-            f"`output`: {str(folder)!r} cannot be made a folder ({error.strerror}); "
-            "name another"
-        ) from error
+    parallel.require_one_process(
+        "extract", "give each process its own files and `output`"
+    )
 
 
 def _open_pictures(config: ExtractConfig, mesh: Mesh, network: Network) -> _Pictures:
     """Finds the requested pictures; none is read yet."""
     framing = network.framing
     if config.paths:
-        found = find_files(config.paths)
-        how = cropping.choose(
-            network.workdir.faces if network.workdir else None,
-            faces=config.faces,
-            model=config.face_detector_model,
-            all_faces=config.all_faces,
-            frames=config.frames,
-        )
-        check_videos(found, how)
-        batch_size = limit_batch_size(config.batch_size, found, how)
-        batch_size = parallel.round_up_batch_size(batch_size, mesh)
+        training_faces = network.workdir.faces if network.workdir else None
+        files = open_files(config, training_faces, mesh)
         return _Pictures(
-            len(found),
-            "file",
-            (),
-            lambda: _file_parts(config, found, how, batch_size, framing),
+            len(files.found), "file", (), lambda: _file_parts(config, files, framing)
         )
     data = config.data or network.training_data
     if data is None:
@@ -311,27 +278,16 @@ def _open_pictures(config: ExtractConfig, mesh: Mesh, network: Network) -> _Pict
     )
 
 
-def _file_parts(
-    config: ExtractConfig,
-    found: list[FaceFile],
-    how: Cropping,
-    batch_size: int,
-    framing: Framing,
-) -> _Parts:
-    batches = stream_faces(
-        found,
-        how,
-        framing=framing,
-        batch_size=batch_size,
-        num_threads=config.input.num_threads,
-    )
+def _file_parts(config: ExtractConfig, files: Files, framing: Framing) -> _Parts:
+    batches = files.batches(framing, config.input.num_threads)
     rows: FileRows[bool] | None = None
     with contextlib.closing(batches):
         for items, batch in batches:
             part = _Part(batch)
             for number, row, position in items:
-                path = str(found[number].path)
-                rows = rows or FileRows(found[number].kind == "video")
+                file = files.found[number]
+                path = str(file.path)
+                rows = rows or FileRows(file.kind == "video")
                 if row is None:
                     part.num_done += 1
                     part.skipped += [(path, why) for why in rows.skipped().values()]
@@ -371,7 +327,7 @@ def _dataset_parts(
 
 def _open_batches(config: ExtractConfig, pictures: _Pictures) -> Iterator[MaskedBatch]:
     """Starts to read the pictures to fit thresholds, which may take long."""
-    _make_folder(config.output)
+    storage.make_folder(config.output, "output")
     return _masked(config, pictures)
 
 

@@ -7,24 +7,15 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-import jax
-
 from fakedet_jax import systems
 from fakedet_jax.config import PredictConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.evaluation.predictions import PredictionOutput, open_table
 from fakedet_jax.evaluation.scoring import Scorer
-from fakedet_jax.faces import cropping
 from fakedet_jax.faces.annotated_copies import AnnotatedCopies
-from fakedet_jax.faces.stream import (
-    NO_PICTURE,
-    FaceFile,
-    check_videos,
-    find_files,
-    limit_batch_size,
-    stream_faces,
-)
+from fakedet_jax.faces.stream import NO_PICTURE, FaceFile
+from fakedet_jax.jobs.files import open_files
 from fakedet_jax.runtime import parallel, progress, text
 from fakedet_jax.workdir import open_workdir
 
@@ -51,26 +42,10 @@ def predict(config: PredictConfig) -> dict[str, int]:
     mesh = parallel.data_mesh()
     workdir = open_workdir(config.workdir)
     detector = systems.load(workdir, mesh)
-    found = find_files(config.paths)
-    how = cropping.choose(
-        workdir.faces,
-        faces=config.faces,
-        model=config.face_detector_model,
-        all_faces=config.all_faces,
-        frames=config.frames,
-    )
-    check_videos(found, how)
-    batch_size = limit_batch_size(config.batch_size, found, how)
-    scorer = Scorer(
-        detector.probability_fn, mesh, parallel.round_up_batch_size(batch_size, mesh)
-    )
-    batches = stream_faces(
-        found,
-        how,
-        framing=detector.info.framing,
-        batch_size=scorer.local_batch_size,
-        num_threads=config.num_threads,
-    )
+    files = open_files(config, workdir.faces, mesh)
+    found = files.found
+    scorer = Scorer(detector.probability_fn, mesh, files.batch_size)
+    batches = files.batches(detector.info.framing, config.num_threads)
     with (
         _open_output(config, found, detector.info) as output,
         progress.Progress(
@@ -95,10 +70,7 @@ def predict(config: PredictConfig) -> dict[str, int]:
 
 def _check(config: PredictConfig) -> None:
     """Refuses invalid settings before anything is loaded."""
-    if jax.process_count() > 1:
-        raise RequestError(
-            "`mode=predict` runs in one process; give each process its own files"
-        )
+    parallel.require_one_process("predict", "give each process its own files")
     if not config.paths:
         raise RequestError(
             "`mode=predict`: name files or folders, such as PHOTOS/; found none"
@@ -149,20 +121,14 @@ def _summarise(
     Raises:
         RuntimeError: No file could be scored.
     """
-    counts = output.counts
-    num_faces = counts["fake"] + counts["real"]
+    num_fake, num_real = output.counts["fake"], output.counts["real"]
     faces = ""
-    if num_faces != output.num_scored:
-        faces = f"{text.counted(num_faces, 'face')}: "
+    if num_fake + num_real != output.num_scored:
+        faces = f"{text.counted(num_fake + num_real, 'face')}: "
     _LOGGER.info(
-        "%s: %d scored (%s%d fake, %d real at threshold %.4g), %d with an error",
-        text.counted(num_files, "file"),
-        output.num_scored,
-        faces,
-        counts["fake"],
-        counts["real"],
-        threshold,
-        output.num_failed,
+        f"{text.counted(num_files, 'file')}: {output.num_scored:,} scored "
+        f"({faces}{num_fake:,} fake, {num_real:,} real at threshold {threshold:.4g}), "
+        f"{output.num_failed:,} with an error"
     )
     if config.annotated is not None and output.num_scored:
         _LOGGER.info("copies with boxes and scores are in %s", config.annotated)

@@ -30,6 +30,7 @@ from fakedet_jax.report.text_table import text_table
 from fakedet_jax.runtime.processes import available_cores
 from fakedet_jax.runtime.progress import Progress
 from fakedet_jax.runtime.signals import Stopped, StopRequest
+from fakedet_jax.runtime.text import counted
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -58,7 +59,8 @@ def prepare(config: PrepareConfig) -> dict[str, Any]:
     listing = _list(config, root)
     if any(item.kind == "video" for item in listing.items):
         video_stream.check_installed()
-    tags = _read_tags(config, listing, root)
+    photographs = {item.path for item in listing.items if item.kind == scan.PHOTO}
+    tags = tags_file.read(config.tags, photographs, root) if config.tags else {}
     faces = how.record
     needs_tags = layouts.create(config.data.dataset).needs_tags
     what = [faces, config.compress, needs_tags, staging.versions()]
@@ -106,9 +108,9 @@ def to_text(summary: Mapping[str, Any]) -> str:
         summary[name] for name in ("files", "video_frames", "classes")
     )
     lines = [
-        f"{summary['dataset']}: {_count(summary['faces'], 'face')} of "
-        f"{_count(files['photographs'], 'photograph')} and "
-        f"{_count(files['videos'], 'video')}"
+        f"{summary['dataset']}: {counted(summary['faces'], 'face')} of "
+        f"{counted(files['photographs'], 'photograph')} and "
+        f"{counted(files['videos'], 'video')}"
     ]
     if files["without_faces"] or files["missing"]:
         lines.append(
@@ -121,7 +123,9 @@ def to_text(summary: Mapping[str, Any]) -> str:
             "gave none"
         )
     if files["with_tags"]:
-        lines.append(f"{_count(files['with_tags'], 'photograph')} with camera settings")
+        lines.append(
+            f"{counted(files['with_tags'], 'photograph')} with camera settings"
+        )
     splits = [name for name in SPLITS if any(name in of for of in classes.values())]
     rows = [["", *splits]]
     for name, of in classes.items():
@@ -135,10 +139,6 @@ def to_text(summary: Mapping[str, Any]) -> str:
     if summary["notes"]:
         lines += ["", "Notes:", *summary["notes"]]
     return "\n".join(lines)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def _check(config: PrepareConfig) -> Path:
@@ -155,7 +155,13 @@ def _check(config: PrepareConfig) -> Path:
             "`data_dir`: expected the folder of the original files, found none; "
             f"{layouts.create(layout).instructions}"
         )
-    _check_output(config.output, config.data.data_dir)
+    # Originals and what is made of them must not get mixed up.
+    if config.output.resolve().is_relative_to(config.data.data_dir.resolve()):
+        raise RequestError(
+            f"`output`: expected a folder outside of "
+            f"`data_dir={str(config.data.data_dir)!r}`, found {str(config.output)!r}; "
+            "name another"
+        )
     if config.num_workers is not None and config.beam_pipeline_options:
         raise RequestError(
             "`num_workers` is for the processes of this machine; leave it out with "
@@ -163,15 +169,6 @@ def _check(config: PrepareConfig) -> Path:
         )
     check_validation_fraction(config.data.validation_fraction)
     return config.data.data_dir
-
-
-def _check_output(output: Path, data_dir: Path) -> None:
-    """Originals and what is made of them must not get mixed up."""
-    if output.resolve().is_relative_to(data_dir.resolve()):
-        raise RequestError(
-            f"`output`: expected a folder outside of `data_dir={str(data_dir)!r}`, "
-            f"found {str(output)!r}; name another"
-        )
 
 
 def _list(config: PrepareConfig, root: Path) -> Listing:
@@ -190,16 +187,6 @@ def _list(config: PrepareConfig, root: Path) -> Listing:
     if "real_classes" in layout.options or config.data.real_classes:
         options["real_classes"] = config.data.real_classes
     return layout.list_items(root, **options)
-
-
-def _read_tags(
-    config: PrepareConfig, listing: Listing, root: Path
-) -> dict[str, tuple[float, ...]]:
-    """The settings of cameras that the user brings, by path."""
-    if config.tags is None:
-        return {}
-    photographs = {item.path for item in listing.items if item.kind == scan.PHOTO}
-    return tags_file.read(config.tags, photographs, root)
 
 
 def _request(

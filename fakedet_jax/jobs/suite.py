@@ -19,7 +19,6 @@ import numpy as np
 
 from fakedet_jax import systems
 from fakedet_jax.config import EvaluateConfig, SuiteConfig
-from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import data as evaluation_data
 from fakedet_jax.evaluation.perturbed import Pictures
 from fakedet_jax.evaluation.scoring import Scored, Scorer
@@ -62,11 +61,7 @@ def evaluate_suite(config: SuiteConfig) -> dict[str, Any]:
             score is not finite.
     """
     suite = suites.create(config.suite)
-    if jax.process_count() > 1:
-        raise RequestError(
-            f"`suite`: expected one process, found {jax.process_count()}; run it "
-            "without `distributed`"
-        )
+    parallel.require_one_process("suite")
     mesh = parallel.data_mesh()
     batch_size = parallel.round_up_batch_size(config.batch_size, mesh)
     detector = systems.load(config.workdir, mesh)
@@ -76,26 +71,19 @@ def evaluate_suite(config: SuiteConfig) -> dict[str, Any]:
     scorer = Scorer(detector.probability_fn, mesh, batch_size)
     num_passes = 1 + len(suite.conditions)
     with (
-        concurrent.futures.ThreadPoolExecutor(
-            config.input.num_threads, "fakedet-decode"
-        ) as pool,
+        Pictures(dataset, config.input.num_threads) as pictures,
         progress.Progress(num_passes * dataset.num_examples, label="evaluate") as shown,
     ):
-        pictures = Pictures(dataset, pool)
 
         def prepare(numbered: _Numbered) -> Iterator[batching.Batch]:
-            return _to_batches(numbered, detector.info.framing, batch_size, pool)
+            return _to_batches(
+                numbered, detector.info.framing, batch_size, pictures.pool
+            )
 
         def prepare_all() -> Iterator[tuple[_Condition, batching.Batch]]:
             for index, condition in enumerate(suite.conditions):
                 if not _repeats_others(condition, suite):
-                    perturbed = pictures.perturbed(
-                        condition,
-                        key=suite.key(index),
-                        mesh=mesh,
-                        num_threads=config.input.num_threads,
-                    )
-                    for batch in prepare(perturbed):
+                    for batch in prepare(pictures.perturbed(suite, index)):
                         yield condition, batch
 
         def score(batches: Iterable[batching.Batch]) -> Scored:

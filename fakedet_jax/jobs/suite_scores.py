@@ -22,7 +22,7 @@ from fakedet_jax.evaluation import suite_export
 from fakedet_jax.perturb import suites
 from fakedet_jax.report import robustness
 from fakedet_jax.report.evaluation import Evaluation
-from fakedet_jax.runtime import records, tables
+from fakedet_jax.runtime import records, storage, tables
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ def evaluate_foreign(config: ForeignScoresConfig) -> dict[str, Any]:
         )
         for start in range(0, len(scores), export.num_examples)
     ]
-    try:
+    with storage.writing_to(config.output, "output"):
         summary = robustness.write_robustness(
             config.output,
             suite,
@@ -73,11 +73,6 @@ def evaluate_foreign(config: ForeignScoresConfig) -> dict[str, Any]:
             conditions[1:],
             title=f"{name} on {export.title}, decided at {THRESHOLD}",
         )
-    except OSError as error:
-        raise RequestError(
-            f"`output`: {str(config.output)!r} cannot be written ({error.strerror}); "
-            "name another folder"
-        ) from error
     _LOGGER.info(
         "wrote robustness.csv, robustness.png and robustness_heatmap.png into %s; "
         "scores of at least %g were decided fake",

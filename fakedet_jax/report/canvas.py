@@ -189,10 +189,17 @@ def colour_bar(
 
 
 def thin(size: int) -> NDArray[np.int64]:
-    """Returns at most 4000 indices below `size`, the first and the last included.
+    """Chooses the points of a long line that are drawn.
 
     More points than a figure has pixels cost time, and the renderer refuses more than
     about 100,000.
+
+    Args:
+        size: the number of points, at least 1.
+
+    Returns:
+        int64 `[at most 4000]`, rising indices below `size`, evenly spaced; the first
+        and the last point are among them.
     """
     return np.unique(np.linspace(0, size - 1, min(size, _MAX_POINTS)).astype(np.int64))
 

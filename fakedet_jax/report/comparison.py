@@ -19,7 +19,7 @@ from fakedet_jax.evaluation import metrics
 from fakedet_jax.report import canvas, curves
 from fakedet_jax.report.curves import Curve
 from fakedet_jax.report.evaluation import Evaluation
-from fakedet_jax.report.text_table import NONE, text_table
+from fakedet_jax.report.text_table import number, text_table
 from fakedet_jax.runtime import storage, text
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def comparison_table(runs: Mapping[str, Evaluation]) -> str:
     for name, run in runs.items():
         summary = run.summarize()
         values = [summary[metric] for metric in metrics.BINARY_METRICS]
-        shown = [NONE if value is None else f"{value:.4f}" for value in values]
+        shown = [number(value, ".4f") for value in values]
         mark = _MARK if name in notes else ""
         rows.append([f"{name}{mark}", *shown, str(len(run.names))])
     reasons = [f"{_MARK} {text}" for texts in notes.values() for text in texts]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fakedet_jax.evaluation import bootstrap
 from fakedet_jax.report import canvas
-from fakedet_jax.report.text_table import NONE, markdown_table, text_table
+from fakedet_jax.report.text_table import markdown_table, number, text_table
 from fakedet_jax.report.wording import printable
 from fakedet_jax.runtime import storage
 
@@ -19,9 +19,13 @@ if TYPE_CHECKING:
 _MARK = "*"
 
 _METRICS = ("accuracy", "auc", "video_auc", "average_precision")
-# Further entries of a row of `cross_dataset.json`; None if they are not known.
-_TEXTS = ("name", "dataset", "split", "trained_on", "in_domain", "data_dir")
-_COUNTS = ("num_examples", "num_skipped", "num_videos")
+# The entries of a row of `cross_dataset.json`; None if they are not known.
+_ENTRIES = (
+    *("name", "dataset", "split", "trained_on", "in_domain", "data_dir"),
+    *("num_examples", "num_skipped", "num_videos"),
+    *(key for name in _METRICS for key in (name, f"{name}_interval")),
+    "reason",
+)
 _HEADINGS = {
     "accuracy": "accuracy",
     "auc": "AUC (frames)",
@@ -51,8 +55,9 @@ def write_cross_dataset(
     Args:
         folder: the folder; it is created if missing, and files of the same names are
             replaced.
-        rows: for each dataset `name`, `data_dir`, `split`, `trained_on`, `in_domain`
-            and the content of its `metrics.json`, or the `reason` why it has none.
+        rows: at least one; for each dataset `name`, `data_dir`, `split`, `trained_on`,
+            `in_domain` and the content of its `metrics.json`, or the `reason` why it
+            has none.
         title: the heading of the figure and of the document.
         facts: further entries of `cross_dataset.json`.
 
@@ -68,15 +73,13 @@ def write_cross_dataset(
         "title": title,
         "interval_level": bootstrap.LEVEL,
         **facts,
-        "rows": [_select(row) for row in rows],
+        "rows": [{key: row.get(key) for key in _ENTRIES} for row in rows],
     }
-    header = [*_TEXTS, *_COUNTS]
-    for name in _METRICS:
-        header += [name, f"{name}_low", f"{name}_high"]
+    cells = [_csv_cells(row) for row in summary["rows"]]
     storage.write_csv(
         folder / "cross_dataset.csv",
-        (*header, "reason"),
-        (_csv_row(row) for row in summary["rows"]),
+        list(cells[0]),
+        [list(row.values()) for row in cells],
     )
     storage.write_text(folder / "cross_dataset.md", cross_dataset_markdown(summary))
     canvas.save(folder / "cross_dataset.png", cross_dataset_figure(summary))
@@ -159,18 +162,16 @@ def cross_dataset_figure(summary: Mapping[str, Any]) -> "Figure":
     return figure
 
 
-def _select(row: Mapping[str, Any]) -> dict[str, Any]:
-    keys = [*_TEXTS, *_COUNTS]
-    for name in _METRICS:
-        keys += [name, f"{name}_interval"]
-    return {key: row.get(key) for key in (*keys, "reason")}
-
-
-def _csv_row(row: Mapping[str, Any]) -> list[Any]:
-    cells = [row[key] for key in (*_TEXTS, *_COUNTS)]
-    for name in _METRICS:
-        cells += [row[name], *(row[f"{name}_interval"] or (None, None))]
-    return [*cells, row["reason"]]
+def _csv_cells(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the cells by column: an interval has two."""
+    cells = {}
+    for key, value in row.items():
+        if key.endswith("_interval"):
+            name = key.removesuffix("_interval")
+            cells[f"{name}_low"], cells[f"{name}_high"] = value or (None, None)
+        else:
+            cells[key] = value
+    return cells
 
 
 def _cells(summary: Mapping[str, Any]) -> list[list[str]]:
@@ -187,7 +188,7 @@ def _cells(summary: Mapping[str, Any]) -> list[list[str]]:
             [
                 f"{printable(row['name'])}{mark}",
                 row["split"],
-                *(NONE if count is None else f"{count:,}" for count in counts),
+                *(number(count, ",") for count in counts),
                 *(_value(row, key) for key in keys),
             ]
         )
@@ -200,12 +201,11 @@ def _value(row: Mapping[str, Any], key: str) -> str:
     >>> _value({"auc": 0.91234, "auc_interval": [0.9, 0.925]}, "auc")
     '0.912 [0.900, 0.925]'
     """
-    value, interval = row[key], row[f"{key}_interval"]
-    if value is None:
-        return NONE
+    interval = row[f"{key}_interval"]
+    shown = number(row[key], ".3f")
     if interval is None or key not in _LOOKS:
-        return f"{value:.3f}"
-    return f"{value:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]"
+        return shown
+    return f"{shown} [{interval[0]:.3f}, {interval[1]:.3f}]"
 
 
 def _remarks(summary: Mapping[str, Any]) -> list[str]:

@@ -24,12 +24,12 @@ class Evaluation:
 
     Attributes:
         names: the path or key of each of the `n` scored pictures.
-        labels: int `[n]`, indices into `classes`.
-        scores: float `[n]`, evidence of being fake, in [0, 1].
+        labels: int64 `[n]`, indices into `classes`.
+        scores: float64 `[n]`, evidence of being fake, in [0, 1].
         threshold: scores at or above it are decided fake.
         classes: the name of every class.
         is_fake: whether each class is fake.
-        predicted: int `[n]`, the class that a multi-class detector chose; None if the
+        predicted: int64 `[n]`, the class that a multi-class detector chose; None if the
             decision by the threshold is the prediction.
         skipped: path and reason of every file that has no score.
         facts: what else is known of each picture, such as its video; None for pictures
@@ -50,11 +50,15 @@ class Evaluation:
     manipulations: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
-        """Checks that all sequences have one element for each picture.
+        """Makes arrays of numbers, and checks that all have one for each picture.
 
         Raises:
             ValueError: The lengths differ.
         """
+        object.__setattr__(self, "labels", np.asarray(self.labels, np.int64))
+        object.__setattr__(self, "scores", np.asarray(self.scores, np.float64))
+        if self.predicted is not None:
+            object.__setattr__(self, "predicted", np.asarray(self.predicted, np.int64))
         lengths = {"labels": len(self.labels), "scores": len(self.scores)}
         for name in ("predicted", "facts", "manipulations"):
             if getattr(self, name) is not None:
@@ -66,7 +70,7 @@ class Evaluation:
     @property
     def fake(self) -> NDArray[np.bool_]:
         """Whether each picture is fake, bool `[n]`."""
-        return np.asarray(self.is_fake, np.bool_)[np.asarray(self.labels, np.int64)]
+        return np.asarray(self.is_fake, np.bool_)[self.labels]
 
     @property
     def decided(self) -> NDArray[np.bool_]:
@@ -224,10 +228,9 @@ def telling_indices(
         Indices into `evaluation.names`: mistakes, then fakes found, then real pictures,
         the most confident first in each of the three groups.
     """
-    scores = np.asarray(evaluation.scores, np.float64)
     fake, decided = evaluation.fake, evaluation.decided
     room = np.where(decided, 1 - evaluation.threshold, evaluation.threshold)
-    distance = np.abs(scores - evaluation.threshold)
+    distance = np.abs(evaluation.scores - evaluation.threshold)
     confidence = distance / np.where(room > 0, room, 1)
     ranked = np.argsort(-confidence, kind="stable")
     wrong = ranked[(fake != decided)[ranked]][:num_mistakes]
@@ -243,12 +246,12 @@ def _score_rows(evaluation: Evaluation) -> Iterator[tuple[str, str, float, str]]
         predicted = evaluation.decided.astype(np.int64)
     else:
         outcomes = tuple(evaluation.classes)
-        predicted = np.asarray(evaluation.predicted, np.int64)
+        predicted = evaluation.predicted
     # Iterating over lists is several times faster than over arrays.
     rows = zip(
         evaluation.names,
-        np.asarray(evaluation.labels, np.int64).tolist(),
-        np.asarray(evaluation.scores, np.float64).tolist(),
+        evaluation.labels.tolist(),
+        evaluation.scores.tolist(),
         predicted.tolist(),
         strict=True,
     )
@@ -265,7 +268,7 @@ def _write_video_scores(path: Path, evaluation: Evaluation) -> None:
     decided = metrics.decide(videos.scores, evaluation.threshold)
     rows = zip(
         videos.names,
-        np.asarray(evaluation.labels, np.int64)[videos.first].tolist(),
+        evaluation.labels[videos.first].tolist(),
         videos.scores.tolist(),
         decided.tolist(),
         videos.num_frames.tolist(),
@@ -283,8 +286,7 @@ def _write_video_scores(path: Path, evaluation: Evaluation) -> None:
 
 def _draw(evaluation: Evaluation, summary: Mapping[str, Any]) -> dict[str, page.Panel]:
     fake, threshold = evaluation.fake, evaluation.threshold
-    labels = np.asarray(evaluation.labels, np.int64)
-    scores = np.asarray(evaluation.scores, np.float64)
+    labels, scores = evaluation.labels, evaluation.scores
     classes, is_fake = evaluation.classes, evaluation.is_fake
     matrix = np.asarray(summary["confusion_matrix"], np.int64)
     return {

@@ -20,6 +20,7 @@ from PIL import Image
 
 from fakedet_jax.evaluation import metrics
 from fakedet_jax.report import wording
+from fakedet_jax.runtime import text
 
 if TYPE_CHECKING:
     import jinja2
@@ -136,7 +137,7 @@ def _template() -> "jinja2.Template":
         "count": lambda number: f"{number:,}",
         "of_hundred": _of_hundred,
         "percent": _percent,
-        "pictures": wording.pictures,
+        "pictures": functools.partial(text.counted, noun="picture"),
     }
     return environment.get_template("page.html.j2")
 
@@ -214,11 +215,10 @@ def _precision_where_rare(
 
 
 def _class_rows(evaluation: "Evaluation") -> list[dict[str, Any]]:
-    labels, decided = np.asarray(evaluation.labels), evaluation.decided
     rows = []
     pairs = zip(evaluation.classes, evaluation.is_fake, strict=True)
     for label, (name, is_fake) in enumerate(pairs):
-        own = decided[labels == label]
+        own = evaluation.decided[evaluation.labels == label]
         rows.append(
             {
                 "name": name,

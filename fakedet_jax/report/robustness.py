@@ -9,6 +9,7 @@ References:
 """
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -284,8 +285,12 @@ def _summarize(
         "seed": suite.seed,
         "threshold": whole["threshold"],
         **{name: whole[name] for name in _COUNTS},
-        "mean_auc_drop": _mean([drop for own in drops.values() for drop in own]),
-        "mean_auc_drop_by_operation": {name: _mean(own) for name, own in drops.items()},
+        "mean_auc_drop": statistics.fmean(
+            [drop for own in drops.values() for drop in own]
+        ),
+        "mean_auc_drop_by_operation": {
+            name: statistics.fmean(own) for name, own in drops.items()
+        },
         "baseline": {name: whole[name] for name in metrics.BINARY_METRICS},
         "conditions": conditions,
     }
@@ -309,10 +314,6 @@ def _split_mixes(
     """Separates conditions of one strength from mixes."""
     single = [row for row in rows if row["strength"] != MIX]
     return single, [row for row in rows if row["strength"] == MIX]
-
-
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)
 
 
 def _write_heading(figure: "Figure", text: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fakedet_jax.report.text_table import NONE, markdown_table, text_table
+from fakedet_jax.report.text_table import NONE, markdown_table, number, text_table
 from fakedet_jax.report.wording import minus, printable
 
 # The cells of a column, of which the first is the heading, or of a row.
@@ -43,10 +43,10 @@ def study_table(summary: Mapping[str, Any]) -> str:
     for title, classes, matrix in _confusions(summary):
         rows = _confusion_rows(classes, classes, matrix)
         if _width(rows) > MAX_WIDTH:
-            numbers = [str(number) for number in range(1, len(classes) + 1)]
+            numbers = [str(place) for place in range(1, len(classes) + 1)]
             names = [
-                f"{number:>2} {name}"
-                for number, name in zip(numbers, classes, strict=True)
+                f"{place:>2} {name}"
+                for place, name in zip(numbers, classes, strict=True)
             ]
             rows = _confusion_rows(names, numbers, matrix)
         lines += [title, *text_table(rows, rule=True), ""]
@@ -149,12 +149,15 @@ def _columns(
         ]
         columns: list[_Cells] = [(heading, *shown)]
         if any(cell["paper"] is not None for cell in cells):
-            columns.append(("paper", *(_number(cell["paper"]) for cell in cells)))
+            columns.append(("paper", *(number(cell["paper"], ".2f") for cell in cells)))
         if summary["baseline"] is not None:
             columns.append((f"{heading} RER %", *map(_rer_text, cells)))
         return columns
 
-    minutes = [_minutes(training) for training in trainings.values()]
+    minutes = [
+        number(None if seconds is None else seconds / 60, ".1f")
+        for seconds in (training["seconds"] for training in trainings.values())
+    ]
     if not is_upright(summary):
         groups = [group(test, [(name, test) for name in trainings]) for test in tests]
         return ("training", *trainings), [*groups, [("minutes", *minutes)]]
@@ -238,12 +241,8 @@ def _remarks(summary: Mapping[str, Any]) -> list[str]:
 
 def _value_text(cell: Mapping[str, Any]) -> str:
     if cell["deviation"] is None:
-        return _number(cell["mean"])
+        return number(cell["mean"], ".2f")
     return f"{cell['mean']:.2f} ± {cell['deviation']:.2f}"
-
-
-def _number(value: float | None) -> str:
-    return NONE if value is None else f"{value:.2f}"
 
 
 def _rer_text(cell: Mapping[str, Any]) -> str:
@@ -252,14 +251,8 @@ def _rer_text(cell: Mapping[str, Any]) -> str:
     >>> _rer_text({"rer": -0.125})
     '−12.5'
     """
-    if cell["rer"] is None:
-        return NONE
-    return minus(f"{100 * cell['rer']:z.1f}")
-
-
-def _minutes(training: Mapping[str, Any]) -> str:
-    seconds = training["seconds"]
-    return NONE if seconds is None else f"{seconds / 60:.1f}"
+    share = cell["rer"]
+    return minus(number(None if share is None else 100 * share, "z.1f"))
 
 
 def _wrap(text: str, indent: int = 0) -> list[str]:

@@ -8,6 +8,22 @@ from collections.abc import Collection, Sequence
 NONE = "—"
 
 
+def number(value: float | None, form: str) -> str:
+    """Formats a number, or says that there is none.
+
+    Args:
+        value: the number; None if it is undefined or unknown.
+        form: how to format it, as after the colon in an f-string.
+
+    Returns:
+        The cell.
+
+    >>> number(0.25, ".1%"), number(None, ".1%")
+    ('25.0%', '—')
+    """
+    return NONE if value is None else format(value, form)
+
+
 def text_table(
     rows: Sequence[Sequence[str]], *, left: Collection[int] = (0,), rule: bool = False
 ) -> list[str]:

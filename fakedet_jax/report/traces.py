@@ -17,7 +17,19 @@ if TYPE_CHECKING:
 def traces_figure(
     picture: NDArray[np.uint8], traces: NDArray[Any], title: str
 ) -> bytes:
-    """Draws a photograph with its traces as a PNG file; see `draw_traces`."""
+    """Draws a photograph with its traces as a PNG file; see `draw_traces`.
+
+    Args:
+        picture: uint8 `[height, width, 3]`, RGB.
+        traces: float `[height, width, 3]`, in the units of the picture.
+        title: the heading.
+
+    Returns:
+        The file.
+
+    Raises:
+        ValueError: The shapes differ, or the traces are not finite.
+    """
     return canvas.render(draw_traces(picture, traces, title))
 
 

@@ -22,15 +22,6 @@ def printable(text: str) -> str:
     )
 
 
-def pictures(count: int) -> str:
-    """Returns a number of pictures in words.
-
-    >>> pictures(1234)
-    '1,234 pictures'
-    """
-    return f"{count:,} picture" if count == 1 else f"{count:,} pictures"
-
-
 def minus(number: str) -> str:
     """Replaces the hyphens of a formatted number by minus signs.
 

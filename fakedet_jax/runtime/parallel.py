@@ -66,8 +66,31 @@ def _check_cluster(
         )
 
 
+def require_one_process(
+    mode: str, advice: str = "run it without `distributed`"
+) -> None:
+    """Refuses a run of several processes.
+
+    Args:
+        mode: The mode that needs all of its pictures in one process.
+        advice: What to do instead.
+
+    Raises:
+        RequestError: There are several.
+    """
+    if jax.process_count() > 1:
+        raise RequestError(
+            f"`mode={mode}`: expected one process, found {jax.process_count()}; "
+            f"{advice}"
+        )
+
+
 def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
-    """A mesh along the axis `data`, of all devices by default."""
+    """A mesh of one axis, `data`.
+
+    Args:
+        devices: The devices; all devices of all processes by default.
+    """
     devices = jax.devices() if devices is None else devices
     # Some Linen networks do not work with explicit axes, JAX's default.
     return jax.make_mesh(
@@ -76,7 +99,7 @@ def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
-    """Cuts the first axis of an array along the mesh."""
+    """Cuts the first axis of an array along the mesh, whose size must divide it."""
     return NamedSharding(mesh, PartitionSpec("data"))
 
 
@@ -139,12 +162,27 @@ def put_batch(mesh: Mesh, batch: Mapping[str, np.ndarray]) -> dict[str, jax.Arra
 
 
 def replicate(mesh: Mesh, tree: Any) -> Any:
-    """Puts a tree of arrays, the same in every process, on every device of a mesh."""
+    """Puts a tree of arrays on every device of a mesh.
+
+    Args:
+        mesh: Mesh of all devices.
+        tree: Arrays of any shape and dtype, the same in every process.
+
+    Returns:
+        The tree with arrays that every device holds whole.
+    """
     return jax.device_put(tree, replicated(mesh))
 
 
 def to_host(array: jax.Array) -> np.ndarray:
-    """Brings a whole sharded array to every process, as NumPy of the same dtype."""
+    """Brings a whole sharded array to every process; all must call it.
+
+    Args:
+        array: Array `[global batch, …]` of any dtype, cut along the mesh.
+
+    Returns:
+        The array with all rows, of the same dtype, on the host.
+    """
     if jax.process_count() == 1:
         return np.asarray(jax.device_get(array))
     from jax.experimental import multihost_utils

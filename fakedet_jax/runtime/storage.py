@@ -16,6 +16,43 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from fakedet_jax.errors import RequestError
+
+
+@contextlib.contextmanager
+def writing_to(path: Path, field: str, kind: str = "folder") -> Iterator[None]:
+    """Turns the failure to write a result into the fault of who named its place.
+
+    Args:
+        path: The file or folder.
+        field: The setting that named it.
+        kind: What it is, for the message: "folder" or "file".
+
+    Raises:
+        RequestError: What is done in the `with` block raises an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise RequestError(
+            f"`{field}`: {str(path)!r} cannot be written ({error.strerror or error}); "
+            f"name another {kind}"
+        ) from error
+
+
+def make_folder(path: Path, field: str) -> None:
+    """Makes a folder for results if it is missing.
+
+    Args:
+        path: The folder.
+        field: The setting that named it.
+
+    Raises:
+        RequestError: It cannot be made.
+    """
+    with writing_to(path, field):
+        path.mkdir(parents=True, exist_ok=True)
+
 
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[IO[bytes]]:

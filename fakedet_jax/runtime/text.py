@@ -39,7 +39,7 @@ class PlainNames:
 
 
 def counted(number: int, noun: str) -> str:
-    """Writes a number of things, as in "2 pictures".
+    """Writes a number of things, as in "1,234 pictures".
 
     Args:
         number: Number of things, 0 or more.
@@ -48,10 +48,10 @@ def counted(number: int, noun: str) -> str:
     Returns:
         The number and the noun.
 
-    >>> counted(1, "picture"), counted(0, "picture"), counted(12, "file")
-    ('1 picture', '0 pictures', '12 files')
+    >>> counted(1, "picture"), counted(0, "picture"), counted(1234, "file")
+    ('1 picture', '0 pictures', '1,234 files')
     """
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def one_line(error: BaseException) -> str:

@@ -85,15 +85,16 @@ def create_optimizer(
         # PyTorch's Adam adds the decay to the gradient, so it enters both moments.
         "torch_adam": (optax.add_decayed_weights(decay), optax.adam(schedule, **adam)),
     }
-    freeze = optax.masked(
-        optax.set_to_zero(), lambda updates: frozen_mask(updates, frozen)
-    )
 
     def zero_frozen(updates: Params, params: Params | None) -> Params:
         del params
-        return freeze.update(updates, freeze.init(updates))[0]
+        return jax.tree.map(
+            lambda update, is_frozen: jnp.zeros_like(update) if is_frozen else update,
+            updates,
+            frozen_mask(updates, frozen),
+        )
 
-    # Without the state of `masked`, which is empty but would change the layout of
+    # Not `optax.masked`: its state, though empty, would change the layout of
     # checkpoints.
     return optax.chain(*rules[recipe.optimizer], optax.stateless(zero_frozen))
 

@@ -12,6 +12,7 @@ from fakedet_jax import report
 from fakedet_jax.config import CompareConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs.compare import compare
+from fakedet_jax.report.comparison import comparison_table
 
 TEXT = "path,label,score\na.png,real,0.1\nb.png,fake,0.9\nc.png,real,0.6\n"
 
@@ -47,11 +48,13 @@ def _write(path, text=TEXT):
 def _compare(tmp_path, *paths, names=()):
     """The text, and the rows of the table by name."""
     output = tmp_path / "output"
-    text = compare(
+    runs = compare(
         CompareConfig(paths=tuple(map(str, paths)), output=output, names=names)
     )
     with (output / "comparison.csv").open(newline="", encoding="utf-8") as file:
-        return text, {row["name"]: row for row in csv.DictReader(file)}
+        return comparison_table(runs), {
+            row["name"]: row for row in csv.DictReader(file)
+        }
 
 
 def _refused(tmp_path, *paths, names=()):

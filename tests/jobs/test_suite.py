@@ -201,7 +201,7 @@ def test_an_unknown_suite_is_refused(workdir):
 
 def test_several_processes_are_refused(workdir, monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 2)
-    _assert_refused(workdir, "`suite`: expected one process, found 2")
+    _assert_refused(workdir, "`mode=suite`: expected one process, found 2")
 
 
 def test_an_unknown_split_is_refused(workdir):

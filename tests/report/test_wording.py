@@ -18,10 +18,3 @@ from fakedet_jax.report import wording
 )
 def test_what_cannot_be_printed_is_escaped(text, shown):
     assert wording.printable(text) == shown
-
-
-@pytest.mark.parametrize(
-    ("count", "words"), [(0, "0 pictures"), (1, "1 picture"), (1234, "1,234 pictures")]
-)
-def test_numbers_of_pictures(count, words):
-    assert wording.pictures(count) == words

@@ -501,5 +501,5 @@ def test_an_output_that_is_a_file_is_refused_before_the_work(
 
     monkeypatch.setattr(features.NeuronCounter, "thresholds_of", fit)
     (tmp_path / "file").touch()
-    with pytest.raises(RequestError, match=r"`output`: .*cannot be made a folder"):
+    with pytest.raises(RequestError, match=r"`output`: .*cannot be written"):
         _extract(request_for(tmp_path / "file"))

@@ -305,24 +305,17 @@ def _failure(failures: Sequence[str], *, is_refused: bool) -> str:
 def _check(config: StudyConfig) -> None:
     study_file.check_overrides(config.overrides)
     if not config.seeds:
-        raise RequestError("--seeds: expected at least one number, found none")
-    for place, seed in enumerate(config.seeds):
-        if seed < 0 or seed in config.seeds[:place]:
-            raise RequestError(
-                "--seeds: expected different numbers of at least 0, found "
-                f"{','.join(map(str, config.seeds))}"
-            )
+        raise RequestError("`seeds`: expected at least one number, found none")
+    if len(set(config.seeds)) < len(config.seeds):
+        raise RequestError(
+            "`seeds`: expected different numbers, found "
+            f"{','.join(map(str, config.seeds))}"
+        )
     if jax.distributed.is_initialized():
         raise RequestError(
             "--mode=study: expected one process, found --distributed; run it without"
         )
-    try:
-        config.output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RequestError(
-            f"--output: {str(config.output)!r} cannot be made a folder "
-            f"({error.strerror}); name another"
-        ) from error
+    storage.make_folder(config.output, "output")
 
 
 def _digest(workdir: Path) -> str | None:

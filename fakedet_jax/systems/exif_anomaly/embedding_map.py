@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fakedet_jax.report import canvas, figures
-from fakedet_jax.report.wording import pictures
+from fakedet_jax.runtime.text import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,7 +85,10 @@ def draw(
     axes.set(xlim=limits[0], ylim=limits[1])
     note = ""
     if num_beyond:
-        note = f"\n{pictures(num_beyond)} beyond the frame: triangles at its border"
+        note = (
+            f"\n{counted(num_beyond, 'picture')} beyond the frame: triangles at its "
+            "border"
+        )
     axes.set_xlabel(f"First component ({100 * shares[0]:.1f} % of the variance){note}")
     axes.set_ylabel(f"Second component ({100 * shares[1]:.1f} % of the variance)")
     _add_legend(figure, labels, classes, _looks(is_fake))

@@ -313,14 +313,14 @@ def test_overrides_and_data_follow_the_flags_of_a_training(data_dir, tmp_path):
 
 @pytest.mark.parametrize("seeds", [(), (1, 1), (-1,)])
 def test_seeds_are_checked(data_dir, tmp_path, seeds):
-    config = _config(_write(tmp_path), tmp_path / "output", data_dir, seeds=seeds)
-    with pytest.raises(RequestError, match=r"^--seeds: expected "):
-        _run(config)
+    path = _write(tmp_path)
+    with pytest.raises(RequestError, match=r"^`seeds`: expected "):
+        _run(_config(path, tmp_path / "output", data_dir, seeds=seeds))
 
 
 def test_an_output_that_is_a_file_is_refused(data_dir, tmp_path):
     path = _write(tmp_path)
-    with pytest.raises(RequestError, match=r"^--output: .* cannot be made a folder"):
+    with pytest.raises(RequestError, match=r"^`output`: .* cannot be written"):
         _run(_config(path, path, data_dir))
 
 
