@@ -311,7 +311,7 @@ def check_thresholds(thresholds: Thresholds, layers: Iterable[str]) -> np.ndarra
     except (TypeError, ValueError) as error:
         raise RequestError(
             f"thresholds: expected an array of numbers, found {type(thresholds)}; give "
-            "the array `thresholds` that ``features=coverage` writes"
+            "the array `thresholds` that `features=coverage` writes"
         ) from error
     names = list(layers)
     _check_length(checked, names)
