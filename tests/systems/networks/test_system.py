@@ -211,7 +211,7 @@ def test_a_training_starts_from_published_weights(tmp_path):
     tensors = {path: np.asarray(leaf) for path, leaf in mapping.flatten(read).items()}
     origin = {"sha256": "", "format": "made here", "bytes": 0}
     card = {"model": _PRETRAINED.name, **origin, **folder.identity(read)}
-    store.save(tmp_path / "weights", _PRETRAINED, read, card)
+    store.save(tmp_path / "weights", read, card)
     detector = dataclasses.replace(
         tiny.DETECTOR, name="started", pretrained=_PRETRAINED, start_from=_start_from
     )
