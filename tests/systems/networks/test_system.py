@@ -292,3 +292,9 @@ def test_perturbations_are_checked_before_data_are_read(tmp_path, changes, messa
     with pytest.raises(RequestError, match=message):
         config = tiny.train_config(tmp_path, tmp_path, **changes)
         tiny.DETECTOR.plan(config, tiny.DETECTOR.recipe, parallel.data_mesh())
+
+
+@pytest.mark.parametrize("copies", [0, 0.99, -1, 101, float("nan"), float("inf")])
+def test_an_impossible_number_of_copies_is_refused(copies):
+    with pytest.raises(RequestError, match="`perturb_copies`: expected a number from"):
+        NetworkOptions(perturb=("jpeg:60",), perturb_copies=copies)
