@@ -223,7 +223,7 @@ def write_weights(output: Path, seed: int = 0) -> Path:
         "format": "random numbers",
         **folder.identity(variables),
     }
-    store.save(output, BACKBONE, variables, card)
+    store.save(output, variables, card)
     return output
 
 

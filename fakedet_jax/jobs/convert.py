@@ -55,7 +55,7 @@ def convert(config: ConvertConfig) -> dict[str, Any]:
         variables, card, comparison = store.convert(
             backbone, tensor_file, ignore=config.ignore
         )
-        stored = store.save(config.output, backbone, variables, card)
+        stored = store.save(config.output, variables, card)
     else:
         detector = published[config.model]
         variables, card, comparison = converted.convert(

@@ -30,7 +30,6 @@ from fakedet_jax.runtime import parallel, progress, storage, text
 from fakedet_jax.systems.features import (
     Feature,
     FeatureRequest,
-    MaskedBatch,
     Network,
     open_network,
 )
@@ -325,14 +324,16 @@ def _dataset_parts(
         yield part
 
 
-def _open_batches(config: ExtractConfig, pictures: _Pictures) -> Iterator[MaskedBatch]:
+def _open_batches(
+    config: ExtractConfig, pictures: _Pictures
+) -> Iterator[batching.Batch]:
     """Starts to read the pictures to fit thresholds, which may take long."""
     storage.make_folder(config.output, "output")
     return _masked(config, pictures)
 
 
-def _masked(config: ExtractConfig, pictures: _Pictures) -> Iterator[MaskedBatch]:
-    """Images of each batch, and which rows are pictures.
+def _masked(config: ExtractConfig, pictures: _Pictures) -> Iterator[batching.Batch]:
+    """The batches of pictures; what is skipped is written at the end.
 
     Raises:
         RequestError: No picture can be used.
@@ -343,7 +344,7 @@ def _masked(config: ExtractConfig, pictures: _Pictures) -> Iterator[MaskedBatch]
         skipped += part.skipped
         has_pictures |= bool(part.origins)
         if part.batch is not None:
-            yield part.batch["image"], part.batch["mask"]
+            yield part.batch
     _write_skipped(config, pictures, skipped, has_pictures)
 
 

@@ -5,8 +5,8 @@
 One pass over the rows gives both the likelihood and the moments of the next mixture,
 because moments are taken around the current centres. All arithmetic is float32. Kahan's
 method sums the moments over the blocks and loses no more than float32 products do, so
-the whole loop stays on the devices; float64 sums on the host would copy k d² numbers
-back and forth in each iteration.
+they stay on the devices; float64 sums on the host would copy k d² numbers back and
+forth in each iteration.
 """
 
 import dataclasses
@@ -184,103 +184,54 @@ def maximise(
     return new, singular
 
 
-@jax.jit
-def _loop(
-    mixture: Mixture,
-    blocks: Block,
-    ridge: jax.Array,
-    tolerance: jax.Array,
-    max_iterations: jax.Array,
-) -> Any:
-    def step(state: Any) -> Any:
-        mixture, mean, _, iteration, _ = state
-
-        def add_block(running: Running, block: Block) -> tuple[Running, None]:
-            return accumulate(running, mixture, block, mean), None
-
-        running, _ = lax.scan(add_block, zero_moments(mixture), blocks)
-        return _step(mixture, running.total, mean, iteration, ridge)
-
-    def is_unsettled(state: Any) -> jax.Array:
-        _, _, change, iteration, _ = state
-        return (iteration < max_iterations) & (jnp.abs(change) >= tolerance)
-
-    return lax.while_loop(is_unsettled, step, _initial_state(mixture))
-
-
 def run(
-    mixture: Mixture,
-    blocks: Block,
-    ridge: jax.Array,
-    tolerance: float,
-    max_iterations: int,
-) -> Result:
-    """Runs until the mean log-likelihood settles, as one compiled loop.
-
-    Args:
-        mixture: The mixture to start from.
-        blocks: Stacked blocks, float32 `[blocks, size, d]` and bool `[blocks, size]`.
-        ridge: float32 `[d]`, positive, added to the variances.
-        tolerance: The loop ends once the mean log-likelihood changes by less.
-        max_iterations: Largest number of iterations.
-    """
-    limit = jnp.float32(tolerance)
-    state = _loop(mixture, blocks, ridge, limit, jnp.int32(max_iterations))
-    return _result(state, tolerance)
-
-
-def run_stream(
     mixture: Mixture,
     blocks_fn: Callable[[], Iterable[Block]],
     ridge: jax.Array,
     tolerance: float,
     max_iterations: int,
 ) -> Result:
-    """Like `run`, for blocks that `blocks_fn` returns anew for each iteration."""
+    """Runs until the mean log-likelihood settles.
+
+    Args:
+        mixture: The mixture to start from.
+        blocks_fn: Returns all blocks, for each iteration anew.
+        ridge: float32 `[d]`, positive, added to the variances.
+        tolerance: The loop ends once the mean log-likelihood changes by less.
+        max_iterations: Largest number of iterations, at least 1.
+    """
     # Everything has the sharding of the mixture from the first block on; otherwise the
     # second block would be compiled again.
     sharding = mixture.weights.sharding
-    state = jax.device_put(_initial_state(mixture), sharding)
-    for _ in range(max_iterations):
-        mixture, mean, _, iteration, _ = state
+    mean = jax.device_put(jnp.float32(0), sharding)
+    for iteration in range(max_iterations):
         running = jax.device_put(zero_moments(mixture), sharding)
         for block in blocks_fn():
             running = _compiled_accumulate(running, mixture, block, mean)
-        state = _compiled_step(mixture, running.total, mean, iteration, ridge)
-        if abs(float(state[2])) < tolerance:
+        mixture, mean, change, singular = _compiled_step(
+            mixture, running.total, mean, ridge
+        )
+        # The first iteration has no earlier likelihood to compare with.
+        converged = iteration > 0 and abs(float(change)) < tolerance
+        if converged or np.isnan(change):
             break
-    return _result(state, tolerance)
-
-
-def _initial_state(mixture: Mixture) -> Any:
-    """State before the first iteration: mixture, mean, change, iteration, singular."""
-    singular = jnp.zeros(mixture.num_components, bool)
-    infinity = jnp.float32(jnp.inf)
-    return mixture, jnp.float32(0), infinity, jnp.int32(0), singular
+    return Result(mixture, iteration + 1, converged, np.asarray(singular))
 
 
 def _step(
     mixture: Mixture,
     moments: Moments,
     mean: jax.Array,
-    iteration: jax.Array,
     ridge: jax.Array,
-) -> Any:
+) -> tuple[Mixture, jax.Array, jax.Array, jax.Array]:
+    """The next mixture, the mean log-likelihood, its change, and what is singular."""
     change = moments.excess / moments.counts.sum()
     new, singular = maximise(mixture, moments, ridge)
-    # The first iteration has no earlier likelihood to compare with.
-    reported = jnp.where(iteration == 0, jnp.inf, change)
-    return new, mean + change, reported, iteration + 1, singular
+    return new, mean + change, change, singular
 
 
 _compiled_accumulate = jax.jit(accumulate)
 _compiled_step = jax.jit(_step)
-
-
-def _result(state: Any, tolerance: float) -> Result:
-    mixture, _, change, iteration, singular = state
-    converged = abs(float(change)) < tolerance
-    return Result(mixture, int(iteration), converged, np.asarray(singular))
 
 
 def _kahan_add(running: Running, moments: Moments) -> Running:

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import logsumexp
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh
 from numpy.typing import ArrayLike
 
 from fakedet_jax.errors import RequestError
@@ -116,20 +116,88 @@ def fit(
         RequestError: Rows are too few or not finite.
         ValueError: An argument is out of range, or `init` has another shape.
     """
+    model.check_covariance_type(covariance_type)
+    for name, value, least in (
+        ("num_components", num_components, 1),
+        ("reg_covar", reg_covar, 0),
+        ("tolerance", tolerance, 0),
+        ("max_iterations", max_iterations, 1),
+        ("num_restarts", num_restarts, 1),
+    ):
+        if not least <= value < math.inf:
+            raise ValueError(
+                f"{name}: expected a number of at least {least}, found {value}"
+            )
     in_memory = not callable(x)
     source: Any = np.asarray(x) if in_memory else x
 
     def batches_fn() -> Iterator[np.ndarray]:
         return rows.chunks(source) if in_memory else map(np.asarray, source())
 
-    return _fit(
-        batches_fn,
-        num_components,
-        _Options(covariance_type, reg_covar, tolerance, max_iterations, num_restarts),
-        seed=seed,
-        init=init,
-        mesh=mesh,
-        in_memory=in_memory,
+    mesh = parallel.data_mesh() if mesh is None else mesh
+    survey = rows.survey(batches_fn(), seed)
+    if survey.count < num_components:
+        raise RequestError(
+            f"embeddings: expected at least {num_components} rows, one for each "
+            f"component, found {survey.count}; give more pictures or fewer components"
+        )
+    starts: Iterable[Mixture]
+    if init is None:
+        offset, scale = _standardisation(survey, covariance_type, reg_covar)
+        rngs = (np.random.default_rng([seed, 2, n]) for n in range(num_restarts))
+        starts = (
+            _start(survey, num_components, covariance_type, offset, scale, rng)
+            for rng in rngs
+        )
+    else:
+        _check_init(init, num_components, len(survey.mean), covariance_type)
+        offset, scale = np.asarray(init.offset), np.asarray(init.scale)
+        starts = (init,)
+    ridge = jnp.asarray(
+        np.maximum(reg_covar / np.square(scale, dtype=float), _MIN_VARIANCE),
+        jnp.float32,
+    )
+    size = rows.block_size(survey.count, mesh.size)
+
+    def blocks_fn() -> Iterator[em.Block]:
+        count = 0
+        for z, mask in rows.blocks(batches_fn(), offset, scale, size):
+            count += int(mask.sum())
+            yield jax.device_put((z, mask), parallel.batch_sharding(mesh))
+        if count != survey.count:
+            raise ValueError(
+                f"batches_fn: expected the same {survey.count} rows at each call, "
+                f"found {count}"
+            )
+
+    # Rows in memory stay on the devices.
+    held = list(blocks_fn()) if in_memory else None
+    all_blocks = blocks_fn if held is None else lambda: held
+    best: tuple[float, em.Result] | None = None
+    for start in starts:
+        start = parallel.replicate(mesh, start)
+        result = em.run(start, all_blocks, ridge, tolerance, max_iterations)
+        likelihood = _mean_log_likelihood(result.mixture, all_blocks())
+        if best is None or not likelihood <= best[0]:
+            best = likelihood, result
+    assert best is not None
+    likelihood, result = best
+    if not math.isfinite(likelihood):
+        raise RequestError(
+            f"embeddings: expected a finite likelihood, found {likelihood}; check "
+            "their range, and raise `reg_covar`"
+        )
+    return Fitted(
+        # On one device, so that it can be used with rows on any devices.
+        mixture=jax.tree.map(
+            lambda a: jnp.asarray(parallel.to_host(a)), result.mixture
+        ),
+        log_likelihood=likelihood,
+        num_iterations=result.num_iterations,
+        converged=result.converged,
+        num_rows=survey.count,
+        regularised=result.regularised,
+        warnings=tuple(_warnings(survey, result)),
     )
 
 
@@ -179,159 +247,39 @@ def choose_num_components(
     return Chosen(best, bics)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Options:
-    covariance_type: str
-    reg_covar: float
-    tolerance: float
-    max_iterations: int
-    num_restarts: int
-
-    def __post_init__(self) -> None:
-        model.check_covariance_type(self.covariance_type)
-        for name, least in (
-            ("reg_covar", 0),
-            ("tolerance", 0),
-            ("max_iterations", 1),
-            ("num_restarts", 1),
-        ):
-            value = getattr(self, name)
-            if not least <= value < math.inf:
-                raise ValueError(
-                    f"{name}: expected a number of at least {least}, found {value}"
-                )
-
-
-def _fit(
-    batches_fn: Callable[[], Iterator[np.ndarray]],
-    num_components: int,
-    options: _Options,
-    *,
-    seed: int,
-    init: Mixture | None,
-    mesh: Mesh | None,
-    in_memory: bool,
-) -> Fitted:
-    mesh = parallel.data_mesh() if mesh is None else mesh
-    if num_components < 1:
-        raise ValueError(
-            f"num_components: expected a positive number, found {num_components}"
-        )
-    survey = rows.survey(batches_fn(), seed)
-    if survey.count < num_components:
-        raise RequestError(
-            f"embeddings: expected at least {num_components} rows, one for each "
-            f"component, found {survey.count}; give more pictures or fewer components"
-        )
-    if init is None:
-        offset, scale = _standardisation(survey, options)
-        starts = _starts(survey, num_components, options, seed, offset, scale)
-    else:
-        _check_init(init, num_components, len(survey.mean), options.covariance_type)
-        offset, scale = np.asarray(init.offset), np.asarray(init.scale)
-        starts = iter([init])
-    ridge = jnp.asarray(
-        np.maximum(options.reg_covar / np.square(scale, dtype=float), _MIN_VARIANCE),
-        jnp.float32,
-    )
-    size = rows.block_size(survey.count, mesh.size)
-
-    def blocks_fn() -> Iterator[em.Block]:
-        count = 0
-        for z, mask in rows.blocks(batches_fn(), offset, scale, size):
-            count += int(mask.sum())
-            yield jax.device_put((z, mask), parallel.batch_sharding(mesh))
-        if count != survey.count:
-            raise ValueError(
-                f"batches_fn: expected the same {survey.count} rows at each call, "
-                f"found {count}"
-            )
-
-    limits = options.tolerance, options.max_iterations
-    stack = _stack(batches_fn(), offset, scale, size, mesh) if in_memory else None
-    best: tuple[float, em.Result] | None = None
-    for start in starts:
-        start = parallel.replicate(mesh, start)
-        if stack is None:
-            result = em.run_stream(start, blocks_fn, ridge, *limits)
-            likelihood = _mean_log_likelihood(result.mixture, blocks_fn())
-        else:
-            result = em.run(start, stack, ridge, *limits)
-            likelihood = _mean_log_likelihood(result.mixture, [stack])
-        if best is None or not likelihood <= best[0]:
-            best = likelihood, result
-    assert best is not None
-    likelihood, result = best
-    if not math.isfinite(likelihood):
-        raise RequestError(
-            f"embeddings: expected a finite likelihood, found {likelihood}; check "
-            "their range, and raise `reg_covar`"
-        )
-    return Fitted(
-        # On one device, so that it can be used with rows on any devices.
-        mixture=jax.tree.map(
-            lambda a: jnp.asarray(parallel.to_host(a)), result.mixture
-        ),
-        log_likelihood=likelihood,
-        num_iterations=result.num_iterations,
-        converged=result.converged,
-        num_rows=survey.count,
-        regularised=result.regularised,
-        warnings=tuple(_warnings(survey, result)),
-    )
-
-
 def _standardisation(
-    survey: rows.Survey, options: _Options
+    survey: rows.Survey, covariance_type: str, reg_covar: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Offset and scale of the rows, float32 `[d]`."""
     variance = survey.variance
-    if options.covariance_type == "spherical":
+    if covariance_type == "spherical":
         # Different scales would make a different model.
         variance = np.full_like(variance, variance.mean())
-    scale = np.sqrt(variance + options.reg_covar)
+    scale = np.sqrt(variance + reg_covar)
     scale = np.where(scale > 0, np.maximum(scale, _MIN_SCALE), 1)
     return survey.mean.astype(np.float32), scale.astype(np.float32)
 
 
-def _starts(
+def _start(
     survey: rows.Survey,
     num_components: int,
-    options: _Options,
-    seed: int,
+    covariance_type: str,
     offset: np.ndarray,
     scale: np.ndarray,
-) -> Iterator[Mixture]:
-    """For each restart, a mixture of narrow components around its centres."""
+    rng: np.random.Generator,
+) -> Mixture:
+    """A mixture of narrow components around centres that are drawn from the rows."""
     (z, _) = next(rows.blocks([survey.sample], offset, scale, len(survey.sample)))
     num_features = z.shape[1]
-    shape = model.whitening_shape(options.covariance_type, num_components, num_features)
+    shape = model.whitening_shape(covariance_type, num_components, num_features)
     whitening = np.full(shape, 1 / _START_DEVIATION, np.float32)
-    if options.covariance_type in ("full", "tied"):
+    if covariance_type in ("full", "tied"):
         whitening *= np.eye(num_features, dtype=np.float32)
     weights = np.full(num_components, 1 / num_components, np.float32)
-    for restart in range(options.num_restarts):
-        rng = np.random.default_rng([seed, 2, restart])
-        centres = rows.draw_centres(z, num_components, rng)
-        yield model.from_arrays(
-            weights, centres, whitening, offset, scale, options.covariance_type
-        )
-
-
-def _stack(
-    batches: Iterable[np.ndarray],
-    offset: np.ndarray,
-    scale: np.ndarray,
-    size: int,
-    mesh: Mesh,
-) -> em.Block:
-    """All blocks on the devices, `[blocks, size, d]`, each sharded along the mesh."""
-    pairs = list(rows.blocks(batches, offset, scale, size))
-    z = np.stack([block for block, _ in pairs])
-    mask = np.stack([block for _, block in pairs])
-    sharding = NamedSharding(mesh, PartitionSpec(None, "data"))
-    placed: em.Block = jax.device_put((z, mask), sharding)
-    return placed
+    centres = rows.draw_centres(z, num_components, rng)
+    return model.from_arrays(
+        weights, centres, whitening, offset, scale, covariance_type
+    )
 
 
 def _mean_log_likelihood(mixture: Mixture, blocks: Iterable[em.Block]) -> float:
@@ -346,12 +294,7 @@ def _mean_log_likelihood(mixture: Mixture, blocks: Iterable[em.Block]) -> float:
 
 @jax.jit
 def _standardised_log_likelihoods(mixture: Mixture, z: jax.Array) -> jax.Array:
-    """Log-likelihoods of standardised rows `[size, d]` or of stacked blocks of them."""
-
-    def of_block(block: jax.Array) -> jax.Array:
-        return jnp.asarray(logsumexp(model.log_joint(mixture, block), axis=0))
-
-    return of_block(z) if z.ndim == 2 else jax.lax.map(of_block, z)
+    return jnp.asarray(logsumexp(model.log_joint(mixture, z), axis=0))
 
 
 def _check_init(

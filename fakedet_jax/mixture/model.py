@@ -168,7 +168,16 @@ def from_arrays(
     scale: ArrayLike,
     covariance_type: str,
 ) -> Mixture:
-    """Builds a `Mixture` from its attributes, given as arrays of any kind."""
+    """Builds a `Mixture` from its attributes; the shapes are not checked.
+
+    Args:
+        weights: Numbers `[k]`; like all others they become float32.
+        centres: Numbers `[k, d]`.
+        whitening: Numbers of the shape `whitening_shape`.
+        offset: Numbers `[d]`.
+        scale: Numbers `[d]`, positive.
+        covariance_type: One of `COVARIANCE_TYPES`.
+    """
     return Mixture(
         weights=jnp.asarray(weights, jnp.float32),
         centres=jnp.asarray(centres, jnp.float32),
@@ -253,7 +262,13 @@ def bic(mixture: Mixture, x: Rows | ArrayLike) -> float:
 
 
 def bic_of_mean(mixture: Mixture, log_likelihood: float, num_rows: int) -> float:
-    """Like `bic`, from the mean log-likelihood of `num_rows` rows."""
+    """Like `bic`, for rows whose likelihood is known.
+
+    Args:
+        mixture: The mixture.
+        log_likelihood: Mean log-likelihood of the rows, natural logarithm.
+        num_rows: Number of rows.
+    """
     count = num_parameters(
         mixture.covariance_type, mixture.num_components, mixture.num_features
     )
@@ -272,7 +287,13 @@ def check_covariance_type(covariance_type: str) -> None:
 def whitening_shape(
     covariance_type: str, num_components: int, num_features: int
 ) -> tuple[int, ...]:
-    """Shape of the whitening and of the covariances of a mixture."""
+    """Shape of the whitening and of the covariances of a mixture.
+
+    Args:
+        covariance_type: One of `COVARIANCE_TYPES`.
+        num_components: Number of components, k.
+        num_features: Length of a row, d.
+    """
     return {
         "full": (num_components, num_features, num_features),
         "tied": (num_features, num_features),
@@ -282,7 +303,15 @@ def whitening_shape(
 
 
 def log_joint(mixture: Mixture, z: jax.Array) -> jax.Array:
-    """Computes log p(component, z), float32 `[k, n]`, of standardised rows `[n, d]`."""
+    """Computes the joint log-density of each component and row.
+
+    Args:
+        mixture: The mixture.
+        z: Standardised rows, float32 `[n, d]`.
+
+    Returns:
+        log p(component, z), float32 `[k, n]`, natural logarithms.
+    """
 
     def squared_distances(centre: jax.Array, whitening: jax.Array) -> jax.Array:
         difference = z - centre
@@ -322,7 +351,12 @@ def map_components(
 
 
 def matmul(left: jax.Array, right: jax.Array) -> jax.Array:
-    """Matrix product with full float32 precision on any device."""
+    """Matrix product with full float32 precision on any device.
+
+    Args:
+        left: float32 `[..., n, m]`, or `[m]`.
+        right: float32 `[..., m, p]`.
+    """
     return jnp.matmul(left, right, precision=_PRECISION)
 
 

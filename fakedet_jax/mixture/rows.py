@@ -91,7 +91,14 @@ def survey(batches: Iterable[np.ndarray], seed: int) -> Survey:
 
 
 def chunks(x: np.ndarray) -> Iterator[np.ndarray]:
-    """Cuts an array `[n, d]` into batches, so that it is never copied as a whole."""
+    """Cuts rows into batches, so that they are never copied as a whole.
+
+    Args:
+        x: Rows `[n, d]` of any numeric dtype.
+
+    Yields:
+        Views `[m, d]` of at most 4096 rows in order; one without rows for no rows.
+    """
     for start in range(0, max(len(x), 1), _MAX_BLOCK_ROWS):
         yield x[start : start + _MAX_BLOCK_ROWS]
 

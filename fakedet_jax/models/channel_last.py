@@ -46,6 +46,7 @@ class Conv(nn.Module):
         use_bias: Whether the layer has a bias.
         dtype: Dtype of the computation and the output.
         kernel_init: Initialiser of the kernel.
+        dilation: Step between the pixels of a window, pixels.
     """
 
     features: int
@@ -56,6 +57,7 @@ class Conv(nn.Module):
     use_bias: bool = False
     dtype: Dtype = jnp.float32
     kernel_init: Initializer = nn.initializers.he_normal()
+    dilation: int = 1
 
     @nn.compact
     def __call__(self, planes: jax.Array) -> jax.Array:
@@ -69,6 +71,7 @@ class Conv(nn.Module):
             stride=self.stride,
             padding=self.padding,
             groups=self.groups,
+            dilation=self.dilation,
         )
         if self.use_bias:
             bias = self.param("bias", nn.initializers.zeros, (self.features,))
@@ -76,29 +79,9 @@ class Conv(nn.Module):
         return out
 
 
-class Dense(nn.Module):
-    """Fully-connected layer with bias, `[b, in]` → `[b, features]`.
-
-    Parameters: `kernel` `[in, features]`, `bias` `[features]`.
-
-    Attributes:
-        features: Number of output features.
-        dtype: Dtype of the computation and the output.
-        kernel_init: Initialiser of the kernel.
-    """
-
-    features: int
-    dtype: Dtype = jnp.float32
-    kernel_init: Initializer = nn.initializers.lecun_normal()
-
-    @nn.compact
-    def __call__(self, inputs: jax.Array) -> jax.Array:
-        """Maps `[b, in]` to `[b, features]`."""
-        shape = (inputs.shape[-1], self.features)
-        kernel = self.param("kernel", self.kernel_init, shape)
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        product = _matmul(inputs.astype(self.dtype), kernel.astype(self.dtype))
-        return product + bias.astype(self.dtype)
+# Fully-connected layer with bias, `[b, in]` → `[b, features]`, in full precision.
+# Parameters: `kernel` `[in, features]`, `bias` `[features]`.
+Dense = functools.partial(nn.Dense, precision=lax.Precision.HIGHEST)
 
 
 class BatchNorm(nn.Module):
@@ -185,6 +168,7 @@ def conv2d(
     stride: int = 1,
     padding: Size = 0,
     groups: int = 1,
+    dilation: int = 1,
 ) -> jax.Array:
     """Cross-correlates feature maps with a kernel (a deep-learning "convolution").
 
@@ -194,20 +178,32 @@ def conv2d(
         stride: Step of the window along both axes, pixels.
         padding: Zeros added at both ends of each axis, pixels.
         groups: Number of independent groups of features.
+        dilation: Step between the pixels of a window, pixels.
 
     Returns:
         Float `[batch, out_height, out_width, features]` in the dtype of `planes`, where
-        `out = (in + 2 * padding - kernel) // stride + 1`.
+        `out = (in + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1`.
     """
     kernel = kernel.astype(planes.dtype)
     vertical, horizontal = _pair(padding)
     if kernel.shape[:2] == (1, 1) and groups == 1 and not (vertical or horizontal):
         return _matmul(planes[:, ::stride, ::stride], kernel[0, 0])
     margins = ((vertical, vertical), (horizontal, horizontal))
-    general = functools.partial(
-        _conv_general, stride=stride, margins=margins, groups=groups
-    )
-    if not groups == planes.shape[-1] == kernel.shape[-1]:
+
+    def general(planes: jax.Array, kernel: jax.Array) -> jax.Array:
+        return lax.conv_general_dilated(
+            planes,
+            kernel,
+            window_strides=(stride, stride),
+            padding=margins,
+            rhs_dilation=(dilation, dilation),
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            feature_group_count=groups,
+            # Accelerators would round float32 operands to TF32 or bfloat16 by default.
+            precision=lax.Precision.HIGHEST,
+        )
+
+    if not groups == planes.shape[-1] == kernel.shape[-1] or dilation != 1:
         return general(planes, kernel)
     by_taps = functools.partial(_depthwise_by_taps, stride=stride, margins=margins)
     return lax.platform_dependent(planes, kernel, cpu=by_taps, default=general)
@@ -234,15 +230,21 @@ def max_pool(
     Returns:
         Float `[batch, out_height, out_width, features]`.
     """
-    margins = tuple(
+    margins = [
         (padding, padding + pooling.overhang(size + 2 * padding, window, stride) * ceil)
         for size in planes.shape[1:3]
-    )
-    return lax.platform_dependent(
-        planes,
-        cpu=lambda planes: _max_pool_by_taps(planes, window, stride, margins),
-        default=lambda planes: _max_pool_window(planes, window, stride, margins),
-    )
+    ]
+
+    def by_taps(planes: jax.Array) -> jax.Array:
+        # The gradient of reduce_window, XLA's select-and-scatter, is slow on CPUs.
+        padded = jnp.pad(planes, ((0, 0), *margins, (0, 0)), constant_values=-jnp.inf)
+        taps = blocking.taps(padded, (window, window), stride)
+        return functools.reduce(jnp.maximum, taps)
+
+    def by_window(planes: jax.Array) -> jax.Array:
+        return nn.max_pool(planes, (window, window), (stride, stride), margins)
+
+    return lax.platform_dependent(planes, cpu=by_taps, default=by_window)
 
 
 Margins = tuple[tuple[int, int], ...]
@@ -255,21 +257,6 @@ def _pair(size: Size) -> tuple[int, int]:
 def _matmul(inputs: jax.Array, kernel: jax.Array) -> jax.Array:
     """Multiplies `[..., in]` by `[in, features]`."""
     return jnp.matmul(inputs, kernel, precision=lax.Precision.HIGHEST)
-
-
-def _conv_general(
-    planes: jax.Array, kernel: jax.Array, *, stride: int, margins: Margins, groups: int
-) -> jax.Array:
-    return lax.conv_general_dilated(
-        planes,
-        kernel,
-        window_strides=(stride, stride),
-        padding=margins,
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        feature_group_count=groups,
-        # Accelerators would round float32 operands to TF32 or bfloat16 by default.
-        precision=lax.Precision.HIGHEST,
-    )
 
 
 def _depthwise_by_taps(
@@ -286,25 +273,3 @@ def _depthwise_by_taps(
     taps = blocking.taps(padded.astype(jnp.float32), (height, width), stride)
     total = sum(tap * weight for tap, weight in zip(taps, weights, strict=True))
     return jnp.asarray(total, planes.dtype)
-
-
-def _max_pool_by_taps(
-    planes: jax.Array, window: int, stride: int, margins: Margins
-) -> jax.Array:
-    # The gradient of reduce_window, XLA's select-and-scatter, is slow on CPUs.
-    padded = jnp.pad(planes, ((0, 0), *margins, (0, 0)), constant_values=-jnp.inf)
-    taps = blocking.taps(padded, (window, window), stride)
-    return functools.reduce(jnp.maximum, taps)
-
-
-def _max_pool_window(
-    planes: jax.Array, window: int, stride: int, margins: Margins
-) -> jax.Array:
-    return lax.reduce_window(
-        planes,
-        -jnp.inf,
-        lax.max,
-        (1, window, window, 1),
-        (1, stride, stride, 1),
-        ((0, 0), *margins, (0, 0)),
-    )

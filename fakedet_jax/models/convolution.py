@@ -50,7 +50,19 @@ def conv2d(
     if bias is None:
         bias = jnp.zeros((features,), planes.dtype)
     bias = bias.astype(planes.dtype)
-    general = functools.partial(_conv_general, padding=padding, stride=stride)
+
+    def general(planes: jax.Array, kernel: jax.Array, bias: jax.Array) -> jax.Array:
+        convolved = lax.conv_general_dilated(
+            planes,
+            kernel,
+            window_strides=(stride, stride),
+            padding=((padding, padding), (padding, padding)),
+            dimension_numbers=("NCHW", "HWIO", "NCHW"),
+            # Accelerators would round float32 operands to TF32 or bfloat16 by default.
+            precision=lax.Precision.HIGHEST,
+        )
+        return convolved + bias[:, None, None]
+
     if stride != 1 or size == 1 or size * size * in_features > _LARGEST_CPU_FAN_IN:
         return general(planes, kernel, bias)
     return lax.platform_dependent(
@@ -60,21 +72,6 @@ def conv2d(
         cpu=lambda *operands: _conv_planes(*operands, padding),
         default=general,
     )
-
-
-def _conv_general(
-    planes: jax.Array, kernel: jax.Array, bias: jax.Array, *, padding: int, stride: int
-) -> jax.Array:
-    convolved = lax.conv_general_dilated(
-        planes,
-        kernel,
-        window_strides=(stride, stride),
-        padding=((padding, padding), (padding, padding)),
-        dimension_numbers=("NCHW", "HWIO", "NCHW"),
-        # Accelerators would round float32 operands to TF32 or bfloat16 by default.
-        precision=lax.Precision.HIGHEST,
-    )
-    return convolved + bias[:, None, None]
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3,))

@@ -33,7 +33,13 @@ def output_size(size: int, window: int, stride: int) -> int:
 
 
 def overhang(size: int, window: int, stride: int) -> int:
-    """How far the last window reaches beyond the axis; arguments of `output_size`."""
+    """How far the last window reaches beyond the axis, in pixels.
+
+    Args:
+        size: Length of the axis, pixels.
+        window: Side of the window, pixels.
+        stride: Step of the window, pixels.
+    """
     windows = output_size(size, window, stride)
     return max(0, (windows - 1) * stride + window - size)
 
@@ -59,9 +65,17 @@ def max_pool(planes: jax.Array, window: int = 3, stride: int = 2) -> jax.Array:
 
 
 def average_pool(planes: jax.Array, window: int = 3, stride: int = 2) -> jax.Array:
-    """Takes the mean over square windows in ceil mode; arguments of `max_pool`.
+    """Takes the mean over square windows in ceil mode.
 
     A window at the border divides by the number of pixels that it holds.
+
+    Args:
+        planes: Float `[batch, features, height, width]`, no smaller than one window.
+        window: Side of the window, pixels.
+        stride: Step of the window, pixels.
+
+    Returns:
+        `[batch, features, output_size(height), output_size(width)]`, same dtype.
     """
     pooled = nn.avg_pool(
         planes.transpose(0, 2, 3, 1),

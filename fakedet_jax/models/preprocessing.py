@@ -3,8 +3,6 @@
 """How pictures are prepared for a network: a description that is applied on device."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -28,21 +26,6 @@ class Preprocessing:
     bgr: bool = False
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> "Preprocessing":
-        """Restores a preprocessing from JSON.
-
-        Args:
-            fields: What `dataclasses.asdict` returned, written to JSON and read again.
-
-        Raises:
-            KeyError: `framing`, `mean` or `std` is missing.
-            TypeError: A field is unknown or has the wrong type.
-        """
-        triples = {name: tuple(fields[name]) for name in ("mean", "std")}
-        framing = Framing(**fields["framing"])
-        return cls(**{**fields, **triples, "framing": framing})
 
     def __call__(self, pictures: jax.Array) -> jax.Array:
         """Prepares pictures that already have the size of `framing`.

@@ -38,19 +38,27 @@ def _resnet(depth: int) -> Backbone:
 RESNET34, RESNET50 = _resnet(34), _resnet(50)
 
 
-def start_from(fresh: Variables, trained: Variables) -> dict[str, Any]:
+def start_from(
+    fresh: Variables, trained: Variables, inside: str | None = None
+) -> dict[str, Any]:
     """Initial variables for a training that starts from a trained network.
 
     Args:
         fresh: Initialised variables of a network whose last layer is called `fc`.
         trained: Variables of the same network, possibly for other classes.
+        inside: Name of the module in `fresh` that is this network; None for all of it.
 
     Returns:
-        The trained variables, with the fresh `fc` where the number of classes differs.
+        The trained variables, with the fresh `fc` where the number of classes differs,
+        and all that is fresh outside of this network.
 
     Raises:
         RequestError: The networks differ in anything else.
     """
+    if inside is not None:
+        inner = {name: collection[inside] for name, collection in fresh.items()}
+        started = start_from(inner, trained)
+        return {name: {**fresh[name], inside: started[name]} for name in fresh}
     params = dict(trained["params"])
     if _shapes(params.get("fc", {})) != _shapes(fresh["params"]["fc"]):
         params["fc"] = fresh["params"]["fc"]

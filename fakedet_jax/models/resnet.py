@@ -15,7 +15,6 @@ from typing import NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from fakedet_jax.models import channel_last
 from fakedet_jax.models.parameters import Layer
@@ -41,8 +40,8 @@ GEOMETRIES = {
 _EXPANSION = 4
 
 # Kaiming's normal distribution by fan-out, and uniform on ±1/√fan_in.
-_CONV_INIT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
-_DENSE_INIT = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+CONV_INIT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
+DENSE_INIT = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 
 
 class ResNet(nn.Module):
@@ -84,7 +83,7 @@ class ResNet(nn.Module):
                 stride=stride,
                 padding=size // 2,
                 dtype=self.dtype,
-                kernel_init=_CONV_INIT,
+                kernel_init=CONV_INIT,
                 name=name,
             )
             out[name] = conv(planes)
@@ -104,11 +103,10 @@ class ResNet(nn.Module):
         pooled = hidden.mean((1, 2), dtype=jnp.float32)
         # As torch.nn.Linear draws it.
         bound = pooled.shape[-1] ** -0.5
-        out["fc"] = nn.Dense(
+        out["fc"] = channel_last.Dense(
             self.num_classes,
             dtype=self.dtype,
-            precision=lax.Precision.HIGHEST,
-            kernel_init=_DENSE_INIT,
+            kernel_init=DENSE_INIT,
             bias_init=lambda key, shape, dtype: jax.random.uniform(
                 key, shape, dtype, -bound, bound
             ),

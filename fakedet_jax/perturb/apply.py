@@ -8,11 +8,10 @@ that noise, which is computed in floating point, may rarely differ by one grey l
 """
 
 import collections
-import concurrent.futures
 import functools
 import hashlib
-import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import jax
@@ -25,7 +24,6 @@ from fakedet_jax.perturb.perturbation import (
     OPERATIONS,
     DeviceFn,
     Mix,
-    Operation,
     Perturbation,
 )
 from fakedet_jax.runtime import parallel
@@ -36,8 +34,6 @@ _SIDE_STEP = 64
 _DEVICE_PIXELS = 2**20
 # Bytes of pictures that wait for others of the same size, or for their turn.
 _MAX_HELD_BYTES = 2**28
-# Pictures of a mix that are sorted by operation at a time.
-_MAX_WINDOW = 256
 
 
 class Chosen(NamedTuple):
@@ -54,8 +50,11 @@ class Chosen(NamedTuple):
     salt: int = 0
 
 
-# Position of a picture in the order, and the picture.
-_Waiting = tuple[int, Chosen]
+class _Group(NamedTuple):
+    """Pictures that share a batch: an operation, and a padded height and width."""
+
+    operation: str
+    shape: tuple[int, int]
 
 
 def apply(
@@ -79,38 +78,35 @@ def apply(
         mesh: Devices of this process; by default all.
         num_threads: Threads for operations of the host.
 
-    Yields:
+    Returns:
         The perturbed pictures in the same order, uint8 `[height, width, 3]`, read-only.
 
     Raises:
         ImageError: A picture is too large.
     """
-    mesh = parallel.data_mesh(jax.local_devices()) if mesh is None else mesh
-    checked = map(_checked, pictures)
-    if isinstance(perturbation, Perturbation):
-        chosen = (Chosen(picture, perturbation) for picture in checked)
-        yield from _apply_kind(perturbation.kind, chosen, key, mesh, num_threads)
-        return
-    drawn = (Chosen(picture, draw(perturbation, picture, key)) for picture in checked)
-    if len(perturbation.operations) == 1:
-        kind = perturbation.choices[0].kind
-        yield from _apply_kind(kind, drawn, key, mesh, num_threads)
-        return
-    while window := _take_window(drawn):
-        yield from apply_each(window, key=key, mesh=mesh, num_threads=num_threads)
+
+    def choose(picture: np.ndarray) -> Chosen:
+        check_picture(picture)
+        if isinstance(perturbation, Mix):
+            return Chosen(picture, draw(perturbation, picture, key))
+        return Chosen(picture, perturbation)
+
+    chosen = map(choose, pictures)
+    return apply_each(chosen, key=key, mesh=mesh, num_threads=num_threads)
 
 
 def apply_each(
-    chosen: Sequence[Chosen],
+    chosen: Iterable[Chosen],
     *,
     key: jax.Array,
     mesh: Mesh | None = None,
     num_threads: int = 8,
-) -> list[np.ndarray]:
+) -> Iterator[np.ndarray]:
     """Perturbs pictures, each with its own perturbation.
 
     Args:
-        chosen: The pictures, which pass `check_picture`, and their perturbations.
+        chosen: The pictures, which pass `check_picture`, and their perturbations;
+            consumed as needed.
         key: See `apply`.
         mesh: See `apply`.
         num_threads: See `apply`.
@@ -119,16 +115,7 @@ def apply_each(
         The perturbed pictures in the same order; see `apply`.
     """
     mesh = parallel.data_mesh(jax.local_devices()) if mesh is None else mesh
-    # Grouped by operation, because a batch has one operation.
-    positions: dict[str, list[int]] = {}
-    for position, one in enumerate(chosen):
-        positions.setdefault(one.perturbation.operation, []).append(position)
-    done: dict[int, np.ndarray] = {}
-    for operation, places in positions.items():
-        group = [chosen[place] for place in places]
-        perturbed = _apply_kind(OPERATIONS[operation], group, key, mesh, num_threads)
-        done.update(zip(places, perturbed, strict=True))
-    return [done[position] for position in range(len(chosen))]
+    return _Work(key, mesh, num_threads).run(chosen)
 
 
 def apply_one(chosen: Chosen, seed: int) -> np.ndarray:
@@ -174,6 +161,9 @@ def draw(mix: Mix, picture: np.ndarray, key: jax.Array) -> Perturbation:
 def check_picture(picture: np.ndarray) -> None:
     """Checks that a picture is small enough for all operations.
 
+    Args:
+        picture: uint8 `[height, width, 3]`.
+
     Raises:
         ImageError: A side is longer than `operations.MAX_SIDE`.
     """
@@ -185,97 +175,77 @@ def check_picture(picture: np.ndarray) -> None:
         )
 
 
-def _apply_kind(
-    kind: Operation,
-    chosen: Iterable[Chosen],
-    key: jax.Array,
-    mesh: Mesh,
-    num_threads: int,
-) -> Iterator[np.ndarray]:
-    """Perturbs pictures with one operation, each with its own strength."""
-    if kind.on_device is not None:
-        yield from _Batches(kind.on_device, key, mesh).run(chosen)
-    elif kind.on_host is not None:
-        chosen = iter(chosen)
-        with concurrent.futures.ThreadPoolExecutor(
-            num_threads, "fakedet-perturb"
-        ) as pool:
-            while window := list(itertools.islice(chosen, 4 * num_threads)):
-                pictures = [one.picture for one in window]
-                strengths = [one.perturbation.strength for one in window]
-                yield from pool.map(kind.on_host, pictures, strengths)
+class _Work:
+    """Collects pictures of one operation and similar sizes in batches.
 
+    What an operation of the host does to single pictures is done by threads meanwhile.
+    """
 
-def _take_window(chosen: Iterator[Chosen]) -> list[Chosen]:
-    """The next pictures, as many as memory permits but at least one; [] at the end."""
-    window: list[Chosen] = []
-    num_bytes = 0
-    while num_bytes < _MAX_HELD_BYTES and len(window) < _MAX_WINDOW:
-        following = next(chosen, None)
-        if following is None:
-            break
-        window.append(following)
-        num_bytes += following.picture.nbytes
-    return window
-
-
-def _checked(picture: np.ndarray) -> np.ndarray:
-    check_picture(picture)
-    return picture
-
-
-class _Batches:
-    """Collects pictures of similar sizes in batches, and keeps their order."""
-
-    def __init__(self, function: DeviceFn, key: jax.Array, mesh: Mesh) -> None:
-        self._compiled = _compile(function, mesh)
+    def __init__(self, key: jax.Array, mesh: Mesh, num_threads: int) -> None:
         self._key = parallel.replicate(mesh, key)
         self._mesh = mesh
-        self._waiting: dict[tuple[int, int], list[_Waiting]] = {}
+        self._num_threads = num_threads
+        self._waiting: dict[_Group, list[tuple[int, Chosen]]] = {}
+        self._group_of: dict[int, _Group] = {}
+        self._on_host: dict[int, Future[np.ndarray]] = {}
         self._done: dict[int, np.ndarray] = {}
 
     def run(self, chosen: Iterable[Chosen]) -> Iterator[np.ndarray]:
         held: collections.deque[int] = collections.deque()
         num_held_bytes = 0
         turn = 0
-        for position, one in enumerate(chosen):
-            shape = _padded_shape(one.picture)
-            group = self._waiting.setdefault(shape, [])
-            group.append((position, one))
-            held.append(one.picture.nbytes)
-            num_held_bytes += one.picture.nbytes
-            if len(group) == _full_size(shape, self._mesh):
-                self._compute(shape)
-            while turn in self._done or num_held_bytes > _MAX_HELD_BYTES:
-                yield self._take(turn)
-                num_held_bytes -= held.popleft()
-                turn += 1
-        while held:
-            yield self._take(turn)
-            held.popleft()
-            turn += 1
+        with ThreadPoolExecutor(self._num_threads, "fakedet-perturb") as pool:
+            for position, one in enumerate(chosen):
+                self._start(position, one, pool)
+                held.append(one.picture.nbytes)
+                num_held_bytes += one.picture.nbytes
+                while self._is_ready(turn) or num_held_bytes > _MAX_HELD_BYTES:
+                    yield self._take(turn)
+                    num_held_bytes -= held.popleft()
+                    turn += 1
+            for position in range(turn, turn + len(held)):
+                yield self._take(position)
+
+    def _start(self, position: int, one: Chosen, pool: ThreadPoolExecutor) -> None:
+        """Gives a picture to a thread, or computes its batch if that is full."""
+        kind, strength = one.perturbation.kind, one.perturbation.strength
+        if kind.on_host is not None:
+            future = pool.submit(kind.on_host, one.picture, strength)
+            self._on_host[position] = future
+            return
+        group = _Group(kind.name, _padded_shape(one.picture))
+        self._group_of[position] = group
+        self._waiting.setdefault(group, []).append((position, one))
+        if len(self._waiting[group]) == _full_size(group.shape, self._mesh):
+            self._compute(group)
+
+    def _is_ready(self, position: int) -> bool:
+        """Whether a result is there, or enough is under way to wait for it."""
+        if position in self._on_host:
+            return len(self._on_host) >= 4 * self._num_threads
+        return position in self._done
 
     def _take(self, position: int) -> np.ndarray:
         """The result at a position; computes its batch first if it still waits."""
+        if position in self._on_host:
+            return self._on_host.pop(position).result()
         if position not in self._done:
-            self._compute(self._shape_of(position))
+            self._compute(self._group_of[position])
         return self._done.pop(position)
 
-    def _shape_of(self, position: int) -> tuple[int, int]:
-        """The shape of the group whose first picture is at a position."""
-        return next(
-            shape for shape, group in self._waiting.items() if group[0][0] == position
-        )
-
-    def _compute(self, shape: tuple[int, int]) -> None:
-        group = self._waiting.pop(shape)
-        num_rows = _round_up(len(group), self._mesh.size)
-        arrays = _stack([one for _, one in group], num_rows, shape)
+    def _compute(self, group: _Group) -> None:
+        rows = self._waiting.pop(group)
+        num_rows = _round_up(len(rows), self._mesh.size)
+        arrays = _stack([one for _, one in rows], num_rows, group.shape)
         placed = parallel.put_batch(self._mesh, arrays)
-        perturbed, new_sizes = jax.device_get(self._compiled(self._key, **placed))
-        for row, (position, *_) in enumerate(group):
+        function = OPERATIONS[group.operation].on_device
+        assert function is not None
+        compiled = _compile(function, self._mesh)
+        perturbed, new_sizes = jax.device_get(compiled(self._key, **placed))
+        for row, (position, _) in enumerate(rows):
             height, width = new_sizes[row]
             self._done[position] = perturbed[row, :height, :width]
+            del self._group_of[position]
 
 
 def _stack(

@@ -9,6 +9,7 @@ References:
 """
 
 import io
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -39,10 +40,7 @@ def jpeg(picture: np.ndarray, quality: int) -> np.ndarray:
         raise RequestError(
             f"jpeg: expected a quality from 0 to {MAX_QUALITY}, found {quality}"
         )
-    encoded = io.BytesIO()
-    Image.fromarray(picture).save(encoded, "JPEG", quality=quality)
-    with Image.open(encoded, formats=("JPEG",)) as image:
-        return np.asarray(image)
+    return _recode(picture, "JPEG", quality=quality)
 
 
 def jpeg2000(picture: np.ndarray, ratio: float) -> np.ndarray:
@@ -67,9 +65,11 @@ def jpeg2000(picture: np.ndarray, ratio: float) -> np.ndarray:
             f"jpeg2000: expected a ratio from {MIN_RATIO} to {MAX_RATIO}, found "
             f"{ratio:g}"
         )
+    return _recode(picture, "JPEG2000", quality_mode="rates", quality_layers=[ratio])
+
+
+def _recode(picture: np.ndarray, codec: str, **options: Any) -> np.ndarray:
     encoded = io.BytesIO()
-    Image.fromarray(picture).save(
-        encoded, "JPEG2000", quality_mode="rates", quality_layers=[ratio]
-    )
-    with Image.open(encoded, formats=("JPEG2000",)) as image:
+    Image.fromarray(picture).save(encoded, codec, **options)
+    with Image.open(encoded, formats=(codec,)) as image:
         return np.asarray(image)

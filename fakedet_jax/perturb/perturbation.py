@@ -143,7 +143,11 @@ class Mix:
         return MIX
 
     def draw(self, number: int) -> Perturbation:
-        """Chooses by a random number, which should have many more bits than needed."""
+        """Chooses one of the perturbations.
+
+        Args:
+            number: A random number, at least 0, with many more bits than needed.
+        """
         number, place = divmod(number, len(self.operations))
         name = self.operations[place]
         own = [choice for choice in self.choices if choice.operation == name]
@@ -157,32 +161,20 @@ register = OPERATIONS.add
 unregister = OPERATIONS.unregister
 
 
-def _jpeg(picture: np.ndarray, strength: float) -> np.ndarray:
-    return codecs.jpeg(picture, int(strength))
+def _scaling(sign: int) -> DeviceFn:
+    """Changes the sides by a percentage: 1 enlarges them, -1 shrinks them."""
 
+    def on_device(
+        images: jax.Array, sizes: jax.Array, strengths: jax.Array, keys: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        del keys
+        return operations.scale(images, sizes, 100 + sign * _whole(strengths))
 
-def _scale_up(
-    images: jax.Array, sizes: jax.Array, strengths: jax.Array, keys: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    del keys
-    return operations.scale(images, sizes, 100 + _whole(strengths))
-
-
-def _scale_down(
-    images: jax.Array, sizes: jax.Array, strengths: jax.Array, keys: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    del keys
-    return operations.scale(images, sizes, 100 - _whole(strengths))
+    return on_device
 
 
 def _whole(strengths: jax.Array) -> jax.Array:
     return strengths.astype(jnp.int32)
-
-
-def _gaussian_noise(
-    images: jax.Array, sizes: jax.Array, strengths: jax.Array, keys: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    return operations.gaussian_noise(images, sizes, strengths, keys), sizes
 
 
 def _keeping_size(function: PictureFn) -> DeviceFn:
@@ -221,7 +213,7 @@ register(
         accepts=lambda quality: (
             0 <= quality <= codecs.MAX_QUALITY and quality == int(quality)
         ),
-        on_host=_jpeg,
+        on_host=lambda picture, quality: codecs.jpeg(picture, int(quality)),
     ),
 )
 register(
@@ -251,7 +243,10 @@ register(
         strength_name="variance, white is 1",
         expected="a variance that is not negative",
         accepts=lambda variance: variance >= 0,
-        on_device=_gaussian_noise,
+        on_device=lambda images, sizes, variances, keys: (
+            operations.gaussian_noise(images, sizes, variances, keys),
+            sizes,
+        ),
         is_random=True,
     ),
 )
@@ -286,7 +281,7 @@ register(
         strength_name="per cent that the sides gain",
         expected=f"a whole percentage from 0 to {_MAX_GAIN}",
         accepts=lambda gain: 0 <= gain <= _MAX_GAIN and gain == int(gain),
-        on_device=_scale_up,
+        on_device=_scaling(1),
     ),
 )
 register(
@@ -296,6 +291,6 @@ register(
         strength_name="per cent that the sides lose",
         expected="a whole percentage from 0 to 99",
         accepts=lambda loss: 0 <= loss <= 99 and loss == int(loss),
-        on_device=_scale_down,
+        on_device=_scaling(-1),
     ),
 )

@@ -14,12 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fakedet_jax.errors import RequestError
 from fakedet_jax.perturb import apply
 from fakedet_jax.perturb.perturbation import Mix, Perturbation
-
-# The paper's largest set has three copies; many more are a mistake.
-_MAX_COPIES = 100
 
 
 class Choice(NamedTuple):
@@ -94,19 +90,6 @@ class Treatment:
         return apply.apply_one(apply.Chosen(picture, *choice), self.seed)
 
 
-def check_copies(copies: float) -> None:
-    """Checks the setting `perturb_copies`.
-
-    Raises:
-        RequestError: The number of copies is not valid.
-    """
-    if not 1 <= copies <= _MAX_COPIES:
-        raise RequestError(
-            f"`perturb_copies`: expected a number from 1 to {_MAX_COPIES}, found "
-            f"{copies:g}"
-        )
-
-
 def fixed_set(
     labels: np.ndarray, num_parts: int, copies: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -125,14 +108,10 @@ def fixed_set(
         Indices of the examples and their parts, each int32
         `[round(copies · num_examples)]`.
 
-    Raises:
-        RequestError: The number of copies is not valid.
-
     >>> indices, parts = fixed_set(np.zeros(3), 3, copies=2, seed=0)
     >>> indices.tolist(), sorted(parts[:3].tolist())
     ([0, 1, 2, 0, 1, 2], [0, 1, 2])
     """
-    check_copies(copies)
     num_examples = len(labels)
     order = np.random.default_rng(seed).permutation(num_examples)
     # Rank of each example among the shuffled examples of its class.

@@ -46,27 +46,10 @@ class Diagnosis:
 DiagnosisFn = Callable[["Evaluation"], Diagnosis]
 
 
-class DiagnoseFn(Protocol):
-    """Looks at the pictures of an evaluation, in all processes."""
-
-    def __call__(
-        self,
-        scorer: Scorer,
-        dataset: Dataset,
-        reading: InputConfig,
-        treatment: Treatment | None,
-    ) -> DiagnosisFn:
-        """Computes what only the devices can tell.
-
-        Args:
-            scorer: The detector's own, whose devices and batches are used.
-            dataset: The pictures.
-            reading: How they are read.
-            treatment: What is done to them.
-
-        Returns:
-            A function that completes the diagnosis.
-        """
+# Computes what only the devices can tell of the pictures of an evaluation, in all
+# processes: from the detector's own scorer, whose devices and batches are used, the
+# pictures, how they are read and what is done to them, to what completes the diagnosis.
+DiagnoseFn = Callable[[Scorer, Dataset, InputConfig, Treatment | None], DiagnosisFn]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,22 +110,39 @@ class FitRequest:
     stop: StopRequest
 
 
-class Benchmark(Protocol):
-    """A system that is measured."""
+class Benchmark:
+    """A system that is measured.
 
-    @property
-    def framing(self) -> Framing:
-        """Framing of its input."""
+    Attributes:
+        framing: Framing of its input.
+        rows: How the table shows the results: name, label, unit, divisor.
+    """
 
-    @property
-    def rows(self) -> Sequence[tuple[str, str, str, float]]:
-        """How the table shows the results: name, label, unit, divisor."""
+    framing: Framing
+    rows: Sequence[tuple[str, str, str, float]]
 
     def measure(self, dataset: Dataset) -> dict[str, Any]:
-        """Measures on training pictures; speeds are of all devices together."""
+        """Measures on training pictures; speeds are of all devices together.
+
+        Args:
+            dataset: The pictures.
+
+        Returns:
+            Names to numbers, None for what the platform does not tell.
+        """
+        raise NotImplementedError
 
     def ratios(self, results: Mapping[str, Any]) -> dict[str, Any]:
-        """Puts results into proportion to those of the machine."""
+        """Puts results into proportion to those of the machine; nothing by default.
+
+        Args:
+            results: All results, of this system and of the machine.
+
+        Returns:
+            More results.
+        """
+        del results
+        return {}
 
 
 class System(Protocol):
@@ -175,6 +175,11 @@ class System(Protocol):
     def plan(self, config: TrainConfig, recipe: Recipe, mesh: Mesh) -> Plan:
         """Refuses settings that `fit` could not follow, and reads weights.
 
+        Args:
+            config: The settings.
+            recipe: The optimisation, after flags.
+            mesh: The devices.
+
         Raises:
             RequestError: A setting is wrong, or a weight file does not fit.
         """
@@ -184,18 +189,48 @@ class System(Protocol):
     ) -> Dataset:
         """The pictures of `train` that `fit` learns from.
 
+        Args:
+            config: The settings.
+            train: All training pictures.
+            validation: All validation pictures.
+
         Raises:
             RequestError: They cannot be learnt from, or are too few.
         """
 
     def fit(self, request: FitRequest) -> None:
-        """Trains, or goes on training, in the workdir of the request."""
+        """Trains, or goes on training, in the workdir of the request.
+
+        Args:
+            request: What it is trained on.
+
+        Raises:
+            RequestError: Settings, weights or pictures are not as expected.
+            Stopped: The run was asked to stop.
+            NonFiniteLossError: The training diverged.
+        """
 
     def load(self, workdir: Workdir, mesh: Mesh) -> Fitted:
-        """Loads the best detector of a workdir."""
+        """Loads the best detector of a workdir.
+
+        Args:
+            workdir: The workdir.
+            mesh: The devices that get its arrays.
+
+        Raises:
+            RequestError: There is none, or it is damaged or of another network.
+        """
 
     def benchmark(self, config: BenchmarkConfig, mesh: Mesh) -> Benchmark:
-        """Gets ready to be measured."""
+        """Gets ready to be measured.
+
+        Args:
+            config: The settings.
+            mesh: The devices.
+
+        Raises:
+            RequestError: A setting is wrong, or a weight file does not fit.
+        """
 
 
 def read_info(workdir: Workdir) -> DetectorInfo:

@@ -15,12 +15,10 @@ from fakedet_jax import systems
 from fakedet_jax.config import DataConfig, ExtractConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation.scoring import PictureFn
+from fakedet_jax.media.batching import Batch
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.runtime import parallel
 from fakedet_jax.workdir import Workdir, open_workdir
-
-# uint8 `[batch, height, width, 3]`, and bool `[batch]`: which rows are pictures.
-MaskedBatch = tuple[np.ndarray, np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +64,7 @@ class FeatureRequest:
     """
 
     mesh: Mesh
-    open_batches: Callable[[], Iterator[MaskedBatch]]
+    open_batches: Callable[[], Iterator[Batch]]
     pictures: str
     are_training_pictures: bool
     thresholds: Path | None = None

@@ -2,25 +2,72 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the training loop in the workdir of a request, the same for every network."""
 
+import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import flax.linen as nn
 import jax
+from jax.sharding import Mesh
 
 from fakedet_jax.data.pipeline import TrainIterator
+from fakedet_jax.models.preprocessing import Preprocessing
 from fakedet_jax.runtime import checkpoint, parallel
 from fakedet_jax.systems.base import FitRequest
-from fakedet_jax.training import loop, writers
+from fakedet_jax.training import loop, optim, steps, writers
+from fakedet_jax.training.recipe import Recipe
 
 
-def num_steps(request: FitRequest, num_examples: int) -> int:
-    """Updates of a whole run over so many examples per epoch."""
-    return request.recipe.num_epochs * _steps_per_epoch(request, num_examples)
+def create(
+    model: nn.Module,
+    preprocessing: Preprocessing,
+    recipe: Recipe,
+    num_steps: int,
+    mesh: Mesh,
+    *,
+    seed: int,
+    frozen: Sequence[str] = (),
+    **options: Any,
+) -> tuple[steps.TrainState, loop.TrainStep]:
+    """The state of a network before its first step, and the step.
+
+    Args:
+        model: `(images, train) → (outputs, named outputs)`.
+        preprocessing: From uint8 pictures to the network's input.
+        recipe: The optimisation.
+        num_steps: Updates of the whole run.
+        mesh: The devices.
+        seed: Seed of the initial parameters and of the network's random choices.
+        frozen: Parameters that are not trained.
+        **options: Other arguments of `steps.make_train_step`.
+
+    Returns:
+        The state, on the mesh; and the step, not compiled yet.
+    """
+    optimizer = optim.create_optimizer(recipe, num_steps, frozen)
+    # Made on the devices, and in one go: dozens of small kernels less.
+    initial_state = jax.jit(
+        lambda: steps.create_train_state(model, preprocessing, optimizer, seed),
+        out_shardings=parallel.replicated(mesh),
+    )
+    train_step = steps.make_train_step(
+        model,
+        preprocessing,
+        optimizer,
+        optim.create_schedule(recipe, num_steps),
+        seed=seed,
+        **options,
+    )
+    return initial_state(), train_step
 
 
 def reading(request: FitRequest) -> dict[str, int]:
-    """How this process reads its rows of each batch, for `pipeline.train_iterator`."""
+    """How this process reads its rows of each batch, for `pipeline.train_iterator`.
+
+    Args:
+        request: Names the batch size, the devices, and how pictures are read.
+    """
     return {
         "batch_size": parallel.local_batch_size(
             request.recipe.batch_size, request.mesh
@@ -34,31 +81,50 @@ def reading(request: FitRequest) -> dict[str, int]:
 
 def run(
     request: FitRequest,
+    model: nn.Module,
+    preprocessing: Preprocessing,
     *,
     num_examples: int,
-    train_step: loop.TrainStep,
-    state: Any,
     batches: TrainIterator,
     validate: Callable[[int, Any], loop.Verdict],
+    start_from: Callable[[Any, Any], Any] | None = None,
     best_folder: str = "best",
+    **options: Any,
 ) -> None:
     """Trains to the end, from where an earlier run stopped.
 
     Args:
-        request: Names the workdir, the devices and the intervals.
+        request: Names the workdir, the devices, the recipe and the intervals.
+        model: See `create`.
+        preprocessing: See `create`.
         num_examples: Per epoch.
-        train_step: See `loop.train`.
-        state: The state before the first step, on the mesh; it is used up.
         batches: Closed at the end.
         validate: See `loop.train`.
+        start_from: From fresh variables and the weights of the plan to the variables
+            that the training starts with.
         best_folder: Where the best states go, in the workdir.
+        **options: Other arguments of `create`.
 
     Raises:
         Stopped: The run was asked to stop and has saved.
         NonFiniteLossError: The training diverged.
         RequestError: The workdir belongs to another run.
     """
-    config = request.config
+    config, recipe, mesh = request.config, request.recipe, request.mesh
+    steps_per_epoch = math.ceil(num_examples / recipe.batch_size)
+    num_steps = recipe.num_epochs * steps_per_epoch
+    state, train_step = create(
+        model, preprocessing, recipe, num_steps, mesh, seed=config.seed, **options
+    )
+    if start_from is not None and request.plan.weights is not None:
+        started = parallel.replicate(
+            mesh, start_from(state.variables, request.plan.weights)
+        )
+        state = dataclasses.replace(
+            state,
+            params=started["params"],
+            model_state={name: started[name] for name in state.model_state},
+        )
     writer = writers.create(config.workdir, process_index=jax.process_index())
     with (
         batches,
@@ -68,13 +134,13 @@ def run(
     ):
         loop.train(
             loop.LoopConfig(
-                num_steps=num_steps(request, num_examples),
-                steps_per_epoch=_steps_per_epoch(request, num_examples),
-                batch_size=request.recipe.batch_size,
+                num_steps=num_steps,
+                steps_per_epoch=steps_per_epoch,
+                batch_size=recipe.batch_size,
                 log_every=config.options.log_every,
                 checkpoint_every=config.options.checkpoint_every,
             ),
-            mesh=request.mesh,
+            mesh=mesh,
             train_step=train_step,
             state=state,
             batches=batches,
@@ -84,7 +150,3 @@ def run(
             writer=writer,
             stop=request.stop,
         )
-
-
-def _steps_per_epoch(request: FitRequest, num_examples: int) -> int:
-    return math.ceil(num_examples / request.recipe.batch_size)

@@ -59,11 +59,6 @@ class CaffeLayer:
     tops: tuple[str, ...]
     blobs: tuple[np.ndarray, ...]
 
-    @property
-    def shapes(self) -> tuple[tuple[int, ...], ...]:
-        """Shapes of the arrays."""
-        return tuple(blob.shape for blob in self.blobs)
-
 
 def read(path: Path) -> Contents:
     """Reads all arrays.

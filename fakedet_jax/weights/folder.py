@@ -11,13 +11,13 @@ import dataclasses
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fakedet_jax.runtime import checkpoint, records, storage
+from fakedet_jax.runtime import checkpoint, records
 from fakedet_jax.weights import mapping
 from fakedet_jax.weights.tensors import TensorFile, UnreadableError, check_total, count
 
@@ -48,7 +48,11 @@ def digest(variables: mapping.Variables) -> str:
 
 
 def identity(variables: mapping.Variables) -> dict[str, Any]:
-    """What a card must say of its variables: `digest`, and the shapes of `arrays`."""
+    """What a card must say of its variables: `digest`, and the shapes of `arrays`.
+
+    Args:
+        variables: Nested dicts of arrays.
+    """
     shapes = {
         path: _to_text(array.shape)
         for path, array in mapping.flatten(variables).items()
@@ -56,21 +60,18 @@ def identity(variables: mapping.Variables) -> dict[str, Any]:
     return {"digest": digest(variables), "arrays": shapes}
 
 
-def write(output: Path, variables: mapping.Variables, card: Mapping[str, Any]) -> None:
-    """Writes the folder, whole or not at all.
+def write_variables(output: Path, variables: mapping.Variables) -> None:
+    """Writes the variables of a network into a folder, for `read`.
 
     Args:
-        output: The folder; it does not exist, or is empty.
+        output: The folder.
         variables: Nested dicts of float32 arrays.
-        card: What to say of them, for JSON, with their `identity`.
 
     Raises:
-        OSError: It could not be written; nothing is left behind.
+        OSError: They could not be written.
     """
-    with atomic(output) as temporary:
-        with checkpoint.Store(temporary / _VARIABLES, max_to_keep=None) as store:
-            store.save(_STEP, variables, {})
-        storage.write_json(temporary / CARD, card)
+    with checkpoint.Store(output / _VARIABLES, max_to_keep=None) as store:
+        store.save(_STEP, variables, {})
 
 
 @contextlib.contextmanager
@@ -129,6 +130,9 @@ def read_card(path: Path, field: str = "weights") -> dict[str, Any]:
 
 def read(path: Path) -> TensorFile:
     """Reads a converted network.
+
+    Args:
+        path: The folder.
 
     Returns:
         The arrays by their paths, in our own layout.

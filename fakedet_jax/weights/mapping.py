@@ -279,7 +279,8 @@ def _layer_slots(
     shapes: Mapping[str, tuple[int, ...]],
     names: Collection[str],
 ) -> Iterator[_Slot]:
-    foreign = _foreign_name(layer, layout)
+    # Our own layout, "flax", is no attribute of a layer.
+    foreign = getattr(layer, layout, None)
     arrays = _ARRAYS[layer.kind]
     if layer.kind in ("conv", "dense") and not layer.bias:
         arrays = arrays[:1]
@@ -315,16 +316,12 @@ def _layer_slots(
             yield _Slot(path, shape, name, shape[::-1], convert)
 
 
-def _foreign_name(layer: Layer, layout: str) -> str | None:
-    return None if layout == "flax" else getattr(layer, layout)
-
-
 def _derived(layers: Sequence[Layer], layout: str) -> dict[str, np.ndarray]:
     """Our arrays that have the same values for all files of a layout."""
     return {
         f"batch_stats/{layer.name}/weight": np.ones((), np.float32)
         for layer in layers
-        if layer.kind == "caffe_norm" and _foreign_name(layer, layout) is not None
+        if layer.kind == "caffe_norm" and getattr(layer, layout, None) is not None
     }
 
 

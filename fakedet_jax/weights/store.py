@@ -4,7 +4,7 @@
 
 import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import fakedet_jax
 from fakedet_jax.errors import RequestError
 from fakedet_jax.models.backbone import Backbone
+from fakedet_jax.runtime import storage
 from fakedet_jax.weights import folder, formats, mapping
 from fakedet_jax.weights.mapping import Comparison, Variables
 from fakedet_jax.weights.tensors import TensorFile
@@ -35,18 +36,12 @@ def load(backbone: Backbone, path: Path) -> tuple[dict[str, Any], dict[str, Any]
     Raises:
         RequestError: The file does not exist or cannot be used for this network.
     """
-    if not path.is_dir():
-        variables, card, _ = convert(backbone, formats.read(path))
+    tensor_file = formats.read(path)
+    if tensor_file.layout != "flax":
+        variables, card, _ = convert(backbone, tensor_file)
         return variables, card
-    card = folder.read_card(path)
-    _check_model(backbone, card, path)
-    variables, _ = mapping.to_variables(
-        backbone.layers,
-        formats.read(path),
-        abstract(backbone),
-        network=backbone.name,
-    )
-    return variables, card
+    variables, _ = _map(backbone, tensor_file)
+    return variables, folder.read_card(path)
 
 
 def convert(
@@ -66,16 +61,7 @@ def convert(
     Raises:
         RequestError: The file does not fit.
     """
-    if tensor_file.layout == "flax":
-        _check_model(backbone, folder.read_card(tensor_file.path), tensor_file.path)
-    variables, comparison = mapping.to_variables(
-        backbone.layers,
-        tensor_file,
-        abstract(backbone),
-        ignore=ignore,
-        initial=lambda: initial(backbone),
-        network=backbone.name,
-    )
+    variables, comparison = _map(backbone, tensor_file, ignore)
     card = {
         "model": backbone.name,
         "source": tensor_file.path.name,
@@ -95,36 +81,52 @@ def convert(
 
 
 def save(
-    output: Path, backbone: Backbone, variables: Variables, card: dict[str, Any]
-) -> dict[str, Any]:
-    """Writes the folder of a converted network.
+    output: Path, variables: Variables, card: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """Writes the folder of a converted network; see `write`.
+
+    Args:
+        output: The folder.
+        variables: The variables that `convert` returned.
+        card: The card that `convert` returned.
+    """
+    if (output / folder.CARD).exists():
+        formats.read(output)  # Refuses a damaged one.
+    return write(output, card, lambda path: folder.write_variables(path, variables))
+
+
+def write(
+    output: Path, card: Mapping[str, Any], fill: Callable[[Path], None]
+) -> Mapping[str, Any]:
+    """Writes a folder with a card, whole or not at all.
 
     A folder that already holds the same variables of the same network is not changed.
 
     Args:
         output: The folder.
-        backbone: The network.
-        variables: The variables that `convert` returned.
         card: The card that `convert` returned.
+        fill: Writes all else into the folder, which has another name until then.
 
     Returns:
         The card in the folder.
 
     Raises:
         RequestError: The folder holds something else.
-        OSError: The folder cannot be written.
+        OSError: The folder cannot be written; nothing is left behind.
     """
     check_output(output)
     if (output / folder.CARD).exists():
-        kept, stored = load(backbone, output)
-        if folder.digest(kept) != folder.digest(variables):
+        stored = folder.read_card(output, "output")
+        if any(stored[name] != card[name] for name in ("model", "digest")):
             raise RequestError(
-                f"`output`: {str(output)!r} holds other weights of {backbone.name}; "
+                f"`output`: {str(output)!r} holds other weights or another network; "
                 "give another folder"
             )
         _LOGGER.info("%s already holds these weights", output)
         return stored
-    folder.write(output, variables, card)
+    with folder.atomic(output) as temporary:
+        fill(temporary)
+        storage.write_json(temporary / folder.CARD, card)
     _LOGGER.info("wrote %s", output)
     return card
 
@@ -150,12 +152,26 @@ def check_output(output: Path) -> None:
 
 
 def abstract(backbone: Backbone) -> Variables:
-    """Shapes of the variables of a backbone, as `jax.eval_shape` returns them."""
+    """Shapes of the variables of a backbone; nothing is computed.
+
+    Args:
+        backbone: The network.
+
+    Returns:
+        Nested dicts of `jax.ShapeDtypeStruct`, float32.
+    """
     return jax.eval_shape(lambda: _init(backbone))
 
 
 def initial(backbone: Backbone) -> Variables:
-    """Initial variables of a backbone; they are the same at each call."""
+    """Initial variables of a backbone; they are the same at each call.
+
+    Args:
+        backbone: The network.
+
+    Returns:
+        Nested dicts of float32 arrays.
+    """
     return jax.jit(lambda: _init(backbone))()
 
 
@@ -165,9 +181,24 @@ def _init(backbone: Backbone) -> Variables:
     return module.init(jax.random.key(0), pictures)
 
 
-def _check_model(backbone: Backbone, card: dict[str, Any], path: Path) -> None:
-    if card["model"] != backbone.name:
-        raise RequestError(
-            f"`weights`: {str(path)!r} holds {card['model'][:80]!r}, expected "
-            f"{backbone.name!r}; name the network that it holds, or give other weights"
-        )
+def _map(
+    backbone: Backbone, tensor_file: TensorFile, ignore: Sequence[str] = ()
+) -> tuple[dict[str, Any], Comparison]:
+    """The variables of a file; refuses the folder of another network."""
+    if tensor_file.layout == "flax":
+        path = tensor_file.path
+        model = folder.read_card(path)["model"]
+        if model != backbone.name:
+            raise RequestError(
+                f"`weights`: {str(path)!r} holds {model[:80]!r}, expected "
+                f"{backbone.name!r}; name the network that it holds, or give other "
+                "weights"
+            )
+    return mapping.to_variables(
+        backbone.layers,
+        tensor_file,
+        abstract(backbone),
+        ignore=ignore,
+        initial=lambda: initial(backbone),
+        network=backbone.name,
+    )

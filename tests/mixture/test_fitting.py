@@ -298,7 +298,7 @@ def test_a_stream_that_changes_is_refused():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"num_components": 0}, "num_components: expected a positive"),
+        ({"num_components": 0}, "num_components: .* at least 1, found 0"),
         ({"covariance_type": "diag"}, "expected one of full, .*found 'diag'"),
         ({"reg_covar": -1}, "reg_covar: .* at least 0, found -1"),
         ({"tolerance": np.nan}, "tolerance: .*found nan"),

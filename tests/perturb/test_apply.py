@@ -86,7 +86,6 @@ def test_no_condition_of_any_suite_depends_on_the_batch(operation, monkeypatch):
     together = [_apply(condition, pictures) for condition in conditions]
     # Other neighbours, one row in a batch, and one device.
     monkeypatch.setattr(apply, "_DEVICE_PIXELS", 64 * 64)
-    monkeypatch.setattr(apply, "_MAX_WINDOW", 1)
     assert conditions
     for condition, expected in zip(conditions, together, strict=True):
         alone = _apply(condition, pictures[::-1], mesh=_mesh(1))[::-1]
@@ -178,9 +177,9 @@ def test_the_key_decides_what_a_mix_draws():
     assert 16 < drawn[0].count(MIXES[0].choices[0]) < 48
 
 
-def test_a_window_of_a_mix_may_be_small(monkeypatch):
+def test_a_mix_needs_little_memory(monkeypatch):
     expected = _apply(MIXES[2], PICTURES)
-    monkeypatch.setattr(apply, "_MAX_WINDOW", 3)
+    monkeypatch.setattr(apply, "_MAX_HELD_BYTES", 10_000)
     _assert_equal(_apply(MIXES[2], PICTURES), expected)
 
 

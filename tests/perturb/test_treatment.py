@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from fakedet_jax.errors import ImageError, RequestError
+from fakedet_jax.errors import ImageError
 from fakedet_jax.perturb import apply, operations, suites
 from fakedet_jax.perturb.perturbation import OPERATIONS, Mix, Perturbation
 from fakedet_jax.perturb.treatment import Choice, Treatment, fixed_set
@@ -135,9 +135,3 @@ def test_a_larger_set_holds_the_smaller_one():
 def test_the_seed_decides_the_parts():
     parts = [fixed_set(LABELS, 3, 1, seed)[1].tolist() for seed in (0, 0, 1)]
     assert parts[0] == parts[1] != parts[2]
-
-
-@pytest.mark.parametrize("copies", [0, 0.99, -1, 101, float("nan"), float("inf")])
-def test_an_impossible_number_of_copies_is_refused(copies):
-    with pytest.raises(RequestError, match="`perturb_copies`: expected a number from"):
-        fixed_set(LABELS, 3, copies, seed=0)

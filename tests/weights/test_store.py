@@ -29,7 +29,7 @@ def path(tmp_path):
 def converted(path, tmp_path):
     output = tmp_path / "converted"
     variables, card, _ = store.convert(BACKBONE, formats.read(path))
-    store.save(output, BACKBONE, variables, card)
+    store.save(output, variables, card)
     return output
 
 
@@ -80,7 +80,7 @@ def test_initial_values_are_the_same_each_time(path):
 def test_converting_again_changes_nothing(converted, path):
     before = (converted / "card.json").stat().st_mtime_ns
     variables, card, _ = store.convert(BACKBONE, formats.read(path))
-    assert store.save(converted, BACKBONE, variables, card)["digest"] == card["digest"]
+    assert store.save(converted, variables, card)["digest"] == card["digest"]
     assert (converted / "card.json").stat().st_mtime_ns == before
 
 
@@ -89,12 +89,12 @@ def test_other_weights_do_not_replace_these(converted, path):
     path.write_bytes(writers.torch_zip(arrays))
     variables, card, _ = store.convert(BACKBONE, formats.read(path))
     with pytest.raises(RequestError, match=r"`output`: .* holds other weights"):
-        store.save(converted, BACKBONE, variables, card)
+        store.save(converted, variables, card)
 
 
 def test_a_converted_folder_is_converted_once_more(converted, tmp_path):
     variables, card, _ = store.convert(BACKBONE, formats.read(converted))
-    store.save(tmp_path / "again", BACKBONE, variables, card)
+    store.save(tmp_path / "again", variables, card)
     _, first = store.load(BACKBONE, converted)
     _, again = store.load(BACKBONE, tmp_path / "again")
     assert first["digest"] == again["digest"]
@@ -163,7 +163,7 @@ def test_a_failure_leaves_nothing(path, tmp_path, monkeypatch):
     monkeypatch.setattr(storage, "write_json", fail)
     variables, card, _ = store.convert(BACKBONE, formats.read(path))
     with pytest.raises(OSError, match="full"):
-        store.save(tmp_path / "converted", BACKBONE, variables, card)
+        store.save(tmp_path / "converted", variables, card)
     assert sorted(tmp_path.iterdir()) == [path]
 
 
@@ -184,7 +184,7 @@ def test_what_is_in_the_way_stays(content, path, tmp_path):
 def test_an_empty_folder_is_filled(path, tmp_path):
     (tmp_path / "converted").mkdir()
     variables, card, _ = store.convert(BACKBONE, formats.read(path))
-    store.save(tmp_path / "converted", BACKBONE, variables, card)
+    store.save(tmp_path / "converted", variables, card)
     assert (tmp_path / "converted" / "card.json").exists()
 
 

@@ -7,7 +7,7 @@ import logging
 import statistics
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,14 @@ from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.media import exif
 from fakedet_jax.models.dtypes import DTYPES
 from fakedet_jax.runtime import measurement, parallel
+from fakedet_jax.systems import training_run
+from fakedet_jax.systems.base import Benchmark
 from fakedet_jax.systems.exif_anomaly import embedding
 from fakedet_jax.systems.exif_anomaly import ranker as face_ranker
 from fakedet_jax.systems.exif_anomaly import training as ranking_training
 from fakedet_jax.systems.exif_anomaly.options import ExifAnomalyOptions
 from fakedet_jax.systems.exif_anomaly.system import ExifAnomaly
-from fakedet_jax.training import loop, optim, steps
+from fakedet_jax.training import loop
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -57,13 +59,8 @@ ROWS: tuple[tuple[str, str, str, float], ...] = (
 )
 
 
-class AnomalyBenchmark:
-    """The measurements of one embedder, and of the mixture.
-
-    Attributes:
-        framing: Framing of its input.
-        rows: See `systems.base.Benchmark`.
-    """
+class AnomalyBenchmark(Benchmark):
+    """The measurements of one embedder, and of the mixture."""
 
     rows = ROWS
 
@@ -104,26 +101,15 @@ class AnomalyBenchmark:
         _LOGGER.info("measuring: mixture")
         return results | self._mixture()
 
-    def ratios(self, results: Mapping[str, Any]) -> Results:
-        """What follows from all measurements together: nothing more."""
-        del results
-        return {}
-
     def _network(self) -> Results:
         config, mesh, embedder = self._config, self._mesh, self._embedder
         model = embedder.build(DTYPES[config.dtype])
-        optimizer = optim.create_optimizer(self._recipe, num_steps=1000)
-        state = jax.jit(
-            lambda: steps.create_train_state(
-                model, embedder.preprocessing, optimizer, 0
-            ),
-            out_shardings=parallel.replicated(mesh),
-        )()
-        train_step = steps.make_train_step(
+        state, train_step = training_run.create(
             model,
             embedder.preprocessing,
-            optimizer,
-            optim.create_schedule(self._recipe, 1000),
+            self._recipe,
+            1000,
+            mesh,
             seed=0,
             objective=ranking_training.make_objective(),
         )

@@ -17,19 +17,15 @@ from fakedet_jax import report
 from fakedet_jax.config import InputConfig
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.evaluation.info import DetectorInfo
-from fakedet_jax.evaluation.scoring import PictureFn, Scored, Scorer
+from fakedet_jax.evaluation.scoring import Scored, Scorer
 from fakedet_jax.media import exif
-from fakedet_jax.media.framing import Framing
 from fakedet_jax.perturb.treatment import Treatment
 from fakedet_jax.systems.base import Diagnosis, DiagnosisFn
 from fakedet_jax.systems.exif_anomaly import metrics as anomaly_metrics
-from fakedet_jax.systems.exif_anomaly import (
-    model as anomaly_model,
-)
+from fakedet_jax.systems.exif_anomaly import model as anomaly_model
 from fakedet_jax.systems.exif_anomaly import panels
-from fakedet_jax.systems.exif_anomaly import (
-    training as ranking_training,
-)
+from fakedet_jax.systems.exif_anomaly import training as ranking_training
+from fakedet_jax.systems.exif_anomaly.stored import Stored
 from fakedet_jax.systems.exif_anomaly.training import Ranked
 
 _LOGGER = logging.getLogger(__name__)
@@ -67,22 +63,10 @@ class Diagnose:
     """Looks into a trained detector; see `systems.base.DiagnoseFn`.
 
     Attributes:
-        framing: Framing of the network's input.
-        variables: Of the detector, on the mesh.
-        embed: Pure, from the detector's variables and pictures to embeddings
-            `[batch, features]`.
-        rank: Likewise to a score for each camera setting, and last the logit of having
-            been manipulated; None where the network ranks nothing.
-        threshold: Log-likelihood, in nats, below which a picture is called fake.
-        spread: Of the log-likelihoods of photographs; it scales the scores.
+        detector: The detector.
     """
 
-    framing: Framing
-    variables: Any
-    embed: PictureFn
-    rank: PictureFn | None
-    threshold: float
-    spread: float
+    detector: Stored
 
     def __call__(
         self,
@@ -91,7 +75,17 @@ class Diagnose:
         reading: InputConfig,
         treatment: Treatment | None,
     ) -> DiagnosisFn:
-        """Embeds pictures, ranks photographs, and draws both later."""
+        """Embeds pictures, ranks photographs, and draws both later.
+
+        Args:
+            scorer: See `look`.
+            dataset: See `look`.
+            reading: See `look`.
+            treatment: See `look`.
+
+        Returns:
+            A function that completes the diagnosis.
+        """
         looks = self.look(scorer, dataset, reading, treatment)
 
         def complete(evaluation: report.Evaluation) -> Diagnosis:
@@ -119,26 +113,28 @@ class Diagnose:
             treatment: What is done to them; nothing is ranked then, as the tags are
                 those of pictures that it was not done to.
         """
+        embedded, variables = self.detector.embedded, self.detector.variables
         mapped = _spread(dataset.labels)
         is_treated = treatment is not None
         if treatment is not None and treatment.part_of is not None:
             part_of = treatment.part_of[mapped]
             treatment = dataclasses.replace(treatment, part_of=part_of)
-        embeddings = Scorer(self.embed, scorer.mesh, scorer.batch_size).score_dataset(
-            self.variables,
+        embed = Scorer(embedded.embed, scorer.mesh, scorer.batch_size)
+        embeddings = embed.score_dataset(
+            variables,
             dataset.subset(mapped),
-            self.framing,
+            embedded.framing,
             reading,
             treatment=treatment,
         )
         ranked = None
         real = np.flatnonzero(dataset.fake_labels == 0)
-        if self.rank is not None and len(real) and not is_treated:
+        if embedded.rank is not None and len(real) and not is_treated:
             ranked = ranking_training.measure(
-                Scorer(self.rank, scorer.mesh, scorer.batch_size),
-                self.variables,
+                Scorer(embedded.rank, scorer.mesh, scorer.batch_size),
+                variables,
                 dataset.subset(real),
-                self.framing,
+                embedded.framing,
                 reading,
             )
         return Looks(mapped, embeddings, ranked)
@@ -151,27 +147,22 @@ class Diagnose:
         found: dict[str, Any] = {}
         if as_real["auc"] is not None:
             found |= {f"real_{name}": as_real[name] for name in _REAL_METRICS}
-        found["log_likelihood_threshold"] = self.threshold
-        if looks.ranked is not None:
-            for tag, tau in looks.ranked.taus.items():
-                if tau is not None:
-                    found[f"tau_{tag}"] = tau
-            found["manipulated_accuracy"] = looks.ranked.manipulated_accuracy
-        return found
+        found["log_likelihood_threshold"] = self.detector.threshold
+        return found | (looks.ranked.metrics if looks.ranked is not None else {})
 
     def _panels(
         self, looks: Looks, dataset: Dataset, evaluation: report.Evaluation
     ) -> dict[str, report.Panel]:
         """Likelihoods, embeddings and rankings."""
         likelihoods = anomaly_model.log_likelihoods(
-            evaluation.scores, self.threshold, self.spread
+            evaluation.scores, self.detector.threshold, self.detector.spread
         )
         valid = looks.embeddings.valid
         drawn = {
             "log_likelihoods": panels.likelihood_panel(
                 likelihoods,
                 evaluation.labels,
-                self.threshold,
+                self.detector.threshold,
                 evaluation.classes,
                 evaluation.is_fake,
             ),
@@ -182,7 +173,7 @@ class Diagnose:
                 dataset.is_fake,
             ),
         }
-        if looks.ranked is not None and _any_known(looks.ranked.taus):
+        if looks.ranked is not None and set(looks.ranked.taus.values()) != {None}:
             named = {exif.TITLES[tag]: tau for tag, tau in looks.ranked.taus.items()}
             panel = panels.ranking_panel(named)
             share = 100 * looks.ranked.manipulated_accuracy
@@ -221,10 +212,6 @@ def describe(trained: Mapping[str, Any], info: DetectorInfo) -> dict[str, Any]:
         name: value for name, value in info.details.items() if name != "embedding"
     }
     return {**found, **details}
-
-
-def _any_known(taus: Mapping[str, float | None]) -> bool:
-    return any(tau is not None for tau in taus.values())
 
 
 def _spread(labels: np.ndarray) -> np.ndarray:

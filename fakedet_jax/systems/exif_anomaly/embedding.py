@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
@@ -14,7 +13,6 @@ from fakedet_jax.evaluation.scoring import PictureFn
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.models import backbones
 from fakedet_jax.models.dtypes import DTYPES
-from fakedet_jax.models.preprocessing import Preprocessing
 from fakedet_jax.systems.exif_anomaly import ranker as face_ranker
 from fakedet_jax.systems.exif_anomaly.options import ExifAnomalyOptions
 from fakedet_jax.workdir import Workdir
@@ -66,7 +64,18 @@ def create(settings: Mapping[str, Any]) -> Embedding:
         network = embedder.build(DTYPES[dtype])
         preprocessing = embedder.preprocessing
     is_ranker = not settings.get("backbone")
-    embed = _embed_fn(network, preprocessing, is_ranker)
+
+    def apply(variables: Any, images: jax.Array) -> Any:
+        return network.apply(variables, preprocessing(images), train=False)
+
+    def embed(variables: Any, images: jax.Array) -> jax.Array:
+        first, out = apply(variables, images)
+        return (out["embedding"] if is_ranker else first).astype(jnp.float32)
+
+    def rank(variables: Any, images: jax.Array) -> jax.Array:
+        heads, _ = apply(variables, images)
+        return heads
+
     pictures = jax.ShapeDtypeStruct((1, *preprocessing.framing.shape), jnp.uint8)
     abstract = jax.eval_shape(
         lambda images: network.init(jax.random.key(0), preprocessing(images)), pictures
@@ -74,14 +83,14 @@ def create(settings: Mapping[str, Any]) -> Embedding:
     shape = jax.eval_shape(embed, abstract, pictures).shape
     return Embedding(
         settings={
-            "embedder": None if not is_ranker else embedder.name,
+            "embedder": embedder.name if is_ranker else None,
             "backbone": settings.get("backbone"),
             "dtype": dtype,
         },
         framing=preprocessing.framing,
         num_features=shape[1],
         embed=embed,
-        rank=rank_fn(network, preprocessing) if is_ranker else None,
+        rank=rank if is_ranker else None,
         abstract=abstract,
     )
 
@@ -93,23 +102,3 @@ def of_workdir(workdir: Workdir) -> Embedding:
         RequestError: It names none.
     """
     return create(vars(workdir.settings(ExifAnomalyOptions)))
-
-
-def rank_fn(network: nn.Module, preprocessing: Preprocessing) -> PictureFn:
-    """The heads of a `FaceRanker`: from variables and pictures to `[batch, 5]`."""
-
-    def rank(variables: Any, images: jax.Array) -> jax.Array:
-        heads, _ = network.apply(variables, preprocessing(images), train=False)
-        return heads
-
-    return rank
-
-
-def _embed_fn(
-    network: nn.Module, preprocessing: Preprocessing, is_ranker: bool
-) -> PictureFn:
-    def embed(variables: Any, images: jax.Array) -> jax.Array:
-        first, out = network.apply(variables, preprocessing(images), train=False)
-        return (out["embedding"] if is_ranker else first).astype(jnp.float32)
-
-    return embed

@@ -11,6 +11,7 @@ References:
     Philosophical Magazine 1901.
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -136,18 +137,11 @@ def _principal_components(
 
 def _looks(is_fake: Sequence[bool]) -> list[_Look]:
     """Chooses colour and marker of every class; real classes are always blue."""
-    num_real = num_fake = 0
-    looks = []
-    for fake in is_fake:
-        if fake:
-            colour = _FAKE_COLOURS[num_fake % len(_FAKE_COLOURS)]
-            looks.append(_Look(colour, _FAKE_MARKERS[num_fake % len(_FAKE_MARKERS)]))
-            num_fake += 1
-        else:
-            marker = _REAL_MARKERS[num_real % len(_REAL_MARKERS)]
-            looks.append(_Look(canvas.REAL_COLOUR, marker))
-            num_real += 1
-    return looks
+    real = map(
+        _Look, itertools.repeat(canvas.REAL_COLOUR), itertools.cycle(_REAL_MARKERS)
+    )
+    fakes = map(_Look, itertools.cycle(_FAKE_COLOURS), itertools.cycle(_FAKE_MARKERS))
+    return [next(fakes if fake else real) for fake in is_fake]
 
 
 def _scatter(

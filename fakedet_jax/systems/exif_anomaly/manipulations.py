@@ -80,7 +80,15 @@ class Region:
         )
 
     def radius(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """How far points lie from the centre: 1 on the ellipse."""
+        """How far points lie from the centre: 1 on the ellipse.
+
+        Args:
+            x: Float, in pixels of the crop; x and y are broadcast.
+            y: Float, in pixels of the crop.
+
+        Returns:
+            Float of the common shape, at least 0.
+        """
         right, down = x - self.centre[0], y - self.centre[1]
         along = (right * self.across[0] + down * self.across[1]) / self.radii[0]
         beside = (down * self.across[0] - right * self.across[1]) / self.radii[1]
@@ -88,6 +96,12 @@ class Region:
 
     def weights(self, left: int, top: int, right: int, bottom: int) -> np.ndarray:
         """How much of an edit each pixel of a box shows.
+
+        Args:
+            left: First column of the box.
+            top: First row.
+            right: Column after the last.
+            bottom: Row after the last.
 
         Returns:
             float32 `[bottom - top, right - left]`: 1 in the core, 0 outside, and in
@@ -168,7 +182,8 @@ def manipulate(
         raise ImageError(f"has a mouth outside of its {width}×{height} pixels")
     if kind == "mouth_flip":
         return _mirror(crop, mouth_region(points))
-    return _turn(crop, mouth_region(points))
+    # A rotation by 180°: pixels fall on pixels.
+    return _transform(crop, mouth_region(points), -np.eye(2))
 
 
 def mouth_region(landmarks: np.ndarray) -> Region:
@@ -271,11 +286,6 @@ def _is_inside(point: np.ndarray, crop: np.ndarray) -> bool:
     return bool(0 <= point[0] <= width and 0 <= point[1] <= height)
 
 
-def _turn(crop: np.ndarray, region: Region) -> np.ndarray:
-    """Rotates a region by 180°: pixels fall on pixels."""
-    return _transform(crop, region, -np.eye(2))
-
-
 def _mirror(crop: np.ndarray, region: Region) -> np.ndarray:
     """Exchanges left and right of a region, along the line of the eyes."""
     x, y = region.across
@@ -363,13 +373,12 @@ def _is_free(
     region: Region, x: np.ndarray, y: np.ndarray, height: int, width: int
 ) -> np.ndarray:
     """Which points of a grid have only neighbours in the region and the crop."""
+    # Imported here because it is slow and few commands need it.
+    from scipy import ndimage
+
     inside = region.radius(x[None], y[:, None]) < 1
     inside &= (x >= 0) & (x <= width) & ((y >= 0) & (y <= height))[:, None]
-    padded = np.pad(inside, 1)
-    free = np.ones_like(inside)
-    for row in range(3):
-        for column in range(3):
-            free &= padded[row : row + len(y), column : column + len(x)]
+    free: np.ndarray = ndimage.binary_erosion(inside, np.ones((3, 3)))
     return free
 
 

@@ -56,6 +56,10 @@ class AnomalyModel:
 def check_number(num_photographs: int, options: ExifAnomalyOptions) -> None:
     """Refuses more components than there are photographs to fit them to.
 
+    Args:
+        num_photographs: Number of training photographs.
+        options: Name the numbers of components.
+
     Raises:
         RequestError: There are too few photographs.
     """

@@ -15,7 +15,6 @@ from collections.abc import Callable
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.models import channel_last, pretrained, resnet
@@ -30,9 +29,6 @@ NUM_HEADS = 5
 
 # Of the pooled features of the small body, in training.
 _DROPOUT = 0.2
-
-_CONV_INIT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
-_HEAD_INIT = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 
 
 class FaceRanker(nn.Module):
@@ -64,11 +60,8 @@ class FaceRanker(nn.Module):
         """
         body = self.build_body(dtype=self.dtype, name="body")
         embedding, out = body(images, train=train)
-        heads = nn.Dense(
-            NUM_HEADS,
-            precision=lax.Precision.HIGHEST,
-            kernel_init=_HEAD_INIT,
-            name="heads",
+        heads = channel_last.Dense(
+            NUM_HEADS, kernel_init=resnet.DENSE_INIT, name="heads"
         )(embedding)
         return heads, {**out, "embedding": embedding, "heads": heads}
 
@@ -101,7 +94,7 @@ class SmallBody(nn.Module):
                 stride=stride,
                 padding=size // 2,
                 dtype=self.dtype,
-                kernel_init=_CONV_INIT,
+                kernel_init=resnet.CONV_INIT,
                 name=name,
             )(planes)
             norm = channel_last.BatchNorm(dtype=self.dtype, name=f"{name}_bn")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
@@ -21,6 +22,7 @@ from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.runtime import parallel
 from fakedet_jax.systems.base import read_info, read_variables
 from fakedet_jax.systems.exif_anomaly import embedding
+from fakedet_jax.systems.exif_anomaly import model as anomaly_model
 from fakedet_jax.systems.exif_anomaly.embedding import Embedding
 from fakedet_jax.workdir import Workdir, open_workdir
 
@@ -47,9 +49,34 @@ class Stored:
     threshold: float
     spread: float
 
+    def all_variables(self, mesh: Mesh) -> dict[str, Any]:
+        """Those of the network and of the mixture, on the mesh."""
+        mixture_on_mesh = parallel.replicate(mesh, self.mixture)
+        return {"network": self.variables, "mixture": mixture_on_mesh}
+
+    def probabilities(self, variables: Any, images: jax.Array) -> jax.Array:
+        """Class probabilities of pictures, a pure function.
+
+        Args:
+            variables: Of `all_variables`.
+            images: uint8 `[batch, height, width, 3]`.
+
+        Returns:
+            float32 `[batch, 2]`: real, fake.
+        """
+        rows = self.embedded.embed(variables["network"], images)
+        fake = anomaly_model.score(
+            variables["mixture"], self.threshold, self.spread, rows
+        )
+        return jnp.stack([1 - fake, fake], axis=-1)
+
 
 def load(workdir: Workdir, mesh: Mesh) -> Stored:
     """Reads a trained detector.
+
+    Args:
+        workdir: The workdir.
+        mesh: The devices that get the network's arrays.
 
     Raises:
         RequestError: There is none, or it is damaged, or its mixture is one of
@@ -79,7 +106,16 @@ def load(workdir: Workdir, mesh: Mesh) -> Stored:
 
 
 def save_mixture(workdir: Path, fitted: mixture.Mixture, info: DetectorInfo) -> None:
-    """Writes a mixture, marked with the embedding that `info` names."""
+    """Writes a mixture, marked with its embedding.
+
+    Args:
+        workdir: The folder.
+        fitted: The mixture.
+        info: Names the embedding.
+
+    Raises:
+        OSError: It could not be written.
+    """
     mixture.save(workdir / MIXTURE_FILE, fitted, _identity(info))
 
 

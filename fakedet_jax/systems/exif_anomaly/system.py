@@ -19,7 +19,6 @@ import logging
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
@@ -28,7 +27,7 @@ from fakedet_jax.data.dataset import BINARY_CLASSES, Dataset
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import metrics
 from fakedet_jax.evaluation.info import DetectorInfo
-from fakedet_jax.evaluation.scoring import PictureFn, ProbabilityFn, Scorer
+from fakedet_jax.evaluation.scoring import Scorer
 from fakedet_jax.models import pretrained
 from fakedet_jax.models.backbone import Backbone
 from fakedet_jax.runtime import checkpoint, parallel, text
@@ -166,28 +165,26 @@ class ExifAnomaly:
             scorer = Scorer(
                 embedded.embed, mesh, parallel.round_up_batch_size(_EMBED_BATCH, mesh)
             )
-            rows = {
-                split: _embed(scorer, variables, dataset, embedded, request)
-                for split, dataset in (
-                    ("train", photographs.train),
-                    ("validation", photographs.validation),
-                )
-            }
+            rows, held_out = (
+                _embed(scorer, variables, dataset, embedded, request)
+                for dataset in (photographs.train, photographs.validation)
+            )
             _LOGGER.info(
                 "fitting a mixture to %d photographs, %d features each",
-                *rows["train"].shape,
+                *rows.shape,
             )
-            fitted = anomaly_model.fit(
-                rows["train"], rows["validation"], options, config.seed, mesh
-            )
+            fitted = anomaly_model.fit(rows, held_out, options, config.seed, mesh)
             _warn_of_few(fitted, options.false_alarm_rate)
             info = self._describe(embedded, step, digest, fitted, options)
-            probability_fn = _probability_fn(embedded, fitted.threshold, fitted.spread)
-            together = {
-                "network": variables,
-                "mixture": parallel.replicate(mesh, fitted.mixture),
-            }
-            info = _with_validation(info, request, together, probability_fn)
+            detector = stored.Stored(
+                info,
+                embedded,
+                variables,
+                fitted.mixture,
+                fitted.threshold,
+                fitted.spread,
+            )
+            info = _with_validation(detector, request)
             if jax.process_index() == 0:
                 # The best state is what tells that all is there, so it comes last.
                 stored.save_mixture(config.workdir, fitted.mixture, info)
@@ -196,32 +193,19 @@ class ExifAnomaly:
     def load(self, workdir: Workdir, mesh: Mesh) -> Fitted:
         """Loads the detector of a workdir; raises as `stored.load`."""
         found = stored.load(workdir, mesh)
-        embedded = found.embedded
-        variables = {
-            "network": found.variables,
-            "mixture": parallel.replicate(mesh, found.mixture),
-        }
-        embed = _of_network(embedded.embed)
         return Fitted(
             found.info,
-            variables,
-            _probability_fn(embedded, found.threshold, found.spread),
+            found.all_variables(mesh),
+            found.probabilities,
             features={
                 "embedding": embedding_feature(
-                    embed,
-                    variables,
+                    found.embedded.embed,
+                    found.variables,
                     found.info.framing,
                     {"embedding": str(found.info.details["embedding"])},
                 )
             },
-            diagnose=diagnosis.Diagnose(
-                framing=found.info.framing,
-                variables=variables,
-                embed=embed,
-                rank=None if embedded.rank is None else _of_network(embedded.rank),
-                threshold=found.threshold,
-                spread=found.spread,
-            ),
+            diagnose=diagnosis.Diagnose(found),
             settings=diagnosis.describe(workdir.record, found.info),
         )
 
@@ -242,7 +226,7 @@ class ExifAnomaly:
         if options.backbone is not None:
             return named, 0, parallel.replicate(mesh, request.plan.weights)
         embedder = face_ranker.create(str(named.settings["embedder"]))
-        step, variables = ranking_training.train(request, embedder)
+        step, variables = ranking_training.train(request, embedder, named)
         return named, step, variables
 
     def _describe(
@@ -328,35 +312,15 @@ def _embed(
     return scored.values[scored.valid]
 
 
-def _of_network(picture_fn: PictureFn) -> PictureFn:
-    """A function of the network's variables as one of the whole detector's."""
-    return lambda variables, images: picture_fn(variables["network"], images)
-
-
-def _probability_fn(
-    embedded: Embedding, threshold: float, spread: float
-) -> ProbabilityFn:
-    def probabilities(variables: Any, images: jax.Array) -> jax.Array:
-        rows = embedded.embed(variables["network"], images)
-        fake = anomaly_model.score(variables["mixture"], threshold, spread, rows)
-        return jnp.stack([1 - fake, fake], axis=-1)
-
-    return probabilities
-
-
-def _with_validation(
-    info: DetectorInfo,
-    request: FitRequest,
-    variables: Any,
-    probability_fn: ProbabilityFn,
-) -> DetectorInfo:
+def _with_validation(detector: stored.Stored, request: FitRequest) -> DetectorInfo:
     """Adds what the detector makes of validation pictures, where some are fake."""
+    info, mesh = detector.info, request.mesh
     dataset = request.validation.as_binary()
     if len(set(dataset.labels.tolist())) < 2:
         return info
-    batch_size = parallel.round_up_batch_size(_EMBED_BATCH, request.mesh)
-    scored = Scorer(probability_fn, request.mesh, batch_size).score_dataset(
-        variables, dataset, info.framing, request.config.input
+    batch_size = parallel.round_up_batch_size(_EMBED_BATCH, mesh)
+    scored = Scorer(detector.probabilities, mesh, batch_size).score_dataset(
+        detector.all_variables(mesh), dataset, info.framing, request.config.input
     )
     labels = dataset.labels[scored.valid]
     scores = info.scores(scored.values[scored.valid])

@@ -8,12 +8,13 @@ manipulated faces.
 """
 
 import dataclasses
+import functools
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Mesh
 
 from fakedet_jax.config import InputConfig
 from fakedet_jax.data import inspection
@@ -30,27 +31,33 @@ from fakedet_jax.systems import training_run
 from fakedet_jax.systems.base import FitRequest
 from fakedet_jax.systems.exif_anomaly import metrics as anomaly_metrics
 from fakedet_jax.systems.exif_anomaly import ranking, self_supervision
-from fakedet_jax.systems.exif_anomaly.embedding import rank_fn
+from fakedet_jax.systems.exif_anomaly.embedding import Embedding
 from fakedet_jax.systems.exif_anomaly.options import ExifAnomalyOptions
 from fakedet_jax.systems.exif_anomaly.ranker import Embedder
-from fakedet_jax.training import loop, optim, steps
+from fakedet_jax.training import loop, steps
 
 _LOGGER = logging.getLogger(__name__)
 
 # Of the best states, in a workdir.
 _BESTS = "embedding"
 
+# A fresh network with the body of a trained one.
+START_BODY_FROM = functools.partial(pretrained.start_from, inside="body")
+
 # Of the manipulations that validation sees, the same in every run.
 _SEED = 0
 
 
-def train(request: FitRequest, embedder: Embedder) -> tuple[int, Any]:
+def train(
+    request: FitRequest, embedder: Embedder, embedded: Embedding
+) -> tuple[int, Any]:
     """Trains, or goes on training, in the workdir of a request.
 
     Args:
         request: The photographs: real pictures only, those of the training from
             `with_portraits`.
         embedder: The network. Its body starts from the weights of the plan, if any.
+        embedded: The embedding that it gives.
 
     Returns:
         The best step and its variables, on the mesh.
@@ -59,48 +66,31 @@ def train(request: FitRequest, embedder: Embedder) -> tuple[int, Any]:
         Stopped: The run was asked to stop and has saved.
         NonFiniteLossError: The training diverged.
     """
-    config, recipe, mesh = request.config, request.recipe, request.mesh
+    config = request.config
     options: ExifAnomalyOptions = config.options
-    model = embedder.build(DTYPES[options.dtype])
-    # Paired photographs fill two rows each.
-    num_rows = request.train.num_examples * (2 if options.paired else 1)
-    num_steps = training_run.num_steps(request, num_rows)
-    optimizer = optim.create_optimizer(recipe, num_steps)
-    train_step = steps.make_train_step(
-        model,
-        embedder.preprocessing,
-        optimizer,
-        optim.create_schedule(recipe, num_steps),
-        seed=config.seed,
-        objective=make_objective(options.manipulated_weight),
-    )
-    state = jax.jit(
-        lambda: steps.create_train_state(
-            model, embedder.preprocessing, optimizer, config.seed
-        ),
-        out_shardings=parallel.replicated(mesh),
-    )()
-    if request.plan.weights is not None:
-        state = _start_from(state, request.plan.weights, mesh)
-    # The training uses the arrays up, but not what they look like.
-    abstract = checkpoint.abstract_like(state.variables, parallel.replicated(mesh))
+    assert embedded.rank is not None
     training_run.run(
         request,
-        num_examples=num_rows,
-        train_step=train_step,
-        state=state,
+        embedder.build(DTYPES[options.dtype]),
+        embedder.preprocessing,
+        # Paired photographs fill two rows each.
+        num_examples=request.train.num_examples * (2 if options.paired else 1),
         batches=self_supervision.train_iterator(
             request.train,
             portraits_of(request.train, config.input.num_threads),
-            framing=embedder.preprocessing.framing,
+            framing=embedded.framing,
             seed=config.seed,
             flip=options.flip,
             paired=options.paired,
             **training_run.reading(request),
         ),
-        validate=_Validator(request, embedder, rank_fn(model, embedder.preprocessing)),
+        validate=_validator(request, embedded.framing, embedded.rank),
+        start_from=START_BODY_FROM,
         best_folder=_BESTS,
+        objective=make_objective(options.manipulated_weight),
     )
+    whole = parallel.replicated(request.mesh)
+    abstract = checkpoint.abstract_like(embedded.abstract, whole)
     with checkpoint.Store(config.workdir / _BESTS, read_only=True) as bests:
         step = bests.steps()[-1]
         return step, bests.read_tree(step, abstract)
@@ -108,6 +98,10 @@ def train(request: FitRequest, embedder: Embedder) -> tuple[int, Any]:
 
 def with_portraits(photographs: Dataset, num_threads: int) -> Dataset:
     """Photographs with what is known of them, to be ranked.
+
+    Args:
+        photographs: The photographs.
+        num_threads: Threads that read their files.
 
     Raises:
         RequestError: No two photographs tell the same setting.
@@ -118,7 +112,12 @@ def with_portraits(photographs: Dataset, num_threads: int) -> Dataset:
 
 
 def portraits_of(photographs: Dataset, num_threads: int) -> Portraits:
-    """What is known of photographs, from their files where the dataset does not say."""
+    """What is known of photographs, from their files where the dataset does not say.
+
+    Args:
+        photographs: The photographs.
+        num_threads: Threads that read their files.
+    """
     return photographs.portraits or inspection.read_portraits(photographs, num_threads)
 
 
@@ -159,6 +158,13 @@ class Ranked:
 
     taus: dict[str, float | None]
     manipulated_accuracy: float
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """What is defined of it, by name."""
+        known = {tag: tau for tag, tau in self.taus.items() if tau is not None}
+        named = {f"tau_{tag}": tau for tag, tau in known.items()}
+        return {**named, "manipulated_accuracy": self.manipulated_accuracy}
 
     @property
     def accuracy(self) -> float:
@@ -217,49 +223,29 @@ def measure(
     )
 
 
-class _Validator:
+def _validator(
+    request: FitRequest, framing: Framing, rank: PictureFn
+) -> Callable[[int, Any], loop.Verdict]:
     """Measures a state on held-out photographs."""
+    reading, mesh = request.config.input, request.mesh
+    # Tags are read from files once, not in every epoch.
+    known = portraits_of(request.validation, reading.num_threads)
+    photographs = dataclasses.replace(request.validation, portraits=known)
+    batch_size = min(request.recipe.batch_size, 2 * photographs.num_examples)
+    scorer = Scorer(rank, mesh, parallel.round_up_batch_size(batch_size, mesh))
 
-    def __init__(self, request: FitRequest, embedder: Embedder, rank: PictureFn):
-        self._reading = request.config.input
-        # Tags are read from files once, not in every epoch.
-        known = portraits_of(request.validation, self._reading.num_threads)
-        self._photographs = dataclasses.replace(request.validation, portraits=known)
-        self._framing = embedder.preprocessing.framing
-        batch_size = min(request.recipe.batch_size, 2 * request.validation.num_examples)
-        self._scorer = Scorer(
-            rank, request.mesh, parallel.round_up_batch_size(batch_size, request.mesh)
-        )
-
-    def __call__(self, step: int, variables: Any) -> loop.Verdict:
-        dataset = self._photographs
-        ranked = measure(self._scorer, variables, dataset, self._framing, self._reading)
+    def validate(step: int, variables: Any) -> loop.Verdict:
+        ranked = measure(scorer, variables, photographs, framing, reading)
         if ranked is None:
             raise RequestError(
-                f"`dataset`: none of the {dataset.num_examples} validation photographs "
-                f"of {dataset.name} can be read"
+                f"`dataset`: none of the {photographs.num_examples} validation "
+                f"photographs of {photographs.name} can be read"
             )
-        values = {
-            f"tau_{tag}": tau for tag, tau in ranked.taus.items() if tau is not None
-        }
-        values["manipulated_accuracy"] = ranked.manipulated_accuracy
-        values["accuracy"] = ranked.accuracy
+        values = {**ranked.metrics, "accuracy": ranked.accuracy}
         recorded = {f"validation/{name}": value for name, value in values.items()}
         return loop.Verdict(recorded, ranked.accuracy, {"step": step, **values})
 
-
-def _start_from(state: Any, weights: Any, mesh: Mesh) -> Any:
-    """A fresh `TrainState` whose body is that of a trained network."""
-    fresh = {name: tree["body"] for name, tree in state.variables.items()}
-    started = pretrained.start_from(fresh, weights)
-    placed = parallel.replicate(mesh, started)
-    return state.replace(
-        params={**state.params, "body": placed["params"]},
-        model_state={
-            name: {**tree, "body": placed[name]}
-            for name, tree in state.model_state.items()
-        },
-    )
+    return validate
 
 
 def _check(photographs: Dataset, known: Portraits) -> None:

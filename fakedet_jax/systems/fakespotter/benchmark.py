@@ -3,7 +3,7 @@
 """What counting neurons costs, and what bfloat16 does to counts and detection."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -18,18 +18,21 @@ from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import metrics
 from fakedet_jax.evaluation.scoring import Scorer
 from fakedet_jax.media import batching
+from fakedet_jax.media.framing import Framing
 from fakedet_jax.models import backbones
+from fakedet_jax.models.dtypes import DTYPES
 from fakedet_jax.runtime import measurement, parallel
-from fakedet_jax.systems.fakespotter import coverage
+from fakedet_jax.systems.base import Benchmark, Fitted
 from fakedet_jax.systems.fakespotter import system as fakespotter
 from fakedet_jax.systems.fakespotter.counts import (
     CountSettings,
+    NeuronCounter,
     count_fn,
     count_settings,
 )
 from fakedet_jax.systems.fakespotter.options import BenchmarkOptions, FakeSpotterOptions
 from fakedet_jax.weights import store
-from fakedet_jax.workdir import open_workdir
+from fakedet_jax.workdir import Workdir, open_workdir
 
 Results = dict[str, Any]
 
@@ -55,29 +58,30 @@ ROWS: tuple[tuple[str, str, str, float], ...] = (
 
 @dataclasses.dataclass(frozen=True)
 class _Subject:
-    """A backbone in float32 and bfloat16, its weights, and thresholds if known.
+    """A backbone in float32 and bfloat16, its weights, and the detector it is of.
 
     Attributes:
-        settings: What is counted, in float32.
+        settings: What is counted.
         variables: Of the backbone, on the mesh.
-        thresholds: float32 `[layers]`, or None.
+        workdir: Of the detector; None for a backbone alone.
+        fitted: The detector.
     """
 
     settings: CountSettings
     variables: Any
-    thresholds: np.ndarray | None
+    workdir: Workdir | None = None
+    fitted: Fitted | None = None
 
-    def network(self, dtype: str) -> coverage.Coverage:
-        return dataclasses.replace(self.settings, dtype=dtype).network
+    @property
+    def framing(self) -> Framing:
+        return self.settings.backbone.preprocessing.framing
+
+    def in_dtype(self, dtype: str) -> CountSettings:
+        return dataclasses.replace(self.settings, dtype=dtype)
 
 
-class CoverageBenchmark:
-    """The measurements of one backbone.
-
-    Attributes:
-        framing: Framing of its input.
-        rows: See `systems.base.Benchmark`.
-    """
+class CoverageBenchmark(Benchmark):
+    """The measurements of one backbone."""
 
     rows = ROWS
 
@@ -96,12 +100,10 @@ class CoverageBenchmark:
         parallel.local_batch_size(config.batch_size, mesh)
         self._config, self._mesh = config, mesh
         self._subject = _subject(config, mesh)
-        self.framing = self._subject.settings.backbone.preprocessing.framing
+        self.framing = self._subject.framing
 
     def measure(self, dataset: Dataset) -> Results:
-        """Measures the counting of neurons.
-
-        Speeds of the backbone and of counting come from runs that take turns.
+        """Measures the counting of neurons, in runs that take turns.
 
         Args:
             dataset: Pictures to count on.
@@ -109,72 +111,54 @@ class CoverageBenchmark:
         Returns:
             Names to numbers; see `ROWS`. AUCs are None without a workdir.
         """
-        return _measure(self._config, self._subject, dataset, self._mesh)
+        config, subject, mesh = self._config, self._subject, self._mesh
+        pictures = _pictures(config, dataset, subject)
+        thresholds = _thresholds(config, subject, pictures, mesh)
+        rows = np.resize(np.arange(len(pictures)), config.batch_size)
+        batch = parallel.put_batch(mesh, {"image": pictures[rows]})["image"]
+        exact = subject.in_dtype("float32").network
+        rough = subject.in_dtype("bfloat16").network
 
-    def ratios(self, results: Mapping[str, Any]) -> Results:
-        """What follows from all measurements together: nothing more."""
-        del results
-        return {}
+        def forward(variables: Any, images: jax.Array) -> Any:
+            values = exact.preprocessing(images)
+            embedding, out = exact.module.apply(variables, values, train=False)
+            # The last layer too: counting needs it as well.
+            return embedding, list(out.values())[-1].astype(jnp.float32)
 
+        def compile(function: Callable[..., Any], *more: jax.Array) -> Any:
+            jitted = jax.jit(function, out_shardings=parallel.batch_sharding(mesh))
+            return jitted.lower(subject.variables, batch, *more).compile()
 
-def _measure(
-    config: BenchmarkConfig, subject: _Subject, dataset: Dataset, mesh: Mesh
-) -> Results:
-    pictures = _pictures(config, dataset, subject)
-    batch_size = config.batch_size
-    rows = np.resize(np.arange(len(pictures)), batch_size)
-    batch = parallel.put_batch(mesh, {"image": pictures[rows]})["image"]
-    exact, rough = subject.network("float32"), subject.network("bfloat16")
-    cut = parallel.batch_sharding(mesh)
-
-    def forward(variables: Any, images: jax.Array) -> Any:
-        values = exact.preprocessing(images)
-        embedding, out = exact.module.apply(variables, values, train=False)
-        # The last layer too: counting needs it as well.
-        return embedding, list(out.values())[-1].astype(jnp.float32)
-
-    with jax.set_mesh(mesh):
-        means = jax.jit(exact.means, out_shardings=cut)
-        thresholds = subject.thresholds
-        if thresholds is None:
-            found = parallel.to_host(means(subject.variables, batch))
-            thresholds = found.astype(np.float64).mean(0).astype(np.float32)
-        placed = parallel.replicate(mesh, thresholds)
-        plain = jax.jit(forward, out_shardings=cut).lower(subject.variables, batch)
-        compiled_plain = plain.compile()
-        counting = jax.jit(exact.counts, out_shardings=cut)
-        compiled_counting = counting.lower(subject.variables, batch, placed).compile()
-        seconds = measurement.seconds_in_turns(
-            {
-                "forward": lambda: compiled_plain(subject.variables, batch),
-                "counts": lambda: compiled_counting(subject.variables, batch, placed),
-            },
-            config.num_repeats,
-        )
-        counts_bf16 = jax.jit(rough.counts, out_shardings=cut)
-        seconds["counts_bfloat16"] = measurement.seconds_per_call(
-            lambda: counts_bf16(subject.variables, batch, placed), config.num_repeats
-        )
-        seconds["means"] = measurement.seconds_per_call(
-            lambda: means(subject.variables, batch), config.num_repeats
-        )
-        results: Results = {
-            f"{name}_images_per_second": batch_size / value
+        with jax.set_mesh(mesh):
+            placed = parallel.replicate(mesh, thresholds)
+            plain, means = compile(forward), compile(exact.means)
+            counts, counts_bf16 = (
+                compile(network.counts, placed) for network in (exact, rough)
+            )
+            seconds = measurement.seconds_in_turns(
+                {
+                    "forward": lambda: plain(subject.variables, batch),
+                    "counts": lambda: counts(subject.variables, batch, placed),
+                    "counts_bfloat16": lambda: counts_bf16(
+                        subject.variables, batch, placed
+                    ),
+                    "means": lambda: means(subject.variables, batch),
+                },
+                config.num_repeats,
+            )
+        speeds = {
+            f"{name}_images_per_second": config.batch_size / value
             for name, value in seconds.items()
         }
-        results["forward_temporary_bytes"] = _temporary_bytes(compiled_plain)
-        results["counts_temporary_bytes"] = _temporary_bytes(compiled_counting)
-        results["counts_cost"] = seconds["counts"] / seconds["forward"] - 1
-        results |= _changes(
-            subject,
-            thresholds,
-            pictures,
-            Scorer(count_fn(exact), mesh, batch_size),
-            Scorer(count_fn(rough), mesh, batch_size),
-        )
-    results |= _detection(config, mesh)
-    results["backbone"] = subject.settings.backbone.name
-    return results
+        return {
+            **speeds,
+            "forward_temporary_bytes": _temporary_bytes(plain),
+            "counts_temporary_bytes": _temporary_bytes(counts),
+            "counts_cost": seconds["counts"] / seconds["forward"] - 1,
+            **_changes(config, subject, thresholds, pictures, mesh),
+            **_detection(config, subject, mesh),
+            "backbone": subject.settings.backbone.name,
+        }
 
 
 def _subject(config: BenchmarkConfig, mesh: Mesh) -> _Subject:
@@ -188,11 +172,8 @@ def _subject(config: BenchmarkConfig, mesh: Mesh) -> _Subject:
         workdir = open_workdir(options.workdir)
         fitted = fakespotter.SYSTEM.load(workdir, mesh)
         trained = workdir.settings(FakeSpotterOptions)
-        return _Subject(
-            count_settings(trained, trained.dtype),
-            fitted.variables["backbone"],
-            parallel.to_host(fitted.variables["thresholds"]),
-        )
+        settings = count_settings(trained, trained.dtype)
+        return _Subject(settings, fitted.variables["backbone"], workdir, fitted)
     if options.backbone is None:
         raise RequestError(
             "`backbone`: `detector=fakespotter` needs the network to measure, one of "
@@ -203,7 +184,25 @@ def _subject(config: BenchmarkConfig, mesh: Mesh) -> _Subject:
         variables = store.initial(settings.backbone)
     else:
         variables, _ = store.load(settings.backbone, options.weights)
-    return _Subject(settings, parallel.replicate(mesh, variables), None)
+    return _Subject(settings, parallel.replicate(mesh, variables))
+
+
+def _thresholds(
+    config: BenchmarkConfig, subject: _Subject, pictures: np.ndarray, mesh: Mesh
+) -> np.ndarray:
+    """The thresholds of the detector, or else those that fit the pictures."""
+    if subject.fitted is not None:
+        stored: np.ndarray = parallel.to_host(subject.fitted.variables["thresholds"])
+        return stored
+    counter = NeuronCounter(
+        subject.in_dtype("float32"),
+        subject.variables,
+        mesh,
+        batch_size=config.batch_size,
+        reading=config.input,
+    )
+    batches = batching.from_pictures(pictures, subject.framing, config.batch_size)
+    return counter.thresholds_of(batches)
 
 
 def _pictures(
@@ -213,7 +212,7 @@ def _pictures(
     chosen = dataset.subset(range(min(dataset.num_examples, _NUM_COMPARED)))
     batches = pipeline.eval_batches(
         chosen,
-        framing=subject.settings.backbone.preprocessing.framing,
+        framing=subject.framing,
         batch_size=config.batch_size,
         num_workers=config.input.num_workers,
         num_threads=config.input.num_threads,
@@ -232,19 +231,22 @@ def _temporary_bytes(compiled: Any) -> int | None:
 
 
 def _changes(
+    config: BenchmarkConfig,
     subject: _Subject,
     thresholds: np.ndarray,
     pictures: np.ndarray,
-    exact: Scorer,
-    rough: Scorer,
+    mesh: Mesh,
 ) -> Results:
     """How far counts in bfloat16 are from those in float32."""
-    operands = parallel.replicate(exact.mesh, (subject.variables, thresholds))
+    operands = parallel.replicate(mesh, (subject.variables, thresholds))
     sizes = np.array(list(subject.settings.network.layer_sizes.values()))
-    framing = subject.settings.backbone.preprocessing.framing
     counts = []
-    for scorer in (exact, rough):
-        batches = batching.from_pictures(pictures, framing, scorer.local_batch_size)
+    for dtype in DTYPES:
+        count = count_fn(subject.in_dtype(dtype).network)
+        scorer = Scorer(count, mesh, config.batch_size)
+        batches = batching.from_pictures(
+            pictures, subject.framing, scorer.local_batch_size
+        )
         found = scorer.stream(operands, ((None, batch) for batch in batches))
         counts.append(np.concatenate([part.values for part in found]).astype(np.int64))
     difference = np.abs(counts[0] - counts[1])
@@ -255,22 +257,19 @@ def _changes(
     }
 
 
-def _detection(config: BenchmarkConfig, mesh: Mesh) -> Mapping[str, float | None]:
+def _detection(config: BenchmarkConfig, subject: _Subject, mesh: Mesh) -> Results:
     """AUC of the workdir's detector in both number formats, on its test pictures."""
-    names = {dtype: f"auc_{dtype}" for dtype in ("float32", "bfloat16")}
-    if config.options.workdir is None:
-        return dict.fromkeys(names.values())
-    workdir = open_workdir(config.options.workdir)
+    workdir, fitted = subject.workdir, subject.fitted
+    if workdir is None or fitted is None:
+        return {f"auc_{dtype}": None for dtype in DTYPES}
     data = config.data or workdir.data
     dataset = catalog.load(data, "test", needs="either").as_binary()
-    options = workdir.settings(FakeSpotterOptions)
-    settings = count_settings(options, options.dtype)
-    fitted = fakespotter.SYSTEM.load(workdir, mesh)
+    widths = workdir.settings(FakeSpotterOptions).widths
     results = {}
-    for dtype, name in names.items():
-        changed = dataclasses.replace(settings, dtype=dtype)
-        probability_fn = fakespotter.make_probability_fn(changed, options.widths)
-        scored = Scorer(probability_fn, mesh, config.batch_size).score_dataset(
+    for dtype in DTYPES:
+        name = f"auc_{dtype}"
+        fn = fakespotter.make_probability_fn(subject.in_dtype(dtype), widths)
+        scored = Scorer(fn, mesh, config.batch_size).score_dataset(
             fitted.variables, dataset, fitted.info.framing, config.input, label=name
         )
         scores = fitted.info.scores(scored.values[scored.valid])

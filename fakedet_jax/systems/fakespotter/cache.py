@@ -38,17 +38,19 @@ class Table:
     Attributes:
         folder: Where it lies.
         key: All that its rows depend on, JSON-able.
-        row_shapes: Of one row of each column.
-        dtypes: Of each column.
+        empty: Its columns without rows.
     """
 
     folder: Path
     key: Mapping[str, Any]
-    row_shapes: Mapping[str, tuple[int, ...]]
-    dtypes: Mapping[str, Any]
+    empty: Rows
 
     def read(self) -> Rows:
-        """The rows that are there: all complete parts from the first on."""
+        """The rows that are there: all complete parts from the first on.
+
+        Returns:
+            `[n, …]` for each column, of the shapes and dtypes of `empty`.
+        """
         parts: list[Rows] = []
         num_rows = 0
         if not self._is_ours():
@@ -85,7 +87,11 @@ class Table:
             )
 
     def append(self, num_rows: int, part: Rows) -> None:
-        """Writes a part behind the first `num_rows` rows of a prepared folder.
+        """Writes a part behind the first rows of a prepared folder.
+
+        Args:
+            num_rows: Number of rows before it.
+            part: `[n, …]` for each column, n at least 1.
 
         Raises:
             OSError: It cannot be written.
@@ -123,16 +129,16 @@ class Table:
                 path.open("rb") as file,
                 np.load(file, allow_pickle=False) as archive,
             ):
-                part = {name: archive[name] for name in self.row_shapes}
+                part = {name: archive[name] for name in self.empty}
         except Exception:
             # A file may be damaged in any way that zip and NumPy know.
             _LOGGER.warning("the cache %s is damaged; computed anew", path)
             return None
         num_rows = {len(values) if values.ndim else 0 for values in part.values()}
         expected = all(
-            part[name].shape[1:] == self.row_shapes[name]
-            and part[name].dtype == self.dtypes[name]
-            for name in self.row_shapes
+            part[name].shape[1:] == column.shape[1:]
+            and part[name].dtype == column.dtype
+            for name, column in self.empty.items()
         )
         if not expected or len(num_rows) != 1 or 0 in num_rows:
             _LOGGER.warning("the cache %s holds something else; computed anew", path)
@@ -140,31 +146,22 @@ class Table:
         return part
 
     def _join(self, parts: list[Rows]) -> Rows:
-        empty = {
-            name: np.zeros((0, *shape), self.dtypes[name])
-            for name, shape in self.row_shapes.items()
-        }
         return {
-            name: np.concatenate([empty[name], *(part[name] for part in parts)])
-            for name in empty
+            name: np.concatenate([column, *(part[name] for part in parts)])
+            for name, column in self.empty.items()
         }
 
 
-@dataclasses.dataclass(frozen=True)
-class FeatureCache:
-    """A folder of tables."""
+def open_table(folder: Path, key: Mapping[str, Any], empty: Rows) -> Table:
+    """The table of a key in a folder of tables, with or without rows yet.
 
-    folder: Path
-
-    def table(
-        self,
-        key: Mapping[str, Any],
-        row_shapes: Mapping[str, tuple[int, ...]],
-        dtypes: Mapping[str, Any],
-    ) -> Table:
-        """The table of a key, with or without rows yet."""
-        digest = digest_of([json.dumps(key, sort_keys=True), str(FORMAT)])
-        return Table(self.folder / digest, key, dict(row_shapes), dict(dtypes))
+    Args:
+        folder: The folder.
+        key: All that the rows depend on, JSON-able.
+        empty: The columns, `[0, …]` each, of the shape and dtype of their rows.
+    """
+    digest = digest_of([json.dumps(key, sort_keys=True), str(FORMAT)])
+    return Table(folder / digest, key, empty)
 
 
 def _length(rows: Rows) -> int:

@@ -10,9 +10,8 @@ and the loss; widths, ReLU and Keras' initialiser are choices.
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jax import lax
 
-WIDTHS = (64, 32, 16, 8)
+from fakedet_jax.models import channel_last
 
 
 class CoverageClassifier(nn.Module):
@@ -22,7 +21,7 @@ class CoverageClassifier(nn.Module):
         widths: Of the hidden layers; the last layer has one output.
     """
 
-    widths: tuple[int, ...] = WIDTHS
+    widths: tuple[int, ...]
 
     @nn.compact
     def __call__(self, features: jax.Array) -> jax.Array:
@@ -36,11 +35,8 @@ class CoverageClassifier(nn.Module):
         """
         hidden = features
         for number, width in enumerate((*self.widths, 1), start=1):
-            dense = nn.Dense(
-                width,
-                kernel_init=nn.initializers.glorot_uniform(),
-                precision=lax.Precision.HIGHEST,
-                name=f"fc{number}",
+            dense = channel_last.Dense(
+                width, kernel_init=nn.initializers.glorot_uniform(), name=f"fc{number}"
             )
             hidden = dense(hidden)
             if number <= len(self.widths):

@@ -5,7 +5,7 @@
 import dataclasses
 import functools
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,9 @@ from fakedet_jax.models import backbones
 from fakedet_jax.models.backbone import SITES, Backbone
 from fakedet_jax.models.dtypes import DTYPES
 from fakedet_jax.runtime import parallel, progress
-from fakedet_jax.runtime.dispatch import dispatch
+from fakedet_jax.settings import Settings, option
 from fakedet_jax.systems.fakespotter import coverage
-from fakedet_jax.systems.fakespotter.cache import FeatureCache, Table
+from fakedet_jax.systems.fakespotter.cache import Rows, Table, open_table
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ CheckFn = Callable[[], None]
 
 
 @dataclasses.dataclass(frozen=True)
-class CountSettings:
+class CountSettings(Settings):
     """Which neurons of which network are counted.
 
     Attributes:
@@ -51,20 +51,23 @@ class CountSettings:
     """
 
     backbone: Backbone
-    neuron: str = "unit"
-    site: str = "layer"
-    dtype: str = "float32"
+    neuron: str = option("unit", choices=coverage.NEURONS)
+    site: str = option("layer", choices=SITES)
+    dtype: str = option("float32", choices=tuple(DTYPES))
 
-    def __post_init__(self) -> None:
-        for field, value, valid in (
-            ("site", self.site, SITES),
-            ("neuron", self.neuron, coverage.NEURONS),
-            ("dtype", self.dtype, DTYPES),
-        ):
-            if value not in valid:
-                raise RequestError(
-                    f"`{field}`: expected {', '.join(valid)}, found {value!r}"
-                )
+    def described(self, weights_digest: str) -> dict[str, str]:
+        """What counts depend on besides the pictures, for JSON.
+
+        Args:
+            weights_digest: Digest of the weights.
+        """
+        return {
+            "backbone": self.backbone.name,
+            "weights": weights_digest,
+            "neuron": self.neuron,
+            "site": self.site,
+            "dtype": self.dtype,
+        }
 
     @functools.cached_property
     def network(self) -> coverage.Coverage:
@@ -92,21 +95,26 @@ def count_settings(chosen: CountConfig, dtype: str = "float32") -> CountSettings
     return CountSettings(backbone, chosen.neuron, chosen.site, dtype)
 
 
-def count_fn(network: coverage.Coverage) -> PictureFn:
+def count_fn(network: coverage.Coverage, *, mirrored: bool = False) -> PictureFn:
     """The counts of a network as a function to score with.
 
     Args:
         network: The network.
+        mirrored: Whether pictures are first flipped left to right.
 
     Returns:
         `fn((variables, thresholds), images)`, to int32 `[batch, layers]`.
     """
+    step = -1 if mirrored else 1
 
     def count(operands: Any, images: jax.Array) -> jax.Array:
         variables, thresholds = operands
-        return network.counts(variables, images, thresholds)
+        return network.counts(variables, images[:, :, ::step], thresholds)
 
     return count
+
+
+_update_thresholds = jax.jit(coverage.update_thresholds)
 
 
 class NeuronCounter:
@@ -138,20 +146,11 @@ class NeuronCounter:
         self._variables = parallel.replicate(mesh, variables)
         self._mesh = mesh
         self._reading = reading
-        self._batch_size = parallel.round_up_batch_size(batch_size, mesh)
-        network = settings.network
-        self._means = jax.jit(
-            network.means, out_shardings=parallel.batch_sharding(mesh)
-        )
-
-        count = count_fn(network)
-
-        def count_mirrored(operands: Any, images: jax.Array) -> jax.Array:
-            return count(operands, images[:, :, ::-1])
-
+        batch_size = parallel.round_up_batch_size(batch_size, mesh)
+        self._means = Scorer(settings.network.means, mesh, batch_size)
         self._scorers = {
-            False: Scorer(count, mesh, self._batch_size),
-            True: Scorer(count_mirrored, mesh, self._batch_size),
+            side: Scorer(count_fn(settings.network, mirrored=side), mesh, batch_size)
+            for side in (False, True)
         }
 
     def fit_thresholds(self, dataset: Dataset, check: CheckFn) -> np.ndarray:
@@ -170,7 +169,7 @@ class NeuronCounter:
         batches = pipeline.eval_batches(
             dataset,
             framing=self._settings.backbone.preprocessing.framing,
-            batch_size=parallel.local_batch_size(self._batch_size, self._mesh),
+            batch_size=self._means.local_batch_size,
             num_workers=self._reading.num_workers,
             num_threads=self._reading.num_threads,
             process_index=jax.process_index(),
@@ -181,22 +180,19 @@ class NeuronCounter:
             dataset.num_examples, label="thresholds", quiet=quiet
         ) as shown:
 
-            def watched() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+            def watched() -> Iterator[batching.Batch]:
                 for batch in batches:
-                    yield batch["image"], batch["mask"]
+                    yield batch
                     check()
                     shown.update(int((batch["index"] != batching.NO_EXAMPLE).sum()))
 
             return self.thresholds_of(watched())
 
-    def thresholds_of(
-        self, batches: Iterable[tuple[np.ndarray, np.ndarray]]
-    ) -> np.ndarray:
+    def thresholds_of(self, batches: Iterable[batching.Batch]) -> np.ndarray:
         """Fits the thresholds to batches of this process.
 
         Args:
-            batches: Images, uint8 `[local batch, height, width, 3]`, and masks, bool
-                `[local batch]`, which are false for rows without a picture.
+            batches: Batches as `media.batching` describes them.
 
         Returns:
             float32 `[layers]`, the mean output of each layer.
@@ -204,23 +200,10 @@ class NeuronCounter:
         Raises:
             RequestError: There is no picture, or outputs are not finite.
         """
-        num_layers = len(self._settings.network.layer_sizes)
-        whole = parallel.replicated(self._mesh)
-        state = parallel.replicate(self._mesh, coverage.init_thresholds(num_layers))
-        update = jax.jit(coverage.update_thresholds, out_shardings=whole)
-
-        def add(batch: tuple[np.ndarray, np.ndarray]) -> coverage.ThresholdState:
-            nonlocal state
-            placed = parallel.put_batch(
-                self._mesh, dict(zip(("image", "mask"), batch, strict=True))
-            )
-            with jax.set_mesh(self._mesh):
-                means = self._means(self._variables, placed["image"])
-                state = update(state, means, placed["mask"])
-            return state
-
-        for _, sums in dispatch(add, batches):
-            jax.block_until_ready(sums)
+        state = coverage.init_thresholds(len(self._settings.network.layer_sizes))
+        tagged = ((None, batch) for batch in batches)
+        for _, means, _ in self._means.stream(self._variables, tagged):
+            state = _update_thresholds(state, means, np.ones(len(means), bool))
         return coverage.finish_thresholds(state)
 
     def count(
@@ -275,7 +258,7 @@ class CachedCounter:
         """
         self._settings = settings
         self._counter = functools.cache(create_counter)
-        self._cache = FeatureCache(folder)
+        self._folder = folder
         self._weights_digest = weights_digest
         self._digest = functools.cache(
             lambda dataset: inspection.digest_contents(dataset, num_threads)
@@ -296,7 +279,8 @@ class CachedCounter:
             RequestError: No picture can be read, outputs are not finite, or the cache
                 cannot be written.
         """
-        table = self._table("thresholds", dataset, {"thresholds": np.float32})
+        empty = {"thresholds": np.zeros((0, self._num_layers), np.float32)}
+        table = self._table("thresholds", dataset, empty)
         rows = table.read()["thresholds"]
         if _agree_on_rows(len(rows)):
             return rows[0]
@@ -322,10 +306,14 @@ class CachedCounter:
         Raises:
             RequestError: The cache cannot be written.
         """
+        empty = {
+            "counts": np.zeros((0, self._num_layers), np.int32),
+            "valid": np.zeros(0, np.bool_),
+        }
         table = self._table(
             "counts",
             dataset,
-            {"counts": np.int32, "valid": np.bool_},
+            empty,
             thresholds=thresholds.tobytes().hex(),
             mirrored=mirrored,
         )
@@ -356,27 +344,17 @@ class CachedCounter:
         joined = {name: np.concatenate([part[name] for part in parts]) for name in rows}
         return Scored(joined["counts"], joined["valid"])
 
-    def _table(
-        self, what: str, dataset: Dataset, dtypes: Mapping[str, Any], **more: Any
-    ) -> Table:
-        settings = self._settings
+    def _table(self, what: str, dataset: Dataset, empty: Rows, **more: Any) -> Table:
         key = {
             "what": what,
-            "backbone": settings.backbone.name,
-            "preprocessing": dataclasses.asdict(settings.backbone.preprocessing),
-            "weights": self._weights_digest,
-            "neuron": settings.neuron,
-            "site": settings.site,
-            "dtype": settings.dtype,
+            **self._settings.described(self._weights_digest),
+            "preprocessing": dataclasses.asdict(self._settings.backbone.preprocessing),
             "pictures": self._digest(dataset),
             "platform": jax.devices()[0].device_kind,
             "jax": jax.__version__,
             **more,
         }
-        shapes: dict[str, tuple[int, ...]] = {
-            name: () if name == "valid" else (self._num_layers,) for name in dtypes
-        }
-        return self._cache.table(key, shapes, dtypes)
+        return open_table(self._folder, key, empty)
 
 
 def _agree_on_rows(num_rows: int) -> int:

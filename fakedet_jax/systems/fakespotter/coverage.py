@@ -233,7 +233,11 @@ class ThresholdState:
 
 
 def init_thresholds(num_layers: int) -> ThresholdState:
-    """No pictures so far."""
+    """No pictures so far.
+
+    Args:
+        num_layers: Number of layers of the network.
+    """
     zeros = jnp.zeros(num_layers, jnp.float32)
     return ThresholdState(jnp.zeros((), jnp.int32), zeros, zeros)
 

@@ -78,13 +78,7 @@ def backbone_features(
     Returns:
         `coverage` and `embedding`.
     """
-    described = {
-        "backbone": settings.backbone.name,
-        "weights": digest,
-        "neuron": settings.neuron,
-        "site": settings.site,
-        "dtype": settings.dtype,
-    }
+    described = settings.described(digest)
     network = settings.network
 
     def count(request: FeatureRequest) -> Feature:

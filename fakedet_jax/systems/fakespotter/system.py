@@ -121,9 +121,7 @@ class FakeSpotter:
             if bests.steps():
                 _LOGGER.info("%s is trained already", config.workdir)
                 return
-            settings = count_settings(config.options, config.options.dtype)
-            tables = self._count(request, settings)
-            self._train(request, settings, tables, bests)
+            self._train(request, bests)
 
     def load(self, workdir: Workdir, mesh: Mesh) -> Fitted:
         """Loads the detector of a workdir.
@@ -154,7 +152,7 @@ class FakeSpotter:
 
         return CoverageBenchmark(config, mesh)
 
-    def _count(self, request: FitRequest, settings: CountSettings) -> "_Tables":
+    def _counter(self, request: FitRequest, settings: CountSettings) -> CachedCounter:
         config, stop = request.config, request.stop
 
         def check() -> None:
@@ -170,7 +168,7 @@ class FakeSpotter:
                 reading=config.input,
             )
 
-        counter = CachedCounter(
+        return CachedCounter(
             settings,
             create_counter,
             config.options.cache_dir or storage.user_cache_dir() / "features",
@@ -178,39 +176,23 @@ class FakeSpotter:
             num_threads=config.input.num_threads,
             check=check,
         )
+
+    def _train(self, request: FitRequest, bests: checkpoint.Store) -> None:
+        config, options = request.config, request.config.options
+        settings = count_settings(options, options.dtype)
+        counter = self._counter(request, settings)
         train, validation = request.train.as_binary(), request.validation.as_binary()
         thresholds = counter.fit_thresholds(train)
-        sides = (False, True) if config.options.flip else (False,)
+        sides = (False, True) if options.flip else (False,)
         counted = [counter.count(train, thresholds, mirrored=side) for side in sides]
-        return _Tables(
-            thresholds=thresholds,
-            counts=np.concatenate([part.values[part.valid] for part in counted]),
-            labels=np.concatenate([train.labels[part.valid] for part in counted]),
-            validation=validation,
-            validation_counts=counter.count(validation, thresholds),
-        )
-
-    def _train(
-        self,
-        request: FitRequest,
-        settings: CountSettings,
-        tables: "_Tables",
-        bests: checkpoint.Store,
-    ) -> None:
-        config, options = request.config, request.config.options
+        counts = np.concatenate([part.values[part.valid] for part in counted])
+        labels = np.concatenate([train.labels[part.valid] for part in counted])
+        to_judge = counter.count(validation, thresholds)
         sizes = settings.network.layer_sizes.values()
-        features = np.asarray(coverage.features(tables.counts, sizes), np.float64)
-        mean, deviation = features.mean(0), features.std(0)
-        # A layer whose count never changes tells nothing; zero stays zero.
-        deviation = np.where(deviation > 0, deviation, 1.0)
-        scaling = {
-            "mean": mean.astype(np.float32),
-            "deviation": deviation.astype(np.float32),
-        }
+        scaling = _scaling(counts, sizes)
         model = CoverageClassifier(options.widths)
-        inputs = _standardise(scaling, tables.counts, sizes)
-        validation = tables.validation_counts
-        validation_inputs = _standardise(scaling, validation.values, sizes)
+        inputs = _standardise(scaling, counts, sizes)
+        validation_inputs = _standardise(scaling, to_judge.values, sizes)
         classify = jax.jit(lambda params, inputs: _probabilities(model, params, inputs))
 
         def validate(step: int, params: Any) -> loop.Verdict:
@@ -225,8 +207,8 @@ class FakeSpotter:
                 step=step,
             )
             probabilities = np.asarray(classify(params, validation_inputs))
-            scored = Scored(probabilities, validation.valid)
-            return judge(info, tables.validation, scored, options.select_by)
+            scored = Scored(probabilities, to_judge.valid)
+            return judge(info, validation, scored, options.select_by)
 
         with writers.create(
             config.workdir, process_index=jax.process_index()
@@ -234,7 +216,7 @@ class FakeSpotter:
             best = table_training.train(
                 model,
                 np.asarray(inputs),
-                tables.labels,
+                labels,
                 recipe=request.recipe,
                 seed=config.seed,
                 validate=validate,
@@ -243,7 +225,7 @@ class FakeSpotter:
             )
         variables = {
             "backbone": request.plan.weights,
-            "thresholds": tables.thresholds,
+            "thresholds": thresholds,
             "scaling": scaling,
             "classifier": best.params,
         }
@@ -274,23 +256,16 @@ def make_probability_fn(settings: CountSettings, widths: tuple[int, ...]) -> Any
     return probabilities
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Tables:
-    """What the classifier is trained and judged on.
-
-    Attributes:
-        thresholds: float32 `[layers]`.
-        counts: int32 `[n, layers]` of the readable training pictures.
-        labels: int32 `[n]`, 1 is fake.
-        validation: The pictures of the validation split.
-        validation_counts: Of them.
-    """
-
-    thresholds: np.ndarray
-    counts: np.ndarray
-    labels: np.ndarray
-    validation: Dataset
-    validation_counts: Scored
+def _scaling(counts: np.ndarray, sizes: Any) -> dict[str, np.ndarray]:
+    """Mean and deviation, float32 `[layers]`, of the shares of layers."""
+    features = np.asarray(coverage.features(counts, sizes), np.float64)
+    deviation = features.std(0)
+    # A layer whose count never changes tells nothing; zero stays zero.
+    deviation = np.where(deviation > 0, deviation, 1.0)
+    return {
+        "mean": features.mean(0).astype(np.float32),
+        "deviation": deviation.astype(np.float32),
+    }
 
 
 def _standardise(scaling: Any, counts: Any, sizes: Any) -> jax.Array:
@@ -308,19 +283,13 @@ def _probabilities(
 
 def _abstract_variables(settings: CountSettings, widths: tuple[int, ...]) -> Any:
     """Shapes of all that the detector knows; nothing is computed."""
-    backbone = settings.backbone
-    module = backbone.build(jnp.float32, settings.site)
-    picture = jax.ShapeDtypeStruct((1, *backbone.preprocessing.framing.shape), np.uint8)
     num_layers = len(settings.network.layer_sizes)
     row = jax.ShapeDtypeStruct((num_layers,), jnp.float32)
     table = jax.ShapeDtypeStruct((1, num_layers), jnp.float32)
     model = CoverageClassifier(widths)
 
-    def init_backbone(images: jax.Array) -> Any:
-        return module.init(jax.random.key(0), backbone.preprocessing(images))
-
     return {
-        "backbone": jax.eval_shape(init_backbone, picture),
+        "backbone": store.abstract(settings.backbone),
         "thresholds": row,
         "scaling": {"mean": row, "deviation": row},
         "classifier": jax.eval_shape(model.init, jax.random.key(0), table)["params"],

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Detectors that consist of one network: AMTENnet and the networks it is compared with.
 
-`table` lists them with their recipes, `system` trains and loads them.
+Each module has a network and its detector; `system` trains and loads them.
 """
 
 __all__ = [
@@ -16,7 +16,6 @@ __all__ = [
     "residuals",
     "spectrum",
     "system",
-    "table",
     "traces",
     "xception",
 ]

@@ -11,7 +11,6 @@ from typing import Any
 import flax.linen as nn
 import jax
 import numpy as np
-import optax
 from jax.sharding import Mesh
 
 from fakedet_jax.config import BenchmarkConfig, TrainConfig
@@ -19,9 +18,11 @@ from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.errors import RequestError
 from fakedet_jax.models.dtypes import DTYPES
 from fakedet_jax.runtime import measurement, parallel
+from fakedet_jax.systems import training_run
+from fakedet_jax.systems.base import Benchmark
 from fakedet_jax.systems.networks import traces
 from fakedet_jax.systems.networks.system import NetworkDetector
-from fakedet_jax.training import loop, optim, steps
+from fakedet_jax.training import loop, steps
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -47,13 +48,8 @@ ROWS: tuple[tuple[str, str, str, float], ...] = (
 )
 
 
-class NetworkBenchmark:
-    """The measurements of one network.
-
-    Attributes:
-        framing: Framing of its input.
-        rows: See `systems.base.Benchmark`.
-    """
+class NetworkBenchmark(Benchmark):
+    """The measurements of one network."""
 
     rows = ROWS
 
@@ -84,150 +80,113 @@ class NetworkBenchmark:
         Returns:
             Names to numbers; see `ROWS`.
         """
-        subject = _subject(
-            self._config, self._detector, dataset.num_classes, self._mesh
+        config, detector = self._config, self._detector
+        model = detector.build(dataset.num_classes, DTYPES[config.dtype])
+        state, train_step = training_run.create(
+            model,
+            detector.preprocessing,
+            detector.recipe,
+            _NUM_STEPS,
+            self._mesh,
+            seed=0,
+            frozen=detector.frozen,
         )
-        results: Results = {}
+        rows = config.batch_size
+        shape = (rows, *self.framing.shape)
+        images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+        labels = np.arange(rows, dtype=np.int32) % dataset.num_classes
+        _LOGGER.info("measuring: evaluation")
+        results = self._evaluation(model, state.variables, images)
+        _LOGGER.info("measuring: traces")
+        results |= self._traces(state.variables, images)
         # Training comes last, as it takes the state over.
-        for measure in (_evaluation, _traces, _train):
-            _LOGGER.info("measuring: %s", measure.__name__.strip("_"))
-            results |= measure(subject)
-        return results
+        _LOGGER.info("measuring: train")
+        return results | self._train(train_step, state, images, labels)
 
     def ratios(self, results: Mapping[str, Any]) -> Results:
         """What follows from all measurements together."""
-        return _ratios(self._config, results)
+        rate = results["train_images_per_second"]
+        flops = results["train_flops_per_image"]
+        flops_per_second = flops * rate if flops else None
+        peak = results[f"matmul_{self._config.dtype}_flops_per_second"]
+        return {
+            "pipeline_per_train": results["pipeline_images_per_second"] / rate,
+            "train_flops_per_second": flops_per_second,
+            "train_share_of_peak": flops_per_second and flops_per_second / peak,
+        }
 
+    def _train(
+        self,
+        train_step: loop.TrainStep,
+        state: steps.TrainState,
+        images: np.ndarray,
+        labels: np.ndarray,
+    ) -> Results:
+        placed = parallel.put_batch(self._mesh, {"image": images, "label": labels})
+        batch = placed["image"], placed["label"]
+        jitted = loop.compile_step(train_step, self._mesh)
 
-@dataclasses.dataclass(frozen=True)
-class _Subject:
-    """What is measured: the network of a detector on a mesh.
+        def step() -> Any:
+            # The state is donated, so that only the metrics can be waited for.
+            nonlocal state
+            state, metrics = compiled(state, *batch)
+            return metrics
 
-    Attributes:
-        config: The settings.
-        detector: The kind of detector.
-        model: Its network.
-        optimizer: Of its recipe.
-        state: Before the first step, on the mesh; the training step takes it over.
-        mesh: The devices.
-        batch: On the host.
-    """
+        with jax.set_mesh(self._mesh):
+            compiled, seconds_to_compile = _compile("train", jitted, (state, *batch))
+            flops = measurement.count_flops(jitted, (state, *batch))
+            seconds = measurement.seconds_per_call(step, self._config.num_repeats)
+        memory = compiled.memory_analysis()
+        return {
+            "train_images_per_second": len(images) / seconds,
+            **seconds_to_compile,
+            "train_temporary_bytes": memory.temp_size_in_bytes if memory else None,
+            "train_flops_per_image": flops / len(images) if flops else None,
+        }
 
-    config: BenchmarkConfig
-    detector: NetworkDetector
-    model: nn.Module
-    optimizer: optax.GradientTransformation
-    state: steps.TrainState
-    mesh: Mesh
-    batch: dict[str, np.ndarray]
-
-
-def _subject(
-    config: BenchmarkConfig, detector: NetworkDetector, num_classes: int, mesh: Mesh
-) -> _Subject:
-    model = detector.build(num_classes, DTYPES[config.dtype])
-    optimizer = optim.create_optimizer(detector.recipe, _NUM_STEPS, detector.frozen)
-    create_state = jax.jit(
-        lambda: steps.create_train_state(model, detector.preprocessing, optimizer, 0),
-        out_shardings=parallel.replicated(mesh),
-    )
-    rng = np.random.default_rng(0)
-    rows = config.batch_size
-    batch = {
-        "image": rng.integers(0, 256, (rows, *detector.framing.shape), np.uint8),
-        "label": np.arange(rows, dtype=np.int32) % num_classes,
-    }
-    return _Subject(config, detector, model, optimizer, create_state(), mesh, batch)
-
-
-def _train(subject: _Subject) -> Results:
-    recipe = subject.detector.recipe
-    train_step = steps.make_train_step(
-        subject.model,
-        subject.detector.preprocessing,
-        subject.optimizer,
-        optim.create_schedule(recipe, _NUM_STEPS),
-        seed=0,
-    )
-    state = subject.state
-    placed = parallel.put_batch(subject.mesh, subject.batch)
-    arguments = (state, placed["image"], placed["label"])
-    jitted = loop.compile_step(train_step, subject.mesh)
-
-    def step() -> Any:
-        # The state is donated, so that only the metrics can be waited for.
-        nonlocal state
-        state, metrics = compiled(state, placed["image"], placed["label"])
-        return metrics
-
-    with jax.set_mesh(subject.mesh):
-        compiled, seconds_to_compile = _compile("train", jitted, arguments)
-        flops = measurement.count_flops(jitted, arguments)
-        seconds = measurement.seconds_per_call(step, subject.config.num_repeats)
-    memory = compiled.memory_analysis()
-    batch_size = subject.config.batch_size
-    return {
-        "train_images_per_second": batch_size / seconds,
-        **seconds_to_compile,
-        "train_temporary_bytes": memory.temp_size_in_bytes if memory else None,
-        "train_flops_per_image": flops / batch_size if flops else None,
-    }
-
-
-def _evaluation(subject: _Subject) -> Results:
-    variables = subject.state.variables
-    image = parallel.put_batch(subject.mesh, subject.batch)["image"]
-    jitted = jax.jit(
-        steps.make_probability_fn(subject.model, subject.detector.preprocessing),
-        out_shardings=parallel.batch_sharding(subject.mesh),
-    )
-    with jax.set_mesh(subject.mesh):
-        compiled, seconds_to_compile = _compile(
-            "evaluation", jitted, (variables, image)
+    def _evaluation(
+        self, model: nn.Module, variables: Any, images: np.ndarray
+    ) -> Results:
+        placed = parallel.put_batch(self._mesh, {"image": images})["image"]
+        jitted = jax.jit(
+            steps.make_probability_fn(model, self._detector.preprocessing),
+            out_shardings=parallel.batch_sharding(self._mesh),
         )
-        seconds = measurement.seconds_per_call(
-            lambda: compiled(variables, image), subject.config.num_repeats
-        )
-    rate = subject.config.batch_size / seconds
-    return {"evaluation_images_per_second": rate, **seconds_to_compile}
+        with jax.set_mesh(self._mesh):
+            compiled, seconds_to_compile = _compile(
+                "evaluation", jitted, (variables, placed)
+            )
+            seconds = measurement.seconds_per_call(
+                lambda: compiled(variables, placed), self._config.num_repeats
+            )
+        rate = len(images) / seconds
+        return {"evaluation_images_per_second": rate, **seconds_to_compile}
 
+    def _traces(self, variables: Any, images: np.ndarray) -> Results:
+        """Both ways to extract traces, each from a batch on the host."""
 
-def _traces(subject: _Subject) -> Results:
-    """Both ways to extract traces, each from a batch on the host."""
-    variables, image = subject.state.variables, subject.batch["image"]
+        def by_jit() -> jax.Array:
+            batch = parallel.put_batch(self._mesh, {"image": images})
+            # Only here: under a mesh `jax.pmap` refuses to run.
+            with jax.set_mesh(self._mesh):
+                return traces.jit_extract(variables, batch["image"])
 
-    def by_jit() -> jax.Array:
-        batch = parallel.put_batch(subject.mesh, {"image": image})
-        # Only here: under a mesh `jax.pmap` refuses to run.
-        with jax.set_mesh(subject.mesh):
-            return traces.jit_extract(variables, batch["image"])
-
-    calls = {
-        "traces_jit_images_per_second": by_jit,
-        "traces_pmap_images_per_second": lambda: traces.pmap_extract(variables, image),
-    }
-    try:
-        jax.eval_shape(traces.extract, variables, image)
-    except RequestError:
-        # The network has no extractor.
-        return dict.fromkeys(calls)
-    repeats, rows = subject.config.num_repeats, subject.config.batch_size
-    return {
-        name: rows / measurement.seconds_per_call(call, repeats)
-        for name, call in calls.items()
-    }
-
-
-def _ratios(config: BenchmarkConfig, results: Mapping[str, Any]) -> Results:
-    rate = results["train_images_per_second"]
-    flops = results["train_flops_per_image"]
-    flops_per_second = flops * rate if flops else None
-    peak = results[f"matmul_{config.dtype}_flops_per_second"]
-    return {
-        "pipeline_per_train": results["pipeline_images_per_second"] / rate,
-        "train_flops_per_second": flops_per_second,
-        "train_share_of_peak": flops_per_second / peak if flops_per_second else None,
-    }
+        calls = {
+            "traces_jit_images_per_second": by_jit,
+            "traces_pmap_images_per_second": lambda: traces.pmap_extract(
+                variables, images
+            ),
+        }
+        try:
+            jax.eval_shape(traces.extract, variables, images)
+        except RequestError:
+            # The network has no extractor.
+            return dict.fromkeys(calls)
+        repeats = self._config.num_repeats
+        return {
+            name: len(images) / measurement.seconds_per_call(call, repeats)
+            for name, call in calls.items()
+        }
 
 
 def _compile(name: str, jitted: Any, arguments: tuple[Any, ...]) -> tuple[Any, Results]:

@@ -8,24 +8,21 @@ from.
 """
 
 import dataclasses
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from fakedet_jax.data.dataset import BINARY_CLASSES
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.models.backbone import Backbone
-from fakedet_jax.runtime import checkpoint, storage
+from fakedet_jax.runtime import checkpoint
 from fakedet_jax.systems.networks.system import NetworkDetector
 from fakedet_jax.weights import folder, store
 from fakedet_jax.weights.mapping import Comparison, Variables
 from fakedet_jax.weights.tensors import TensorFile, shown
 from fakedet_jax.workdir import write_converted
 
-_LOGGER = logging.getLogger(__name__)
-
-CLASSES = ("real", "fake")
 _STEP = 0
 
 
@@ -54,7 +51,7 @@ def convert(
     # To the mapping it is a network like any other.
     network = Backbone(
         name=detector.name,
-        build=lambda dtype, site: detector.build(len(CLASSES), dtype),
+        build=lambda dtype, site: detector.build(len(BINARY_CLASSES), dtype),
         preprocessing=detector.preprocessing,
         layers=release.layers,
         embedding="logits of real and fake",
@@ -74,11 +71,9 @@ def write(
     detector: NetworkDetector,
     options: Mapping[str, Any],
     variables: Variables,
-    card: dict[str, Any],
-) -> dict[str, Any]:
-    """Writes a workdir that `evaluate` and `predict` can use, whole or not at all.
-
-    A workdir that holds the same numbers of the same detector is left as it is.
+    card: Mapping[str, Any],
+) -> Mapping[str, Any]:
+    """Writes a workdir that `evaluate` and `predict` can use; see `store.write`.
 
     Args:
         workdir: The folder.
@@ -94,12 +89,9 @@ def write(
         RequestError: The folder holds something else.
         OSError: It could not be written.
     """
-    store.check_output(workdir)
-    if (workdir / folder.CARD).exists():
-        return _kept(workdir, card)
     info = DetectorInfo(
         detector=detector.name,
-        classes=CLASSES,
+        classes=BINARY_CLASSES,
         is_fake=(False, True),
         task="binary",
         framing=detector.framing,
@@ -112,23 +104,12 @@ def write(
     )
     origin = {name: card[name] for name in ("source", "sha256")}
     facts = {"weights": card["digest"], "converted_from": origin}
-    with folder.atomic(workdir) as temporary:
-        with checkpoint.Store(temporary / "best", max_to_keep=None) as bests:
+
+    def fill(folder: Path) -> None:
+        with checkpoint.Store(folder / "best", max_to_keep=None) as bests:
             bests.save(_STEP, variables, dataclasses.asdict(info))
         write_converted(
-            temporary, detector, detector.Options(**options), info.classes, facts
+            folder, detector, detector.Options(**options), info.classes, facts
         )
-        storage.write_json(temporary / folder.CARD, card)
-    _LOGGER.info("wrote %s; try it with `mode=evaluate` or predict", workdir)
-    return card
 
-
-def _kept(workdir: Path, card: Mapping[str, Any]) -> dict[str, Any]:
-    stored = folder.read_card(workdir, "output")
-    if any(stored[name] != card[name] for name in ("model", "digest")):
-        raise RequestError(
-            f"`output`: {str(workdir)!r} holds other weights or another network; give "
-            "another folder"
-        )
-    _LOGGER.info("%s holds these weights already", workdir)
-    return stored
+    return store.write(workdir, card, fill)

@@ -20,7 +20,6 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.models import channel_last
@@ -91,7 +90,16 @@ class MesoNet(nn.Module):
         def conv(
             planes: jax.Array, name: str, features: int, size: int, dilation: int = 1
         ) -> jax.Array:
-            layer = _Conv(features, size, dilation, dtype=self.dtype, name=name)
+            layer = channel_last.Conv(
+                features,
+                size,
+                padding=dilation * (size // 2),
+                use_bias=True,
+                dtype=self.dtype,
+                kernel_init=nn.initializers.glorot_uniform(),
+                dilation=dilation,
+                name=name,
+            )
             out[name] = layer(planes)
             return nn.relu(out[name])
 
@@ -171,36 +179,6 @@ def from_published(variables: Variables) -> dict[str, Any]:
     params = dict(variables["params"])
     params["fc2"] = {name: -value for name, value in params["fc2"].items()}
     return {**variables, "params": params}
-
-
-class _Conv(nn.Module):
-    """Convolution with bias, dilation and Keras' initial values, stride 1.
-
-    Padding keeps the size. `channel_last.Conv` has no dilation.
-    """
-
-    features: int
-    kernel_size: int
-    dilation: int
-    dtype: channel_last.Dtype
-
-    @nn.compact
-    def __call__(self, planes: jax.Array) -> jax.Array:
-        """Convolves `[b, h, w, in]` to `[b, h, w, features]`."""
-        shape = (self.kernel_size, self.kernel_size, planes.shape[-1], self.features)
-        kernel = self.param("kernel", nn.initializers.glorot_uniform(), shape)
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        convolved = lax.conv_general_dilated(
-            planes,
-            kernel.astype(self.dtype),
-            window_strides=(1, 1),
-            padding="SAME",
-            rhs_dilation=(self.dilation, self.dilation),
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-            # Accelerators would round float32 operands to TF32 or bfloat16 by default.
-            precision=lax.Precision.HIGHEST,
-        )
-        return convolved + bias.astype(self.dtype)
 
 
 def _layers(convs: list[str], conv: int, norm: int, dense: int) -> tuple[Layer, ...]:

@@ -22,8 +22,6 @@ from fakedet_jax.systems.networks import amtennet
 from fakedet_jax.systems.networks.residuals import ConstrainedConv, project
 from fakedet_jax.systems.networks.system import NetworkDetector
 
-__all__ = ["PREPROCESSING", "MislNet", "project"]
-
 # The size is that of the comparison with AMTENnet; to share its range is a choice.
 PREPROCESSING = amtennet.PREPROCESSING
 

@@ -7,6 +7,9 @@ import dataclasses
 from fakedet_jax.settings import option
 from fakedet_jax.systems.options import LoopOptions, PictureOptions, SelectionOptions
 
+# The paper's largest set has three copies; many more are a mistake.
+_MAX_COPIES = 100
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class NetworkOptions(PictureOptions, SelectionOptions, LoopOptions):
@@ -32,6 +35,8 @@ class NetworkOptions(PictureOptions, SelectionOptions, LoopOptions):
         None,
         "Size of a fixed perturbed training set, as a multiple of the training "
         "pictures; by default perturbations are drawn anew in every epoch.",
+        minimum=1,
+        maximum=_MAX_COPIES,
     )
 
 

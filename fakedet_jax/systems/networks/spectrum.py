@@ -10,9 +10,9 @@ References:
     2019.
 """
 
+import functools
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import flax.linen as nn
 import jax
@@ -26,7 +26,6 @@ from fakedet_jax.models.preprocessing import Preprocessing
 from fakedet_jax.systems.networks.system import NetworkDetector
 from fakedet_jax.training.recipe import Recipe
 
-Variables = Mapping[str, Any]
 Bounds = tuple[jax.Array, jax.Array]
 
 PREPROCESSING = Preprocessing(Framing.square(256), bgr=True)
@@ -69,24 +68,6 @@ class AutoGanNet(nn.Module):
         network = resnet.ResNet(34, self.num_classes, self.dtype, name="resnet")
         logits, out = network(planes, train=train)
         return logits, {"spectrum": planes, **out}
-
-
-def start_from(fresh: Variables, trained: Variables) -> dict[str, Any]:
-    """Initial variables for a training that starts from a trained ResNet-34.
-
-    Args:
-        fresh: Initialised variables of an `AutoGanNet`.
-        trained: Variables of a `resnet.ResNet` of depth 34.
-
-    Returns:
-        Variables of an `AutoGanNet`; see `pretrained.start_from`.
-
-    Raises:
-        RequestError: `trained` belongs to another network.
-    """
-    inner = {name: collection["resnet"] for name, collection in fresh.items()}
-    started = pretrained.start_from(inner, trained)
-    return {name: {"resnet": collection} for name, collection in started.items()}
 
 
 def crop(images: jax.Array, side: int, key: jax.Array | None = None) -> jax.Array:
@@ -276,5 +257,5 @@ DETECTOR = NetworkDetector(
         num_epochs=20,
     ),
     pretrained=pretrained.RESNET34,
-    start_from=start_from,
+    start_from=functools.partial(pretrained.start_from, inside="resnet"),
 )

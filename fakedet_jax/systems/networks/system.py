@@ -23,7 +23,7 @@ from fakedet_jax.models.dtypes import DTYPES
 from fakedet_jax.models.parameters import Published
 from fakedet_jax.models.preprocessing import Preprocessing
 from fakedet_jax.perturb import specification
-from fakedet_jax.perturb.treatment import Treatment, check_copies, fixed_set
+from fakedet_jax.perturb.treatment import Treatment, fixed_set
 from fakedet_jax.runtime import parallel
 from fakedet_jax.systems import training_run
 from fakedet_jax.systems.base import (
@@ -38,7 +38,7 @@ from fakedet_jax.systems.features import FeatureFn
 from fakedet_jax.systems.networks.options import NetworkOptions
 from fakedet_jax.systems.options import PictureOptions
 from fakedet_jax.systems.verdict import VALIDATION_THRESHOLD, judge
-from fakedet_jax.training import loop, optim, steps
+from fakedet_jax.training import loop, steps
 from fakedet_jax.training.recipe import Recipe
 from fakedet_jax.weights import store
 from fakedet_jax.workdir import Workdir
@@ -101,13 +101,11 @@ class NetworkDetector:
                 f"batch of {recipe.batch_size} evenly over {mesh.size} devices"
             )
         specification.parse_all(options.perturb)
-        if options.perturb_copies is not None:
-            if not options.perturb:
-                raise RequestError(
-                    "`perturb_copies`: there is nothing to do to the pictures; give "
-                    "`perturb` too, or leave it out"
-                )
-            check_copies(options.perturb_copies)
+        if options.perturb_copies is not None and not options.perturb:
+            raise RequestError(
+                "`perturb_copies`: there is nothing to do to the pictures; give "
+                "`perturb` too, or leave it out"
+            )
         self._model(2, options.dtype, options.batch_norm_fraction)
         if options.weights is None:
             return Plan({"weights": None})
@@ -132,56 +130,31 @@ class NetworkDetector:
             Stopped: The run was asked to stop and has saved.
             NonFiniteLossError: The training diverged.
         """
-        config, recipe, mesh = request.config, request.recipe, request.mesh
+        config = request.config
         options: NetworkOptions = config.options
         pictures, treatment = _treated(config, request.train, options.perturb_copies)
-        num_steps = training_run.num_steps(request, pictures.num_examples)
         model = self._model(
             request.train.num_classes, options.dtype, options.batch_norm_fraction
         )
-        optimizer = optim.create_optimizer(recipe, num_steps, self.frozen)
-        train_step = steps.make_train_step(
+        training_run.run(
+            request,
             model,
             self.preprocessing,
-            optimizer,
-            optim.create_schedule(recipe, num_steps),
-            seed=config.seed,
+            num_examples=pictures.num_examples,
+            batches=pipeline.train_iterator(
+                pictures,
+                framing=self.framing,
+                seed=config.seed,
+                flip=options.flip,
+                treatment=treatment,
+                **training_run.reading(request),
+            ),
+            validate=self._validator(request, model),
+            start_from=self.start_from,
+            frozen=self.frozen,
             num_microbatches=options.num_microbatches,
             objective=steps.classification(self.loss),
             project=self.project,
-        )
-
-        # Made on the devices, and in one go: dozens of small kernels less.
-        initial_state = jax.jit(
-            lambda: steps.create_train_state(
-                model, self.preprocessing, optimizer, config.seed
-            ),
-            out_shardings=parallel.replicated(mesh),
-        )
-        state = initial_state()
-        if request.plan.weights is not None and self.start_from is not None:
-            started = parallel.replicate(
-                mesh, self.start_from(state.variables, request.plan.weights)
-            )
-            state = state.replace(
-                params=started["params"],
-                model_state={name: started[name] for name in state.model_state},
-            )
-        batches = pipeline.train_iterator(
-            pictures,
-            framing=self.framing,
-            seed=config.seed,
-            flip=options.flip,
-            treatment=treatment,
-            **training_run.reading(request),
-        )
-        training_run.run(
-            request,
-            num_examples=pictures.num_examples,
-            train_step=train_step,
-            state=state,
-            batches=batches,
-            validate=self._validator(request, model),
         )
 
     def load(self, workdir: Workdir, mesh: Mesh) -> Fitted:

@@ -124,7 +124,8 @@ def test_the_summary_counts_as_the_authors_do(compared, detector):
     )
     for name in ("precision", "recall", "f1", "average_precision"):
         assert summary[f"real_{name}"] == expected[name]
-    assert summary["log_likelihood_threshold"] == detector.diagnose.threshold
+    stored = detector.diagnose.detector
+    assert summary["log_likelihood_threshold"] == stored.threshold
 
 
 def test_the_summary_tells_how_photographs_are_ranked(compared):
@@ -171,8 +172,9 @@ def test_embeddings_are_those_of_the_chosen_pictures(root, detector, monkeypatch
     dataset = load_folder(root / "others", "test")
     looks = _look(detector, dataset)
     assert looks.mapped.tolist() == [0, 5, 6, 10]
-    alone = Scorer(detector.diagnose.embed, parallel.data_mesh(), 8).score_dataset(
-        detector.variables,
+    stored = detector.diagnose.detector
+    alone = Scorer(stored.embedded.embed, parallel.data_mesh(), 8).score_dataset(
+        stored.variables,
         dataset.subset(looks.mapped),
         detector.info.framing,
         _READING,
@@ -194,7 +196,7 @@ def test_perturbed_pictures_are_embedded_as_such_and_not_ranked(root, detector):
 def test_likelihoods_come_back_from_the_scores(compared, detector):
     rows = _rows(compared["others"] / "scores.csv")
     scores = np.array([float(row["score"]) for row in rows])
-    parts = detector.diagnose
+    parts = detector.diagnose.detector
     found = anomaly_model.log_likelihoods(scores, parts.threshold, parts.spread)
     below = found < parts.threshold
     assert below.tolist() == (scores > 0.5).tolist()
@@ -202,9 +204,12 @@ def test_likelihoods_come_back_from_the_scores(compared, detector):
 
 
 def test_what_ranks_nothing_is_not_asked_to(root, detector):
-    parts = dataclasses.replace(detector.diagnose, rank=None)
+    stored = detector.diagnose.detector
+    embedded = dataclasses.replace(stored.embedded, rank=None)
+    parts = dataclasses.replace(stored, embedded=embedded)
+    diagnose = diagnosis.Diagnose(parts)
     dataset = load_folder(root / "others", "test")
-    looks = _look(dataclasses.replace(detector, diagnose=parts), dataset)
+    looks = _look(dataclasses.replace(detector, diagnose=diagnose), dataset)
     assert looks.ranked is None
     assert looks.embeddings.valid.all()
 

@@ -149,11 +149,11 @@ def test_the_detector_says_what_it_is(trained):
 def test_scores_are_those_of_the_mixture(trained, root):
     fitted = _load(trained)
     images = _images(root / "others")
-    rows = np.asarray(jax.jit(fitted.diagnose.embed)(fitted.variables, images))
+    parts = fitted.diagnose.detector
+    rows = np.asarray(jax.jit(parts.embedded.embed)(parts.variables, images))
     assert rows.shape == (11, 8)
     saved = mixture.load(trained / "mixture.npz").mixture
     likelihoods = np.asarray(mixture.log_likelihoods(saved, rows), np.float64)
-    parts = fitted.diagnose
     expected = 0.5 + np.arctan((parts.threshold - likelihoods) / parts.spread) / np.pi
     probability_fn = jax.jit(fitted.probability_fn)
     probabilities = np.asarray(probability_fn(fitted.variables, images))
@@ -168,7 +168,8 @@ def test_scores_are_those_of_the_mixture(trained, root):
 
 def test_the_heads_rank_what_the_network_was_trained_for(trained, root):
     fitted = _load(trained)
-    heads = fitted.diagnose.rank(fitted.variables, _images(root / "others"))
+    parts = fitted.diagnose.detector
+    heads = parts.embedded.rank(parts.variables, _images(root / "others"))
     assert heads.shape == (11, 5)
     network = tiny.EMBEDDER.build(np.float32)
     expected, _ = network.apply(
@@ -315,7 +316,7 @@ def test_a_recogniser_can_embed(root, tmp_path, no_training):
         weights=root / "weights",
     )
     fitted = _load(workdir)
-    assert fitted.diagnose.rank is None
+    assert fitted.diagnose.detector.embedded.rank is None
     assert fitted.info.framing == tiny.BACKBONE.preprocessing.framing
     card = json.loads((root / "weights" / "card.json").read_text())
     assert fitted.info.details["embedding"] == card["digest"]

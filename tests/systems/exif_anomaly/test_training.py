@@ -23,7 +23,7 @@ from fakedet_jax.systems.base import FitRequest, Plan
 from fakedet_jax.systems.exif_anomaly import metrics as anomaly_metrics
 from fakedet_jax.systems.exif_anomaly import training as ranking_training
 from fakedet_jax.systems.exif_anomaly.training import Ranked
-from fakedet_jax.training import loop, optim, steps
+from fakedet_jax.training import loop, optim
 from tests import tiny
 
 _FRAMING = tiny.PREPROCESSING.framing
@@ -176,17 +176,16 @@ def test_a_tag_of_a_single_photograph_ranks_nothing(photographs):
 
 def test_a_body_starts_from_weights_and_the_rest_is_fresh():
     network = tiny.EMBEDDER.build(jnp.float32)
-    optimizer = optim.create_optimizer(optim.Recipe("adam"), num_steps=1)
-    state = steps.create_train_state(network, tiny.PREPROCESSING, optimizer, seed=0)
-    fresh = jax.tree.map(np.asarray, dict(state.variables))
+    picture = jnp.zeros((1, *tiny.PREPROCESSING.framing.shape), jnp.uint8)
+    variables = network.init(jax.random.key(0), tiny.PREPROCESSING(picture))
+    fresh = jax.tree.map(np.asarray, variables)
     weights = {
         name: jax.tree.map(lambda leaf: np.full_like(leaf, 7), tree["body"])
         for name, tree in fresh.items()
     }
     # Of another task, so its last layer has another size.
     weights["params"]["fc"] = {"kernel": np.ones((8, 3)), "bias": np.ones(3)}
-    started = ranking_training._start_from(state, weights, parallel.data_mesh())
-    found = started.variables
+    found = ranking_training.START_BODY_FROM(fresh, weights)
     assert (np.asarray(found["params"]["body"]["conv"]["kernel"]) == 7).all()
     assert (np.asarray(found["batch_stats"]["body"]["bn"]["mean"]) == 7).all()
     for layer in (("body", "fc"), ("heads",)):
@@ -206,7 +205,8 @@ def _validator(photographs):
         parallel.data_mesh(),
         StopRequest(),
     )
-    return ranking_training._Validator(request, tiny.EMBEDDER, _brightness)
+    framing = tiny.PREPROCESSING.framing
+    return ranking_training._validator(request, framing, _brightness)
 
 
 def test_tags_of_validation_photographs_are_read_once(photographs, monkeypatch):

@@ -12,11 +12,10 @@ import pytest
 
 from fakedet_jax.errors import RequestError
 from fakedet_jax.systems.fakespotter import cache as feature_cache
-from fakedet_jax.systems.fakespotter.cache import FeatureCache
+from fakedet_jax.systems.fakespotter.cache import open_table
 
 _KEY = {"what": "counts", "pictures": "abc"}
-_SHAPES = {"counts": (3,), "valid": ()}
-_DTYPES = {"counts": np.int32, "valid": np.bool_}
+_EMPTY = {"counts": np.zeros((0, 3), np.int32), "valid": np.zeros(0, np.bool_)}
 
 
 def _rows(start, stop):
@@ -25,7 +24,7 @@ def _rows(start, stop):
 
 
 def _table(folder, **changes):
-    return FeatureCache(folder).table({**_KEY, **changes}, _SHAPES, _DTYPES)
+    return open_table(folder, {**_KEY, **changes}, _EMPTY)
 
 
 @pytest.fixture
@@ -86,7 +85,7 @@ def test_every_key_has_a_table_of_its_own(table):
 
 def test_the_order_of_a_key_does_not_matter(table):
     key = dict(reversed(_KEY.items()))
-    again = FeatureCache(table.folder.parent).table(key, _SHAPES, _DTYPES)
+    again = open_table(table.folder.parent, key, _EMPTY)
     _assert_rows(again.read(), _rows(0, 10))
 
 

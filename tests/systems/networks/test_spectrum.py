@@ -207,7 +207,7 @@ def _resnet_variables(depth):
 
 def test_a_start_from_a_resnet_fits_the_network():
     fresh, pretrained = _init()[1], _resnet_variables(34)
-    started = spectrum.start_from(fresh, pretrained)
+    started = spectrum.DETECTOR.start_from(fresh, pretrained)
     assert jax.tree.structure(started) == jax.tree.structure(fresh)
     conv1 = pretrained["params"]["conv1"]
     assert started["params"]["resnet"]["conv1"] is conv1
@@ -215,4 +215,4 @@ def test_a_start_from_a_resnet_fits_the_network():
 
 def test_a_start_from_another_depth_is_refused():
     with pytest.raises(RequestError, match="`weights`"):
-        spectrum.start_from(_init()[1], _resnet_variables(50))
+        spectrum.DETECTOR.start_from(_init()[1], _resnet_variables(50))

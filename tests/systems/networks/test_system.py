@@ -211,7 +211,7 @@ def test_a_training_starts_from_published_weights(tmp_path):
     tensors = {path: np.asarray(leaf) for path, leaf in mapping.flatten(read).items()}
     origin = {"sha256": "", "format": "made here", "bytes": 0}
     card = {"model": _PRETRAINED.name, **origin, **folder.identity(read)}
-    store.save(tmp_path / "weights", _PRETRAINED, read, card)
+    store.save(tmp_path / "weights", read, card)
     detector = dataclasses.replace(
         tiny.DETECTOR, name="started", pretrained=_PRETRAINED, start_from=_start_from
     )
@@ -292,3 +292,9 @@ def test_perturbations_are_checked_before_data_are_read(tmp_path, changes, messa
     with pytest.raises(RequestError, match=message):
         config = tiny.train_config(tmp_path, tmp_path, **changes)
         tiny.DETECTOR.plan(config, tiny.DETECTOR.recipe, parallel.data_mesh())
+
+
+@pytest.mark.parametrize("copies", [0, 0.99, -1, 101, float("nan"), float("inf")])
+def test_an_impossible_number_of_copies_is_refused(copies):
+    with pytest.raises(RequestError, match="`perturb_copies`: expected a number from"):
+        NetworkOptions(perturb=("jpeg:60",), perturb_copies=copies)
