@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from fakedet_jax.models import blocking
+from fakedet_jax.models import blocking, channel_last
 
 # Above this fan-in a picture's patches outgrow the cache and XLA's kernel wins.
 _LARGEST_CPU_FAN_IN = 640
@@ -48,8 +48,7 @@ def conv2d(
     kernel = kernel.astype(planes.dtype)
     size, _, in_features, features = kernel.shape
     if bias is None:
-        bias = jnp.zeros((features,), planes.dtype)
-    bias = bias.astype(planes.dtype)
+        bias = jnp.zeros((features,), jnp.float32)
 
     def general(planes: jax.Array, kernel: jax.Array, bias: jax.Array) -> jax.Array:
         convolved = lax.conv_general_dilated(
@@ -61,7 +60,7 @@ def conv2d(
             # Accelerators would round float32 operands to TF32 or bfloat16 by default.
             precision=lax.Precision.HIGHEST,
         )
-        return convolved + bias[:, None, None]
+        return convolved + channel_last.per_feature(bias, convolved, axis=1)
 
     if stride != 1 or size == 1 or size * size * in_features > _LARGEST_CPU_FAN_IN:
         return general(planes, kernel, bias)
@@ -81,10 +80,11 @@ def _conv_planes(
     size, _, _, features = kernel.shape
     # [features, size * size * in_features]
     matrix = kernel.reshape(-1, features).T
+    offsets = bias.astype(planes.dtype)[:, None]
 
     def one(picture: jax.Array) -> jax.Array:
         patches, height, width = _unfold(picture, size, padding)
-        return (matrix @ patches + bias[:, None]).reshape(features, height, width)
+        return (matrix @ patches + offsets).reshape(features, height, width)
 
     return blocking.map_pictures(one, planes)
 
@@ -122,7 +122,7 @@ def _conv_planes_backward(
     return (
         planes_gradient,
         kernel_gradient.astype(kernel.dtype),
-        bias_gradient.astype(kernel.dtype),
+        bias_gradient,
     )
 
 
