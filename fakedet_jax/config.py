@@ -16,6 +16,7 @@ from fakedet_jax.settings import Settings, option, part
 from fakedet_jax.training.recipe import Recipe
 
 DTYPES = ("float32", "bfloat16")
+PRECISIONS = ("float32", "tf32", "bfloat16")
 SPLITS = ("train", "validation", "test", "all")
 
 _FACES_FOLLOW = "without it, faces are found and cut out as they were for the training"
@@ -95,6 +96,91 @@ class InputConfig(Settings):
     num_threads: int = option(
         8, "Decoding threads per process.", minimum=1, may_change=True
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class ComputeConfig(Settings):
+    """How a trained network is computed."""
+
+    matmul_precision: str | None = option(
+        None,
+        "Precision of float32 products on GPUs and TPUs: float32, tf32 or bfloat16; "
+        "by default that of the training. CPUs always use float32.",
+        choices=PRECISIONS,
+    )
+    compilation_cache_dir: str | None = option(
+        None,
+        "Folder where compiled programs are kept for later runs, which then start "
+        "faster. None by default; empty for none.",
+        is_stored=False,
+        accepts_empty=True,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class FirstComputeConfig(ComputeConfig):
+    """How a network is computed that is not trained yet."""
+
+    matmul_precision: str = option(
+        "float32",
+        "Precision of float32 products on GPUs and TPUs: float32, tf32 or bfloat16. "
+        "CPUs always use float32.",
+        choices=PRECISIONS,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class PredictComputeConfig(ComputeConfig):
+    """How scores of files are computed."""
+
+    compilation_cache_dir: str | None = option(
+        None,
+        "Folder where compiled programs are kept for later runs, which then start "
+        "faster. In the user's cache folder by default; empty for none.",
+        is_stored=False,
+        accepts_empty=True,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class ProfileConfig(Settings):
+    """Which training steps are traced."""
+
+    folder: Path | None = option(
+        None,
+        "Folder for a trace of some training steps, for Perfetto or XProf.",
+        is_stored=False,
+        name="profile_dir",
+    )
+    first_step: int = option(
+        10,
+        "First training step that is traced.",
+        minimum=1,
+        is_stored=False,
+        name="profile_first_step",
+    )
+    last_step: int | None = option(
+        None,
+        "Last training step that is traced; by default the fourth after the first.",
+        minimum=1,
+        is_stored=False,
+        name="profile_last_step",
+    )
+
+    def __post_init__(self) -> None:
+        """Completes and checks the settings.
+
+        Raises:
+            RequestError: A value is not valid, or the last step precedes the first.
+        """
+        super().__post_init__()
+        if self.last_step is None:
+            object.__setattr__(self, "last_step", self.first_step + 4)
+        elif self.last_step < self.first_step:
+            raise RequestError(
+                "`profile_last_step`: expected at least `profile_first_step`, "
+                f"{self.first_step}, found {self.last_step}"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -221,6 +307,13 @@ class TrainConfig(Settings):
     input: InputConfig = part(InputConfig)
     recipe: Mapping[str, Any] = part(Recipe, is_partial=True)
     seed: int = option(0, "Seed of all random choices.", minimum=0, maximum=2**32 - 1)
+    compute: FirstComputeConfig = part(FirstComputeConfig)
+    profile: ProfileConfig | None = part(
+        ProfileConfig,
+        is_optional=True,
+        triggers=("profile_dir",),
+        reason="it says where the trace goes",
+    )
     options: Any = part(select=systems.options_of, every=systems.all_options)
 
 
@@ -231,6 +324,7 @@ class _BatchConfig(Settings):
     batch_size: int = option(
         64, "Pictures per step, rounded up to a multiple of the devices.", minimum=1
     )
+    compute: ComputeConfig = part(ComputeConfig)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -349,6 +443,7 @@ class PredictConfig(FilesConfig):
         None, "Folder for copies of the inputs with boxes and scores drawn on them."
     )
     num_threads: int = option(8, "Decoding threads.", minimum=1)
+    compute: PredictComputeConfig = part(PredictComputeConfig)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -372,6 +467,7 @@ class ExtractConfig(FilesConfig, _OneDatasetConfig):
         "workdir, or without one thresholds fitted on the pictures.",
     )
     num_figures: int = option(4, "Pictures whose features are drawn.", minimum=0)
+    compute: ComputeConfig = part(ComputeConfig)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -388,6 +484,7 @@ class BenchmarkConfig(Settings):
         5, "Runs of each measurement; the median is reported.", minimum=1
     )
     dtype: str = option("float32", "Precision: float32 or bfloat16.", choices=DTYPES)
+    compute: FirstComputeConfig = part(FirstComputeConfig)
     output: Path | None = option(None, "JSON file for the results.")
     face_detector_model: Path | None = option(
         None, "ONNX file of yunet; with it, finding and reading faces are measured too."

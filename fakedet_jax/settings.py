@@ -46,6 +46,7 @@ class Option:
         is_architecture: Whether it decides which network is built, not how it is
             trained.
         is_stored: Whether `config.json` holds it.
+        accepts_empty: Whether empty text is a value; otherwise it stands for none.
         name: What users call it; None for the name of the field.
     """
 
@@ -58,6 +59,7 @@ class Option:
     may_change: bool = False
     is_architecture: bool = False
     is_stored: bool = True
+    accepts_empty: bool = False
     name: str | None = None
 
     def check(self, name: str, value: Any) -> None:

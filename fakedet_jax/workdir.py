@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fakedet_jax import __version__, settings, systems
-from fakedet_jax.config import DataConfig, TrainConfig
+from fakedet_jax.config import DataConfig, FirstComputeConfig, TrainConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.runtime import records, storage
 from fakedet_jax.training.recipe import Recipe
@@ -80,6 +80,11 @@ class Workdir:
                 "were, as that of a converted detector; name pictures with `data_dir`"
             )
         return self.settings(DataConfig)
+
+    @property
+    def matmul_precision(self) -> str:
+        """The precision of products that it was trained with."""
+        return self.settings(FirstComputeConfig).matmul_precision
 
     def settings(self, cls: type[_O]) -> _O:
         """The part of the settings that a class describes.

@@ -51,14 +51,24 @@ def define(modes: Mapping[str, type[Settings]]) -> None:
     flags.DEFINE_integer("process_id", None, "Number of this process, from 0.")
 
 
-def given() -> dict[str, Any]:
-    """The values of the flags that were given, but for `--mode` and the cluster's."""
+def given(modes: Mapping[str, type[Settings]]) -> dict[str, Any]:
+    """The values of the flags that were given, but for `--mode` and the cluster's.
+
+    Args:
+        modes: All modes; their settings say for which flags empty text is a value.
+    """
     ours = FLAGS.flags_by_module_dict()[__name__]
+    accepting = {
+        leaf.name
+        for cls in modes.values()
+        for leaf in settings.leaves(cls)
+        if leaf.option.accepts_empty
+    }
     return {
         flag.name: flag.value
         for flag in ours
         if flag.present
-        and flag.value not in (None, "")
+        and (flag.value not in (None, "") or flag.name in accepting)
         and flag.name not in ("mode", *_CLUSTER)
     }
 

@@ -52,7 +52,7 @@ def execute(mode: str | None, paths: tuple[str, ...]) -> None:
         from fakedet_jax.runtime import parallel
 
         parallel.initialize(*cluster)
-    values = flags.given()
+    values = flags.given(_classes())
     mode = _successor(mode, values)
     cls = MODES[mode].settings
     fields = {field.name for field in dataclasses.fields(cls)}

@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """One module per mode of the command line; each takes one frozen dataclass.
 
-`files` is what the modes that take files share.
+`files` is what the modes that take files share, `compute` what those that use devices
+share.
 """
 
 __all__ = [
     "benchmark",
     "benchmark_faces",
     "compare",
+    "compute",
     "convert",
     "cross_dataset",
     "evaluate",

@@ -25,7 +25,7 @@ from fakedet_jax import systems
 from fakedet_jax.config import BenchmarkConfig, DataConfig
 from fakedet_jax.data import catalog
 from fakedet_jax.data.dataset import Dataset
-from fakedet_jax.jobs import benchmark_faces
+from fakedet_jax.jobs import benchmark_faces, compute
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.models.dtypes import DTYPES
 from fakedet_jax.report.text_table import text_table
@@ -79,6 +79,7 @@ def benchmark(config: BenchmarkConfig) -> Results:
     """
     parallel.require_one_process("benchmark")
     mesh = parallel.data_mesh()
+    compute.set_up(config.compute)
     subject = systems.create(config.detector).benchmark(config, mesh)
     with _dataset(config.data) as dataset:
         results = _describe(config, subject.framing, dataset)
@@ -122,10 +123,9 @@ def to_table(results: Mapping[str, Any]) -> str:
         Lines of text; what could not be measured says so.
     """
     lines = [
-        "{detector}, {dtype}, batches of {batch_size}, {framing} pictures, on "
-        "{num_devices} × {device_kind} ({platform}); jax {jax_version}".format(
-            **results
-        ),
+        "{detector}, {dtype}, products in {matmul_precision}, batches of {batch_size}, "
+        "{framing} pictures, on {num_devices} × {device_kind} ({platform}); jax "
+        "{jax_version}".format(**results),
         f"{results['dataset']}; medians of {results['num_repeats']} runs",
         "",
     ]
@@ -184,6 +184,7 @@ def _describe(config: BenchmarkConfig, framing: Framing, dataset: Dataset) -> Re
     return {
         "detector": config.detector,
         "dtype": config.dtype,
+        "matmul_precision": config.compute.matmul_precision,
         "batch_size": config.batch_size,
         "framing": str(framing),
         "num_repeats": config.num_repeats,

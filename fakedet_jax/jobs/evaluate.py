@@ -18,6 +18,7 @@ from fakedet_jax.evaluation import data as evaluation_data
 from fakedet_jax.evaluation.data import EvaluationData
 from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.evaluation.scoring import Scored, Scorer
+from fakedet_jax.jobs import compute
 from fakedet_jax.media.decode import decode, to_input
 from fakedet_jax.perturb import specification
 from fakedet_jax.perturb.treatment import Treatment
@@ -69,6 +70,7 @@ class Evaluator:
         )
         mesh = parallel.data_mesh()
         self.workdir = open_workdir(config.workdir)
+        compute.set_up(config.compute, self.workdir)
         self._detector = systems.load(self.workdir, mesh)
         batch_size = parallel.round_up_batch_size(config.batch_size, mesh)
         self._scorer = Scorer(self._detector.probability_fn, mesh, batch_size)

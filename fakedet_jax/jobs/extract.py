@@ -23,6 +23,7 @@ from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation.scoring import stream
 from fakedet_jax.faces.file_rows import FileRows
 from fakedet_jax.faces.stream import NO_PICTURE
+from fakedet_jax.jobs import compute
 from fakedet_jax.jobs.files import Files, open_files
 from fakedet_jax.media import batching
 from fakedet_jax.media.framing import Framing
@@ -33,6 +34,7 @@ from fakedet_jax.systems.features import (
     Network,
     open_network,
 )
+from fakedet_jax.workdir import open_workdir
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -80,7 +82,7 @@ def extract(config: ExtractConfig) -> Path:
     - `layer_sizes`: int64, the number of neurons of each layer, and `thresholds`:
       float32; both are empty unless neurons are counted
     - `settings`: str, a JSON object that describes the network: `backbone`, `weights`
-      (their digest), `neuron`, `site` and `dtype`; empty for traces
+      (their digest), `neuron`, `site`, `dtype` and `matmul_precision`; empty for traces
 
     Coverage without given thresholds is counted with thresholds that a first pass fits
     to the same pictures. Given thresholds must have the same settings, if their file
@@ -101,6 +103,8 @@ def extract(config: ExtractConfig) -> Path:
     """
     _check(config)
     mesh = parallel.data_mesh()
+    workdir = None if config.workdir is None else open_workdir(config.workdir)
+    compute.set_up(config.compute, workdir)
     network = open_network(config, mesh)
     pictures = _open_pictures(config, mesh, network)
     feature = network.feature(

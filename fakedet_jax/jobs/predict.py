@@ -15,8 +15,9 @@ from fakedet_jax.evaluation.predictions import PredictionOutput, open_table
 from fakedet_jax.evaluation.scoring import Scorer
 from fakedet_jax.faces.annotated_copies import AnnotatedCopies
 from fakedet_jax.faces.stream import NO_PICTURE, FaceFile
+from fakedet_jax.jobs import compute
 from fakedet_jax.jobs.files import open_files
-from fakedet_jax.runtime import parallel, progress, text
+from fakedet_jax.runtime import parallel, progress, storage, text
 from fakedet_jax.workdir import open_workdir
 
 _LOGGER = logging.getLogger(__name__)
@@ -41,6 +42,8 @@ def predict(config: PredictConfig) -> dict[str, int]:
     _check(config)
     mesh = parallel.data_mesh()
     workdir = open_workdir(config.workdir)
+    cache = storage.user_cache_dir() / "compiled"
+    compute.set_up(config.compute, workdir, default_cache=cache)
     detector = systems.load(workdir, mesh)
     files = open_files(config, workdir.faces, mesh)
     found = files.found

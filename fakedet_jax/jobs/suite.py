@@ -22,6 +22,7 @@ from fakedet_jax.config import EvaluateConfig, SuiteConfig
 from fakedet_jax.evaluation import data as evaluation_data
 from fakedet_jax.evaluation.perturbed import Pictures
 from fakedet_jax.evaluation.scoring import Scored, Scorer
+from fakedet_jax.jobs import compute
 from fakedet_jax.media import batching
 from fakedet_jax.media.decode import to_input
 from fakedet_jax.media.framing import Framing
@@ -29,6 +30,7 @@ from fakedet_jax.perturb import apply, suites
 from fakedet_jax.perturb.perturbation import Mix, Perturbation
 from fakedet_jax.report import robustness as robustness_report
 from fakedet_jax.runtime import parallel, progress
+from fakedet_jax.workdir import open_workdir
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -64,7 +66,9 @@ def evaluate_suite(config: SuiteConfig) -> dict[str, Any]:
     parallel.require_one_process("suite")
     mesh = parallel.data_mesh()
     batch_size = parallel.round_up_batch_size(config.batch_size, mesh)
-    detector = systems.load(config.workdir, mesh)
+    workdir = open_workdir(config.workdir)
+    compute.set_up(config.compute, workdir)
+    detector = systems.load(workdir, mesh)
     values = {name: value for name, value in vars(config).items() if name != "suite"}
     chosen = evaluation_data.choose(EvaluateConfig(**values), detector.info)
     dataset = chosen.dataset

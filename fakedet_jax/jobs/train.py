@@ -13,6 +13,7 @@ from fakedet_jax.data import catalog, inspection, layouts, leaks
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.data.splits import find_leaks as find_torn_groups
 from fakedet_jax.errors import RequestError
+from fakedet_jax.jobs import compute
 from fakedet_jax.runtime import parallel, storage
 from fakedet_jax.runtime.signals import StopRequest
 from fakedet_jax.systems.base import FitRequest
@@ -34,6 +35,7 @@ def train(config: TrainConfig) -> None:
     system = systems.create(config.detector, config.options)
     recipe = change(system.recipe, config.recipe)
     mesh = parallel.data_mesh()
+    compute.set_up(config.compute)
     plan = system.plan(config, recipe, mesh)
     splits = _load_splits(config.data, system.needs_fakes)
     train, validation = splits["train"], splits["validation"]

@@ -5,8 +5,7 @@
 Feature maps have the shape `[batch, height, width, features]`. Padding is symmetric and
 explicit: with a stride of two, "SAME" would pad more at the bottom and on the right,
 which no published network here does. Layers compute in `dtype`; parameters, statistics
-and normalisation stay in float32, and float32 products keep full precision on
-accelerators.
+and normalisation stay in float32, and `precision` says how exact float32 products are.
 
 Three operations have an implementation of ours because XLA's is slow: 1×1 convolutions
 are matrix products; depthwise convolutions on CPUs, and maximum pooling on CPUs and
@@ -23,7 +22,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from fakedet_jax.models import blocking, pooling
+from fakedet_jax.models import blocking, pooling, precision
 
 Dtype = Any
 Initializer = Callable[..., jax.Array]
@@ -263,8 +262,7 @@ def conv2d(
             rhs_dilation=(dilation, dilation),
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
             feature_group_count=groups,
-            # Accelerators would round float32 operands to TF32 or bfloat16 by default.
-            precision=lax.Precision.HIGHEST,
+            precision=precision.of_products(),
         )
 
     if kernel.shape[:2] == (1, 1) and groups == 1 and not (vertical or horizontal):
@@ -337,7 +335,7 @@ def _pair(size: Size) -> tuple[int, int]:
 
 def _matmul(inputs: jax.Array, kernel: jax.Array) -> jax.Array:
     """Multiplies `[..., in]` by `[in, features]`."""
-    return jnp.matmul(inputs, kernel, precision=lax.Precision.HIGHEST)
+    return jnp.matmul(inputs, kernel, precision=precision.of_products())
 
 
 def _matmul_strided(planes: jax.Array, kernel: jax.Array, *, stride: int) -> jax.Array:

@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from fakedet_jax.models import blocking, channel_last
+from fakedet_jax.models import blocking, channel_last, precision
 
 # Above this fan-in a picture's patches outgrow the cache and XLA's kernel wins.
 _LARGEST_CPU_FAN_IN = 640
@@ -58,8 +58,7 @@ def conv2d(
             window_strides=(stride, stride),
             padding=((padding, padding), (padding, padding)),
             dimension_numbers=("NCHW", "HWIO", "NCHW"),
-            # Accelerators would round float32 operands to TF32 or bfloat16 by default.
-            precision=lax.Precision.HIGHEST,
+            precision=precision.of_products(),
         )
         return convolved + channel_last.per_feature(bias, convolved, axis=1)
 

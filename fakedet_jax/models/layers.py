@@ -4,8 +4,8 @@
 
 Feature maps have the shape `[batch, features, height, width]`: Caffe's order, and the
 faster one on CPUs (see `convolution`). Layers compute in `dtype`; parameters,
-statistics and normalisation stay in float32, and float32 products keep full precision
-on accelerators.
+statistics and normalisation stay in float32, and `precision` says how exact float32
+products are.
 """
 
 import functools

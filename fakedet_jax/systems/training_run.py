@@ -139,6 +139,7 @@ def run(
                 batch_size=recipe.batch_size,
                 log_every=config.options.log_every,
                 checkpoint_every=config.options.checkpoint_every,
+                profile=config.profile,
             ),
             mesh=mesh,
             train_step=train_step,

@@ -13,11 +13,12 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
+from fakedet_jax.config import ProfileConfig
 from fakedet_jax.data import pipeline
 from fakedet_jax.errors import RequestError
 from fakedet_jax.runtime import checkpoint, parallel, progress
 from fakedet_jax.runtime.signals import Stopped, StopRequest
-from fakedet_jax.training import writers
+from fakedet_jax.training import profiling, writers
 from fakedet_jax.training.steps import Metrics, TrainState, Variables
 
 _LOGGER = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ class LoopConfig:
         batch_size: Examples per step, over all processes.
         log_every: Steps between two transfers of the metrics to the host.
         checkpoint_every: Steps between two checkpoints.
+        profile: Which steps are traced; None for none.
     """
 
     num_steps: int
@@ -72,6 +74,7 @@ class LoopConfig:
     batch_size: int
     log_every: int
     checkpoint_every: int
+    profile: ProfileConfig | None = None
 
 
 def train(
@@ -114,7 +117,8 @@ def train(
         NonFiniteLossError: The loss or a parameter is not finite; nothing is saved
             from that step on.
         OSError: A checkpoint cannot be written.
-        RequestError: The checkpoint belongs to another run.
+        RequestError: The checkpoint belongs to another run, or a step is to be traced
+            that the run does not have.
     """
     best: dict[str, Any] = {"merit": None, "step": 0}
     # The best step of each state that the run may resume from, the newest last.
@@ -131,6 +135,7 @@ def train(
         _LOGGER.info("resuming at step %d of %d", step, config.num_steps)
     else:
         step = 0
+    profiler = profiling.StepProfiler(config.profile, config.num_steps, done=step)
     bests.delete_after(step)
     if best["step"] not in bests.steps():
         best = {"merit": None, "step": 0}
@@ -170,16 +175,22 @@ def train(
             quiet=jax.process_index() > 0,
         ) as shown,
         jax.set_mesh(mesh),
+        profiler,
     ):
         while step < config.num_steps:
-            batch = next(batches)
-            placed = parallel.put_batch(
-                mesh, {name: batch[name] for name in ("image", "label")}
-            )
-            # All inputs of a step are on the devices; another transfer is a mistake.
-            with jax.transfer_guard("disallow"):
-                state, metrics = compiled(state, placed["image"], placed["label"])
+            with profiler.step(step + 1):
+                with jax.profiler.TraceAnnotation("wait for pictures"):
+                    batch = next(batches)
+                with jax.profiler.TraceAnnotation("put pictures on devices"):
+                    placed = parallel.put_batch(
+                        mesh, {name: batch[name] for name in ("image", "label")}
+                    )
+                # All inputs of a step are on the devices; another transfer is a
+                # mistake.
+                with jax.transfer_guard("disallow"):
+                    state, metrics = compiled(state, placed["image"], placed["label"])
             step += 1
+            profiler.finish(step, metrics)
             pending.add(step, metrics)
             is_last = step == config.num_steps
             if step % config.log_every == 0 or is_last:

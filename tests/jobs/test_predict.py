@@ -10,6 +10,7 @@ import re
 import struct
 import zlib
 from pathlib import Path
+from unittest import mock
 
 import jax.numpy as jnp
 import numpy as np
@@ -17,6 +18,7 @@ import pytest
 from PIL import Image
 
 from fakedet_jax import systems
+from fakedet_jax.runtime import compilation_cache
 from tests import tiny
 from tests.data import pictures
 
@@ -213,6 +215,23 @@ def test_a_run_without_any_score_fails_after_its_table(
     assert captured.err.splitlines()[-1] == f"fakedet: {message}"
 
 
+def test_compiled_programs_are_kept(workdir, data_dir, tmp_path, capfd, monkeypatch):
+    good = data_dir / "test" / "real" / "000.png"
+    used = mock.Mock(return_value=None)
+    monkeypatch.setattr(compilation_cache, "use", used)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for flags in ([], ["--compilation_cache_dir="]):
+        assert (
+            tiny.run_cli("--mode=predict", f"--workdir={workdir}", *flags, str(good))
+            == 0
+        )
+    default = tmp_path / "fakedet_jax" / "compiled"
+    assert used.mock_calls == [
+        mock.call(None, default=default),
+        mock.call("", default=default),
+    ]
+
+
 def test_one_score_is_enough(workdir, data_dir, tmp_path, capfd):
     (tmp_path / "bad.jpg").write_bytes(b"")
     good = data_dir / "test" / "real" / "000.png"
@@ -233,9 +252,14 @@ def test_one_file_is_no_files(workdir, data_dir, capfd):
         ([], "--mode=predict: name files or folders"),
         (["{empty}"], "`paths`: no photographs or videos in "),
         (["{empty}/a.jpg", "--output={empty}"], "--output: "),
+        (
+            ["{empty}/a.jpg", "--compilation_cache_dir=/dev/null"],
+            "--compilation_cache_dir: expected a folder that can be written, found "
+            "'/dev/null' (",
+        ),
         (["{empty}/a.jpg", "--batch_size=0"], "--batch_size: expected at least 1"),
     ],
-    ids=["no files", "an empty folder", "a folder as output", "batch size"],
+    ids=["no files", "an empty folder", "a folder as output", "cache", "batch size"],
 )
 def test_a_wrong_request_is_one_line(workdir, tmp_path, capfd, arguments, message):
     arguments = [argument.format(empty=tmp_path) for argument in arguments]

@@ -17,6 +17,7 @@ import pytest
 from fakedet_jax import config
 from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs.prepare import prepare
+from fakedet_jax.models import precision
 from fakedet_jax.workdir import open_workdir
 from tests import tiny
 from tests.data import pictures
@@ -121,6 +122,10 @@ def test_a_full_disk_does_not_harm_the_detector(data_dir, tmp_path):
         ("--seed=1", "belongs to a run with seed=0 (now 1)"),
         ("--detector=plain", "detector='tiny' (now 'plain')"),
         ("--dtype=bfloat16", "dtype='float32' (now 'bfloat16')"),
+        (
+            "--matmul_precision=tf32",
+            "matmul_precision='float32' (now 'tf32')",
+        ),
         ("--num_epochs=5", "num_epochs=4 (now 5)"),
     ],
 )
@@ -130,6 +135,24 @@ def test_the_workdir_of_another_run_is_refused(
     flags = tiny.train_flags(data_dir, trained)
     assert tiny.run_cli(*flags, flag) == 2
     assert message in _complaint(capsys)
+
+
+def test_a_detector_is_scored_with_the_precision_of_its_training(data_dir, tmp_path):
+    flags = tiny.train_flags(data_dir, tmp_path)
+    assert tiny.run_cli(*flags, "--matmul_precision=tf32") == 0
+    precision.choose("float32")
+    evaluate = ("--mode=evaluate", f"--workdir={tmp_path}")
+    assert tiny.run_cli(*evaluate) == 0
+    assert precision.chosen() == "tf32"
+    assert tiny.run_cli(*evaluate, "--matmul_precision=float32") == 0
+    assert precision.chosen() == "float32"
+
+
+def test_a_run_of_before_there_were_precisions_goes_on(data_dir, workdir):
+    record = json.loads((workdir / "config.json").read_text())
+    assert record.pop("matmul_precision") == "float32"
+    (workdir / "config.json").write_text(json.dumps(record))
+    assert tiny.run_cli(*tiny.train_flags(data_dir, workdir)) == 0
 
 
 def test_the_workdir_of_other_classes_is_refused(trained, tmp_path, capsys):
@@ -216,6 +239,14 @@ def test_a_workdir_that_is_a_file_is_refused(data_dir, tmp_path, capsys):
         ("--num_microbatches=3", "--num_microbatches: 3 parts do not cut a batch"),
         ("--select_by=f1", "--select_by: expected accuracy, auc, loss, found 'f1'"),
         ("--dtype=float64", "--dtype: expected float32, bfloat16, found 'float64'"),
+        (
+            "--matmul_precision=float16",
+            "--matmul_precision: expected float32, tf32, bfloat16, found 'float16'",
+        ),
+        (
+            "--profile_first_step=3",
+            "--profile_first_step: give --profile_dir too; it says where",
+        ),
         ("--schedule=linear", "--schedule: expected constant"),
         (
             "--optimizer=lion",

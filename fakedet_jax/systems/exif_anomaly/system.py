@@ -264,6 +264,10 @@ def _refuse_training(config: TrainConfig, reason: str) -> None:
     """Refuses settings of the network's training, where there is none."""
     fields = ("embedder", "paired", "manipulated_weight", "flip")
     refuse(config.options, fields, reason)
+    if config.profile is not None:
+        raise RequestError(
+            f"`profile_dir`: {reason}, so that no step is traced; leave it out"
+        )
     for name in config.recipe:
         raise RequestError(
             f"`{name}`: {reason}, so that no network is trained; leave it out"

@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What counting neurons costs, and what bfloat16 does to counts and detection."""
+"""What counting neurons costs, and what rounding does to counts and detection."""
 
 import dataclasses
 from collections.abc import Callable
@@ -19,8 +19,7 @@ from fakedet_jax.evaluation import metrics
 from fakedet_jax.evaluation.scoring import Scorer
 from fakedet_jax.media import batching
 from fakedet_jax.media.framing import Framing
-from fakedet_jax.models import backbones
-from fakedet_jax.models.dtypes import DTYPES
+from fakedet_jax.models import backbones, precision
 from fakedet_jax.runtime import measurement, parallel
 from fakedet_jax.systems.base import Benchmark, Fitted
 from fakedet_jax.systems.fakespotter import system as fakespotter
@@ -51,7 +50,11 @@ ROWS: tuple[tuple[str, str, str, float], ...] = (
     ("bfloat16_equal_counts", "Counts equal in bfloat16", "%", 0.01),
     ("bfloat16_mean_change", "Mean change of a count, of its layer", "%", 0.01),
     ("bfloat16_largest_change", "Largest change of a count, of its layer", "%", 0.01),
+    ("precision_equal_counts", "Counts equal with rounded products", "%", 0.01),
+    ("precision_mean_change", "Mean change of a count, of its layer", "%", 0.01),
+    ("precision_largest_change", "Largest change of a count, of its layer", "%", 0.01),
     ("auc_float32", "AUC of the workdir, float32", "", 1),
+    ("auc_precision", "AUC of the workdir, float32 with rounded products", "", 1),
     ("auc_bfloat16", "AUC of the workdir, bfloat16", "", 1),
 )
 
@@ -230,6 +233,15 @@ def _temporary_bytes(compiled: Any) -> int | None:
     return told.temp_size_in_bytes if told else None
 
 
+def _ways() -> dict[str, tuple[str, str]]:
+    """Ways to compute, the exact one first: their dtype and that of their products."""
+    ways = {"float32": ("float32", "float32"), "bfloat16": ("bfloat16", "float32")}
+    if precision.chosen() != "float32":
+        # The products are rounded, the network is not.
+        ways["precision"] = ("float32", precision.chosen())
+    return ways
+
+
 def _changes(
     config: BenchmarkConfig,
     subject: _Subject,
@@ -237,41 +249,47 @@ def _changes(
     pictures: np.ndarray,
     mesh: Mesh,
 ) -> Results:
-    """How far counts in bfloat16 are from those in float32."""
+    """How far counts that are rounded in some way are from those in float32."""
     operands = parallel.replicate(mesh, (subject.variables, thresholds))
     sizes = np.array(list(subject.settings.network.layer_sizes.values()))
-    counts = []
-    for dtype in DTYPES:
+    counts = {}
+    for name, (dtype, products) in _ways().items():
         count = count_fn(subject.in_dtype(dtype).network)
         scorer = Scorer(count, mesh, config.batch_size)
         batches = batching.from_pictures(
             pictures, subject.framing, scorer.local_batch_size
         )
-        found = scorer.stream(operands, ((None, batch) for batch in batches))
-        counts.append(np.concatenate([part.values for part in found]).astype(np.int64))
-    difference = np.abs(counts[0] - counts[1])
-    return {
-        "bfloat16_equal_counts": float(np.mean(difference == 0)),
-        "bfloat16_mean_change": float(np.mean(difference / sizes)),
-        "bfloat16_largest_change": float(np.max(difference / sizes)),
-    }
+        with precision.using(products):
+            found = list(scorer.stream(operands, ((None, batch) for batch in batches)))
+        counts[name] = np.concatenate([part.values for part in found]).astype(np.int64)
+    exact = counts.pop("float32")
+    results: Results = {}
+    for name, rough in counts.items():
+        difference = np.abs(exact - rough)
+        results |= {
+            f"{name}_equal_counts": float(np.mean(difference == 0)),
+            f"{name}_mean_change": float(np.mean(difference / sizes)),
+            f"{name}_largest_change": float(np.max(difference / sizes)),
+        }
+    return results
 
 
 def _detection(config: BenchmarkConfig, subject: _Subject, mesh: Mesh) -> Results:
-    """AUC of the workdir's detector in both number formats, on its test pictures."""
+    """AUC of the workdir's detector in each way, on its test pictures."""
     workdir, fitted = subject.workdir, subject.fitted
     if workdir is None or fitted is None:
-        return {f"auc_{dtype}": None for dtype in DTYPES}
+        return {f"auc_{name}": None for name in _ways()}
     data = config.data or workdir.data
     dataset = catalog.load(data, "test", needs="either").as_binary()
     widths = workdir.settings(FakeSpotterOptions).widths
     results = {}
-    for dtype in DTYPES:
-        name = f"auc_{dtype}"
+    for way, (dtype, products) in _ways().items():
+        name = f"auc_{way}"
         fn = fakespotter.make_probability_fn(subject.in_dtype(dtype), widths)
-        scored = Scorer(fn, mesh, config.batch_size).score_dataset(
-            fitted.variables, dataset, fitted.info.framing, config.input, label=name
-        )
+        with precision.using(products):
+            scored = Scorer(fn, mesh, config.batch_size).score_dataset(
+                fitted.variables, dataset, fitted.info.framing, config.input, label=name
+            )
         scores = fitted.info.scores(scored.values[scored.valid])
         results[name] = metrics.auc(dataset.labels[scored.valid], scores)
     return results

@@ -19,7 +19,7 @@ from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation.scoring import PictureFn, Scored, Scorer
 from fakedet_jax.media import batching
-from fakedet_jax.models import backbones
+from fakedet_jax.models import backbones, precision
 from fakedet_jax.models.backbone import SITES, Backbone
 from fakedet_jax.models.dtypes import DTYPES
 from fakedet_jax.runtime import parallel, progress
@@ -67,6 +67,7 @@ class CountSettings(Settings):
             "neuron": self.neuron,
             "site": self.site,
             "dtype": self.dtype,
+            "matmul_precision": precision.chosen(),
         }
 
     @functools.cached_property
@@ -345,9 +346,13 @@ class CachedCounter:
         return Scored(joined["counts"], joined["valid"])
 
     def _table(self, what: str, dataset: Dataset, empty: Rows, **more: Any) -> Table:
+        described = self._settings.described(self._weights_digest)
+        if described["matmul_precision"] == "float32":
+            # Tables of before there was a choice stay valid.
+            del described["matmul_precision"]
         key = {
             "what": what,
-            **self._settings.described(self._weights_digest),
+            **described,
             "preprocessing": dataclasses.asdict(self._settings.backbone.preprocessing),
             "pictures": self._digest(dataset),
             "platform": jax.devices()[0].device_kind,

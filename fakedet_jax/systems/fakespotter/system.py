@@ -84,10 +84,15 @@ class FakeSpotter:
         """Reads the weights of the backbone.
 
         Raises:
-            RequestError: They are not named, or do not fit.
+            RequestError: They are not named, or do not fit, or steps are to be traced.
         """
         del recipe, mesh  # The batches of the classifier are not cut.
         options: FakeSpotterOptions = config.options
+        if config.profile is not None:
+            raise RequestError(
+                f"`profile_dir`: {self.name} trains on counts, in steps that are not "
+                "traced; leave it out"
+            )
         settings = count_settings(options, options.dtype)
         if options.weights is None:
             raise RequestError(

@@ -16,6 +16,7 @@ from fakedet_jax.config import DataConfig, InputConfig
 from fakedet_jax.data import catalog
 from fakedet_jax.errors import RequestError
 from fakedet_jax.media.decode import decode, to_input
+from fakedet_jax.models import precision
 from fakedet_jax.models.backbone import SITES
 from fakedet_jax.runtime import parallel
 from fakedet_jax.runtime.signals import Stopped
@@ -275,6 +276,15 @@ def test_other_settings_have_tables_of_their_own(
     other = _Cached(tmp_path / "cache", counter=counter, **changes)
     before = len(_parts(tmp_path))
     other.counter.count(dataset, other.counter.fit_thresholds(dataset))
+    assert other.created == 1
+    assert len(_parts(tmp_path)) == 2 * before
+
+
+def test_another_precision_has_tables_of_its_own(tmp_path, dataset, cached, counter):
+    other = _Cached(tmp_path / "cache", counter=counter)
+    before = len(_parts(tmp_path))
+    with precision.using("tf32"):
+        other.counter.count(dataset, other.counter.fit_thresholds(dataset))
     assert other.created == 1
     assert len(_parts(tmp_path)) == 2 * before
 

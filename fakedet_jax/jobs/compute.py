@@ -1,0 +1,35 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""How this process computes, as the settings that most modes share say."""
+
+from pathlib import Path
+
+from fakedet_jax.config import ComputeConfig
+from fakedet_jax.models import precision
+from fakedet_jax.runtime import compilation_cache
+from fakedet_jax.workdir import Workdir
+
+
+def set_up(
+    config: ComputeConfig,
+    workdir: Workdir | None = None,
+    *,
+    default_cache: Path | None = None,
+) -> None:
+    """Sets the cache of compiled programs and the precision of products.
+
+    Call it when the devices are known, before anything is loaded.
+
+    Args:
+        config: The settings.
+        workdir: Of the detector; without a precision of the request, products have that
+            of its training. None for float32.
+        default_cache: Folder of the cache where the request names none; None leaves
+            JAX's own settings.
+
+    Raises:
+        RequestError: The folder of the request cannot be written.
+    """
+    compilation_cache.use(config.compilation_cache_dir, default=default_cache)
+    trained = "float32" if workdir is None else workdir.matmul_precision
+    precision.choose(config.matmul_precision or trained)
