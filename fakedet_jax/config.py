@@ -485,6 +485,9 @@ class BenchmarkConfig(Settings):
     )
     dtype: str = option("float32", "Precision: float32 or bfloat16.", choices=DTYPES)
     compute: FirstComputeConfig = part(FirstComputeConfig)
+    compare: str | None = option(
+        None, "Library to compare with in turns: torch (PyTorch).", choices=("torch",)
+    )
     output: Path | None = option(None, "JSON file for the results.")
     face_detector_model: Path | None = option(
         None, "ONNX file of yunet; with it, finding and reading faces are measured too."

@@ -62,6 +62,14 @@ def seconds_in_turns(
     Returns:
         Seconds per call by name, medians over the runs.
     """
+    runs = runs_in_turns(calls, num_repeats, num_warmup=num_warmup)
+    return {name: statistics.median(times) for name, times in runs.items()}
+
+
+def runs_in_turns(
+    calls: Mapping[str, Callable[[], Any]], num_repeats: int, *, num_warmup: int = 2
+) -> dict[str, list[float]]:
+    """As `seconds_in_turns`, with the seconds per call of each turn, by name."""
     num_calls = {}
     for name, call in calls.items():
         for _ in range(num_warmup):
@@ -71,7 +79,7 @@ def seconds_in_turns(
     for _ in range(num_repeats):
         for name, call in calls.items():
             runs[name].append(_time(call, num_calls[name]) / num_calls[name])
-    return {name: statistics.median(times) for name, times in runs.items()}
+    return runs
 
 
 def compile_timed(jitted: Any, arguments: tuple[Any, ...]) -> tuple[Any, float, float]:

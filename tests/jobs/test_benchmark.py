@@ -117,12 +117,16 @@ def test_the_table_is_aligned(results):
     ends = {line.index("  images/s") for line in lines if "images/s" in line}
     assert len(lines) == len(results["labels"].keys() & results.keys())
     assert {row[0] for row in benchmark_network.ROWS} <= results.keys()
+    assert not [name for name in results if name.startswith("torch")]
     assert len(ends) == 1
 
 
 def test_the_table_names_what_is_not_available(results):
     table = benchmark.to_table(results)
-    assert "amtennet, float32, batches of 8, 128 × 128 pictures, on 8 × cpu" in table
+    assert table.startswith(
+        "amtennet, float32, products in float32, batches of 8, 128 × 128 pictures, on "
+        "8 × cpu"
+    )
     lines = [line for line in table.splitlines() if "fullest device" in line]
     assert lines[0].endswith("not available")
 

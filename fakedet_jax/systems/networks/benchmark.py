@@ -4,23 +4,25 @@
 
 import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
 from fakedet_jax.config import BenchmarkConfig, TrainConfig
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.errors import RequestError
+from fakedet_jax.models import precision
 from fakedet_jax.models.dtypes import DTYPES
-from fakedet_jax.runtime import measurement, parallel
+from fakedet_jax.runtime import measurement, parallel, peer
 from fakedet_jax.systems import training_run
 from fakedet_jax.systems.base import Benchmark
-from fakedet_jax.systems.networks import traces
+from fakedet_jax.systems.networks import torch_peer, traces
 from fakedet_jax.systems.networks.system import NetworkDetector
 from fakedet_jax.training import loop, steps
 
@@ -51,7 +53,7 @@ ROWS: tuple[tuple[str, str, str, float], ...] = (
 class NetworkBenchmark(Benchmark):
     """The measurements of one network."""
 
-    rows = ROWS
+    rows = (*ROWS, *peer.rows(torch_peer.WORKS))
 
     def __init__(
         self, config: BenchmarkConfig, detector: NetworkDetector, mesh: Mesh
@@ -59,7 +61,7 @@ class NetworkBenchmark(Benchmark):
         """Checks the settings.
 
         Raises:
-            RequestError: They do not fit.
+            RequestError: They do not fit, or there is nothing to compare with.
         """
         recipe = dataclasses.replace(detector.recipe, batch_size=config.batch_size)
         settings = TrainConfig(
@@ -68,6 +70,9 @@ class NetworkBenchmark(Benchmark):
             options=detector.Options(dtype=config.dtype),
         )
         detector.plan(settings, recipe, mesh)
+        if config.compare is not None:
+            torch_peer.check(detector.name)
+            peer.load()
         self.framing = detector.framing
         self._config, self._detector, self._mesh = config, detector, mesh
 
@@ -78,30 +83,27 @@ class NetworkBenchmark(Benchmark):
             dataset: Tells how many classes there are.
 
         Returns:
-            Names to numbers; see `ROWS`.
+            Names to numbers; see `rows`.
         """
-        config, detector = self._config, self._detector
-        model = detector.build(dataset.num_classes, DTYPES[config.dtype])
-        state, train_step = training_run.create(
-            model,
-            detector.preprocessing,
-            detector.recipe,
-            _NUM_STEPS,
-            self._mesh,
-            seed=0,
-            frozen=detector.frozen,
-        )
-        rows = config.batch_size
-        shape = (rows, *self.framing.shape)
-        images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-        labels = np.arange(rows, dtype=np.int32) % dataset.num_classes
+        config = self._config
+        shape = (config.batch_size, *self.framing.shape)
+        batch = {
+            "image": np.random.default_rng(0).integers(0, 256, shape, np.uint8),
+            "label": np.arange(config.batch_size, dtype=np.int32) % dataset.num_classes,
+        }
+        model, state, train_step = self._create(dataset.num_classes, config.dtype)
         _LOGGER.info("measuring: evaluation")
-        results = self._evaluation(model, state.variables, images)
+        score, results = self._scoring(model, state.variables, batch)
+        results["evaluation_images_per_second"] = self._speed(score)
         _LOGGER.info("measuring: traces")
-        results |= self._traces(state.variables, images)
+        results |= self._traces(state.variables, batch["image"])
         # Training comes last, as it takes the state over.
         _LOGGER.info("measuring: train")
-        return results | self._train(train_step, state, images, labels)
+        step, facts = self._stepping(train_step, state, batch)
+        results |= {**facts, "train_images_per_second": self._speed(step)}
+        if config.compare is not None:
+            results |= self._compare(dataset.num_classes, batch)
+        return results
 
     def ratios(self, results: Mapping[str, Any]) -> Results:
         """What follows from all measurements together."""
@@ -115,52 +117,111 @@ class NetworkBenchmark(Benchmark):
             "train_share_of_peak": flops_per_second and flops_per_second / peak,
         }
 
-    def _train(
+    def _speed(self, call: Callable[[], Any]) -> float:
+        """Pictures per second of a call that takes a batch."""
+        seconds = measurement.seconds_per_call(call, self._config.num_repeats)
+        return self._config.batch_size / seconds
+
+    def _create(
+        self, num_classes: int, dtype: str
+    ) -> tuple[nn.Module, steps.TrainState, loop.TrainStep]:
+        """The network, its state before the first step, and the step."""
+        detector = self._detector
+        model = detector.build(num_classes, DTYPES[dtype])
+        state, train_step = training_run.create(
+            model,
+            detector.preprocessing,
+            detector.recipe,
+            _NUM_STEPS,
+            self._mesh,
+            seed=0,
+            frozen=detector.frozen,
+        )
+        return model, state, train_step
+
+    def _stepping(
         self,
         train_step: loop.TrainStep,
         state: steps.TrainState,
-        images: np.ndarray,
-        labels: np.ndarray,
-    ) -> Results:
-        placed = parallel.put_batch(self._mesh, {"image": images, "label": labels})
-        batch = placed["image"], placed["label"]
+        batch: Mapping[str, np.ndarray],
+    ) -> tuple[Callable[[], Any], Results]:
+        """A call that trains on a batch and takes the state over; and its program."""
+        placed = parallel.put_batch(self._mesh, batch)
+        inputs = placed["image"], placed["label"]
         jitted = loop.compile_step(train_step, self._mesh)
 
         def step() -> Any:
             # The state is donated, so that only the metrics can be waited for.
             nonlocal state
-            state, metrics = compiled(state, *batch)
+            state, metrics = compiled(state, *inputs)
             return metrics
 
         with jax.set_mesh(self._mesh):
-            compiled, seconds_to_compile = _compile("train", jitted, (state, *batch))
-            flops = measurement.count_flops(jitted, (state, *batch))
-            seconds = measurement.seconds_per_call(step, self._config.num_repeats)
+            compiled, facts = _compile("train", jitted, (state, *inputs))
+            flops = measurement.count_flops(jitted, (state, *inputs))
         memory = compiled.memory_analysis()
-        return {
-            "train_images_per_second": len(images) / seconds,
-            **seconds_to_compile,
+        rows = self._config.batch_size
+        return step, {
+            **facts,
             "train_temporary_bytes": memory.temp_size_in_bytes if memory else None,
-            "train_flops_per_image": flops / len(images) if flops else None,
+            "train_flops_per_image": flops / rows if flops else None,
         }
 
-    def _evaluation(
-        self, model: nn.Module, variables: Any, images: np.ndarray
-    ) -> Results:
-        placed = parallel.put_batch(self._mesh, {"image": images})["image"]
+    def _scoring(
+        self, model: nn.Module, variables: Any, batch: Mapping[str, np.ndarray]
+    ) -> tuple[Callable[[], Any], Results]:
+        """A call that scores a batch; and its program."""
+        images = parallel.put_batch(self._mesh, {"image": batch["image"]})["image"]
         jitted = jax.jit(
             steps.make_probability_fn(model, self._detector.preprocessing),
             out_shardings=parallel.batch_sharding(self._mesh),
         )
         with jax.set_mesh(self._mesh):
-            compiled, seconds_to_compile = _compile(
-                "evaluation", jitted, (variables, placed)
-            )
-            seconds = measurement.seconds_per_call(
-                lambda: compiled(variables, placed), self._config.num_repeats
-            )
-        rate = len(images) / seconds
-        return {"evaluation_images_per_second": rate, **seconds_to_compile}
+            compiled, facts = _compile("evaluation", jitted, (variables, images))
+        return lambda: compiled(variables, images), facts
+
+    def _compare(self, num_classes: int, batch: Mapping[str, np.ndarray]) -> Results:
+        """The training step and scoring, in turns with PyTorch's."""
+        torch, detector = peer.load(), self._detector
+        results = peer.describe(torch)
+        for numbers in peer.formats(self._config.dtype):
+            dtype, products = peer.FORMATS[numbers]
+            theirs = peer.Peer(torch, numbers)
+            with precision.using(products):
+                model, state, train_step = self._create(num_classes, dtype)
+                # Training takes those of the state over.
+                variables = jax.tree.map(jnp.copy, state.variables)
+                score, _ = self._scoring(model, variables, batch)
+                step, _ = self._stepping(train_step, state, batch)
+            given, images = jax.device_get(variables), batch["image"]
+            calls = {
+                "evaluation": {
+                    "ours": score,
+                    **torch_peer.scoring(
+                        theirs, detector.preprocessing, given, images, num_classes
+                    ),
+                },
+                "train": {
+                    "ours": step,
+                    **torch_peer.training(
+                        theirs,
+                        detector.preprocessing,
+                        detector.recipe,
+                        given,
+                        batch,
+                        num_classes,
+                    ),
+                },
+            }
+            for work, turns in calls.items():
+                results |= peer.compare(
+                    work,
+                    numbers,
+                    turns,
+                    batch_size=self._config.batch_size,
+                    num_repeats=self._config.num_repeats,
+                )
+        return results
 
     def _traces(self, variables: Any, images: np.ndarray) -> Results:
         """Both ways to extract traces, each from a batch on the host."""
