@@ -157,6 +157,8 @@ def test_a_dataset_can_be_named_for_the_pipeline(picture_folder):
         ({"detector": "nonesuch"}, "`detector`: expected amtennet.*'nonesuch'"),
         ({"num_repeats": 0}, "`num_repeats`: expected at least 1, found 0"),
         ({"batch_size": 7}, "`batch_size`: .*8 devices, found 7"),
+        ({"detector": "meso4", "compare": "torch"}, "`compare`: there is no PyTorch"),
+        ({"compare": "jax"}, "`compare`: expected torch, found 'jax'"),
         ({"dtype": "float16"}, "`dtype`: expected float32, bfloat16.*'float16'"),
     ],
 )

@@ -3,6 +3,7 @@
 """What counting neurons costs, and what rounding does to counts and detection."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -20,9 +21,10 @@ from fakedet_jax.evaluation.scoring import Scorer
 from fakedet_jax.media import batching
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.models import backbones, precision
-from fakedet_jax.runtime import measurement, parallel
+from fakedet_jax.runtime import measurement, parallel, peer
 from fakedet_jax.systems.base import Benchmark, Fitted
 from fakedet_jax.systems.fakespotter import system as fakespotter
+from fakedet_jax.systems.fakespotter import torch_peer
 from fakedet_jax.systems.fakespotter.counts import (
     CountSettings,
     NeuronCounter,
@@ -86,7 +88,7 @@ class _Subject:
 class CoverageBenchmark(Benchmark):
     """The measurements of one backbone."""
 
-    rows = ROWS
+    rows = (*ROWS, *peer.rows(torch_peer.WORKS))
 
     def __init__(self, config: BenchmarkConfig, mesh: Mesh) -> None:
         """Loads the backbone.
@@ -103,6 +105,9 @@ class CoverageBenchmark(Benchmark):
         parallel.local_batch_size(config.batch_size, mesh)
         self._config, self._mesh = config, mesh
         self._subject = _subject(config, mesh)
+        if config.compare is not None:
+            torch_peer.check(self._subject.settings.backbone.name)
+            peer.load()
         self.framing = self._subject.framing
 
     def measure(self, dataset: Dataset) -> Results:
@@ -112,7 +117,7 @@ class CoverageBenchmark(Benchmark):
             dataset: Pictures to count on.
 
         Returns:
-            Names to numbers; see `ROWS`. AUCs are None without a workdir.
+            Names to numbers; see `rows`. AUCs are None without a workdir.
         """
         config, subject, mesh = self._config, self._subject, self._mesh
         pictures = _pictures(config, dataset, subject)
@@ -128,33 +133,31 @@ class CoverageBenchmark(Benchmark):
             # The last layer too: counting needs it as well.
             return embedding, list(out.values())[-1].astype(jnp.float32)
 
-        def compile(function: Callable[..., Any], *more: jax.Array) -> Any:
-            jitted = jax.jit(function, out_shardings=parallel.batch_sharding(mesh))
-            return jitted.lower(subject.variables, batch, *more).compile()
-
-        with jax.set_mesh(mesh):
-            placed = parallel.replicate(mesh, thresholds)
-            plain, means = compile(forward), compile(exact.means)
-            counts, counts_bf16 = (
-                compile(network.counts, placed) for network in (exact, rough)
-            )
-            seconds = measurement.seconds_in_turns(
-                {
-                    "forward": lambda: plain(subject.variables, batch),
-                    "counts": lambda: counts(subject.variables, batch, placed),
-                    "counts_bfloat16": lambda: counts_bf16(
-                        subject.variables, batch, placed
-                    ),
-                    "means": lambda: means(subject.variables, batch),
-                },
-                config.num_repeats,
-            )
+        given = subject.variables, batch
+        counted = *given, parallel.replicate(mesh, thresholds)
+        plain, means = self._compile(forward, given), self._compile(exact.means, given)
+        counts, counts_bf16 = (
+            self._compile(network.counts, counted) for network in (exact, rough)
+        )
+        seconds = measurement.seconds_in_turns(
+            {
+                "forward": lambda: plain(*given),
+                "counts": lambda: counts(*counted),
+                "counts_bfloat16": lambda: counts_bf16(*counted),
+                "means": lambda: means(*given),
+            },
+            config.num_repeats,
+        )
         speeds = {
             f"{name}_images_per_second": config.batch_size / value
             for name, value in seconds.items()
         }
+        compared = {}
+        if config.compare is not None:
+            compared = self._compare(counted, thresholds, pictures[rows])
         return {
             **speeds,
+            **compared,
             "forward_temporary_bytes": _temporary_bytes(plain),
             "counts_temporary_bytes": _temporary_bytes(counts),
             "counts_cost": seconds["counts"] / seconds["forward"] - 1,
@@ -162,6 +165,44 @@ class CoverageBenchmark(Benchmark):
             **_detection(config, subject, mesh),
             "backbone": subject.settings.backbone.name,
         }
+
+    def _compile(
+        self, function: Callable[..., jax.Array], arguments: tuple[Any, ...]
+    ) -> Any:
+        """Compiles a function of variables, pictures and more."""
+        cut = parallel.batch_sharding(self._mesh)
+        with jax.set_mesh(self._mesh):
+            return jax.jit(function, out_shardings=cut).lower(*arguments).compile()
+
+    def _compare(
+        self, counted: tuple[Any, ...], thresholds: np.ndarray, pictures: np.ndarray
+    ) -> Results:
+        """Counting, in turns with PyTorch's.
+
+        Args:
+            counted: Variables, pictures and thresholds, on the mesh.
+            thresholds: The thresholds.
+            pictures: The pictures.
+        """
+        torch, subject = peer.load(), self._subject
+        results = peer.describe(torch)
+        variables = jax.device_get(subject.variables)
+        for numbers in peer.formats(self._config.dtype):
+            dtype, products = peer.FORMATS[numbers]
+            with precision.using(products):
+                counts = self._compile(subject.in_dtype(dtype).network.counts, counted)
+            theirs = peer.Peer(torch, numbers)
+            twins = torch_peer.scoring(
+                theirs, subject.settings, variables, thresholds, pictures
+            )
+            results |= peer.compare(
+                "counts",
+                numbers,
+                {"ours": functools.partial(counts, *counted), **twins},
+                batch_size=self._config.batch_size,
+                num_repeats=self._config.num_repeats,
+            )
+        return results
 
 
 def _subject(config: BenchmarkConfig, mesh: Mesh) -> _Subject:

@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of fakedet_jax.systems.exif_anomaly.benchmark."""
 
+import dataclasses
 import sys
 
 import pytest
 
 from fakedet_jax.config import BenchmarkConfig, InputConfig
+from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs import benchmark
 from fakedet_jax.runtime import measurement
 from fakedet_jax.systems.exif_anomaly import benchmark as benchmark_anomaly
@@ -43,6 +45,11 @@ def test_everything_is_measured(small):
     assert results["mixture_speedup"] == pytest.approx(ratio)
     table = benchmark.to_table(results)
     assert "scikit-learn" in table and "Training to rank" in table
+
+
+def test_there_is_no_network_to_compare_with(small):
+    with pytest.raises(RequestError, match="`compare`: there is no PyTorch twin"):
+        benchmark.benchmark(dataclasses.replace(_CONFIG, compare="torch"))
 
 
 def test_scikit_learn_is_not_needed(small, monkeypatch):
