@@ -26,13 +26,14 @@ class Compiled:
         text: Its optimised HLO; None where it does not fit the memory and the compiler
             gave up.
         seconds: What compiling took.
-        needed_bytes: Memory that one device needs.
+        needed_bytes: Memory that one device needs; None where the compiler gave up and
+            did not tell.
         temporary_bytes: Of these, what is neither argument nor result; None as above.
     """
 
     text: str | None
     seconds: float
-    needed_bytes: int
+    needed_bytes: int | None
     temporary_bytes: int | None
 
 
@@ -50,9 +51,9 @@ def compile_program(program: Program) -> Compiled:
     try:
         compiled = lowered.compile()
     except RuntimeError as error:
-        needed = _needed_of_error(str(error))
-        if needed is None:
+        if "RESOURCE_EXHAUSTED" not in str(error):
             raise
+        needed = _needed_of_error(str(error))
         return Compiled(None, time.perf_counter() - start, needed, None)
     finally:
         jax.config.update("jax_enable_compilation_cache", used)
@@ -97,15 +98,18 @@ def facts(
         - `operations`, `collectives`, `low_precision_reductions`: see `hlo`.
         - `compile_seconds`.
     """
-    fits = None
-    if target.memory_bytes is not None:
+    if compiled.text is None:
+        fits: bool | None = False
+    elif compiled.needed_bytes is None or target.memory_bytes is None:
+        fits = None
+    else:
         fits = compiled.needed_bytes <= target.memory_bytes
     shared = {
         "flops_per_image": flops / program.num_rows if flops else None,
         "temporary_bytes": compiled.temporary_bytes,
         "needed_bytes": compiled.needed_bytes,
         "memory_bytes": target.memory_bytes,
-        "fits": fits if compiled.text is not None else False,
+        "fits": fits,
         "compile_seconds": compiled.seconds,
     }
     if compiled.text is None:
@@ -146,9 +150,9 @@ def largest_batch(program: Program, told: Mapping[str, Any]) -> int | None:
 
     Returns:
         A multiple of the number of devices; 0 where not even one picture fits, None
-        where nobody tells the memory.
+        where nobody tells the memory that it needs or that there is.
     """
-    if told["memory_bytes"] is None:
+    if None in (told["memory_bytes"], told["needed_bytes"]):
         return None
     whole = program.replicated_bytes
     growing = max(told["needed_bytes"] - whole, 1)
@@ -175,8 +179,11 @@ def _seconds(
 
 
 def _needed_of_error(message: str) -> int | None:
-    """Bytes that a program needs, from the error of a compiler that lacks memory."""
-    if "RESOURCE_EXHAUSTED" not in message:
+    """Bytes that a program needs, from what libtpu says where it lacks memory."""
+    found = re.search(
+        r"\(([\d.]+)([KMGT]?)\) exceeds available|[Uu]sed ([\d.]+)([KMGT]?) of", message
+    )
+    if found is None:
         return None
-    found = re.search(r"[Uu]sed ([\d.]+)([KMGT]?)i?B? of [\d.]+[KMGT]?", message)
-    return int(float(found[1]) * _UNITS[found[2]]) if found else 0
+    number, unit = (part for part in found.groups() if part is not None)
+    return int(float(number) * _UNITS[unit])

@@ -22,6 +22,7 @@ class Program:
         num_rows: Pictures, or rows of a table, of one call, over all devices.
         flops: Multiplications and additions of one call, over all devices, where XLA
             cannot count them because of loops; None for its count.
+        dtype: Of the arithmetic, where it is not the one that was asked for.
     """
 
     jitted: Any
@@ -29,6 +30,7 @@ class Program:
     mesh: Mesh
     num_rows: int
     flops: float | None = None
+    dtype: str | None = None
 
     def lower(self) -> Any:
         """Traces the function for the devices, a `jax.stages.Lowered`."""

@@ -117,7 +117,7 @@ def test_streaming_equals_in_memory(monkeypatch, covariance_type, batch_size):
 def test_a_stream_is_traced_once(monkeypatch, num_devices):
     monkeypatch.setattr(rows_module, "_MAX_BLOCK_ROWS", 100)
     accumulate_fn = jax.jit(lambda *given: em.accumulate(*given))
-    monkeypatch.setattr(em, "_compiled_accumulate", accumulate_fn)
+    monkeypatch.setattr(em, "compiled_accumulate", accumulate_fn)
     mesh = parallel.data_mesh(jax.devices()[:num_devices])
     options = {"covariance_type": "spherical", "max_iterations": 3, "tolerance": 0}
     _fit_stream(lambda: np.array_split(ROWS, 9), 3, mesh=mesh, **options)
