@@ -54,6 +54,7 @@ def compile_program(config: CompileConfig) -> Results:
         RequestError: The settings are not as expected.
         RuntimeError: The compiler failed.
     """
+    _make_folders(config)
     name = systems.name_of({"detector": config.detector, **config.options})
     options = systems.options_of({"detector": name})(
         **{**config.options, "dtype": config.dtype}
@@ -80,7 +81,6 @@ def compile_program(config: CompileConfig) -> Results:
     if config.hlo_dir is not None and compiled.text is not None:
         path = config.hlo_dir / _file_name(results)
         with storage.writing_to(config.hlo_dir, "hlo_dir"):
-            config.hlo_dir.mkdir(parents=True, exist_ok=True)
             storage.write_text(path, compiled.text)
         _LOGGER.info("the program is in %s", path)
     flops = program.flops
@@ -92,7 +92,6 @@ def compile_program(config: CompileConfig) -> Results:
         results["largest_batch_size"] = cost.largest_batch(program, results)
     if config.output is not None:
         with storage.writing_to(config.output, "output", "file"):
-            config.output.parent.mkdir(parents=True, exist_ok=True)
             storage.write_json(config.output, results)
     return results
 
@@ -117,7 +116,7 @@ def check_fits(results: Mapping[str, Any]) -> None:
     else:
         advice = "not even one picture fits"
     raise RequestError(
-        f"`batch_size`: {results['batch_size']} needs {needs} of each device, a "
+        f"`batch_size`: {results['batch_size']} needs {needs} of each device, but "
         f"{results['device_kind']} has {_shown(results['memory_bytes'], 1e9)} GB; "
         f"{advice}"
     )
@@ -192,3 +191,19 @@ def _shown(value: float | None, divisor: float) -> str:
     value /= divisor
     # Three digits tell all that estimates know.
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _make_folders(config: CompileConfig) -> None:
+    """Makes the folders of results, so that nothing is compiled in vain.
+
+    Raises:
+        RequestError: One cannot be made.
+    """
+    if config.output is not None:
+        if config.output.is_dir():
+            raise RequestError(
+                f"`output`: expected a file, found the folder {str(config.output)!r}"
+            )
+        storage.make_folder(config.output.parent, "output")
+    if config.hlo_dir is not None:
+        storage.make_folder(config.hlo_dir, "hlo_dir")

@@ -5,6 +5,7 @@
 import json
 from unittest import mock
 
+import jax
 import pytest
 
 from fakedet_jax.compiler import cost, hlo
@@ -30,6 +31,7 @@ KNOWN = {
 
 @pytest.fixture(autouse=True)
 def _registered():
+    assert jax.device_count() == 8  # JAX has started, so that it keeps them.
     with tiny.registered():
         yield
 
@@ -140,10 +142,14 @@ def test_wrong_requests(settings, message):
     assert message in str(caught.value)
 
 
-def test_a_file_that_cannot_be_written_is_named(tmp_path):
+def test_what_cannot_be_written_is_named_before_anything_is_compiled(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(RequestError, match=r"`output`: .* cannot be written"):
-        _compile(detector="tiny", batch_size=8, output=tmp_path / "file" / "o.json")
+    with mock.patch.object(cost, "compile_program", side_effect=AssertionError):
+        with pytest.raises(RequestError, match="`output`: expected a file, found the"):
+            _compile(detector="tiny", output=tmp_path)
+        for field in ("output", "hlo_dir"):
+            with pytest.raises(RequestError, match=f"`{field}`: .* cannot be written"):
+                _compile(detector="tiny", **{field: tmp_path / "file" / "a" / "b"})
 
 
 @pytest.mark.parametrize("gave_up", [True, False])
