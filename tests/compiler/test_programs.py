@@ -40,6 +40,9 @@ _NETWORKS = [
 ]
 _QUICK = ("amtennet", "xception")
 
+# Loops of the method itself: a bisection finds the percentiles of spectra.
+_LOOPS = {"autogan": 1}
+
 # Bounds, with what was measured when they were set (jax 0.10.2, bfloat16, 256).
 _RESNET50_TEMPORARY_BYTES = 1.2e9  # 0.925
 _AMTENNET_BYTES = 5.5e9  # 5.34
@@ -96,7 +99,7 @@ def _compile(*flags, device="cuda:h100"):
 
 def _check_forms(found):
     """No loop, which is a form for CPUs, and no sum of planes in bfloat16."""
-    assert found["operations"]["while"] == 0
+    assert found["operations"]["while"] == _LOOPS.get(found["detector"], 0)
     assert found["low_precision_reductions"] == []
     assert found["fits"] is True
 
