@@ -21,9 +21,11 @@ import pytest
 from jax.sharding import SingleDeviceSharding
 
 from fakedet_jax import systems
-from fakedet_jax.compiler import hlo, targets
+from fakedet_jax.compiler import Program, cost, hlo, targets
 from fakedet_jax.errors import RequestError
+from fakedet_jax.mixture import em, fitting, model
 from fakedet_jax.models import backbones, channel_last
+from fakedet_jax.runtime import parallel
 from fakedet_jax.systems.networks.system import NetworkDetector
 
 pytestmark = pytest.mark.compiler
@@ -150,6 +152,16 @@ def test_the_mixture_is_fitted_on_an_h100():
     # The components, one by one: their distances, and their moments.
     assert found["operations"]["while"] == 2
     assert found["fits"] is True
+
+
+def test_the_mixture_is_maximised_on_an_h100():
+    mesh = parallel.data_mesh(_target("cuda:h100").devices)
+    mixture = model.abstract("full", 12, 768)
+    _, (running, mixture, _, mean) = fitting.abstract_pass(mixture, 4096, mesh)
+    arguments = (mixture, running.total, mean, mixture.scale)
+    compiled = cost.compile_program(Program(em.compiled_step, arguments, mesh, 1))
+    # Cholesky factors and their inverses come from NVIDIA's libraries.
+    assert hlo.operations(hlo.parse(compiled.text))["custom_call"] >= 2
 
 
 @pytest.mark.parametrize(
