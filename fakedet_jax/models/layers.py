@@ -114,9 +114,9 @@ class BatchNorm(nn.Module):
         weight = self.variable("batch_stats", "weight", jnp.zeros, ())
         values = planes.astype(jnp.float32)
         if train:
-            mean = values.mean((0, 2, 3))
-            centred = values - mean[:, None, None]
-            variance = jnp.square(centred).mean((0, 2, 3))
+            # Nothing was averaged yet where the weight is zero.
+            around = mean_sum.value / jnp.maximum(weight.value, 1.0)
+            mean, variance = channel_last.moments(values, around, axis=1)
             if not self.is_initializing():
                 count = planes.size // planes.shape[1]
                 unbiased = variance * (count / max(count - 1, 1))

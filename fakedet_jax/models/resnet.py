@@ -107,8 +107,8 @@ class ResNet(nn.Module):
             self.num_classes,
             dtype=self.dtype,
             kernel_init=DENSE_INIT,
-            bias_init=lambda key, shape, dtype: jax.random.uniform(
-                key, shape, dtype, -bound, bound
+            bias_init=lambda key, shape: jax.random.uniform(
+                key, shape, minval=-bound, maxval=bound
             ),
             name="fc",
         )(pooled)

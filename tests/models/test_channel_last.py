@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from fakedet_jax.models import channel_last
+from fakedet_jax.models import channel_last, layers
 
 # (in_features, features, kernel_size, stride, padding, groups)
 CONVOLUTIONS = {
@@ -162,7 +162,7 @@ VARIABLES = {
 @functools.cache
 def _trained(shape=(4, 5, 6, 3)):
     """A batch, what it became in training, and the new statistics."""
-    planes = 3 * _random(*shape) + 50
+    planes = 3 * _random(*shape) + 5
     norm = channel_last.BatchNorm()
     out, state = norm.apply(VARIABLES, planes, train=True, mutable=["batch_stats"])
     return planes.astype(np.float64), out, state["batch_stats"]
@@ -254,15 +254,76 @@ def test_pooled_sizes_of_the_published_networks(size, window, padding, ceil, exp
     assert jax.eval_shape(pool, planes).shape == (1, expected, expected, 1)
 
 
-def test_both_forms_of_pooling_have_one_gradient():
+@pytest.mark.parametrize("platform", ["cpu", "cuda", "default"])
+def test_forms_of_pooling_have_one_gradient(monkeypatch, platform):
     planes = _random(2, 9, 8, 3)
     margins = ((1, 1), (1, 2))
+    choose = lambda planes, **forms: forms[platform](planes)  # noqa: E731
+    monkeypatch.setattr(lax, "platform_dependent", choose)
 
     def here(planes):
         return (channel_last.max_pool(planes, padding=1, ceil=True) ** 3).sum()
 
-    def on_accelerators(planes):
+    def by_flax(planes):
         return (nn.max_pool(planes, (3, 3), (2, 2), margins) ** 3).sum()
 
-    found, expected = jax.grad(here)(planes), jax.grad(on_accelerators)(planes)
+    found, expected = jax.grad(here)(planes), jax.grad(by_flax)(planes)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+def test_accelerators_get_a_convolution_for_a_product_with_a_stride(platform):
+    function = functools.partial(channel_last.conv2d, stride=2)
+    traced = jax.jit(function).trace(_random(1, 4, 4, 3), _random(1, 1, 3, 5))
+    text = traced.lower(lowering_platforms=(platform,)).as_text()
+    assert "stablehlo.convolution" in text and "stablehlo.dot_general" not in text
+
+
+def _gradient_of_ones(layer, planes):
+    """Gradients of the parameters where each output has the gradient 1."""
+    params = layer.init(jax.random.key(0), planes)["params"]
+    loss = lambda params: layer.apply({"params": params}, planes).sum()  # noqa: E731
+    return jax.jit(jax.grad(loss))(params)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        channel_last.Conv(2, 3, padding=1, use_bias=True, dtype=jnp.bfloat16),
+        channel_last.Dense(2, dtype=jnp.bfloat16),
+        layers.Conv(2, 3, padding=1, dtype=jnp.bfloat16),
+        layers.Conv(2, 1, dtype=jnp.bfloat16),
+    ],
+)
+def test_gradient_of_a_bias_is_summed_in_float32(layer):
+    planes = jnp.ones((3, 33, 17, 3), jnp.bfloat16)
+    count = planes.size // 3
+    if isinstance(layer, layers.Conv):
+        planes = planes.transpose(0, 3, 1, 2)
+    # In bfloat16 a sum of ones stops at 256.
+    assert _gradient_of_ones(layer, planes)["bias"].tolist() == [count, count]
+
+
+def test_gradient_of_a_slope_is_summed_in_float32():
+    planes = -jnp.ones((3, 33, 17, 2), jnp.bfloat16)
+    slopes = _gradient_of_ones(channel_last.PReLU(dtype=jnp.bfloat16), planes)["slope"]
+    assert slopes.tolist() == [-1683, -1683]
+
+
+@pytest.mark.parametrize("offset", [0, 1, 30])
+@pytest.mark.parametrize("axis", [1, -1])
+def test_moments_are_those_of_float64(axis, offset):
+    planes = 2 * _random(8, 9, 10, 11, seed=2) + 5
+    exact = planes.astype(np.float64)
+    axes = tuple(set(range(4)) - {axis % 4})
+    around = (exact.mean(axes) + offset * exact.std(axes)).astype(np.float32)
+    mean, variance = channel_last.moments(planes, around, axis=axis)
+    np.testing.assert_allclose(mean, exact.mean(axes), rtol=1e-6, atol=1e-6 * offset)
+    tolerance = 1e-6 * (1 + offset**2)
+    np.testing.assert_allclose(variance, exact.var(axes), rtol=tolerance)
+
+
+def test_variance_is_never_negative():
+    planes = np.full((4, 3, 3, 2), 1000.1, np.float32)
+    _, variance = channel_last.moments(planes, np.array([0, 999], np.float32))
+    assert (np.asarray(variance) >= 0).all()

@@ -3,11 +3,9 @@
 """What counting neurons costs, and what bfloat16 does to counts and detection."""
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
@@ -23,6 +21,7 @@ from fakedet_jax.models import backbones
 from fakedet_jax.models.dtypes import DTYPES
 from fakedet_jax.runtime import measurement, parallel
 from fakedet_jax.systems.base import Benchmark, Fitted
+from fakedet_jax.systems.fakespotter import programs
 from fakedet_jax.systems.fakespotter import system as fakespotter
 from fakedet_jax.systems.fakespotter.counts import (
     CountSettings,
@@ -31,6 +30,8 @@ from fakedet_jax.systems.fakespotter.counts import (
     count_settings,
 )
 from fakedet_jax.systems.fakespotter.options import BenchmarkOptions, FakeSpotterOptions
+from fakedet_jax.systems.options import Options
+from fakedet_jax.systems.programs import ProgramRequest
 from fakedet_jax.weights import store
 from fakedet_jax.workdir import Workdir, open_workdir
 
@@ -116,32 +117,26 @@ class CoverageBenchmark(Benchmark):
         thresholds = _thresholds(config, subject, pictures, mesh)
         rows = np.resize(np.arange(len(pictures)), config.batch_size)
         batch = parallel.put_batch(mesh, {"image": pictures[rows]})["image"]
-        exact = subject.in_dtype("float32").network
-        rough = subject.in_dtype("bfloat16").network
-
-        def forward(variables: Any, images: jax.Array) -> Any:
-            values = exact.preprocessing(images)
-            embedding, out = exact.module.apply(variables, values, train=False)
-            # The last layer too: counting needs it as well.
-            return embedding, list(out.values())[-1].astype(jnp.float32)
-
-        def compile(function: Callable[..., Any], *more: jax.Array) -> Any:
-            jitted = jax.jit(function, out_shardings=parallel.batch_sharding(mesh))
-            return jitted.lower(subject.variables, batch, *more).compile()
-
-        with jax.set_mesh(mesh):
-            placed = parallel.replicate(mesh, thresholds)
-            plain, means = compile(forward), compile(exact.means)
-            counts, counts_bf16 = (
-                compile(network.counts, placed) for network in (exact, rough)
+        operands = (subject.variables, parallel.replicate(mesh, thresholds))
+        request = ProgramRequest(mesh, Options(), config.batch_size)
+        exact, rough = (
+            programs.of_backbone(request, subject.in_dtype(dtype)) for dtype in DTYPES
+        )
+        plain, means, counts, counts_bf16 = (
+            made().lower().compile()
+            for made in (
+                exact["forward"],
+                exact["means"],
+                exact["coverage"],
+                rough["coverage"],
             )
+        )
+        with jax.set_mesh(mesh):
             seconds = measurement.seconds_in_turns(
                 {
                     "forward": lambda: plain(subject.variables, batch),
-                    "counts": lambda: counts(subject.variables, batch, placed),
-                    "counts_bfloat16": lambda: counts_bf16(
-                        subject.variables, batch, placed
-                    ),
+                    "counts": lambda: counts(operands, batch),
+                    "counts_bfloat16": lambda: counts_bf16(operands, batch),
                     "means": lambda: means(subject.variables, batch),
                 },
                 config.num_repeats,

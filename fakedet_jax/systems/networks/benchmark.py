@@ -8,28 +8,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import flax.linen as nn
 import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from fakedet_jax.compiler import Program
 from fakedet_jax.config import BenchmarkConfig, TrainConfig
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.errors import RequestError
-from fakedet_jax.models.dtypes import DTYPES
 from fakedet_jax.runtime import measurement, parallel
-from fakedet_jax.systems import training_run
 from fakedet_jax.systems.base import Benchmark
-from fakedet_jax.systems.networks import traces
+from fakedet_jax.systems.networks import programs, traces
 from fakedet_jax.systems.networks.system import NetworkDetector
-from fakedet_jax.training import loop, steps
+from fakedet_jax.systems.programs import ProgramRequest
+from fakedet_jax.training import steps
 
 _LOGGER = logging.getLogger(__name__)
 
 Results = dict[str, Any]
-
-# Of a made-up run, for the learning rate.
-_NUM_STEPS = 1000
 
 ROWS: tuple[tuple[str, str, str, float], ...] = (
     ("train_images_per_second", "Training step", "images/s", 1),
@@ -81,27 +77,22 @@ class NetworkBenchmark(Benchmark):
             Names to numbers; see `ROWS`.
         """
         config, detector = self._config, self._detector
-        model = detector.build(dataset.num_classes, DTYPES[config.dtype])
-        state, train_step = training_run.create(
-            model,
-            detector.preprocessing,
-            detector.recipe,
-            _NUM_STEPS,
-            self._mesh,
-            seed=0,
-            frozen=detector.frozen,
-        )
+        num_classes = dataset.num_classes
+        options = detector.Options(dtype=config.dtype)
+        request = ProgramRequest(self._mesh, options, config.batch_size)
+        made = programs.create(detector, request, num_classes)
+        state = programs.training(detector, options, num_classes).start(self._mesh)
         rows = config.batch_size
         shape = (rows, *self.framing.shape)
         images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-        labels = np.arange(rows, dtype=np.int32) % dataset.num_classes
+        labels = np.arange(rows, dtype=np.int32) % num_classes
         _LOGGER.info("measuring: evaluation")
-        results = self._evaluation(model, state.variables, images)
+        results = self._evaluation(made["score"](), state.variables, images)
         _LOGGER.info("measuring: traces")
         results |= self._traces(state.variables, images)
         # Training comes last, as it takes the state over.
         _LOGGER.info("measuring: train")
-        return results | self._train(train_step, state, images, labels)
+        return results | self._train(made["train"](), state, images, labels)
 
     def ratios(self, results: Mapping[str, Any]) -> Results:
         """What follows from all measurements together."""
@@ -117,14 +108,13 @@ class NetworkBenchmark(Benchmark):
 
     def _train(
         self,
-        train_step: loop.TrainStep,
+        program: Program,
         state: steps.TrainState,
         images: np.ndarray,
         labels: np.ndarray,
     ) -> Results:
         placed = parallel.put_batch(self._mesh, {"image": images, "label": labels})
         batch = placed["image"], placed["label"]
-        jitted = loop.compile_step(train_step, self._mesh)
 
         def step() -> Any:
             # The state is donated, so that only the metrics can be waited for.
@@ -133,8 +123,8 @@ class NetworkBenchmark(Benchmark):
             return metrics
 
         with jax.set_mesh(self._mesh):
-            compiled, seconds_to_compile = _compile("train", jitted, (state, *batch))
-            flops = measurement.count_flops(jitted, (state, *batch))
+            compiled, seconds_to_compile = _compile("train", program)
+            flops = measurement.count_flops(program.jitted, program.arguments)
             seconds = measurement.seconds_per_call(step, self._config.num_repeats)
         memory = compiled.memory_analysis()
         return {
@@ -145,17 +135,11 @@ class NetworkBenchmark(Benchmark):
         }
 
     def _evaluation(
-        self, model: nn.Module, variables: Any, images: np.ndarray
+        self, program: Program, variables: Any, images: np.ndarray
     ) -> Results:
         placed = parallel.put_batch(self._mesh, {"image": images})["image"]
-        jitted = jax.jit(
-            steps.make_probability_fn(model, self._detector.preprocessing),
-            out_shardings=parallel.batch_sharding(self._mesh),
-        )
         with jax.set_mesh(self._mesh):
-            compiled, seconds_to_compile = _compile(
-                "evaluation", jitted, (variables, placed)
-            )
+            compiled, seconds_to_compile = _compile("evaluation", program)
             seconds = measurement.seconds_per_call(
                 lambda: compiled(variables, placed), self._config.num_repeats
             )
@@ -189,9 +173,9 @@ class NetworkBenchmark(Benchmark):
         }
 
 
-def _compile(name: str, jitted: Any, arguments: tuple[Any, ...]) -> tuple[Any, Results]:
+def _compile(name: str, program: Program) -> tuple[Any, Results]:
     compiled, lower_seconds, compile_seconds = measurement.compile_timed(
-        jitted, arguments
+        program.jitted, program.arguments
     )
     return compiled, {
         f"{name}_lower_seconds": lower_seconds,

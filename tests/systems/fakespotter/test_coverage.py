@@ -168,15 +168,35 @@ def test_equal_to_the_threshold_does_not_count(neuron):
     assert int(found[0, 0]) == (1 if neuron == "channel" else HEIGHT * WIDTH)
 
 
-@pytest.mark.parametrize("neuron", coverage.NEURONS)
-def test_accelerators_take_the_batch_at_once(
-    monkeypatch, variables, thresholds, neuron
-):
-    net = NETS[neuron]
-    expected = net.counts(variables, IMAGES, thresholds)
+@pytest.fixture
+def elsewhere(monkeypatch):
+    """Computes as on accelerators."""
     monkeypatch.setattr(lax, "platform_dependent", lambda x, cpu, default: default(x))
-    found = jax.jit(net.counts)(variables, IMAGES, thresholds)
-    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("neuron", coverage.NEURONS)
+def test_accelerators_count_the_same(elsewhere, variables, outputs, thresholds, neuron):
+    found = jax.jit(NETS[neuron].counts)(variables, IMAGES, thresholds)
+    np.testing.assert_array_equal(found, _expected_counts(outputs, thresholds, neuron))
+
+
+def test_accelerators_average_in_float32(elsewhere, variables, outputs):
+    found = np.asarray(jax.jit(NET.means)(variables, IMAGES), np.float64)
+    for column, values in zip(found.T, outputs, strict=True):
+        expected = np.array([picture.mean() for picture in values])
+        bound = 3e-6 * np.array([np.abs(picture).mean() for picture in values])
+        assert (np.abs(column - expected) <= bound).all()
+
+
+@pytest.mark.parametrize("function", ["means", "counts"])
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+def test_accelerators_reduce_each_layer_once(variables, thresholds, platform, function):
+    arguments = (thresholds,) if function == "counts" else ()
+    traced = jax.jit(getattr(NET, function)).trace(variables, IMAGES, *arguments)
+    text = traced.lower(lowering_platforms=(platform,)).as_text()
+    # One reduction is of the network's own.
+    assert text.count("stablehlo.reduce(") == len(NET.layer_sizes) + 1
+    assert "stablehlo.while" not in text
 
 
 def test_layers_are_in_network_order():
