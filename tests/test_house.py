@@ -20,7 +20,7 @@ FLOORS = (
     ("jobs",),
     ("prepare",),
     ("systems.networks", "systems.fakespotter", "systems.exif_anomaly"),
-    ("systems.base", "systems.training_run", "systems.verdict"),
+    ("systems.base", "systems.programs", "systems.training_run", "systems.verdict"),
     ("systems.features",),
     ("workdir", "evaluation", "report", "training"),
     ("faces", "synthetic_faces"),
@@ -31,6 +31,7 @@ FLOORS = (
     ("systems.options", "training.recipe"),
     ("systems",),
     ("settings",),
+    ("compiler",),
     ("runtime",),
     ("errors",),
 )

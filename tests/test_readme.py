@@ -28,6 +28,7 @@ SKIPPED = {
     "exif_anomaly_synthetic_faces.flags": "trains for an hour",
     "--scores=SCORES.csv": "needs scores of another program",
     "OTHER_RUN": "needs another run",
+    "--mode=compile": "needs compilers for absent devices; see tests/compiler",
     "--features=embedding --workdir=RUN": "needs the run of another block",
     "--mode=suite ": "takes minutes; see tests/jobs/test_suite.py",
     "fakespotter_robustness.flags": "takes minutes; see tests/jobs/test_suite.py",

@@ -139,6 +139,14 @@ def _cross_dataset(request: config.CrossDatasetConfig) -> None:
         cross_dataset.check_complete(compared)
 
 
+def _compile(request: config.CompileConfig) -> None:
+    from fakedet_jax.jobs import compile as compile_job
+
+    results = compile_job.compile_program(request)
+    print(compile_job.to_table(results))
+    compile_job.check_fits(results)
+
+
 def _read_study(paths: tuple[str, ...], values: dict[str, Any]) -> config.StudyConfig:
     """The study's own settings, and the flags that it hands on to its trainings."""
     if len(paths) != 1:
@@ -218,4 +226,5 @@ MODES: dict[str, Mode] = {
         config.BenchmarkConfig,
         _job("jobs.benchmark:benchmark", "jobs.benchmark:to_table"),
     ),
+    "compile": Mode(config.CompileConfig, _compile),
 }

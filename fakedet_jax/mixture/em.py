@@ -207,8 +207,8 @@ def run(
     for iteration in range(max_iterations):
         running = jax.device_put(zero_moments(mixture), sharding)
         for block in blocks_fn():
-            running = _compiled_accumulate(running, mixture, block, mean)
-        mixture, mean, change, singular = _compiled_step(
+            running = compiled_accumulate(running, mixture, block, mean)
+        mixture, mean, change, singular = compiled_step(
             mixture, running.total, mean, ridge
         )
         # The first iteration has no earlier likelihood to compare with.
@@ -230,8 +230,8 @@ def _step(
     return new, mean + change, change, singular
 
 
-_compiled_accumulate = jax.jit(accumulate)
-_compiled_step = jax.jit(_step)
+compiled_accumulate = jax.jit(accumulate)
+compiled_step = jax.jit(_step)
 
 
 def _kahan_add(running: Running, moments: Moments) -> Running:

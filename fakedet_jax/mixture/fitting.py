@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from fakedet_jax.errors import RequestError
 from fakedet_jax.mixture import em, model, rows
 from fakedet_jax.mixture.model import Mixture
-from fakedet_jax.runtime import parallel
+from fakedet_jax.runtime import checkpoint, parallel
 
 # Smallest ridge of a standardised feature: float32 cannot resolve smaller variances.
 _MIN_VARIANCE = 1e-12
@@ -245,6 +245,33 @@ def choose_num_components(
     if best is None:
         raise ValueError("candidates: expected numbers of components, found none")
     return Chosen(best, bics)
+
+
+def abstract_pass(
+    mixture: Mixture, num_rows: int, mesh: Mesh
+) -> tuple[Any, tuple[Any, ...]]:
+    """What a fit runs for each block of rows in each iteration, for a compiler.
+
+    Args:
+        mixture: Shapes of the mixture, from `model.abstract`.
+        num_rows: Rows of the block, a multiple of the number of devices.
+        mesh: The devices, which may be absent ones.
+
+    Returns:
+        A function that `jax.jit` returned, and the shapes of its arguments, with
+        shardings.
+    """
+    block = (
+        jax.ShapeDtypeStruct((num_rows, mixture.num_features), jnp.float32),
+        jax.ShapeDtypeStruct((num_rows,), jnp.bool_),
+    )
+    running = jax.eval_shape(em.zero_moments, mixture)
+    reference = jax.ShapeDtypeStruct((), jnp.float32)
+    running, mixture, reference = checkpoint.abstract_like(
+        (running, mixture, reference), parallel.replicated(mesh)
+    )
+    block = checkpoint.abstract_like(block, parallel.batch_sharding(mesh))
+    return em.compiled_accumulate, (running, mixture, block, reference)
 
 
 def _standardisation(

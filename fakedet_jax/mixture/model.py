@@ -188,6 +188,33 @@ def from_arrays(
     )
 
 
+def abstract(covariance_type: str, num_components: int, num_features: int) -> Mixture:
+    """Shapes of a mixture; nothing is computed.
+
+    Args:
+        covariance_type: One of `COVARIANCE_TYPES`.
+        num_components: Number of components.
+        num_features: Length of a row.
+
+    Returns:
+        A mixture of `jax.ShapeDtypeStruct`.
+    """
+
+    def floats(*shape: int) -> Any:
+        return jax.ShapeDtypeStruct(shape, jnp.float32)
+
+    return Mixture(
+        weights=floats(num_components),
+        centres=floats(num_components, num_features),
+        whitening=floats(
+            *whitening_shape(covariance_type, num_components, num_features)
+        ),
+        offset=floats(num_features),
+        scale=floats(num_features),
+        covariance_type=covariance_type,
+    )
+
+
 @jax.jit
 def log_likelihoods(mixture: Mixture, x: Rows | ArrayLike) -> jax.Array:
     """Computes the log-density of each row.

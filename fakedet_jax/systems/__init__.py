@@ -33,10 +33,12 @@ __all__ = [
     "benchmark_options_of",
     "create",
     "load",
+    "name_of",
     "names",
     "open_backbone",
     "options_of",
     "options_of_model",
+    "options_of_program",
     "register",
     "title",
     "unregister",
@@ -99,6 +101,9 @@ for _name, _options, _system in (
 # The system of whoever names none.
 DEFAULT = _SYSTEMS.names()[0]
 
+# The system of whoever names a backbone only.
+_OF_BACKBONES = "fakespotter"
+
 
 def register(system: "System") -> None:
     """Adds a system, such as a `NetworkDetector` of another package.
@@ -150,6 +155,22 @@ def options_of_model(values: Mapping[str, Any]) -> "type[Options]":
 
     name = str(values.get("model"))
     return _SYSTEMS[name].options() if name in _SYSTEMS else Options
+
+
+def name_of(values: Mapping[str, Any]) -> str:
+    """The system that a request means.
+
+    Args:
+        values: `detector`; without one, `backbone` means the system that looks into
+            backbones.
+    """
+    default = _OF_BACKBONES if values.get("backbone") else DEFAULT
+    return str(values.get("detector") or default)
+
+
+def options_of_program(values: Mapping[str, Any]) -> "type[Options]":
+    """The class of training options of the system that `name_of` tells."""
+    return _SYSTEMS[name_of(values)].options()
 
 
 def benchmark_options_of(values: Mapping[str, Any]) -> "type[Settings]":

@@ -22,6 +22,7 @@ from fakedet_jax.runtime.signals import StopRequest
 from fakedet_jax.settings import Settings
 from fakedet_jax.systems.features import FeatureFn
 from fakedet_jax.systems.options import Options
+from fakedet_jax.systems.programs import ProgramRequest, Programs
 from fakedet_jax.training.recipe import Recipe
 from fakedet_jax.workdir import Workdir
 
@@ -230,6 +231,14 @@ class System(Protocol):
 
         Raises:
             RequestError: A setting is wrong, or a weight file does not fit.
+        """
+
+    def programs(self, request: ProgramRequest) -> Programs:
+        """What it runs on devices, by name, the most important first.
+
+        Names mean the same for all systems: `train` and `score` are its training step
+        and the class probabilities of pictures, `coverage` counts of neurons, and
+        `mixture` a pass of its fit over a block of embeddings.
         """
 
 

@@ -83,7 +83,9 @@ def test_camera_settings_are_not_read(tmp_path):
     ((row, _),) = extract(path, path.name, "photo", WHOLE)
     assert np.isfinite(row.tags).all()
     (((streamed, _),),), _ = gather([file])
-    assert streamed == dataclasses.replace(row, tags=(), landmarks=streamed.landmarks)
+    expected = dataclasses.replace(row, tags=(), landmarks=streamed.landmarks)
+    # As text: from Python 3.13 on, no row with a NaN equals another.
+    assert repr(streamed) == repr(expected)
 
 
 def test_each_file_ends_once_and_in_order(files):

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fakedet_jax import mixture
 from fakedet_jax.errors import RequestError
-from fakedet_jax.mixture import em
+from fakedet_jax.mixture import em, fitting, model
 from fakedet_jax.mixture import rows as rows_module
 from fakedet_jax.runtime import parallel
 from tests.mixture import clustered_rows, parameters, sklearn_mixture
@@ -117,11 +117,36 @@ def test_streaming_equals_in_memory(monkeypatch, covariance_type, batch_size):
 def test_a_stream_is_traced_once(monkeypatch, num_devices):
     monkeypatch.setattr(rows_module, "_MAX_BLOCK_ROWS", 100)
     accumulate_fn = jax.jit(lambda *given: em.accumulate(*given))
-    monkeypatch.setattr(em, "_compiled_accumulate", accumulate_fn)
+    monkeypatch.setattr(em, "compiled_accumulate", accumulate_fn)
     mesh = parallel.data_mesh(jax.devices()[:num_devices])
     options = {"covariance_type": "spherical", "max_iterations": 3, "tolerance": 0}
     _fit_stream(lambda: np.array_split(ROWS, 9), 3, mesh=mesh, **options)
     assert accumulate_fn._cache_size() == 1
+
+
+@pytest.mark.parametrize("covariance_type", TYPES)
+def test_a_compiler_gets_what_a_fit_runs(monkeypatch, covariance_type):
+    runs = []
+
+    def record(*arguments):
+        runs.append(arguments)
+        return em.accumulate(*arguments)
+
+    monkeypatch.setattr(em, "compiled_accumulate", record)
+    mesh = parallel.data_mesh(jax.devices()[:2])
+    options = {"covariance_type": covariance_type, "max_iterations": 1}
+    found = _fit(ROWS, 3, mesh=mesh, **options)
+    shapes = model.abstract(covariance_type, 3, ROWS.shape[1])
+    size = rows_module.block_size(len(ROWS), 2)
+    function, arguments = fitting.abstract_pass(shapes, size, mesh)
+    assert function is record
+    assert jax.tree.structure(shapes) == jax.tree.structure(found.mixture)
+    assert jax.tree.structure(arguments) == jax.tree.structure(runs[0])
+    for given, expected in zip(
+        *map(jax.tree.leaves, (arguments, runs[0])), strict=True
+    ):
+        assert (given.shape, given.dtype) == (expected.shape, expected.dtype)
+        assert given.sharding.is_equivalent_to(expected.sharding, given.ndim)
 
 
 def test_the_sample_of_a_stream_is_that_of_an_array(monkeypatch):

@@ -20,13 +20,10 @@ from fakedet_jax.config import BenchmarkConfig, TrainConfig
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.errors import RequestError
 from fakedet_jax.media import exif
-from fakedet_jax.models.dtypes import DTYPES
 from fakedet_jax.runtime import measurement, parallel, peer
-from fakedet_jax.systems import training_run
 from fakedet_jax.systems.base import Benchmark
-from fakedet_jax.systems.exif_anomaly import embedding
+from fakedet_jax.systems.exif_anomaly import embedding, programs
 from fakedet_jax.systems.exif_anomaly import ranker as face_ranker
-from fakedet_jax.systems.exif_anomaly import training as ranking_training
 from fakedet_jax.systems.exif_anomaly.options import ExifAnomalyOptions
 from fakedet_jax.systems.exif_anomaly.system import ExifAnomaly
 from fakedet_jax.training import loop
@@ -111,16 +108,9 @@ class AnomalyBenchmark(Benchmark):
 
     def _network(self) -> Results:
         config, mesh, embedder = self._config, self._mesh, self._embedder
-        model = embedder.build(DTYPES[config.dtype])
-        state, train_step = training_run.create(
-            model,
-            embedder.preprocessing,
-            self._recipe,
-            1000,
-            mesh,
-            seed=0,
-            objective=ranking_training.make_objective(),
-        )
+        options = ExifAnomalyOptions(dtype=config.dtype)
+        training = programs.ranking(embedder, options, self._recipe)
+        state = training.start(mesh)
         rng = np.random.default_rng(0)
         size = config.batch_size
         targets = rng.random((size, len(exif.TAGS) + 1), np.float32)
@@ -134,7 +124,7 @@ class AnomalyBenchmark(Benchmark):
         )
         named = embedding.create({"embedder": embedder.name, "dtype": config.dtype})
         embed = jax.jit(named.embed, out_shardings=parallel.batch_sharding(mesh))
-        compiled = loop.compile_step(train_step, mesh)
+        compiled = loop.compile_step(training.step, mesh)
 
         def step() -> Any:
             nonlocal state

@@ -49,10 +49,14 @@ class Stored:
     threshold: float
     spread: float
 
-    def all_variables(self, mesh: Mesh) -> dict[str, Any]:
-        """Those of the network and of the mixture, on the mesh."""
-        mixture_on_mesh = parallel.replicate(mesh, self.mixture)
-        return {"network": self.variables, "mixture": mixture_on_mesh}
+    @property
+    def arrays(self) -> dict[str, Any]:
+        """Those of the network and of the mixture, wherever they are."""
+        return {"network": self.variables, "mixture": self.mixture}
+
+    def all_variables(self, mesh: Mesh) -> Any:
+        """The arrays, all of them on the mesh."""
+        return parallel.replicate(mesh, self.arrays)
 
     def probabilities(self, variables: Any, images: jax.Array) -> jax.Array:
         """Class probabilities of pictures, a pure function.

@@ -48,6 +48,7 @@ from fakedet_jax.systems.exif_anomaly.embedding import Embedding
 from fakedet_jax.systems.exif_anomaly.model import AnomalyModel
 from fakedet_jax.systems.exif_anomaly.options import ExifAnomalyOptions
 from fakedet_jax.systems.features import embedding_feature
+from fakedet_jax.systems.programs import ProgramRequest, Programs
 from fakedet_jax.training.recipe import Recipe
 from fakedet_jax.weights import folder as weights_folder
 from fakedet_jax.weights import store
@@ -175,14 +176,8 @@ class ExifAnomaly:
             )
             fitted = anomaly_model.fit(rows, held_out, options, config.seed, mesh)
             _warn_of_few(fitted, options.false_alarm_rate)
-            info = self._describe(embedded, step, digest, fitted, options)
-            detector = stored.Stored(
-                info,
-                embedded,
-                variables,
-                fitted.mixture,
-                fitted.threshold,
-                fitted.spread,
+            detector = self.detector(
+                embedded, variables, fitted, options, step=step, digest=digest
             )
             info = _with_validation(detector, request)
             if jax.process_index() == 0:
@@ -214,6 +209,37 @@ class ExifAnomaly:
         from fakedet_jax.systems.exif_anomaly.benchmark import AnomalyBenchmark
 
         return AnomalyBenchmark(config, self, mesh)
+
+    def programs(self, request: ProgramRequest) -> Programs:
+        """Training to rank, class probabilities, a pass of the mixture's fit."""
+        from fakedet_jax.systems.exif_anomaly import programs
+
+        return programs.create(self, request)
+
+    def detector(
+        self,
+        embedded: Embedding,
+        variables: Any,
+        fitted: AnomalyModel,
+        options: ExifAnomalyOptions,
+        *,
+        step: int,
+        digest: str,
+    ) -> stored.Stored:
+        """The detector that a fit ends with.
+
+        Args:
+            embedded: Its embedding.
+            variables: Of the embedding's network: arrays, or their shapes.
+            fitted: The mixture, likewise, and the threshold.
+            options: Of the training.
+            step: Of the network's training.
+            digest: Of the variables.
+        """
+        info = self._describe(embedded, step, digest, fitted, options)
+        return stored.Stored(
+            info, embedded, variables, fitted.mixture, fitted.threshold, fitted.spread
+        )
 
     def _embedding(self, request: FitRequest) -> tuple[Embedding, int, Any]:
         """The embedding, the step it is of, and its variables on the mesh."""

@@ -4,11 +4,9 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
@@ -23,8 +21,8 @@ from fakedet_jax.media.framing import Framing
 from fakedet_jax.models import backbones, precision
 from fakedet_jax.runtime import measurement, parallel, peer
 from fakedet_jax.systems.base import Benchmark, Fitted
+from fakedet_jax.systems.fakespotter import programs, torch_peer
 from fakedet_jax.systems.fakespotter import system as fakespotter
-from fakedet_jax.systems.fakespotter import torch_peer
 from fakedet_jax.systems.fakespotter.counts import (
     CountSettings,
     NeuronCounter,
@@ -32,6 +30,8 @@ from fakedet_jax.systems.fakespotter.counts import (
     count_settings,
 )
 from fakedet_jax.systems.fakespotter.options import BenchmarkOptions, FakeSpotterOptions
+from fakedet_jax.systems.options import Options
+from fakedet_jax.systems.programs import ProgramRequest
 from fakedet_jax.weights import store
 from fakedet_jax.workdir import Workdir, open_workdir
 
@@ -124,37 +124,38 @@ class CoverageBenchmark(Benchmark):
         thresholds = _thresholds(config, subject, pictures, mesh)
         rows = np.resize(np.arange(len(pictures)), config.batch_size)
         batch = parallel.put_batch(mesh, {"image": pictures[rows]})["image"]
-        exact = subject.in_dtype("float32").network
-        rough = subject.in_dtype("bfloat16").network
-
-        def forward(variables: Any, images: jax.Array) -> Any:
-            values = exact.preprocessing(images)
-            embedding, out = exact.module.apply(variables, values, train=False)
-            # The last layer too: counting needs it as well.
-            return embedding, list(out.values())[-1].astype(jnp.float32)
-
-        given = subject.variables, batch
-        counted = *given, parallel.replicate(mesh, thresholds)
-        plain, means = self._compile(forward, given), self._compile(exact.means, given)
-        counts, counts_bf16 = (
-            self._compile(network.counts, counted) for network in (exact, rough)
+        operands = (subject.variables, parallel.replicate(mesh, thresholds))
+        request = ProgramRequest(mesh, Options(), config.batch_size)
+        exact, rough = (
+            programs.of_backbone(request, subject.in_dtype(dtype))
+            for dtype in ("float32", "bfloat16")
         )
-        seconds = measurement.seconds_in_turns(
-            {
-                "forward": lambda: plain(*given),
-                "counts": lambda: counts(*counted),
-                "counts_bfloat16": lambda: counts_bf16(*counted),
-                "means": lambda: means(*given),
-            },
-            config.num_repeats,
+        plain, means, counts, counts_bf16 = (
+            made().lower().compile()
+            for made in (
+                exact["forward"],
+                exact["means"],
+                exact["coverage"],
+                rough["coverage"],
+            )
         )
+        with jax.set_mesh(mesh):
+            seconds = measurement.seconds_in_turns(
+                {
+                    "forward": lambda: plain(subject.variables, batch),
+                    "counts": lambda: counts(operands, batch),
+                    "counts_bfloat16": lambda: counts_bf16(operands, batch),
+                    "means": lambda: means(subject.variables, batch),
+                },
+                config.num_repeats,
+            )
         speeds = {
             f"{name}_images_per_second": config.batch_size / value
             for name, value in seconds.items()
         }
         compared = {}
         if config.compare is not None:
-            compared = self._compare(counted, thresholds, pictures[rows])
+            compared = self._compare(request, operands, batch, pictures[rows])
         return {
             **speeds,
             **compared,
@@ -166,31 +167,29 @@ class CoverageBenchmark(Benchmark):
             "backbone": subject.settings.backbone.name,
         }
 
-    def _compile(
-        self, function: Callable[..., jax.Array], arguments: tuple[Any, ...]
-    ) -> Any:
-        """Compiles a function of variables, pictures and more."""
-        cut = parallel.batch_sharding(self._mesh)
-        with jax.set_mesh(self._mesh):
-            return jax.jit(function, out_shardings=cut).lower(*arguments).compile()
-
     def _compare(
-        self, counted: tuple[Any, ...], thresholds: np.ndarray, pictures: np.ndarray
+        self,
+        request: ProgramRequest,
+        operands: tuple[Any, jax.Array],
+        batch: jax.Array,
+        pictures: np.ndarray,
     ) -> Results:
         """Counting, in turns with PyTorch's.
 
         Args:
-            counted: Variables, pictures and thresholds, on the mesh.
-            thresholds: The thresholds.
-            pictures: The pictures.
+            request: For what the program is made.
+            operands: Variables and thresholds, on the mesh.
+            batch: The pictures, on the mesh.
+            pictures: The pictures, on the host.
         """
         torch, subject = peer.load(), self._subject
         results = peer.describe(torch)
-        variables = jax.device_get(subject.variables)
+        variables, thresholds = jax.device_get(operands)
         for numbers in peer.formats(self._config.dtype):
             dtype, products = peer.FORMATS[numbers]
             with precision.using(products):
-                counts = self._compile(subject.in_dtype(dtype).network.counts, counted)
+                made = programs.of_backbone(request, subject.in_dtype(dtype))
+                counts = made["coverage"]().lower().compile()
             theirs = peer.Peer(torch, numbers)
             twins = torch_peer.scoring(
                 theirs, subject.settings, variables, thresholds, pictures
@@ -198,7 +197,7 @@ class CoverageBenchmark(Benchmark):
             results |= peer.compare(
                 "counts",
                 numbers,
-                {"ours": functools.partial(counts, *counted), **twins},
+                {"ours": functools.partial(counts, operands, batch), **twins},
                 batch_size=self._config.batch_size,
                 num_repeats=self._config.num_repeats,
             )

@@ -45,6 +45,7 @@ from fakedet_jax.systems.fakespotter.counts import (
 )
 from fakedet_jax.systems.fakespotter.features import backbone_features
 from fakedet_jax.systems.fakespotter.options import FakeSpotterOptions
+from fakedet_jax.systems.programs import ProgramRequest, Programs
 from fakedet_jax.systems.verdict import VALIDATION_THRESHOLD, judge
 from fakedet_jax.training import loop, table_training, writers
 from fakedet_jax.training.recipe import Recipe
@@ -137,7 +138,7 @@ class FakeSpotter:
         info = read_info(workdir)
         options = workdir.settings(FakeSpotterOptions)
         settings, widths = count_settings(options, options.dtype), options.widths
-        abstract = _abstract_variables(settings, widths)
+        abstract = abstract_variables(settings, widths)
         variables = read_variables(workdir, abstract, mesh)
         return Fitted(
             info,
@@ -156,6 +157,12 @@ class FakeSpotter:
         from fakedet_jax.systems.fakespotter.benchmark import CoverageBenchmark
 
         return CoverageBenchmark(config, mesh)
+
+    def programs(self, request: ProgramRequest) -> Programs:
+        """Counts of neurons; means of layers, to train; class probabilities."""
+        from fakedet_jax.systems.fakespotter import programs
+
+        return programs.create(request)
 
     def _counter(self, request: FitRequest, settings: CountSettings) -> CachedCounter:
         config, stop = request.config, request.stop
@@ -286,7 +293,7 @@ def _probabilities(
     return jnp.stack([jax.nn.sigmoid(-logits), jax.nn.sigmoid(logits)], axis=-1)
 
 
-def _abstract_variables(settings: CountSettings, widths: tuple[int, ...]) -> Any:
+def abstract_variables(settings: CountSettings, widths: tuple[int, ...]) -> Any:
     """Shapes of all that the detector knows; nothing is computed."""
     num_layers = len(settings.network.layer_sizes)
     row = jax.ShapeDtypeStruct((num_layers,), jnp.float32)

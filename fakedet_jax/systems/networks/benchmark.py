@@ -8,30 +8,26 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from fakedet_jax.compiler import Program
 from fakedet_jax.config import BenchmarkConfig, TrainConfig
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.errors import RequestError
 from fakedet_jax.models import precision
-from fakedet_jax.models.dtypes import DTYPES
 from fakedet_jax.runtime import measurement, parallel, peer
-from fakedet_jax.systems import training_run
 from fakedet_jax.systems.base import Benchmark
-from fakedet_jax.systems.networks import torch_peer, traces
+from fakedet_jax.systems.networks import programs, torch_peer, traces
 from fakedet_jax.systems.networks.system import NetworkDetector
-from fakedet_jax.training import loop, steps
+from fakedet_jax.systems.programs import ProgramRequest
+from fakedet_jax.training import steps
 
 _LOGGER = logging.getLogger(__name__)
 
 Results = dict[str, Any]
-
-# Of a made-up run, for the learning rate.
-_NUM_STEPS = 1000
 
 ROWS: tuple[tuple[str, str, str, float], ...] = (
     ("train_images_per_second", "Training step", "images/s", 1),
@@ -91,15 +87,15 @@ class NetworkBenchmark(Benchmark):
             "image": np.random.default_rng(0).integers(0, 256, shape, np.uint8),
             "label": np.arange(config.batch_size, dtype=np.int32) % dataset.num_classes,
         }
-        model, state, train_step = self._create(dataset.num_classes, config.dtype)
+        made, state = self._create(dataset.num_classes, config.dtype)
         _LOGGER.info("measuring: evaluation")
-        score, results = self._scoring(model, state.variables, batch)
+        score, results = self._scoring(made["score"](), state.variables, batch)
         results["evaluation_images_per_second"] = self._speed(score)
         _LOGGER.info("measuring: traces")
         results |= self._traces(state.variables, batch["image"])
         # Training comes last, as it takes the state over.
         _LOGGER.info("measuring: train")
-        step, facts = self._stepping(train_step, state, batch)
+        step, facts = self._stepping(made["train"](), state, batch)
         results |= {**facts, "train_images_per_second": self._speed(step)}
         if config.compare is not None:
             results |= self._compare(dataset.num_classes, batch)
@@ -124,31 +120,23 @@ class NetworkBenchmark(Benchmark):
 
     def _create(
         self, num_classes: int, dtype: str
-    ) -> tuple[nn.Module, steps.TrainState, loop.TrainStep]:
-        """The network, its state before the first step, and the step."""
+    ) -> tuple[Mapping[str, Callable[[], Program]], steps.TrainState]:
+        """The programs, and the state before the first step."""
         detector = self._detector
-        model = detector.build(num_classes, DTYPES[dtype])
-        state, train_step = training_run.create(
-            model,
-            detector.preprocessing,
-            detector.recipe,
-            _NUM_STEPS,
-            self._mesh,
-            seed=0,
-            frozen=detector.frozen,
-        )
-        return model, state, train_step
+        options = detector.Options(dtype=dtype)
+        request = ProgramRequest(self._mesh, options, self._config.batch_size)
+        made = programs.create(detector, request, num_classes)
+        return made, programs.training(detector, options, num_classes).start(self._mesh)
 
     def _stepping(
         self,
-        train_step: loop.TrainStep,
+        program: Program,
         state: steps.TrainState,
         batch: Mapping[str, np.ndarray],
     ) -> tuple[Callable[[], Any], Results]:
         """A call that trains on a batch and takes the state over; and its program."""
         placed = parallel.put_batch(self._mesh, batch)
         inputs = placed["image"], placed["label"]
-        jitted = loop.compile_step(train_step, self._mesh)
 
         def step() -> Any:
             # The state is donated, so that only the metrics can be waited for.
@@ -157,8 +145,8 @@ class NetworkBenchmark(Benchmark):
             return metrics
 
         with jax.set_mesh(self._mesh):
-            compiled, facts = _compile("train", jitted, (state, *inputs))
-            flops = measurement.count_flops(jitted, (state, *inputs))
+            compiled, facts = _compile("train", program)
+            flops = measurement.count_flops(program.jitted, program.arguments)
         memory = compiled.memory_analysis()
         rows = self._config.batch_size
         return step, {
@@ -168,16 +156,12 @@ class NetworkBenchmark(Benchmark):
         }
 
     def _scoring(
-        self, model: nn.Module, variables: Any, batch: Mapping[str, np.ndarray]
+        self, program: Program, variables: Any, batch: Mapping[str, np.ndarray]
     ) -> tuple[Callable[[], Any], Results]:
         """A call that scores a batch; and its program."""
         images = parallel.put_batch(self._mesh, {"image": batch["image"]})["image"]
-        jitted = jax.jit(
-            steps.make_probability_fn(model, self._detector.preprocessing),
-            out_shardings=parallel.batch_sharding(self._mesh),
-        )
         with jax.set_mesh(self._mesh):
-            compiled, facts = _compile("evaluation", jitted, (variables, images))
+            compiled, facts = _compile("evaluation", program)
         return lambda: compiled(variables, images), facts
 
     def _compare(self, num_classes: int, batch: Mapping[str, np.ndarray]) -> Results:
@@ -188,11 +172,11 @@ class NetworkBenchmark(Benchmark):
             dtype, products = peer.FORMATS[numbers]
             theirs = peer.Peer(torch, numbers)
             with precision.using(products):
-                model, state, train_step = self._create(num_classes, dtype)
+                made, state = self._create(num_classes, dtype)
                 # Training takes those of the state over.
                 variables = jax.tree.map(jnp.copy, state.variables)
-                score, _ = self._scoring(model, variables, batch)
-                step, _ = self._stepping(train_step, state, batch)
+                score, _ = self._scoring(made["score"](), variables, batch)
+                step, _ = self._stepping(made["train"](), state, batch)
             given, images = jax.device_get(variables), batch["image"]
             calls = {
                 "evaluation": {
@@ -250,9 +234,9 @@ class NetworkBenchmark(Benchmark):
         }
 
 
-def _compile(name: str, jitted: Any, arguments: tuple[Any, ...]) -> tuple[Any, Results]:
+def _compile(name: str, program: Program) -> tuple[Any, Results]:
     compiled, lower_seconds, compile_seconds = measurement.compile_timed(
-        jitted, arguments
+        program.jitted, program.arguments
     )
     return compiled, {
         f"{name}_lower_seconds": lower_seconds,

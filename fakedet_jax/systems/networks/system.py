@@ -37,6 +37,7 @@ from fakedet_jax.systems.base import (
 from fakedet_jax.systems.features import FeatureFn
 from fakedet_jax.systems.networks.options import NetworkOptions
 from fakedet_jax.systems.options import PictureOptions
+from fakedet_jax.systems.programs import ProgramRequest, Programs
 from fakedet_jax.systems.verdict import VALIDATION_THRESHOLD, judge
 from fakedet_jax.training import loop, steps
 from fakedet_jax.training.recipe import Recipe
@@ -106,7 +107,7 @@ class NetworkDetector:
                 "`perturb_copies`: there is nothing to do to the pictures; give "
                 "`perturb` too, or leave it out"
             )
-        self._model(2, options.dtype, options.batch_norm_fraction)
+        self.model(2, options.dtype, options.batch_norm_fraction)
         if options.weights is None:
             return Plan({"weights": None})
         if self.pretrained is None:
@@ -133,7 +134,7 @@ class NetworkDetector:
         config = request.config
         options: NetworkOptions = config.options
         pictures, treatment = _treated(config, request.train, options.perturb_copies)
-        model = self._model(
+        model = self.model(
             request.train.num_classes, options.dtype, options.batch_norm_fraction
         )
         training_run.run(
@@ -151,10 +152,7 @@ class NetworkDetector:
             ),
             validate=self._validator(request, model),
             start_from=self.start_from,
-            frozen=self.frozen,
-            num_microbatches=options.num_microbatches,
-            objective=steps.classification(self.loss),
-            project=self.project,
+            **self.step_options(options),
         )
 
     def load(self, workdir: Workdir, mesh: Mesh) -> Fitted:
@@ -165,10 +163,8 @@ class NetworkDetector:
         """
         info = read_info(workdir)
         options = workdir.settings(PictureOptions)
-        model = self._model(len(info.classes), options.dtype)
-        pictures = jax.ShapeDtypeStruct((1, *self.framing.shape), jnp.float32)
-        abstract = jax.eval_shape(model.init, jax.random.key(0), pictures)
-        variables = read_variables(workdir, abstract, mesh)
+        model = self.model(len(info.classes), options.dtype)
+        variables = read_variables(workdir, self.abstract_variables(model), mesh)
         return Fitted(
             info,
             variables,
@@ -182,9 +178,25 @@ class NetworkDetector:
 
         return NetworkBenchmark(config, self, mesh)
 
-    def _model(
+    def programs(self, request: ProgramRequest) -> Programs:
+        """Its training step, and class probabilities."""
+        from fakedet_jax.systems.networks import programs
+
+        return programs.create(self, request)
+
+    def model(
         self, num_classes: int, dtype: str, batch_norm_fraction: float | None = None
     ) -> nn.Module:
+        """Its network.
+
+        Args:
+            num_classes: Of its output.
+            dtype: Of the computation.
+            batch_norm_fraction: See `NetworkOptions`.
+
+        Raises:
+            RequestError: The network has no such fraction.
+        """
         model = self.build(num_classes, DTYPES[dtype])
         if batch_norm_fraction is None:
             return model
@@ -193,6 +205,20 @@ class NetworkDetector:
                 f"`batch_norm_fraction`: {self.name} has no such setting; leave it out"
             )
         return model.clone(batch_norm_fraction=batch_norm_fraction)
+
+    def abstract_variables(self, model: nn.Module) -> Any:
+        """Shapes of the variables of its network; nothing is computed."""
+        pictures = jax.ShapeDtypeStruct((1, *self.framing.shape), jnp.float32)
+        return jax.eval_shape(model.init, jax.random.key(0), pictures)
+
+    def step_options(self, options: NetworkOptions) -> dict[str, Any]:
+        """How it is trained besides its recipe: options of `training_run.create`."""
+        return {
+            "frozen": self.frozen,
+            "num_microbatches": options.num_microbatches,
+            "objective": steps.classification(self.loss),
+            "project": self.project,
+        }
 
     def _validator(
         self, request: FitRequest, model: nn.Module
