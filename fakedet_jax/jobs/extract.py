@@ -235,6 +235,11 @@ class _Rows:
 
 
 def _check(config: ExtractConfig) -> None:
+    if config.count is not None and config.workdir is not None:
+        raise RequestError(
+            "`workdir`, `backbone`: the network comes from one of them; leave the "
+            "other out"
+        )
     if config.paths and config.data is not None:
         raise RequestError(
             "`mode=extract`: expected files or a dataset, found both (`dataset` or "

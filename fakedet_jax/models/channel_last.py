@@ -180,11 +180,12 @@ class PReLU(nn.Module):
 def moments(
     planes: jax.Array, around: jax.Array, *, axis: int = -1
 ) -> tuple[jax.Array, jax.Array]:
-    """Mean and biased variance of each feature, in one pass over the batch.
+    """Mean and biased variance of each feature.
 
-    Both follow from sums of differences from a guess of the mean: the batch is read
-    once, and devices exchange sums once. With σ the deviation, the variance loses the
-    digits of `1 + ((mean − around) / σ)²`.
+    On accelerators both follow from sums of differences from a guess of the mean: the
+    batch is read once, and devices exchange sums once. With σ the deviation, the
+    variance loses the digits of `1 + ((mean − around) / σ)²`. CPUs, whose numbers are
+    the reference, take the mean first.
 
     Args:
         planes: Float32 feature maps.
@@ -194,14 +195,45 @@ def moments(
     Returns:
         Mean and variance, float32 `[features]`.
     """
-    guess = per_feature(lax.stop_gradient(around), planes, axis=axis)
-    axes = tuple(
-        number for number in range(planes.ndim) if number != axis % planes.ndim
+    axis %= planes.ndim
+    axes = tuple(number for number in range(planes.ndim) if number != axis)
+    found: tuple[jax.Array, jax.Array] = _moments(
+        planes, lax.stop_gradient(around), axis, axes
     )
-    differences = planes - guess
-    first = differences.mean(axes)
-    second = jnp.square(differences).mean(axes)
-    return around + first, jnp.maximum(second - jnp.square(first), 0)
+    return found
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(2, 3))
+def _moments(
+    planes: jax.Array, around: jax.Array, axis: int, axes: tuple[int, ...]
+) -> tuple[jax.Array, jax.Array]:
+    def at_once(planes: jax.Array, around: jax.Array) -> tuple[jax.Array, jax.Array]:
+        differences = planes - per_feature(around, planes, axis=axis)
+        first = differences.mean(axes)
+        second = jnp.square(differences).mean(axes)
+        return around + first, jnp.maximum(second - jnp.square(first), 0)
+
+    def mean_first(planes: jax.Array, _: jax.Array) -> tuple[jax.Array, jax.Array]:
+        mean = planes.mean(axes)
+        centred = planes - per_feature(mean, planes, axis=axis)
+        return mean, jnp.square(centred).mean(axes)
+
+    found: tuple[jax.Array, jax.Array] = lax.platform_dependent(
+        planes, around, cpu=mean_first, default=at_once
+    )
+    return found
+
+
+@_moments.defjvp
+def _moments_jvp(
+    axis: int, axes: tuple[int, ...], primals: Any, tangents: Any
+) -> tuple[Any, Any]:
+    # From differences to the mean itself: those to the guess would cancel.
+    planes, _ = primals
+    change, _ = tangents
+    mean, variance = _moments(*primals, axis, axes)
+    centred = planes - per_feature(mean, planes, axis=axis)
+    return (mean, variance), (change.mean(axes), 2 * (centred * change).mean(axes))
 
 
 def per_feature(

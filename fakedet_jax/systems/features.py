@@ -133,11 +133,6 @@ def open_network(config: ExtractConfig, mesh: Mesh) -> Network:
     """
     features: Mapping[str, FeatureFn]
     if config.count is not None:
-        if config.workdir is not None:
-            raise RequestError(
-                "`workdir`, `backbone`: the network comes from one of them; leave the "
-                "other out"
-            )
         framing, features = systems.open_backbone(config.count, mesh)
         source, workdir = f"the backbone {config.count.backbone}", None
     elif config.workdir is not None:

@@ -254,12 +254,17 @@ def test_pooled_sizes_of_the_published_networks(size, window, padding, ceil, exp
     assert jax.eval_shape(pool, planes).shape == (1, expected, expected, 1)
 
 
+def _choose(monkeypatch, platform):
+    """Computes in the form of a platform."""
+    choose = lambda *operands, **forms: forms[platform](*operands)  # noqa: E731
+    monkeypatch.setattr(lax, "platform_dependent", choose)
+
+
 @pytest.mark.parametrize("platform", ["cpu", "cuda", "default"])
 def test_forms_of_pooling_have_one_gradient(monkeypatch, platform):
     planes = _random(2, 9, 8, 3)
     margins = ((1, 1), (1, 2))
-    choose = lambda planes, **forms: forms[platform](planes)  # noqa: E731
-    monkeypatch.setattr(lax, "platform_dependent", choose)
+    _choose(monkeypatch, platform)
 
     def here(planes):
         return (channel_last.max_pool(planes, padding=1, ceil=True) ** 3).sum()
@@ -310,9 +315,11 @@ def test_gradient_of_a_slope_is_summed_in_float32():
     assert slopes.tolist() == [-1683, -1683]
 
 
+@pytest.mark.parametrize("platform", ["cpu", "default"])
 @pytest.mark.parametrize("offset", [0, 1, 30])
 @pytest.mark.parametrize("axis", [1, -1])
-def test_moments_are_those_of_float64(axis, offset):
+def test_moments_are_those_of_float64(monkeypatch, axis, offset, platform):
+    _choose(monkeypatch, platform)
     planes = 2 * _random(8, 9, 10, 11, seed=2) + 5
     exact = planes.astype(np.float64)
     axes = tuple(set(range(4)) - {axis % 4})
@@ -323,7 +330,8 @@ def test_moments_are_those_of_float64(axis, offset):
     np.testing.assert_allclose(variance, exact.var(axes), rtol=tolerance)
 
 
-def test_variance_is_never_negative():
+def test_variance_is_never_negative(monkeypatch):
+    _choose(monkeypatch, "default")
     planes = np.full((4, 3, 3, 2), 1000.1, np.float32)
     _, variance = channel_last.moments(planes, np.array([0, 999], np.float32))
     assert (np.asarray(variance) >= 0).all()

@@ -247,6 +247,7 @@ def own_settings(root):
         "neuron": "unit",
         "site": "layer",
         "dtype": "float32",
+        "matmul_precision": "float32",
     }
 
 
