@@ -23,12 +23,6 @@ def test_networks_without_a_twin_are_refused():
 
 
 @pytest.fixture(scope="module")
-def theirs():
-    torch = pytest.importorskip("torch")
-    return peer.Peer(torch, "float32")
-
-
-@pytest.fixture(scope="module")
 def batch():
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (BATCH, 128, 128, 3), np.uint8)
@@ -40,16 +34,16 @@ def ours(batch):
     """Our losses of three steps, and the state before and after."""
     detector = amtennet.create()
     model = detector.build(NUM_CLASSES, DTYPES["float32"])
-    state, train_step = training_run.create(
+    training = training_run.create(
         model,
         detector.preprocessing,
         detector.recipe,
         100,
-        parallel.data_mesh(jax.devices()[:1]),
         seed=0,
         frozen=detector.frozen,
     )
-    train_step = jax.jit(train_step)
+    state = training.start(parallel.data_mesh(jax.devices()[:1]))
+    train_step = jax.jit(training.step)
     states, losses = [state], []
     for _ in range(3):
         state, metrics = train_step(state, batch["image"], batch["label"])
