@@ -98,6 +98,16 @@ class InputConfig(Settings):
     )
 
 
+def _cache_option(default: str) -> Any:
+    return option(
+        None,
+        "Folder where compiled programs are kept for later runs, which then start "
+        f"faster. {default} by default; empty for none.",
+        is_stored=False,
+        accepts_empty=True,
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class ComputeConfig(Settings):
     """How a trained network is computed."""
@@ -108,13 +118,7 @@ class ComputeConfig(Settings):
         "by default that of the training. CPUs always use float32.",
         choices=PRECISIONS,
     )
-    compilation_cache_dir: str | None = option(
-        None,
-        "Folder where compiled programs are kept for later runs, which then start "
-        "faster. None by default; empty for none.",
-        is_stored=False,
-        accepts_empty=True,
-    )
+    compilation_cache_dir: str | None = _cache_option("None")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,13 +137,7 @@ class FirstComputeConfig(ComputeConfig):
 class PredictComputeConfig(ComputeConfig):
     """How scores of files are computed."""
 
-    compilation_cache_dir: str | None = option(
-        None,
-        "Folder where compiled programs are kept for later runs, which then start "
-        "faster. In the user's cache folder by default; empty for none.",
-        is_stored=False,
-        accepts_empty=True,
-    )
+    compilation_cache_dir: str | None = _cache_option("In the user's cache folder")
 
 
 @dataclasses.dataclass(frozen=True)

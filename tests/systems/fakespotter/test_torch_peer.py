@@ -8,7 +8,6 @@ import pytest
 
 from fakedet_jax.errors import RequestError
 from fakedet_jax.models import backbones
-from fakedet_jax.runtime import peer
 from fakedet_jax.systems.fakespotter import torch_peer
 from fakedet_jax.systems.fakespotter.counts import CountSettings
 from fakedet_jax.weights import store
@@ -21,12 +20,6 @@ def test_backbones_without_a_twin_are_refused():
     torch_peer.check("mobilefacenet")
     with pytest.raises(RequestError, match="no PyTorch twin of vggface_vgg16, only of"):
         torch_peer.check("vggface_vgg16")
-
-
-@pytest.fixture(scope="module")
-def theirs():
-    torch = pytest.importorskip("torch")
-    return peer.Peer(torch, "float32")
 
 
 @pytest.mark.filterwarnings("ignore")
