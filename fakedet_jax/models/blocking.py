@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
+import numpy as np
 from jax import lax
 
 
@@ -46,6 +47,36 @@ def map_pictures(function: Callable[..., Any], *batches: jax.Array) -> Any:
 
     mapped = jax.vmap(block)(*map(split_blocks, batches))
     return jax.tree.map(lambda out: out.reshape(batch, *out.shape[2:]), mapped)
+
+
+def picture_by_picture(
+    function: Callable[..., Any], operands: Any, planes: jax.Array
+) -> Any:
+    """Applies several layers to one picture after the other on CPUs.
+
+    What a layer leaves for the next one then stays in the cache; only the results, and
+    what their gradients need, are written to memory. Elsewhere the whole batch goes
+    through each layer.
+
+    Args:
+        function: Maps `operands` and a batch `[n, ...]` of any size n to a tree of
+            batches. No picture depends on another one.
+        operands: Tree of arrays that all pictures share, such as parameters.
+        planes: `[batch, ...]`.
+
+    Returns:
+        The tree of batches.
+    """
+
+    def looped(operands: Any, planes: jax.Array) -> Any:
+        def one(picture: jax.Array) -> Any:
+            return jax.tree.map(
+                lambda out: out[0], function(operands, picture[np.newaxis])
+            )
+
+        return map_pictures(one, planes)
+
+    return lax.platform_dependent(operands, planes, cpu=looped, default=function)
 
 
 def sum_pictures(

@@ -5,15 +5,14 @@
 `conv2d` is `lax.conv_general_dilated` wherever XLA has a good kernel for it. On CPUs,
 XLA's convolution of pictures with few channels is memory-bound: its weight gradient
 takes several times as long as the arithmetic. There, the batch is processed one picture
-at a time, so that the unfolded patches of the picture stay in the cache, and the
+at a time, so that what is unfolded of the picture stays in the cache, and the
 convolution and both of its gradients are matrix products.
 
-Feature maps are channel-first, as in Caffe: a row of unfolded patches is then a
+Feature maps are channel-first, as in Caffe: an unfolded row is then a
 contiguous part of a picture's row. On GPUs and TPUs, XLA chooses the memory layout.
 """
 
 import functools
-import itertools
 
 import jax
 import jax.numpy as jnp
@@ -77,16 +76,7 @@ def conv2d(
 def _conv_planes(
     planes: jax.Array, kernel: jax.Array, bias: jax.Array, padding: int
 ) -> jax.Array:
-    size, _, _, features = kernel.shape
-    # [features, size * size * in_features]
-    matrix = kernel.reshape(-1, features).T
-    offsets = bias.astype(planes.dtype)[:, None]
-
-    def one(picture: jax.Array) -> jax.Array:
-        patches, height, width = _unfold(picture, size, padding)
-        return (matrix @ patches + offsets).reshape(features, height, width)
-
-    return blocking.map_pictures(one, planes)
+    return _correlate(planes, kernel, bias, padding)
 
 
 def _conv_planes_forward(
@@ -100,68 +90,69 @@ def _conv_planes_backward(
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     planes, kernel = residuals
     size, _, in_features, features = kernel.shape
-    matrix = kernel.reshape(-1, features)
 
-    def one_kernel(picture: jax.Array, picture_gradient: jax.Array) -> jax.Array:
-        patches, _, _ = _unfold(picture, size, padding)
-        product = _contract(patches, picture_gradient.reshape(features, -1), 1, 1)
+    def one(picture: jax.Array, picture_gradient: jax.Array) -> jax.Array:
+        beside = _unfold(picture, size, padding)
+        # The gradient as each row of the kernel sees it.
+        rows = [
+            jnp.pad(picture_gradient, ((0, 0), (row, size - 1 - row), (0, 0)))
+            for row in range(size)
+        ]
+        above = lax.optimization_barrier(jnp.concatenate(rows))
+        above, beside = (rows.reshape(len(rows), -1) for rows in (above, beside))
+        product = lax.dot_general(above, beside, (((1,), (1,)), ((), ())))
         return product.astype(jnp.float32)
 
-    zeros = jnp.zeros(matrix.shape, jnp.float32)
-    kernel_gradient = blocking.sum_pictures(one_kernel, zeros, planes, gradient)
-    kernel_gradient = kernel_gradient.reshape(kernel.shape)
-
-    def one_picture(picture_gradient: jax.Array) -> jax.Array:
-        # With margins, so that folding adds up slices without a look at borders.
-        reach = size - 1
-        margins = ((0, 0), (reach, reach), (reach, reach))
-        wide = jnp.pad(picture_gradient, margins)
-        patches = _contract(matrix, wide.reshape(features, -1), 1, 0)
-        taps = patches.reshape(size, size, in_features, *wide.shape[1:])
-        return _fold(taps, planes.shape[2:], padding)
-
-    planes_gradient = blocking.map_pictures(one_picture, gradient)
-    bias_gradient = gradient.astype(jnp.float32).sum((0, 2, 3))
+    zeros = jnp.zeros((size * features, size * in_features), jnp.float32)
+    kernel_gradient = blocking.sum_pictures(one, zeros, planes, gradient)
+    kernel_gradient = kernel_gradient.reshape(size, features, size, in_features)
+    # The adjoint of a correlation is the correlation with the mirrored kernel.
+    mirrored = kernel[::-1, ::-1].swapaxes(2, 3)
+    no_bias = jnp.zeros((in_features,), kernel.dtype)
     return (
-        planes_gradient,
-        kernel_gradient.astype(kernel.dtype),
-        bias_gradient,
+        _correlate(gradient, mirrored, no_bias, size - 1 - padding),
+        kernel_gradient.transpose(0, 2, 3, 1).astype(kernel.dtype),
+        gradient.astype(jnp.float32).sum((0, 2, 3)),
     )
 
 
 _conv_planes.defvjp(_conv_planes_forward, _conv_planes_backward)
 
 
-def _contract(left: jax.Array, right: jax.Array, left_axis: int, right_axis: int):  # type: ignore[no-untyped-def]
-    return lax.dot_general(left, right, (((left_axis,), (right_axis,)), ((), ())))
+def _correlate(
+    planes: jax.Array, kernel: jax.Array, bias: jax.Array, padding: int
+) -> jax.Array:
+    """`conv2d` as one matrix product per picture.
+
+    Unfolding the columns alone, and adding up the products of the kernel's rows, moves
+    fewer bytes than to unfold whole patches.
+    """
+    size, _, in_features, features = kernel.shape
+    matrix = kernel.transpose(0, 3, 1, 2).reshape(size * features, size * in_features)
+    offsets = bias.astype(planes.dtype)[:, None, None]
+
+    def one(picture: jax.Array) -> jax.Array:
+        beside = _unfold(picture, size, padding)
+        _, height, width = beside.shape
+        products = matrix @ beside.reshape(-1, height * width)
+        rows = lax.optimization_barrier(products).reshape(size, -1, height, width)
+        height -= size - 1
+        total = offsets
+        for row in range(size):
+            total += rows[row, :, row : row + height]
+        return total
+
+    return blocking.map_pictures(one, planes)
 
 
-def _unfold(picture: jax.Array, size: int, padding: int) -> tuple[jax.Array, int, int]:
-    """Patches `[size * size * features, out_height * out_width]` of one picture.
+def _unfold(picture: jax.Array, size: int, padding: int) -> jax.Array:
+    """What the columns of a kernel see: `[size * features, height, out_width]`.
 
-    In two steps, as XLA copies a few slices much faster than many.
+    `height` includes the padding.
     """
     picture = jnp.pad(picture, ((0, 0), (padding, padding), (padding, padding)))
-    height, width = (side - size + 1 for side in picture.shape[1:])
+    # As steps of their own: fused, XLA looks at the borders for every element.
+    picture = lax.optimization_barrier(picture)
+    width = picture.shape[2] - size + 1
     columns = [picture[:, :, first : first + width] for first in range(size)]
-    beside = lax.optimization_barrier(jnp.concatenate(columns))
-    rows = [beside[:, first : first + height] for first in range(size)]
-    patches = lax.optimization_barrier(jnp.concatenate(rows))
-    return patches.reshape(-1, height * width), height, width
-
-
-def _fold(taps: jax.Array, shape: tuple[int, ...], padding: int) -> jax.Array:
-    """Adjoint of `_unfold`: adds up taps to `[features, *shape]`.
-
-    Args:
-        taps: `[size, size, features, height, width]`, with margins of `size - 1`.
-        shape: Height and width of the picture, pixels.
-        padding: Of the picture, pixels.
-    """
-    size = taps.shape[0]
-    height, width = shape
-    total = jnp.zeros((), taps.dtype)
-    for row, column in itertools.product(range(size), repeat=2):
-        top, left = (size - 1 - place + padding for place in (row, column))
-        total += taps[row, column, :, top : top + height, left : left + width]
-    return total
+    return lax.optimization_barrier(jnp.concatenate(columns))

@@ -10,13 +10,15 @@ products are.
 
 import functools
 import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from fakedet_jax.models import channel_last, convolution
+from fakedet_jax.models import blocking, channel_last, convolution
 
 Dtype = channel_last.Dtype
 
@@ -35,6 +37,39 @@ def caffe_xavier(key: jax.Array, shape: tuple[int, ...], dtype: Dtype = jnp.floa
     """
     bound = math.sqrt(3.0 / math.prod(shape[:-1]))
     return jax.random.uniform(key, shape, dtype, -bound, bound)
+
+
+def picture_by_picture(
+    function: Callable[[Sequence[nn.Module], jax.Array], Any],
+    modules: Sequence[nn.Module],
+    planes: jax.Array,
+) -> Any:
+    """Applies modules to one picture after the other on CPUs.
+
+    See `blocking.picture_by_picture`.
+
+    Args:
+        function: Maps the modules and a batch to a tree of batches. No picture depends
+            on another one.
+        modules: Bound modules whose variables do not change.
+        planes: `[batch, ...]`.
+
+    Returns:
+        The tree of batches.
+    """
+    if any(module.is_initializing() for module in modules):
+        return function(modules, planes)
+    unbound = [module.unbind() for module in modules]
+
+    def call(variables: list[Any], planes: jax.Array) -> Any:
+        bound = [
+            module.bind(own)
+            for (module, _), own in zip(unbound, variables, strict=True)
+        ]
+        return function(bound, planes)
+
+    variables = [own for _, own in unbound]
+    return blocking.picture_by_picture(call, variables, planes)
 
 
 class Conv(nn.Module):

@@ -175,7 +175,8 @@ def _all_at_once(function: Callable[..., Any], *batches: jax.Array) -> Any:
 def _max_pool(
     planes: jax.Array, windows: _Windows, walk: Callable[..., Any]
 ) -> jax.Array:
-    return _max_pool_forward(planes, windows, walk)[0]
+    pooled: jax.Array = walk(functools.partial(_max, windows=windows), planes)
+    return pooled
 
 
 def _max_pool_forward(
@@ -194,6 +195,25 @@ def _max_pool_backward(
 
 
 _max_pool.defvjp(_max_pool_forward, _max_pool_backward)
+
+
+def _max(picture: jax.Array, *, windows: _Windows) -> jax.Array:
+    """Maximum of each window of `[features, height, width]`.
+
+    Rows first, then columns at every place before the stride drops some: CPUs compare
+    neighbours several times as fast as every second number.
+    """
+    padded = jnp.pad(picture, ((0, 0), *windows.margins), constant_values=-jnp.inf)
+    side, stride = windows.side, windows.stride
+    height, width = ((size - side) // stride * stride for size in padded.shape[1:])
+    rows = [
+        lax.slice_in_dim(padded, row, row + height + 1, stride, axis=1)
+        for row in range(side)
+    ]
+    best = lax.optimization_barrier(functools.reduce(jnp.maximum, rows))
+    columns = [best[:, :, column : column + width + 1] for column in range(side)]
+    best = lax.optimization_barrier(functools.reduce(jnp.maximum, columns))
+    return best[:, :, ::stride]
 
 
 def _max_and_tap(

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of fakedet_jax.models.blocking."""
 
+import contextlib
 import functools
 
 import jax
@@ -95,3 +96,42 @@ def test_sum_is_that_of_all_pictures(under_mesh):
         found = jax.jit(total)(BATCH, BATCH[::-1])
     expected = np.einsum("bik,bjk->ij", BATCH, BATCH[::-1])
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def _two_layers(matrices, planes):
+    hidden = jnp.tanh(jnp.einsum("bij,jk->bik", planes, matrices[0]))
+    return jnp.tanh(hidden @ matrices[1]), {"hidden": hidden}
+
+
+def _loss(walk, matrices, planes):
+    out, named = walk(matrices, planes)
+    return (out**2).sum() + named["hidden"].sum()
+
+
+@pytest.mark.parametrize("under_mesh", [False, True])
+def test_layers_picture_by_picture_equal_those_of_the_batch(under_mesh):
+    rng = np.random.default_rng(1)
+    matrices = [jnp.asarray(rng.normal(size=(5, 5)), jnp.float32) for _ in range(2)]
+    walk = functools.partial(blocking.picture_by_picture, _two_layers)
+    run = jax.jit(jax.value_and_grad(functools.partial(_loss, walk), (0, 1)))
+    mesh = (
+        jax.set_mesh(parallel.data_mesh()) if under_mesh else contextlib.nullcontext()
+    )
+    with mesh:
+        found = run(matrices, BATCH)
+    expected = jax.value_and_grad(functools.partial(_loss, _two_layers), (0, 1))(
+        matrices, jnp.asarray(BATCH)
+    )
+    jax.tree.map(
+        lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5),
+        found,
+        expected,
+    )
+
+
+@pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
+def test_only_cpus_take_one_picture_after_the_other(platform):
+    walk = functools.partial(blocking.picture_by_picture, _two_layers)
+    traced = jax.jit(walk).trace([np.eye(5, dtype=np.float32)] * 2, BATCH)
+    text = traced.lower(lowering_platforms=(platform,)).as_text()
+    assert ("stablehlo.while" in text) == (platform == "cpu")

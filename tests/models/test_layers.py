@@ -5,6 +5,7 @@
 import functools
 import math
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -180,3 +181,30 @@ def test_dense_equals_numpy():
     found = layers.Dense(6).apply({"params": params}, inputs)
     expected = inputs.astype(np.float64) @ kernel + bias
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-4)
+
+
+class _Pair(nn.Module):
+    @nn.compact
+    def __call__(self, planes):
+        first, second = (
+            layers.Conv(3, 3, padding=1, name=name) for name in ("first", "second")
+        )
+        return layers.picture_by_picture(_both, [first, second], planes)
+
+
+def _both(modules, planes):
+    first, second = modules
+    return second(jnp.tanh(first(planes)))
+
+
+def test_modules_picture_by_picture_have_their_own_parameters():
+    planes = _batches(1)[0]
+    variables = _Pair().init(jax.random.key(0), planes)
+    assert list(variables["params"]) == ["first", "second"]
+    first, second = (variables["params"][name] for name in ("first", "second"))
+    hidden = convolution.conv2d(planes, first["kernel"], first["bias"], padding=1)
+    expected = convolution.conv2d(
+        jnp.tanh(hidden), second["kernel"], second["bias"], padding=1
+    )
+    found = _Pair().apply(variables, planes)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)

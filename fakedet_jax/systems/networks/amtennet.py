@@ -11,10 +11,11 @@ References:
     extraction network", Computer Vision and Image Understanding 204 (2021), 103170.
 """
 
+import collections
 import dataclasses
 import functools
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -222,29 +223,40 @@ class ModelBase(nn.Module):
 
     @nn.compact
     def __call__(
-        self, features: jax.Array, *, train: bool = False
+        self,
+        features: jax.Array,
+        *,
+        train: bool = False,
+        extractor: Amten | None = None,
     ) -> tuple[jax.Array, Outputs]:
         """Classifies feature maps.
 
         Args:
             features: Float `[batch, channels, 128, 128]`, usually F_reu. Other sizes
-                work and change the size of `fc1`.
+                work and change the size of `fc1`. With an extractor, its input.
             train: Whether batch normalisation uses, and learns from, this batch.
+            extractor: Makes the feature maps.
 
         Returns:
-            The logits, float32 `[batch, num_classes]`, and the outputs of `conv6` to
-            `conv9` and `fc1` to `fc3` by name.
+            The logits, float32 `[batch, num_classes]`, and the outputs of the
+            extractor, of `conv6` to `conv9` and of `fc1` to `fc3` by name.
         """
         out: Outputs = {}
         pool = POOLS[self.pool]
         widths = {"conv6": (24, 3, 1), "conv7": (48, 3, 0), "conv8": (64, 3, 0)}
+        before = [] if extractor is None else [extractor]
         hidden = features
         for name, (width, kernel_size, padding) in widths.items():
             conv = layers.Conv(
                 width, kernel_size, padding=padding, dtype=self.dtype, name=name
             )
-            out[name] = conv(hidden)
-            hidden = nn.relu(pool(out[name]))
+            hidden, named = layers.picture_by_picture(
+                functools.partial(_convolve_and_pool, name=name, pool=pool),
+                [*before, conv],
+                hidden,
+            )
+            before = []
+            out |= named
             norm = layers.BatchNorm(
                 fraction=self.batch_norm_fraction,
                 dtype=self.dtype,
@@ -259,6 +271,33 @@ class ModelBase(nn.Module):
             hidden = layers.Dense(width, dtype=self.dtype, name=name)(hidden)
             out[name] = hidden
         return hidden.astype(jnp.float32), out
+
+
+def _convolve_and_pool(
+    modules: Sequence[Any],
+    planes: jax.Array,
+    *,
+    name: str,
+    pool: Callable[[jax.Array], jax.Array],
+) -> tuple[jax.Array, Outputs]:
+    """The layers between two normalisations, with the extractor where it comes first.
+
+    Args:
+        modules: The convolution; an extractor may precede it.
+        planes: Input of the first module.
+        name: Name of the convolution.
+        pool: The pooling layer.
+
+    Returns:
+        The pooled feature maps, and the outputs by name.
+    """
+    *extractors, conv = modules
+    named: Outputs = {}
+    for extractor in extractors:
+        planes, named = extractor(planes)
+    named[name] = conv(planes)
+    # JAX sorts the keys of other dictionaries.
+    return nn.relu(pool(named[name])), collections.OrderedDict(named)
 
 
 class AmtenNet(nn.Module):
@@ -290,12 +329,11 @@ class AmtenNet(nn.Module):
             The logits, float32 `[batch, num_classes]`, and all named outputs in network
             order.
         """
-        traces: Outputs = {}
+        extractor = None
         if self.variant.extractor:
             extractor = Amten(self.dtype, self.variant, name="amten")
-            features, traces = extractor(images)
         else:
-            features = images.astype(self.dtype).transpose(0, 3, 1, 2)
+            images = images.astype(self.dtype).transpose(0, 3, 1, 2)
         base = ModelBase(
             self.num_classes,
             dtype=self.dtype,
@@ -304,8 +342,7 @@ class AmtenNet(nn.Module):
             last_kernel=self.variant.last_kernel,
             name="base",
         )
-        logits, out = base(features, train=train)
-        return logits, {**traces, **out}
+        return base(images, train=train, extractor=extractor)
 
 
 # The solver of AMTENnet's authors.

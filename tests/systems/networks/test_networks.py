@@ -3,6 +3,7 @@
 """Tests of all detectors that are one network, and of their options."""
 
 import dataclasses
+import functools
 import json
 from pathlib import Path
 
@@ -185,7 +186,9 @@ def test_every_network_learns_a_batch_by_heart(name, options):
     assert min(losses[1:]) < losses[0]
     if detector.project is not None:
         again = detector.project(state.params)
-        jax.tree.map(np.testing.assert_array_equal, again, state.params)
+        # Dividing by a sum once more may change the last digits.
+        close = functools.partial(np.testing.assert_allclose, rtol=1e-5)
+        jax.tree.map(close, again, state.params)
 
 
 def test_the_networks_to_start_from_have_names_for_convert():
