@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from fakedet_jax.models import blocking, channel_last, convolution
+from fakedet_jax.models import blocking, channel_last, convolution, pooling
 
 Dtype = channel_last.Dtype
 
@@ -91,18 +91,53 @@ class Conv(nn.Module):
     dtype: Dtype = jnp.float32
     kernel_init: channel_last.Initializer = caffe_xavier
 
-    @nn.compact
     def __call__(self, planes: jax.Array) -> jax.Array:
         """Convolves `[b, in, h, w]` to `[b, features, h', w']`."""
+        kernel, bias = self._parameters(planes)
+        return self._convolve(planes, kernel, bias)
+
+    def max_pooled(self, planes: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Convolves feature maps and takes the maxima of windows.
+
+        Accelerators add the bias to the maxima: that gives the same numbers, and its
+        gradient is a sum over fewer of them.
+
+        Args:
+            planes: Float `[b, in, h, w]`.
+
+        Returns:
+            The convolved feature maps, and `pooling.max_pool` of them.
+        """
+
+        def bias_first(*operands: jax.Array) -> tuple[jax.Array, jax.Array]:
+            convolved = self._convolve(*operands)
+            return convolved, pooling.max_pool(convolved)
+
+        def bias_last(
+            planes: jax.Array, kernel: jax.Array, bias: jax.Array
+        ) -> tuple[jax.Array, jax.Array]:
+            convolved = self._convolve(planes, kernel, None)
+            pooled = pooling.max_pool(convolved)
+            convolved += channel_last.per_feature(bias, convolved, axis=1)
+            return convolved, pooled + channel_last.per_feature(bias, pooled, axis=1)
+
+        found: tuple[jax.Array, jax.Array] = lax.platform_dependent(
+            planes, *self._parameters(planes), cpu=bias_first, default=bias_last
+        )
+        return found
+
+    @nn.compact
+    def _parameters(self, planes: jax.Array) -> tuple[jax.Array, jax.Array]:
         shape = (self.kernel_size, self.kernel_size, planes.shape[1], self.features)
         kernel = self.param("kernel", self.kernel_init, shape)
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        return kernel, self.param("bias", nn.initializers.zeros, (self.features,))
+
+    def _convolve(
+        self, planes: jax.Array, kernel: jax.Array, bias: jax.Array | None
+    ) -> jax.Array:
+        planes = planes.astype(self.dtype)
         return convolution.conv2d(
-            planes.astype(self.dtype),
-            kernel,
-            bias,
-            padding=self.padding,
-            stride=self.stride,
+            planes, kernel, bias, padding=self.padding, stride=self.stride
         )
 
 

@@ -15,7 +15,7 @@ import collections
 import dataclasses
 import functools
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -49,7 +49,7 @@ class Variant:
             only of conv2.
         features: Number of features of conv4 and of conv5.
         deep: Whether conv3 follows conv2, and conv5 follows conv4.
-        pool: Key of `POOLS`: the kind of the CNN's four pooling layers.
+        pool: Kind of the CNN's four pooling layers, `max` or `average`.
         last_kernel: Side of conv9's kernel in pixels; it has no padding.
     """
 
@@ -77,10 +77,6 @@ VARIANTS: Mapping[str, Variant] = types.MappingProxyType(
         "amtennet_8": Variant(last_kernel=3),
         "model_base": Variant(extractor=False),
     }
-)
-
-POOLS = types.MappingProxyType(
-    {"max": pooling.max_pool, "average": pooling.average_pool}
 )
 
 
@@ -242,7 +238,6 @@ class ModelBase(nn.Module):
             extractor, of `conv6` to `conv9` and of `fc1` to `fc3` by name.
         """
         out: Outputs = {}
-        pool = POOLS[self.pool]
         widths = {"conv6": (24, 3, 1), "conv7": (48, 3, 0), "conv8": (64, 3, 0)}
         before = [] if extractor is None else [extractor]
         hidden = features
@@ -251,7 +246,7 @@ class ModelBase(nn.Module):
                 width, kernel_size, padding=padding, dtype=self.dtype, name=name
             )
             hidden, named = layers.picture_by_picture(
-                functools.partial(_convolve_and_pool, name=name, pool=pool),
+                functools.partial(_convolve_and_pool, name=name, pool=self.pool),
                 [*before, conv],
                 hidden,
             )
@@ -264,8 +259,10 @@ class ModelBase(nn.Module):
             )
             hidden = norm(hidden, train=train)
         conv9 = layers.Conv(128, self.last_kernel, dtype=self.dtype, name="conv9")
-        out["conv9"] = conv9(hidden)
-        hidden = nn.relu(pool(out["conv9"]))
+        hidden, named = _convolve_and_pool(
+            [conv9], hidden, name="conv9", pool=self.pool
+        )
+        out |= named
         hidden = hidden.reshape(hidden.shape[0], -1)
         for name, width in (("fc1", 300), ("fc2", 300), ("fc3", self.num_classes)):
             hidden = layers.Dense(width, dtype=self.dtype, name=name)(hidden)
@@ -278,7 +275,7 @@ def _convolve_and_pool(
     planes: jax.Array,
     *,
     name: str,
-    pool: Callable[[jax.Array], jax.Array],
+    pool: str,
 ) -> tuple[jax.Array, Outputs]:
     """The layers between two normalisations, with the extractor where it comes first.
 
@@ -286,7 +283,7 @@ def _convolve_and_pool(
         modules: The convolution; an extractor may precede it.
         planes: Input of the first module.
         name: Name of the convolution.
-        pool: The pooling layer.
+        pool: See `Variant`.
 
     Returns:
         The pooled feature maps, and the outputs by name.
@@ -295,9 +292,13 @@ def _convolve_and_pool(
     named: Outputs = {}
     for extractor in extractors:
         planes, named = extractor(planes)
-    named[name] = conv(planes)
+    if pool == "max":
+        named[name], planes = conv.max_pooled(planes)
+    else:
+        named[name] = conv(planes)
+        planes = pooling.average_pool(named[name])
     # JAX sorts the keys of other dictionaries.
-    return nn.relu(pool(named[name])), collections.OrderedDict(named)
+    return nn.relu(planes), collections.OrderedDict(named)
 
 
 class AmtenNet(nn.Module):
