@@ -17,6 +17,7 @@ from fakedet_jax.training.recipe import Recipe
 
 DTYPES = ("float32", "bfloat16")
 PRECISIONS = ("float32", "tf32", "bfloat16")
+PART_FORMATS = ("parquet", "csv")
 SPLITS = ("train", "validation", "test", "all")
 
 _FACES_FOLLOW = "without it, faces are found and cut out as they were for the training"
@@ -430,18 +431,62 @@ class FilesConfig(_BatchConfig):
     frames: FrameConfig | None = part(FrameConfig, is_optional=True)
 
 
+@dataclasses.dataclass(frozen=True)
+class PartsConfig(Settings):
+    """A run in units of work that can be shared and resumed."""
+
+    inputs: Path | None = option(
+        None,
+        "List of the files: text with a path per line, or a .csv or .parquet table.",
+    )
+    inputs_column: str = option("path", "Column of the paths in a table of `inputs`.")
+    unit_size: int = option(
+        1024, "Files per unit of work; each unit becomes a part.", minimum=1
+    )
+    part_format: str = option(
+        "parquet", "Format of the parts: parquet or csv.", choices=PART_FORMATS
+    )
+    shard: str = option(
+        "",
+        "Which of several processes this one is, such as 0/4; they share the folder.",
+    )
+    retry_failed: bool = option(
+        False, "Whether files with an error row are tried again."
+    )
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PredictConfig(FilesConfig):
     """Scores for files and folders."""
 
     workdir: Path = option(help="Folder of the training run.")
-    output: Path | None = option(None, "CSV file; standard output by default.")
+    output: Path | None = option(
+        None,
+        "CSV file, or a folder for parts, of a run that can be resumed and shared; "
+        "standard output by default.",
+    )
+    parts: PartsConfig = part(PartsConfig)
     frame_scores: Path | None = option(None, "CSV file for the scores of each frame.")
     annotated: Path | None = option(
         None, "Folder for copies of the inputs with boxes and scores drawn on them."
     )
     num_threads: int = option(8, "Decoding threads.", minimum=1)
     compute: PredictComputeConfig = part(PredictComputeConfig)
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether the output is a folder: it exists as one, or has no suffix."""
+        if self.output is None or self.output.is_dir():
+            return self.output is not None
+        return not self.output.suffix and not self.output.exists()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MergeConfig(Settings):
+    """The parts of a large run, joined into one table."""
+
+    paths: tuple[str, ...] = option((), "Folder of the run.")
+    output: Path = option(help="Table to write: .parquet or .csv.")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

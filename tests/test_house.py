@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).parents[1] / "fakedet_jax"
 FLOORS = (
     ("cli", "__main__"),
     ("jobs",),
-    ("prepare",),
+    ("prepare", "bulk"),
     ("systems.networks", "systems.fakespotter", "systems.exif_anomaly"),
     ("systems.base", "systems.programs", "systems.training_run", "systems.verdict"),
     ("systems.features",),

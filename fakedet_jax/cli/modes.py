@@ -209,6 +209,7 @@ MODES: dict[str, Mode] = {
     ),
     "cross_dataset": Mode(config.CrossDatasetConfig, _cross_dataset),
     "predict": Mode(config.PredictConfig, _job("jobs.predict:predict")),
+    "merge": Mode(config.MergeConfig, _job("jobs.merge:merge", "jobs.merge:to_text")),
     "prepare": Mode(
         config.PrepareConfig, _job("jobs.prepare:prepare", "jobs.prepare:to_text")
     ),

@@ -10,6 +10,7 @@ holds at most `extraction.MAX_HELD_BYTES` of frames, and those that are being se
 import collections
 import concurrent.futures
 import contextlib
+import itertools
 import logging
 import queue
 import threading
@@ -153,7 +154,7 @@ def limit_batch_size(
 
 
 def stream_faces(
-    files: Iterable[FaceFile],
+    files: Iterable[FaceFile | None],
     cropping: Cropping,
     *,
     framing: Framing,
@@ -165,7 +166,8 @@ def stream_faces(
     Close the generator to end its threads.
 
     Args:
-        files: The files; they are consumed only as fast as batches are.
+        files: The files; they are consumed only as fast as batches are. None ends a
+            batch, so that the batches of what follows do not depend on what precedes.
         cropping: How faces are found and cut out.
         framing: Region and size of the network's input.
         batch_size: Rows per batch.
@@ -180,24 +182,31 @@ def stream_faces(
         RequestError: A package or model that is needed is missing or damaged.
     """
     filling = _Filling(framing, batch_size)
-    pending: collections.deque[tuple[int, Iterator[Outcome]]] = collections.deque()
+    pending: collections.deque[Iterator[Outcome] | None] = collections.deque()
     max_pending = max(batch_size, 2 * num_threads)
-    numbered = enumerate(files)
+    waiting = iter(files)
+    number = 0
     with (
         opencv.one_thread() if cropping.is_search else contextlib.nullcontext(),
         contextlib.closing(_Workers(cropping, framing, num_threads)) as workers,
     ):
         while True:
-            while len(pending) < max_pending and (entry := next(numbered, None)):
-                pending.append((entry[0], workers.start(entry[1])))
+            room = max(0, max_pending - len(pending))
+            for file in itertools.islice(waiting, room):
+                pending.append(None if file is None else workers.start(file))
             if not pending:
                 break
-            number, outcomes = pending.popleft()
+            outcomes = pending.popleft()
+            if outcomes is None:
+                if filling.items:
+                    yield filling.take()
+                continue
             for outcome in outcomes:
                 filling.add(number, *outcome)
                 if filling.is_full:
                     yield filling.take()
             filling.items.append(FaceItem(number, None))
+            number += 1
         if filling.items:
             yield filling.take()
 

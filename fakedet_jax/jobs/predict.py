@@ -7,8 +7,8 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-from fakedet_jax import systems
-from fakedet_jax.config import PredictConfig
+from fakedet_jax import settings, systems
+from fakedet_jax.config import PartsConfig, PredictConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.evaluation.predictions import PredictionOutput, open_table
@@ -26,6 +26,8 @@ _LOGGER = logging.getLogger(__name__)
 def predict(config: PredictConfig) -> dict[str, int]:
     """Scores every photograph and video and writes the rows of each as it is finished.
 
+    Into a folder, rows are written in parts; see `predict_parts`.
+
     Every file gets a score, or an `error` that says why it has none. The score of a
     video is the mean over its frames.
 
@@ -33,12 +35,16 @@ def predict(config: PredictConfig) -> dict[str, int]:
         config: The settings.
 
     Returns:
-        The number of rows that are `fake`, `real` and `error`.
+        The number of rows that are `fake`, `real` and `error`; for parts see there.
 
     Raises:
         RequestError: The settings are invalid, or there is no file.
         RuntimeError: No file could be scored; the table is complete.
     """
+    if config.has_parts:
+        from fakedet_jax.jobs.predict_parts import predict_parts
+
+        return predict_parts(config)
     _check(config)
     mesh = parallel.data_mesh()
     workdir = open_workdir(config.workdir)
@@ -74,6 +80,16 @@ def predict(config: PredictConfig) -> dict[str, int]:
 def _check(config: PredictConfig) -> None:
     """Refuses invalid settings before anything is loaded."""
     parallel.require_one_process("predict", "give each process its own files")
+    for name, value in settings.to_json(config.parts).items():
+        if value != settings.to_json(PartsConfig())[name]:
+            raise RequestError(
+                f"`{name}`: only a run with parts has it; name a folder as `output`"
+            )
+    if config.output is not None and config.output.suffix.lower() == ".parquet":
+        raise RequestError(
+            f"`output`: expected a CSV file or a folder, found {str(config.output)!r}; "
+            "parts are Parquet, and `mode=merge` joins them"
+        )
     if not config.paths:
         raise RequestError(
             "`mode=predict`: name files or folders, such as PHOTOS/; found none"

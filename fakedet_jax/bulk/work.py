@@ -1,0 +1,343 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Computes the units of a large run: from files to batches to the rows of parts.
+
+Photographs and videos of several units are read ahead in one stream, so that the
+devices never wait for the end of a unit. Each unit starts a batch of its own and ends
+with padding: its rows do not depend on which process computes it, nor on what was
+computed before.
+"""
+
+import collections
+import contextlib
+import dataclasses
+import io
+import logging
+import time
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import pyarrow
+
+from fakedet_jax.bulk import parts
+from fakedet_jax.bulk.inputs import Input, Inputs
+from fakedet_jax.bulk.ledger import Ledger
+from fakedet_jax.errors import RequestError
+from fakedet_jax.evaluation.predictions import FaceResult, FileResult
+from fakedet_jax.evaluation.scoring import BatchResult
+from fakedet_jax.faces.stream import NO_PICTURE, FaceBatch, FaceFile, FaceItem
+from fakedet_jax.media import video
+from fakedet_jax.runtime import progress
+from fakedet_jax.runtime.signals import Stopped, StopRequest
+
+_LOGGER = logging.getLogger(__name__)
+
+# Column of the number of the input, from 0, in each part.
+INPUT, ERROR = "input", "error"
+
+Row = tuple[Any, ...]
+
+_Item = TypeVar("_Item")
+
+
+class Task(NamedTuple):
+    """An input that is to be computed.
+
+    Attributes:
+        number: Its number among all inputs, from 0.
+        input: The input.
+    """
+
+    number: int
+    input: Input
+
+
+class UnitEnd(NamedTuple):
+    """The end of a unit's tasks.
+
+    Attributes:
+        unit: Its number.
+        rows: Rows that an earlier run has written and that stay.
+    """
+
+    unit: int
+    rows: list[Row]
+
+
+@dataclasses.dataclass
+class Report:
+    """What a process has done.
+
+    Attributes:
+        num_inputs: Inputs that it computed.
+        errors: Rows without a result, by reason.
+        seconds: Where the time went: `read` is waiting for pictures, `device` for
+            results, `write` for the file system.
+    """
+
+    num_inputs: int = 0
+    errors: collections.Counter[str] = dataclasses.field(
+        default_factory=collections.Counter
+    )
+    seconds: dict[str, float] = dataclasses.field(default_factory=dict)
+
+
+class Schedule:
+    """Which units and inputs this process computes.
+
+    Attributes:
+        units: Numbers of its units.
+        num_inputs: Their inputs.
+        num_done: Those inputs in units that are done.
+    """
+
+    def __init__(
+        self, ledger: Ledger, shard: tuple[int, int], *, retry_failed: bool
+    ) -> None:
+        """Looks at which units are done.
+
+        Args:
+            ledger: The run.
+            shard: Number of this process, from 0, and number of processes: it computes
+                each unit whose number leaves that remainder.
+            retry_failed: Whether inputs without a result are computed again.
+        """
+        self._ledger = ledger
+        self._retry_failed = retry_failed
+        self._schema = schema_of(ledger)
+        index, count = shard
+        self.units = range(index, ledger.request.num_units, count)
+
+        done = [ledger.done(unit) for unit in self.units]
+        counts = [len(ledger.request.inputs_of(unit)) for unit in self.units]
+        self.num_inputs = sum(counts)
+        self.num_done = sum(
+            count
+            for count, found in zip(counts, done, strict=True)
+            if found and not (retry_failed and found.errors)
+        )
+
+    def tasks(self, inputs: Inputs) -> Iterator[Task | UnitEnd]:
+        """Yields what is to be computed, unit by unit.
+
+        Args:
+            inputs: All inputs of the run.
+
+        Yields:
+            The tasks of a unit, and then its end.
+
+        Raises:
+            RequestError: The inputs are no longer those of the request.
+        """
+        request = self._ledger.request
+        wanted: set[int] | None = None
+        stays: list[Row] = []
+        count = 0
+        for number, one in enumerate(inputs):
+            unit, place = divmod(number, request.unit_size)
+            if place == 0:
+                wanted, stays = None, []
+                if unit in self.units:
+                    wanted, stays = self._wanted(unit)
+            if wanted and number in wanted:
+                yield Task(number, one)
+            if wanted and number == request.inputs_of(unit)[-1]:
+                yield UnitEnd(unit, stays)
+            count += 1
+        if count != request.num_inputs:
+            raise RequestError(
+                f"{inputs.source}: expected {request.num_inputs} inputs, found {count} "
+                "on reading them again; run the same command when they no longer change"
+            )
+
+    def _wanted(self, unit: int) -> tuple[set[int], list[Row]]:
+        """Numbers of the inputs that are to be computed, and rows that stay."""
+        done = self._ledger.done(unit)
+        if done is None:
+            return set(self._ledger.request.inputs_of(unit)), []
+        if not (self._retry_failed and done.errors):
+            return set(), []
+        content = io.BytesIO(self._ledger.part(unit).read_bytes())
+        format = self._ledger.request.format
+        names = self._schema.names
+        rows: list[Row] = [
+            row
+            for table in parts.read(content, format, self._schema)
+            for row in zip(*(column.to_pylist() for column in table), strict=True)
+        ]
+        number, error = names.index(INPUT), names.index(ERROR)
+        failed = {row[number] for row in rows if row[error] is not None}
+        return failed, [row for row in rows if row[number] not in failed]
+
+
+def schema_of(ledger: Ledger) -> pyarrow.Schema:
+    """The columns of a run's parts.
+
+    Raises:
+        RequestError: Its request is damaged.
+    """
+    try:
+        return pyarrow.schema(
+            [
+                (name, pyarrow.type_for_alias(alias))
+                for name, alias in ledger.request.columns.items()
+            ]
+        )
+    except ValueError as error:
+        raise RequestError(f"{str(ledger.folder)!r} is damaged ({error})") from error
+
+
+@dataclasses.dataclass(frozen=True)
+class Computation:
+    """How files become rows.
+
+    Attributes:
+        open_batches: From files, with None at the end of each unit, to batches of their
+            faces; closing it ends its threads.
+        compute: From batches to the values of their crops, as `Scorer.stream` does.
+        to_scores: From values to a score per crop.
+        to_row: From a task and a face's result to the values of a row.
+    """
+
+    open_batches: Callable[
+        [Iterator[FaceFile | None]], Generator[FaceBatch, None, None]
+    ]
+    compute: Callable[[Iterator[FaceBatch]], Iterator[BatchResult[list[FaceItem]]]]
+    to_scores: Callable[[np.ndarray], list[float]]
+    to_row: Callable[[Task, FaceResult], Row]
+
+
+def run(
+    ledger: Ledger, schedule: Schedule, inputs: Inputs, computation: Computation
+) -> Report:
+    """Computes and writes the units of this process that are not done.
+
+    Args:
+        ledger: The run.
+        schedule: The units of this process.
+        inputs: All inputs of the run.
+        computation: How files become rows.
+
+    Returns:
+        What was done.
+
+    Raises:
+        Stopped: The process was asked to stop; complete units are written.
+        RequestError: The inputs have changed, or the folder cannot be written.
+    """
+    report = Report()
+    clock = _Clock(report.seconds)
+    # Tasks that are being read and computed, and the ends of their units, in order.
+    waiting: collections.deque[Task | UnitEnd] = collections.deque()
+    unit = _Unit(computation)
+    schema = schema_of(ledger)
+    with (
+        StopRequest() as stop,
+        contextlib.closing(
+            computation.open_batches(_files(schedule.tasks(inputs), waiting))
+        ) as batches,
+        progress.Progress(
+            schedule.num_inputs,
+            label="predict",
+            unit="inputs",
+            initial=schedule.num_done,
+        ) as shown,
+    ):
+        computed = computation.compute(clock.timed("read", batches))
+        for items, values, _ in clock.timed("device", computed):
+            if stop.signum:
+                raise Stopped(stop.signum)
+            scores = computation.to_scores(values) if len(values) else []
+            for item in items:
+                entry = waiting[0]
+                assert isinstance(entry, Task)
+                unit.add(entry, item, scores)
+                if item.row is not None:
+                    continue
+                waiting.popleft()
+                report.num_inputs += 1
+                if waiting and isinstance(end := waiting[0], UnitEnd):
+                    waiting.popleft()
+                    with clock.measured("write"):
+                        _write(ledger, schema, end, unit)
+                    report.errors += unit.errors
+                    shown.update(unit.num_inputs)
+                    unit = _Unit(computation)
+    return report
+
+
+class _Unit:
+    """The rows of a unit that is being computed."""
+
+    def __init__(self, computation: Computation) -> None:
+        self.rows: list[Row] = []
+        self.errors: collections.Counter[str] = collections.Counter()
+        self.num_inputs = 0
+        self._to_row = computation.to_row
+        self._file: FileResult | None = None
+
+    def add(self, task: Task, item: FaceItem, scores: list[float]) -> None:
+        """Adds an outcome of an input, or its end."""
+        if self._file is None:
+            self._file = FileResult(video.is_video(Path(task.input.path)))
+        if item.row is not None:
+            has_crop = item.position != NO_PICTURE
+            self._file.add(item.row, scores[item.position] if has_crop else None)
+            return
+        faces = self._file.faces()
+        self.rows += [self._to_row(task, face) for face in faces]
+        self.errors.update(face.reason for face in faces if face.score is None)
+        self.num_inputs += 1
+        if any(face.score is not None for face in faces):
+            for problem in self._file.problems:
+                _LOGGER.warning("%s was scored, but %s", task.input.path, problem)
+        self._file = None
+
+
+def _files(
+    entries: Iterator[Task | UnitEnd], waiting: collections.deque[Task | UnitEnd]
+) -> Iterator[FaceFile | None]:
+    """The files of tasks, with None at the end of each unit."""
+    for entry in entries:
+        waiting.append(entry)
+        if isinstance(entry, Task):
+            path, _, error = entry.input
+            yield FaceFile(Path(path), path, error)
+        else:
+            yield None
+
+
+def _write(ledger: Ledger, schema: pyarrow.Schema, end: UnitEnd, unit: _Unit) -> None:
+    number = schema.names.index(INPUT)
+    # Faces of an input are in order already.
+    rows = sorted([*end.rows, *unit.rows], key=lambda row: row[number])
+    table = parts.to_table(rows, schema)
+    content = parts.encode(table, ledger.request.format)
+    ledger.write(end.unit, content, len(rows), unit.errors)
+
+
+class _Clock:
+    """Adds up where the time goes; time within time is counted once."""
+
+    def __init__(self, seconds: dict[str, float]) -> None:
+        self._seconds = seconds
+
+    @contextlib.contextmanager
+    def measured(self, name: str) -> Iterator[None]:
+        """Adds the time of a `with` block."""
+        start, before = time.monotonic(), sum(self._seconds.values())
+        yield
+        inside = sum(self._seconds.values()) - before
+        own = time.monotonic() - start - inside
+        self._seconds[name] = self._seconds.get(name, 0.0) + own
+
+    def timed(self, name: str, items: Iterator[_Item]) -> Iterator[_Item]:
+        """Adds the time that items take to come."""
+        while True:
+            with self.measured(name):
+                item = next(items, None)
+            if item is None:
+                return
+            yield item

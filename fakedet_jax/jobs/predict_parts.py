@@ -1,0 +1,250 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""`mode=predict` into a folder of parts: any number of files, in units of work."""
+
+import collections
+import functools
+import logging
+import re
+from pathlib import Path
+
+from jax.sharding import Mesh
+
+from fakedet_jax import systems
+from fakedet_jax.bulk import inputs as bulk_inputs
+from fakedet_jax.bulk import ledger, work
+from fakedet_jax.config import PredictConfig
+from fakedet_jax.errors import RequestError
+from fakedet_jax.evaluation import metrics
+from fakedet_jax.evaluation.predictions import FaceResult
+from fakedet_jax.evaluation.scoring import Scorer
+from fakedet_jax.faces import cropping, stream
+from fakedet_jax.faces.cropping import Cropping
+from fakedet_jax.jobs import compute
+from fakedet_jax.models import precision
+from fakedet_jax.runtime import parallel, storage, text
+from fakedet_jax.runtime.signals import Stopped
+from fakedet_jax.systems.base import Fitted
+from fakedet_jax.systems.identity import model_id
+from fakedet_jax.workdir import open_workdir
+
+_LOGGER = logging.getLogger(__name__)
+
+_COLUMNS = {
+    "path": "string",
+    "face": "int32",
+    "score": "double",
+    "decision": "string",
+    work.ERROR: "string",
+    "model_id": "string",
+    work.INPUT: "int64",
+}
+_MAX_REASONS = 5
+
+
+def predict_parts(config: PredictConfig) -> dict[str, int]:
+    """Scores the units of this process, and goes on where an earlier run stopped.
+
+    Args:
+        config: The settings; `output` is a folder.
+
+    Returns:
+        The number of inputs that were computed, and of rows that are `error`.
+
+    Raises:
+        RequestError: The settings are invalid, there is no input, or the folder belongs
+            to another request.
+        Stopped: The process was asked to stop.
+    """
+    assert config.output is not None
+    _check(config)
+    shard = read_shard(config.parts.shard)
+    mesh = parallel.data_mesh()
+    workdir = open_workdir(config.workdir)
+    cache = storage.user_cache_dir() / "compiled"
+    compute.set_up(config.compute, workdir, default_cache=cache)
+    inputs = _open_inputs(config)
+    how = cropping.choose(
+        workdir.faces,
+        faces=config.faces,
+        model=config.face_detector_model,
+        all_faces=config.all_faces,
+        frames=config.frames,
+    )
+    summary = inputs.summarise()
+    if summary.has_videos:
+        stream.check_videos([stream.FaceFile(Path("video.mp4"), "")], how)
+    detector = systems.load(workdir, mesh)
+    request = _request(config, inputs, summary, detector, how, mesh)
+    if shard[0] >= request.num_units:
+        raise RequestError(
+            f"`shard`: {config.parts.shard} has nothing to do, there are only "
+            f"{text.counted(request.num_units, 'unit')}; lower `unit_size` or start "
+            "fewer processes"
+        )
+    book = ledger.claim(config.output, request)
+    schedule = work.Schedule(book, shard, retry_failed=config.parts.retry_failed)
+    scorer = Scorer(detector.probability_fn, mesh, request.facts["batch_size"])
+    computation = work.Computation(
+        open_batches=functools.partial(
+            stream.stream_faces,
+            cropping=how,
+            framing=detector.info.framing,
+            batch_size=scorer.batch_size,
+            num_threads=config.num_threads,
+        ),
+        compute=functools.partial(scorer.stream, detector.variables),
+        to_scores=lambda values: detector.info.scores(values).tolist(),
+        to_row=functools.partial(
+            _row, request.facts["model_id"], detector.info.threshold
+        ),
+    )
+    try:
+        report = work.run(book, schedule, inputs, computation)
+    except Stopped:
+        _tell_complete(book)
+        raise
+    _summarise(report)
+    _tell_complete(book)
+    return {"inputs": report.num_inputs, "error": report.errors.total()}
+
+
+def read_shard(value: str) -> tuple[int, int]:
+    """Reads which of several processes this one is.
+
+    Args:
+        value: Such as `0/4`, the first of four; empty for the only one.
+
+    Returns:
+        Its number from 0, and the number of processes.
+
+    Raises:
+        RequestError: It is none of that form, or the number is too large.
+
+    >>> read_shard("3/4"), read_shard("")
+    ((3, 4), (0, 1))
+    """
+    if not value:
+        return 0, 1
+    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", value)
+    index, count = map(int, found.groups()) if found else (0, 0)
+    if not index < count:
+        raise RequestError(
+            "`shard`: expected NUMBER/PROCESSES with numbers from 0, such as 0/4 to "
+            f"3/4, found {value!r}"
+        )
+    return index, count
+
+
+def _check(config: PredictConfig) -> None:
+    parallel.require_one_process("predict", "give each process a `shard`")
+    for name in ("frame_scores", "annotated"):
+        if getattr(config, name) is not None:
+            raise RequestError(
+                f"`{name}`: a folder of parts has tables of faces only; leave it out, "
+                "or name a CSV file as `output`"
+            )
+    if bool(config.paths) == (config.parts.inputs is not None):
+        found = "both" if config.paths else "none"
+        raise RequestError(
+            f"`mode=predict`: expected files and folders or a list (`inputs`), found "
+            f"{found}"
+        )
+    assert config.output is not None
+    output = config.output.resolve()
+    for path in config.paths:
+        # A later run would find other files there than the first one.
+        if Path(path).is_dir() and output.is_relative_to(Path(path).resolve()):
+            raise RequestError(
+                "`output`: expected a folder outside the scored ones, found "
+                f"{str(config.output)!r} within {path!r}; name another"
+            )
+
+
+def _open_inputs(config: PredictConfig) -> bulk_inputs.Inputs:
+    if config.parts.inputs is None:
+        return bulk_inputs.from_paths(config.paths)
+    return bulk_inputs.from_list(
+        config.parts.inputs, config.parts.inputs_column, tuple(_COLUMNS)
+    )
+
+
+def _request(
+    config: PredictConfig,
+    inputs: bulk_inputs.Inputs,
+    summary: bulk_inputs.Summary,
+    detector: Fitted,
+    how: Cropping,
+    mesh: Mesh,
+) -> ledger.Request:
+    """What is computed; what changes scores stands in `facts`."""
+    facts = {
+        "inputs": summary.digest,
+        "detector": detector.info.detector,
+        "model_id": model_id(detector),
+        "threshold": detector.info.threshold,
+        "batch_size": parallel.round_up_batch_size(config.batch_size, mesh),
+        "matmul_precision": precision.chosen(),
+        "faces": how.record,
+    }
+    carried = {name: str(type_) for name, type_ in inputs.carried.items()}
+    return ledger.Request(
+        facts=facts,
+        num_inputs=summary.count,
+        unit_size=config.parts.unit_size,
+        format=config.parts.part_format,
+        columns={**_COLUMNS, **carried},
+    )
+
+
+def _row(model: str, threshold: float, task: work.Task, face: FaceResult) -> work.Row:
+    decision = None
+    if face.score is not None:
+        decision = "fake" if metrics.decide(face.score, threshold) else "real"
+    return (
+        task.input.path,
+        face.face,
+        face.score,
+        decision,
+        face.reason or None,
+        model,
+        task.number,
+        *task.input.carried,
+    )
+
+
+def _summarise(report: work.Report) -> None:
+    """Logs what was done, why rows have no score, and where the time went."""
+    if not report.num_inputs:
+        _LOGGER.info("nothing to do: all units of this process are done")
+        return
+    _LOGGER.info(
+        "%s computed, %s with an error",
+        text.counted(report.num_inputs, "input"),
+        text.counted(report.errors.total(), "row"),
+    )
+    _tell_reasons(report.errors)
+    total = sum(report.seconds.values())
+    names = {"read": "pictures", "device": "the device", "write": "the disk"}
+    longest = sorted(report.seconds, key=report.seconds.__getitem__, reverse=True)
+    told = (f"{report.seconds[key] / total:.0%} for {names[key]}" for key in longest)
+    _LOGGER.info("time spent waiting: %s", ", ".join(told))
+
+
+def _tell_reasons(errors: collections.Counter[str]) -> None:
+    for reason, count in errors.most_common(_MAX_REASONS):
+        _LOGGER.info("  %s × %s", f"{count:,}", reason)
+    if (rest := len(errors) - _MAX_REASONS) > 0:
+        _LOGGER.info("  and %s", text.counted(rest, "other reason"))
+
+
+def _tell_complete(book: ledger.Ledger) -> None:
+    """Logs how much of the whole run, of all processes, is done."""
+    total = book.request.num_units
+    num_done = sum(book.done(unit) is not None for unit in range(total))
+    _LOGGER.info(
+        "%s of %s of the whole run are done in %s",
+        f"{num_done:,}",
+        text.counted(total, "unit"),
+        book.folder,
+    )
