@@ -20,7 +20,10 @@ FLOORS = (
     ("jobs",),
     ("prepare", "bulk"),
     ("systems.networks", "systems.fakespotter", "systems.exif_anomaly"),
-    ("systems.base", "systems.programs", "systems.training_run", "systems.verdict"),
+    (
+        *("systems.base", "systems.identity", "systems.programs"),
+        *("systems.training_run", "systems.verdict"),
+    ),
     ("systems.features",),
     ("workdir", "evaluation", "report", "training"),
     ("faces", "synthetic_faces"),

@@ -12,6 +12,7 @@ import collections
 import dataclasses
 import hashlib
 import os
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -157,10 +158,10 @@ def claim(folder: Path, request: Request) -> Ledger:
     """
     storage.make_folder(folder / "units", "output")
     ours = dataclasses.asdict(request)
+    # Hidden files are those that other processes are about to write.
+    names = sorted(path.name for path in folder.glob("[!.]*") if path.name != "units")
     if not (folder / REQUEST).exists():
-        names = sorted(path.name for path in folder.iterdir() if path.name != "units")
-        # A process that starts at the same time may be writing the request.
-        if names := [name for name in names if not name.startswith(f".{REQUEST}")]:
+        if names:
             raise RequestError(
                 f"`output`: {str(folder)!r} holds {names[0]!r} but no {REQUEST}; "
                 f"{_ADVICE}"
@@ -210,7 +211,7 @@ def _read(folder: Path, field: str) -> Request:
 
 def _write_once(path: Path, value: Mapping[str, Any]) -> None:
     """Writes a JSON file unless another process has written it by now."""
-    own = path.with_name(f".{path.name}.{os.getpid()}")
+    own = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     storage.write_json(own, value)
     try:
         os.link(own, path)

@@ -72,12 +72,14 @@ class Report:
 
     Attributes:
         num_inputs: Inputs that it computed.
+        num_rows: Their rows.
         errors: Rows without a result, by reason.
         seconds: Where the time went: `read` is waiting for pictures, `device` for
             results, `write` for the file system.
     """
 
     num_inputs: int = 0
+    num_rows: int = 0
     errors: collections.Counter[str] = dataclasses.field(
         default_factory=collections.Counter
     )
@@ -262,6 +264,7 @@ def run(
                     waiting.popleft()
                     with clock.measured("write"):
                         _write(ledger, schema, end, unit)
+                    report.num_rows += len(unit.rows)
                     report.errors += unit.errors
                     shown.update(unit.num_inputs)
                     unit = _Unit(computation)

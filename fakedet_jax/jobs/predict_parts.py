@@ -55,6 +55,7 @@ def predict_parts(config: PredictConfig) -> dict[str, int]:
         RequestError: The settings are invalid, there is no input, or the folder belongs
             to another request.
         Stopped: The process was asked to stop.
+        RuntimeError: No input could be scored; the parts are complete.
     """
     assert config.output is not None
     _check(config)
@@ -106,6 +107,9 @@ def predict_parts(config: PredictConfig) -> dict[str, int]:
         raise
     _summarise(report)
     _tell_complete(book)
+    if report.num_rows and report.errors.total() == report.num_rows:
+        # Scripts check the exit code, not the `error` column.
+        raise RuntimeError("no input could be scored; the parts say why")
     return {"inputs": report.num_inputs, "error": report.errors.total()}
 
 
@@ -243,7 +247,7 @@ def _tell_complete(book: ledger.Ledger) -> None:
     total = book.request.num_units
     num_done = sum(book.done(unit) is not None for unit in range(total))
     _LOGGER.info(
-        "%s of %s of the whole run are done in %s",
+        "of the whole run, %s of %s are done in %s",
         f"{num_done:,}",
         text.counted(total, "unit"),
         book.folder,

@@ -111,7 +111,7 @@ def test_a_flag_that_would_be_ignored_is_refused(capsys, tmp_path, flag):
         ("convert", "noflip", "train"),
         ("suite", "perturb=mix", "train, evaluate, cross_dataset"),
         ("suite", "num_resamples=5", "evaluate, cross_dataset"),
-        ("evaluate", "output=o", "suite_scores, predict, prepare, export, extract, "),
+        ("evaluate", "output=o", "suite_scores, predict, merge, prepare, export, "),
         ("evaluate", "pictures=p", "suite_scores"),
     ],
 )

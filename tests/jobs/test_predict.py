@@ -251,7 +251,7 @@ def test_one_file_is_no_files(workdir, data_dir, capfd):
     [
         ([], "--mode=predict: name files or folders"),
         (["{empty}"], "`paths`: no photographs or videos in "),
-        (["{empty}/a.jpg", "--output={empty}"], "--output: "),
+        (["{empty}/a.jpg", "--output={full}"], "--output: '"),
         (
             ["{empty}/a.jpg", "--compilation_cache_dir=/dev/null"],
             "--compilation_cache_dir: expected a folder that can be written, found "
@@ -262,7 +262,11 @@ def test_one_file_is_no_files(workdir, data_dir, capfd):
     ids=["no files", "an empty folder", "a folder as output", "cache", "batch size"],
 )
 def test_a_wrong_request_is_one_line(workdir, tmp_path, capfd, arguments, message):
-    arguments = [argument.format(empty=tmp_path) for argument in arguments]
+    full, empty = tmp_path / "full", tmp_path / "empty"
+    full.mkdir()
+    empty.mkdir()
+    (full / "a.txt").touch()
+    arguments = [argument.format(empty=empty, full=full) for argument in arguments]
     assert tiny.run_cli("--mode=predict", f"--workdir={workdir}", *arguments) == 2
     captured = capfd.readouterr()
     assert captured.out == ""
