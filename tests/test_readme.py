@@ -74,6 +74,8 @@ def place(tmp_path_factory, shared_data):
     shutil.copy(next((shared_data / "videos").glob("*.mp4")), place / "video.mp4")
     (place / "FOLDER").mkdir()
     shutil.copy(portraits[-1], place / "FOLDER")
+    listed = [str(path) for path in portraits[:3]]
+    (place / "LIST.csv").write_text("\n".join(["path", *listed]) + "\n")
     (place / "experiments").symlink_to(ROOT / "experiments")
     _run(
         "python main.py --mode=convert --model=mobilefacenet --weights=FILE "
@@ -86,7 +88,7 @@ def place(tmp_path_factory, shared_data):
 @pytest.mark.readme
 @pytest.mark.parametrize("commands", list(_blocks()))
 def test_the_commands_of_a_block_work(commands, place):
-    made = ["RUN", "DIR", "COPIES", "COMPARISON"]
+    made = ["RUN", "DIR", "COPIES", "COMPARISON", "SCORES"]
     if "--mode=prepare" in commands[0]:
         made += ["FACES"]
     for name in made:
