@@ -92,7 +92,10 @@ class InputConfig(Settings):
     """How pictures are read."""
 
     num_workers: int = option(
-        0, "Reading processes; 0 reads in threads of the main process.", minimum=0
+        0,
+        "Reading processes; 0 reads in threads of the main process.",
+        minimum=0,
+        may_change=True,
     )
     num_threads: int = option(
         8, "Decoding threads per process.", minimum=1, may_change=True

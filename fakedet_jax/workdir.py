@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fakedet_jax.systems.options import Options
 
 FILE_NAME = "config.json"
+_NUM_EPOCHS = "num_epochs"
 
 _AGAIN = "train again in another `workdir`"
 
@@ -186,15 +187,16 @@ def record_of(
     }
 
 
-def claim(path: Path, record: Mapping[str, Any]) -> bool:
+def claim(path: Path, record: Mapping[str, Any], *, can_go_on: bool = False) -> bool:
     """Checks that a workdir is free, or belongs to a run with the same settings.
 
     Args:
         path: The folder.
         record: The settings of the run, of `record_of`.
+        can_go_on: Whether the run may have more epochs than before.
 
     Returns:
-        Whether the workdir is new; `write` makes it this run's.
+        Whether the workdir is new, or has fewer epochs; `write` makes it this run's.
 
     Raises:
         RequestError: It belongs to another run.
@@ -228,12 +230,15 @@ def claim(path: Path, record: Mapping[str, Any]) -> bool:
         "version",
         *(leaf.name for leaf in settings.leaves(TrainConfig) if leaf.option.may_change),
     }
+    has_more = can_go_on and record[_NUM_EPOCHS] > before[_NUM_EPOCHS]
+    if has_more:
+        free.add(_NUM_EPOCHS)
     if different := settings.differences(before, record, free):
         raise RequestError(
             f"`workdir`: {str(path)!r} belongs to a run with {', '.join(different)}; "
             "repeat its settings to go on with it, or choose another `workdir`"
         )
-    return False
+    return has_more
 
 
 def write(path: Path, record: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ training: `train_iterator` uses the one of classifiers, `endless` takes any.
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -28,26 +28,43 @@ _MIN_PREFETCH = 32
 
 
 class TrainIterator(Iterator[batching.Batch]):
-    """Endless batches with a position that can be saved and restored exactly.
+    """Endless batches with a position that can be saved and restored.
 
     Created by `train_iterator` and `endless`. Close it, or use it in a `with`
     statement, to end its threads and worker processes.
 
-    Attributes:
-        failures: Why pictures were skipped so far, by the index of the example.
     """
 
     def __init__(
         self,
-        iterator: Any,
+        start: Callable[[int], Any],
         finish: Callable[[list[dict[str, Any]]], batching.Batch],
-        failures: Mapping[int, str],
+        skip: "_SkipFailures",
         settings: Mapping[str, Any],
+        layout: Mapping[str, int],
     ) -> None:
-        self._open_iterator = iterator
+        """Starts to read at the first example.
+
+        Args:
+            start: From the number of an example, counted over all epochs and processes,
+                to Grain's iterator from there on.
+            finish: Makes a batch of rows.
+            skip: Passes the rows of `start`.
+            settings: What decides which pictures come, and in which order.
+            layout: How they are divided among processes and read.
+        """
+        self._start_at = start
         self._finish = finish
+        self._skip = skip
         self._settings = dict(settings)
-        self.failures = failures
+        self._layout = dict(layout)
+        self._start = 0
+        self._open_iterator = start(0)
+
+    @property
+    def failures(self) -> Mapping[int, str]:
+        """Why pictures were skipped so far, by the index of the example."""
+        return self._skip.failures
 
     def __next__(self) -> batching.Batch:
         return self._finish(next(self._iterator))
@@ -58,26 +75,64 @@ class TrainIterator(Iterator[batching.Batch]):
         Where files are skipped, the positions of several processes differ: each process
         saves its own.
         """
-        return {**self._settings, "place": self._iterator.get_state()}
+        return {
+            **self._settings,
+            **self._layout,
+            "start": self._start,
+            "num_read": self._skip.num_read,
+            "place": self._iterator.get_state(),
+        }
 
-    def set_state(self, state: Mapping[str, Any]) -> None:
-        """Moves to a position that `get_state` returned.
+    def set_state(self, states: Sequence[Mapping[str, Any]]) -> bool:
+        """Moves to a position that the processes of a run have saved.
 
         Args:
-            state: The position, of an iterator with the same data and settings.
+            states: What `get_state` returned in each process, in their order; of
+                iterators with the same data and settings.
+
+        Returns:
+            Whether the batches are exactly those that would have followed. They are not
+            where the pictures were divided among other processes, or read by another
+            number of workers: then the order of the pictures goes on, and where some
+            were skipped, a few come twice or not at all.
 
         Raises:
             RequestError: The data or the settings differ.
         """
+        place = self._layout["process_index"]
+        own = dict(states[place] if place < len(states) else states[0])
+        if "batch_size" in own:  # An earlier version did not name their product.
+            size = own["batch_size"] * own["process_count"]
+            own.setdefault("global_batch_size", size)
         for name, value in self._settings.items():
-            saved = state.get(name)
-            if saved != value:
-                raise RequestError(
-                    f"The input of the checkpoint was made with {name}={saved}, this "
-                    f"run has {name}={value}; resume with the same setting, or start "
-                    "in another `workdir`"
-                )
-        self._iterator.set_state(state["place"])
+            self._require(own, name, value)
+        is_same = all(own.get(name) == value for name, value in self._layout.items())
+        if is_same and len(states) == self._layout["process_count"]:
+            if self._start != (start := own.get("start", 0)):
+                self._reopen(start)
+            self._skip.num_read = own.get("num_read", 0)
+            self._iterator.set_state(own["place"])
+            return True
+        for name, value in self._layout.items():
+            if "num_read" not in own:  # An earlier version did not count.
+                self._require(own, name, value)
+        furthest = max(state["num_read"] for state in states)
+        self._reopen(own["start"] + furthest * len(states))
+        return False
+
+    def _require(self, state: Mapping[str, Any], name: str, value: object) -> None:
+        if (saved := state.get(name)) != value:
+            raise RequestError(
+                f"The input of the checkpoint was made with {name}={saved}, this "
+                f"run has {name}={value}; resume with the same setting, or start "
+                "in another `workdir`"
+            )
+
+    def _reopen(self, start: int) -> None:
+        self.close()
+        self._start = start
+        self._skip.num_read = 0
+        self._open_iterator = self._start_at(start)
 
     def close(self) -> None:
         """Ends the threads and processes; no more batches can be taken."""
@@ -213,25 +268,31 @@ def endless(
     # that they do not depend on the number of processes.
     examples = grain.MapDataset.range(dataset.num_examples).seed(seed)
     examples = examples.shuffle().repeat().random_map(reader.choose)
-    examples = examples[process_index::process_count].map(reader.load)
     skip = _SkipFailures(dataset)
-    # Skipping and batching come after the worker processes, so that the batches do not
-    # depend on their number.
-    batches = (
-        _parallel(examples, batch_size, num_threads, num_workers)
-        .filter(skip)
-        .batch(batch_size, drop_remainder=True, batch_fn=list)
-    )
+
+    def start(number: int) -> Any:
+        own = examples[number + process_index :: process_count].map(reader.load)
+        # Skipping and batching come after the worker processes, so that the batches do
+        # not depend on their number.
+        return iter(
+            _parallel(own, batch_size, num_threads, num_workers)
+            .filter(skip)
+            .batch(batch_size, drop_remainder=True, batch_fn=list)
+        )
+
     settings = {
         **reader.settings,
+        "global_batch_size": batch_size * process_count,
+        "num_examples": dataset.num_examples,
+        "dataset_digest": dataset.digest,
+    }
+    layout = {
         "num_workers": num_workers,
         "batch_size": batch_size,
         "process_count": process_count,
         "process_index": process_index,
-        "num_examples": dataset.num_examples,
-        "dataset_digest": dataset.digest,
     }
-    return TrainIterator(iter(batches), reader.finish, skip.failures, settings)
+    return TrainIterator(start, reader.finish, skip, settings, layout)
 
 
 def eval_batches(
@@ -306,14 +367,21 @@ def reason(dataset: Dataset, index: int, treatment: Treatment | None = None) -> 
 
 
 class _SkipFailures:
-    """Passes rows, and records why other examples were skipped."""
+    """Passes rows, and records why other examples were skipped.
+
+    Attributes:
+        failures: The reasons, by the index of the example.
+        num_read: Examples that this process has read, skipped ones among them.
+    """
 
     def __init__(self, dataset: Dataset) -> None:
         self.failures: dict[int, str] = {}
+        self.num_read = 0
         self._dataset = dataset
         self._num_in_a_row = 0
 
     def __call__(self, element: dict[str, Any]) -> bool:
+        self.num_read += 1
         if "error" not in element:
             self._num_in_a_row = 0
             return True

@@ -47,9 +47,17 @@ def train(config: TrainConfig) -> None:
         "faces": faces,
     }
     record = workdir.record_of(config, recipe, {**facts, **plan.record})
-    if workdir.claim(config.workdir, record) and jax.process_index() == 0:
+    is_new = not (config.workdir / workdir.FILE_NAME).exists()
+    must_write = workdir.claim(config.workdir, record, can_go_on=system.can_go_on)
+    if must_write and jax.process_index() == 0:
         config.workdir.mkdir(parents=True, exist_ok=True)
-        _check_pictures(config, splits, system.needs_fakes)
+        if is_new:
+            _check_pictures(config, splits, system.needs_fakes)
+        elif recipe.schedule == "cosine":
+            _LOGGER.warning(
+                "`num_epochs` was raised, and `schedule=cosine` spans all epochs: the "
+                "learning rate rises again where the run goes on"
+            )
         workdir.write(config.workdir, record)
     parallel.wait_for_all("workdir")
     _LOGGER.info(

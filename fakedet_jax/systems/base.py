@@ -170,6 +170,10 @@ class System(Protocol):
         """The published way to train it."""
 
     @property
+    def can_go_on(self) -> bool:
+        """Whether a finished training goes on where it gets more epochs."""
+
+    @property
     def needs_fakes(self) -> bool:
         """Whether it is trained on fakes too, or on photographs alone."""
 

@@ -6,7 +6,7 @@ import collections
 import dataclasses
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -15,7 +15,6 @@ from jax.sharding import Mesh
 
 from fakedet_jax.config import ProfileConfig
 from fakedet_jax.data import pipeline
-from fakedet_jax.errors import RequestError
 from fakedet_jax.runtime import checkpoint, parallel, progress
 from fakedet_jax.runtime.signals import Stopped, StopRequest
 from fakedet_jax.training import profiling, writers
@@ -93,7 +92,8 @@ def train(
     """Trains to the end, from the newest checkpoint where there is one.
 
     A run that is interrupted anywhere and started again ends with bit-identical
-    parameters, on the same machine with the same number of devices.
+    parameters, on the same machine with the same number of devices. With other devices,
+    processes or reading workers it goes on, says so, and ends with other last digits.
 
     Args:
         config: Lengths and intervals.
@@ -127,12 +127,19 @@ def train(
     if states.steps():
         step = states.steps()[-1]
         facts = states.read_facts(step)
-        batches.set_state(_own_input(facts["input"]))
+        is_exact = batches.set_state(facts["input"])
+        # Earlier versions did not note the devices.
+        is_exact &= facts.get("num_devices", mesh.size) == mesh.size
         sharding = parallel.replicated(mesh)
         state = states.read_tree(step, checkpoint.abstract_like(state, sharding))
         best = facts["best"]
         saved_bests.append(best["step"])
         _LOGGER.info("resuming at step %d of %d", step, config.num_steps)
+        if not is_exact:
+            _LOGGER.warning(
+                "the run goes on with other processes, devices or `num_workers` than "
+                "before; it ends with other parameters than a run without the change"
+            )
     else:
         step = 0
     profiler = profiling.StepProfiler(config.profile, config.num_steps, done=step)
@@ -158,7 +165,8 @@ def train(
         # A state must not be stored before the best step that it names.
         bests.wait()
         writer.flush()
-        states.save(step, state, {"input": inputs, "best": best})
+        facts = {"input": inputs, "best": best, "num_devices": mesh.size}
+        states.save(step, state, facts)
         saved_bests.append(best["step"])
 
     def save_best(step: int, facts: Mapping[str, Any], previous: int) -> None:
@@ -273,20 +281,6 @@ def _all_finite(tree: Any) -> jax.Array:
     """Whether every number of a tree is finite: bool `[]`."""
     leaves = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]
     return jnp.stack(leaves).all()
-
-
-def _own_input(inputs: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """This process's position in the data, of those that a checkpoint holds.
-
-    Raises:
-        RequestError: The checkpoint was made by another number of processes.
-    """
-    if len(inputs) != jax.process_count():
-        raise RequestError(
-            f"`num_processes`: the checkpoint was made by {len(inputs)} processes, "
-            f"this run has {jax.process_count()}; resume with {len(inputs)}"
-        )
-    return inputs[jax.process_index()]
 
 
 def _asked_to_stop(stop: StopRequest, step: int, interval: int) -> int:

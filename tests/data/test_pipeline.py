@@ -165,7 +165,7 @@ def test_restored_iterator_goes_on_exactly(dataset):
         state = json.loads(json.dumps(iterator.get_state()))
         expected = take(iterator, 5)
     with make(dataset) as iterator:
-        iterator.set_state(state)
+        iterator.set_state([state])
         assert_same(take(iterator, 5), expected)
 
 
@@ -173,7 +173,7 @@ def test_used_iterator_can_go_back(dataset):
     with make(dataset) as iterator:
         state = iterator.get_state()
         expected = take(iterator, 3)
-        iterator.set_state(state)
+        iterator.set_state([state])
         assert_same(take(iterator, 3), expected)
 
 
@@ -183,7 +183,7 @@ def test_restoring_skips_failures_alike(broken_dataset):
         state = iterator.get_state()
         expected = take(iterator, 5)
     with make(broken_dataset) as iterator:
-        iterator.set_state(state)
+        iterator.set_state([state])
         assert_same(take(iterator, 5), expected)
 
 
@@ -198,32 +198,95 @@ def test_worker_processes_give_the_same_batches_and_resume(
         assert set(iterator.failures) == {2, 6}
     assert_same(found, expected)
     with make(broken_dataset, num_workers=2) as iterator:
-        iterator.set_state(state)
+        iterator.set_state([state])
         assert_same(take(iterator, 3), expected[3:])
 
 
 @pytest.mark.parametrize(
-    "changed",
+    ("name", "changed"),
     [
-        {"num_workers": 1},
-        {"batch_size": 2},
-        {"seed": 4},
-        {"flip": False},
-        {"framing": Framing.square(32)},
-        {"process_count": 2},
+        ("global_batch_size", {"batch_size": 2}),
+        ("global_batch_size", {"process_count": 2}),
+        ("seed", {"seed": 4}),
+        ("flip", {"flip": False}),
+        ("framing", {"framing": Framing.square(32)}),
     ],
 )
-def test_state_of_other_settings_is_refused(dataset, changed):
+def test_state_of_other_settings_is_refused(dataset, name, changed):
     with make(dataset) as iterator:
         state = iterator.get_state()
-    (name,) = changed
     with (
         make(dataset, **changed) as other,
         pytest.raises(
             RequestError, match=rf"was made with {name}=.*this run has {name}="
         ),
     ):
-        other.set_state(state)
+        other.set_state([state])
+
+
+def _of_processes(dataset, count):
+    """The iterators of processes that share batches of four."""
+    return [
+        make(dataset, batch_size=4 // count, process_count=count, process_index=index)
+        for index in range(count)
+    ]
+
+
+def _indices(iterators, num_batches):
+    """The examples of global batches, in order."""
+    taken = [take(iterator, num_batches) for iterator in iterators]
+    return [
+        sorted(index for batch in batches for index in batch["index"].tolist())
+        for batches in zip(*taken, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (4, 1), (2, 4)])
+def test_other_processes_go_on_with_the_same_pictures(dataset, before, after):
+    (whole,) = _of_processes(dataset, 1)
+    expected = _indices([whole], 11)
+    iterators = _of_processes(dataset, before)
+    found = _indices(iterators, 3)
+    states = json.loads(json.dumps([one.get_state() for one in iterators]))
+    later = _of_processes(dataset, after)
+    assert [one.set_state(states) for one in later] == [False] * after
+    found += _indices(later, 4)
+    # And a run that has changed goes on exactly where nothing changes again.
+    states = json.loads(json.dumps([one.get_state() for one in later]))
+    last = _of_processes(dataset, after)
+    assert [one.set_state(states) for one in last] == [True] * after
+    found += _indices(last, 4)
+    assert found == expected
+    for iterator in (whole, *iterators, *later, *last):
+        iterator.close()
+
+
+def test_another_number_of_workers_goes_on(dataset, parsed_flags):
+    expected = first_batches(dataset, 6)
+    with make(dataset) as iterator:
+        found = take(iterator, 2)
+        state = json.loads(json.dumps(iterator.get_state()))
+    with make(dataset, num_workers=1) as iterator:
+        assert not iterator.set_state([state])
+        found += take(iterator, 4)
+    assert_same(found, expected)
+
+
+def test_positions_of_earlier_versions_go_on_unchanged(dataset):
+    with make(dataset) as iterator:
+        take(iterator, 3)
+        state = iterator.get_state()
+        expected = take(iterator, 2)
+    for name in ("global_batch_size", "start", "num_read"):
+        del state[name]
+    with make(dataset) as iterator:
+        assert iterator.set_state([state])
+        assert_same(take(iterator, 2), expected)
+    with (
+        make(dataset, num_workers=1) as iterator,
+        pytest.raises(RequestError, match="num_workers=0, this run has num_workers=1"),
+    ):
+        iterator.set_state([state])
 
 
 def test_state_of_other_data_is_refused(dataset, broken_dataset):
@@ -233,7 +296,7 @@ def test_state_of_other_data_is_refused(dataset, broken_dataset):
         make(dataset.subset(range(12, -1, -1))) as other,
         pytest.raises(RequestError, match=r"dataset_digest"),
     ):
-        other.set_state(state)
+        other.set_state([state])
 
 
 def test_failures_are_skipped_and_remembered(broken_dataset):
@@ -420,14 +483,14 @@ def test_a_treated_iterator_goes_on_exactly(dataset):
         state = iterator.get_state()
         following = take(iterator, 4)
     with make(dataset, treatment=treatment) as iterator:
-        iterator.set_state(state)
+        iterator.set_state([state])
         assert_same(take(iterator, 4), following)
     other = Treatment((JPEG, NOISE), 2)
     with (
         make(dataset, treatment=other) as iterator,
         pytest.raises(RequestError, match="was made with treatment=Treatment"),
     ):
-        iterator.set_state(state)
+        iterator.set_state([state])
 
 
 def test_a_picture_that_cannot_be_treated_has_a_reason(dataset, monkeypatch):

@@ -18,6 +18,7 @@ from fakedet_jax import config
 from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs.prepare import prepare
 from fakedet_jax.models import precision
+from fakedet_jax.runtime.signals import Stopped
 from fakedet_jax.workdir import open_workdir
 from tests import tiny
 from tests.data import pictures
@@ -126,7 +127,7 @@ def test_a_full_disk_does_not_harm_the_detector(data_dir, tmp_path):
             "--matmul_precision=tf32",
             "matmul_precision='float32' (now 'tf32')",
         ),
-        ("--num_epochs=5", "num_epochs=4 (now 5)"),
+        ("--num_epochs=3", "num_epochs=4 (now 3)"),
     ],
 )
 def test_the_workdir_of_another_run_is_refused(
@@ -135,6 +136,34 @@ def test_the_workdir_of_another_run_is_refused(
     flags = tiny.train_flags(data_dir, trained)
     assert tiny.run_cli(*flags, flag) == 2
     assert message in _complaint(capsys)
+
+
+def test_a_finished_run_takes_more_epochs(data_dir, trained, workdir, tmp_path):
+    whole = tiny.fit(data_dir, tmp_path / "whole", recipe={"num_epochs": 6})
+    assert tiny.fit(data_dir, workdir, recipe={"num_epochs": 6}) == workdir
+    assert tiny.result(workdir) == tiny.result(whole)
+    assert tiny.result(workdir) != tiny.result(trained)
+
+
+def test_a_rate_that_rises_again_is_warned_of(data_dir, tmp_path, capsys):
+    flags = [*tiny.train_flags(data_dir, tmp_path), "--schedule=cosine"]
+    assert tiny.run_cli(*flags, "--num_epochs=1") == 0
+    assert "rises again" not in capsys.readouterr().err
+    assert tiny.run_cli(*flags, "--num_epochs=2") == 0
+    assert "--num_epochs was raised" in capsys.readouterr().err
+
+
+def test_a_run_takes_other_workers(data_dir, trained, tmp_path, caplog):
+    workers = config.InputConfig(num_workers=1)
+    stop = tiny.at_step(6, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with stop, pytest.raises(Stopped):
+        tiny.fit(data_dir, tmp_path)
+    tiny.fit(data_dir, tmp_path, input=workers)
+    assert "goes on with other processes, devices or `num_workers`" in caplog.text
+    # No picture was skipped, so that even the digits are the same.
+    found, expected = (tiny.result(folder) for folder in (tmp_path, trained))
+    assert found["best"] == expected["best"]
+    assert found["metrics"] == expected["metrics"]
 
 
 def test_a_detector_is_scored_with_the_precision_of_its_training(data_dir, tmp_path):

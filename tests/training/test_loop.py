@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of training.loop: what a training run leaves, however it was stopped."""
 
+import json
 import logging
 import math
 import os
@@ -13,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fakedet_jax.runtime import checkpoint, parallel
+from fakedet_jax.runtime import parallel
 from fakedet_jax.runtime.signals import Stopped
 from fakedet_jax.training import loop, steps, writers
 from tests import tiny
@@ -190,12 +191,20 @@ def test_a_worse_step_does_not_become_the_best(data_dir, tmp_path):
     assert tiny.facts(tmp_path / "best") == {"step": 6}
 
 
-def test_a_run_of_more_processes_cannot_be_resumed_by_one(data_dir, tmp_path):
-    tiny.fit(data_dir, tmp_path)
-    place = tiny.newest(tmp_path / "checkpoints") / "facts" / "metadata"
-    place.write_text(place.read_text().replace('"input": [', '"input": [{}, '))
-    with pytest.raises(checkpoint.RequestError, match="made by 2 processes"):
+def test_a_run_of_two_processes_is_resumed_by_one(data_dir, tmp_path, caplog):
+    stop = tiny.at_step(6, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with stop, pytest.raises(Stopped):
         tiny.fit(data_dir, tmp_path)
+    place = tiny.newest(tmp_path / "checkpoints") / "facts" / "metadata"
+    facts = json.loads(place.read_text())
+    (own,) = facts["input"]
+    half = {"process_count": 2, "batch_size": own["batch_size"] // 2}
+    half["num_read"] = own["num_read"] // 2
+    facts["input"] = [{**own, **half, "process_index": index} for index in range(2)]
+    place.write_text(json.dumps(facts))
+    tiny.fit(data_dir, tmp_path)
+    assert "goes on with other processes" in caplog.text
+    assert tiny.facts(tmp_path / "checkpoints")["input"][0]["start"] == 48
 
 
 def test_a_batch_lies_on_all_devices():

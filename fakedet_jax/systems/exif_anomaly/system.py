@@ -82,6 +82,7 @@ class ExifAnomaly:
     Options: type[ExifAnomalyOptions] = ExifAnomalyOptions
     recipe: Recipe = _RECIPE
     needs_fakes: bool = False
+    can_go_on: bool = False
     pretrained: Backbone | None = pretrained.RESNET50
     published: None = None
 

@@ -78,6 +78,7 @@ class FakeSpotter:
     Options: type[FakeSpotterOptions] = FakeSpotterOptions
     recipe: Recipe = _RECIPE
     needs_fakes: bool = True
+    can_go_on: bool = False
     pretrained: None = None
     published: None = None
 

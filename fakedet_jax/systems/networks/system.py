@@ -66,6 +66,7 @@ class NetworkDetector:
         features: From its variables to what can be extracted with them.
         Options: The class of its training options.
         needs_fakes: See `System`.
+        can_go_on: See `System`.
     """
 
     name: str
@@ -81,6 +82,7 @@ class NetworkDetector:
     features: Callable[[Any], Mapping[str, FeatureFn]] | None = None
     Options: type[NetworkOptions] = NetworkOptions
     needs_fakes: bool = True
+    can_go_on: bool = True
 
     @property
     def framing(self) -> Framing:

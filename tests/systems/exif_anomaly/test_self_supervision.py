@@ -338,7 +338,7 @@ def test_a_restored_iterator_goes_on_exactly(broken, paired):
         state = json.loads(json.dumps(iterator.get_state()))
         expected = take(iterator, 4)
     with make(broken, paired=paired) as iterator:
-        iterator.set_state(state)
+        iterator.set_state([state])
         assert_same(take(iterator, 4), expected)
 
 
@@ -356,7 +356,7 @@ def test_the_state_of_other_settings_is_refused(photographs, changed):
         make(photographs, **changed) as other,
         pytest.raises(RequestError, match=message),
     ):
-        other.set_state(state)
+        other.set_state([state])
 
 
 def test_the_state_of_an_iterator_of_classes_is_refused(photographs):
@@ -367,7 +367,7 @@ def test_the_state_of_an_iterator_of_classes_is_refused(photographs):
         make(photographs) as other,
         pytest.raises(RequestError, match=r"was made with paired=None"),
     ):
-        other.set_state(state)
+        other.set_state([state])
 
 
 @pytest.mark.parametrize("paired", [False, True])
