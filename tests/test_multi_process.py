@@ -110,7 +110,12 @@ def test_evaluation_finds_the_same(alone, together):
             assert found[name] == value
 
 
-def test_the_run_of_two_is_refused_to_one(data_dir, together, capsys):
+def test_one_goes_on_with_the_run_of_two(data_dir, alone, together, capsys):
     stopped = together.with_name("stopped")
-    assert tiny.run_cli(*_train_flags(data_dir, stopped)) == 2
-    assert "the checkpoint was made by 2 processes" in capsys.readouterr().err
+    assert tiny.run_cli(*_train_flags(data_dir, stopped)) == 0
+    assert "goes on with other processes, devices or" in capsys.readouterr().err
+    # The pictures come in the same order; sums over devices have other last digits.
+    for found, expected in zip(_metrics(stopped), _metrics(alone), strict=True):
+        np.testing.assert_allclose(
+            list(found.values()), list(expected.values()), rtol=1e-4
+        )
