@@ -11,6 +11,9 @@ import numpy as np
 from fakedet_jax.errors import RequestError
 from fakedet_jax.media.framing import Framing
 
+# Of fewer validation pictures of a kind, one is more than a percent.
+FEW_PICTURES = 100
+
 
 @dataclasses.dataclass(frozen=True)
 class DetectorInfo:
@@ -27,6 +30,8 @@ class DetectorInfo:
         step: The training step.
         validation: Metrics on the validation split.
         details: What only detectors of its kind know, JSON-able.
+        threshold_pictures: Real and fake validation pictures behind the threshold; None
+            where it was not chosen on both.
     """
 
     detector: str
@@ -39,6 +44,19 @@ class DetectorInfo:
     step: int
     validation: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    threshold_pictures: tuple[int, int] | None = None
+
+    @property
+    def doubt(self) -> str:
+        """Why the threshold is a rough one; empty where nothing speaks against it."""
+        found = self.threshold_pictures
+        if found is None or min(found) >= FEW_PICTURES:
+            return ""
+        return (
+            f"the threshold was chosen on {found[0]} real and {found[1]} fake "
+            f"validation pictures; with fewer than {FEW_PICTURES} of each it is a "
+            "rough one"
+        )
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> "DetectorInfo":
@@ -57,8 +75,13 @@ class DetectorInfo:
                 f"`workdir`: the stored detector is of another version ({error}); "
                 "train it again"
             ) from error
+        pictures = None
+        if info.threshold_pictures is not None:
+            num_real, num_fake = info.threshold_pictures
+            pictures = num_real, num_fake
         return dataclasses.replace(
             info,
+            threshold_pictures=pictures,
             classes=tuple(info.classes),
             is_fake=tuple(info.is_fake),
             framing=framing,

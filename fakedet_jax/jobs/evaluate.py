@@ -125,6 +125,8 @@ class Evaluator:
             manipulations=chosen.manipulations,
         )
         facts: dict[str, Any] = {}
+        if info.threshold_pictures is not None:
+            facts["threshold_pictures"] = list(info.threshold_pictures)
         panels = self._training
         if complete is not None:
             diagnosis = complete(evaluation)
@@ -146,6 +148,8 @@ class Evaluator:
             seed=config.seed,
         )
         _warn_of_few_videos(summary)
+        if info.doubt:
+            _LOGGER.warning("%s", info.doubt)
         _LOGGER.info(
             "wrote %s; open %s to read it",
             folder / "metrics.json",

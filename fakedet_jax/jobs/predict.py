@@ -73,7 +73,7 @@ def predict(config: PredictConfig) -> dict[str, int]:
                 else:
                     output.add(item.file, item.row, scores[item.position])
             output.flush()
-    _summarise(config, output, len(found), detector.info.threshold)
+    _summarise(config, output, len(found), detector.info)
     return dict(output.counts)
 
 
@@ -133,21 +133,23 @@ def _open_output(
 
 
 def _summarise(
-    config: PredictConfig, output: PredictionOutput, num_files: int, threshold: float
+    config: PredictConfig, output: PredictionOutput, num_files: int, info: DetectorInfo
 ) -> None:
     """Logs the counts of files and decisions.
 
     Raises:
         RuntimeError: No file could be scored.
     """
+    if info.doubt:
+        _LOGGER.warning("%s", info.doubt)
     num_fake, num_real = output.counts["fake"], output.counts["real"]
     faces = ""
     if num_fake + num_real != output.num_scored:
         faces = f"{text.counted(num_fake + num_real, 'face')}: "
     _LOGGER.info(
         f"{text.counted(num_files, 'file')}: {output.num_scored:,} scored "
-        f"({faces}{num_fake:,} fake, {num_real:,} real at threshold {threshold:.4g}), "
-        f"{output.num_failed:,} with an error"
+        f"({faces}{num_fake:,} fake, {num_real:,} real at threshold "
+        f"{info.threshold:.4g}), {output.num_failed:,} with an error"
     )
     if config.annotated is not None and output.num_scored:
         _LOGGER.info("copies with boxes and scores are in %s", config.annotated)

@@ -13,6 +13,7 @@ from fakedet_jax.data import catalog, inspection, layouts, leaks
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.data.splits import find_leaks as find_torn_groups
 from fakedet_jax.errors import RequestError
+from fakedet_jax.evaluation.info import FEW_PICTURES
 from fakedet_jax.jobs import compute
 from fakedet_jax.runtime import parallel, storage
 from fakedet_jax.runtime.signals import StopRequest
@@ -68,6 +69,8 @@ def train(config: TrainConfig) -> None:
         validation.num_examples,
         config.workdir,
     )
+    if system.needs_fakes:
+        _warn_of_few_pictures(validation)
     with StopRequest() as stop:
         system.fit(
             FitRequest(
@@ -119,6 +122,21 @@ def _load_splits(data: DataConfig, needs_fakes: bool) -> dict[str, Dataset]:
     except RequestError as error:
         _LOGGER.info("no test split to compare with: %s", error)
     return splits
+
+
+def _warn_of_few_pictures(validation: Dataset) -> None:
+    """Warns where the threshold will rest on few pictures."""
+    num_fake = int(validation.fake_labels.sum())
+    num_real = validation.num_examples - num_fake
+    if 0 < min(num_real, num_fake) < FEW_PICTURES:
+        _LOGGER.warning(
+            "validation has %d real and %d fake pictures; with fewer than %d of each "
+            "the threshold is a rough one, so raise `validation_fraction` or add "
+            "pictures",
+            num_real,
+            num_fake,
+            FEW_PICTURES,
+        )
 
 
 def _check_pictures(

@@ -13,11 +13,6 @@ from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.evaluation.scoring import Scored
 from fakedet_jax.training import loop
 
-VALIDATION_THRESHOLD = (
-    "The threshold was chosen on the validation split: it has the best mean of the "
-    "rates at which real and fake pictures are recognised there."
-)
-
 
 def judge(
     info: DetectorInfo, dataset: Dataset, scored: Scored, select_by: str
@@ -62,15 +57,26 @@ def judge(
         values["auc"] = auc
     merit = -values["loss"] if select_by == "loss" else values.get(select_by, 0.0)
     threshold = metrics.best_threshold(fake, scores)
-    origin = info.threshold_origin
+    num_fake = int(fake.sum())
+    pictures: tuple[int, int] | None = (len(fake) - num_fake, num_fake)
+    origin = (
+        f"The threshold was chosen on {len(fake) - num_fake} real and {num_fake} fake "
+        "pictures of the validation split: it has the best mean of the rates at which "
+        "both are recognised there."
+    )
     if auc is None:
+        pictures = None
         kind = BINARY_CLASSES[int(fake[0])]
         origin = (
             "The threshold is one half and was not chosen: the validation split holds "
             f"only {kind} pictures that can be read."
         )
     info = dataclasses.replace(
-        info, threshold=threshold, threshold_origin=origin, validation=values
+        info,
+        threshold=threshold,
+        threshold_origin=origin,
+        threshold_pictures=pictures,
+        validation=values,
     )
     recorded = {f"validation/{name}": value for name, value in values.items()}
     recorded["validation/threshold"] = threshold

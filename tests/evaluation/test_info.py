@@ -23,6 +23,7 @@ _INFO = DetectorInfo(
     step=3,
     validation={"auc": 0.75},
     details={"num_held_out": 12, "embedding": "abc"},
+    threshold_pictures=(120, 99),
 )
 
 
@@ -37,8 +38,20 @@ def test_what_a_detector_says_survives_json():
 
 
 def test_a_detector_of_an_earlier_version_has_no_details():
-    info = DetectorInfo.from_json(_facts(details=None, face_detector="none"))
-    assert info == dataclasses.replace(_INFO, details={})
+    facts = _facts(details=None, threshold_pictures=None, face_detector="none")
+    info = DetectorInfo.from_json(facts)
+    assert info == dataclasses.replace(_INFO, details={}, threshold_pictures=None)
+
+
+@pytest.mark.parametrize(
+    ("counts", "is_doubtful"),
+    [(None, False), ((100, 100), False), ((100, 99), True), ((3, 500), True)],
+)
+def test_a_threshold_of_few_pictures_is_doubtful(counts, is_doubtful):
+    info = dataclasses.replace(_INFO, threshold_pictures=counts)
+    assert bool(info.doubt) == is_doubtful
+    if is_doubtful:
+        assert f"{counts[0]} real and {counts[1]} fake" in info.doubt
 
 
 @pytest.mark.parametrize("changes", [{"step": None}, {"more": 1}], ids=str)

@@ -57,6 +57,8 @@ def test_the_threshold_is_chosen_on_the_validation_scores(dataset):
     verdict = _judge(dataset, probabilities)
     expected = metrics.best_threshold(dataset.fake_labels, 1 - probabilities[:, 0])
     assert verdict.facts["threshold"] == pytest.approx(expected, rel=1e-6)
+    assert verdict.facts["threshold_pictures"] == (3, 4)
+    assert "chosen on 3 real and 4 fake" in verdict.facts["threshold_origin"]
 
 
 def test_the_metrics_are_those_of_the_definition(dataset):
@@ -104,9 +106,12 @@ def test_probabilities_that_are_no_numbers_end_the_run(dataset):
 def test_the_facts_are_the_detector_with_what_was_found(dataset):
     verdict = _judge(dataset, _probabilities(dataset))
     info = DetectorInfo.from_json(verdict.facts)
-    assert dataclasses.replace(info, threshold=0.5, validation={}) == (
-        dataclasses.replace(_info(), classes=dataset.classes)
-    )
+    before = dataclasses.replace(_info(), classes=dataset.classes)
+    chosen = {
+        name: getattr(info, name)
+        for name in ("threshold", "threshold_origin", "threshold_pictures")
+    }
+    assert info == dataclasses.replace(before, **chosen, validation=info.validation)
     assert info.threshold == verdict.metrics["validation/threshold"]
     assert {f"validation/{name}" for name in info.validation} == {*verdict.metrics} - {
         "validation/threshold"

@@ -46,7 +46,7 @@ from fakedet_jax.systems.fakespotter.counts import (
 from fakedet_jax.systems.fakespotter.features import backbone_features
 from fakedet_jax.systems.fakespotter.options import FakeSpotterOptions
 from fakedet_jax.systems.programs import ProgramRequest, Programs
-from fakedet_jax.systems.verdict import VALIDATION_THRESHOLD, judge
+from fakedet_jax.systems.verdict import judge
 from fakedet_jax.training import loop, table_training, writers
 from fakedet_jax.training.recipe import Recipe
 from fakedet_jax.weights import store
@@ -216,7 +216,7 @@ class FakeSpotter:
                 task="binary",
                 framing=settings.backbone.preprocessing.framing,
                 threshold=0.5,
-                threshold_origin=VALIDATION_THRESHOLD,
+                threshold_origin="",
                 step=step,
             )
             probabilities = np.asarray(classify(params, validation_inputs))

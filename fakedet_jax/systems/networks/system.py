@@ -38,7 +38,7 @@ from fakedet_jax.systems.features import FeatureFn
 from fakedet_jax.systems.networks.options import NetworkOptions
 from fakedet_jax.systems.options import PictureOptions
 from fakedet_jax.systems.programs import ProgramRequest, Programs
-from fakedet_jax.systems.verdict import VALIDATION_THRESHOLD, judge
+from fakedet_jax.systems.verdict import judge
 from fakedet_jax.training import loop, steps
 from fakedet_jax.training.recipe import Recipe
 from fakedet_jax.weights import store
@@ -245,7 +245,7 @@ class NetworkDetector:
                 task=config.data.task,
                 framing=self.framing,
                 threshold=0.5,
-                threshold_origin=VALIDATION_THRESHOLD,
+                threshold_origin="",
                 step=step,
             )
             return judge(info, dataset, scored, config.options.select_by)
