@@ -351,11 +351,21 @@ class _OneDatasetConfig(_SplitConfig):
     )
 
 
+def _threshold_option() -> Any:
+    return option(
+        None,
+        "Scores at or above it are decided fake; by default that of the training.",
+        minimum=0,
+        maximum=1,
+    )
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluationConfig(_SplitConfig):
     """What all evaluations of a trained detector have in common."""
 
     workdir: Path = option(help="Folder of the training run.")
+    threshold: float | None = _threshold_option()
     name: str = option(
         "", "Name of the results folder; by default made of dataset and split."
     )
@@ -473,6 +483,7 @@ class PredictConfig(FilesConfig):
     annotated: Path | None = option(
         None, "Folder for copies of the inputs with boxes and scores drawn on them."
     )
+    threshold: float | None = _threshold_option()
     num_threads: int = option(8, "Decoding threads.", minimum=1)
     compute: PredictComputeConfig = part(PredictComputeConfig)
 

@@ -71,7 +71,7 @@ class Evaluator:
         mesh = parallel.data_mesh()
         self.workdir = open_workdir(config.workdir)
         compute.set_up(config.compute, self.workdir)
-        self._detector = systems.load(self.workdir, mesh)
+        self._detector = systems.load(self.workdir, mesh, threshold=config.threshold)
         batch_size = parallel.round_up_batch_size(config.batch_size, mesh)
         self._scorer = Scorer(self._detector.probability_fn, mesh, batch_size)
 

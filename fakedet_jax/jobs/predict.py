@@ -50,7 +50,7 @@ def predict(config: PredictConfig) -> dict[str, int]:
     workdir = open_workdir(config.workdir)
     cache = storage.user_cache_dir() / "compiled"
     compute.set_up(config.compute, workdir, default_cache=cache)
-    detector = systems.load(workdir, mesh)
+    detector = systems.load(workdir, mesh, threshold=config.threshold)
     files = open_files(config, workdir.faces, mesh)
     found = files.found
     scorer = Scorer(detector.probability_fn, mesh, files.batch_size)

@@ -75,7 +75,7 @@ def predict_parts(config: PredictConfig) -> dict[str, int]:
     summary = inputs.summarise()
     if summary.has_videos:
         stream.check_videos([stream.FaceFile(Path("video.mp4"), "")], how)
-    detector = systems.load(workdir, mesh)
+    detector = systems.load(workdir, mesh, threshold=config.threshold)
     request = _request(config, inputs, summary, detector, how, mesh)
     if shard[0] >= request.num_units:
         raise RequestError(

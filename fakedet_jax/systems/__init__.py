@@ -207,12 +207,15 @@ def title(settings: Mapping[str, Any]) -> str:
     return ", ".join([str(settings["detector"]), *map(str, chosen)])
 
 
-def load(workdir: "Path | Workdir", mesh: "Mesh") -> "Fitted":
+def load(
+    workdir: "Path | Workdir", mesh: "Mesh", *, threshold: float | None = None
+) -> "Fitted":
     """Loads the detector of a workdir onto a mesh.
 
     Args:
         workdir: The folder, or the workdir opened.
         mesh: The devices.
+        threshold: Takes the place of that of the training, if it is given.
 
     Raises:
         RequestError: There is none, or it is damaged.
@@ -220,7 +223,8 @@ def load(workdir: "Path | Workdir", mesh: "Mesh") -> "Fitted":
     from fakedet_jax.workdir import open_workdir
 
     opened = open_workdir(workdir) if isinstance(workdir, Path) else workdir
-    return opened.system().load(opened, mesh)
+    fitted = opened.system().load(opened, mesh)
+    return fitted if threshold is None else fitted.with_threshold(threshold)
 
 
 def open_backbone(

@@ -73,6 +73,20 @@ class Fitted:
     diagnose: DiagnoseFn | None = None
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
+    def with_threshold(self, threshold: float) -> "Fitted":
+        """The same detector with a threshold that somebody chose.
+
+        Args:
+            threshold: Scores at or above it are decided fake.
+        """
+        info = dataclasses.replace(
+            self.info,
+            threshold=threshold,
+            threshold_origin="The threshold was given.",
+            threshold_pictures=None,
+        )
+        return dataclasses.replace(self, info=info)
+
 
 @dataclasses.dataclass(frozen=True)
 class Plan:

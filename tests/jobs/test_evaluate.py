@@ -91,6 +91,15 @@ def test_a_batch_of_nothing_is_refused(workdir, batch_size):
 def test_the_threshold_is_the_one_that_training_stored(workdir):
     summary, _ = _evaluate(workdir)
     assert summary["threshold"] == tiny.facts(workdir / "best")["threshold"]
+    assert summary["threshold_pictures"] == [3, 3]
+
+
+def test_a_given_threshold_takes_its_place(workdir):
+    summary, folder = _evaluate(workdir, name="given", threshold=0.0)
+    assert summary["threshold"] == 0
+    assert "threshold_pictures" not in summary
+    assert summary["fpr"] == 1
+    assert "The threshold was given." in (folder / "report.html").read_text()
 
 
 def test_other_classes_are_evaluated_real_against_fake(workdir, tmp_path):

@@ -155,8 +155,8 @@ def test_a_score_that_is_not_finite_is_an_error(
     """A detector that gives black pictures a NaN, as damaged weights may."""
     load = systems.load
 
-    def load_damaged(*arguments):
-        loaded = load(*arguments)
+    def load_damaged(*arguments, **settings):
+        loaded = load(*arguments, **settings)
 
         def probability_fn(variables, images):
             is_black = (images == 0).all((1, 2, 3))[:, None]
@@ -240,6 +240,19 @@ def test_one_score_is_enough(workdir, data_dir, tmp_path, capfd):
     assert "2 files: 1 scored" in errors
 
 
+def test_a_given_threshold_decides(workdir, data_dir, capfd):
+    folder = data_dir / "test"
+    rows, errors = _predict(capfd, f"--workdir={workdir}", folder)
+    assert "the threshold was chosen on 3 real and 3 fake" in errors
+    scores = sorted(float(row["score"]) for row in rows)
+    for place in (0, 4, len(scores) - 1):
+        flags = (f"--workdir={workdir}", f"--threshold={scores[place]!r}")
+        rows, errors = _predict(capfd, *flags, folder)
+        fakes = [float(row["score"]) for row in rows if row["decision"] == "fake"]
+        assert sorted(fakes) == scores[place:]
+        assert "the threshold was chosen" not in errors
+
+
 def test_one_file_is_no_files(workdir, data_dir, capfd):
     good = data_dir / "test" / "real" / "000.png"
     _, errors = _predict(capfd, f"--workdir={workdir}", good)
@@ -258,8 +271,16 @@ def test_one_file_is_no_files(workdir, data_dir, capfd):
             "'/dev/null' (",
         ),
         (["{empty}/a.jpg", "--batch_size=0"], "--batch_size: expected at least 1"),
+        (["{empty}/a.jpg", "--threshold=1.5"], "--threshold: expected "),
     ],
-    ids=["no files", "an empty folder", "a folder as output", "cache", "batch size"],
+    ids=[
+        "no files",
+        "an empty folder",
+        "a folder as output",
+        "cache",
+        "batch size",
+        "threshold",
+    ],
 )
 def test_a_wrong_request_is_one_line(workdir, tmp_path, capfd, arguments, message):
     full, empty = tmp_path / "full", tmp_path / "empty"
