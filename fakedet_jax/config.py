@@ -119,6 +119,11 @@ class ComputeConfig(Settings):
         choices=PRECISIONS,
     )
     compilation_cache_dir: str | None = _cache_option("None")
+    deterministic: bool = option(
+        False,
+        "Whether XLA keeps, on GPUs, to operations and algorithms that give the same "
+        "bits run after run; may be slower.",
+    )
 
 
 @dataclasses.dataclass(frozen=True)

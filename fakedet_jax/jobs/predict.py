@@ -39,6 +39,7 @@ def predict(config: PredictConfig) -> dict[str, int]:
         RequestError: The settings are invalid, or there is no file.
         RuntimeError: No file could be scored; the table is complete.
     """
+    compute.prepare(config.compute)
     _check(config)
     mesh = parallel.data_mesh()
     workdir = open_workdir(config.workdir)
