@@ -127,8 +127,8 @@ class ComputeConfig(Settings):
 
 
 @dataclasses.dataclass(frozen=True)
-class FirstComputeConfig(ComputeConfig):
-    """How a network is computed that is not trained yet."""
+class FirstPrecisionConfig(Settings):
+    """How exactly a network multiplies that is not trained yet."""
 
     matmul_precision: str = option(
         "float32",
@@ -136,6 +136,11 @@ class FirstComputeConfig(ComputeConfig):
         "CPUs always use float32.",
         choices=PRECISIONS,
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class FirstComputeConfig(FirstPrecisionConfig, ComputeConfig):
+    """How a network is computed that is not trained yet."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -535,6 +540,7 @@ class CompileConfig(Settings):
         minimum=1,
     )
     dtype: str = option("float32", "Precision: float32 or bfloat16.", choices=DTYPES)
+    precision: FirstPrecisionConfig = part(FirstPrecisionConfig)
     output: Path | None = option(None, "JSON file for the results.")
     hlo_dir: Path | None = option(None, "Folder for the optimised program.")
     options: Mapping[str, Any] = part(
