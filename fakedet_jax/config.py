@@ -123,11 +123,16 @@ class ComputeConfig(Settings):
         choices=PRECISIONS,
     )
     compilation_cache_dir: str | None = _cache_option("None")
+    deterministic: bool = option(
+        False,
+        "Whether XLA keeps, on GPUs, to operations and algorithms that give the same "
+        "bits run after run; may be slower.",
+    )
 
 
 @dataclasses.dataclass(frozen=True)
-class FirstComputeConfig(ComputeConfig):
-    """How a network is computed that is not trained yet."""
+class FirstPrecisionConfig(Settings):
+    """How exactly a network multiplies that is not trained yet."""
 
     matmul_precision: str = option(
         "float32",
@@ -135,6 +140,11 @@ class FirstComputeConfig(ComputeConfig):
         "CPUs always use float32.",
         choices=PRECISIONS,
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class FirstComputeConfig(FirstPrecisionConfig, ComputeConfig):
+    """How a network is computed that is not trained yet."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -589,6 +599,7 @@ class CompileConfig(Settings):
         minimum=1,
     )
     dtype: str = option("float32", "Precision: float32 or bfloat16.", choices=DTYPES)
+    precision: FirstPrecisionConfig = part(FirstPrecisionConfig)
     output: Path | None = option(None, "JSON file for the results.")
     hlo_dir: Path | None = option(None, "Folder for the optimised program.")
     options: Mapping[str, Any] = part(

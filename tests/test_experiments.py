@@ -3,6 +3,10 @@
 """The flagfiles are lab notes whose commands work as they are written."""
 
 import json
+import os
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -104,3 +108,56 @@ def test_table_9_has_the_conditions_of_the_suite():
             for condition in suites.create("amten").conditions
         ),
     ]
+
+
+# It stands for Python, and has no PyTorch: the toolkit's own commands are written down,
+# the script's small programs are run.
+_STUB = """#!/bin/sh
+case $1 in
+    -) exec {python} "$@" ;;
+    -c) exit 1 ;;
+esac
+echo "$@" >> {calls}
+case $* in *tf32*) exit 7 ;; esac
+"""
+
+
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory):
+    """The commands of the check on an accelerator, and its results."""
+    folder = tmp_path_factory.mktemp("check")
+    stub, calls = folder / "python", folder / "calls"
+    stub.write_text(_STUB.format(python=shlex.quote(sys.executable), calls=calls))
+    stub.chmod(0o700)
+    done = subprocess.run(
+        [_FOLDER / "accelerator_check.sh", folder / "made" / "results"],
+        env={**os.environ, "PYTHON": str(stub)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    results = json.loads((folder / "made" / "results" / "results.json").read_text())
+    return [shlex.split(line) for line in calls.read_text().splitlines()], results
+
+
+def test_the_modes_accept_the_flags_of_the_check(checked):
+    commands, _ = checked
+    assert len(commands) == 10
+    for program, *words in commands:
+        assert program == "main.py"
+        values = {}
+        for word in words:
+            flagfile = word.removeprefix("--flagfile=")
+            lines = [word] if flagfile == word else _lines(_FOLDER.parent / flagfile)
+            values |= _parse(lines)
+        cls = modes.MODES[values.pop("mode")].settings
+        flags.read(cls, values)
+
+
+def test_a_step_of_the_check_that_fails_does_not_stop_the_next(checked):
+    _, results = checked
+    # Nothing was trained that could be compared.
+    failed = {"same_bits": 1, "amtennet_tf32_64": 7, "amtennet_tf32_512": 7}
+    codes = {name: result["exit_code"] for name, result in results.items()}
+    assert len(codes) == 11
+    assert codes == {**dict.fromkeys(codes, 0), **failed}

@@ -73,7 +73,7 @@ def facts(
     compiled: Compiled,
     target: Target,
     flops: float | None,
-    dtype: str,
+    arithmetic: str,
 ) -> dict[str, Any]:
     """What a program costs.
 
@@ -82,7 +82,7 @@ def facts(
         compiled: It, compiled for the target.
         target: The devices.
         flops: Multiplications and additions of a call, over all devices.
-        dtype: Of the computation, for the peak of the device.
+        arithmetic: Format of the factors, one of `Target.flops_per_second`.
 
     Returns:
         JSON values; None for what nobody tells.
@@ -125,7 +125,7 @@ def facts(
     module = hlo.parse(compiled.text)
     num_bytes = hlo.kernel_bytes(module)
     cycles = hlo.estimated_cycles(module)
-    seconds = _seconds(target, cycles, num_bytes, flops, dtype)
+    seconds = _seconds(target, cycles, num_bytes, flops, arithmetic)
     return {
         **shared,
         "bytes_per_image": num_bytes * program.mesh.size / program.num_rows,
@@ -166,16 +166,16 @@ def _seconds(
     cycles: int | None,
     num_bytes: int,
     flops: float | None,
-    dtype: str,
+    arithmetic: str,
 ) -> float | None:
     """Seconds of a call that follow from estimates, where there are any."""
     if cycles is not None and target.clock_hz:
         return cycles / target.clock_hz
     if target.bytes_per_second is None:
         return None
-    peak = target.flops_per_second.get(dtype)
-    arithmetic = flops / len(target.devices) / peak if flops and peak else 0.0
-    return max(num_bytes / target.bytes_per_second, arithmetic)
+    peak = target.flops_per_second.get(arithmetic)
+    multiplying = flops / len(target.devices) / peak if flops and peak else 0.0
+    return max(num_bytes / target.bytes_per_second, multiplying)
 
 
 def _needed_of_error(message: str) -> int | None:

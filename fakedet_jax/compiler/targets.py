@@ -73,6 +73,7 @@ _WITHOUT_CHIPS = {
 
 # Tensor cores do so many times the float32 operations of a multiprocessor in bfloat16,
 # by major compute capability: A100 312 to 19.5 TFLOP/s, H100 1,070 to 67 (at 1.98 GHz).
+# In TF32 they do half as many.
 _TENSOR_CORE_FACTOR = {8: 16, 9: 16}
 
 
@@ -88,7 +89,8 @@ class Target:
         memory_bytes: Of one device; None where nobody tells.
         clock_hz: Of a TPU, else None.
         bytes_per_second: Of a GPU's memory, else None.
-        flops_per_second: Peaks of a GPU by the dtype of the computation, where known.
+        flops_per_second: Peaks of a GPU by the format of the factors, float32, tf32 or
+            bfloat16, where known.
     """
 
     name: str
@@ -312,6 +314,7 @@ def _facts(text: str) -> dict[str, Any]:
     factor = _TENSOR_CORE_FACTOR.get(int(_number(text, "major") or 0))
     if factor is not None:
         peaks["bfloat16"] = factor * peaks["float32"]
+        peaks["tf32"] = peaks["bfloat16"] / 2
     return {
         "kind": kind[1] if kind else "GPU",
         "memory_bytes": int(memory) if memory else None,

@@ -77,6 +77,7 @@ def benchmark(config: BenchmarkConfig) -> Results:
     Raises:
         RequestError: The settings or the data are not as expected.
     """
+    compute.prepare(config.compute)
     parallel.require_one_process("benchmark")
     mesh = parallel.data_mesh()
     compute.set_up(config.compute)
@@ -122,10 +123,11 @@ def to_table(results: Mapping[str, Any]) -> str:
     Returns:
         Lines of text; what could not be measured says so.
     """
+    kernels = "deterministic kernels, " if results["deterministic"] else ""
     lines = [
-        "{detector}, {dtype}, products in {matmul_precision}, batches of {batch_size}, "
-        "{framing} pictures, on {num_devices} × {device_kind} ({platform}); jax "
-        "{jax_version}".format(**results),
+        "{detector}, {dtype}, products in {matmul_precision}, {kernels}batches of "
+        "{batch_size}, {framing} pictures, on {num_devices} × {device_kind} "
+        "({platform}); jax {jax_version}".format(**results, kernels=kernels),
         f"{results['dataset']}; medians of {results['num_repeats']} runs",
         "",
     ]
@@ -185,6 +187,7 @@ def _describe(config: BenchmarkConfig, framing: Framing, dataset: Dataset) -> Re
         "detector": config.detector,
         "dtype": config.dtype,
         "matmul_precision": config.compute.matmul_precision,
+        "deterministic": config.compute.deterministic,
         "batch_size": config.batch_size,
         "framing": str(framing),
         "num_repeats": config.num_repeats,

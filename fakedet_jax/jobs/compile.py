@@ -17,6 +17,7 @@ from fakedet_jax import systems
 from fakedet_jax.compiler import Program, cost, hlo, targets
 from fakedet_jax.config import CompileConfig
 from fakedet_jax.errors import RequestError
+from fakedet_jax.models import precision
 from fakedet_jax.report.text_table import NONE, text_table
 from fakedet_jax.runtime import measurement, parallel, storage
 from fakedet_jax.systems import programs
@@ -55,6 +56,15 @@ def compile_program(config: CompileConfig) -> Results:
         RuntimeError: The compiler failed.
     """
     _make_folders(config)
+    with precision.using(config.precision.matmul_precision):
+        results = _compile(config)
+    if config.output is not None:
+        with storage.writing_to(config.output, "output", "file"):
+            storage.write_json(config.output, results)
+    return results
+
+
+def _compile(config: CompileConfig) -> Results:
     name = systems.name_of({"detector": config.detector, **config.options})
     options = systems.options_of({"detector": name})(
         **{**config.options, "dtype": config.dtype}
@@ -74,6 +84,8 @@ def compile_program(config: CompileConfig) -> Results:
         "num_devices": len(target.devices),
         "batch_size": program.num_rows,
         "dtype": program.dtype or config.dtype,
+        # A program with a dtype of its own multiplies as exactly as that.
+        "matmul_precision": program.dtype or config.precision.matmul_precision,
         "jax_version": jax.__version__,
     }
     _LOGGER.info("compiling %s of %s for %s", what, name, target.name)
@@ -87,12 +99,9 @@ def compile_program(config: CompileConfig) -> Results:
     if flops is None:
         plain = _programs(name, options, jax.devices("cpu")[:1], program.num_rows)
         flops = _count_flops(plain[what]())
-    results |= cost.facts(program, compiled, target, flops, results["dtype"])
+    results |= cost.facts(program, compiled, target, flops, _arithmetic(results))
     if results["fits"] is False:
         results["largest_batch_size"] = cost.largest_batch(program, results)
-    if config.output is not None:
-        with storage.writing_to(config.output, "output", "file"):
-            storage.write_json(config.output, results)
     return results
 
 
@@ -134,9 +143,12 @@ def to_table(results: Mapping[str, Any]) -> str:
     of = results.get("backbone") or results.get("embedder")
     detector = f"{results['detector']}, {of}" if of else results["detector"]
     row = "row" if results["what"] == "mixture" else "image"
+    numbers = results["dtype"]
+    if numbers == "float32":
+        numbers += f", products in {results['matmul_precision']}"
     lines = [
-        f"{detector}: {results['what']}, {results['dtype']}, {results['batch_size']} "
-        f"{row}s on {results['num_devices']} × {results['device_kind']}; "
+        f"{detector}: {results['what']}, {numbers}, {results['batch_size']} {row}s on "
+        f"{results['num_devices']} × {results['device_kind']}; "
         f"jax {results['jax_version']}",
         "",
     ]
@@ -174,6 +186,14 @@ def _programs(
 def _count_flops(program: Program) -> float | None:
     with jax.set_mesh(program.mesh):
         return measurement.count_flops(program.jitted, program.arguments)
+
+
+def _arithmetic(results: Mapping[str, Any]) -> str:
+    """What most numbers are multiplied as, for the peak of a GPU."""
+    if results["dtype"] != "float32" or results["matmul_precision"] == "float32":
+        return str(results["dtype"])
+    # GPUs have no other format for float32 products that may be rounded.
+    return "tf32"
 
 
 def _file_name(results: Mapping[str, Any]) -> str:

@@ -6,8 +6,23 @@ from pathlib import Path
 
 from fakedet_jax.config import ComputeConfig
 from fakedet_jax.models import precision
-from fakedet_jax.runtime import compilation_cache
+from fakedet_jax.runtime import compilation_cache, determinism
 from fakedet_jax.workdir import Workdir
+
+
+def prepare(config: ComputeConfig) -> None:
+    """Tells XLA what it must know before it starts.
+
+    Call it before anything that asks JAX for its devices or processes.
+
+    Args:
+        config: The settings.
+
+    Raises:
+        RequestError: It is too late, or `XLA_FLAGS` says the opposite.
+    """
+    if config.deterministic:
+        determinism.require()
 
 
 def set_up(

@@ -64,6 +64,7 @@ class Evaluator:
         Raises:
             RequestError: The settings or the detector are not as expected.
         """
+        compute.prepare(config.compute)
         self._config = config
         self._condition = (
             specification.parse(config.perturb) if config.perturb else None

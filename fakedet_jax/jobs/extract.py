@@ -101,6 +101,7 @@ def extract(config: ExtractConfig) -> Path:
         RequestError: The settings or the data are invalid, the network has no such
             features, or no picture can be used.
     """
+    compute.prepare(config.compute)
     _check(config)
     mesh = parallel.data_mesh()
     workdir = None if config.workdir is None else open_workdir(config.workdir)

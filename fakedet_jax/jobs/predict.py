@@ -41,6 +41,7 @@ def predict(config: PredictConfig) -> dict[str, int]:
         RequestError: The settings are invalid, or there is no file.
         RuntimeError: No file could be scored; the table is complete.
     """
+    compute.prepare(config.compute)
     if config.has_parts:
         from fakedet_jax.jobs.predict_parts import predict_parts
 

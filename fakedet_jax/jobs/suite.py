@@ -62,6 +62,7 @@ def evaluate_suite(config: SuiteConfig) -> dict[str, Any]:
         RequestError: The settings or the data are invalid, no picture can be used, or a
             score is not finite.
     """
+    compute.prepare(config.compute)
     suite = suites.create(config.suite)
     parallel.require_one_process("suite")
     mesh = parallel.data_mesh()

@@ -33,6 +33,7 @@ def train(config: TrainConfig) -> None:
         RequestError: The settings or the data are not as expected.
         Stopped: The run was asked to stop and has saved.
     """
+    compute.prepare(config.compute)
     system = systems.create(config.detector, config.options)
     recipe = change(system.recipe, config.recipe)
     mesh = parallel.data_mesh()

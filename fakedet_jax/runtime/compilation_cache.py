@@ -7,6 +7,10 @@ has a folder of its own in the cache, named after the platform, the devices, the
 processor's instructions and the version of JAX, so that a cache on a shared disk serves
 several. JAX trusts what it reads there: who can write to the folder can run code. It is
 made for its owner alone.
+
+Nothing is removed from the cache. JAX's own limit, `jax_compilation_cache_max_size`,
+needs the package filelock, which nothing else here needs, and fails in a folder that
+was filled without a limit. It is left to users.
 """
 
 import hashlib

@@ -132,17 +132,18 @@ def test_the_devices_of_this_machine():
 
 
 @pytest.mark.parametrize(
-    ("name", "float32", "bfloat16", "bandwidth"),
+    ("name", "float32", "tf32", "bfloat16", "bandwidth"),
     [
         # TFLOP/s and TB/s of the data sheets; a tensor core's at a lower clock.
-        ("a100", 19.5, 312, 2.039),
-        ("h100", 67, 989, 3.35),
-        ("h200", 67, 989, 4.8),
+        ("a100", 19.5, 156, 312, 2.039),
+        ("h100", 67, 494, 989, 3.35),
+        ("h200", 67, 494, 989, 4.8),
     ],
 )
-def test_descriptions_agree_with_data_sheets(name, float32, bfloat16, bandwidth):
+def test_descriptions_agree_with_data_sheets(name, float32, tf32, bfloat16, bandwidth):
     facts = targets._facts(targets._described()[name].read_text("utf-8"))
     assert facts["flops_per_second"]["float32"] / 1e12 == pytest.approx(float32, 0.01)
+    assert facts["flops_per_second"]["tf32"] / 1e12 == pytest.approx(tf32, 0.1)
     assert facts["flops_per_second"]["bfloat16"] / 1e12 == pytest.approx(bfloat16, 0.1)
     assert facts["bytes_per_second"] / 1e12 == pytest.approx(bandwidth, 0.01)
 

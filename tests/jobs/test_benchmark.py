@@ -57,6 +57,7 @@ def test_machine_and_settings_are_named(results):
     expected = {
         "detector": "amtennet",
         "dtype": "float32",
+        "deterministic": False,
         "batch_size": 8,
         "framing": "128 × 128",
         "num_repeats": 1,
@@ -127,6 +128,8 @@ def test_the_table_names_what_is_not_available(results):
         "amtennet, float32, products in float32, batches of 8, 128 × 128 pictures, on "
         "8 × cpu"
     )
+    deterministic = benchmark.to_table({**results, "deterministic": True})
+    assert "float32, deterministic kernels, batches of 8" in deterministic
     lines = [line for line in table.splitlines() if "fullest device" in line]
     assert lines[0].endswith("not available")
 

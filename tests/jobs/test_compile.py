@@ -3,13 +3,14 @@
 """Tests of fakedet_jax.jobs.compile, for the processor of this machine."""
 
 import json
+import re
 from unittest import mock
 
 import jax
 import pytest
 
 from fakedet_jax.compiler import cost, hlo
-from fakedet_jax.config import CompileConfig
+from fakedet_jax.config import CompileConfig, FirstPrecisionConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs import compile as compile_job
 from tests import tiny
@@ -60,11 +61,12 @@ def test_a_training_step_over_devices(tmp_path):
     assert found["collectives"][0]["kind"] == "all_reduce"
     assert found["low_precision_reductions"] == []
     (path,) = (tmp_path / "hlo").iterdir()
-    assert path.name == "train_tiny_cpu_2_8_float32.hlo"
+    assert path.name == "train_tiny_cpu_2_8_float32_float32.hlo"
     text = path.read_text("utf-8")
     assert hlo.operations(hlo.parse(text)) == found["operations"]
     table = compile_job.to_table(found)
-    assert table.startswith("tiny: train, float32, 8 images on 2 × cpu")
+    title = "tiny: train, float32, products in float32, 8 images on 2 × cpu"
+    assert table.startswith(title)
     assert "GFLOP/image" in table
     compile_job.check_fits(found)
 
@@ -72,7 +74,10 @@ def test_a_training_step_over_devices(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "title"),
     [
-        ({"detector": "tiny", "what": "score"}, "tiny: score, float32, 64 images on"),
+        (
+            {"detector": "tiny", "what": "score"},
+            "tiny: score, float32, products in float32, 64 images on",
+        ),
         (
             {"options": {"backbone": "tiny_faces"}, "dtype": "bfloat16"},
             "fakespotter, tiny_faces: coverage, bfloat16, 64 images on",
@@ -107,8 +112,9 @@ def test_a_training_step_over_devices(tmp_path):
                 "options": {"embedder": "tiny_ranker"},
                 "what": "mixture",
                 "dtype": "bfloat16",
+                "precision": FirstPrecisionConfig("bfloat16"),
             },
-            "exif_anomaly, tiny_ranker: mixture, float32, 3572 rows on",
+            "exif_anomaly, tiny_ranker: mixture, float32, products in float32, 3572 ",
         ),
     ],
     ids=str,
@@ -120,6 +126,49 @@ def test_every_system_has_programs(settings, title):
     assert found["bytes_per_image"] > 0
     if found["what"] == "coverage":
         assert found["collectives"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs"),
+    [("float32", "HIGHEST"), ("tf32", "HIGH"), ("bfloat16", "DEFAULT")],
+)
+def test_products_have_the_precision_that_is_asked_for(name, theirs):
+    before = jax.config.jax_default_matmul_precision
+    texts = []
+
+    def lower(program):
+        texts.append(program.lower().as_text())
+        return cost.Compiled("ENTRY %main () -> f32[] {\n}\n", 1.0, 100, 60)
+
+    with mock.patch.object(cost, "compile_program", lower):
+        found = _compile(
+            detector="tiny",
+            num_devices=1,
+            batch_size=8,
+            precision=FirstPrecisionConfig(name),
+        )
+    assert jax.config.jax_default_matmul_precision == before
+    assert found["matmul_precision"] == name
+    title = f"tiny: train, float32, products in {name}, 8 images on"
+    assert compile_job.to_table(found).startswith(title)
+    products = re.findall(r"stablehlo\.(?:convolution|dot_general)\b.*", texts[0])
+    assert len(products) >= 4
+    for product in products:
+        assert set(re.findall(r"\b(DEFAULT|HIGH|HIGHEST)\b", product)) == {theirs}
+
+
+@pytest.mark.parametrize(
+    ("dtype", "precision", "peak"),
+    [
+        ("float32", "float32", "float32"),
+        ("float32", "tf32", "tf32"),
+        ("float32", "bfloat16", "tf32"),
+        ("bfloat16", "tf32", "bfloat16"),
+    ],
+)
+def test_the_peak_of_a_gpu_is_that_of_the_products(dtype, precision, peak):
+    results = {"dtype": dtype, "matmul_precision": precision}
+    assert compile_job._arithmetic(results) == peak
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@
 
 import logging
 import os
+import shutil
 import stat
 
 import jax
@@ -18,7 +19,11 @@ from fakedet_jax.runtime import compilation_cache
 @pytest.fixture(autouse=True)
 def no_cache():
     """Tests share a cache of compiled programs; these go without it."""
-    names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
+    names = (
+        "jax_compilation_cache_dir",
+        "jax_compilation_cache_max_size",
+        "jax_persistent_cache_min_compile_time_secs",
+    )
     before = {name: getattr(jax.config, name) for name in names}
     jax.config.update("jax_compilation_cache_dir", None)
     jax_cache.reset_cache()
@@ -76,6 +81,26 @@ def test_a_cache_that_jax_has_already_wins_over_the_default(tmp_path):
     jax.config.update("jax_compilation_cache_dir", str(tmp_path / "own"))
     assert compilation_cache.use(None, default=tmp_path / "default") is None
     assert jax.config.jax_compilation_cache_dir == str(tmp_path / "own")
+
+
+def test_a_cache_that_was_deleted_is_made_again(tmp_path):
+    for number in (11, 13):
+        folder = compilation_cache.use(str(tmp_path / "cache"))
+        _compile(number)
+        assert _files(folder)
+        shutil.rmtree(tmp_path / "cache")
+
+
+def test_old_programs_go_where_the_user_limits_the_size(tmp_path):
+    pytest.importorskip("filelock")
+    limit = 10_000  # Bytes of about four of these programs.
+    jax.config.update("jax_compilation_cache_max_size", limit)
+    folder = compilation_cache.use(None, default=tmp_path)
+    for number in range(17, 25):
+        _compile(number)
+    sizes = [path.stat().st_size for path in folder.glob("*-cache")]
+    assert 0 < sum(sizes) <= limit
+    assert len(sizes) < 8
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
