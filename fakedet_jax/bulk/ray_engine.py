@@ -139,11 +139,17 @@ def _cluster(engine: EngineConfig) -> Iterator[Any]:
                 logging_level=logging.CRITICAL,
                 **options,
             )
-        except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+        except (
+            OSError,
+            ValueError,
+            RuntimeError,
+            ray.exceptions.RayError,
+        ) as error:
             where = f"at {engine.address!r}" if engine.address else "on this machine"
             raise RequestError(
                 f"`engine_address`: Ray cannot be started or reached {where} "
-                f"({text.one_line(error)}); give the address that `ray start` printed"
+                f"({text.one_line(error)}); give the address and the token of a "
+                "running cluster, or leave it out"
             ) from error
         finally:
             # Ray ends the process on this signal.
