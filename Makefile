@@ -2,12 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-BEAM_VENV := .venv-beam
+RAY_VENV := .venv-ray
 COMPILE_VENV ?= .venv-compile
 COMPILE_BIN = $(COMPILE_VENV)/bin
 DEMO := demo
 
-.PHONY: demo test test-readme test-slow test-beam lint clean
+.PHONY: demo test test-readme test-slow test-ray lint clean
 .PHONY: compile-env test-compile test-compile-quick test-compile-slow
 
 demo: $(VENV)/.ready
@@ -34,9 +34,9 @@ test-readme: $(VENV)/.ready-test
 test-slow: $(VENV)/.ready-test
 	$(BIN)/python -m pytest -m "slow and not compiler" tests
 
-# Apache Beam asks for older versions of other packages, so it has its own environment.
-test-beam: $(BEAM_VENV)/.ready
-	$(BEAM_VENV)/bin/python -m pytest tests/prepare/test_beam.py
+# Ray is large and few need it, so it has its own environment.
+test-ray: $(RAY_VENV)/.ready
+	$(RAY_VENV)/bin/python -m pytest tests/bulk/test_ray_engine.py tests/prepare/test_ray_tasks.py
 
 # The compilers for TPUs and NVIDIA GPUs; neither devices nor drivers are needed.
 compile-env: $(COMPILE_VENV)/.ready
@@ -56,9 +56,9 @@ lint: $(VENV)/.ready-test
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) $(BEAM_VENV) $(COMPILE_VENV) $(DEMO)
+	rm -rf $(VENV) $(RAY_VENV) $(COMPILE_VENV) $(DEMO)
 
-$(VENV)/bin/python $(BEAM_VENV)/bin/python $(COMPILE_BIN)/python:
+$(VENV)/bin/python $(RAY_VENV)/bin/python $(COMPILE_BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(@:/bin/python=)
@@ -71,9 +71,10 @@ $(VENV)/.ready-test: setup.cfg pyproject.toml constraints.txt | $(VENV)/bin/pyth
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
 	touch $@ $(VENV)/.ready
 
-$(BEAM_VENV)/.ready: setup.cfg pyproject.toml constraints-beam.txt | $(BEAM_VENV)/bin/python
-	$(BEAM_VENV)/bin/python -m pip install --quiet --constraint constraints-beam.txt \
-		--editable '.[test,beam]'
+$(RAY_VENV)/.ready: setup.cfg pyproject.toml constraints.txt constraints-ray.txt \
+		| $(RAY_VENV)/bin/python
+	$(RAY_VENV)/bin/python -m pip install --quiet --constraint constraints.txt \
+		--constraint constraints-ray.txt --editable '.[test,ray]'
 	touch $@
 
 $(COMPILE_VENV)/.ready: setup.cfg pyproject.toml constraints.txt constraints-compile.txt \

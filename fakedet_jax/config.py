@@ -21,6 +21,7 @@ PART_FORMATS = ("parquet", "csv")
 SPLITS = ("train", "validation", "test", "all")
 
 _FACES_FOLLOW = "without it, faces are found and cut out as they were for the training"
+_ENGINE_FOLLOWS = "it says what runs the workers"
 _DATA_FOLLOW = (
     "without them the pictures are those that the detector was trained on, in their "
     "classes"
@@ -455,6 +456,32 @@ class FilesConfig(_BatchConfig):
 
 
 @dataclasses.dataclass(frozen=True)
+class EngineConfig(Settings):
+    """What runs the workers of a large run, on one machine or on many."""
+
+    name: str | None = option(
+        None,
+        "Runs the workers on the machines of a cluster: ray. By default this process "
+        "does the work.",
+        choices=("ray",),
+        name="engine",
+    )
+    address: str = option(
+        "",
+        "Address of a running cluster, such as auto or HOST:PORT; by default workers "
+        "run on this machine, as long as the command does.",
+        name="engine_address",
+    )
+    num_gpus: float = option(0.0, "GPUs of each worker.", minimum=0, name="engine_gpus")
+    num_workers: int | None = option(
+        None,
+        "Workers at a time; by default as many as there are cores and GPUs for.",
+        minimum=1,
+        name="engine_workers",
+    )
+
+
+@dataclasses.dataclass(frozen=True)
 class PartsConfig(Settings):
     """A run in units of work that can be shared and resumed."""
 
@@ -475,6 +502,12 @@ class PartsConfig(Settings):
     )
     retry_failed: bool = option(
         False, "Whether files with an error row are tried again."
+    )
+    engine: EngineConfig | None = part(
+        EngineConfig,
+        is_optional=True,
+        triggers=("engine",),
+        reason=_ENGINE_FOLLOWS,
     )
 
 
@@ -706,10 +739,11 @@ class PrepareConfig(Settings):
         None, "Working processes; one per core by default.", minimum=1
     )
     seed: int = option(0, "Seed of the splits.", minimum=0, maximum=2**32 - 1)
-    beam_pipeline_options: tuple[str, ...] = option(
-        (),
-        "Options of Apache Beam, such as runner=DirectRunner; if given, Beam's "
-        "workers find the faces.",
+    engine: EngineConfig | None = part(
+        EngineConfig,
+        is_optional=True,
+        triggers=("engine",),
+        reason=_ENGINE_FOLLOWS,
     )
     tags: Path | None = option(
         None,

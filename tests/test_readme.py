@@ -30,6 +30,7 @@ SKIPPED = {
     "OTHER_RUN": "needs another run",
     "--mode=compile": "needs compilers for absent devices; see tests/compiler",
     "--features=embedding --workdir=RUN": "needs the run of another block",
+    "--engine=ray": "needs Ray",
     "--mode=suite ": "takes minutes; see tests/jobs/test_suite.py",
     "fakespotter_robustness.flags": "takes minutes; see tests/jobs/test_suite.py",
 }

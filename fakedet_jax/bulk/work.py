@@ -14,7 +14,7 @@ import dataclasses
 import io
 import logging
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -66,6 +66,10 @@ class UnitEnd(NamedTuple):
     rows: list[Row]
 
 
+# The tasks of a unit, and its end.
+Unit = list[Task | UnitEnd]
+
+
 @dataclasses.dataclass
 class Report:
     """What a process has done.
@@ -84,6 +88,14 @@ class Report:
         default_factory=collections.Counter
     )
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)
+
+    def add(self, other: "Report") -> None:
+        """Adds what another process has done."""
+        self.num_inputs += other.num_inputs
+        self.num_rows += other.num_rows
+        self.errors += other.errors
+        for name, seconds in other.seconds.items():
+            self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
 
 class Schedule:
@@ -230,27 +242,60 @@ def run(
         RequestError: The inputs have changed, or the folder cannot be written.
     """
     report = Report()
+    computed = compute(ledger, schedule.tasks(inputs), computation, report)
+    with (
+        StopRequest() as stop,
+        contextlib.closing(computed),
+        show_progress(schedule) as shown,
+    ):
+        for num_inputs in computed:
+            if stop.signum:
+                raise Stopped(stop.signum)
+            if num_inputs:
+                shown.update(num_inputs)
+    return report
+
+
+def show_progress(schedule: Schedule) -> progress.Progress:
+    """Starts to show how many of the inputs of this process are done."""
+    return progress.Progress(
+        schedule.num_inputs, label="predict", unit="inputs", initial=schedule.num_done
+    )
+
+
+def compute(
+    ledger: Ledger,
+    entries: Iterator[Task | UnitEnd],
+    computation: Computation,
+    report: Report,
+) -> Generator[int, None, None]:
+    """Computes units and writes each when it is complete.
+
+    Close the generator to end its threads.
+
+    Args:
+        ledger: The run.
+        entries: The tasks of units, each followed by its end.
+        computation: How files become rows.
+        report: Where to note what is done.
+
+    Yields:
+        After each batch, the inputs of the unit that it completed; 0 if it did not.
+
+    Raises:
+        RequestError: The folder cannot be written.
+    """
     clock = _Clock(report.seconds)
     # Tasks that are being read and computed, and the ends of their units, in order.
     waiting: collections.deque[Task | UnitEnd] = collections.deque()
-    unit = _Unit(computation)
+    unit = _UnitRows(computation)
     schema = schema_of(ledger)
-    with (
-        StopRequest() as stop,
-        contextlib.closing(
-            computation.open_batches(_files(schedule.tasks(inputs), waiting))
-        ) as batches,
-        progress.Progress(
-            schedule.num_inputs,
-            label="predict",
-            unit="inputs",
-            initial=schedule.num_done,
-        ) as shown,
-    ):
+    with contextlib.closing(
+        computation.open_batches(_files(entries, waiting))
+    ) as batches:
         computed = computation.compute(clock.timed("read", batches))
         for items, values, _ in clock.timed("device", computed):
-            if stop.signum:
-                raise Stopped(stop.signum)
+            num_inputs = 0
             scores = computation.to_scores(values) if len(values) else []
             for item in items:
                 entry = waiting[0]
@@ -266,12 +311,57 @@ def run(
                         _write(ledger, schema, end, unit)
                     report.num_rows += len(unit.rows)
                     report.errors += unit.errors
-                    shown.update(unit.num_inputs)
-                    unit = _Unit(computation)
+                    num_inputs += unit.num_inputs
+                    unit = _UnitRows(computation)
+            yield num_inputs
+
+
+def units(entries: Iterable[Task | UnitEnd]) -> Iterator[Unit]:
+    """Groups what `Schedule.tasks` yields by units."""
+    unit: Unit = []
+    for entry in entries:
+        unit.append(entry)
+        if isinstance(entry, UnitEnd):
+            yield unit
+            unit = []
+
+
+def failed(unit: Unit, reason: str) -> Unit:
+    """A unit none of whose inputs can be used.
+
+    Args:
+        unit: The unit.
+        reason: Why that is so.
+    """
+    return [
+        entry._replace(input=entry.input._replace(error=reason))
+        if isinstance(entry, Task)
+        else entry
+        for entry in unit
+    ]
+
+
+def compute_unit(ledger: Ledger, unit: Unit, computation: Computation) -> Report:
+    """Computes and writes one unit.
+
+    Args:
+        ledger: The run.
+        unit: The unit.
+        computation: How files become rows.
+
+    Returns:
+        What was done.
+
+    Raises:
+        RequestError: The folder cannot be written.
+    """
+    report = Report()
+    for _ in compute(ledger, iter(unit), computation, report):
+        pass
     return report
 
 
-class _Unit:
+class _UnitRows:
     """The rows of a unit that is being computed."""
 
     def __init__(self, computation: Computation) -> None:
@@ -312,7 +402,9 @@ def _files(
             yield None
 
 
-def _write(ledger: Ledger, schema: pyarrow.Schema, end: UnitEnd, unit: _Unit) -> None:
+def _write(
+    ledger: Ledger, schema: pyarrow.Schema, end: UnitEnd, unit: _UnitRows
+) -> None:
     number = schema.names.index(INPUT)
     # Faces of an input are in order already.
     rows = sorted([*end.rows, *unit.rows], key=lambda row: row[number])

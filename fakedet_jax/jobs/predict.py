@@ -81,8 +81,9 @@ def predict(config: PredictConfig) -> dict[str, int]:
 def _check(config: PredictConfig) -> None:
     """Refuses invalid settings before anything is loaded."""
     parallel.require_one_process("predict", "give each process its own files")
+    defaults = settings.to_json(PartsConfig())
     for name, value in settings.to_json(config.parts).items():
-        if value != settings.to_json(PartsConfig())[name]:
+        if value != defaults.get(name):
             raise RequestError(
                 f"`{name}`: only a run with parts has it; name a folder as `output`"
             )

@@ -3,16 +3,19 @@
 """`mode=predict` into a folder of parts: any number of files, in units of work."""
 
 import collections
+import dataclasses
 import functools
 import logging
 import re
+import socket
 from pathlib import Path
+from typing import Any
 
 from jax.sharding import Mesh
 
-from fakedet_jax import systems
+from fakedet_jax import settings, systems
 from fakedet_jax.bulk import inputs as bulk_inputs
-from fakedet_jax.bulk import ledger, work
+from fakedet_jax.bulk import ledger, ray_engine, work
 from fakedet_jax.config import PredictConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import metrics
@@ -23,10 +26,10 @@ from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.jobs import compute
 from fakedet_jax.models import precision
 from fakedet_jax.runtime import parallel, storage, text
-from fakedet_jax.runtime.signals import Stopped
+from fakedet_jax.runtime.signals import Stopped, StopRequest
 from fakedet_jax.systems.base import Fitted
 from fakedet_jax.systems.identity import model_id
-from fakedet_jax.workdir import open_workdir
+from fakedet_jax.workdir import Workdir, open_workdir
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -40,6 +43,8 @@ _COLUMNS = {
     work.INPUT: "int64",
 }
 _MAX_REASONS = 5
+# Reason of the inputs of a unit that no process has survived.
+_DIED = "cannot be processed: the process died each time"
 
 
 def predict_parts(config: PredictConfig) -> dict[str, int]:
@@ -60,23 +65,14 @@ def predict_parts(config: PredictConfig) -> dict[str, int]:
     assert config.output is not None
     _check(config)
     shard = read_shard(config.parts.shard)
-    mesh = parallel.data_mesh()
-    workdir = open_workdir(config.workdir)
-    cache = storage.user_cache_dir() / "compiled"
-    compute.set_up(config.compute, workdir, default_cache=cache)
+    mesh, workdir, how = _set_up(config)
     inputs = _open_inputs(config)
-    how = cropping.choose(
-        workdir.faces,
-        faces=config.faces,
-        model=config.face_detector_model,
-        all_faces=config.all_faces,
-        frames=config.frames,
-    )
     summary = inputs.summarise()
     if summary.has_videos:
         stream.check_videos([stream.FaceFile(Path("video.mp4"), "")], how)
     detector = systems.load(workdir, mesh, threshold=config.threshold)
-    request = _request(config, inputs, summary, detector, how, mesh)
+    facts = {"inputs": summary.digest, **_facts(config, detector, how, mesh)}
+    request = _request(config, inputs, summary.count, facts)
     if shard[0] >= request.num_units:
         raise RequestError(
             f"`shard`: {config.parts.shard} has nothing to do, there are only "
@@ -85,26 +81,17 @@ def predict_parts(config: PredictConfig) -> dict[str, int]:
         )
     book = ledger.claim(config.output, request)
     schedule = work.Schedule(book, shard, retry_failed=config.parts.retry_failed)
-    scorer = Scorer(detector.probability_fn, mesh, request.facts["batch_size"])
-    computation = work.Computation(
-        open_batches=functools.partial(
-            stream.stream_faces,
-            cropping=how,
-            framing=detector.info.framing,
-            batch_size=scorer.batch_size,
-            num_threads=config.num_threads,
-        ),
-        compute=functools.partial(scorer.stream, detector.variables),
-        to_scores=lambda values: detector.info.scores(values).tolist(),
-        to_row=functools.partial(
-            _row, request.facts["model_id"], detector.info.threshold
-        ),
-    )
+    computation = _computation(config, detector, how, mesh)
     try:
-        report = work.run(book, schedule, inputs, computation)
+        if config.parts.engine is None:
+            report = work.run(book, schedule, inputs, computation)
+        else:
+            report = _run_on_engine(config, book, schedule, inputs, computation)
     except Stopped:
         _tell_complete(book)
         raise
+    if detector.info.doubt:
+        _LOGGER.warning("%s", detector.info.doubt)
     _summarise(report)
     _tell_complete(book)
     if report.num_rows and report.errors.total() == report.num_rows:
@@ -142,6 +129,8 @@ def read_shard(value: str) -> tuple[int, int]:
 
 def _check(config: PredictConfig) -> None:
     parallel.require_one_process("predict", "give each process a `shard`")
+    if config.parts.engine is not None:
+        ray_engine.check_installed()
     for name in ("frame_scores", "annotated"):
         if getattr(config, name) is not None:
             raise RequestError(
@@ -173,17 +162,28 @@ def _open_inputs(config: PredictConfig) -> bulk_inputs.Inputs:
     )
 
 
-def _request(
-    config: PredictConfig,
-    inputs: bulk_inputs.Inputs,
-    summary: bulk_inputs.Summary,
-    detector: Fitted,
-    how: Cropping,
-    mesh: Mesh,
-) -> ledger.Request:
-    """What is computed; what changes scores stands in `facts`."""
-    facts = {
-        "inputs": summary.digest,
+def _set_up(config: PredictConfig) -> tuple[Mesh, Workdir, Cropping]:
+    """Everything but the detector, which takes longest to load."""
+    compute.prepare(config.compute)
+    mesh = parallel.data_mesh()
+    workdir = open_workdir(config.workdir)
+    cache = storage.user_cache_dir() / "compiled"
+    compute.set_up(config.compute, workdir, default_cache=cache)
+    how = cropping.choose(
+        workdir.faces,
+        faces=config.faces,
+        model=config.face_detector_model,
+        all_faces=config.all_faces,
+        frames=config.frames,
+    )
+    return mesh, workdir, how
+
+
+def _facts(
+    config: PredictConfig, detector: Fitted, how: Cropping, mesh: Mesh
+) -> dict[str, Any]:
+    """All that scores depend on besides the files."""
+    return {
         "detector": detector.info.detector,
         "model_id": model_id(detector),
         "threshold": detector.info.threshold,
@@ -191,13 +191,95 @@ def _request(
         "matmul_precision": precision.chosen(),
         "faces": how.record,
     }
+
+
+def _request(
+    config: PredictConfig,
+    inputs: bulk_inputs.Inputs,
+    num_inputs: int,
+    facts: dict[str, Any],
+) -> ledger.Request:
     carried = {name: str(type_) for name, type_ in inputs.carried.items()}
     return ledger.Request(
         facts=facts,
-        num_inputs=summary.count,
+        num_inputs=num_inputs,
         unit_size=config.parts.unit_size,
         format=config.parts.part_format,
         columns={**_COLUMNS, **carried},
+    )
+
+
+def _computation(
+    config: PredictConfig, detector: Fitted, how: Cropping, mesh: Mesh
+) -> work.Computation:
+    batch_size = parallel.round_up_batch_size(config.batch_size, mesh)
+    scorer = Scorer(detector.probability_fn, mesh, batch_size)
+    return work.Computation(
+        open_batches=functools.partial(
+            stream.stream_faces,
+            cropping=how,
+            framing=detector.info.framing,
+            batch_size=batch_size,
+            num_threads=config.num_threads,
+        ),
+        compute=functools.partial(scorer.stream, detector.variables),
+        to_scores=lambda values: detector.info.scores(values).tolist(),
+        to_row=functools.partial(_row, model_id(detector), detector.info.threshold),
+    )
+
+
+def _run_on_engine(
+    config: PredictConfig,
+    book: ledger.Ledger,
+    schedule: work.Schedule,
+    inputs: bulk_inputs.Inputs,
+    computation: work.Computation,
+) -> work.Report:
+    """Does what `work.run` does, with a task of the engine for each unit."""
+    assert config.parts.engine is not None
+    report = work.Report()
+    with StopRequest() as stop, work.show_progress(schedule) as shown:
+        computed = ray_engine.run(
+            _compute_unit,
+            # Paths may be many, and the tasks have theirs.
+            (dataclasses.replace(config, paths=()), book),
+            work.units(schedule.tasks(inputs)),
+            engine=config.parts.engine,
+            is_stopped=lambda: stop.signum is not None,
+        )
+        for unit, found in computed:
+            if found is None:
+                found = work.compute_unit(book, work.failed(unit, _DIED), computation)
+            report.add(found)
+            shown.update(found.num_inputs)
+    if stop.signum:
+        raise Stopped(stop.signum)
+    return report
+
+
+def _compute_unit(
+    common: tuple[PredictConfig, ledger.Ledger], unit: work.Unit
+) -> work.Report:
+    """Computes a unit in a worker."""
+    config, book = common
+    facts, computation = _load(config)
+    expected = book.request.facts
+    if different := settings.differences(expected, facts, ()):
+        raise RequestError(
+            f"`engine`: expected workers with the devices and files of this machine, "
+            f"found {', '.join(different)} on {socket.gethostname()}"
+        )
+    return work.compute_unit(book, unit, computation)
+
+
+@functools.lru_cache(maxsize=1)
+def _load(config: PredictConfig) -> tuple[dict[str, Any], work.Computation]:
+    """Loads the detector, once in each worker."""
+    mesh, workdir, how = _set_up(config)
+    detector = systems.load(workdir, mesh, threshold=config.threshold)
+    return (
+        _facts(config, detector, how, mesh),
+        _computation(config, detector, how, mesh),
     )
 
 

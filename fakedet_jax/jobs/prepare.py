@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`mode=prepare`: face crops of photographs and videos, as a dataset of its own.
 
-Each input becomes one staged file, in one of several processes or by a worker of Apache
-Beam. When all are there, splits are assigned and the dataset is written, then its
+Each input becomes one staged file, in one of several processes or by a worker of an
+engine. When all are there, splits are assigned and the dataset is written, then its
 manifest, then its summary. A run that was stopped or killed at any point is resumed by
 the same command, and ends with the same bytes.
 """
@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from fakedet_jax.bulk import ray_engine
 from fakedet_jax.config import PrepareConfig
 from fakedet_jax.data import layouts, scan, tags_file
 from fakedet_jax.data.dataset import digest_of
@@ -24,7 +25,14 @@ from fakedet_jax.errors import RequestError
 from fakedet_jax.faces import cropping
 from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.media import video_stream
-from fakedet_jax.prepare import assembly, beam, manifest, output, pool, staging
+from fakedet_jax.prepare import (
+    assembly,
+    manifest,
+    output,
+    pool,
+    ray_tasks,
+    staging,
+)
 from fakedet_jax.prepare.assembly import Input
 from fakedet_jax.report.text_table import text_table
 from fakedet_jax.runtime.processes import available_cores
@@ -53,8 +61,6 @@ def prepare(config: PrepareConfig) -> dict[str, Any]:
         Stopped: The process was asked to stop; the same call goes on.
     """
     root = _check(config)
-    options = config.beam_pipeline_options
-    runner = beam.create_runner(options) if options else None
     how = cropping.create(config.faces, config.frames, root)
     listing = _list(config, root)
     if any(item.kind == "video" for item in listing.items):
@@ -83,7 +89,7 @@ def prepare(config: PrepareConfig) -> dict[str, Any]:
             output.tidy(config.output)
             _LOGGER.info("%s is prepared already in %s", name, config.output)
             return summary
-        _extract(config, root, how, inputs, tags, runner)
+        _extract(config, root, how, inputs, tags)
         try:
             summary = _write(config, inputs, listing, request)
         except OSError as error:
@@ -162,11 +168,13 @@ def _check(config: PrepareConfig) -> Path:
             f"`data_dir={str(config.data.data_dir)!r}`, found {str(config.output)!r}; "
             "name another"
         )
-    if config.num_workers is not None and config.beam_pipeline_options:
-        raise RequestError(
-            "`num_workers` is for the processes of this machine; leave it out with "
-            "`beam_pipeline_options`, such as direct_num_workers"
-        )
+    if config.engine is not None:
+        if config.num_workers is not None:
+            raise RequestError(
+                "`num_workers` is for processes without an engine; leave it out with "
+                "`engine`, or give `engine_workers`"
+            )
+        ray_engine.check_installed()
     check_validation_fraction(config.data.validation_fraction)
     return config.data.data_dir
 
@@ -212,9 +220,8 @@ def _extract(
     how: Cropping,
     inputs: list[Input],
     tags: Mapping[str, tuple[float, ...]],
-    runner: beam.Runner | None,
 ) -> None:
-    """Stages what is not staged yet, by a runner of Beam or, with None, here."""
+    """Stages what is not staged yet, by an engine or here."""
     staging.sweep(config.output / staging.FOLDER)
     needs_tags = layouts.create(config.data.dataset).needs_tags
     tasks = [
@@ -245,8 +252,8 @@ def _extract(
             "cropping": how,
             "is_stopped": lambda: stop.signum is not None,
         }
-        if runner is not None:
-            staged = beam.run(tasks, runner=runner, **shared)
+        if config.engine is not None:
+            staged = ray_tasks.run(tasks, engine=config.engine, **shared)
         else:
             num_processes = config.num_workers or available_cores()
             staged = pool.run(tasks, num_processes=num_processes, **shared)

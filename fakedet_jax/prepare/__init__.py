@@ -2,4 +2,4 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes datasets of face crops: parallel extraction, staging and assembly."""
 
-__all__ = ["assembly", "beam", "manifest", "output", "pool", "staging", "worker"]
+__all__ = ["assembly", "manifest", "output", "pool", "ray_tasks", "staging", "worker"]

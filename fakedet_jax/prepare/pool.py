@@ -119,7 +119,7 @@ def run(
                         start()
                 else:
                     is_staged = job is not None
-                    _check(answer, job)
+                    check(answer, job and job[0])
                     if waiting:
                         worker.give(waiting.popleft())
                     else:
@@ -128,50 +128,38 @@ def run(
                     yield job[0]
 
 
-class Single:
-    """A single process that stages one input at a time, as those of `run` do.
-
-    It starts with the first input; `close` ends it.
+def check(answer: Mapping[str, Any], task: Task | None) -> None:
+    """Raises what an answer of `worker.work_on` reports as fatal; logs its warning.
 
     Args:
-        root: The data folder.
-        cropping: How faces are found and cut out.
+        answer: The answer.
+        task: What it is about; None before the first task.
+
+    Raises:
+        RequestError: The request is wrong, or the disk is full.
     """
+    if "request" in answer:
+        raise RequestError(answer["request"])
+    if "warning" in answer and task is not None:
+        _LOGGER.warning("%s: %s", task.name, answer["warning"])
 
-    def __init__(self, root: Path, cropping: Cropping):
-        self._root, self._cropping = root, cropping
-        self._worker: _Worker | None = None
 
-    def work_on(self, task: Task) -> None:
-        """Stages an input; `run` tells what happens if its process dies.
+def stage_as_skipped(task: Task, ending: str) -> None:
+    """Stages an input whose process has died each time.
 
-        Args:
-            task: The input.
+    Args:
+        task: The input.
+        ending: How the process died.
 
-        Raises:
-            RequestError: The request is wrong, or the disk is full.
-            RuntimeError: The process cannot start.
-        """
-        waiting: deque[_Job] = deque([(task, 1)])
-        while waiting:
-            if self._worker is None:
-                self._worker = _Worker(self._root, self._cropping)
-                if self._worker.read() is None:
-                    _bury(self._worker, None, waiting)
-            job = waiting.popleft()
-            self._worker.give(job)
-            answer = self._worker.read()
-            if answer is not None:
-                _check(answer, job)
-            else:
-                _bury(self._worker, job, waiting)
-                self.close()
-
-    def close(self) -> None:
-        """Ends the process; another input starts a new one."""
-        if self._worker is not None:
-            self._worker.stop()
-        self._worker = None
+    Raises:
+        RequestError: The disk is full.
+    """
+    _LOGGER.warning("%s: %s; it is skipped", task.name, ending)
+    skipped = Row(LEFT_OUT, f"cannot be processed: {ending} each time")
+    try:
+        staging.write(task.staged, task.name, [(skipped, None)])
+    except OSError as error:
+        raise staging.disk_error(error, task.staged.parent.parent) from error
 
 
 # A task and the number of this attempt, from 1.
@@ -235,14 +223,6 @@ class _Worker:
             self._tasks.flush()
 
 
-def _check(answer: Mapping[str, Any], job: _Job | None) -> None:
-    """Raises what an answer reports as fatal and logs its warning."""
-    if "request" in answer:
-        raise RequestError(answer["request"])
-    if "warning" in answer and job is not None:
-        _LOGGER.warning("%s: %s", job[0].name, answer["warning"])
-
-
 def _bury(worker: _Worker, job: _Job | None, waiting: "deque[_Job]") -> bool:
     """Requeues the job of a dead process, or stages its input as skipped.
 
@@ -258,10 +238,5 @@ def _bury(worker: _Worker, job: _Job | None, waiting: "deque[_Job]") -> bool:
     if attempt < _NUM_ATTEMPTS:
         waiting.append((task, attempt + 1))
         return False
-    _LOGGER.warning("%s: %s; it is skipped", task.name, ending)
-    skipped = Row(LEFT_OUT, f"cannot be processed: {ending} each time")
-    try:
-        staging.write(task.staged, task.name, [(skipped, None)])
-    except OSError as error:
-        raise staging.disk_error(error, task.staged.parent.parent) from error
+    stage_as_skipped(task, ending)
     return True

@@ -64,6 +64,12 @@ def work_on(task: Task, root: Path, cropping: Cropping) -> dict[str, Any]:
     return {"warning": guarded.surprise} if guarded.surprise else {}
 
 
+def use_one_thread() -> None:
+    """Keeps OpenCV from sharing the cores a second time, as workers do already."""
+    with contextlib.suppress(RequestError):  # Not every face detector needs OpenCV.
+        opencv.set_num_threads(1)
+
+
 def main() -> None:
     """Works until standard input ends."""
     # The parent process decides when to stop.
@@ -72,8 +78,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     cropping, root = pickle.load(sys.stdin.buffer)
-    with contextlib.suppress(RequestError):  # Not every face detector needs OpenCV.
-        opencv.set_num_threads(1)
+    use_one_thread()
     tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
     threading.Thread(
         target=_receive, args=(sys.stdin.buffer, tasks), daemon=True

@@ -138,3 +138,25 @@ def test_a_damaged_request_is_told(tmp_path):
     request = ledger.Request({}, 1, 1, "csv", {"path": "no type"})
     with pytest.raises(RequestError, match="is damaged"):
         work.schema_of(ledger.Ledger(tmp_path, request))
+
+
+def test_units_can_be_computed_one_by_one(tmp_path, paths):
+    whole, single = _claim(tmp_path / "whole"), _claim(tmp_path / "single")
+    expected, _ = _run(whole, paths)
+    schedule = work.Schedule(single, (0, 1), retry_failed=False)
+    report = work.Report()
+    for unit in reversed(list(work.units(schedule.tasks(_inputs(paths))))):
+        report.add(work.compute_unit(single, unit, _computation([])))
+    assert _rows(single) == _rows(whole)
+    assert (report.num_inputs, report.num_rows) == (7, expected.num_rows)
+
+
+def test_a_failed_unit_has_a_row_for_each_input(tmp_path, paths):
+    book, batches = _claim(tmp_path / "run"), []
+    schedule = work.Schedule(book, (3, 4), retry_failed=False)
+    (unit,) = work.units(schedule.tasks(_inputs(paths)))
+    report = work.compute_unit(book, work.failed(unit, "died"), _computation(batches))
+    assert report.errors == {"died": 1}
+    assert batches == [0]
+    found = book.done(3)
+    assert found.errors == {"died": 1}

@@ -13,6 +13,8 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
+from fakedet_jax.bulk import ray_engine
+from fakedet_jax.config import EngineConfig
 from fakedet_jax.jobs.predict_parts import read_shard
 from tests import tiny
 from tests.data import pictures
@@ -118,6 +120,29 @@ def test_processes_share_a_run_and_agree_with_one(workdir, mixed, tmp_path):
         assert _predict(workdir, tmp_path / "many", *arguments) == 0
     assert _contents(tmp_path / "many") == _contents(tmp_path / "one")
     assert len(_contents(tmp_path / "one")) == 7
+
+
+def test_a_unit_that_no_process_survives_is_all_errors(
+    workdir, mixed, tmp_path, monkeypatch, capfd
+):
+    def run(function, common, tasks, *, engine, is_stopped):
+        assert engine == EngineConfig("ray", num_workers=3)
+        for number, task in enumerate(tasks):
+            yield task, None if number == 1 else function(common, task)
+
+    monkeypatch.setattr(ray_engine, "run", run)
+    monkeypatch.setattr(ray_engine, "check_installed", lambda: None)
+    arguments = (f"--inputs={mixed}", "--engine=ray", "--engine_workers=3")
+    assert _predict(workdir, tmp_path / "run", *arguments) == 0
+    assert "25 inputs computed, 4 rows with an error" in capfd.readouterr().err
+    rows = _merged(tmp_path / "run", tmp_path / "table.parquet")
+    died = "cannot be processed: the process died each time"
+    assert [row["input"] for row in rows if row["error"] == died] == [4, 5, 6, 7]
+    # What died is tried again without the engine.
+    arguments = (f"--inputs={mixed}", "--retry_failed")
+    assert _predict(workdir, tmp_path / "run", *arguments) == 0
+    assert _predict(workdir, tmp_path / "expected", f"--inputs={mixed}") == 0
+    assert _contents(tmp_path / "run") == _contents(tmp_path / "expected")
 
 
 def test_a_done_run_reads_no_picture_again(workdir, photographs, tmp_path, capfd):

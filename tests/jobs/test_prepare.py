@@ -18,7 +18,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fakedet_jax.config import DataConfig, FaceConfig, FrameConfig, PrepareConfig
+from fakedet_jax.config import (
+    DataConfig,
+    EngineConfig,
+    FaceConfig,
+    FrameConfig,
+    PrepareConfig,
+)
 from fakedet_jax.data import prepared
 from fakedet_jax.data.prepared.builder import FacesBuilder
 from fakedet_jax.errors import RequestError
@@ -425,8 +431,8 @@ def test_a_folder_without_any_face_leaves_its_manifest(tmp_path):
         ),
         (
             {"data_dir": Path()},
-            {"num_workers": 2, "beam_pipeline_options": ("runner=DirectRunner",)},
-            "`num_workers` is for the processes of this machine",
+            {"num_workers": 2, "engine": EngineConfig("ray")},
+            "`num_workers` is for processes without an engine",
         ),
         (
             {"dataset": "ffhq", "data_dir": Path(), "real_classes": ("a",)},
@@ -450,16 +456,6 @@ def test_wrong_requests_are_request_errors(tmp_path, data, settings, message):
                 **settings,
             )
         )
-
-
-def test_a_missing_beam_is_a_request_error(root, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "apache_beam", None)
-    options = ("runner=DirectRunner",)
-    with pytest.raises(
-        RequestError, match=r"pip install 'fakedet-jax\[beam\]'"
-    ) as error:
-        prepare(config(root, tmp_path, num_workers=None, beam_pipeline_options=options))
-    assert "\n" not in str(error.value)
 
 
 @pytest.mark.shared_data

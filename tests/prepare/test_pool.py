@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of the worker processes and of what ends them."""
 
-import contextlib
 import dataclasses
 import os
 from pathlib import Path
@@ -123,29 +122,3 @@ def test_a_task_comes_back_from_its_line():
     assert pool.Task.from_line(task.to_line()) == task
     task = dataclasses.replace(task, tags=(100.0, 2.5, 0.125, 50.0), needs_tags=True)
     assert pool.Task.from_line(task.to_line()) == task
-
-
-def test_a_single_process_outlives_an_input_that_kills_it(root, tmp_path, caplog):
-    before = children()
-    cropping = Cropping(Deadly(victim="a/001.png"), scale=None)
-    reasons = []
-    with contextlib.closing(pool.Single(root, cropping)) as single:
-        for number in range(3):
-            staged = tmp_path / "ab" / f"{number}.zip"
-            single.work_on(pool.Task(f"a/{number:03}.png", "photo", staged))
-            with Staged(staged) as opened:
-                reasons.append(opened.rows[0].reason)
-    assert (reasons[0], "SIGKILL each time" in reasons[1], reasons[2]) == ("", True, "")
-    assert "a/001.png" in caplog.text
-    assert children() == before
-
-
-def test_a_single_process_that_cannot_start_ends_the_work(root, tmp_path):
-    task = pool.Task("a/000.png", "photo", tmp_path / "ab" / "0.zip")
-    with (
-        contextlib.closing(
-            pool.Single(root, Cropping(Unloadable(), scale=None))
-        ) as single,
-        pytest.raises(RuntimeError, match=r"could not start \(.*exit code 3\)"),
-    ):
-        single.work_on(task)
