@@ -16,7 +16,6 @@ import os
 import pickle
 import signal
 import socket
-import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -89,6 +88,11 @@ def run(
             that many GPUs; or the function has raised it.
         RuntimeError: Ray failed.
     """
+    waiting = iter(tasks)
+    first = list(itertools.islice(waiting, 1))
+    if not first:
+        return
+    waiting = itertools.chain(first, waiting)
     with _cluster(engine) as ray:
         call = ray.remote(
             name="fakedet",
@@ -100,7 +104,6 @@ def run(
         )(_call)
         shared = ray.put(pickle.dumps((Path.cwd(), common)))
         running: dict[Any, _Task] = {}
-        waiting = iter(tasks)
         try:
             while not is_stopped():
                 room = max(0, _room(ray, engine) - len(running))
@@ -189,8 +192,13 @@ def _result(ray: Any, reference: Any) -> Any:
     try:
         answer = ray.get(reference)
     except errors.RayTaskError as error:
-        # Ray's own error would show the traceback of the worker.
-        raise error.cause or RuntimeError(_last_line(error)) from None
+        if isinstance(error.cause, ImportError):
+            raise RequestError(
+                f"`engine`: workers lack a package ({text.one_line(error.cause)}); "
+                "install the same ones on all machines"
+            ) from error
+        # The message of Ray's own error is the traceback of the worker.
+        raise error.cause or RuntimeError(_last_line(error)) from error
     except (
         errors.WorkerCrashedError,
         errors.LocalRayletDiedError,
@@ -250,7 +258,7 @@ class _Kept(logging.Handler):
 def _environment(engine: EngineConfig) -> Iterator[None]:
     """Sets for a while what Ray and the processes that it starts read."""
     values = {
-        "PYTHONPATH": os.pathsep.join(path or os.curdir for path in sys.path),
+        "PYTHONPATH": processes.import_path(),
         "RAY_USAGE_STATS_ENABLED": "0",
         # Without it, tasks that take too much memory are tried for ever.
         "RAY_task_oom_retries": str(NUM_ATTEMPTS - 1),

@@ -124,10 +124,14 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
+def import_path() -> str:
+    """Where this process finds modules, as `PYTHONPATH` for others."""
+    return os.pathsep.join(path or os.curdir for path in sys.path)
+
+
 def _environment(**more: str) -> dict[str, str]:
     """The environment of this process with its import path, for a checkout anywhere."""
-    paths = os.pathsep.join(path or os.curdir for path in sys.path)
-    return {**os.environ, "PYTHONPATH": paths, **more}
+    return {**os.environ, "PYTHONPATH": import_path(), **more}
 
 
 def _echo(

@@ -195,6 +195,8 @@ def _work(common, task):
         os.kill(os.getpid(), signal.SIGKILL)
     if task == "refuse":
         raise RequestError("`output`: two\nlines")
+    if task == "import":
+        raise ModuleNotFoundError("No module named 'cv2'")
     if task == "warn":
         logging.getLogger("fakedet_jax.test").warning("%s warns", common)
     return f"{common}: {task}"
@@ -218,6 +220,12 @@ def test_a_wrong_request_in_a_worker_ends_the_work():
     with pytest.raises(RequestError, match=r"^`output`: two\nlines$"):
         list(ray_engine.run(_work, "all", ["a", "refuse"], engine=ENGINE))
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+@needs_ray
+def test_a_worker_without_a_package_is_a_request_error():
+    with pytest.raises(RequestError, match=r"workers lack a package \(No module named"):
+        list(ray_engine.run(_work, "all", ["import"], engine=ENGINE))
 
 
 @needs_ray
@@ -274,6 +282,11 @@ def test_an_engine_needs_a_folder(tmp_path, capfd):
     arguments = ["--mode=predict", f"--workdir={tmp_path}", "--engine=ray", "a.png"]
     assert tiny.run_cli(*arguments) == 2
     assert "--engine: only a run with parts has it" in capfd.readouterr().err
+
+
+def test_nothing_to_do_needs_no_ray(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert not list(ray_engine.run(_work, "all", [], engine=ENGINE))
 
 
 def test_ray_is_not_imported_without_need():
