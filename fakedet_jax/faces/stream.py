@@ -124,9 +124,19 @@ def check_videos(files: Iterable[FaceFile], cropping: Cropping) -> None:
     Raises:
         RequestError: There are videos, and PyAV is not installed.
     """
-    videos = [file for file in files if file.error is None and file.kind == "video"]
-    if not videos:
-        return
+    if any(file.error is None and file.kind == "video" for file in files):
+        check_video_support(cropping)
+
+
+def check_video_support(cropping: Cropping) -> None:
+    """Checks that videos can be read, and warns if their frames are taken whole.
+
+    Args:
+        cropping: How faces are found and cut out.
+
+    Raises:
+        RequestError: PyAV is not installed.
+    """
     video_stream.check_installed()
     if cropping.detector.name == "none":
         _LOGGER.warning(

@@ -69,7 +69,7 @@ def predict_parts(config: PredictConfig) -> dict[str, int]:
     inputs = _open_inputs(config)
     summary = inputs.summarise()
     if summary.has_videos:
-        stream.check_videos([stream.FaceFile(Path("video.mp4"), "")], how)
+        stream.check_video_support(how)
     detector = systems.load(workdir, mesh, threshold=config.threshold)
     facts = {"inputs": summary.digest, **_facts(config, detector, how, mesh)}
     request = _request(config, inputs, summary.count, facts)
@@ -81,7 +81,7 @@ def predict_parts(config: PredictConfig) -> dict[str, int]:
         )
     book = ledger.claim(config.output, request)
     schedule = work.Schedule(book, shard, retry_failed=config.parts.retry_failed)
-    computation = _computation(config, detector, how, mesh)
+    computation = _computation(config, detector, how, mesh, facts)
     try:
         if config.parts.engine is None:
             report = work.run(book, schedule, inputs, computation)
@@ -210,21 +210,24 @@ def _request(
 
 
 def _computation(
-    config: PredictConfig, detector: Fitted, how: Cropping, mesh: Mesh
+    config: PredictConfig,
+    detector: Fitted,
+    how: Cropping,
+    mesh: Mesh,
+    facts: dict[str, Any],
 ) -> work.Computation:
-    batch_size = parallel.round_up_batch_size(config.batch_size, mesh)
-    scorer = Scorer(detector.probability_fn, mesh, batch_size)
+    scorer = Scorer(detector.probability_fn, mesh, facts["batch_size"])
     return work.Computation(
         open_batches=functools.partial(
             stream.stream_faces,
             cropping=how,
             framing=detector.info.framing,
-            batch_size=batch_size,
+            batch_size=scorer.batch_size,
             num_threads=config.num_threads,
         ),
         compute=functools.partial(scorer.stream, detector.variables),
         to_scores=lambda values: detector.info.scores(values).tolist(),
-        to_row=functools.partial(_row, model_id(detector), detector.info.threshold),
+        to_row=functools.partial(_row, facts["model_id"], detector.info.threshold),
     )
 
 
@@ -277,10 +280,8 @@ def _load(config: PredictConfig) -> tuple[dict[str, Any], work.Computation]:
     """Loads the detector, once in each worker."""
     mesh, workdir, how = _set_up(config)
     detector = systems.load(workdir, mesh, threshold=config.threshold)
-    return (
-        _facts(config, detector, how, mesh),
-        _computation(config, detector, how, mesh),
-    )
+    facts = _facts(config, detector, how, mesh)
+    return facts, _computation(config, detector, how, mesh, facts)
 
 
 def _row(model: str, threshold: float, task: work.Task, face: FaceResult) -> work.Row:
