@@ -52,10 +52,16 @@ def predict(config: PredictConfig) -> dict[str, int]:
     cache = storage.user_cache_dir() / "compiled"
     compute.set_up(config.compute, workdir, default_cache=cache)
     detector = systems.load(workdir, mesh, threshold=config.threshold)
-    files = open_files(config, workdir.faces, mesh)
+    files = open_files(
+        config,
+        workdir.faces,
+        mesh,
+        num_workers=config.num_workers,
+        num_threads=config.num_threads,
+    )
     found = files.found
     scorer = Scorer(detector.probability_fn, mesh, files.batch_size)
-    batches = files.batches(detector.info.framing, config.num_threads)
+    batches = files.batches(detector.info.framing)
     with (
         _open_output(config, found, detector.info) as output,
         progress.Progress(
