@@ -43,9 +43,9 @@ def predict(config: PredictConfig) -> dict[str, int]:
     """
     compute.prepare(config.compute)
     if config.has_parts:
-        from fakedet_jax.jobs.predict_parts import predict_parts
+        from fakedet_jax.jobs import parts, predict_parts
 
-        return predict_parts(config)
+        return parts.run(predict_parts.MODE, predict_parts.check(config))
     _check(config)
     mesh = parallel.data_mesh()
     workdir = open_workdir(config.workdir)
@@ -56,8 +56,8 @@ def predict(config: PredictConfig) -> dict[str, int]:
         config,
         workdir.faces,
         mesh,
-        num_workers=config.num_workers,
-        num_threads=config.num_threads,
+        num_workers=config.input.num_workers,
+        num_threads=config.input.num_threads,
     )
     found = files.found
     scorer = Scorer(detector.probability_fn, mesh, files.batch_size)
@@ -135,7 +135,7 @@ def _open_output(
             )
         if config.annotated is not None:
             copies = stack.enter_context(
-                AnnotatedCopies(config.annotated, found, config.num_threads)
+                AnnotatedCopies(config.annotated, found, config.input.num_threads)
             )
         yield PredictionOutput(found, info.threshold, table, frame_table, copies)
 
