@@ -552,6 +552,12 @@ class PredictConfig(FilesConfig):
         None, "Folder for copies of the inputs with boxes and scores drawn on them."
     )
     threshold: float | None = _threshold_option()
+    batch_size: int | None = option(  # type: ignore[assignment]
+        None,
+        "Pictures per step, rounded up to a multiple of the devices; by default 64, or "
+        "for 256 files or more as many as the memory of GPUs and TPUs holds.",
+        minimum=1,
+    )
     input: FileInputConfig = part(FileInputConfig)
     compute: PredictComputeConfig = part(PredictComputeConfig)
 

@@ -277,6 +277,7 @@ def _open_pictures(config: ExtractConfig, mesh: Mesh, network: Network) -> _Pict
             mesh,
             num_workers=config.input.num_workers,
             num_threads=config.input.num_threads,
+            batch_size=lambda _: config.batch_size,
         )
         return _Pictures(
             len(files.found), "file", (), lambda: _file_parts(files, framing)

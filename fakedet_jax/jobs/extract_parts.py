@@ -67,7 +67,9 @@ def check(config: ExtractConfig) -> ExtractConfig:
     return config
 
 
-def _open_job(config: ExtractConfig, mesh: Mesh, reading: Reading) -> parts.Job:
+def _open_job(
+    config: ExtractConfig, mesh: Mesh, reading: Reading, num_inputs: int
+) -> parts.Job:
     workdir = None if config.workdir is None else open_workdir(config.workdir)
     compute.set_up(config.compute, workdir)
     how = parts.choose_cropping(config, workdir)

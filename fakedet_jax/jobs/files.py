@@ -3,7 +3,7 @@
 """Files that a request names: from paths to batches of faces."""
 
 import dataclasses
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 from jax.sharding import Mesh
@@ -58,6 +58,7 @@ def open_files(
     *,
     num_workers: int | None,
     num_threads: int,
+    batch_size: Callable[[int], int],
 ) -> Files:
     """Lists the files of a request, and loads the face detector; no file is read yet.
 
@@ -69,6 +70,8 @@ def open_files(
         num_workers: Reading processes; None chooses their number.
         num_threads: Threads that decode photographs and search for faces, without
             processes.
+        batch_size: From the number of files to the crops per batch, of which a batch
+            has fewer where there cannot be as many.
 
     Raises:
         RequestError: There is no file, or the settings are not as expected.
@@ -88,6 +91,5 @@ def open_files(
         frames=config.frames,
     )
     stream.check_videos(found, how)
-    batch_size = stream.limit_batch_size(config.batch_size, found, how)
-    batch_size = parallel.round_up_batch_size(batch_size, mesh)
-    return Files(found, how, batch_size, reading)
+    limited = stream.limit_batch_size(batch_size(len(found)), found, how)
+    return Files(found, how, parallel.round_up_batch_size(limited, mesh), reading)

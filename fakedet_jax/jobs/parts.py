@@ -66,13 +66,14 @@ class Mode:
     Attributes:
         name: Its name.
         columns: Names of its columns, which a list of inputs must not have.
-        open_job: From the settings, the devices of this process and who reads files to
-            the job; a function of a module, as other processes call it, too.
+        open_job: From the settings, the devices of this process, who reads files, and
+            how many files there are, to the job. A function of a module, as other
+            processes call it, too.
     """
 
     name: str
     columns: tuple[str, ...]
-    open_job: Callable[[Any, Mesh, Reading], Job]
+    open_job: Callable[[Any, Mesh, Reading, int], Job]
 
 
 def run(mode: Mode, config: Config) -> dict[str, int]:
@@ -97,8 +98,10 @@ def run(mode: Mode, config: Config) -> dict[str, int]:
     shard = _shard(config.parts)
     inputs = _open_inputs(mode, config)
     summary = inputs.summarise()
+    config = _go_on_with_batches(config)
+    assert config.output is not None
     reading = _choose_reading(config, -(-summary.count // shard[1]))
-    job = mode.open_job(config, _mesh(), reading)
+    job = mode.open_job(config, _mesh(), reading, summary.count)
     if summary.has_videos:
         stream.check_video_support(job.cropping)
     request = ledger.Request(
@@ -239,6 +242,18 @@ def _open_inputs(mode: Mode, config: Config) -> bulk_inputs.Inputs:
     )
 
 
+def _go_on_with_batches(config: Config) -> Config:
+    """Chooses the batch size of the run that is there, on whatever machine."""
+    assert config.output is not None
+    if config.batch_size is not None or not (config.output / ledger.REQUEST).exists():
+        return config
+    request = ledger.open_ledger(config.output, "output").request
+    found = request.facts.get("batch_size")
+    if not isinstance(found, int) or found < 1:
+        return config
+    return dataclasses.replace(config, batch_size=found)
+
+
 def _choose_reading(config: Config, num_inputs: int) -> Reading:
     if config.parts.engine is not None:
         # Its workers share the cores already, and each unit is read anew.
@@ -266,7 +281,7 @@ def _run_on_engine(
         computed = ray_engine.run(
             _compute_unit,
             # Paths may be many, and the tasks have theirs.
-            (mode, dataclasses.replace(config, paths=()), book),
+            (mode, _go_on_with_batches(dataclasses.replace(config, paths=())), book),
             work.units(schedule.tasks(inputs)),
             engine=config.parts.engine,
             is_stopped=lambda: stop.signum is not None,
@@ -300,7 +315,7 @@ def _compute_unit(
 def _load(mode: Mode, config: Config) -> Job:
     """Opens the job, once in each worker."""
     compute.prepare(config.compute)
-    return mode.open_job(config, _mesh(), _choose_reading(config, 0))
+    return mode.open_job(config, _mesh(), _choose_reading(config, 0), 0)
 
 
 def _wait_for_others(book: ledger.Ledger) -> None:

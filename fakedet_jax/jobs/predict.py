@@ -58,6 +58,9 @@ def predict(config: PredictConfig) -> dict[str, int]:
         mesh,
         num_workers=config.input.num_workers,
         num_threads=config.input.num_threads,
+        batch_size=lambda num_files: compute.choose_batch_size(
+            config.batch_size, num_files, detector, mesh
+        ),
     )
     found = files.found
     scorer = Scorer(detector.probability_fn, mesh, files.batch_size)

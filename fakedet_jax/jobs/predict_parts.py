@@ -16,7 +16,7 @@ from fakedet_jax.evaluation.scoring import Scorer
 from fakedet_jax.faces import stream
 from fakedet_jax.faces.stream import Reading
 from fakedet_jax.jobs import compute, parts
-from fakedet_jax.runtime import parallel, storage
+from fakedet_jax.runtime import storage
 from fakedet_jax.systems.identity import model_id
 from fakedet_jax.workdir import open_workdir
 
@@ -52,14 +52,18 @@ def check(config: PredictConfig) -> PredictConfig:
     return config
 
 
-def _open_job(config: PredictConfig, mesh: Mesh, reading: Reading) -> parts.Job:
+def _open_job(
+    config: PredictConfig, mesh: Mesh, reading: Reading, num_inputs: int
+) -> parts.Job:
     workdir = open_workdir(config.workdir)
     cache = storage.user_cache_dir() / "compiled"
     compute.set_up(config.compute, workdir, default_cache=cache)
     how = parts.choose_cropping(config, workdir)
     detector = systems.load(workdir, mesh, threshold=config.threshold)
     info = detector.info
-    batch_size = parallel.round_up_batch_size(config.batch_size, mesh)
+    batch_size = compute.choose_batch_size(
+        config.batch_size, num_inputs, detector, mesh
+    )
     scorer = Scorer(detector.probability_fn, mesh, batch_size)
     model = model_id(detector)
     return parts.Job(
