@@ -3,7 +3,7 @@
 """One module per mode of the command line; each takes one frozen dataclass.
 
 `files` is what the modes that take files share, `compute` what those that use devices
-share.
+share, `threshold` what those that decide share.
 """
 
 __all__ = [
@@ -23,5 +23,6 @@ __all__ = [
     "prepare",
     "suite",
     "suite_scores",
+    "threshold",
     "train",
 ]

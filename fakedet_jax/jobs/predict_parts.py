@@ -23,7 +23,7 @@ from fakedet_jax.evaluation.predictions import FaceResult
 from fakedet_jax.evaluation.scoring import Scorer
 from fakedet_jax.faces import cropping, stream
 from fakedet_jax.faces.cropping import Cropping
-from fakedet_jax.jobs import compute
+from fakedet_jax.jobs import compute, threshold
 from fakedet_jax.models import precision
 from fakedet_jax.runtime import parallel, storage, text
 from fakedet_jax.runtime.signals import Stopped, StopRequest
@@ -70,7 +70,12 @@ def predict_parts(config: PredictConfig) -> dict[str, int]:
     summary = inputs.summarise()
     if summary.has_videos:
         stream.check_video_support(how)
-    detector = systems.load(workdir, mesh, threshold=config.threshold)
+    detector = systems.load(
+        workdir,
+        mesh,
+        threshold=config.threshold,
+        max_false_alarms=config.max_false_alarms,
+    )
     facts = {"inputs": summary.digest, **_facts(config, detector, how, mesh)}
     request = _request(config, inputs, summary.count, facts)
     if shard[0] >= request.num_units:
@@ -90,8 +95,7 @@ def predict_parts(config: PredictConfig) -> dict[str, int]:
     except Stopped:
         _tell_complete(book)
         raise
-    if detector.info.doubt:
-        _LOGGER.warning("%s", detector.info.doubt)
+    threshold.tell(detector.info)
     _summarise(report)
     _tell_complete(book)
     if report.num_rows and report.errors.total() == report.num_rows:
@@ -279,7 +283,12 @@ def _compute_unit(
 def _load(config: PredictConfig) -> tuple[dict[str, Any], work.Computation]:
     """Loads the detector, once in each worker."""
     mesh, workdir, how = _set_up(config)
-    detector = systems.load(workdir, mesh, threshold=config.threshold)
+    detector = systems.load(
+        workdir,
+        mesh,
+        threshold=config.threshold,
+        max_false_alarms=config.max_false_alarms,
+    )
     facts = _facts(config, detector, how, mesh)
     return facts, _computation(config, detector, how, mesh, facts)
 

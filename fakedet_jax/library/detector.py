@@ -18,7 +18,7 @@ from jax.sharding import Mesh
 from numpy.typing import ArrayLike, NDArray
 
 from fakedet_jax import systems
-from fakedet_jax.config import FaceConfig
+from fakedet_jax.config import FaceConfig, OperatingPointConfig
 from fakedet_jax.errors import ImageError, RequestError
 from fakedet_jax.evaluation import metrics, scoring
 from fakedet_jax.evaluation.info import DetectorInfo
@@ -43,6 +43,7 @@ def load(
     workdir: str | os.PathLike[str],
     *,
     threshold: float | None = None,
+    max_false_alarms: float | None = None,
     face_detector: str | None = None,
     face_detector_model: str | os.PathLike[str] | None = None,
     devices: Sequence[jax.Device] | None = None,
@@ -53,6 +54,8 @@ def load(
         workdir: Folder of its training, or of a converted detector.
         threshold: Scores at or above it are decided fake, from 0 to 1; by default that
             of the training.
+        max_false_alarms: Instead of a threshold: the largest share of the real
+            validation pictures of the training that may be called fake.
         face_detector: `yunet`, `haar` or `none`: how faces are found in pictures; by
             default as in the training.
         face_detector_model: ONNX file of `yunet`.
@@ -71,10 +74,7 @@ def load(
 no detector was trained in that folder; run `mode=train` `workdir=no_such_run` first
     """
     opened = open_workdir(Path(workdir))
-    if threshold is not None and not 0 <= threshold <= 1:
-        raise RequestError(
-            f"`threshold`: expected a number from 0 to 1, found {threshold:g}"
-        )
+    point = OperatingPointConfig(threshold=threshold, max_false_alarms=max_false_alarms)
     mesh = parallel.data_mesh(devices)
     how = cropping.choose(
         opened.faces,
@@ -84,7 +84,7 @@ no detector was trained in that folder; run `mode=train` `workdir=no_such_run` f
         frames=None,
     )
     with precision.using(opened.matmul_precision):
-        fitted = systems.load(opened, mesh, threshold=threshold)
+        fitted = systems.load(opened, mesh, **vars(point))
     return Detector(opened, fitted, how, mesh)
 
 

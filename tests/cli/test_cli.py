@@ -151,6 +151,28 @@ def test_a_flag_of_another_detector_is_refused(capsys, detector, flag, users):
     assert f"--{name}: {detector} has no such option, only {users}" in line
 
 
+@pytest.mark.parametrize("mode", ["predict", "evaluate", "suite", "cross_dataset"])
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--threshold=1.5"], "--threshold: expected a number from 0 to 1, found 1.5"),
+        (["--threshold=-0.1"], "--threshold: expected a number from 0 to 1"),
+        (["--threshold=nan"], "--threshold: expected a number from 0 to 1, found nan"),
+        (["--max_false_alarms=0"], "--max_false_alarms: expected a number between 0"),
+        (["--max_false_alarms=1"], "--max_false_alarms: expected a number between 0"),
+        (
+            ["--threshold=0.5", "--max_false_alarms=0.1"],
+            "--threshold and --max_false_alarms both say which scores are decided fake",
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_wrong_operating_point_is_refused(capsys, mode, flags, message):
+    needed = {"suite": ["--suite=amten"], "cross_dataset": ["--datasets=a"]}
+    files = ["a.jpg"] if mode == "predict" else needed.get(mode, [])
+    assert message in _fails(capsys, mode, "--workdir=w", *flags, *files)
+
+
 def test_every_setting_is_a_flag_and_every_flag_a_setting():
     cli.define_flags()
     defined = cli.FLAGS.flags_by_module_dict()[derived.__name__]

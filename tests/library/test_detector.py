@@ -149,6 +149,15 @@ def test_a_threshold_can_be_given(workdir):
                 fd.load(workdir, threshold=wrong)
 
 
+def test_a_share_of_false_alarms_can_be_given(workdir):
+    with tiny.registered():
+        changed = fd.load(workdir, max_false_alarms=0.34)
+        real = np.array(changed.info.real_scores)
+        assert changed.decide(real).sum() == 1
+        with pytest.raises(RequestError, match="`threshold` and `max_false_alarms`"):
+            fd.load(workdir, threshold=0.5, max_false_alarms=0.1)
+
+
 def test_a_subset_of_the_devices_gives_the_same(workdir, detector, files):
     with tiny.registered():
         one = fd.load(workdir, devices=jax.devices()[:1])
