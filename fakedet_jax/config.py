@@ -476,6 +476,12 @@ class FilesConfig(_BatchConfig):
     )
     all_faces: bool = option(False, "Whether every face is used, not only the largest.")
     frames: FrameConfig | None = part(FrameConfig, is_optional=True)
+    seconds_per_file: float = option(
+        0.0,
+        "Seconds after which a file is given up, with an error; 0 for no limit. Needs "
+        "reading processes.",
+        minimum=0,
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -549,7 +555,13 @@ class PredictConfig(FilesConfig, OperatingPointConfig):
     annotated: Path | None = option(
         None, "Folder for copies of the inputs with boxes and scores drawn on them."
     )
-    num_threads: int = option(8, "Decoding threads.", minimum=1)
+    num_workers: int | None = option(
+        None,
+        "Reading processes; 0 reads in threads of the main process. By default there "
+        "are as many as cores for 256 files or more, else 0.",
+        minimum=0,
+    )
+    num_threads: int = option(8, "Decoding threads without processes.", minimum=1)
     compute: PredictComputeConfig = part(PredictComputeConfig)
 
     @property

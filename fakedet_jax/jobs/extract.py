@@ -49,6 +49,7 @@ _FILE_SETTINGS = {
     "face_detector_model": "`face_detector_model`",
     "all_faces": "`all_faces`",
     "frames": "`frames_per_video`, `frame_step`",
+    "seconds_per_file": "`seconds_per_file`",
 }
 
 
@@ -249,8 +250,8 @@ def _check(config: ExtractConfig) -> None:
     for field, named in _FILE_SETTINGS.items():
         if getattr(config, field) and not config.paths:
             raise RequestError(
-                f"{named}: only files are searched for faces, the pictures of a "
-                "dataset are taken as they are; leave it out, or name files"
+                f"{named}: only files need it, the pictures of a dataset are read and "
+                "taken as they are; leave it out, or name files"
             )
     parallel.require_one_process(
         "extract", "give each process its own files and `output`"
@@ -262,9 +263,15 @@ def _open_pictures(config: ExtractConfig, mesh: Mesh, network: Network) -> _Pict
     framing = network.framing
     if config.paths:
         training_faces = network.workdir.faces if network.workdir else None
-        files = open_files(config, training_faces, mesh)
+        files = open_files(
+            config,
+            training_faces,
+            mesh,
+            num_workers=config.input.num_workers,
+            num_threads=config.input.num_threads,
+        )
         return _Pictures(
-            len(files.found), "file", (), lambda: _file_parts(config, files, framing)
+            len(files.found), "file", (), lambda: _file_parts(files, framing)
         )
     data = config.data or network.training_data
     if data is None:
@@ -287,8 +294,8 @@ def _open_pictures(config: ExtractConfig, mesh: Mesh, network: Network) -> _Pict
     )
 
 
-def _file_parts(config: ExtractConfig, files: Files, framing: Framing) -> _Parts:
-    batches = files.batches(framing, config.input.num_threads)
+def _file_parts(files: Files, framing: Framing) -> _Parts:
+    batches = files.batches(framing)
     rows: FileRows[bool] | None = None
     with contextlib.closing(batches):
         for items, batch in batches:

@@ -57,10 +57,16 @@ def predict(config: PredictConfig) -> dict[str, int]:
         threshold=config.threshold,
         max_false_alarms=config.max_false_alarms,
     )
-    files = open_files(config, workdir.faces, mesh)
+    files = open_files(
+        config,
+        workdir.faces,
+        mesh,
+        num_workers=config.num_workers,
+        num_threads=config.num_threads,
+    )
     found = files.found
     scorer = Scorer(detector.probability_fn, mesh, files.batch_size)
-    batches = files.batches(detector.info.framing, config.num_threads)
+    batches = files.batches(detector.info.framing)
     with (
         _open_output(config, found, detector.info) as output,
         progress.Progress(

@@ -86,7 +86,8 @@ def predict_parts(config: PredictConfig) -> dict[str, int]:
         )
     book = ledger.claim(config.output, request)
     schedule = work.Schedule(book, shard, retry_failed=config.parts.retry_failed)
-    computation = _computation(config, detector, how, mesh, facts)
+    reading = _choose_reading(config, schedule.num_inputs - schedule.num_done)
+    computation = _computation(detector, how, mesh, facts, reading)
     try:
         if config.parts.engine is None:
             report = work.run(book, schedule, inputs, computation)
@@ -213,12 +214,24 @@ def _request(
     )
 
 
+def _choose_reading(config: PredictConfig, num_inputs: int) -> stream.Reading:
+    if config.parts.engine is not None:
+        # Its workers share the cores already, and each unit is read anew.
+        num_inputs = 0
+    return stream.choose_reading(
+        num_inputs,
+        num_workers=config.num_workers,
+        num_threads=config.num_threads,
+        seconds_per_file=config.seconds_per_file,
+    )
+
+
 def _computation(
-    config: PredictConfig,
     detector: Fitted,
     how: Cropping,
     mesh: Mesh,
     facts: dict[str, Any],
+    reading: stream.Reading,
 ) -> work.Computation:
     scorer = Scorer(detector.probability_fn, mesh, facts["batch_size"])
     return work.Computation(
@@ -227,7 +240,7 @@ def _computation(
             cropping=how,
             framing=detector.info.framing,
             batch_size=scorer.batch_size,
-            num_threads=config.num_threads,
+            reading=reading,
         ),
         compute=functools.partial(scorer.stream, detector.variables),
         to_scores=lambda values: detector.info.scores(values).tolist(),
@@ -290,7 +303,8 @@ def _load(config: PredictConfig) -> tuple[dict[str, Any], work.Computation]:
         max_false_alarms=config.max_false_alarms,
     )
     facts = _facts(config, detector, how, mesh)
-    return facts, _computation(config, detector, how, mesh, facts)
+    reading = _choose_reading(config, 0)
+    return facts, _computation(detector, how, mesh, facts, reading)
 
 
 def _row(model: str, threshold: float, task: work.Task, face: FaceResult) -> work.Row:

@@ -57,7 +57,7 @@ def _computation(batches):
             Cropping(create("none")),
             framing=FRAMING,
             batch_size=BATCH_SIZE,
-            num_threads=2,
+            reading=stream.Reading(num_threads=2),
         )
 
     return work.Computation(
