@@ -160,6 +160,34 @@ def _from_photo(
         return
     try:
         picture = decode(encoded)
+    except ImageError as error:
+        yield Row(LEFT_OUT, str(error), tags=tags), None
+        return
+    yield from from_picture(picture, name, cropping, tags)
+
+
+def from_picture(
+    picture: np.ndarray,
+    name: str | None,
+    cropping: Cropping,
+    tags: tuple[float, ...] = (),
+) -> Iterator[Outcome]:
+    """Extracts the faces of a decoded picture.
+
+    Args:
+        picture: uint8 `[height, width, 3]`, upright RGB.
+        name: Path of its file, relative to the data folder, for the face detector; None
+            where it has none.
+        cropping: How faces are found and cut out.
+        tags: Camera settings of the rows.
+
+    Yields:
+        At least one outcome.
+
+    Raises:
+        RequestError: OpenCV is not installed or rejects the model.
+    """
+    try:
         faces = cropping.detector.detect(picture, name)
     except ImageError as error:
         yield Row(LEFT_OUT, str(error), tags=tags), None

@@ -3,7 +3,8 @@
 """One module per mode of the command line; each takes one frozen dataclass.
 
 `files` is what the modes that take files share, `parts` what those that write parts
-share, `compute` what those that use devices share.
+share, `compute` what those that use devices share, `threshold` what those that decide
+share.
 """
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "prepare",
     "suite",
     "suite_scores",
+    "threshold",
     "train",
 ]

@@ -49,14 +49,14 @@ class Job:
         facts: What rows depend on besides the files: JSON-able values by name.
         cropping: How faces are found and cut out.
         computation: How files become rows.
-        warning: What to say at the end; empty for nothing.
+        tell: Logs what is to be said at the end.
     """
 
     columns: dict[str, str]
     facts: dict[str, Any]
     cropping: Cropping
     computation: work.Computation
-    warning: str = ""
+    tell: Callable[[], None] = lambda: None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,8 +130,7 @@ def run(mode: Mode, config: Config) -> dict[str, int]:
     except Stopped:
         _tell_complete(book)
         raise
-    if job.warning:
-        _LOGGER.warning("%s", job.warning)
+    job.tell()
     _summarise(report)
     _tell_complete(book)
     if jax.process_count() > 1:

@@ -15,7 +15,7 @@ from fakedet_jax.evaluation.predictions import PredictionOutput, open_table
 from fakedet_jax.evaluation.scoring import Scorer
 from fakedet_jax.faces.annotated_copies import AnnotatedCopies
 from fakedet_jax.faces.stream import NO_PICTURE, FaceFile
-from fakedet_jax.jobs import compute
+from fakedet_jax.jobs import compute, threshold
 from fakedet_jax.jobs.files import open_files
 from fakedet_jax.runtime import parallel, progress, storage, text
 from fakedet_jax.workdir import open_workdir
@@ -51,7 +51,12 @@ def predict(config: PredictConfig) -> dict[str, int]:
     workdir = open_workdir(config.workdir)
     cache = storage.user_cache_dir() / "compiled"
     compute.set_up(config.compute, workdir, default_cache=cache)
-    detector = systems.load(workdir, mesh, threshold=config.threshold)
+    detector = systems.load(
+        workdir,
+        mesh,
+        threshold=config.threshold,
+        max_false_alarms=config.max_false_alarms,
+    )
     files = open_files(
         config,
         workdir.faces,
@@ -151,8 +156,7 @@ def _summarise(
     Raises:
         RuntimeError: No file could be scored.
     """
-    if info.doubt:
-        _LOGGER.warning("%s", info.doubt)
+    threshold.tell(info)
     num_fake, num_real = output.counts["fake"], output.counts["real"]
     faces = ""
     if num_fake + num_real != output.num_scored:

@@ -16,6 +16,7 @@ from fakedet_jax.evaluation.scoring import Scorer
 from fakedet_jax.faces import stream
 from fakedet_jax.faces.stream import Reading
 from fakedet_jax.jobs import compute, parts
+from fakedet_jax.jobs.threshold import tell as tell_threshold
 from fakedet_jax.runtime import storage
 from fakedet_jax.systems.identity import model_id
 from fakedet_jax.workdir import open_workdir
@@ -59,7 +60,12 @@ def _open_job(
     cache = storage.user_cache_dir() / "compiled"
     compute.set_up(config.compute, workdir, default_cache=cache)
     how = parts.choose_cropping(config, workdir)
-    detector = systems.load(workdir, mesh, threshold=config.threshold)
+    detector = systems.load(
+        workdir,
+        mesh,
+        threshold=config.threshold,
+        max_false_alarms=config.max_false_alarms,
+    )
     info = detector.info
     batch_size = compute.choose_batch_size(
         config.batch_size, num_inputs, detector, mesh
@@ -88,7 +94,7 @@ def _open_job(
             start_file=FileResult,
             to_rows=functools.partial(_rows, model, info.threshold),
         ),
-        warning=info.doubt,
+        tell=functools.partial(tell_threshold, info),
     )
 
 

@@ -123,6 +123,32 @@ def decode_with_header(encoded: bytes) -> tuple[np.ndarray, Header]:
     return picture, Header(kind, width, height, has_exif, quantization)
 
 
+def from_pillow(image: Image.Image) -> np.ndarray:
+    """Makes of a Pillow image what `decode` makes of its file.
+
+    Args:
+        image: An image of any mode; it is loaded, and otherwise left as it is. Its EXIF
+            orientation is applied where it still has one.
+
+    Returns:
+        uint8 `[height, width, 3]`.
+
+    Raises:
+        ImageError: The picture cannot be used; the message is the reason.
+    """
+    kind = "JPEG 2000" if image.format == "JPEG2000" else image.format or ""
+    width, height = image.size
+    check_pixels(height, width)
+    check_sides("is", height, width)
+    with _reasons(b"", "a picture"), quiet_pillow():
+        image.load()
+        rgb = _to_rgb(image, kind)
+        upright = _ORIENTATIONS.get(_read_orientation(image.info.get("exif", b"")))
+        if upright is not None and not isinstance(image, TiffImagePlugin.TiffImageFile):
+            rgb = rgb.transpose(upright)
+        return np.asarray(rgb)
+
+
 def to_input(picture: np.ndarray, framing: Framing) -> np.ndarray:
     """Cuts out the region that a network sees and resizes it to the network's input.
 

@@ -46,7 +46,12 @@ def test_metrics_are_strict_json_of_the_summary(written):
         [0, 1, 0, 1], np.float32([0.1, 0.9, 0.7, 0.2]), 0.5, num_skipped=2
     )
     facts = {"tau": 0.123456789, HOSTILE: None}
+    found = read.pop("found_at_false_alarms")
     assert read == {**summary, "fake_classes": ["fake"], **facts}
+    # One fake of two scores above both real pictures.
+    assert [
+        (row["false_alarms"], row["num_allowed"], row["found"]) for row in found
+    ] == [(rate, 0, 0.5) for rate in (0.001, 0.01, 0.05, 0.1)]
 
 
 def test_scores_are_rfc_4180(written):
