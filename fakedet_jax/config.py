@@ -732,6 +732,11 @@ class ConvertConfig(Settings):
     model: str = option(help="Network or detector that the weights belong to.")
     weights: Path = option(help="Weight file.")
     output: Path = option(help="Folder for the result.")
+    container: str | None = option(
+        None,
+        "Container of a checkpoint that holds the weights, such as state_dict_ema; "
+        "needed where several do.",
+    )
     ignore: tuple[str, ...] = option(
         (), "Names or patterns of arrays that may be missing, extra or mis-shaped."
     )

@@ -8,10 +8,12 @@ a network, and `store` and `folder` keep the result.
 
 __all__ = [
     "caffe",
+    "checkpoints",
     "folder",
     "formats",
     "keras",
     "mapping",
+    "pickle_values",
     "safetensors_files",
     "store",
     "tensors",

@@ -28,14 +28,17 @@ class _Format:
     name: str
     layout: str
     matches: Callable[[bytes], bool]
-    read: Callable[[Path], Contents]
+    read: Callable[..., Contents]
+    has_containers: bool = False
 
 
-def read(path: Path) -> TensorFile:
+def read(path: Path, container: str | None = None) -> TensorFile:
     """Reads all arrays of a weight file, or of the folder of a converted network.
 
     Args:
         path: The file or folder; the extension of the name is ignored.
+        container: The container of a checkpoint that holds the weights; see
+            `checkpoints.select`.
 
     Returns:
         The arrays, with names and axes of the file's layout.
@@ -47,7 +50,7 @@ def read(path: Path) -> TensorFile:
     try:
         if path.is_dir():
             return folder.read(path)
-        return _read_file(path)
+        return _read_file(path, container)
     except UnreadableError as error:
         raise RequestError(f"`weights`: {str(path)!r} {error}") from error
     except OSError as error:
@@ -61,7 +64,7 @@ def known() -> list[str]:
     return [form.name for form in _FORMATS]
 
 
-def _read_file(path: Path) -> TensorFile:
+def _read_file(path: Path, container: str | None) -> TensorFile:
     if not path.exists():
         raise UnreadableError("does not exist")
     if not path.is_file():
@@ -80,7 +83,15 @@ def _read_file(path: Path) -> TensorFile:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     for form in _FORMATS:
         if form.matches(head):
-            contents = form.read(path)
+            if form.has_containers:
+                contents = form.read(path, container)
+            elif container is None:
+                contents = form.read(path)
+            else:
+                raise UnreadableError(
+                    f"is a file of {form.name}, which has no containers; leave "
+                    "`container` out"
+                )
             return TensorFile(
                 path=path,
                 format=form.name,
@@ -121,9 +132,11 @@ def _is_safetensors(head: bytes) -> bool:
 
 _FORMATS = (
     _Format("Keras HDF5", "keras", _is_hdf5, keras.read),
-    _Format("PyTorch zip archive", "torch", _is_zip, torch_files.read_zip),
-    _Format("PyTorch stream", "torch", torch_files.is_stream, torch_files.read_stream),
-    _Format("pickle", "torch", _is_pickle, torch_files.read_pickle),
+    _Format("PyTorch zip archive", "torch", _is_zip, torch_files.read_zip, True),
+    _Format(
+        "PyTorch stream", "torch", torch_files.is_stream, torch_files.read_stream, True
+    ),
+    _Format("pickle", "torch", _is_pickle, torch_files.read_pickle, True),
     _Format("safetensors", "torch", _is_safetensors, safetensors_files.read),
     _Format("caffemodel", "caffe", caffe.looks_like, caffe.read),
 )

@@ -28,7 +28,7 @@ from flax import traverse_util
 
 from fakedet_jax.errors import RequestError
 from fakedet_jax.models.parameters import Layer
-from fakedet_jax.weights.tensors import BFLOAT16, TensorFile, shown
+from fakedet_jax.weights.tensors import EXTRA_FLOATS, TensorFile, listed, shown
 
 # Nested dicts of arrays, or of objects that have a shape.
 Variables = Mapping[str, Any]
@@ -56,8 +56,6 @@ _OTHER_NAMES = {
 }
 # How many prefixes are tried where a file holds several networks.
 _MAX_PREFIXES = 16
-# Number of batches that PyTorch's running statistics have averaged.
-_COUNTER = "num_batches_tracked"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +72,7 @@ class Comparison:
         dropped: Extra names that `ignore` matched.
         initialised: Paths that keep their initial values because `ignore` matched.
         derived: Paths that follow from the layout and are in no file.
-        unused: Names of counters that no network needs.
+        unused: Names of counters and other single numbers that no network needs.
         notes: Sentences about what was renamed and converted.
     """
 
@@ -153,8 +151,8 @@ def to_variables(
     matched = [slot for slot in present if slot.fits(tensors[slot.name])]
     misshaped = [slot for slot in present if not slot.fits(tensors[slot.name])]
     unknown = [name for name in tensors if name not in wanted]
-    unused = [name for name in unknown if name.endswith(f".{_COUNTER}")]
-    extra = [name for name in unknown if not name.endswith(f".{_COUNTER}")]
+    unused = [name for name in unknown if _is_number(name, tensors[name])]
+    extra = [name for name in unknown if name not in set(unused)]
 
     def is_ignored(*names: str) -> bool:
         return any(fnmatch.fnmatchcase(n, p) for n in names for p in ignore)
@@ -336,6 +334,12 @@ def _from_features_first(
     return unflattened.transpose(2, 3, 1, 0).reshape(-1, len(array))
 
 
+def _is_number(name: str, array: np.ndarray) -> bool:
+    """Whether an array is a single number that changes no layer."""
+    # A scale belongs to numbers that are stored divided by it.
+    return array.ndim == 0 and "scale" not in name
+
+
 def _without_prefix(
     tensors: dict[str, np.ndarray], slots: Sequence[_Slot]
 ) -> tuple[dict[str, np.ndarray], str]:
@@ -367,7 +371,7 @@ def _refuse_differences(
     comparison: Comparison, tensor_file: TensorFile, network: str, num_arrays: int
 ) -> None:
     differences = [
-        f"{title}: {', '.join(map(shown, names))}"
+        f"{title}: {listed(list(map(shown, names)))}"
         for title, names in (
             ("missing", comparison.missing),
             ("superfluous", comparison.extra),
@@ -386,7 +390,7 @@ def _refuse_differences(
 
 def _values(array: np.ndarray, slot: _Slot, tensor_file: TensorFile) -> np.ndarray:
     where = f"`weights`: {slot.name} of {str(tensor_file.path)!r}"
-    if array.dtype.kind != "f" and array.dtype != BFLOAT16:
+    if array.dtype.kind != "f" and array.dtype not in EXTRA_FLOATS:
         raise RequestError(
             f"{where} holds {array.dtype}, expected floats; export the network without "
             "quantisation"
