@@ -281,21 +281,10 @@ class BackboneConfig(Settings):
         None, "Backbone, a face-recognition network.", is_architecture=True
     )
     weights: Path | None = option(
-        None, "Weights: a published file, or a folder that the mode convert wrote."
+        None,
+        "Weights: a published file, or a folder that the mode convert wrote; for "
+        "dlib_resnet29 by default those of the extra `recognition`.",
     )
-
-    def required_weights(self) -> Path:
-        """The weights of the backbone.
-
-        Raises:
-            RequestError: They are not named.
-        """
-        if self.weights is None:
-            raise RequestError(
-                f"`weights`: `backbone={self.backbone}` needs its weights; name a "
-                "published file, or a folder that `mode=convert` wrote"
-            )
-        return self.weights
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,10 +9,12 @@ a network, and `store` and `folder` keep the result.
 __all__ = [
     "caffe",
     "checkpoints",
+    "dlib_files",
     "folder",
     "formats",
     "keras",
     "mapping",
+    "packaged",
     "pickle_values",
     "safetensors_files",
     "store",

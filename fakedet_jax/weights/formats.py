@@ -13,7 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fakedet_jax.errors import RequestError
-from fakedet_jax.weights import caffe, folder, keras, safetensors_files, torch_files
+from fakedet_jax.weights import (
+    caffe,
+    dlib_files,
+    folder,
+    keras,
+    safetensors_files,
+    torch_files,
+)
 from fakedet_jax.weights.tensors import MAX_BYTES, Contents, TensorFile, UnreadableError
 
 _HEAD_BYTES = 2048
@@ -137,6 +144,7 @@ _FORMATS = (
         "PyTorch stream", "torch", torch_files.is_stream, torch_files.read_stream, True
     ),
     _Format("pickle", "torch", _is_pickle, torch_files.read_pickle, True),
+    _Format("dlib network", "torch", dlib_files.looks_like, dlib_files.read),
     _Format("safetensors", "torch", _is_safetensors, safetensors_files.read),
     _Format("caffemodel", "caffe", caffe.looks_like, caffe.read),
 )

@@ -8,6 +8,7 @@
 | dense | `kernel` IO, `bias` | `weight` OI, `bias` | as PyTorch | as ours |
 | norm | `scale`, `bias`, `mean`, `var` | `weight`, `bias`, `running_mean`, `running_var` | `scale`, `shift`, `mean`, `variance` | `gamma`, `beta`, `moving_mean`, `moving_variance` |
 | caffe_norm | `scale`, `bias`, `mean_sum`, `var_sum` | as norm | as norm | as norm |
+| affine | `scale`, `bias` | `weight`, `bias` | `scale`, `shift` | `gamma`, `beta` |
 | prelu | `slope` | `weight` | `slope` | `alpha` |
 
 The `weight` of a `caffe_norm`, which divides its sums, is 1, because the mean and the
@@ -40,6 +41,7 @@ _ARRAYS = {
     "dense": ("params/kernel", "params/bias"),
     "norm": _NORM,
     "caffe_norm": (*_NORM[:2], "batch_stats/mean_sum", "batch_stats/var_sum"),
+    "affine": _NORM[:2],
     "prelu": ("params/slope",),
 }
 # Names in each layout of the arrays of normalisations, in the order of `_ARRAYS`, and
@@ -294,7 +296,7 @@ def _layer_slots(
             # The file is ours, or no published file is known to have this layer.
             yield _Slot(path, shape, path, shape)
             continue
-        is_norm = layer.kind in ("norm", "caffe_norm")
+        is_norm = layer.kind in ("norm", "caffe_norm", "affine")
         name = _NORM_NAMES[layout][index] if is_norm else _OTHER_NAMES[layout][leaf]
         separator = "." if layout == "torch" else "/"
         name = f"{foreign}{separator}{name}"

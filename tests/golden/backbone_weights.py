@@ -19,6 +19,7 @@ SIZES = {
     "vggface2_senet50": (224, 224),
     "vggface_vgg16": (224, 224),
     "mobilefacenet": (112, 96),
+    "dlib_resnet29": (150, 150),
 }
 VGG_WIDTHS = ((64,) * 2, (128,) * 2, (256,) * 3, (512,) * 3, (512,) * 3)
 # Blocks and inner width of the stages of ResNet-50.
@@ -32,6 +33,9 @@ MOBILE_BLOCKS = (
     (128, 512, 128, 2),
     *((128, 256, 128, 1),) * 2,
 )
+
+# Features of the blocks of dlib's network; a negative number halves the planes.
+DLIB_BLOCKS = (32, 32, 32, -64, 64, 64, 64, -128, 128, 128, -256, 256, 256, -256)
 
 # A key, what kind of number it names, and its shape.
 _Entry = tuple[str, str, tuple[int, ...]]
@@ -79,6 +83,8 @@ def _entries(name: str) -> Iterator[_Entry]:
         return _vgg16()
     if name == "mobilefacenet":
         return _mobilefacenet()
+    if name == "dlib_resnet29":
+        return _dlib_resnet29()
     return _resnet50(squeeze_excite=name == "vggface2_senet50")
 
 
@@ -114,6 +120,21 @@ def _biased(
 ) -> Iterator[_Entry]:
     yield f"{key}.weight", kernel, shape
     yield f"{key}.bias", "shift", shape[:1]
+
+
+def _dlib_resnet29() -> Iterator[_Entry]:
+    # After the first convolution each block has two.
+    inner = [abs(features) for features in DLIB_BLOCKS for _ in range(2)]
+    inputs = 3
+    for number, features in enumerate([32, *inner], 1):
+        size = 7 if number == 1 else 3
+        yield from _biased(f"con{number}", (features, inputs, size, size))
+        # The last affine layer of a block ends its residual branch.
+        ends = number > 1 and number % 2 == 1
+        yield f"affine{number}.weight", "small scale" if ends else "scale", (features,)
+        yield f"affine{number}.bias", "shift", (features,)
+        inputs = features
+    yield "fc.weight", "kernel", (128, 256)
 
 
 def _resnet50(*, squeeze_excite: bool) -> Iterator[_Entry]:

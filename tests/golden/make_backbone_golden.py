@@ -4,7 +4,9 @@
 
 Run with PyTorch 2.13 from the root of the repository:
 
-    python -m tests.golden.make_backbone_golden
+    python -m tests.golden.make_backbone_golden [NAME…]
+
+With names, only these networks are computed again.
 
 The networks are written down here as their papers describe them, on planes with the
 features first, in float64. Layers go by the names of the Caffe definitions; where there
@@ -12,6 +14,7 @@ is none, by those of this package.
 """
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from tests.golden.backbone_weights import (
+    DLIB_BLOCKS,
     MOBILE_BLOCKS,
     RESNET_STAGES,
     SIZES,
@@ -193,11 +197,52 @@ def mobilefacenet(tensors: Tensors, pictures: Any) -> Result:
     return planes.flatten(1), record.layers
 
 
+def dlib_resnet29(tensors: Tensors, pictures: Any) -> Result:
+    """dlib's network; where the sizes of a sum differ, the rest is zero."""
+    import torch.nn.functional as F
+
+    record = Recorder(tensors)
+
+    def affine(planes: Any, number: int) -> Any:
+        scale, shift = (
+            tensors[f"affine{number}.{part}"][:, None, None]
+            for part in ("weight", "bias")
+        )
+        return planes * scale + shift
+
+    def fill(planes: Any, like: Any) -> Any:
+        missing = [max(b - a, 0) for a, b in zip(planes.shape, like.shape, strict=True)]
+        return F.pad(planes, (0, missing[3], 0, missing[2], 0, missing[1]))
+
+    mean = pictures.new_tensor((122.782, 117.001, 104.298))
+    planes = ((pictures - mean) / 256).permute(0, 3, 1, 2)
+    convolved = record.conv(planes, "con1", stride=2)
+    planes = F.relu(affine(convolved, 1))
+    record.layers["con1"] = convolved, planes
+    planes = F.max_pool2d(planes, 3, 2)
+    number = 1
+    for features in DLIB_BLOCKS:
+        how = {"stride": 2} if features < 0 else {"padding": 1}
+        convolved = record.conv(planes, f"con{number + 1}", **how)
+        hidden = F.relu(affine(convolved, number + 1))
+        record.layers[f"con{number + 1}"] = convolved, hidden
+        convolved = record.conv(hidden, f"con{number + 2}", padding=1)
+        hidden = affine(convolved, number + 2)
+        skip = F.avg_pool2d(planes, 2) if features < 0 else planes
+        planes = F.relu(fill(hidden, skip) + fill(skip, hidden))
+        record.layers[f"con{number + 2}"] = convolved, planes
+        number += 2
+    embedding = F.linear(planes.mean((2, 3)), tensors["fc.weight"])
+    record.layers["fc"] = embedding, embedding
+    return embedding, record.layers
+
+
 NETWORKS = {
     "vggface2_resnet50": resnet50,
     "vggface2_senet50": resnet50,
     "vggface_vgg16": vgg16,
     "mobilefacenet": mobilefacenet,
+    "dlib_resnet29": dlib_resnet29,
 }
 
 
@@ -238,9 +283,11 @@ def main() -> None:
     """Writes the golden file."""
     import torch
 
+    names = sys.argv[1:] or list(SIZES)
+    golden = json.loads(GOLDEN.read_text()) if sys.argv[1:] else {}
     with torch.no_grad():
-        golden = {name: _golden(name) for name in SIZES}
-    GOLDEN.write_text(json.dumps(_rounded(golden)) + "\n")
+        golden.update({name: _rounded(_golden(name)) for name in names})
+    GOLDEN.write_text(json.dumps(golden) + "\n")
 
 
 if __name__ == "__main__":
