@@ -21,7 +21,8 @@ import collections
 import dataclasses
 import fnmatch
 import functools
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -147,6 +148,9 @@ def to_variables(
     )
     derived = _derived(layers, tensor_file.layout)
     tensors, prefix = _without_prefix(tensor_file.tensors, slots)
+    originals: dict[str, str] = {}
+    if tensor_file.layout == "keras":
+        tensors, originals = _renumbered(tensors, slots)
     wanted = {slot.name for slot in slots}
     missing = [slot for slot in slots if slot.name not in tensors]
     present = [slot for slot in slots if slot.name in tensors]
@@ -164,7 +168,10 @@ def to_variables(
     candidates = [*extra, *(name for s in kept for name in (s.name, s.path))]
     unmatched = [p for p in ignore if not fnmatch.filter(candidates, p)]
     comparison = Comparison(
-        matched=tuple((prefix + slot.name, slot.path) for slot in matched),
+        matched=tuple(
+            (prefix + originals.get(slot.name, slot.name), slot.path)
+            for slot in matched
+        ),
         missing=tuple(slot.name for slot in missing if slot.path not in kept_paths),
         extra=tuple(name for name in extra if not is_ignored(name)),
         misshaped=tuple(
@@ -180,6 +187,7 @@ def to_variables(
         notes=(
             *tensor_file.notes,
             *([f"{prefix!r} removed from the names"] if prefix else []),
+            *_renumbering_notes(originals),
             *_dtype_notes([tensors[slot.name] for slot in matched]),
             *(f"nothing to ignore for {pattern!r}" for pattern in unmatched),
         ),
@@ -260,10 +268,12 @@ def _slots(
     layers: Sequence[Layer],
     layout: str,
     shapes: Mapping[str, tuple[int, ...]],
-    names: Collection[str] = (),
+    tensors: Mapping[str, Any] | None = None,
 ) -> list[_Slot]:
     slots = [
-        slot for layer in layers for slot in _layer_slots(layer, layout, shapes, names)
+        slot
+        for layer in layers
+        for slot in _layer_slots(layer, layout, shapes, tensors or {})
     ]
     paths = {slot.path for slot in slots} | set(_derived(layers, layout))
     if paths != set(shapes):
@@ -277,7 +287,7 @@ def _layer_slots(
     layer: Layer,
     layout: str,
     shapes: Mapping[str, tuple[int, ...]],
-    names: Collection[str],
+    tensors: Mapping[str, Any],
 ) -> Iterator[_Slot]:
     # Our own layout, "flax", is no attribute of a layer.
     foreign = getattr(layer, layout, None)
@@ -301,10 +311,22 @@ def _layer_slots(
         separator = "." if layout == "torch" else "/"
         name = f"{foreign}{separator}{name}"
         depthwise = f"{foreign}{separator}depthwise_kernel"
-        if layout == "keras" and leaf == "kernel" and depthwise in names:
+        swapped = (*shape[:2], *shape[:1:-1])
+        if layout == "keras" and leaf == "kernel" and depthwise in tensors:
+            name, is_swapped = depthwise, True
+        else:
+            # Keras 3 calls the kernel of a depthwise convolution like that of others.
+            is_swapped = (
+                layout == "keras"
+                and leaf == "kernel"
+                and name in tensors
+                and layer.kind == "conv"
+                and shape[2] == 1 != shape[3]
+                and tensors[name].shape == swapped
+            )
+        if is_swapped:
             swap = functools.partial(np.swapaxes, axis1=2, axis2=3)
-            file_shape = (*shape[:2], shape[3], shape[2])
-            yield _Slot(path, shape, depthwise, file_shape, swap)
+            yield _Slot(path, shape, name, swapped, swap)
         elif layout == "keras" or leaf != "kernel":
             yield _Slot(path, shape, name, shape)
         elif layer.kind == "conv":
@@ -367,6 +389,67 @@ def _without_prefix(
     if len(set(renamed.values())) < len(tensors):
         return tensors, ""
     return {renamed[name]: array for name, array in tensors.items()}, best
+
+
+def _renumbered(
+    tensors: dict[str, np.ndarray], slots: Sequence[_Slot]
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Renames layers of Keras that another session numbered.
+
+    Keras calls layers without a name after their class, as in `conv2d` and `conv2d_1`,
+    and goes on counting with the next network. The layers of a class are matched in the
+    order of their numbers, if they are as many as the network has and all of their
+    arrays have the shapes that it needs.
+
+    Returns:
+        The arrays by the names that the network knows, and the names in the file of
+        those that were renamed.
+    """
+    wanted: dict[str, dict[str, _Slot]] = {}
+    for slot in slots:
+        layer, _, leaf = slot.name.rpartition("/")
+        wanted.setdefault(layer, {})[leaf] = slot
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for name, array in tensors.items():
+        layer, _, leaf = name.rpartition("/")
+        found.setdefault(layer, {})[leaf] = array
+    renamed: dict[str, str] = {}
+    for kind in dict.fromkeys(map(_class_of, wanted)):
+        ours, theirs = (
+            sorted((name for name in names if _class_of(name) == kind), key=_number_of)
+            for names in (wanted, found)
+        )
+        if set(ours) == set(theirs) or len(ours) != len(theirs):
+            continue
+        if all(
+            wanted[own].keys() == found[other].keys()
+            and all(wanted[own][leaf].fits(found[other][leaf]) for leaf in wanted[own])
+            for own, other in zip(ours, theirs, strict=True)
+        ):
+            renamed.update(zip(theirs, ours, strict=True))
+    names = {}
+    for name in tensors:
+        layer, _, leaf = name.rpartition("/")
+        names[f"{renamed.get(layer, layer)}/{leaf}"] = name
+    originals = {new: old for new, old in names.items() if new != old}
+    return {new: tensors[old] for new, old in names.items()}, originals
+
+
+def _class_of(layer: str) -> str:
+    return re.sub(r"_\d+$", "", layer)
+
+
+def _number_of(layer: str) -> int:
+    number = re.search(r"_(\d+)$", layer)
+    return int(number[1]) if number else 0
+
+
+def _renumbering_notes(originals: Mapping[str, str]) -> list[str]:
+    pairs = {
+        old.rpartition("/")[0]: new.rpartition("/")[0] for new, old in originals.items()
+    }
+    text = ", ".join(f"{shown(old)} → {shown(new)}" for old, new in pairs.items())
+    return [f"layers matched by order and shape: {text}"] if pairs else []
 
 
 def _refuse_differences(
