@@ -110,8 +110,8 @@ def _summary(result: Mapping[str, Any]) -> list[str]:
         f"{len(comparison['matched'])} of {text.counted(num_expected, 'array')} matched"
     ]
     if unused := comparison["unused"]:
-        numbers = text.counted(len(unused), "single number")
-        lines.append(f"{numbers} that no network needs")
+        arrays = text.counted(len(unused), "array")
+        lines.append(f"{arrays} besides, not needed")
     dropped, initialised = comparison["dropped"], comparison["initialised"]
     notes = comparison["notes"]
     for title, names in (

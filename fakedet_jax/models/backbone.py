@@ -49,6 +49,8 @@ class Backbone:
         embedding: Description of the embedding: layer, size and scale.
         packaged: Weights that are used where the user names none; None where no
             package has them.
+        unused: Patterns of names in published files that belong to no layer here, such
+            as a classifier behind the embedding.
     """
 
     name: str
@@ -57,3 +59,4 @@ class Backbone:
     layers: tuple[Layer, ...]
     embedding: str
     packaged: PackagedWeights | None = None
+    unused: tuple[str, ...] = ()

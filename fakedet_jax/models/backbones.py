@@ -6,7 +6,13 @@ A new backbone is a module with its network and layers, and a row here. Other pa
 add theirs with `register`.
 """
 
-from fakedet_jax.models import dlib_resnet, mobilefacenet, resnet_caffe, vgg16
+from fakedet_jax.models import (
+    dlib_resnet,
+    inception_resnet,
+    mobilefacenet,
+    resnet_caffe,
+    vgg16,
+)
 from fakedet_jax.models.backbone import Backbone, PackagedWeights
 from fakedet_jax.runtime.registry import Registry
 
@@ -72,5 +78,17 @@ register(
             "dlib_face_recognition_resnet_model_v1.dat",
             sha256="55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
         ),
+    )
+)
+register(
+    Backbone(
+        name="facenet",
+        build=lambda dtype, site: inception_resnet.InceptionResNetV1(
+            dtype=dtype, site=site
+        ),
+        preprocessing=inception_resnet.PREPROCESSING,
+        layers=inception_resnet.LAYERS,
+        embedding="last_linear after its normalisation, 512 features, of unit length",
+        unused=inception_resnet.UNUSED,
     )
 )

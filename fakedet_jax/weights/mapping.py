@@ -75,7 +75,8 @@ class Comparison:
         dropped: Extra names that `ignore` matched.
         initialised: Paths that keep their initial values because `ignore` matched.
         derived: Paths that follow from the layout and are in no file.
-        unused: Names of counters and other single numbers that no network needs.
+        unused: Names of arrays that are not needed: counters and other single numbers,
+            and those that published files hold besides the network.
         notes: Sentences about what was renamed and converted.
     """
 
@@ -120,6 +121,7 @@ def to_variables(
     shapes: Variables,
     *,
     ignore: Sequence[str] = (),
+    unused: Sequence[str] = (),
     initial: Callable[[], Variables] | None = None,
     network: str = "the network",
 ) -> tuple[dict[str, Any], Comparison]:
@@ -132,6 +134,7 @@ def to_variables(
         ignore: Paths or names of arrays, or patterns such as `fc.*`, that may differ:
             superfluous arrays are dropped; missing ones and those of another shape keep
             their initial values.
+        unused: Patterns of names that published files have and the network never needs.
         initial: Returns the initial variables, if some are needed; zeros by default.
         network: Name of the network for error messages.
 
@@ -157,11 +160,16 @@ def to_variables(
     matched = [slot for slot in present if slot.fits(tensors[slot.name])]
     misshaped = [slot for slot in present if not slot.fits(tensors[slot.name])]
     unknown = [name for name in tensors if name not in wanted]
-    unused = [name for name in unknown if _is_number(name, tensors[name])]
-    extra = [name for name in unknown if name not in set(unused)]
 
-    def is_ignored(*names: str) -> bool:
-        return any(fnmatch.fnmatchcase(n, p) for n in names for p in ignore)
+    def is_ignored(*names: str, patterns: Sequence[str] = ignore) -> bool:
+        return any(fnmatch.fnmatchcase(n, p) for n in names for p in patterns)
+
+    left = [
+        name
+        for name in unknown
+        if _is_number(name, tensors[name]) or is_ignored(name, patterns=unused)
+    ]
+    extra = [name for name in unknown if name not in set(left)]
 
     kept = [slot for slot in (*missing, *misshaped) if is_ignored(slot.name, slot.path)]
     kept_paths = {slot.path for slot in kept}
@@ -183,7 +191,7 @@ def to_variables(
         dropped=tuple(name for name in extra if is_ignored(name)),
         initialised=tuple(slot.path for slot in kept),
         derived=tuple(derived),
-        unused=tuple(unused),
+        unused=tuple(left),
         notes=(
             *tensor_file.notes,
             *([f"{prefix!r} removed from the names"] if prefix else []),

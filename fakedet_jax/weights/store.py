@@ -204,6 +204,7 @@ def _map(
         tensor_file,
         abstract(backbone),
         ignore=ignore,
+        unused=backbone.unused,
         initial=lambda: initial(backbone),
         network=backbone.name,
     )

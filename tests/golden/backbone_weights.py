@@ -20,6 +20,7 @@ SIZES = {
     "vggface_vgg16": (224, 224),
     "mobilefacenet": (112, 96),
     "dlib_resnet29": (150, 150),
+    "facenet": (160, 160),
 }
 VGG_WIDTHS = ((64,) * 2, (128,) * 2, (256,) * 3, (512,) * 3, (512,) * 3)
 # Blocks and inner width of the stages of ResNet-50.
@@ -36,6 +37,60 @@ MOBILE_BLOCKS = (
 
 # Features of the blocks of dlib's network; a negative number halves the planes.
 DLIB_BLOCKS = (32, 32, 32, -64, 64, 64, 64, -128, 128, 128, -256, 256, 256, -256)
+
+# Keys of Inception-ResNet v1: inputs, features, height and width of each convolution.
+FACENET_STEM = {
+    "conv2d_1a": (3, 32, 3, 3),
+    "conv2d_2a": (32, 32, 3, 3),
+    "conv2d_2b": (32, 64, 3, 3),
+    "conv2d_3b": (64, 80, 1, 1),
+    "conv2d_4a": (80, 192, 3, 3),
+    "conv2d_4b": (192, 256, 3, 3),
+}
+_BLOCK35 = {
+    "branch0": (256, 32, 1, 1),
+    "branch1.0": (256, 32, 1, 1),
+    "branch1.1": (32, 32, 3, 3),
+    "branch2.0": (256, 32, 1, 1),
+    "branch2.1": (32, 32, 3, 3),
+    "branch2.2": (32, 32, 3, 3),
+    "conv2d": (96, 256, 1, 1),
+}
+_BLOCK17 = {
+    "branch0": (896, 128, 1, 1),
+    "branch1.0": (896, 128, 1, 1),
+    "branch1.1": (128, 128, 1, 7),
+    "branch1.2": (128, 128, 7, 1),
+    "conv2d": (256, 896, 1, 1),
+}
+_BLOCK8 = {
+    "branch0": (1792, 192, 1, 1),
+    "branch1.0": (1792, 192, 1, 1),
+    "branch1.1": (192, 192, 1, 3),
+    "branch1.2": (192, 192, 3, 1),
+    "conv2d": (384, 1792, 1, 1),
+}
+FACENET_BLOCKS = {
+    **{f"repeat_1.{i}": _BLOCK35 for i in range(5)},
+    "mixed_6a": {
+        "branch0": (256, 384, 3, 3),
+        "branch1.0": (256, 192, 1, 1),
+        "branch1.1": (192, 192, 3, 3),
+        "branch1.2": (192, 256, 3, 3),
+    },
+    **{f"repeat_2.{i}": _BLOCK17 for i in range(10)},
+    "mixed_7a": {
+        "branch0.0": (896, 256, 1, 1),
+        "branch0.1": (256, 384, 3, 3),
+        "branch1.0": (896, 256, 1, 1),
+        "branch1.1": (256, 256, 3, 3),
+        "branch2.0": (896, 256, 1, 1),
+        "branch2.1": (256, 256, 3, 3),
+        "branch2.2": (256, 256, 3, 3),
+    },
+    **{f"repeat_3.{i}": _BLOCK8 for i in range(5)},
+    "block8": _BLOCK8,
+}
 
 # A key, what kind of number it names, and its shape.
 _Entry = tuple[str, str, tuple[int, ...]]
@@ -85,6 +140,8 @@ def _entries(name: str) -> Iterator[_Entry]:
         return _mobilefacenet()
     if name == "dlib_resnet29":
         return _dlib_resnet29()
+    if name == "facenet":
+        return _facenet()
     return _resnet50(squeeze_excite=name == "vggface2_senet50")
 
 
@@ -120,6 +177,25 @@ def _biased(
 ) -> Iterator[_Entry]:
     yield f"{key}.weight", kernel, shape
     yield f"{key}.bias", "shift", shape[:1]
+
+
+def _facenet() -> Iterator[_Entry]:
+    def conv_norm(key: str, shape: tuple[int, ...]) -> Iterator[_Entry]:
+        inputs, features, height, width = shape
+        yield f"{key}.conv.weight", "kernel", (features, inputs, height, width)
+        yield from _norm(f"{key}.bn", features)
+
+    for key, shape in FACENET_STEM.items():
+        yield from conv_norm(key, shape)
+    for block, convs in FACENET_BLOCKS.items():
+        for part, shape in convs.items():
+            if part == "conv2d":
+                inputs, features, *_ = shape
+                yield from _biased(f"{block}.conv2d", (features, inputs, 1, 1))
+            else:
+                yield from conv_norm(f"{block}.{part}", shape)
+    yield "last_linear.weight", "kernel", (512, 1792)
+    yield from _norm("last_bn", 512)
 
 
 def _dlib_resnet29() -> Iterator[_Entry]:

@@ -23,6 +23,8 @@ import numpy as np
 
 from tests.golden.backbone_weights import (
     DLIB_BLOCKS,
+    FACENET_BLOCKS,
+    FACENET_STEM,
     MOBILE_BLOCKS,
     RESNET_STAGES,
     SIZES,
@@ -55,12 +57,12 @@ class Recorder:
         bias = tensors.get(f"{key}.bias")
         return F.conv2d(planes, tensors[f"{key}.weight"], bias, **how)
 
-    def norm(self, planes: Any, key: str) -> Any:
+    def norm(self, planes: Any, key: str, eps: float = 1e-5) -> Any:
         import torch.nn.functional as F
 
         names = ("running_mean", "running_var", "weight", "bias")
         statistics = [self.tensors[f"{key}.{name}"] for name in names]
-        return F.batch_norm(planes, *statistics, eps=1e-5)
+        return F.batch_norm(planes, *statistics, eps=eps)
 
     def layer(
         self,
@@ -237,12 +239,60 @@ def dlib_resnet29(tensors: Tensors, pictures: Any) -> Result:
     return embedding, record.layers
 
 
+def facenet(tensors: Tensors, pictures: Any) -> Result:
+    """Inception-ResNet v1; a kernel that keeps its size is padded by half of it."""
+    import torch
+    import torch.nn.functional as F
+
+    record = Recorder(tensors)
+
+    def conv_norm(planes: Any, key: str, **how: Any) -> Any:
+        convolved = record.conv(planes, f"{key}.conv", **how)
+        planes = F.relu(record.norm(convolved, f"{key}.bn", eps=1e-3))
+        record.layers[key.replace(".", "_")] = convolved, planes
+        return planes
+
+    planes = ((pictures - 127.5) / 128).permute(0, 3, 1, 2)
+    for key in FACENET_STEM:
+        how = {"conv2d_1a": {"stride": 2}, "conv2d_4b": {"stride": 2}}.get(key, {})
+        how = {"padding": 1} if key == "conv2d_2b" else how
+        planes = conv_norm(planes, key, **how)
+        if key == "conv2d_2b":
+            planes = F.max_pool2d(planes, 3, 2)
+    for block, convs in FACENET_BLOCKS.items():
+        branches: dict[str, Any] = {}
+        for part, (_, _, height, width) in convs.items():
+            if part == "conv2d":
+                continue
+            branch = part.split(".")[0]
+            last = [other for other in convs if other.startswith(branch)][-1]
+            halves = block.startswith("mixed") and part == last
+            how = {"stride": 2} if halves else {"padding": (height // 2, width // 2)}
+            branches[branch] = conv_norm(
+                branches.get(branch, planes), f"{block}.{part}", **how
+            )
+        if block.startswith("mixed"):
+            joined = [*branches.values(), F.max_pool2d(planes, 3, 2)]
+            planes = torch.cat(joined, 1)
+            continue
+        scales = {"repeat_1": 0.17, "repeat_2": 0.1, "repeat_3": 0.2, "block8": 1.0}
+        convolved = record.conv(torch.cat([*branches.values()], 1), f"{block}.conv2d")
+        planes = planes + scales[block.split(".")[0]] * convolved
+        planes = planes if block == "block8" else F.relu(planes)
+        record.layers[f"{block}.conv2d".replace(".", "_")] = convolved, planes
+    linear = F.linear(planes.mean((2, 3)), tensors["last_linear.weight"])
+    normalised = record.norm(linear, "last_bn", eps=1e-3)
+    record.layers["last_linear"] = linear, normalised
+    return F.normalize(normalised, dim=1), record.layers
+
+
 NETWORKS = {
     "vggface2_resnet50": resnet50,
     "vggface2_senet50": resnet50,
     "vggface_vgg16": vgg16,
     "mobilefacenet": mobilefacenet,
     "dlib_resnet29": dlib_resnet29,
+    "facenet": facenet,
 }
 
 

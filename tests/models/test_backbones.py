@@ -29,6 +29,7 @@ TABLE = {
     "vggface_vgg16": (145_002_878, 0, 16, 4096),
     "mobilefacenet": (999_552, 19_584, 50, 128),
     "dlib_resnet29": (5_614_592, 0, 30, 128),
+    "facenet": (23_482_624, 29_600, 133, 512),
 }
 
 
@@ -41,7 +42,7 @@ def test_every_backbone_is_in_the_list():
 
 
 def test_unknown_name_is_an_error_that_lists_the_names():
-    with pytest.raises(RequestError, match=r"`backbone`: .*dlib_resnet29, found 'vgg'"):
+    with pytest.raises(RequestError, match=r"`backbone`: .*facenet, found 'vgg'"):
         backbones.create("vgg")
 
 
