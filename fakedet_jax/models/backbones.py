@@ -9,6 +9,7 @@ add theirs with `register`.
 from fakedet_jax.models import (
     dlib_resnet,
     inception_resnet,
+    iresnet,
     mobilefacenet,
     resnet_caffe,
     vgg16,
@@ -90,5 +91,14 @@ register(
         layers=inception_resnet.LAYERS,
         embedding="last_linear after its normalisation, 512 features, of unit length",
         unused=inception_resnet.UNUSED,
+    )
+)
+register(
+    Backbone(
+        name="arcface_iresnet50",
+        build=lambda dtype, site: iresnet.IResNet50(dtype=dtype, site=site),
+        preprocessing=iresnet.PREPROCESSING,
+        layers=iresnet.LAYERS,
+        embedding="fc after its normalisation, 512 features, not of unit length",
     )
 )

@@ -21,6 +21,7 @@ SIZES = {
     "mobilefacenet": (112, 96),
     "dlib_resnet29": (150, 150),
     "facenet": (160, 160),
+    "arcface_iresnet50": (112, 112),
 }
 VGG_WIDTHS = ((64,) * 2, (128,) * 2, (256,) * 3, (512,) * 3, (512,) * 3)
 # Blocks and inner width of the stages of ResNet-50.
@@ -38,6 +39,8 @@ MOBILE_BLOCKS = (
 # Features of the blocks of dlib's network; a negative number halves the planes.
 DLIB_BLOCKS = (32, 32, 32, -64, 64, 64, 64, -128, 128, 128, -256, 256, 256, -256)
 
+# Blocks and features of the stages of IResNet-50.
+IRESNET_STAGES = ((3, 64), (4, 128), (14, 256), (3, 512))
 # Keys of Inception-ResNet v1: inputs, features, height and width of each convolution.
 FACENET_STEM = {
     "conv2d_1a": (3, 32, 3, 3),
@@ -142,6 +145,8 @@ def _entries(name: str) -> Iterator[_Entry]:
         return _dlib_resnet29()
     if name == "facenet":
         return _facenet()
+    if name == "arcface_iresnet50":
+        return _iresnet50()
     return _resnet50(squeeze_excite=name == "vggface2_senet50")
 
 
@@ -177,6 +182,29 @@ def _biased(
 ) -> Iterator[_Entry]:
     yield f"{key}.weight", kernel, shape
     yield f"{key}.bias", "shift", shape[:1]
+
+
+def _iresnet50() -> Iterator[_Entry]:
+    yield "conv1.weight", "kernel", (64, 3, 3, 3)
+    yield from _norm("bn1", 64)
+    yield "prelu.weight", "slope", (64,)
+    inputs = 64
+    for stage, (num_blocks, features) in enumerate(IRESNET_STAGES, 1):
+        for block in range(num_blocks):
+            key = f"layer{stage}.{block}"
+            yield from _norm(f"{key}.bn1", inputs)
+            yield f"{key}.conv1.weight", "kernel", (features, inputs, 3, 3)
+            yield from _norm(f"{key}.bn2", features)
+            yield f"{key}.prelu.weight", "slope", (features,)
+            yield f"{key}.conv2.weight", "kernel", (features, features, 3, 3)
+            yield from _norm(f"{key}.bn3", features, "small scale")
+            if block == 0:
+                yield f"{key}.downsample.0.weight", "kernel", (features, inputs, 1, 1)
+                yield from _norm(f"{key}.downsample.1", features)
+            inputs = features
+    yield from _norm("bn2", 512)
+    yield from _biased("fc", (512, 512 * 7 * 7))
+    yield from _norm("features", 512)
 
 
 def _facenet() -> Iterator[_Entry]:

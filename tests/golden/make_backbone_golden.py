@@ -25,6 +25,7 @@ from tests.golden.backbone_weights import (
     DLIB_BLOCKS,
     FACENET_BLOCKS,
     FACENET_STEM,
+    IRESNET_STAGES,
     MOBILE_BLOCKS,
     RESNET_STAGES,
     SIZES,
@@ -286,6 +287,53 @@ def facenet(tensors: Tensors, pictures: Any) -> Result:
     return F.normalize(normalised, dim=1), record.layers
 
 
+def arcface_iresnet50(tensors: Tensors, pictures: Any) -> Result:
+    """IResNet-50, whose blocks normalise their input."""
+    import torch.nn.functional as F
+
+    record = Recorder(tensors)
+    planes = ((pictures - 127.5) / 127.5).permute(0, 3, 1, 2)
+    planes = record.layer(planes, "conv1", "conv1", "bn1", "prelu", padding=1)
+    for stage, (num_blocks, _) in enumerate(IRESNET_STAGES, 1):
+        for block in range(num_blocks):
+            key, name = f"layer{stage}.{block}", f"layer{stage}_{block}"
+            stride = 2 if block == 0 else 1
+            hidden = record.norm(planes, f"{key}.bn1")
+            hidden = record.layer(
+                hidden,
+                f"{name}_conv1",
+                f"{key}.conv1",
+                f"{key}.bn2",
+                f"{key}.prelu",
+                padding=1,
+            )
+            hidden = record.layer(
+                hidden,
+                f"{name}_conv2",
+                f"{key}.conv2",
+                f"{key}.bn3",
+                stride=stride,
+                padding=1,
+            )
+            if block == 0:
+                shortcut = f"{key}.downsample"
+                planes = record.layer(
+                    planes,
+                    f"{name}_downsample",
+                    f"{shortcut}.0",
+                    f"{shortcut}.1",
+                    stride=stride,
+                )
+            planes = planes + hidden
+            convolved, _ = record.layers[f"{name}_conv2"]
+            record.layers[f"{name}_conv2"] = convolved, planes
+    planes = record.norm(planes, "bn2")
+    linear = F.linear(planes.flatten(1), tensors["fc.weight"], tensors["fc.bias"])
+    embedding = record.norm(linear, "features")
+    record.layers["fc"] = linear, embedding
+    return embedding, record.layers
+
+
 NETWORKS = {
     "vggface2_resnet50": resnet50,
     "vggface2_senet50": resnet50,
@@ -293,6 +341,7 @@ NETWORKS = {
     "mobilefacenet": mobilefacenet,
     "dlib_resnet29": dlib_resnet29,
     "facenet": facenet,
+    "arcface_iresnet50": arcface_iresnet50,
 }
 
 

@@ -30,6 +30,7 @@ TABLE = {
     "mobilefacenet": (999_552, 19_584, 50, 128),
     "dlib_resnet29": (5_614_592, 0, 30, 128),
     "facenet": (23_482_624, 29_600, 133, 512),
+    "arcface_iresnet50": (43_590_848, 38_144, 54, 512),
 }
 
 
@@ -42,7 +43,7 @@ def test_every_backbone_is_in_the_list():
 
 
 def test_unknown_name_is_an_error_that_lists_the_names():
-    with pytest.raises(RequestError, match=r"`backbone`: .*facenet, found 'vgg'"):
+    with pytest.raises(RequestError, match=r"`backbone`: .*iresnet50, found 'vgg'"):
         backbones.create("vgg")
 
 
