@@ -51,6 +51,8 @@ class Backbone:
             package has them.
         unused: Patterns of names in published files that belong to no layer here, such
             as a classifier behind the embedding.
+        onnx_epsilon: Of a network that is also published as ONNX, what its
+            normalisations add to the variance; None for others.
     """
 
     name: str
@@ -60,3 +62,4 @@ class Backbone:
     embedding: str
     packaged: PackagedWeights | None = None
     unused: tuple[str, ...] = ()
+    onnx_epsilon: float | None = None

@@ -100,5 +100,6 @@ register(
         preprocessing=iresnet.PREPROCESSING,
         layers=iresnet.LAYERS,
         embedding="fc after its normalisation, 512 features, not of unit length",
+        onnx_epsilon=1e-5,
     )
 )

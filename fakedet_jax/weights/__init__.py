@@ -15,6 +15,7 @@ __all__ = [
     "keras",
     "mapping",
     "onnx_files",
+    "operations",
     "packaged",
     "pickle_values",
     "protobuf",

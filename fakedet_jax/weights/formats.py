@@ -127,6 +127,7 @@ def _read_file(path: Path, container: str | None) -> TensorFile:
                 sha256=digest,
                 num_bytes=num_bytes,
                 notes=contents.notes,
+                operations=contents.operations,
             )
     raise UnreadableError(
         f"has an unknown format (it starts with {head[:16]!r}); expected "

@@ -1,13 +1,15 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the initialisers of ONNX networks, also those in files beside them.
+"""Reads the arrays of ONNX networks, also those in files beside them.
 
 The package `protobuf` parses the file by a description of the fields that lead to
-arrays (of ONNX's `onnx.proto`); nodes are not read, so no network is run. Names and
-axes are those of the program that wrote the file; PyTorch keeps its own, apart from the
-weights that it transposes or joins with a normalisation.
+arrays (of ONNX's `onnx.proto`); no network is run. Arrays are initialisers or
+constants. Names and axes are those of the program that wrote the file. PyTorch keeps
+its own, apart from weights that it transposes or joins with a normalisation; it writes
+equal arrays once, and the other names as nodes that copy them.
 """
 
+import dataclasses
 import functools
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +22,7 @@ from fakedet_jax.weights import protobuf
 from fakedet_jax.weights.tensors import (
     BFLOAT16,
     Contents,
+    Operation,
     UnreadableError,
     check_total,
     collect,
@@ -71,7 +74,7 @@ def looks_like(start: bytes) -> bool:
 
 
 def read(path: Path) -> Contents:
-    """Reads all initialisers.
+    """Reads all arrays, and which operations they belong to.
 
     Args:
         path: The file.
@@ -81,11 +84,35 @@ def read(path: Path) -> Contents:
             files that are missing, damaged or in other folders.
     """
     model = protobuf.parse(_messages()["ModelProto"], path.read_bytes(), "ONNX file")
+    nodes = model.graph.node
     tensors = collect(_named(model.graph.initializer, path.parent))
+    for node in nodes:
+        if node.op_type == "Constant" and len(node.output) == 1:
+            values = [a.t for a in node.attribute if a.name == "value"]
+            for _, array in _named(values, path.parent):
+                tensors.setdefault(node.output[0], array)
+        elif node.op_type == "Identity":
+            for source, copy in zip(node.input, node.output, strict=False):
+                if source in tensors:
+                    tensors.setdefault(copy, tensors[source])
     if not tensors:
         raise UnreadableError("is an ONNX file without initialisers")
     check_total(sum(array.nbytes for array in tensors.values()))
-    return torch_contents(tensors)
+    contents = torch_contents(tensors)
+    return dataclasses.replace(contents, operations=tuple(map(_operation, nodes)))
+
+
+def _operation(node: Any) -> Operation:
+    attributes = {attribute.name: attribute for attribute in node.attribute}
+    epsilon = attributes.get("epsilon")
+    transposed = attributes.get("transB")
+    return Operation(
+        node.op_type[:80],
+        tuple(name for name in node.input[1:] if name),
+        is_transposed=transposed is None or not transposed.i,
+        # ONNX's default.
+        epsilon=1e-5 if epsilon is None else epsilon.f,
+    )
 
 
 def _named(entries: Any, folder: Path) -> Iterator[tuple[str, np.ndarray]]:
@@ -174,7 +201,22 @@ def _messages() -> dict[str, Any]:
                 "external_data": (13, "repeated StringStringEntryProto"),
                 "data_location": (14, "int32"),
             },
-            "GraphProto": {"initializer": (5, "repeated TensorProto")},
+            "AttributeProto": {
+                "name": (1, "string"),
+                "f": (2, "float"),
+                "i": (3, "int64"),
+                "t": (5, "TensorProto"),
+            },
+            "NodeProto": {
+                "input": (1, "repeated string"),
+                "output": (2, "repeated string"),
+                "op_type": (4, "string"),
+                "attribute": (5, "repeated AttributeProto"),
+            },
+            "GraphProto": {
+                "node": (1, "repeated NodeProto"),
+                "initializer": (5, "repeated TensorProto"),
+            },
             "ModelProto": {"graph": (7, "GraphProto")},
         },
     )

@@ -15,7 +15,7 @@ import fakedet_jax
 from fakedet_jax.errors import RequestError
 from fakedet_jax.models.backbone import Backbone
 from fakedet_jax.runtime import storage
-from fakedet_jax.weights import folder, formats, mapping, packaged
+from fakedet_jax.weights import folder, formats, mapping, operations, packaged
 from fakedet_jax.weights.mapping import Comparison, Variables
 from fakedet_jax.weights.tensors import TensorFile
 
@@ -199,6 +199,10 @@ def _map(
                 f"{backbone.name!r}; name the network that it holds, or give other "
                 "weights"
             )
+    if tensor_file.operations and backbone.onnx_epsilon is not None:
+        tensor_file = operations.by_order(
+            backbone.layers, tensor_file, backbone.onnx_epsilon, backbone.name
+        )
     return mapping.to_variables(
         backbone.layers,
         tensor_file,

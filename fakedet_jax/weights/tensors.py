@@ -44,16 +44,35 @@ class UnreadableError(ValueError):
 
 
 @dataclasses.dataclass(frozen=True)
+class Operation:
+    """An operation of a network with arrays of its own.
+
+    Attributes:
+        kind: ONNX's name of the operation, such as "Conv".
+        arrays: Names of its arrays, without its input.
+        is_transposed: Of a product, whether its matrix is `[inputs, features]`.
+        epsilon: Of a normalisation, what is added to the variance.
+    """
+
+    kind: str
+    arrays: tuple[str, ...]
+    is_transposed: bool = False
+    epsilon: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
 class Contents:
     """The result of reading a file.
 
     Attributes:
         tensors: Arrays by their names in the layout of the file.
         notes: Sentences about what the reader left out or renamed.
+        operations: The operations with arrays, in network order, where a file has them.
     """
 
     tensors: dict[str, np.ndarray]
     notes: tuple[str, ...] = ()
+    operations: tuple[Operation, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +87,7 @@ class TensorFile:
         sha256: Hash of the file, hexadecimal.
         num_bytes: Size of the file.
         notes: Sentences about what the reader left out or renamed.
+        operations: The operations with arrays, in network order, where a file has them.
     """
 
     path: Path
@@ -77,6 +97,7 @@ class TensorFile:
     sha256: str
     num_bytes: int
     notes: tuple[str, ...] = ()
+    operations: tuple[Operation, ...] = ()
 
 
 def check_total(num_bytes: int) -> None:

@@ -104,3 +104,22 @@ def test_truncated_files(folder):
         path.write_bytes(content[:size])
         with pytest.raises(RequestError, match=r"truncated ONNX|without initialisers"):
             formats.read(path)
+
+
+def test_copies_and_constants_are_arrays(read_bytes):
+    # PyTorch writes equal arrays once.
+    model = onnx_files._messages()["ModelProto"]()
+    numbers = np.arange(3, dtype=np.float32)
+    tensor = {"data_type": 1, "dims": (3,), "raw_data": numbers.tobytes()}
+    model.graph.initializer.add(name="a", **tensor)
+    model.graph.node.add(op_type="Identity", input=["a"], output=["b"])
+    constant = model.graph.node.add(op_type="Constant", output=["c"])
+    attribute = constant.attribute.add(name="value")
+    attribute.t.data_type = 1
+    attribute.t.dims.append(3)
+    attribute.t.raw_data = (2 * numbers).tobytes()
+    content = b"\x08\x0a\x12\x07pytorch" + model.SerializeToString()
+    tensors = read_bytes(content).tensors
+    assert list(tensors) == ["a", "b", "c"]
+    np.testing.assert_array_equal(tensors["b"], numbers)
+    np.testing.assert_array_equal(tensors["c"], 2 * numbers)
