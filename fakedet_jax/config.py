@@ -12,6 +12,7 @@ from typing import Any
 
 from fakedet_jax import systems
 from fakedet_jax.errors import RequestError
+from fakedet_jax.media.options import MediaConfig
 from fakedet_jax.settings import Settings, option, part
 from fakedet_jax.training.recipe import Recipe
 
@@ -453,6 +454,7 @@ class FilesConfig(_BatchConfig):
     )
     all_faces: bool = option(False, "Whether every face is used, not only the largest.")
     frames: FrameConfig | None = part(FrameConfig, is_optional=True)
+    media: MediaConfig | None = part(MediaConfig, is_optional=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -722,6 +724,7 @@ class PrepareConfig(Settings):
     data: DataConfig = part(DataConfig)
     faces: FaceConfig = part(FaceConfig)
     frames: FrameConfig = part(FrameConfig)
+    media: MediaConfig = part(MediaConfig)
     split_by: str = option(
         "official",
         "How the splits are made: official (the dataset's own, else by people, videos "

@@ -10,10 +10,11 @@ from typing import Annotated, Any, TypeVar
 
 from msgspec import Meta
 
-from fakedet_jax.config import FaceConfig, FrameConfig
+from fakedet_jax.config import FaceConfig, FrameConfig, MediaConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.faces import crops, detection
 from fakedet_jax.faces.detector import FaceDetector
+from fakedet_jax.media import options
 from fakedet_jax.media.decode import MIN_SIDE
 from fakedet_jax.media.video import Evenly, EveryNth
 from fakedet_jax.runtime import records
@@ -48,6 +49,7 @@ class Cropping:
         align: Whether crops are aligned by their landmarks.
         all_faces: Whether all faces are cut out, or only the main one.
         selection: Which frames of a video are searched.
+        media: How the content of files becomes pixels.
     """
 
     detector: FaceDetector
@@ -56,6 +58,7 @@ class Cropping:
     align: bool = False
     all_faces: bool = False
     selection: Evenly | EveryNth = _EVENLY
+    media: MediaConfig = options.DEFAULT
 
     @property
     def is_search(self) -> bool:
@@ -76,11 +79,15 @@ class Cropping:
             "align": self.align,
             "all_faces": self.all_faces,
             "frames": frames,
+            "media": dataclasses.asdict(self.media),
         }
 
 
 def create(
-    faces: FaceConfig, frames: FrameConfig, data_dir: Path | None = None
+    faces: FaceConfig,
+    frames: FrameConfig,
+    data_dir: Path | None = None,
+    media: MediaConfig = options.DEFAULT,
 ) -> Cropping:
     """Checks the settings of a request and creates the face detector.
 
@@ -89,6 +96,7 @@ def create(
         frames: Which frames of a video are searched.
         data_dir: Folder that the paths in a file of face boxes are relative to. If
             given, each of them must be a file in it.
+        media: How the content of files becomes pixels.
 
     Raises:
         RequestError: Settings are wrong or contradict each other.
@@ -129,6 +137,7 @@ def create(
         align=faces.align,
         all_faces=faces.all_faces,
         selection=select(frames),
+        media=media,
     )
 
 
@@ -178,6 +187,19 @@ def from_record(
     )
 
 
+def recorded_media(record: Any) -> MediaConfig:
+    """How the content of files became pixels according to a `Cropping.record`.
+
+    Args:
+        record: The record; it is checked, because its file may be wrong. Records of
+            older versions say nothing of it, which stands for the defaults.
+
+    Raises:
+        RequestError: The record is wrong.
+    """
+    return _convert(record, _MediaRecord).media
+
+
 def recorded_selection(record: Any) -> Evenly | EveryNth:
     """Which frames of a video were searched according to a `Cropping.record`.
 
@@ -198,6 +220,7 @@ def choose(
     model: Path | None,
     all_faces: bool,
     frames: FrameConfig | None,
+    media: MediaConfig | None = None,
 ) -> Cropping:
     """Chooses how faces of files are found and cut out for a trained network.
 
@@ -210,6 +233,7 @@ def choose(
         model: ONNX file of the face detector, where `faces` does not name it.
         all_faces: Whether all faces are taken, or the main one.
         frames: Which frames of a video; None to follow the record.
+        media: How the content of files becomes pixels; None to follow the record.
 
     Returns:
         The choice, with its face detector loaded.
@@ -217,8 +241,11 @@ def choose(
     Raises:
         RequestError: The settings or the record are wrong.
     """
+    if media is None:
+        media = options.DEFAULT if record is None else recorded_media(record)
     if faces is None and record is not None:
-        return from_record(record, model=model, all_faces=all_faces, frames=frames)
+        found = from_record(record, model=model, all_faces=all_faces, frames=frames)
+        return dataclasses.replace(found, media=media)
     for field, value, needed in (
         ("face_detector_model", model, "`face_detector=yunet`"),
         ("all_faces", all_faces, "`face_detector`"),
@@ -235,7 +262,7 @@ def choose(
         model=faces.model or model,
         all_faces=faces.all_faces or all_faces,
     )
-    cropping = create(faces, frames or FrameConfig())
+    cropping = create(faces, frames or FrameConfig(), media=media)
     if frames is None and record is not None:
         cropping = dataclasses.replace(cropping, selection=recorded_selection(record))
     return cropping
@@ -283,6 +310,11 @@ class _FacesRecord:
     def __post_init__(self) -> None:
         if self.align and (self.detector.name != "yunet" or self.size is None):
             raise ValueError("align: expected true only with yunet and a size")
+
+
+@dataclasses.dataclass(frozen=True)
+class _MediaRecord:
+    media: MediaConfig = options.DEFAULT
 
 
 @dataclasses.dataclass(frozen=True)

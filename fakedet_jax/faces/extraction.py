@@ -14,7 +14,12 @@ from fakedet_jax.faces import crops, tracking
 from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.faces.face import Face, largest_first
 from fakedet_jax.media import exif
-from fakedet_jax.media.decode import check_sides, decode, read_file, sniff_format
+from fakedet_jax.media.decode import (
+    check_sides,
+    decode_with_header,
+    read_file,
+    sniff_format,
+)
 from fakedet_jax.media.video import Frame, read_frames
 
 WRITTEN, LEFT_OUT, NOTED = "written", "left out", "noted"
@@ -149,7 +154,7 @@ def _from_photo(
     needs_tags: bool,
 ) -> Iterator[Outcome]:
     encoded = read_file(path)
-    sniff_format(encoded)  # Tags can be read in more formats than pixels.
+    sniff_format(encoded)  # What is no picture has no tags to be told about.
     tags = tuple(given or ())
     reasons: Mapping[str, str] = dict.fromkeys(exif.TAGS, GIVEN_EMPTY)
     if given is None:
@@ -159,11 +164,15 @@ def _from_photo(
         yield Row(LEFT_OUT, _describe_missing(reasons), tags=tags), None
         return
     try:
-        picture = decode(encoded)
+        picture, header = decode_with_header(encoded, cropping.media)
+        if header.note and cropping.detector.name == "boxes":
+            raise ImageError(f"{header.note}, and its face boxes are of the full size")
         faces = cropping.detector.detect(picture, name)
     except ImageError as error:
         yield Row(LEFT_OUT, str(error), tags=tags), None
         return
+    if header.note:
+        yield Row(NOTED, header.note, tags=tags), None
     if not faces:
         row = _left_out(NO_FACE, picture)
         yield dataclasses.replace(row, tags=tags), None

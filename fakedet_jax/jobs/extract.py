@@ -49,6 +49,7 @@ _FILE_SETTINGS = {
     "face_detector_model": "`face_detector_model`",
     "all_faces": "`all_faces`",
     "frames": "`frames_per_video`, `frame_step`",
+    "media": "`icc`, `hdr`, `max_megapixels`",
 }
 
 

@@ -73,6 +73,7 @@ def open_files(
         model=config.face_detector_model,
         all_faces=config.all_faces,
         frames=config.frames,
+        media=config.media,
     )
     stream.check_videos(found, how)
     batch_size = stream.limit_batch_size(config.batch_size, found, how)

@@ -175,6 +175,7 @@ def _set_up(config: PredictConfig) -> tuple[Mesh, Workdir, Cropping]:
         model=config.face_detector_model,
         all_faces=config.all_faces,
         frames=config.frames,
+        media=config.media,
     )
     return mesh, workdir, how
 

@@ -61,7 +61,7 @@ def prepare(config: PrepareConfig) -> dict[str, Any]:
         Stopped: The process was asked to stop; the same call goes on.
     """
     root = _check(config)
-    how = cropping.create(config.faces, config.frames, root)
+    how = cropping.create(config.faces, config.frames, root, config.media)
     listing = _list(config, root)
     if any(item.kind == "video" for item in listing.items):
         video_stream.check_installed()

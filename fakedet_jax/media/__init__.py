@@ -4,11 +4,17 @@
 
 __all__ = [
     "batching",
+    "colour",
     "decode",
     "exif",
     "files",
+    "formats",
     "framing",
+    "heif",
+    "metadata",
+    "options",
     "resampling",
+    "tiff",
     "video",
     "video_frame",
     "video_stream",

@@ -29,12 +29,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from fakedet_jax.errors import ImageError, RequestError
-from fakedet_jax.media.decode import MAX_PIXELS, check_pixels
+from fakedet_jax.media.decode import check_pixels
 from fakedet_jax.media.files import check_regular, unreadable
 
 if TYPE_CHECKING:
     import av
 
+MAX_PIXELS = 178_956_970  # 512 MiB of RGB.
 MAX_PACKETS = 2_000_000  # Seven hours of pictures and sound.
 
 
@@ -151,7 +152,9 @@ class VideoStream:
         self._stream = stream = _find_stream(container)
         if stream.codec_context is None:
             raise ImageError("cannot be decoded: there is no decoder for its codec")
-        check_pixels(stream.codec_context.height, stream.codec_context.width)
+        check_pixels(
+            stream.codec_context.height, stream.codec_context.width, MAX_PIXELS
+        )
         # The size may change within a stream, so the decoder has the limit too.
         stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
         stream.codec_context.thread_count = num_threads
