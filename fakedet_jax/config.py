@@ -57,7 +57,10 @@ class DataConfig(Settings):
         may_change=True,
     )
     real_classes: tuple[str, ...] = option(
-        (), "Classes that are real although their names do not start with real."
+        (), "Classes that are real although their names do not say so."
+    )
+    fake_classes: tuple[str, ...] = option(
+        (), "Classes that are fake although their names say that they are real."
     )
     task: str = option(
         "multiclass",
@@ -70,6 +73,12 @@ class DataConfig(Settings):
         "no validation split.",
         minimum=0,
         below=1,
+    )
+    subfolders: str = option(
+        "together",
+        "Where a folder is split: together keeps the pictures of a folder within a "
+        "class in one split, such as the frames of a video; apart splits them.",
+        choices=("together", "apart"),
     )
     num_identities: int | None = option(
         None,

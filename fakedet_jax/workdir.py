@@ -166,6 +166,9 @@ def open_workdir(path: Path, field: str = "workdir") -> Workdir:
             f"`workdir={path}` first"
         ),
     )
+    if "dataset" in record:
+        # Before there was the setting, folders within classes were split.
+        record.setdefault("subfolders", "apart")
     return Workdir(path, record, field)
 
 

@@ -4,13 +4,13 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from fakedet_jax.errors import ImageError, RequestError
-from fakedet_jax.faces import crops, tracking
+from fakedet_jax.faces import crops, shots, tracking
 from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.faces.face import Face, largest_first
 from fakedet_jax.media import exif
@@ -207,8 +207,14 @@ def _from_video(
     rows: list[Row] = []  # Rows of the frames without a face.
     held: dict[int, Frame] | None = {}
     num_bytes = 0
-    with read_frames(path, selection=cropping.selection) as reading:
+    cuts: set[int] = set()
+    before: np.ndarray | None = None
+    with read_frames(path, selection=cropping.selection, how=cropping.media) as reading:
         for frame, faces in map_fn(search, reading):
+            after = shots.shrink(frame.picture)
+            if before is not None and shots.is_cut(before, after):
+                cuts.add(frame.number)
+            before = after
             if isinstance(faces, str):
                 rows.append(_left_out(faces, frame.picture, frame))
                 continue
@@ -222,29 +228,33 @@ def _from_video(
             if num_bytes > MAX_HELD_BYTES:
                 held = None
         problem, num_frames = reading.problem, reading.num_frames
+        notes = reading.notes
     seen = {*found, *(row.frame for row in rows)}
     for number in cropping.selection.pick(num_frames or 0):
         if number not in seen:
             rows.append(Row(LEFT_OUT, DAMAGED, frame=number))
-    chosen = _choose(found, cropping)
+    chosen = _choose(found, cuts, cropping)
     if held is None:
-        with read_frames(path, selection=cropping.selection) as again:
+        with read_frames(
+            path, selection=cropping.selection, how=cropping.media
+        ) as again:
             yield from _cut_frames(again, found, chosen, cropping)
     else:
         yield from _cut_frames(held.values(), found, chosen, cropping)
     if not seen and not rows:
         rows.append(Row(LEFT_OUT, problem or "gives no frame"))
-    elif problem is not None:
-        rows.append(Row(NOTED, problem))
+    else:
+        problems = [problem] if problem is not None else []
+        rows += [Row(NOTED, note) for note in (*problems, *notes)]
     for row in rows:
         yield row, None
 
 
 def _choose(
-    found: dict[int, list[Face]], cropping: Cropping
+    found: dict[int, list[Face]], cuts: Collection[int], cropping: Cropping
 ) -> dict[int, list[tuple[int, Face]]]:
     """Chooses the faces to cut out by frame, with the numbers of their tracks."""
-    tracks = tracking.join(found)
+    tracks = tracking.join(found, cuts=cuts)
     if not cropping.is_search:
         # Given boxes are taken as they are, even if a face jumps.
         numbers = {id(face): track.id for track in tracks for face in track.faces}

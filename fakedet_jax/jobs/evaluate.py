@@ -124,8 +124,10 @@ class Evaluator:
             scored,
             treatment=treatment,
             manipulations=chosen.manipulations,
+            left_out=chosen.left_out,
         )
         facts: dict[str, Any] = {}
+        _LOGGER.info("classes: %s", dataset.reading)
         if info.threshold_pictures is not None:
             facts["threshold_pictures"] = list(info.threshold_pictures)
         panels = self._training
@@ -142,12 +144,15 @@ class Evaluator:
             title=chosen.title,
             facts=facts,
             threshold_origin=info.threshold_origin,
-            config=_describe(config, chosen.data, self.workdir, self._detector),
+            config=_describe(
+                config, chosen.data, dataset.reading, self.workdir, self._detector
+            ),
             examples=_examples(info, dataset, scored, evaluation),
             panels=panels,
             num_resamples=config.num_resamples,
             seed=config.seed,
         )
+        _warn_of_files_without_score(evaluation)
         _warn_of_few_videos(summary)
         if info.doubt:
             _LOGGER.warning("%s", info.doubt)
@@ -157,6 +162,15 @@ class Evaluator:
             folder / "report.html",
         )
         return summary
+
+
+def _warn_of_files_without_score(evaluation: report.Evaluation) -> None:
+    """The numbers are of the files that are easy enough to give a face."""
+    if evaluation.without_score:
+        counts = ", ".join(f"{n:,} {name}" for name, n in evaluation.without_score)
+        _LOGGER.warning(
+            "files of this split gave no score: %s; skipped.csv names them", counts
+        )
 
 
 def _warn_of_few_videos(summary: dict[str, Any]) -> None:
@@ -210,13 +224,17 @@ def _training_panel(workdir: Path, best_step: int) -> dict[str, report.Panel]:
 
 
 def _describe(
-    config: MeasureConfig, data: DataConfig, workdir: Workdir, detector: Fitted
+    config: MeasureConfig,
+    data: DataConfig,
+    reading: str,
+    workdir: Workdir,
+    detector: Fitted,
 ) -> dict[str, object]:
     info = detector.info
     return {
         "detector": info.detector,
         "training step": info.step,
-        "classes": ", ".join(info.classes),
+        "classes": reading,
         "workdir": config.workdir,
         **{name: value for name, value in dataclasses.asdict(data).items() if value},
         "split": config.split,

@@ -11,6 +11,7 @@ from fakedet_jax import systems, workdir
 from fakedet_jax.config import DataConfig, TrainConfig
 from fakedet_jax.data import catalog, inspection, layouts, leaks
 from fakedet_jax.data.dataset import Dataset
+from fakedet_jax.data.folder import note_folders
 from fakedet_jax.data.splits import find_leaks as find_torn_groups
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation.info import FEW_PICTURES
@@ -62,6 +63,10 @@ def train(config: TrainConfig) -> None:
             )
         workdir.write(config.workdir, record)
     parallel.wait_for_all("workdir")
+    _LOGGER.info("classes: %s", train.reading)
+    if config.data.subfolders == "together":
+        for note in note_folders(train.folders):
+            _LOGGER.info("%s", note)
     _LOGGER.info(
         "training %s on %d pictures of %s, validating on %d; workdir %s",
         systems.title(record),
@@ -180,7 +185,13 @@ def _check_pictures(
 
 
 def _find_torn_groups(splits: Mapping[str, Dataset]) -> list[str]:
-    """Warns of people and videos on several sides, where these are known."""
+    """Warns of people, videos and folders on several sides, where these are known."""
+    lying = {
+        layouts.Item(folder, "photo", "", False, split, folder=folder)
+        for split, dataset in splits.items()
+        for place, within in enumerate(dataset.folders)
+        if within and (folder := _folder_of(dataset, place, within))
+    }
     items = {
         layouts.Item(
             path=facts.paths[place],
@@ -195,7 +206,11 @@ def _find_torn_groups(splits: Mapping[str, Dataset]) -> list[str]:
         if (facts := dataset.facts) is not None
         for place in range(len(facts))
     }
-    return find_torn_groups(sorted(items, key=lambda item: item.path))
+    return find_torn_groups(sorted(items | lying, key=lambda item: item.path))
+
+
+def _folder_of(dataset: Dataset, place: int, within: str) -> str:
+    return f"{dataset.classes[dataset.labels[place]]}/{within}"
 
 
 def _check_classes(

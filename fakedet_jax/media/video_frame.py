@@ -1,32 +1,56 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Converts decoded video frames to upright uint8 RGB."""
+"""Converts decoded video frames to upright uint8 RGB with square pixels."""
 
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
+
+from fakedet_jax.media import hdr, options
+from fakedet_jax.media.options import MediaConfig
 
 if TYPE_CHECKING:
     import av
 
+# Pixels that differ less from squares are left alone: nobody sees it, and resampling
+# costs traces.
+_MIN_STRETCH = 0.01
+_MAX_ASPECT = 4
+_UNKNOWN_ASPECT = Fraction(1)
 
-def to_rgb(frame: "av.VideoFrame") -> np.ndarray:
+
+def to_rgb(
+    frame: "av.VideoFrame",
+    how: MediaConfig = options.DEFAULT,
+    pixel_aspect: Fraction = _UNKNOWN_ASPECT,
+) -> np.ndarray:
     """Converts a decoded frame to an upright RGB picture.
 
     libswscale converts with the colour matrix and range of the frame, by default BT.601
-    and limited range. 4:2:0 chroma samples are repeated, not interpolated, if the
-    height is even. The size does not change, so pixels that are not square stay so. The
-    display matrix is applied as quarter turns and mirroring.
+    and limited range. Of 8-bit frames 4:2:0 chroma samples are repeated, not
+    interpolated, if the height is even, as OpenCV does and published detectors saw
+    them; more bits are converted with accurate rounding and interpolated chroma. HDR
+    becomes BT.709. Of an interlaced frame the top field is taken. Fields and pixels
+    that are not square are stretched in one resampling (Lanczos). The display matrix is
+    applied as quarter turns and mirroring.
 
     Args:
         frame: A decoded frame of any pixel format.
+        how: Whether HDR is converted.
+        pixel_aspect: Width of a stored pixel by its height.
 
     Returns:
         Read-only uint8 `[height, width, 3]`.
     """
-    picture: np.ndarray = frame.to_ndarray(
-        format="rgb24", interpolation="BICUBIC", threads=1
-    )
+    picture = _convert(_top_field(frame), frame, how)
+    height, width = shown_size(frame, pixel_aspect)
+    if picture.shape[:2] != (height, width):
+        stretched = Image.fromarray(picture).resize(
+            (width, height), Image.Resampling.LANCZOS
+        )
+        picture = np.asarray(stretched)
     (a, b), (c, d) = _display_matrix(frame)
     if a == d == 0 and b * c != 0:
         picture = picture.transpose(1, 0, 2)
@@ -40,12 +64,106 @@ def to_rgb(frame: "av.VideoFrame") -> np.ndarray:
     return picture
 
 
+def shown_size(frame: "av.VideoFrame", pixel_aspect: Fraction) -> tuple[int, int]:
+    """Height and width of a frame with square pixels, before it is turned.
+
+    The shorter side grows, so that no detail is lost.
+    """
+    height, width = frame.height, frame.width
+    if not needs_stretching(pixel_aspect):
+        return height, width
+    if pixel_aspect > 1:
+        return height, max(1, round(width * pixel_aspect))
+    return max(1, round(height / pixel_aspect)), width
+
+
+def needs_stretching(pixel_aspect: Fraction) -> bool:
+    """Whether pixels are far enough from squares, and not absurd.
+
+    >>> [needs_stretching(Fraction(*aspect)) for aspect in ((1, 1), (64, 45), (99, 1))]
+    [False, True, False]
+    """
+    stretch = max(pixel_aspect, 1 / pixel_aspect) if pixel_aspect > 0 else 1
+    return 1 + _MIN_STRETCH < stretch <= _MAX_ASPECT
+
+
+def describe(
+    frame: "av.VideoFrame", how: MediaConfig, pixel_aspect: Fraction
+) -> list[str]:
+    """What `to_rgb` does to a frame that a user should know of, in words."""
+    notes = []
+    transfer = hdr.TRANSFERS.get(frame.color_trc)
+    if transfer is not None:
+        done = "was converted to BT.709" if how.hdr == "bt709" else "was left as it is"
+        notes.append(f"has HDR colour ({transfer}), which {done}")
+    if frame.interlaced_frame:
+        notes.append("is interlaced; the top field of each such frame was used")
+    if needs_stretching(pixel_aspect):
+        height, width = shown_size(frame, pixel_aspect)
+        notes.append(
+            f"has pixels that are not square ({pixel_aspect.numerator}:"
+            f"{pixel_aspect.denominator}); frames were stretched from "
+            f"{frame.width}×{frame.height} to {width}×{height}"
+        )
+    return notes
+
+
 def rotation(frame: "av.VideoFrame") -> int:
     """Clockwise turn that `to_rgb` applies: 0, 90, 180 or 270 degrees."""
     (a, b), (c, d) = _display_matrix(frame)
     if a == d == 0 and b * c != 0:
         return 90 if b > 0 else 270
     return 180 if a < 0 and d < 0 else 0
+
+
+def _convert(
+    pixels: "av.VideoFrame", frame: "av.VideoFrame", how: MediaConfig
+) -> np.ndarray:
+    """Converts a frame, or a field of it, to RGB of its stored size."""
+    transfer = hdr.TRANSFERS.get(frame.color_trc)
+    if transfer is not None and how.hdr == "bt709":
+        # libswscale keeps 8 bits' scale: white is 255 × 256.
+        coded = _to_ndarray(pixels, "rgb48le", is_accurate=True) / np.float32(65280)
+        return hdr.to_bt709(coded, transfer, frame.color_primaries)
+    has_eight_bits = all(part.bits <= 8 for part in pixels.format.components)
+    return _to_ndarray(pixels, "rgb24", is_accurate=not has_eight_bits)
+
+
+def _to_ndarray(frame: "av.VideoFrame", name: str, is_accurate: bool) -> np.ndarray:
+    from av.video.reformatter import Interpolation
+
+    flags = Interpolation.BICUBIC
+    if is_accurate:
+        flags |= Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+    # The type of the argument lacks the combinations that the reformatter takes.
+    given: Any = flags
+    rgb: np.ndarray = frame.to_ndarray(format=name, interpolation=given, threads=1)
+    return rgb
+
+
+def _top_field(frame: "av.VideoFrame") -> "av.VideoFrame":
+    """The even lines of an interlaced frame, in its format; other frames whole."""
+    if not frame.interlaced_frame or frame.height < 4:
+        return frame
+    from av import VideoFrame
+    from av.filter import Graph
+
+    graph = Graph()
+    source = graph.add_buffer(
+        width=frame.width,
+        height=frame.height,
+        format=frame.format,
+        time_base=Fraction(1, 25),
+    )
+    field = graph.add("field", "type=top")
+    sink = graph.add("buffersink")
+    source.link_to(field)
+    field.link_to(sink)
+    graph.configure()
+    source.push(frame)
+    found = sink.pull()
+    assert isinstance(found, VideoFrame)  # For the type checker.
+    return found
 
 
 def _display_matrix(frame: "av.VideoFrame") -> np.ndarray:

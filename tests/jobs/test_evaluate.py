@@ -21,6 +21,7 @@ from fakedet_jax.perturb.perturbation import Perturbation
 from tests import tiny
 from tests.data import pictures
 from tests.jobs import videos
+from tests.prepare.inputs import UNUSABLE
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +139,24 @@ def test_skipped_files_are_counted_and_named(workdir, data_dir, tmp_path):
     skipped = {row["path"]: row["reason"] for row in _rows(folder / "skipped.csv")}
     assert set(skipped) == set(map(str, bad))
     assert all(skipped.values())
+    assert summary["without_score"] == {"fake": 1, "real": 1}
+    classes = {row["path"]: row["class"] for row in _rows(folder / "skipped.csv")}
+    assert classes == {str(path): path.parent.name for path in bad}
+    assert summary["reading"] == "real: real; fake: fake"
+    assert "real: real; fake: fake" in (folder / "report.html").read_text()
+
+
+def test_files_that_gave_no_face_are_counted_and_named(workdir, prepared_dir):
+    data = DataConfig("folder", prepared_dir)
+    summary, folder = _evaluate(workdir, data=data, split="all")
+    assert summary["num_left_out"] == len(UNUSABLE)
+    assert summary["without_score"] == {"fake": 3, "real": 1}
+    rows = {row["path"]: row for row in _rows(folder / "skipped.csv")}
+    assert set(rows) == set(UNUSABLE)
+    for path, reason in UNUSABLE.items():
+        assert rows[path]["reason"].startswith(reason)
+        assert rows[path]["class"] == path.partition("/")[0]
+    assert "By class: fake 3, real 1." in (folder / "report.html").read_text()
 
 
 def test_nothing_readable_is_refused(workdir, tmp_path):

@@ -144,7 +144,8 @@ def test_the_summary_is_readable(done):
     lines = to_text(summary_of(done)).splitlines()
     assert lines[0] == "folder: 18 faces of 12 photographs and 4 videos"
     assert lines[1] == "4 files gave no face, 0 missing"
-    table = [line.split() for line in lines[3:6]]
+    assert lines[2] == "real: real; fake: fake"
+    table = [line.split() for line in lines[4:7]]
     assert table[0] == ["train", "validation", "test"]
     assert [row[0] for row in table[1:]] == ["fake", "real"]
     assert sum(int(cell) for row in table[1:] for cell in row[1:]) == 18

@@ -46,7 +46,9 @@ def test_metrics_are_strict_json_of_the_summary(written):
         [0, 1, 0, 1], np.float32([0.1, 0.9, 0.7, 0.2]), 0.5, num_skipped=2
     )
     facts = {"tau": 0.123456789, HOSTILE: None}
-    assert read == {**summary, "fake_classes": ["fake"], **facts}
+    facts |= {"num_left_out": 0, "without_score": {}}
+    facts |= {"fake_classes": ["fake"], "reading": "real: real; fake: fake"}
+    assert read == {**summary, **facts}
 
 
 def test_scores_are_rfc_4180(written):
@@ -62,9 +64,9 @@ def test_scores_are_rfc_4180(written):
 def test_skipped_files_are_listed_with_their_reasons(written):
     with (written / "skipped.csv").open(encoding="utf-8", newline="") as file:
         assert list(csv.reader(file)) == [
-            ["path", "reason"],
-            [HOSTILE, HOSTILE],
-            ["x\\udcff\u202e", "empty"],
+            ["path", "reason", "class"],
+            [HOSTILE, HOSTILE, ""],
+            ["x\\udcff\u202e", "empty", ""],
         ]
 
 
