@@ -124,6 +124,11 @@ def create(
             "`align` needs landmarks: expected `face_detector=yunet`, or "
             f"`face_detector=boxes` with landmarks, found `face_detector={name}`"
         )
+    if faces.search_size is not None and name not in ("yunet", "haar"):
+        raise RequestError(
+            "`face_search_size` is for face detectors that search; leave it out with "
+            f"`face_detector={name}`"
+        )
     return Cropping(
         detector=detection.create(
             name,
@@ -131,6 +136,7 @@ def create(
             boxes=faces.boxes,
             data_dir=data_dir,
             min_score=faces.min_score,
+            **_sides(name, faces.search_size, faces.all_faces),
         ),
         scale=scale,
         size=faces.size,
@@ -142,7 +148,12 @@ def create(
 
 
 def from_record(
-    record: Any, *, model: Path | None, all_faces: bool, frames: FrameConfig | None
+    record: Any,
+    *,
+    model: Path | None,
+    all_faces: bool,
+    frames: FrameConfig | None,
+    search_size: int | None = None,
 ) -> Cropping:
     """Restores how the faces of a training were found and cut out.
 
@@ -152,6 +163,8 @@ def from_record(
         all_faces: Whether all faces are cut out, or only the main one, regardless of
             the record.
         frames: Which frames of a video are searched; `None` takes those of the record.
+        search_size: Longest side for finding faces; `None` takes that of the record,
+            and for all faces a larger one too.
 
     Returns:
         Face detector, scale, size and alignment of the record.
@@ -173,7 +186,19 @@ def from_record(
             f"`face_detector_model` is for yunet, but in the training {how}; leave it "
             "out, or give `face_detector=yunet` too"
         )
+    if search_size is not None and name == "none":
+        raise RequestError(
+            "`face_search_size`: in the training the pictures were whole; leave it "
+            "out, or give `face_detector` too"
+        )
     options = {field: getattr(settings, field) for field in _NEEDED[name]}
+    recorded = options.get("longest_side")
+    if name == "yunet" and (all_faces or search_size is not None):
+        options |= _sides(name, search_size, all_faces)
+        if search_size is None:
+            options["longest_side"] = recorded
+    elif search_size is not None:
+        options["longest_side"] = search_size
     selection = recorded_selection(record) if frames is None else select(frames)
     if name == "yunet" and model is None:
         raise RequestError(
@@ -183,7 +208,13 @@ def from_record(
     detector = detection.create(name, model=model, **options)
     _warn_of_differences(record["detector"], detector.settings)
     return Cropping(
-        detector, found.scale, found.size, found.align, all_faces, selection
+        detector=detector,
+        scale=found.scale,
+        size=found.size,
+        align=found.align,
+        all_faces=all_faces,
+        selection=selection,
+        media=recorded_media(record),
     )
 
 
@@ -221,6 +252,7 @@ def choose(
     all_faces: bool,
     frames: FrameConfig | None,
     media: MediaConfig | None = None,
+    search_size: int | None = None,
 ) -> Cropping:
     """Chooses how faces of files are found and cut out for a trained network.
 
@@ -234,6 +266,7 @@ def choose(
         all_faces: Whether all faces are taken, or the main one.
         frames: Which frames of a video; None to follow the record.
         media: How the content of files becomes pixels; None to follow the record.
+        search_size: Longest side for finding faces, where `faces` does not say it.
 
     Returns:
         The choice, with its face detector loaded.
@@ -244,11 +277,18 @@ def choose(
     if media is None:
         media = options.DEFAULT if record is None else recorded_media(record)
     if faces is None and record is not None:
-        found = from_record(record, model=model, all_faces=all_faces, frames=frames)
+        found = from_record(
+            record,
+            model=model,
+            all_faces=all_faces,
+            frames=frames,
+            search_size=search_size,
+        )
         return dataclasses.replace(found, media=media)
     for field, value, needed in (
         ("face_detector_model", model, "`face_detector=yunet`"),
         ("all_faces", all_faces, "`face_detector`"),
+        ("face_search_size", search_size, "`face_detector`"),
     ):
         if faces is None and value:
             raise RequestError(
@@ -261,11 +301,34 @@ def choose(
         faces,
         model=faces.model or model,
         all_faces=faces.all_faces or all_faces,
+        search_size=faces.search_size or search_size,
     )
     cropping = create(faces, frames or FrameConfig(), media=media)
     if frames is None and record is not None:
         cropping = dataclasses.replace(cropping, selection=recorded_selection(record))
     return cropping
+
+
+def _sides(name: str, search_size: int | None, all_faces: bool) -> dict[str, Any]:
+    """The longest sides for finding faces, as `detection.create` takes them."""
+    if name not in ("yunet", "haar"):
+        return {}
+    if name == "haar" or not all_faces:
+        sides = {"longest_side": search_size or detection.LONGEST_SIDE}
+    else:
+        wide = search_size or detection.WIDE_SIDE
+        longest = min(wide, detection.LONGEST_SIDE)
+        sides = {"longest_side": longest}
+        if wide > longest:
+            sides["wide_side"] = wide
+    if all_faces:
+        share = max(sides.values()) // detection.MIN_FACE
+        _LOGGER.info(
+            "all faces are searched for; those smaller than 1/%d of the longer side of "
+            "a picture may be missed (a larger `face_search_size` finds them)",
+            share,
+        )
+    return sides
 
 
 def select(frames: FrameConfig) -> Evenly | EveryNth:
@@ -347,7 +410,8 @@ def _warn_of_differences(
     """Warns of differences that may make the face detector find other boxes."""
     for field, value in actual.items():
         # Other versions of OpenCV move a box by a fraction of a pixel at most.
-        if field == "opencv" or recorded.get(field) == value:
+        # The search of all faces, beside that of the main one, is no difference.
+        if field in ("opencv", "wide_side") or recorded.get(field) == value:
             continue
         if field == "model_sha256":
             _LOGGER.warning(

@@ -50,6 +50,7 @@ _FILE_SETTINGS = {
     "all_faces": "`all_faces`",
     "frames": "`frames_per_video`, `frame_step`",
     "media": "`icc`, `hdr`, `max_megapixels`",
+    "face_search_size": "`face_search_size`",
 }
 
 

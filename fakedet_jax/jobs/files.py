@@ -74,6 +74,7 @@ def open_files(
         all_faces=config.all_faces,
         frames=config.frames,
         media=config.media,
+        search_size=config.face_search_size,
     )
     stream.check_videos(found, how)
     batch_size = stream.limit_batch_size(config.batch_size, found, how)

@@ -176,6 +176,7 @@ def _set_up(config: PredictConfig) -> tuple[Mesh, Workdir, Cropping]:
         all_faces=config.all_faces,
         frames=config.frames,
         media=config.media,
+        search_size=config.face_search_size,
     )
     return mesh, workdir, how
 

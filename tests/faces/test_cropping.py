@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of what may be asked for."""
 
+import functools
 import json
 import logging
 
@@ -11,6 +12,7 @@ from fakedet_jax.config import FaceConfig, FrameConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.faces import cropping, detection
 from fakedet_jax.faces.detector import WholePicture
+from fakedet_jax.media.options import MediaConfig
 from fakedet_jax.media.video import Evenly, EveryNth
 
 
@@ -216,3 +218,79 @@ def test_given_faces_come_before_the_record_which_still_tells_the_frames():
 def test_settings_of_a_search_are_refused_where_pictures_are_whole(field, settings):
     with pytest.raises(RequestError, match=f"`{field}`: pictures are taken whole"):
         choose(**settings)
+
+
+def _sides(monkeypatch, how):
+    """The sides that a face detector is created with."""
+    given = {}
+
+    def create_detector(name, **options):
+        given.update(options)
+        return _Fake()
+
+    monkeypatch.setattr(detection, "create", create_detector)
+    how()
+    return given.get("longest_side"), given.get("wide_side")
+
+
+@pytest.mark.parametrize(
+    ("settings", "sides"),
+    [
+        ({}, (640, None)),
+        ({"all_faces": True}, (640, 1600)),
+        ({"search_size": 1000}, (1000, None)),
+        ({"search_size": 3000, "all_faces": True}, (640, 3000)),
+        ({"search_size": 500, "all_faces": True}, (500, None)),
+        ({"detector": "haar", "all_faces": True}, (640, None)),
+        ({"detector": "haar", "search_size": 900}, (900, None)),
+    ],
+)
+def test_sides_of_the_search(monkeypatch, settings, sides):
+    faces = FaceConfig(**{"detector": "yunet", **settings})
+    found = _sides(monkeypatch, lambda: cropping.create(faces, FrameConfig()))
+    assert found == sides
+
+
+@pytest.mark.parametrize(
+    ("settings", "sides"),
+    [
+        ({}, (320, None)),
+        ({"all_faces": True}, (320, 1600)),
+        ({"search_size": 900}, (900, None)),
+        ({"search_size": 900, "all_faces": True}, (640, 900)),
+    ],
+)
+def test_sides_of_the_search_beside_a_record(monkeypatch, settings, sides):
+    record = {**WHOLE, "detector": YUNET, "scale": 1.2}
+    how = functools.partial(choose, record, model="y.onnx", **settings)
+    assert _sides(monkeypatch, how) == sides
+
+
+def test_what_small_faces_may_be_missed_is_said(monkeypatch, caplog):
+    faces = FaceConfig("yunet", all_faces=True)
+    with caplog.at_level(logging.INFO):
+        _sides(monkeypatch, lambda: cropping.create(faces, FrameConfig()))
+    (message,) = caplog.messages
+    assert "smaller than 1/64 of the longer side" in message
+
+
+def test_a_search_size_without_a_search_is_refused():
+    faces = FaceConfig("none", search_size=900)
+    with pytest.raises(RequestError, match="`face_search_size` is for face detectors"):
+        cropping.create(faces, FrameConfig())
+    with pytest.raises(RequestError, match="`face_search_size`: in the training the p"):
+        choose(WHOLE, search_size=900)
+    with pytest.raises(RequestError, match="`face_search_size`: pictures are taken wh"):
+        choose(search_size=900)
+
+
+def test_how_files_become_pixels_follows_the_record():
+    media = MediaConfig(icc="srgb", max_megapixels=50)
+    how = cropping.create(FaceConfig("none"), FrameConfig(), media=media)
+    record = json.loads(json.dumps(how.record))
+    assert choose(record).media == media
+    assert from_record(record).record == record
+    assert choose(record, media=MediaConfig()).media == MediaConfig()
+    assert choose(WHOLE).media == MediaConfig()  # Of an older version.
+    with pytest.raises(RequestError, match=r"`workdir`.*faces: media"):
+        choose({**WHOLE, "media": {"icc": "other"}})
