@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).parents[1] / "fakedet_jax"
 # The registry of systems is low, as it imports a system only on demand.
 FLOORS = (
     ("cli", "__main__"),
-    ("jobs",),
+    ("jobs", "library"),
     ("prepare", "bulk"),
     ("systems.networks", "systems.fakespotter", "systems.exif_anomaly"),
     (

@@ -7,7 +7,6 @@ was wrong; 128 + n stopped by signal n after saving.
 """
 
 import logging
-import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -17,8 +16,11 @@ from absl import app
 from absl import flags as absl_flags
 from absl import logging as absl_logging
 
-from fakedet_jax.cli import flags
-from fakedet_jax.cli.modes import define_flags, execute
+from fakedet_jax import __version__
+from fakedet_jax.cli import arguments as reading
+from fakedet_jax.cli import flags, help
+from fakedet_jax.cli.flags import as_flags
+from fakedet_jax.cli.modes import MODES, check_mode, classes, define_flags, execute
 from fakedet_jax.errors import RequestError
 from fakedet_jax.runtime import plugins
 from fakedet_jax.runtime.signals import Stopped
@@ -35,22 +37,6 @@ def run() -> None:
     app.run(_main, flags_parser=_parse)
 
 
-def as_flags(message: str) -> str:
-    """Writes the settings that a message names as the flags that set them.
-
-    Below the command line a setting stands between backquotes, `name` or `name=value`.
-
-    >>> as_flags("`no_such_setting`: left as it is")
-    '`no_such_setting`: left as it is'
-    """
-    return re.sub(r"`(\w+)(=[^`]*)?`", _as_flag, message)
-
-
-def _as_flag(setting: re.Match[str]) -> str:
-    name, value = setting.groups(default="")
-    return f"--{name}{value}" if name in FLAGS else setting.group()
-
-
 class _Formatter(logging.Formatter):
     """Names flags where a message names settings."""
 
@@ -59,16 +45,63 @@ class _Formatter(logging.Formatter):
 
 
 def _parse(arguments: Sequence[str]) -> list[str]:
-    # absl shows with --help the flags of the file that was started.
+    program, *rest = arguments
+    found = reading.read(rest, MODES)
+    if found.wants_version:
+        print(f"fakedet_jax {__version__}")
+        sys.exit(0)
+    if not rest:
+        print(help.overview())
+        sys.exit(0)
+    # absl shows with --helpfull the flags of the file that was started.
     for flag in FLAGS.flags_by_module_dict()[flags.__name__]:
         FLAGS.register_key_flag_for_module(sys.argv[0], flag)
     try:
-        return FLAGS(list(arguments))
+        left = FLAGS([program, *found.rest])
     except SystemExit:
-        sys.exit(0)  # Help was asked for and shown.
+        sys.exit(0)  # All flags were asked for and shown.
+    except absl_flags.UnrecognizedFlagError as error:
+        _exit(_unknown_flag(error.flagname, found.mode or FLAGS["mode"].value), 2)
     except absl_flags.Error as error:
         # absl would print all flags; the message says which one it is.
-        _exit(f"{error}; see --help", 2)
+        _exit(f"{error}; see {_advice(found.mode)}", 2)
+    _set_mode(found.mode)
+    if found.wants_help:
+        _help(FLAGS["mode"].value, left[1:])
+    return left
+
+
+def _set_mode(mode: str) -> None:
+    """Makes a sub-command the mode; it is empty where there was none."""
+    given = FLAGS["mode"].value
+    if mode and given not in (None, mode):
+        _exit(
+            f"the mode is {mode} and --mode={given} at the same time; leave one out", 2
+        )
+    FLAGS["mode"].value = mode or given
+
+
+def _help(mode: str | None, files: Sequence[str]) -> NoReturn:
+    """Prints the help of a mode, or of all, and exits."""
+    if mode is None and not files:
+        print(help.overview())
+        sys.exit(0)
+    try:
+        known = check_mode(mode, files)
+        print(help.of_mode(known, flags.given(classes())))
+    except RequestError as error:
+        _exit(str(error), 2)
+    sys.exit(0)
+
+
+def _unknown_flag(name: str, mode: str | None) -> str:
+    known = MODES[mode].settings if mode in MODES else None
+    hint = flags.near(name, known) or f"see {_advice(mode or '')}"
+    return f"Unknown command line flag '{name}'; {hint}"
+
+
+def _advice(mode: str) -> str:
+    return f"fakedet {mode} --help" if mode in MODES else "fakedet --help"
 
 
 def _main(arguments: Sequence[str]) -> None:

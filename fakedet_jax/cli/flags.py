@@ -4,6 +4,7 @@
 
 import collections
 import dataclasses
+import re
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 from absl import flags
 
 from fakedet_jax import settings, systems
+from fakedet_jax.cli.arguments import suggest
 from fakedet_jax.errors import RequestError
 from fakedet_jax.settings import Leaf, Settings
 
@@ -36,7 +38,7 @@ def define(modes: Mapping[str, type[Settings]]) -> None:
     """
     if "mode" in FLAGS:
         return
-    flags.DEFINE_enum("mode", None, list(modes), "What to do.")
+    flags.DEFINE_string("mode", None, f"What to do: {', '.join(modes)}.")
     found: dict[str, dict[str, list[Leaf]]] = collections.defaultdict(dict)
     for mode, cls in modes.items():
         for leaf in settings.leaves(cls):
@@ -77,6 +79,38 @@ def cluster() -> tuple[Any, ...] | None:
     """Where this process belongs to in a cluster; None where it runs alone."""
     values = tuple(FLAGS[name].value for name in _CLUSTER)
     return values[1:] if values != (None,) * len(values) else None
+
+
+def near(name: str, cls: type[Settings] | None) -> str:
+    """Names the flags that a misspelt one may have meant.
+
+    Args:
+        name: The misspelt name.
+        cls: Settings of the mode, whose flags come first; None where it is not known.
+
+    Returns:
+        Such as `did you mean --num_epochs?`; empty where nothing is near.
+    """
+    ours = [flag.name for flag in FLAGS.flags_by_module_dict()[__name__]]
+    own = names(cls) if cls else ours
+    forms = [name for name in own if name not in POSITIONAL]
+    return suggest(name, forms, "--{}") or suggest(name, ours, "--{}")
+
+
+def as_flags(message: str) -> str:
+    """Writes the settings that a message names as the flags that set them.
+
+    Below the command line a setting stands between backquotes, `name` or `name=value`.
+
+    >>> as_flags("`no_such_setting`: left as it is")
+    '`no_such_setting`: left as it is'
+    """
+    return re.sub(r"`(\w+)(=[^`]*)?`", _as_flag, message)
+
+
+def _as_flag(setting: re.Match[str]) -> str:
+    name, value = setting.groups(default="")
+    return f"--{name}{value}" if name in FLAGS else setting.group()
 
 
 def check_accepted(
@@ -207,22 +241,30 @@ def _help(by_mode: Mapping[str, Sequence[Leaf]]) -> str:
     """The help of a flag: what it means in which modes."""
     meanings: dict[str, list[str]] = collections.defaultdict(list)
     for mode, leaves in by_mode.items():
-        for text in dict.fromkeys(map(_describe, leaves)):
+        for text in dict.fromkeys(map(describe, leaves)):
             meanings[text].append(mode)
     return " ".join(f"{text} [{', '.join(users)}]" for text, users in meanings.items())
 
 
-def _describe(leaf: Leaf) -> str:
+def describe(leaf: Leaf, published: Any = None) -> str:
+    """What a setting means, its choices and its default, for people.
+
+    Args:
+        leaf: The setting.
+        published: Its default where a detector brings one.
+    """
     words, default = leaf.option.help, leaf.default
+    if published is not None:
+        default = published
     choices = leaf.option.choices or ()
     names = [str(choice) for choice in (choices() if callable(choices) else choices)]
     if not all(name in words for name in names):
         words += f" One of {', '.join(names)}."
     if default is dataclasses.MISSING:
         return f"{words} Required."
-    if isinstance(default, tuple):
+    if isinstance(default, tuple | list):
         default = ",".join(map(str, default))
     if default in (None, ""):
-        return words
+        return words if "default" in words else f"{words} Default: not set."
     shown = str(default).lower() if isinstance(default, bool) else default
     return f"{words} Default: {shown}."

@@ -5,7 +5,7 @@
 import dataclasses
 import logging
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from absl import flags as absl_flags
 
 from fakedet_jax import config
 from fakedet_jax.cli import flags
+from fakedet_jax.cli.arguments import suggest
 from fakedet_jax.errors import RequestError
 from fakedet_jax.settings import Settings
 
@@ -25,12 +26,16 @@ class Mode:
 
     Attributes:
         settings: Class of its settings.
+        summary: What it does, one line for people.
+        example: A command line.
         run: Calls its job with the settings, and prints what there is to print.
         read: From the arguments after the flags and the given flags to the settings;
             None where every flag is one of the settings.
     """
 
     settings: type[Settings]
+    summary: str
+    example: str
     run: Callable[[Any], None]
     read: Callable[[tuple[str, ...], dict[str, Any]], Settings] | None = None
 
@@ -45,14 +50,12 @@ def execute(mode: str | None, paths: tuple[str, ...]) -> None:
     Raises:
         RequestError: The request is wrong.
     """
-    if mode is None:
-        known = ", ".join(MODES)
-        raise RequestError(f"`mode`: expected one of {known}, found none")
+    mode = check_mode(mode, paths)
     if (cluster := flags.cluster()) is not None:
         from fakedet_jax.runtime import parallel
 
         parallel.initialize(*cluster)
-    values = flags.given(_classes())
+    values = flags.given(classes())
     mode = _successor(mode, values)
     cls = MODES[mode].settings
     fields = {field.name for field in dataclasses.fields(cls)}
@@ -64,7 +67,7 @@ def execute(mode: str | None, paths: tuple[str, ...]) -> None:
     if (read := MODES[mode].read) is not None:
         MODES[mode].run(read(paths, values))
         return
-    flags.check_accepted(mode, _classes(), values)
+    flags.check_accepted(mode, classes(), values)
     if "://" in str(values.get("data_dir", "")):
         values["data_dir"] = _localise(mode, values["data_dir"])
     if "paths" in fields:
@@ -72,13 +75,45 @@ def execute(mode: str | None, paths: tuple[str, ...]) -> None:
     MODES[mode].run(flags.read(cls, values))
 
 
-def _classes() -> dict[str, type[Settings]]:
+def check_mode(mode: str | None, paths: Sequence[str]) -> str:
+    """Refuses a mode that there is not.
+
+    Args:
+        mode: Its name, None where it was not given.
+        paths: The arguments after the flags; the first is taken for a misspelt mode
+            where none was given.
+
+    Returns:
+        The name.
+
+    Raises:
+        RequestError: There is no such mode, or none was given.
+    """
+    if mode is None and not paths:
+        raise RequestError(f"`mode`: expected one of {', '.join(MODES)}, found none")
+    if mode is None and paths[0] in MODES:
+        raise RequestError(
+            f"the mode comes first, as in `fakedet {paths[0]}`; flags and files follow"
+        )
+    if mode is None:
+        raise RequestError(f"{paths[0]!r} is no mode; {_near_mode(paths[0])}")
+    if mode not in MODES:
+        raise RequestError(f"`mode`: {mode!r} is no mode; {_near_mode(mode)}")
+    return mode
+
+
+def _near_mode(name: str) -> str:
+    return suggest(name, MODES) or f"expected one of {', '.join(MODES)}"
+
+
+def classes() -> dict[str, type[Settings]]:
+    """The settings of each mode, by its name."""
     return {name: mode.settings for name, mode in MODES.items()}
 
 
 def define_flags() -> None:
     """Defines the flags of all modes, once."""
-    flags.define(_classes())
+    flags.define(classes())
 
 
 def _successor(mode: str, values: dict[str, Any]) -> str:
@@ -166,7 +201,7 @@ def _read_study(paths: tuple[str, ...], values: dict[str, Any]) -> config.StudyC
     }
     flags.check_accepted(
         "study",
-        _classes(),
+        classes(),
         {name: values[name] for name in values if name not in training},
     )
     return dataclasses.replace(
@@ -192,40 +227,99 @@ def _study(request: config.StudyConfig) -> None:
 
 
 MODES: dict[str, Mode] = {
-    "train": Mode(config.TrainConfig, _job("jobs.train:train")),
+    "train": Mode(
+        config.TrainConfig,
+        "trains a detector on pictures of real and fake faces, or goes on training.",
+        "fakedet train --data_dir=PICTURES --workdir=RUN",
+        _job("jobs.train:train"),
+    ),
     "evaluate": Mode(
         config.EvaluateConfig,
+        "measures a trained detector on labelled pictures and writes a report.",
+        "fakedet evaluate --workdir=RUN",
         _job("jobs.evaluate:evaluate", "report:evaluation_table"),
     ),
     "suite": Mode(
         config.SuiteConfig,
+        "measures a detector on pictures that were post-processed in many ways.",
+        "fakedet suite --workdir=RUN --suite=amten",
         _job("jobs.suite:evaluate_suite", "report.robustness:robustness_table"),
     ),
     "suite_scores": Mode(
         config.ForeignScoresConfig,
+        "makes the table of a suite from scores of another program.",
+        "fakedet suite_scores --suite=amten --scores=SCORES.csv --pictures=DIR "
+        "--output=RESULT",
         _job(
             "jobs.suite_scores:evaluate_foreign", "report.robustness:robustness_table"
         ),
     ),
-    "cross_dataset": Mode(config.CrossDatasetConfig, _cross_dataset),
-    "predict": Mode(config.PredictConfig, _job("jobs.predict:predict")),
-    "merge": Mode(config.MergeConfig, _job("jobs.merge:merge", "jobs.merge:to_text")),
-    "prepare": Mode(
-        config.PrepareConfig, _job("jobs.prepare:prepare", "jobs.prepare:to_text")
+    "cross_dataset": Mode(
+        config.CrossDatasetConfig,
+        "measures a detector on several datasets, in one table.",
+        "fakedet cross_dataset --workdir=RUN --datasets=ONE,TWO",
+        _cross_dataset,
     ),
-    "export": Mode(config.ExportConfig, _job("jobs.export:export")),
-    "extract": Mode(config.ExtractConfig, _job("jobs.extract:extract")),
+    "predict": Mode(
+        config.PredictConfig,
+        "scores photographs, videos and folders of both, as a table.",
+        "fakedet predict --workdir=RUN --output=scores.csv photo.jpg FOLDER",
+        _job("jobs.predict:predict"),
+    ),
+    "merge": Mode(
+        config.MergeConfig,
+        "joins the parts that predict wrote into a folder.",
+        "fakedet merge --output=scores.parquet SCORES",
+        _job("jobs.merge:merge", "jobs.merge:to_text"),
+    ),
+    "prepare": Mode(
+        config.PrepareConfig,
+        "finds the faces in photographs and videos and writes a dataset of crops.",
+        "fakedet prepare --data_dir=MEDIA --output=FACES --face_detector=haar",
+        _job("jobs.prepare:prepare", "jobs.prepare:to_text"),
+    ),
+    "export": Mode(
+        config.ExportConfig,
+        "writes the pictures of a dataset as files.",
+        "fakedet export --dataset=synthetic_faces --output=DIR",
+        _job("jobs.export:export"),
+    ),
+    "extract": Mode(
+        config.ExtractConfig,
+        "writes traces, neuron counts or embeddings of pictures as an .npz file.",
+        "fakedet extract --features=traces --workdir=RUN --output=DIR photo.jpg",
+        _job("jobs.extract:extract"),
+    ),
     "convert": Mode(
-        config.ConvertConfig, _job("jobs.convert:convert", "jobs.convert:to_text")
+        config.ConvertConfig,
+        "stores published weights as ours, after a comparison of all arrays.",
+        "fakedet convert --model=mobilefacenet --weights=FILE --output=WEIGHTS",
+        _job("jobs.convert:convert", "jobs.convert:to_text"),
     ),
     "compare": Mode(
         config.CompareConfig,
+        "shows several evaluations side by side.",
+        "fakedet compare --output=COMPARISON RUN/evaluations/one RUN/evaluations/two",
         _job("jobs.compare:compare", "report.comparison:comparison_table"),
     ),
-    "study": Mode(config.StudyConfig, _study, _read_study),
+    "study": Mode(
+        config.StudyConfig,
+        "runs the trainings and tests of a table; flags of train go to all of them.",
+        "fakedet study --data_dir=PICTURES --output=OUTPUT "
+        "experiments/tables/amten_few_pictures.json",
+        _study,
+        _read_study,
+    ),
     "benchmark": Mode(
         config.BenchmarkConfig,
+        "measures the speed of this machine.",
+        "fakedet benchmark",
         _job("jobs.benchmark:benchmark", "jobs.benchmark:to_table"),
     ),
-    "compile": Mode(config.CompileConfig, _compile),
+    "compile": Mode(
+        config.CompileConfig,
+        "tells what a program costs on this machine or on an absent one.",
+        "fakedet compile --device=cuda:h100 --batch_size=256",
+        _compile,
+    ),
 }

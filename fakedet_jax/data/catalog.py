@@ -9,7 +9,12 @@ from typing import Any
 from fakedet_jax.config import DataConfig
 from fakedet_jax.data import layouts, prepared
 from fakedet_jax.data.dataset import Dataset, check_sides
-from fakedet_jax.data.folder import check_split, load_folder
+from fakedet_jax.data.folder import (
+    VALIDATION_FRACTION,
+    check_split,
+    choose_validation_fraction,
+    load_folder,
+)
 from fakedet_jax.data.prepared import left_out
 from fakedet_jax.errors import RequestError
 from fakedet_jax.runtime import storage
@@ -52,7 +57,7 @@ def load(data: DataConfig, split: str, *, needs: str | None = None) -> Dataset:
     elif root is None:
         raise RequestError(f"`data_dir`: `dataset={name}` needs {_needs(name)}")
     elif (prepared_name := _prepared_name(name, root)) is not None:
-        if data.validation_fraction != DataConfig.validation_fraction:
+        if data.validation_fraction not in (None, VALIDATION_FRACTION):
             raise RequestError(
                 f"`validation_fraction`: {str(root)!r} is prepared, so that its splits "
                 "are fixed; give it to `mode=prepare`"
@@ -75,6 +80,26 @@ def load(data: DataConfig, split: str, *, needs: str | None = None) -> Dataset:
             needs=needs,
         )
     return dataset.as_binary() if data.task == "binary" else dataset
+
+
+def validation_fraction(data: DataConfig) -> float:
+    """The share of the pictures that validation gets, also where no setting says it.
+
+    Args:
+        data: The dataset.
+
+    Returns:
+        The setting, or the default for the dataset.
+
+    Raises:
+        RequestError: The dataset cannot be read.
+    """
+    if data.validation_fraction is not None:
+        return data.validation_fraction
+    root = data.data_dir
+    if data.dataset != _FOLDER or root is None or _prepared_name(_FOLDER, root):
+        return VALIDATION_FRACTION
+    return choose_validation_fraction(root, data.real_classes, data.fake_classes)
 
 
 def read_faces(data: DataConfig) -> Mapping[str, Any] | None:

@@ -14,6 +14,7 @@ import dataclasses
 import functools
 import hashlib
 import logging
+import math
 import os
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
@@ -35,6 +36,11 @@ from fakedet_jax.runtime.text import counted
 from fakedet_jax.settings import Option
 
 TEST_FRACTION = 0.2
+# Without a setting, validation gets the first share of the pictures or, where that is
+# less than `WANTED_PICTURES` real or fake ones, as many, up to the second share. A
+# threshold that rests on a dozen pictures is worth little.
+VALIDATION_FRACTION, MAX_VALIDATION_FRACTION = 0.05, 0.2
+WANTED_PICTURES = 100
 SPLITS = ("train", "validation", "test", "all")
 
 # Names of split folders, in lower case.
@@ -56,7 +62,7 @@ def load_folder(
     real_classes: Collection[str] = (),
     fake_classes: Collection[str] = (),
     subfolders: str = "together",
-    validation_fraction: float = 0.05,
+    validation_fraction: float | None = None,
     needs: str = "either",
     num_threads: int = 8,
 ) -> Dataset:
@@ -71,7 +77,8 @@ def load_folder(
         subfolders: `together` keeps the pictures of a folder within a class in one
             split; `apart` splits them by content.
         validation_fraction: Fraction of the pictures for `validation` where no folder
-            decides: of `train` with split folders, of all pictures without.
+            decides: of `train` with split folders, of all pictures without; by default
+            that of `default_validation_fraction`.
         needs: Sides that the split must have; see `dataset.check_sides`.
         num_threads: Threads that hash files, where hashes are needed.
 
@@ -84,19 +91,22 @@ def load_folder(
     """
     root = Path(data_dir)
     check_split(split)
-    check_validation_fraction(validation_fraction)
-    split_folders, others = find_split_folders(root)
-    if split_folders:
-        for path in others:
-            _logger.warning("%s lies beside split folders and is ignored", path)
-        folders = {name: _find_classes(path) for name, path in split_folders.items()}
-    else:
-        folders = {"all": _find_classes(root)}
+    if validation_fraction is not None:
+        check_validation_fraction(validation_fraction)
+    folders, others = _find_folders(root)
+    for path in others:
+        _logger.warning("%s lies beside split folders and is ignored", path)
     classes, is_fake = order_classes(
         (name for found in folders.values() for name in found),
         real_classes,
         fake_classes,
     )
+    if validation_fraction is None:
+        validation_fraction = VALIDATION_FRACTION
+        if split in ("train", "validation"):
+            validation_fraction = choose_validation_fraction(
+                root, real_classes, fake_classes
+            )
     sources, bounds = _find_split(split, folders, root, validation_fraction)
 
     files = [
@@ -131,6 +141,64 @@ def load_folder(
     )
     check_sides(dataset, str(root), needs)
     return dataset
+
+
+def choose_validation_fraction(
+    root: str | Path,
+    real_classes: Collection[str] = (),
+    fake_classes: Collection[str] = (),
+) -> float:
+    """The share of a folder's pictures that validation gets without a setting.
+
+    Args:
+        root: See `load_folder`.
+        real_classes: See `load_folder`.
+        fake_classes: See `load_folder`.
+
+    Returns:
+        See `default_validation_fraction`; for a folder with a validation folder the
+        usual share, which is not used.
+
+    Raises:
+        RequestError: The folder is not as `load_folder` expects it.
+    """
+    folders, _ = _find_folders(Path(root))
+    if "validation" in folders:
+        return VALIDATION_FRACTION
+    classes, is_fake = order_classes(
+        (name for found in folders.values() for name in found),
+        real_classes,
+        fake_classes,
+    )
+    kinds = dict(zip(classes, is_fake, strict=True))
+    counts = {False: 0, True: 0}
+    for name, path in folders.get("all", folders.get("train", {})).items():
+        files = scan.find_files(path)
+        counts[kinds[name]] += sum(scan.kind_of(file) == scan.PHOTO for file in files)
+    return default_validation_fraction(counts[False], counts[True])
+
+
+def default_validation_fraction(num_real: int, num_fake: int) -> float:
+    """The share of the pictures that validation gets without a setting.
+
+    Enough for `WANTED_PICTURES` real and as many fake ones, but at least
+    `VALIDATION_FRACTION` and at most `MAX_VALIDATION_FRACTION`.
+
+    Args:
+        num_real: Real pictures that can be held out.
+        num_fake: Fake ones; with none of a kind, only the other counts.
+
+    Returns:
+        A share of whole percents.
+
+    >>> [default_validation_fraction(n, 5000) for n in (300, 800, 4000)]
+    [0.2, 0.13, 0.05]
+    """
+    fewest = min((number for number in (num_real, num_fake) if number), default=0)
+    if not fewest:
+        return VALIDATION_FRACTION
+    percents = math.ceil(100 * WANTED_PICTURES / fewest) / 100
+    return min(max(percents, VALIDATION_FRACTION), MAX_VALIDATION_FRACTION)
 
 
 def check_split(split: str) -> None:
@@ -262,6 +330,14 @@ def _content_digest(path: Path, size: int, modified_ns: int) -> bytes:
     new_digest = functools.partial(hashlib.blake2b, digest_size=8)
     with path.open("rb") as file:
         return hashlib.file_digest(file, new_digest).digest()
+
+
+def _find_folders(root: Path) -> tuple[dict[str, dict[str, Path]], list[Path]]:
+    """Class folders by split, or under `all`; and folders beside those of splits."""
+    split_folders, others = find_split_folders(root)
+    if not split_folders:
+        return {"all": _find_classes(root)}, []
+    return {name: _find_classes(path) for name, path in split_folders.items()}, others
 
 
 def _find_classes(folder: Path) -> dict[str, Path]:

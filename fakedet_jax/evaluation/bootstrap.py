@@ -12,6 +12,7 @@ References:
     percentile interval.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -120,6 +121,34 @@ class Ranking:
                 np.einsum("ij,ij->i", fakes, precision) / num_fake,
             )
 
+    def found_at(
+        self, weights: NDArray[np.float64], rates: Sequence[float]
+    ) -> list[NDArray[np.float64]]:
+        """Fakes found where a share of false alarms is allowed; see `metrics.found_at`.
+
+        Args:
+            weights: As for `metrics`; fakes and real examples must both be drawn.
+            rates: Shares of the real examples that may be called fake, in [0, 1).
+
+        Returns:
+            For each rate, float64 `[num_resamples]`.
+
+        >>> ranking = Ranking([0, 0, 1, 1], [0.2, 0.8, 0.5, 0.9], groups=[0, 1, 2, 3])
+        >>> ranking.found_at(np.array([[1.0, 1, 1, 1], [2, 0, 1, 1]]), [0.0])
+        [array([0.5, 1. ])]
+        """
+        found = _cumulated(np.take(weights, self._fake_groups, axis=1))
+        false = _cumulated(np.take(weights, self._real_groups, axis=1))[:, 1:]
+        result = []
+        for rate in rates:
+            allowed = np.floor(rate * false[:, -1] + 1e-9)
+            # The first real example, from the highest score down, that is one too many:
+            # only fakes above it are found.
+            first = np.argmax(false > allowed[:, None], axis=1)
+            hits = found[np.arange(len(found)), self._above[first]]
+            result.append(hits / found[:, -1])
+        return result
+
 
 def intervals(
     fake: ArrayLike,
@@ -131,6 +160,7 @@ def intervals(
     seed: int = 0,
     level: float = LEVEL,
     videos: tuple[ArrayLike, ArrayLike, ArrayLike] | None = None,
+    rates: Sequence[float] = (),
 ) -> dict[str, Interval | None]:
     """Computes percentile intervals by drawing whole groups with replacement.
 
@@ -151,12 +181,13 @@ def intervals(
         level: Probability that an interval contains the true value, in (0, 1).
         videos: `fake`, `scores` and `groups` of whole videos, each `[v]`, which are
             drawn together with the examples of their groups.
+        rates: Shares of false alarms at which the fakes that are found are counted.
 
     Returns:
         Lower and upper end by the name of the metric: `accuracy`, `auc`,
-        `average_precision` and, with videos, `video_auc`. `auc`, `average_precision`
-        and `video_auc` are None where a class is missing, all where there are fewer
-        than two groups.
+        `average_precision`, with videos `video_auc`, and for each rate the name of
+        `found_name`. All but `accuracy` are None where a class is missing, all where
+        there are fewer than two groups.
 
     >>> found = intervals([0, 0, 1, 1], [0.1, 0.4, 0.6, 0.9], 0.5, [0, 1, 2, 3],
     ...     num_resamples=100)
@@ -170,6 +201,7 @@ def intervals(
         rankings["video_"] = Ranking(*videos)
     names = ["accuracy", "auc", "average_precision"]
     names += ["video_auc"] if videos is not None else []
+    names += map(found_name, rates)
     result: dict[str, Interval | None] = dict.fromkeys(names)
     if num_groups < 2:
         return result
@@ -196,12 +228,25 @@ def intervals(
             values[f"{prefix}auc"].append(found.auc)
             if not prefix:
                 values["average_precision"].append(found.average_precision)
+                for rate, shares in zip(
+                    rates, ranking.found_at(weights, rates), strict=True
+                ):
+                    values[found_name(rate)].append(shares)
     ends = (1 - level) / 2, (1 + level) / 2
     for name, parts in values.items():
         if parts:
             low, high = np.quantile(np.concatenate(parts), ends).tolist()
             result[name] = low, high
     return result
+
+
+def found_name(rate: float) -> str:
+    """The name of the share of fakes found at a rate of false alarms.
+
+    >>> found_name(0.01)
+    'found_at_0.01'
+    """
+    return f"found_at_{rate:g}"
 
 
 def _draw(

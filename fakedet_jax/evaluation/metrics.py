@@ -260,6 +260,112 @@ def best_threshold(labels: ArrayLike, scores: ArrayLike) -> float:
     return _midpoint(float(lower[chosen]), float(upper[chosen]))
 
 
+def threshold_at_false_alarm_rate(scores_of_real: ArrayLike, rate: float) -> float:
+    """Chooses the threshold at which a share of real pictures is called fake.
+
+    At most `rate` of the given pictures score at or above it, and as many as ties
+    allow. It is the midpoint between the two neighbouring scores that it separates, as
+    in `best_threshold`, so rounding changes no decision. If not even one
+    picture may be called fake, it is the first or second float32 above the highest
+    score: at most 1, unless a picture scores 1.
+
+    Args:
+        scores_of_real: Float `[n]`, in [0, 1]: scores of real pictures that the
+            detector was not fitted to.
+        rate: Share that may be called fake, in [0, 1).
+
+    Returns:
+        The threshold; scores at or above it are decided fake.
+
+    Raises:
+        ValueError: There is no score, a score is not in [0, 1], or the rate is not in
+            [0, 1).
+
+    >>> threshold_at_false_alarm_rate([0.1, 0.2, 0.3, 0.5, 0.7], 0.2)
+    0.6
+    """
+    scores = np.asarray(scores_of_real, np.float64)
+    if scores.ndim != 1 or not scores.size:
+        raise ValueError(
+            "the threshold needs the scores of at least one real picture, [n], not "
+            f"shape {scores.shape}"
+        )
+    if not np.all((scores >= 0) & (scores <= 1)):
+        raise ValueError("scores must be finite and in [0, 1] for a threshold")
+    if not 0 <= rate < 1:
+        raise ValueError(f"the false alarm rate must be in [0, 1), not {rate}")
+    distinct, counts = np.unique(scores, return_counts=True)
+    false_alarms = np.cumsum(counts[::-1])[::-1]
+    allowed = false_alarms / scores.size <= rate
+    if not allowed.any():
+        highest = distinct[-1]
+        above = float(np.nextafter(np.float32(highest), np.float32(np.inf)))
+        return min(above, 1.0) if highest < 1 else above
+    # With the pictures to call fake as the positive class, this gives the midpoint of
+    # the only interval that separates them from the others without an error.
+    return best_threshold(scores >= distinct[allowed][0], scores)
+
+
+class FoundAt(NamedTuple):
+    """Fakes found where a share of false alarms is allowed.
+
+    Attributes:
+        rate: The share of real pictures that may be called fake.
+        num_allowed: The number of real pictures that this is, rounded down.
+        found: The share of fakes that the lowest such threshold finds.
+    """
+
+    rate: float
+    num_allowed: int
+    found: float
+
+
+def num_allowed(rate: float, num_real: int) -> int:
+    """The number of false alarms that a rate allows, rounded down.
+
+    >>> num_allowed(0.01, 250), num_allowed(0.1, 30)
+    (2, 3)
+    """
+    # 0.1 × 30 is a little less than 3 as a float.
+    return math.floor(rate * num_real + 1e-9)
+
+
+def found_at(
+    labels: ArrayLike, scores: ArrayLike, rates: Sequence[float]
+) -> list[FoundAt]:
+    """Fakes found at the lowest threshold with few enough false alarms.
+
+    The threshold follows from the given pictures themselves, so this is a property of
+    the ROC curve and not of a threshold that was chosen before.
+
+    Args:
+        labels: Int or bool `[n]`, 1 for fake and 0 for real.
+        scores: Float `[n]`, finite.
+        rates: Shares of the real pictures that may be called fake, in [0, 1).
+
+    Returns:
+        One for each rate; empty when either class is missing.
+
+    Raises:
+        ValueError: See `roc_curve`.
+
+    >>> found_at([0, 0, 1, 1, 1], [0.1, 0.6, 0.5, 0.7, 0.8], [0.0, 0.5])[0].found
+    0.6666666666666666
+    """
+    groups = _group_by_score(labels, scores)
+    if not groups.num_fake or not groups.num_real:
+        return []
+    alarms = np.append(np.cumsum(groups.real[::-1])[::-1], 0)
+    hits = np.append(np.cumsum(groups.fake[::-1])[::-1], 0)
+    result = []
+    for rate in rates:
+        allowed = num_allowed(rate, groups.num_real)
+        # Alarms fall as the threshold rises.
+        first = int(np.argmax(alarms <= allowed))
+        result.append(FoundAt(rate, allowed, int(hits[first]) / groups.num_fake))
+    return result
+
+
 def summarize(
     labels: ArrayLike,
     scores: ArrayLike,

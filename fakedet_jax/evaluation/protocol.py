@@ -20,6 +20,9 @@ from numpy.typing import ArrayLike, NDArray
 from fakedet_jax.data.prepared.facts import Facts
 from fakedet_jax.evaluation import bootstrap, metrics
 
+# Shares of real pictures called fake, at which evaluations tell the fakes found.
+FALSE_ALARM_RATES = (0.001, 0.01, 0.05, 0.1)
+
 # The units that a resample draws.
 VIDEO, PICTURE = "video", "picture"
 
@@ -208,12 +211,19 @@ def summarize(
         `manipulation_rows`. With resamples: `accuracy_interval`, `auc_interval`,
         `average_precision_interval` and, with videos, `video_auc_interval`, each
         `[low, high]` or None where undefined, and `interval_level`, `interval_unit`
-        (`video` or `picture`, whichever was drawn) and `num_resamples`.
+        (`video` or `picture`, whichever was drawn) and `num_resamples`. With real and
+        fake pictures: `found_at_false_alarms`, a row for each of `FALSE_ALARM_RATES`
+        with `false_alarms` (the rate), `num_allowed` (of the real pictures), `found`
+        and, with resamples, `interval`.
 
     Raises:
         ValueError: See `metrics.summarize`.
     """
     result: dict[str, Any] = {}
+    found_rows: list[dict[str, Any]] = [
+        {"false_alarms": rate, "num_allowed": allowed, "found": found}
+        for rate, allowed, found in metrics.found_at(fake, scores, FALSE_ALARM_RATES)
+    ]
     if videos is not None:
         right = metrics.decide(videos.scores, threshold) == videos.fake
         result["video_auc"] = metrics.auc(videos.fake, videos.scores)
@@ -222,7 +232,7 @@ def summarize(
         result["num_real_videos"] = int(np.sum(~videos.fake))
     if num_resamples:
         groups = np.arange(len(np.asarray(scores)))
-        found = bootstrap.intervals(
+        ends_of = bootstrap.intervals(
             fake,
             scores,
             threshold,
@@ -232,12 +242,20 @@ def summarize(
             videos=None
             if videos is None
             else (videos.fake, videos.scores, videos.files),
+            rates=FALSE_ALARM_RATES,
         )
-        for name, ends in found.items():
+        for row, rate in zip(found_rows, FALSE_ALARM_RATES, strict=False):
+            ends = ends_of[bootstrap.found_name(rate)]
+            row["interval"] = None if ends is None else list(ends)
+        for rate in FALSE_ALARM_RATES:
+            del ends_of[bootstrap.found_name(rate)]
+        for name, ends in ends_of.items():
             result[f"{name}_interval"] = None if ends is None else list(ends)
         result["interval_level"] = bootstrap.LEVEL
         result["interval_unit"] = PICTURE if videos is None else VIDEO
         result["num_resamples"] = num_resamples
+    if found_rows:
+        result["found_at_false_alarms"] = found_rows
     if manipulations is not None:
         rows = manipulation_rows(fake, scores, threshold, manipulations, videos)
         if len(rows) > 1:

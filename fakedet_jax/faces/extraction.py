@@ -167,12 +167,40 @@ def _from_photo(
         picture, header = decode_with_header(encoded, cropping.media)
         if header.note and cropping.detector.name == "boxes":
             raise ImageError(f"{header.note}, and its face boxes are of the full size")
-        faces = cropping.detector.detect(picture, name)
     except ImageError as error:
         yield Row(LEFT_OUT, str(error), tags=tags), None
         return
     if header.note:
         yield Row(NOTED, header.note, tags=tags), None
+    yield from from_picture(picture, name, cropping, tags)
+
+
+def from_picture(
+    picture: np.ndarray,
+    name: str | None,
+    cropping: Cropping,
+    tags: tuple[float, ...] = (),
+) -> Iterator[Outcome]:
+    """Extracts the faces of a decoded picture.
+
+    Args:
+        picture: uint8 `[height, width, 3]`, upright RGB.
+        name: Path of its file, relative to the data folder, for the face detector; None
+            where it has none.
+        cropping: How faces are found and cut out.
+        tags: Camera settings of the rows.
+
+    Yields:
+        At least one outcome.
+
+    Raises:
+        RequestError: OpenCV is not installed or rejects the model.
+    """
+    try:
+        faces = cropping.detector.detect(picture, name)
+    except ImageError as error:
+        yield Row(LEFT_OUT, str(error), tags=tags), None
+        return
     if not faces:
         row = _left_out(NO_FACE, picture)
         yield dataclasses.replace(row, tags=tags), None

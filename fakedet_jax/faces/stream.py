@@ -2,21 +2,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds the faces of files, cuts them out, and yields batches of crops.
 
-Several threads search photographs and frames; several videos are decoded at a time,
-one thread each. The results have the order of the files. Memory stays bounded: a video
-holds at most `extraction.MAX_HELD_BYTES` of frames, and those that are being searched.
+Several processes read a file each. Without them, several threads search photographs and
+frames, and several videos are decoded at a time, one thread each. The results have the
+order of the files. Memory stays bounded: a video holds at most
+`extraction.MAX_HELD_BYTES` of frames, and those that are being searched.
 """
 
 import collections
 import concurrent.futures
 import contextlib
+import dataclasses
 import itertools
 import logging
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -31,6 +33,8 @@ from fakedet_jax.faces.extraction import (
     Searched,
     extract,
 )
+from fakedet_jax.faces.process_readers import ProcessReaders
+from fakedet_jax.faces.reader_process import Task
 from fakedet_jax.media import batching, video, video_stream
 from fakedet_jax.media import files as media_files
 from fakedet_jax.media.decode import to_input
@@ -39,6 +43,9 @@ from fakedet_jax.media.video import Frame
 from fakedet_jax.runtime.processes import available_cores
 
 NO_PICTURE = -1
+
+# From here on it pays to start processes, and to fill the memory of the devices.
+MANY_FILES = 256
 
 EXTENSIONS = media_files.PICTURE_EXTENSIONS | video.VIDEO_EXTENSIONS
 
@@ -163,17 +170,68 @@ def limit_batch_size(
     return min(batch_size, len(files))
 
 
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """Who reads files.
+
+    Attributes:
+        num_workers: Number of processes; 0 reads in threads of this process.
+        num_threads: Number of those threads.
+        seconds_per_file: A file that takes longer is given up; 0 for no limit. Needs a
+            process.
+    """
+
+    num_workers: int = 0
+    num_threads: int = 8
+    seconds_per_file: float = 0.0
+
+
+_THREADS = Reading()
+
+
+def choose_reading(
+    num_files: int,
+    *,
+    num_workers: int | None,
+    num_threads: int,
+    seconds_per_file: float,
+) -> Reading:
+    """Chooses who reads files.
+
+    Args:
+        num_files: How many there are.
+        num_workers: The wanted number of processes; None for as many as there are
+            cores, or for threads where that is sooner done.
+        num_threads: Threads without processes.
+        seconds_per_file: See `Reading`.
+
+    Raises:
+        RequestError: Files have a limit, and no process.
+    """
+    if num_workers is None:
+        is_large = num_files >= MANY_FILES
+        cores = available_cores()
+        num_workers = cores if is_large or seconds_per_file else 0
+        num_workers = min(num_workers, num_files)
+    if seconds_per_file and not num_workers:
+        raise RequestError(
+            "`seconds_per_file`: only a reading process can be ended; expected "
+            "`num_workers` of at least 1, found 0"
+        )
+    return Reading(num_workers, num_threads, seconds_per_file)
+
+
 def stream_faces(
     files: Iterable[FaceFile | None],
     cropping: Cropping,
     *,
     framing: Framing,
     batch_size: int,
-    num_threads: int = 8,
+    reading: Reading = _THREADS,
 ) -> Generator[FaceBatch, None, None]:
     """Finds the faces of files, cuts them out, and fills batches across files.
 
-    Close the generator to end its threads.
+    Close the generator to end its threads and processes.
 
     Args:
         files: The files; they are consumed only as fast as batches are. None ends a
@@ -181,7 +239,7 @@ def stream_faces(
         cropping: How faces are found and cut out.
         framing: Region and size of the network's input.
         batch_size: Rows per batch.
-        num_threads: Threads that decode photographs and search for faces.
+        reading: Who reads the files.
 
     Yields:
         Items in the order of the files, and the batch of their crops, padded at its
@@ -190,20 +248,19 @@ def stream_faces(
 
     Raises:
         RequestError: A package or model that is needed is missing or damaged.
+        RuntimeError: A process cannot start.
     """
     filling = _Filling(framing, batch_size)
     pending: collections.deque[Iterator[Outcome] | None] = collections.deque()
-    max_pending = max(batch_size, 2 * num_threads)
+    # While a batch is computed, the next one is read.
+    max_pending = max(2 * batch_size, 2 * reading.num_threads, 8 * reading.num_workers)
     waiting = iter(files)
     number = 0
-    with (
-        opencv.one_thread() if cropping.is_search else contextlib.nullcontext(),
-        contextlib.closing(_Workers(cropping, framing, num_threads)) as workers,
-    ):
+    with _open_readers(cropping, framing, reading, max_pending) as readers:
         while True:
             room = max(0, max_pending - len(pending))
             for file in itertools.islice(waiting, room):
-                pending.append(None if file is None else workers.start(file))
+                pending.append(None if file is None else _start(readers, file))
             if not pending:
                 break
             outcomes = pending.popleft()
@@ -219,6 +276,47 @@ def stream_faces(
             number += 1
         if filling.items:
             yield filling.take()
+
+
+class _Readers(Protocol):
+    """Threads or processes that turn files into outcomes, in the order of the files."""
+
+    def start(self, task: Task) -> Iterator[Outcome]:
+        """Queues a file and returns its outcomes, which arrive as they are found."""
+
+    def close(self) -> None:
+        """Ends the threads or processes."""
+
+
+@contextlib.contextmanager
+def _open_readers(
+    cropping: Cropping, framing: Framing, reading: Reading, max_pending: int
+) -> Iterator[_Readers]:
+    if reading.num_workers:
+        with contextlib.closing(
+            ProcessReaders(
+                cropping,
+                framing,
+                reading.num_workers,
+                num_ahead=max_pending,
+                seconds_per_file=reading.seconds_per_file,
+            )
+        ) as processes:
+            yield processes
+        return
+    with (
+        opencv.one_thread() if cropping.is_search else contextlib.nullcontext(),
+        contextlib.closing(
+            _ThreadReaders(cropping, framing, reading.num_threads)
+        ) as threads,
+    ):
+        yield threads
+
+
+def _start(readers: _Readers, file: FaceFile) -> Iterator[Outcome]:
+    if file.error is not None:
+        return iter([(Row(LEFT_OUT, file.error), None)])
+    return readers.start(Task(file.path, file.name, file.kind))
 
 
 class _Filling:
@@ -260,7 +358,7 @@ class _Stopped(BaseException):
     """The stream was closed; not a fault of a file."""
 
 
-class _Workers:
+class _ThreadReaders:
     """Threads that turn files into outcomes with pictures of the network's input size.
 
     Tasks start in the order of the files. So the file whose outcomes are needed next is
@@ -280,15 +378,14 @@ class _Workers:
             min(num_threads, available_cores()), "fakedet-videos"
         )
 
-    def start(self, file: FaceFile) -> Iterator[Outcome]:
+    def start(self, task: Task) -> Iterator[Outcome]:
         """Queues a file and returns its outcomes, which arrive as they are found."""
-        if file.error is not None:
-            return iter([(Row(LEFT_OUT, file.error), None)])
-        if file.kind == "photo":
-            task = self._pictures.submit(lambda: list(self._extract(file)))
-            return _outcomes_of(task)
+        if task.kind == "photo":
+            return _outcomes_of(
+                self._pictures.submit(lambda: list(self._extract(task)))
+            )
         waiting = _Waiting(_MAX_WAITING)
-        self._videos.submit(self._fill, file, waiting)
+        self._videos.submit(self._fill, task, waiting)
         return _drain(waiting)
 
     def close(self) -> None:
@@ -298,15 +395,8 @@ class _Workers:
         for pool in (self._pictures, self._videos):
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _extract(self, file: FaceFile) -> Iterator[Outcome]:
-        outcomes = extract(
-            file.path,
-            file.name,
-            file.kind,
-            self._cropping,
-            self._search,
-            tags=(),
-        )
+    def _extract(self, task: Task) -> Iterator[Outcome]:
+        outcomes = extract(*task, self._cropping, self._search, tags=())
         for row, pixels in Guarded(outcomes):
             picture = None if pixels is None else to_input(pixels, self._framing)
             yield row, picture
@@ -326,9 +416,9 @@ class _Workers:
         while ahead:
             yield ahead.popleft().result()
 
-    def _fill(self, file: FaceFile, waiting: "_Waiting") -> None:
+    def _fill(self, task: Task, waiting: "_Waiting") -> None:
         try:
-            for outcome in self._extract(file):
+            for outcome in self._extract(task):
                 self._put(waiting, outcome)
             self._put(waiting, None)
         except _Stopped:

@@ -18,7 +18,7 @@ from fakedet_jax.evaluation import data as evaluation_data
 from fakedet_jax.evaluation.data import EvaluationData
 from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.evaluation.scoring import Scored, Scorer
-from fakedet_jax.jobs import compute
+from fakedet_jax.jobs import compute, threshold
 from fakedet_jax.media.decode import decode, to_input
 from fakedet_jax.perturb import specification
 from fakedet_jax.perturb.treatment import Treatment
@@ -72,7 +72,12 @@ class Evaluator:
         mesh = parallel.data_mesh()
         self.workdir = open_workdir(config.workdir)
         compute.set_up(config.compute, self.workdir)
-        self._detector = systems.load(self.workdir, mesh, threshold=config.threshold)
+        self._detector = systems.load(
+            self.workdir,
+            mesh,
+            threshold=config.threshold,
+            max_false_alarms=config.max_false_alarms,
+        )
         batch_size = parallel.round_up_batch_size(config.batch_size, mesh)
         self._scorer = Scorer(self._detector.probability_fn, mesh, batch_size)
 
@@ -130,6 +135,9 @@ class Evaluator:
         _LOGGER.info("classes: %s", dataset.reading)
         if info.threshold_pictures is not None:
             facts["threshold_pictures"] = list(info.threshold_pictures)
+        if info.max_false_alarms is not None:
+            facts["max_false_alarms"] = info.max_false_alarms
+            facts["threshold_real_pictures"] = info.num_real
         panels = self._training
         if complete is not None:
             diagnosis = complete(evaluation)
@@ -154,8 +162,7 @@ class Evaluator:
         )
         _warn_of_files_without_score(evaluation)
         _warn_of_few_videos(summary)
-        if info.doubt:
-            _LOGGER.warning("%s", info.doubt)
+        threshold.tell(info)
         _LOGGER.info(
             "wrote %s; open %s to read it",
             folder / "metrics.json",

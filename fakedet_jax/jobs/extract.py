@@ -51,6 +51,7 @@ _FILE_SETTINGS = {
     "frames": "`frames_per_video`, `frame_step`",
     "media": "`icc`, `hdr`, `max_megapixels`",
     "face_search_size": "`face_search_size`",
+    "seconds_per_file": "`seconds_per_file`",
 }
 
 
@@ -90,6 +91,9 @@ def extract(config: ExtractConfig) -> Path:
     to the same pictures. Given thresholds must have the same settings, if their file
     states them.
 
+    With the settings of parts, the folder gets parts instead, which can be resumed and
+    shared; see `parts` and `extract_parts`.
+
     Features are written to the disk batch by batch, so memory does not grow with their
     number; the disk needs twice their size. `features.npz` appears when it is complete.
 
@@ -97,13 +101,18 @@ def extract(config: ExtractConfig) -> Path:
         config: The settings.
 
     Returns:
-        The path of `features.npz`.
+        The path of `features.npz`, or the folder of parts.
 
     Raises:
         RequestError: The settings or the data are invalid, the network has no such
             features, or no picture can be used.
     """
     compute.prepare(config.compute)
+    if config.has_parts:
+        from fakedet_jax.jobs import extract_parts, parts
+
+        parts.run(extract_parts.MODE, extract_parts.check(config))
+        return config.output
     _check(config)
     mesh = parallel.data_mesh()
     workdir = None if config.workdir is None else open_workdir(config.workdir)
@@ -251,8 +260,8 @@ def _check(config: ExtractConfig) -> None:
     for field, named in _FILE_SETTINGS.items():
         if getattr(config, field) and not config.paths:
             raise RequestError(
-                f"{named}: only files are searched for faces, the pictures of a "
-                "dataset are taken as they are; leave it out, or name files"
+                f"{named}: only files need it, the pictures of a dataset are read and "
+                "taken as they are; leave it out, or name files"
             )
     parallel.require_one_process(
         "extract", "give each process its own files and `output`"
@@ -264,9 +273,16 @@ def _open_pictures(config: ExtractConfig, mesh: Mesh, network: Network) -> _Pict
     framing = network.framing
     if config.paths:
         training_faces = network.workdir.faces if network.workdir else None
-        files = open_files(config, training_faces, mesh)
+        files = open_files(
+            config,
+            training_faces,
+            mesh,
+            num_workers=config.input.num_workers,
+            num_threads=config.input.num_threads,
+            batch_size=lambda _: config.batch_size,
+        )
         return _Pictures(
-            len(files.found), "file", (), lambda: _file_parts(config, files, framing)
+            len(files.found), "file", (), lambda: _file_parts(files, framing)
         )
     data = config.data or network.training_data
     if data is None:
@@ -289,8 +305,8 @@ def _open_pictures(config: ExtractConfig, mesh: Mesh, network: Network) -> _Pict
     )
 
 
-def _file_parts(config: ExtractConfig, files: Files, framing: Framing) -> _Parts:
-    batches = files.batches(framing, config.input.num_threads)
+def _file_parts(files: Files, framing: Framing) -> _Parts:
+    batches = files.batches(framing)
     rows: FileRows[bool] | None = None
     with contextlib.closing(batches):
         for items, batch in batches:
@@ -320,7 +336,7 @@ def _dataset_parts(
         dataset,
         framing=framing,
         batch_size=batch_size,
-        num_workers=config.input.num_workers,
+        num_workers=config.input.num_workers or 0,
         num_threads=config.input.num_threads,
     ):
         part = _Part(batch)

@@ -15,7 +15,7 @@ from fakedet_jax.evaluation.predictions import PredictionOutput, open_table
 from fakedet_jax.evaluation.scoring import Scorer
 from fakedet_jax.faces.annotated_copies import AnnotatedCopies
 from fakedet_jax.faces.stream import NO_PICTURE
-from fakedet_jax.jobs import compute
+from fakedet_jax.jobs import compute, threshold
 from fakedet_jax.jobs.files import Files, open_files
 from fakedet_jax.runtime import parallel, progress, storage, text
 from fakedet_jax.workdir import open_workdir
@@ -43,19 +43,33 @@ def predict(config: PredictConfig) -> dict[str, int]:
     """
     compute.prepare(config.compute)
     if config.has_parts:
-        from fakedet_jax.jobs.predict_parts import predict_parts
+        from fakedet_jax.jobs import parts, predict_parts
 
-        return predict_parts(config)
+        return parts.run(predict_parts.MODE, predict_parts.check(config))
     _check(config)
     mesh = parallel.data_mesh()
     workdir = open_workdir(config.workdir)
     cache = storage.user_cache_dir() / "compiled"
     compute.set_up(config.compute, workdir, default_cache=cache)
-    detector = systems.load(workdir, mesh, threshold=config.threshold)
-    files = open_files(config, workdir.faces, mesh)
+    detector = systems.load(
+        workdir,
+        mesh,
+        threshold=config.threshold,
+        max_false_alarms=config.max_false_alarms,
+    )
+    files = open_files(
+        config,
+        workdir.faces,
+        mesh,
+        num_workers=config.input.num_workers,
+        num_threads=config.input.num_threads,
+        batch_size=lambda num_files: compute.choose_batch_size(
+            config.batch_size, num_files, detector, mesh
+        ),
+    )
     found = files.found
     scorer = Scorer(detector.probability_fn, mesh, files.batch_size)
-    batches = files.batches(detector.info.framing, config.num_threads)
+    batches = files.batches(detector.info.framing)
     with (
         _open_output(config, files, detector.info) as output,
         progress.Progress(
@@ -131,7 +145,10 @@ def _open_output(
         if config.annotated is not None:
             copies = stack.enter_context(
                 AnnotatedCopies(
-                    config.annotated, found, config.num_threads, files.cropping.media
+                    config.annotated,
+                    found,
+                    config.input.num_threads,
+                    files.cropping.media,
                 )
             )
         yield PredictionOutput(found, info.threshold, table, frame_table, copies)
@@ -145,8 +162,7 @@ def _summarise(
     Raises:
         RuntimeError: No file could be scored.
     """
-    if info.doubt:
-        _LOGGER.warning("%s", info.doubt)
+    threshold.tell(info)
     num_fake, num_real = output.counts["fake"], output.counts["real"]
     faces = ""
     if num_fake + num_real != output.num_scored:

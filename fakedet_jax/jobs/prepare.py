@@ -8,6 +8,7 @@ manifest, then its summary. A run that was stopped or killed at any point is res
 the same command, and ends with the same bytes.
 """
 
+import dataclasses
 import json
 import logging
 from collections.abc import Mapping
@@ -18,7 +19,11 @@ from fakedet_jax.bulk import ray_engine
 from fakedet_jax.config import DataConfig, PrepareConfig
 from fakedet_jax.data import layouts, scan, tags_file
 from fakedet_jax.data.dataset import describe_classes, digest_of
-from fakedet_jax.data.folder import check_validation_fraction
+from fakedet_jax.data.folder import (
+    VALIDATION_FRACTION,
+    check_validation_fraction,
+    default_validation_fraction,
+)
 from fakedet_jax.data.layouts import Listing
 from fakedet_jax.data.splits import SPLITS
 from fakedet_jax.errors import RequestError
@@ -67,6 +72,7 @@ def prepare(config: PrepareConfig) -> dict[str, Any]:
     names = sorted(sides, key=lambda name: (sides[name], name))
     reading = describe_classes(names, [sides[name] for name in names])
     _LOGGER.info("classes: %s", reading.encode("utf-8", "backslashreplace").decode())
+    config = _with_fraction(config, listing)
     if any(item.kind == "video" for item in listing.items):
         video_stream.check_installed()
     photographs = {item.path for item in listing.items if item.kind == scan.PHOTO}
@@ -181,7 +187,8 @@ def _check(config: PrepareConfig) -> Path:
                 "`engine`, or give `engine_workers`"
             )
         ray_engine.check_installed()
-    check_validation_fraction(config.data.validation_fraction)
+    if config.data.validation_fraction is not None:
+        check_validation_fraction(config.data.validation_fraction)
     return config.data.data_dir
 
 
@@ -204,6 +211,18 @@ def _list(config: PrepareConfig, root: Path) -> Listing:
         if name in layout.options or value != getattr(DataConfig, name):
             options[name] = value
     return layout.list_items(root, **options)
+
+
+def _with_fraction(config: PrepareConfig, listing: Listing) -> PrepareConfig:
+    """The settings with the share of validation, also where no setting says it."""
+    if config.data.validation_fraction is not None:
+        return config
+    fraction = VALIDATION_FRACTION
+    if not layouts.create(config.data.dataset).has_protocol:
+        kept = [item.is_fake for item in listing.items if item.split in (None, "train")]
+        fraction = default_validation_fraction(kept.count(False), kept.count(True))
+    data = dataclasses.replace(config.data, validation_fraction=fraction)
+    return dataclasses.replace(config, data=data)
 
 
 def _request(
@@ -281,6 +300,7 @@ def _write(
     """Writes the dataset, the manifest and at last the summary."""
     name = config.data.dataset
     fraction = config.data.validation_fraction
+    assert fraction is not None  # For the type checker.
     if config.split_by == "frames":
         inputs = assembly.split_frames(inputs, fraction)
         notes = [

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`mode=train`: trains a detector in a workdir, or goes on where it stopped."""
 
+import dataclasses
 import logging
+import math
 from collections.abc import Mapping, Sequence
 
 import jax
@@ -11,7 +13,7 @@ from fakedet_jax import systems, workdir
 from fakedet_jax.config import DataConfig, TrainConfig
 from fakedet_jax.data import catalog, inspection, layouts, leaks
 from fakedet_jax.data.dataset import Dataset
-from fakedet_jax.data.folder import note_folders
+from fakedet_jax.data.folder import VALIDATION_FRACTION, note_folders
 from fakedet_jax.data.splits import find_leaks as find_torn_groups
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation.info import FEW_PICTURES
@@ -40,6 +42,17 @@ def train(config: TrainConfig) -> None:
     mesh = parallel.data_mesh()
     compute.set_up(config.compute)
     plan = system.plan(config, recipe, mesh)
+    # A resumed run must hold out the same pictures, and `config.json` tells which.
+    fraction = catalog.validation_fraction(config.data)
+    if config.data.validation_fraction is None and fraction > VALIDATION_FRACTION:
+        _LOGGER.info(
+            "the pictures are few, so that validation gets %.0f %% of them instead of "
+            "%.0f %%; `validation_fraction` says otherwise",
+            100 * fraction,
+            100 * VALIDATION_FRACTION,
+        )
+    data = dataclasses.replace(config.data, validation_fraction=fraction)
+    config = dataclasses.replace(config, data=data)
     splits = _load_splits(config.data, system.needs_fakes)
     train, validation = splits["train"], splits["validation"]
     pictures = system.training_pictures(config, train, validation)
@@ -76,7 +89,9 @@ def train(config: TrainConfig) -> None:
         config.workdir,
     )
     if system.needs_fakes:
-        _warn_of_few_pictures(validation)
+        _warn_of_few_pictures(
+            validation, getattr(config.options, "max_false_alarms", None)
+        )
     with StopRequest() as stop:
         system.fit(
             FitRequest(
@@ -130,11 +145,22 @@ def _load_splits(data: DataConfig, needs_fakes: bool) -> dict[str, Dataset]:
     return splits
 
 
-def _warn_of_few_pictures(validation: Dataset) -> None:
+def _warn_of_few_pictures(validation: Dataset, max_false_alarms: float | None) -> None:
     """Warns where the threshold will rest on few pictures."""
     num_fake = int(validation.fake_labels.sum())
     num_real = validation.num_examples - num_fake
-    if 0 < min(num_real, num_fake) < FEW_PICTURES:
+    if max_false_alarms is not None:
+        needed = math.ceil(1 / max_false_alarms)
+        if num_real < needed:
+            _LOGGER.warning(
+                "validation has %d real pictures; `max_false_alarms=%g` needs at least "
+                "%d, so that the threshold will lie above all of them; raise "
+                "`validation_fraction` or add pictures",
+                num_real,
+                max_false_alarms,
+                needed,
+            )
+    elif 0 < min(num_real, num_fake) < FEW_PICTURES:
         _LOGGER.warning(
             "validation has %d real and %d fake pictures; with fewer than %d of each "
             "the threshold is a rough one, so raise `validation_fraction` or add "

@@ -163,6 +163,35 @@ def decode_with_header(
     return picture, Header(kind, width, height, has_exif, quantization, shrink)
 
 
+def from_pillow(image: Image.Image) -> np.ndarray:
+    """Makes of a Pillow image what `decode` makes of its file.
+
+    Args:
+        image: An image of any mode; it is loaded, and otherwise left as it is. Its EXIF
+            orientation is applied where it still has one.
+
+    Returns:
+        uint8 `[height, width, 3]`.
+
+    Raises:
+        ImageError: The picture cannot be used; the message is the reason.
+    """
+    kind = "JPEG 2000" if image.format == "JPEG2000" else image.format or ""
+    width, height = image.size
+    check_pixels(height, width, options.DEFAULT.max_megapixels * 10**6)
+    check_sides("is", height, width)
+    with _reasons(b"", "a picture"), quiet_pillow():
+        if isinstance(image, TiffImagePlugin.TiffImageFile):
+            _check_tiff(image)
+        image.load()
+        rgb = _to_rgb(image, kind)
+        exif = metadata.exif_of_info(image.info)
+        upright = _ORIENTATIONS.get(metadata.orientation(exif))
+        if upright is not None and not isinstance(image, TiffImagePlugin.TiffImageFile):
+            rgb = rgb.transpose(upright)
+        return np.asarray(rgb)
+
+
 def to_input(picture: np.ndarray, framing: Framing) -> np.ndarray:
     """Cuts out the region that a network sees and resizes it to the network's input.
 

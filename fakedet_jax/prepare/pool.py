@@ -4,12 +4,8 @@
 
 import contextlib
 import dataclasses
-import json
 import logging
-import pickle
 import selectors
-import signal
-import subprocess
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -19,7 +15,7 @@ from fakedet_jax.errors import RequestError
 from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.faces.extraction import LEFT_OUT, Row
 from fakedet_jax.prepare import staging
-from fakedet_jax.runtime import processes, records
+from fakedet_jax.runtime import workers
 
 _WORKER = "fakedet_jax.prepare.worker"
 # A process may die through no fault of its input, such as when memory runs out.
@@ -48,19 +44,6 @@ class Task:
     compress: bool = False
     tags: tuple[float, ...] | None = None
     needs_tags: bool = False
-
-    def to_line(self) -> bytes:
-        """Encodes the task as a line of JSON, in ASCII whatever the name is."""
-        fields = dataclasses.asdict(self) | {"staged": str(self.staged)}
-        return json.dumps(fields).encode() + b"\n"
-
-    @classmethod
-    def from_line(cls, line: bytes) -> "Task":
-        """Decodes a line that `to_line` has made."""
-        # Tags may be NaN, which `records.parse` refuses.
-        return records.convert(
-            json.loads(line), cls, source=repr(line), advice="give another task"
-        )
 
 
 def run(
@@ -92,26 +75,26 @@ def run(
         RuntimeError: A process cannot start.
     """
     waiting = deque((task, 1) for task in tasks)
-    workers: set[_Worker] = set()
+    running: set[_Worker] = set()
     with contextlib.ExitStack() as stack, selectors.DefaultSelector() as selector:
 
         def start() -> None:
             worker = _Worker(root, cropping)
             stack.callback(worker.stop)
-            workers.add(worker)
-            selector.register(worker.answers, selectors.EVENT_READ, worker)
+            running.add(worker)
+            selector.register(worker, selectors.EVENT_READ, worker)
 
         def remove(worker: _Worker) -> None:
-            selector.unregister(worker.answers)
-            workers.discard(worker)
+            selector.unregister(worker)
+            running.discard(worker)
             worker.stop()
 
         for _ in range(min(num_processes, len(waiting))):
             start()
-        while workers and not is_stopped():
+        while running and not is_stopped():
             for event, _ in selector.select(_POLL_SECONDS):
                 worker: _Worker = event.data
-                answer, job = worker.read(), worker.job
+                answer, job = worker.receive(), worker.job
                 if answer is None:
                     is_staged = _bury(worker, job, waiting)
                     remove(worker)
@@ -166,61 +149,21 @@ def stage_as_skipped(task: Task, ending: str) -> None:
 _Job = tuple[Task, int]
 
 
-class _Worker:
+class _Worker(workers.Worker):
     """A worker process and its current job.
 
     Attributes:
         job: The current or latest job; `None` before the first.
-        answers: Pipe with a line of JSON per answer.
     """
 
     def __init__(self, root: Path, cropping: Cropping):
+        super().__init__(_WORKER, (cropping, root))
         self.job: _Job | None = None
-        self._process = processes.start_module(
-            _WORKER,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            # In a group of its own, so that Ctrl-C does not reach it.
-            process_group=0,
-        )
-        assert self._process.stdin is not None  # For the type checker: a pipe.
-        assert self._process.stdout is not None
-        self._tasks = self._process.stdin
-        self.answers = self._process.stdout
-        self._send(pickle.dumps((cropping, root)))
 
     def give(self, job: _Job) -> None:
         """Sends a job to the process."""
         self.job = job
-        self._send(job[0].to_line())
-
-    def read(self) -> dict[str, Any] | None:
-        """Waits for an answer; `None` if the process has died."""
-        line = self.answers.readline()
-        if not line.endswith(b"\n"):
-            return None
-        return json.loads(line)
-
-    def describe_end(self) -> str:
-        """Waits for the end of a dead process and tells how it died."""
-        code = self._process.wait()
-        if code < 0:
-            return f"the process was ended by {signal.Signals(-code).name}"
-        return f"the process ended with exit code {code}"
-
-    def stop(self) -> None:
-        """Kills the process, even while it is busy."""
-        self._process.kill()
-        self._process.wait()
-        with contextlib.suppress(BrokenPipeError):
-            self._tasks.close()
-        self.answers.close()
-
-    def _send(self, message: bytes) -> None:
-        # `read` notices that a process has died.
-        with contextlib.suppress(BrokenPipeError):
-            self._tasks.write(message)
-            self._tasks.flush()
+        self.send(job[0])
 
 
 def _bury(worker: _Worker, job: _Job | None, waiting: "deque[_Job]") -> bool:

@@ -2,22 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The worker process that stages inputs one after the other; `pool` starts it.
 
-It reads from standard input a pickled pair of a `Cropping` and the data folder, then
-one line of JSON per task. It writes to standard output one line of JSON when it is
-ready and one per task. Pictures never pass between processes: crops are staged as
-files.
+Its setup is a `Cropping` and the data folder. It answers when it is ready, and to each
+task. Pictures never pass between processes: crops are staged as files.
 """
 
 import contextlib
-import json
-import os
-import pickle
-import queue
-import signal
-import sys
-import threading
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from fakedet_jax.data.folder import content_fraction
 from fakedet_jax.errors import RequestError
@@ -26,6 +17,7 @@ from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.faces.extraction import Guarded, extract
 from fakedet_jax.prepare import staging
 from fakedet_jax.prepare.pool import Task
+from fakedet_jax.runtime import workers
 
 
 def work_on(task: Task, root: Path, cropping: Cropping) -> dict[str, Any]:
@@ -70,38 +62,10 @@ def use_one_thread() -> None:
         opencv.set_num_threads(1)
 
 
-def main() -> None:
-    """Works until standard input ends."""
-    # The parent process decides when to stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Whatever a library prints must not mix with the answers.
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    cropping, root = pickle.load(sys.stdin.buffer)
+def work(parent: workers.Parent) -> None:
+    """Works until this process is ended."""
+    cropping, root = parent.setup
     use_one_thread()
-    tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
-    threading.Thread(
-        target=_receive, args=(sys.stdin.buffer, tasks), daemon=True
-    ).start()
-    _answer(answers, {"ready": True})
+    parent.send({"ready": True})
     while True:
-        _answer(answers, work_on(tasks.get(), root, cropping))
-
-
-def _receive(source: IO[bytes], tasks: "queue.SimpleQueue[Task]") -> None:
-    """Queues tasks; ends the process at once when standard input ends."""
-    for line in source:
-        tasks.put(Task.from_line(line))
-    os._exit(0)
-
-
-def _answer(answers: IO[str], answer: dict[str, Any]) -> None:
-    try:
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
-    except BrokenPipeError:
-        os._exit(1)
-
-
-if __name__ == "__main__":
-    main()
+        parent.send(work_on(parent.receive(), root, cropping))

@@ -217,7 +217,7 @@ def evaluation_table(summary: Mapping[str, Any]) -> str:
         summary: as `write_evaluation` returns it.
 
     Returns:
-        Lines of text, one for each number; lists are omitted.
+        Lines of text, one for each number; other lists are omitted.
 
     >>> print(evaluation_table({"auc": 0.5, "auc_interval": [0.4, 0.6], "classes": []}))
     auc  0.5000  [0.4000, 0.6000]
@@ -231,6 +231,11 @@ def evaluation_table(summary: Mapping[str, Any]) -> str:
         ends = summary.get(f"{name}_interval")
         interval = "" if ends is None else f"[{ends[0]:.4f}, {ends[1]:.4f}]"
         rows.append((name, shown, interval))
+    for found in summary.get("found_at_false_alarms", ()):
+        ends = found.get("interval")
+        interval = "" if ends is None else f"[{ends[0]:.4f}, {ends[1]:.4f}]"
+        name = f"fakes found at {found['false_alarms']:.1%} false alarms"
+        rows.append((name, f"{found['found']:.4f}", interval))
     return "\n".join(text_table(rows, left=range(3)))
 
 

@@ -208,7 +208,11 @@ def title(settings: Mapping[str, Any]) -> str:
 
 
 def load(
-    workdir: "Path | Workdir", mesh: "Mesh", *, threshold: float | None = None
+    workdir: "Path | Workdir",
+    mesh: "Mesh",
+    *,
+    threshold: float | None = None,
+    max_false_alarms: float | None = None,
 ) -> "Fitted":
     """Loads the detector of a workdir onto a mesh.
 
@@ -216,14 +220,19 @@ def load(
         workdir: The folder, or the workdir opened.
         mesh: The devices.
         threshold: Takes the place of that of the training, if it is given.
+        max_false_alarms: If it is given, the threshold is the lowest that calls at most
+            this share of the real validation pictures fake.
 
     Raises:
-        RequestError: There is none, or it is damaged.
+        RequestError: There is none, or it is damaged, or the workdir does not know the
+            scores of its validation pictures.
     """
     from fakedet_jax.workdir import open_workdir
 
     opened = open_workdir(workdir) if isinstance(workdir, Path) else workdir
     fitted = opened.system().load(opened, mesh)
+    if max_false_alarms is not None:
+        return fitted.with_false_alarms(max_false_alarms)
     return fitted if threshold is None else fitted.with_threshold(threshold)
 
 

@@ -84,8 +84,20 @@ class Fitted:
             threshold=threshold,
             threshold_origin="The threshold was given.",
             threshold_pictures=None,
+            max_false_alarms=None,
         )
         return dataclasses.replace(self, info=info)
+
+    def with_false_alarms(self, rate: float) -> "Fitted":
+        """The same detector with a threshold that calls few real pictures fake.
+
+        Args:
+            rate: See `DetectorInfo.at_false_alarms`.
+
+        Raises:
+            RequestError: The scores of the validation pictures are not known.
+        """
+        return dataclasses.replace(self, info=self.info.at_false_alarms(rate))
 
 
 @dataclasses.dataclass(frozen=True)

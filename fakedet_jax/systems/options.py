@@ -61,3 +61,10 @@ class SelectionOptions(Options):
         "tie the later step is chosen.",
         choices=("accuracy", "auc", "loss"),
     )
+    max_false_alarms: float | None = option(
+        None,
+        "Largest share of the real validation pictures that the threshold may call "
+        "fake, such as 0.01; by default real and fake errors weigh the same.",
+        above=0,
+        below=1,
+    )

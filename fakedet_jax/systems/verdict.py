@@ -9,13 +9,17 @@ import numpy as np
 from fakedet_jax.data.dataset import BINARY_CLASSES, Dataset
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import metrics
-from fakedet_jax.evaluation.info import DetectorInfo
+from fakedet_jax.evaluation.info import DetectorInfo, kept_scores
 from fakedet_jax.evaluation.scoring import Scored
 from fakedet_jax.training import loop
 
 
 def judge(
-    info: DetectorInfo, dataset: Dataset, scored: Scored, select_by: str
+    info: DetectorInfo,
+    dataset: Dataset,
+    scored: Scored,
+    select_by: str,
+    max_false_alarms: float | None = None,
 ) -> loop.Verdict:
     """Chooses the threshold on validation pictures and says how good the state is.
 
@@ -25,6 +29,8 @@ def judge(
         scored: Their probabilities.
         select_by: `accuracy` (of the most probable class), `auc` (real against fake)
             or `loss` (mean cross-entropy).
+        max_false_alarms: Largest share of the real pictures that the threshold may call
+            fake; None to weigh both errors the same.
 
     Returns:
         The verdict; its facts are `info` with the chosen threshold.
@@ -77,7 +83,10 @@ def judge(
         threshold_origin=origin,
         threshold_pictures=pictures,
         validation=values,
+        **kept_scores(scores[fake == 0]),
     )
+    if max_false_alarms is not None and info.num_real:
+        info = info.at_false_alarms(max_false_alarms)
     recorded = {f"validation/{name}": value for name, value in values.items()}
-    recorded["validation/threshold"] = threshold
+    recorded["validation/threshold"] = info.threshold
     return loop.Verdict(recorded, merit, dataclasses.asdict(info))

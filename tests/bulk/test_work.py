@@ -10,6 +10,7 @@ import pytest
 from fakedet_jax.bulk import ledger, parts, work
 from fakedet_jax.bulk.inputs import Input, Inputs
 from fakedet_jax.errors import RequestError
+from fakedet_jax.evaluation.predictions import FileResult
 from fakedet_jax.evaluation.scoring import BatchResult
 from fakedet_jax.faces import stream
 from fakedet_jax.faces.cropping import Cropping
@@ -57,24 +58,25 @@ def _computation(batches):
             Cropping(create("none")),
             framing=FRAMING,
             batch_size=BATCH_SIZE,
-            num_threads=2,
+            reading=stream.Reading(num_threads=2),
         )
 
     return work.Computation(
         open_batches,
         compute,
-        to_scores=lambda values: values.tolist(),
-        to_row=lambda task, face: (
-            *(task.input.path, face.score),
-            *(face.reason or None, task.number),
-        ),
+        to_results=lambda values: values.tolist(),
+        start_file=FileResult,
+        to_rows=lambda task, file: [
+            (task.input.path, face.score, face.reason or None, task.number)
+            for face in file.faces()
+        ],
     )
 
 
 def _run(book, paths, shard=(0, 1), *, retry_failed=False):
     batches = []
     schedule = work.Schedule(book, shard, retry_failed=retry_failed)
-    report = work.run(book, schedule, _inputs(paths), _computation(batches))
+    report = work.run(book, schedule, _inputs(paths), _computation(batches), "predict")
     return report, batches
 
 

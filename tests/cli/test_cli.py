@@ -3,7 +3,6 @@
 """Tests of fakedet_jax.cli: what a user sees of a wrong request."""
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -43,8 +42,23 @@ def _fails(capsys, *arguments, code=2):
     ("arguments", "message"),
     [
         (["--mode=train", "--epochs=3"], "Unknown command line flag 'epochs'"),
-        (["--mode=fly"], "--mode=fly: value should be one of <train|evaluate"),
-        ([], "--mode: expected one of train, evaluate, suite"),
+        (["--mode=train", "--epochs=3"], "did you mean --num_epochs?"),
+        (["train", "--epochs=3"], "did you mean --num_epochs?"),
+        (["train", "--batch-size=3"], "did you mean --batch_size?"),
+        (["predict", "--inpust=3"], "did you mean --inputs?"),
+        (["--wrokdir=x"], "did you mean --workdir?"),
+        (["train", "--zzzz"], "'zzzz'; see fakedet train --help"),
+        (["train", "--batch_size=many"], "invalid literal"),
+        (["--mode=fly"], "--mode: 'fly' is no mode; expected one of train, evaluate"),
+        (["--mode=pedict"], "--mode: 'pedict' is no mode; did you mean predict?"),
+        (["pedict"], "'pedict' is no mode; did you mean predict?"),
+        (["pedict", "--help"], "'pedict' is no mode; did you mean predict?"),
+        (["eval", "--workdir=w"], "'eval' is no mode; did you mean evaluate?"),
+        (["xyzzy"], "'xyzzy' is no mode; expected one of train, evaluate"),
+        (["--workdir=w"], "--mode: expected one of train, evaluate, suite"),
+        (["--workdir=w", "train"], "the mode comes first, as in `fakedet train`"),
+        (["train", "--mode=predict"], "the mode is train and --mode=predict at the"),
+        (["predict", "a.jpg"], "--workdir: this setting is required (Folder of the"),
         (["--mode=train"], "--workdir: this setting is required (Folder of the"),
         (["--mode=evaluate"], "--workdir: this setting is required"),
         (["--mode=predict", "a.jpg"], "--workdir: this setting is required"),
@@ -137,6 +151,28 @@ def test_a_flag_of_another_detector_is_refused(capsys, detector, flag, users):
     assert f"--{name}: {detector} has no such option, only {users}" in line
 
 
+@pytest.mark.parametrize("mode", ["predict", "evaluate", "suite", "cross_dataset"])
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--threshold=1.5"], "--threshold: expected a number from 0 to 1, found 1.5"),
+        (["--threshold=-0.1"], "--threshold: expected a number from 0 to 1"),
+        (["--threshold=nan"], "--threshold: expected a number from 0 to 1, found nan"),
+        (["--max_false_alarms=0"], "--max_false_alarms: expected a number between 0"),
+        (["--max_false_alarms=1"], "--max_false_alarms: expected a number between 0"),
+        (
+            ["--threshold=0.5", "--max_false_alarms=0.1"],
+            "--threshold and --max_false_alarms both say which scores are decided fake",
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_wrong_operating_point_is_refused(capsys, mode, flags, message):
+    needed = {"suite": ["--suite=amten"], "cross_dataset": ["--datasets=a"]}
+    files = ["a.jpg"] if mode == "predict" else needed.get(mode, [])
+    assert message in _fails(capsys, mode, "--workdir=w", *flags, *files)
+
+
 def test_every_setting_is_a_flag_and_every_flag_a_setting():
     cli.define_flags()
     defined = cli.FLAGS.flags_by_module_dict()[derived.__name__]
@@ -227,16 +263,28 @@ def test_older_forms_of_evaluate_are_handed_on(capsys, flags, job, mode):
     )
 
 
-def test_help_names_the_modes_and_the_flags():
-    shown = subprocess.run(
-        [sys.executable, "main.py", "--help"],
-        cwd=_ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    assert re.search(r"--mode:\s+<train\|evaluate\|suite", shown)
-    assert "--workdir: Folder of the training run." in shown
+def test_a_sub_command_is_the_mode(tmp_path):
+    with mock.patch("fakedet_jax.jobs.predict.predict") as predict:
+        assert tiny.run_cli("predict", f"--workdir={tmp_path}", "a.jpg", "b") == 0
+        assert tiny.run_cli("predict", "--mode=predict", "--workdir=w", "a") == 0
+        # A file may be called like a mode.
+        assert tiny.run_cli("--mode=predict", "--workdir=w", "train") == 0
+        assert tiny.run_cli("predict", "--workdir=w", "--", "--help", "train") == 0
+    first, _, third, fourth = (call.args[0] for call in predict.call_args_list)
+    assert (first.workdir, first.paths) == (tmp_path, ("a.jpg", "b"))
+    assert third.paths == ("train",)
+    assert fourth.paths == ("--help", "train")
+
+
+def test_a_flagfile_may_repeat_the_mode(tmp_path, capsys):
+    flagfile = tmp_path / "run.flags"
+    flagfile.write_text("--mode=train\n--workdir=w\n")
+    with mock.patch("fakedet_jax.jobs.train.train") as train:
+        assert tiny.run_cli("train", f"--flagfile={flagfile}") == 0
+        assert tiny.run_cli(f"--flagfile={flagfile}") == 0
+    assert train.call_count == 2
+    line = _fails(capsys, "evaluate", f"--flagfile={flagfile}")
+    assert "the mode is evaluate and --mode=train at the same time" in line
 
 
 def test_a_wrong_request_is_answered_without_importing_jax():

@@ -10,7 +10,13 @@ import pytest
 import scipy.stats
 
 from fakedet_jax.data import folder
-from fakedet_jax.data.folder import content_fraction, load_folder, note_folders
+from fakedet_jax.data.folder import (
+    choose_validation_fraction,
+    content_fraction,
+    default_validation_fraction,
+    load_folder,
+    note_folders,
+)
 from fakedet_jax.errors import RequestError
 from tests.data.pictures import colourful, encode, write_folder
 
@@ -120,7 +126,7 @@ def test_missing_validation_is_held_out_of_train(split_folders):
     validation = relative(load_folder(split_folders, "validation"), split_folders)
     assert train.isdisjoint(validation)
     assert len(train | validation) == 120
-    assert 0 < len(validation) < 20
+    assert 10 < len(validation) < 40
 
 
 @pytest.mark.parametrize("name", ["validation", "val", "valid", "Val"])
@@ -325,3 +331,41 @@ def test_folders_are_told_of():
     assert note_folders(["", ""]) == []
     (note,) = note_folders(["a", "a", "b", ""])
     assert note.startswith("the files of each of 2 folders within the classes stay")
+
+
+@pytest.mark.parametrize(
+    ("num_real", "num_fake", "expected"),
+    [
+        (10, 10, 0.2),
+        (500, 500, 0.2),
+        (800, 5000, 0.13),
+        (5000, 800, 0.13),
+        (2000, 2000, 0.05),
+        (10**6, 10**6, 0.05),
+        (400, 0, 0.2),
+        (0, 4000, 0.05),
+        (0, 0, 0.05),
+    ],
+)
+def test_few_pictures_hold_out_a_larger_share(num_real, num_fake, expected):
+    assert default_validation_fraction(num_real, num_fake) == expected
+
+
+@pytest.mark.parametrize("prefix", ["", "train/"])
+def test_the_default_share_follows_from_the_smaller_side(tmp_path, prefix):
+    counts = {f"{prefix}real": 30, f"{prefix}fake": 60}
+    root = write_folder(tmp_path / "data", counts)
+    assert choose_validation_fraction(root) == 0.2
+    found = load_folder(root, "validation")
+    given = load_folder(root, "validation", validation_fraction=0.2)
+    assert found.digest == given.digest
+    assert load_folder(root, "train").num_examples + found.num_examples == (
+        90 if prefix else 90 - load_folder(root, "test").num_examples
+    )
+
+
+def test_a_validation_folder_decides_itself(tmp_path):
+    counts = {"train/real": 30, "train/fake": 60, "val/real": 2, "val/fake": 2}
+    root = write_folder(tmp_path / "data", counts)
+    assert choose_validation_fraction(root) == 0.05
+    assert load_folder(root, "train").num_examples == 90

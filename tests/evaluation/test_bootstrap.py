@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
-from fakedet_jax.evaluation import bootstrap
+from fakedet_jax.evaluation import bootstrap, metrics
 
 
 def _task(levels, num_groups=30, seed=0):
@@ -162,3 +162,29 @@ def test_fewer_than_two_groups_have_no_interval(groups):
         fake, [0.2, 0.4][: len(groups)], 0.5, groups, num_resamples=5
     )
     assert set(found.values()) == {None}
+
+
+@pytest.mark.parametrize("levels", [1, 5, 10**9])
+def test_fakes_found_equal_those_of_resamples_that_are_written_out(levels):
+    fake, scores, groups = _task(levels)
+    rates = (0.0, 0.05, 0.3)
+    expected = {rate: [] for rate in rates}
+    for indices in _drawn(fake, groups, 50, seed=4):
+        for row in metrics.found_at(fake[indices], scores[indices], rates):
+            expected[row.rate].append(row.found)
+    found = bootstrap.intervals(
+        fake, scores, 0.5, groups, num_resamples=50, seed=4, rates=rates
+    )
+    for rate, own in expected.items():
+        ends = np.percentile(own, [2.5, 97.5])
+        assert found[bootstrap.found_name(rate)] == pytest.approx(ends, abs=1e-12)
+
+
+def test_rates_change_no_other_interval():
+    fake, scores, groups = _task(20)
+    plain = bootstrap.intervals(fake, scores, 0.5, groups, num_resamples=30)
+    more = bootstrap.intervals(
+        fake, scores, 0.5, groups, num_resamples=30, rates=(0.1,)
+    )
+    assert {name: more[name] for name in plain} == plain
+    assert set(more) - set(plain) == {"found_at_0.1"}

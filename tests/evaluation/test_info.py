@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from fakedet_jax.errors import RequestError
-from fakedet_jax.evaluation.info import DetectorInfo
+from fakedet_jax.evaluation import metrics
+from fakedet_jax.evaluation.info import MAX_SCORES, DetectorInfo, kept_scores
 from fakedet_jax.media.framing import Framing
 
 _INFO = DetectorInfo(
@@ -71,3 +72,47 @@ def test_a_probability_that_is_not_finite_gives_no_score(value, column):
     probabilities = np.full((2, 3), 0.25, np.float32)
     probabilities[1, column] = value
     np.testing.assert_array_equal(_INFO.scores(probabilities), [0.5, np.nan])
+
+
+def _with_scores(num_real, **changes):
+    scores = np.arange(num_real) / num_real
+    return dataclasses.replace(_INFO, **kept_scores(scores), **changes)
+
+
+def test_a_rate_of_false_alarms_chooses_the_threshold():
+    info = _with_scores(200).at_false_alarms(0.05)
+    assert sum(score >= info.threshold for score in info.real_scores) == 10
+    assert info.max_false_alarms == 0.05
+    assert info.threshold_pictures is None
+    low, high = metrics.wilson_interval(10, 200)
+    assert "at most 5 % false alarms: 10 of the 200 real" in info.threshold_origin
+    assert f"{low:.1%} to {high:.1%}" in info.threshold_origin
+    assert not info.doubt
+    assert DetectorInfo.from_json(json.loads(json.dumps(dataclasses.asdict(info)))) == (
+        info
+    )
+
+
+def test_a_rate_that_the_pictures_are_too_few_for_is_doubtful():
+    info = _with_scores(99).at_false_alarms(0.01)
+    assert not any(score >= info.threshold for score in info.real_scores)
+    assert "need at least 100 real validation pictures, there are 99" in info.doubt
+    assert not _with_scores(100).at_false_alarms(0.01).doubt
+
+
+def test_a_rate_without_scores_is_refused():
+    with pytest.raises(
+        RequestError, match=r"`max_false_alarms`: .*or give `threshold`"
+    ):
+        _INFO.at_false_alarms(0.01)
+
+
+def test_of_very_many_scores_evenly_spaced_ones_are_kept():
+    number = 5 * MAX_SCORES + 3
+    scores = np.random.default_rng(0).permutation(number) / number
+    kept = kept_scores(scores)
+    assert kept["num_real"] == number
+    assert len(kept["real_scores"]) == MAX_SCORES
+    info = dataclasses.replace(_INFO, **kept).at_false_alarms(0.001)
+    assert np.mean(scores >= info.threshold) == pytest.approx(0.001, rel=0.05)
+    assert f"of the {number:,} real" in info.threshold_origin

@@ -3,6 +3,7 @@
 """Tests of evaluation.metrics against scikit-learn, SciPy and hand calculation."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -261,3 +262,101 @@ def test_wilson_interval_equals_scipy(count, total):
 
 def test_wilson_interval_of_nothing_is_none():
     assert metrics.wilson_interval(0, 0) is None
+
+
+def _real_scores(seed, size=60, levels=None):
+    """Scores of real pictures; with `levels` there are ties."""
+    rng = np.random.default_rng(seed)
+    scores = np.clip(0.4 + 0.2 * rng.normal(size=size), 0, 1)
+    return scores if levels is None else np.round(scores * levels) / levels
+
+
+@pytest.mark.parametrize("levels", [None, 2, 7])
+@pytest.mark.parametrize("size", [1, 2, 13, 40])
+@pytest.mark.parametrize("seed", range(10))
+def test_threshold_gives_the_highest_rate_that_is_allowed(seed, size, levels):
+    scores = _real_scores(seed, size, levels)
+    rate = np.random.default_rng(seed).choice([0, 0.01, 0.05, 0.1, 0.3, 0.5, 0.95])
+    threshold = metrics.threshold_at_false_alarm_rate(scores, rate)
+    # Every decision that some threshold makes, by trying all of them.
+    rates = [np.mean(scores >= candidate) for candidate in [*scores, math.inf]]
+    expected = max(found for found in rates if found <= rate)
+    assert np.mean(metrics.decide(scores, threshold)) == expected
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_threshold_decides_alike_in_float32(seed):
+    scores = _real_scores(seed)
+    for rate in (0.0, 0.05, 0.5):
+        threshold = metrics.threshold_at_false_alarm_rate(scores, rate)
+        assert np.array_equal(
+            scores.astype(np.float32) >= np.float32(threshold), scores >= threshold
+        )
+
+
+def test_threshold_is_the_midpoint_between_neighbours():
+    assert metrics.threshold_at_false_alarm_rate([0.5, 0.25, 0.0, 0.75], 0.25) == 0.625
+
+
+def test_a_rate_that_rounding_would_miss_is_met():
+    # 0.29 * 100 is less than 29 in float64.
+    scores = np.arange(100) / 100
+    threshold = metrics.threshold_at_false_alarm_rate(scores, 0.29)
+    assert np.sum(scores >= threshold) == 29
+
+
+@pytest.mark.parametrize("highest", [0.0, 0.1, 0.7, 1 - 1e-12])
+def test_threshold_without_false_alarms_is_just_above_the_highest(highest):
+    threshold = metrics.threshold_at_false_alarm_rate([0.0, highest], 0.4)
+    assert highest < threshold <= min(1, highest + 2e-7)
+
+
+def test_threshold_lies_above_1_only_where_a_real_picture_scores_1():
+    assert 1 < metrics.threshold_at_false_alarm_rate([0.5, 1.0], 0.0) < 1 + 2e-7
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.0, 5, math.nan])
+def test_threshold_refuses_other_rates(rate):
+    with pytest.raises(ValueError, match="rate must be in"):
+        metrics.threshold_at_false_alarm_rate([0.1, 0.2], rate)
+
+
+@pytest.mark.parametrize("scores", [[0.1, math.nan], [0.1, math.inf], [-0.1], [1.1]])
+def test_threshold_refuses_other_scores(scores):
+    with pytest.raises(ValueError, match="finite and in"):
+        metrics.threshold_at_false_alarm_rate(scores, 0.1)
+
+
+@pytest.mark.parametrize("scores", [[], [[0.1, 0.2]], 0.1])
+def test_threshold_refuses_other_shapes(scores):
+    with pytest.raises(ValueError, match="at least one real picture"):
+        metrics.threshold_at_false_alarm_rate(scores, 0.1)
+
+
+@pytest.mark.parametrize(("seed", "levels"), TASKS)
+def test_fakes_found_agree_with_the_roc_curve_of_scikit_learn(seed, levels):
+    labels, scores = _random_task(seed, levels)
+    rates = (0.0, 0.001, 0.01, 0.05, 0.1, 0.5, 0.99)
+    false, true, _ = sklearn.metrics.roc_curve(labels, scores, drop_intermediate=False)
+    num_real = int(np.sum(labels == 0))
+    for rate, row in zip(rates, metrics.found_at(labels, scores, rates), strict=True):
+        assert row.rate == rate
+        assert row.num_allowed == int(rate * num_real + 1e-9)
+        assert row.found == pytest.approx(max(true[false <= rate + 1e-12]))
+
+
+def test_fakes_found_by_hand():
+    labels = [0] * 4 + [1] * 4
+    scores = [0.1, 0.2, 0.6, 0.9, 0.5, 0.6, 0.7, 0.95]
+    found = metrics.found_at(labels, scores, (0.0, 0.25, 0.5))
+    # Nothing above 0.9; above 0.6, where a fake ties; above 0.2.
+    assert [(row.num_allowed, row.found) for row in found] == [
+        (0, 0.25),
+        (1, 0.5),
+        (2, 1.0),
+    ]
+
+
+@pytest.mark.parametrize("labels", [[], [0, 0], [1, 1]])
+def test_without_both_classes_nothing_is_found(labels):
+    assert metrics.found_at(labels, [0.5] * len(labels), (0.1,)) == []

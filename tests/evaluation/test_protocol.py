@@ -120,7 +120,9 @@ def _summarize(**settings):
 
 
 def test_nothing_is_added_unasked():
-    assert _summarize() == {}
+    assert set(_summarize()) == {"found_at_false_alarms"}
+    one_kind = protocol.summarize(FAKE[3:9], SCORES[3:9], 0.5)
+    assert one_kind == {}
 
 
 def test_pictures_are_drawn_where_there_are_no_videos():

@@ -16,6 +16,8 @@ from fakedet_jax.faces.extraction import LEFT_OUT, extract
 from fakedet_jax.faces.stream import (
     NO_PICTURE,
     FaceFile,
+    Reading,
+    choose_reading,
     find_files,
     limit_batch_size,
     stream_faces,
@@ -50,7 +52,7 @@ def files(tmp_path_factory):
 
 def gather(files, how=WHOLE, **settings):
     """All rows with their pictures, by file, and the batches."""
-    settings = {"framing": FRAMING, "batch_size": 4, "num_threads": 3, **settings}
+    settings = {"framing": FRAMING, "batch_size": 4, **settings}
     batches = list(stream_faces(files, how, **settings))
     found = [[] for _ in files]
     for items, batch in batches:
@@ -63,9 +65,11 @@ def gather(files, how=WHOLE, **settings):
 
 
 @pytest.mark.parametrize("how", [WHOLE, TWO])
-@pytest.mark.parametrize("num_threads", [1, 4])
-def test_outcomes_are_those_of_extraction(files, how, num_threads):
-    found, _ = gather(files, how, num_threads=num_threads)
+@pytest.mark.parametrize(
+    "reading", [Reading(num_threads=1), Reading(num_threads=4), Reading(num_workers=3)]
+)
+def test_outcomes_are_those_of_extraction(files, how, reading):
+    found, _ = gather(files, how, reading=reading)
     for file, outcomes in zip(files, found, strict=True):
         expected = list(extract(file.path, file.name, file.kind, how, tags=()))
         assert [repr(row) for row, _ in outcomes] == [repr(row) for row, _ in expected]
@@ -135,20 +139,22 @@ def test_a_long_video_waits_for_its_batches(files, monkeypatch):
     assert [queue.maxsize for queue in waiting] == [2, 2, 2]
 
 
+@pytest.mark.parametrize("reading", [Reading(), Reading(num_workers=2)])
 @pytest.mark.parametrize("name", ["a.png", "b.mp4"])
-def test_an_unexpected_error_costs_one_file(files, name):
+def test_an_unexpected_error_costs_one_file(files, name, reading):
     how = Cropping(Faulty(victim=name), scale=None, selection=Evenly(2))
-    found, _ = gather(files, how)
+    found, _ = gather(files, how, reading=reading)
     for file, outcomes in zip(files, found, strict=True):
         surprise = "caused an unexpected error (ZeroDivisionError" in repr(outcomes)
         assert surprise == (file.name == name)
 
 
+@pytest.mark.parametrize("reading", [Reading(), Reading(num_workers=2)])
 @pytest.mark.parametrize("number", [0, 1])
-def test_what_is_missing_ends_everything(files, number):
+def test_what_is_missing_ends_everything(files, number, reading):
     how = Cropping(Refusing(), scale=None)
     with pytest.raises(RequestError, match="something is not installed"):
-        gather([files[number]], how)
+        gather([files[number]], how, reading=reading)
 
 
 def test_closing_ends_the_threads_also_within_a_video(files):
@@ -180,3 +186,29 @@ def test_a_batch_has_no_more_rows_than_there_can_be_crops(files):
     assert limit_batch_size(2, photos, WHOLE) == 2
     assert limit_batch_size(8, photos, TWO) == 8
     assert limit_batch_size(8, photos + videos, WHOLE) == 8
+
+
+@pytest.mark.parametrize(
+    "num_files, wanted, seconds, expected",
+    [
+        (255, None, 0, 0),
+        (256, None, 0, 3),
+        (256, 0, 0, 0),
+        (2, None, 5, 2),
+        (9, None, 5, 3),
+        (1, 7, 0, 7),
+    ],
+)
+def test_processes_read_where_there_is_enough_to_do(
+    monkeypatch, num_files, wanted, seconds, expected
+):
+    monkeypatch.setattr(stream, "available_cores", lambda: 3)
+    chosen = choose_reading(
+        num_files, num_workers=wanted, num_threads=2, seconds_per_file=seconds
+    )
+    assert chosen == Reading(expected, 2, seconds)
+
+
+def test_a_limit_for_files_needs_a_process():
+    with pytest.raises(RequestError, match="`num_workers` of at least 1, found 0"):
+        choose_reading(300, num_workers=0, num_threads=2, seconds_per_file=5)

@@ -14,10 +14,11 @@ from PIL import Image
 from fakedet_jax import workdir as workdirs
 from fakedet_jax.config import DataConfig, EvaluateConfig
 from fakedet_jax.errors import RequestError
-from fakedet_jax.evaluation import bootstrap, metrics
+from fakedet_jax.evaluation import bootstrap, metrics, protocol
 from fakedet_jax.jobs import evaluate
 from fakedet_jax.perturb import apply
 from fakedet_jax.perturb.perturbation import Perturbation
+from fakedet_jax.report import evaluation_table
 from tests import tiny
 from tests.data import pictures
 from tests.jobs import videos
@@ -392,3 +393,51 @@ def test_scores_of_videos_do_not_outlive_them(workdir, of_videos):
     shutil.copytree(of_videos[1], folder)
     _evaluate(workdir, name="again")
     assert not (folder / "video_scores.csv").exists()
+
+
+def test_fakes_are_counted_at_few_false_alarms(workdir):
+    summary, folder = _evaluate(workdir, num_resamples=50)
+    rows = _rows(folder / "scores.csv")
+    fake = [row["label"] == "fake" for row in rows]
+    scores = [float(row["score"]) for row in rows]
+    expected = metrics.found_at(fake, scores, protocol.FALSE_ALARM_RATES)
+    found = summary["found_at_false_alarms"]
+    assert [row["false_alarms"] for row in found] == [0.001, 0.01, 0.05, 0.1]
+    assert [row["found"] for row in found] == [row.found for row in expected]
+    assert all(row["interval"][0] <= row["interval"][1] for row in found)
+    page = (folder / "report.html").read_text("utf-8")
+    assert "Fakes found at few false alarms" in page
+    assert "fakes found at 0.1% false alarms" in evaluation_table(summary)
+
+
+def test_a_share_of_false_alarms_sets_the_threshold(workdir):
+    summary, folder = _evaluate(workdir, name="rate", max_false_alarms=0.34)
+    stored = tiny.facts(workdir / "best")
+    scores = sorted(stored["real_scores"])
+    assert stored["num_real"] == len(scores) == 3
+    assert scores[1] < summary["threshold"] <= scores[2]
+    assert summary["max_false_alarms"] == 0.34
+    assert summary["threshold_real_pictures"] == 3
+    assert "threshold_pictures" not in summary
+    assert "1 of the 3 real pictures" in (folder / "report.html").read_text("utf-8")
+
+
+def test_too_few_real_pictures_for_a_share_are_warned_of(workdir, capsys):
+    flags = ("--mode=evaluate", f"--workdir={workdir}", "--name=few")
+    assert tiny.run_cli(*flags, "--max_false_alarms=0.01") == 0
+    errors = capsys.readouterr().err
+    assert "at most 1 % false alarms: 0 of the 3 real pictures" in errors
+    assert "need at least 100 real validation pictures, there are 3" in errors
+
+
+def test_the_share_is_refused_where_no_scores_are_stored(damaged, capsys):
+    path = next((damaged / "best").glob("*/facts/metadata"))
+    facts = json.loads(path.read_text())
+    del facts["real_scores"], facts["num_real"]
+    path.write_text(json.dumps(facts))
+    flags = ("--mode=evaluate", f"--workdir={damaged}")
+    assert tiny.run_cli(*flags, "--max_false_alarms=0.01") == 2
+    error = capsys.readouterr().err
+    assert "--max_false_alarms: the workdir holds no scores of real" in error
+    assert "give --threshold" in error
+    assert tiny.run_cli(*flags) == 0

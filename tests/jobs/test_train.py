@@ -417,3 +417,37 @@ def test_videos_on_several_sides_are_warned_of(tmp_path, capsys):
     assert "leak check: 2 videos are in train and validation and test" in (
         capsys.readouterr().err
     )
+
+
+def test_a_share_of_false_alarms_is_trained_for(data_dir, tmp_path, capsys):
+    workdir = tmp_path / "workdir"
+    flags = tiny.train_flags(data_dir, workdir)
+    assert tiny.run_cli(*flags, "--num_epochs=1", "--max_false_alarms=0.4") == 0
+    errors = capsys.readouterr().err
+    assert "rough" not in errors
+    facts = tiny.facts(workdir / "best")
+    assert facts["max_false_alarms"] == 0.4
+    assert sum(score >= facts["threshold"] for score in facts["real_scores"]) == 1
+    assert tiny.run_cli(*flags, "--num_epochs=1", "--max_false_alarms=0.3") == 2
+    assert "max_false_alarms=0.4 (now 0.3)" in capsys.readouterr().err
+
+
+def test_too_few_real_pictures_for_a_share_are_warned_of(data_dir, tmp_path, capsys):
+    flags = tiny.train_flags(data_dir, tmp_path / "workdir")
+    assert tiny.run_cli(*flags, "--num_epochs=1", "--max_false_alarms=0.01") == 0
+    errors = capsys.readouterr().err
+    assert "validation has 3 real pictures; --max_false_alarms=0.01 needs at" in errors
+
+
+def test_few_pictures_hold_out_a_larger_share_that_a_resumed_run_keeps(
+    tmp_path, capsys
+):
+    root = pictures.write_folder(tmp_path / "data", {"real": 40, "fake": 40}, 16)
+    flags = tiny.train_flags(root, tmp_path / "workdir")
+    assert tiny.run_cli(*flags, "--num_epochs=1") == 0
+    assert "validation gets 20 % of them instead of 5 %" in capsys.readouterr().err
+    stored = json.loads((tmp_path / "workdir" / "config.json").read_text())
+    assert stored["validation_fraction"] == 0.2
+    assert tiny.run_cli(*flags, "--num_epochs=2") == 0
+    assert tiny.run_cli(*flags, "--num_epochs=2", "--validation_fraction=0.05") == 2
+    assert "validation_fraction=0.2 (now 0.05)" in capsys.readouterr().err

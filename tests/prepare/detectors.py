@@ -65,6 +65,31 @@ class Deadly(Whole):
 
 
 @dataclasses.dataclass(frozen=True)
+class DeadlyOnce(Deadly):
+    """Only the first process that sees the picture is killed by it."""
+
+    mark: str = ""
+
+    def _find(self, picture, name, frame):
+        if not Path(self.mark).exists() and name == self.victim:
+            Path(self.mark).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return Whole._find(self, picture, name, frame)
+
+
+@dataclasses.dataclass(frozen=True)
+class Slow(Whole):
+    """Takes long for one of the pictures."""
+
+    victim: str = ""
+
+    def _find(self, picture, name, frame):
+        if name == self.victim:
+            time.sleep(60)
+        return super()._find(picture, name, frame)
+
+
+@dataclasses.dataclass(frozen=True)
 class Faulty(Whole):
     """Has a fault that one of the pictures brings out."""
 

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of the worker processes and of what ends them."""
 
-import dataclasses
 import os
 from pathlib import Path
 
@@ -114,11 +113,3 @@ def test_a_process_that_cannot_start_ends_the_work(run):
 
 def test_a_stop_is_heard_while_a_process_works(run):
     assert run(Whole(seconds=60), is_stopped=lambda: True) == {}
-
-
-def test_a_task_comes_back_from_its_line():
-    task = pool.Task("a/\udce9\n.png", "photo", Path("/s/ab/c.zip"), compress=True)
-    assert task.to_line().count(b"\n") == 1
-    assert pool.Task.from_line(task.to_line()) == task
-    task = dataclasses.replace(task, tags=(100.0, 2.5, 0.125, 50.0), needs_tags=True)
-    assert pool.Task.from_line(task.to_line()) == task

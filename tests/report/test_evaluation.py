@@ -48,7 +48,12 @@ def test_metrics_are_strict_json_of_the_summary(written):
     facts = {"tau": 0.123456789, HOSTILE: None}
     facts |= {"num_left_out": 0, "without_score": {}}
     facts |= {"fake_classes": ["fake"], "reading": "real: real; fake: fake"}
+    found = read.pop("found_at_false_alarms")
     assert read == {**summary, **facts}
+    # One fake of two scores above both real pictures.
+    assert [
+        (row["false_alarms"], row["num_allowed"], row["found"]) for row in found
+    ] == [(rate, 0, 0.5) for rate in (0.001, 0.01, 0.05, 0.1)]
 
 
 def test_scores_are_rfc_4180(written):

@@ -109,7 +109,10 @@ def test_the_facts_are_the_detector_with_what_was_found(dataset):
     before = dataclasses.replace(_info(), classes=dataset.classes)
     chosen = {
         name: getattr(info, name)
-        for name in ("threshold", "threshold_origin", "threshold_pictures")
+        for name in (
+            *("threshold", "threshold_origin", "threshold_pictures"),
+            *("real_scores", "num_real"),
+        )
     }
     assert info == dataclasses.replace(before, **chosen, validation=info.validation)
     assert info.threshold == verdict.metrics["validation/threshold"]
@@ -140,3 +143,24 @@ def test_one_kind_of_picture_chooses_no_threshold(dataset):
         "was not chosen: the validation split holds only real"
         in (facts["threshold_origin"])
     )
+
+
+def test_the_scores_of_real_pictures_are_kept(dataset):
+    probabilities = _probabilities(dataset)
+    facts = _judge(dataset, probabilities).facts
+    real = dataset.fake_labels == 0
+    expected = np.sort(1 - probabilities[real, 0].astype(np.float64))
+    np.testing.assert_allclose(facts["real_scores"], expected, rtol=1e-6)
+    assert facts["num_real"] == 3
+
+
+def test_a_share_of_false_alarms_chooses_the_threshold(dataset):
+    probabilities = _probabilities(dataset)
+    info = dataclasses.replace(_info(), classes=dataset.classes)
+    scored = Scored(probabilities, np.ones(dataset.num_examples, np.bool_))
+    verdict = judge(info, dataset, scored, "accuracy", max_false_alarms=0.34)
+    scores = np.sort(verdict.facts["real_scores"])
+    threshold = verdict.facts["threshold"]
+    assert scores[1] < threshold <= scores[2]
+    assert verdict.metrics["validation/threshold"] == threshold
+    assert "1 of the 3 real pictures" in verdict.facts["threshold_origin"]

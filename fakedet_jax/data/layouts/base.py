@@ -112,6 +112,8 @@ class Layout:
             training split, `identity` or `video`; see `splits.hold_out`.
         needs_tags: Whether photographs are useless without camera settings, at least
             one of `exif.TAGS`.
+        has_protocol: Whether its publishers say how it is split, or the pictures are
+            the user's own.
     """
 
     name: str
@@ -120,6 +122,7 @@ class Layout:
     options_type: type[Settings] = Settings
     hold_out_by: str = "identity"
     needs_tags: bool = False
+    has_protocol: bool = True
 
     @property
     def options(self) -> tuple[str, ...]:

@@ -206,4 +206,5 @@ LAYOUT = Layout(
     "DIR/train/real, or give a table path,label as `labels`",
     _list,
     Options,
+    has_protocol=False,
 )

@@ -34,4 +34,5 @@ LAYOUT = Layout(
     "give the camera settings as `tags`",
     _list,
     needs_tags=True,
+    has_protocol=False,
 )

@@ -62,52 +62,6 @@ def summarize_real_positive(
     return {name: summary[name] for name in metrics.BINARY_METRICS} | ranked
 
 
-def threshold_at_false_alarm_rate(scores_of_real: ArrayLike, rate: float) -> float:
-    """Chooses the threshold at which a share of real pictures is called fake.
-
-    At most `rate` of the given pictures score at or above it, and as many as ties
-    allow. It is the midpoint between the two neighbouring scores that it separates, as
-    in `metrics.best_threshold`, so rounding changes no decision. If not even one
-    picture may be called fake, it is the first or second float32 above the highest
-    score: at most 1, unless a picture scores 1.
-
-    Args:
-        scores_of_real: Float `[n]`, in [0, 1]: scores of real pictures that the
-            detector was not fitted to.
-        rate: Share that may be called fake, in [0, 1).
-
-    Returns:
-        The threshold; scores at or above it are decided fake.
-
-    Raises:
-        ValueError: There is no score, a score is not in [0, 1], or the rate is not in
-            [0, 1).
-
-    >>> threshold_at_false_alarm_rate([0.1, 0.2, 0.3, 0.5, 0.7], 0.2)
-    0.6
-    """
-    scores = np.asarray(scores_of_real, np.float64)
-    if scores.ndim != 1 or not scores.size:
-        raise ValueError(
-            "the threshold needs the scores of at least one real picture, [n], not "
-            f"shape {scores.shape}"
-        )
-    if not np.all((scores >= 0) & (scores <= 1)):
-        raise ValueError("scores must be finite and in [0, 1] for a threshold")
-    if not 0 <= rate < 1:
-        raise ValueError(f"the false alarm rate must be in [0, 1), not {rate}")
-    distinct, counts = np.unique(scores, return_counts=True)
-    false_alarms = np.cumsum(counts[::-1])[::-1]
-    allowed = false_alarms / scores.size <= rate
-    if not allowed.any():
-        highest = distinct[-1]
-        above = float(np.nextafter(np.float32(highest), np.float32(np.inf)))
-        return min(above, 1.0) if highest < 1 else above
-    # With the pictures to call fake as the positive class, this gives the midpoint of
-    # the only interval that separates them from the others without an error.
-    return metrics.best_threshold(scores >= distinct[allowed][0], scores)
-
-
 def kendall_tau(predicted: ArrayLike, true: ArrayLike) -> float | None:
     """Kendall's τ-b: how well the order of predictions agrees with that of the truth.
 

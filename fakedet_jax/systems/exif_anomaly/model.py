@@ -19,7 +19,7 @@ from jax.sharding import Mesh
 
 from fakedet_jax import mixture
 from fakedet_jax.errors import RequestError
-from fakedet_jax.systems.exif_anomaly import metrics as anomaly_metrics
+from fakedet_jax.evaluation import metrics
 from fakedet_jax.systems.exif_anomaly.options import ExifAnomalyOptions
 
 _LOGGER = logging.getLogger(__name__)
@@ -44,6 +44,7 @@ class AnomalyModel:
         spread: Of the log-likelihoods of held-out photographs, positive.
         false_alarm_rate: Of the held-out photographs, at this threshold.
         num_held_out: Their number.
+        held_out_scores: Of these, float64 `[num_held_out]`.
     """
 
     mixture: mixture.Mixture
@@ -51,6 +52,7 @@ class AnomalyModel:
     spread: float
     false_alarm_rate: float
     num_held_out: int
+    held_out_scores: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
 
 
 def check_number(num_photographs: int, options: ExifAnomalyOptions) -> None:
@@ -135,6 +137,7 @@ def fit(
         spread=spread,
         false_alarm_rate=float(np.mean(likelihoods < threshold)),
         num_held_out=len(held_out),
+        held_out_scores=0.5 + np.arctan((threshold - likelihoods) / spread) / np.pi,
     )
 
 
@@ -183,7 +186,7 @@ def _choose_threshold(likelihoods: np.ndarray, rate: float) -> tuple[float, floa
     # All photographs may be alike.
     spread = max(upper - lower, _MIN_SPREAD * max(1.0, abs(median)))
     around_median = 0.5 + np.arctan((median - likelihoods) / spread) / np.pi
-    alarm = anomaly_metrics.threshold_at_false_alarm_rate(around_median, rate)
+    alarm = metrics.threshold_at_false_alarm_rate(around_median, rate)
     threshold = float(log_likelihoods(np.array([alarm]), median, spread)[0])
     if not (likelihoods < threshold).any():
         # What is rounded in another way, as on other devices, must be no alarm either.

@@ -26,7 +26,7 @@ from fakedet_jax.config import BenchmarkConfig, TrainConfig
 from fakedet_jax.data.dataset import BINARY_CLASSES, Dataset
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import metrics
-from fakedet_jax.evaluation.info import DetectorInfo
+from fakedet_jax.evaluation.info import DetectorInfo, kept_scores
 from fakedet_jax.evaluation.scoring import Scorer
 from fakedet_jax.models import pretrained
 from fakedet_jax.models.backbone import Backbone
@@ -277,6 +277,7 @@ class ExifAnomaly:
                 f"{options.false_alarm_rate:.1%} were asked for. No fake was looked at."
             ),
             step=step,
+            **kept_scores(fitted.held_out_scores),
             details={
                 "embedding": digest,
                 "num_components": fitted.mixture.num_components,

@@ -221,7 +221,9 @@ class FakeSpotter:
             )
             probabilities = np.asarray(classify(params, validation_inputs))
             scored = Scored(probabilities, to_judge.valid)
-            return judge(info, validation, scored, options.select_by)
+            return judge(
+                info, validation, scored, options.select_by, options.max_false_alarms
+            )
 
         with writers.create(
             config.workdir, process_index=jax.process_index()

@@ -248,7 +248,10 @@ class NetworkDetector:
                 threshold_origin="",
                 step=step,
             )
-            return judge(info, dataset, scored, config.options.select_by)
+            options: NetworkOptions = config.options
+            return judge(
+                info, dataset, scored, options.select_by, options.max_false_alarms
+            )
 
         return validate
 

@@ -13,7 +13,6 @@ from fakedet_jax.evaluation import metrics
 from fakedet_jax.systems.exif_anomaly.metrics import (
     kendall_tau,
     summarize_real_positive,
-    threshold_at_false_alarm_rate,
 )
 
 
@@ -89,68 +88,6 @@ def test_real_positive_of_fakes_alone_leaves_the_rest_undefined():
 def test_real_positive_refuses(fake, scores, threshold):
     with pytest.raises(ValueError, match=r"labels|scores|threshold"):
         summarize_real_positive(fake, scores, threshold)
-
-
-@pytest.mark.parametrize("levels", [None, 2, 7])
-@pytest.mark.parametrize("size", [1, 2, 13, 40])
-@pytest.mark.parametrize("seed", range(10))
-def test_threshold_gives_the_highest_rate_that_is_allowed(seed, size, levels):
-    _, scores = _random_scores(seed, size, levels)
-    rate = np.random.default_rng(seed).choice([0, 0.01, 0.05, 0.1, 0.3, 0.5, 0.95])
-    threshold = threshold_at_false_alarm_rate(scores, rate)
-    # Every decision that some threshold makes, by trying all of them.
-    rates = [np.mean(scores >= candidate) for candidate in [*scores, math.inf]]
-    expected = max(found for found in rates if found <= rate)
-    assert np.mean(metrics.decide(scores, threshold)) == expected
-
-
-@pytest.mark.parametrize("seed", range(10))
-def test_threshold_decides_alike_in_float32(seed):
-    _, scores = _random_scores(seed)
-    for rate in (0.0, 0.05, 0.5):
-        threshold = threshold_at_false_alarm_rate(scores, rate)
-        assert np.array_equal(
-            scores.astype(np.float32) >= np.float32(threshold), scores >= threshold
-        )
-
-
-def test_threshold_is_the_midpoint_between_neighbours():
-    assert threshold_at_false_alarm_rate([0.5, 0.25, 0.0, 0.75], 0.25) == 0.625
-
-
-def test_a_rate_that_rounding_would_miss_is_met():
-    # 0.29 * 100 is less than 29 in float64.
-    scores = np.arange(100) / 100
-    threshold = threshold_at_false_alarm_rate(scores, 0.29)
-    assert np.sum(scores >= threshold) == 29
-
-
-@pytest.mark.parametrize("highest", [0.0, 0.1, 0.7, 1 - 1e-12])
-def test_threshold_without_false_alarms_is_just_above_the_highest(highest):
-    threshold = threshold_at_false_alarm_rate([0.0, highest], 0.4)
-    assert highest < threshold <= min(1, highest + 2e-7)
-
-
-def test_threshold_lies_above_1_only_where_a_real_picture_scores_1():
-    assert 1 < threshold_at_false_alarm_rate([0.5, 1.0], 0.0) < 1 + 2e-7
-
-
-@pytest.mark.parametrize("rate", [-0.1, 1.0, 5, math.nan])
-def test_threshold_refuses_other_rates(rate):
-    with pytest.raises(ValueError, match="rate must be in"):
-        threshold_at_false_alarm_rate([0.1, 0.2], rate)
-
-
-@pytest.mark.parametrize("scores", [[0.1, math.nan], [0.1, math.inf], [-0.1], [1.1]])
-def test_threshold_refuses_other_scores(scores):
-    with pytest.raises(ValueError, match="finite and in"):
-        threshold_at_false_alarm_rate(scores, 0.1)
-
-
-@pytest.mark.parametrize("scores", [[], [[0.1, 0.2]], 0.1])
-def test_threshold_refuses_other_shapes(scores):
-    with pytest.raises(ValueError, match="at least one real picture"):
-        threshold_at_false_alarm_rate(scores, 0.1)
 
 
 @pytest.mark.parametrize("seed", range(5))
