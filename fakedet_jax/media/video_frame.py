@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Converts decoded video frames to upright uint8 RGB with square pixels."""
 
+import itertools
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _MIN_STRETCH = 0.01
 _MAX_ASPECT = 4
 _UNKNOWN_ASPECT = Fraction(1)
+_ACCURATE = "bicubic+accurate_rnd+full_chroma_int"
 
 
 def to_rgb(
@@ -44,7 +46,7 @@ def to_rgb(
     Returns:
         Read-only uint8 `[height, width, 3]`.
     """
-    picture = _convert(_top_field(frame), frame, how)
+    picture = _convert(frame, how)
     height, width = shown_size(frame, pixel_aspect)
     if picture.shape[:2] != (height, width):
         stretched = Image.fromarray(picture).resize(
@@ -116,35 +118,31 @@ def rotation(frame: "av.VideoFrame") -> int:
     return 180 if a < 0 and d < 0 else 0
 
 
-def _convert(
-    pixels: "av.VideoFrame", frame: "av.VideoFrame", how: MediaConfig
-) -> np.ndarray:
-    """Converts a frame, or a field of it, to RGB of its stored size."""
+def _convert(frame: "av.VideoFrame", how: MediaConfig) -> np.ndarray:
+    """Converts a frame, or the top field of an interlaced one, to RGB as stored."""
+    field = [("field", "type=top")] if _has_fields(frame) else []
     transfer = hdr.TRANSFERS.get(frame.color_trc)
     if transfer is not None and how.hdr == "bt709":
-        # libswscale keeps 8 bits' scale: white is 255 × 256.
-        coded = _to_ndarray(pixels, "rgb48le", is_accurate=True) / np.float32(65280)
-        return hdr.to_bt709(coded, transfer, frame.color_primaries)
-    has_eight_bits = all(part.bits <= 8 for part in pixels.format.components)
-    return _to_ndarray(pixels, "rgb24", is_accurate=not has_eight_bits)
+        coded = _filter(frame, *field, *_accurate("rgb48le")).to_ndarray()
+        # libswscale keeps the scale of 8 bits: white is 255 × 256.
+        return hdr.to_bt709(coded / np.float32(65280), transfer, frame.color_primaries)
+    if any(part.bits > 8 for part in frame.format.components):
+        return _filter(frame, *field, *_accurate("rgb24")).to_ndarray()
+    whole = _filter(frame, *field) if field else frame
+    return whole.to_ndarray(format="rgb24", interpolation="BICUBIC", threads=1)
 
 
-def _to_ndarray(frame: "av.VideoFrame", name: str, is_accurate: bool) -> np.ndarray:
-    from av.video.reformatter import Interpolation
-
-    flags = Interpolation.BICUBIC
-    if is_accurate:
-        flags |= Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
-    # The type of the argument lacks the combinations that the reformatter takes.
-    given: Any = flags
-    rgb: np.ndarray = frame.to_ndarray(format=name, interpolation=given, threads=1)
-    return rgb
+def _has_fields(frame: "av.VideoFrame") -> bool:
+    return bool(frame.interlaced_frame) and frame.height >= 4
 
 
-def _top_field(frame: "av.VideoFrame") -> "av.VideoFrame":
-    """The even lines of an interlaced frame, in its format; other frames whole."""
-    if not frame.interlaced_frame or frame.height < 4:
-        return frame
+def _accurate(name: str) -> list[tuple[str, str]]:
+    """Filters that convert to a pixel format as FFmpeg does with accurate rounding."""
+    return [("scale", f"flags={_ACCURATE}"), ("format", name)]
+
+
+def _filter(frame: "av.VideoFrame", *filters: tuple[str, str]) -> "av.VideoFrame":
+    """Sends a frame through filters, which know where its chroma samples lie."""
     from av import VideoFrame
     from av.filter import Graph
 
@@ -155,13 +153,13 @@ def _top_field(frame: "av.VideoFrame") -> "av.VideoFrame":
         format=frame.format,
         time_base=Fraction(1, 25),
     )
-    field = graph.add("field", "type=top")
-    sink = graph.add("buffersink")
-    source.link_to(field)
-    field.link_to(sink)
+    chain = [source, *(graph.add(*named) for named in filters)]
+    chain.append(graph.add("buffersink"))
+    for before, after in itertools.pairwise(chain):
+        before.link_to(after)
     graph.configure()
     source.push(frame)
-    found = sink.pull()
+    found = chain[-1].pull()
     assert isinstance(found, VideoFrame)  # For the type checker.
     return found
 
