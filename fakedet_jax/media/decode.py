@@ -91,8 +91,8 @@ class Header:
         if self.shrink == 1:
             return None
         return (
-            f"was decoded at 1/{self.shrink} of its size, because it exceeds the limit "
-            "`max_megapixels`"
+            f"was decoded at 1/{self.shrink} of its size, because it is larger than "
+            "the limit of megapixels"
         )
 
 
@@ -387,7 +387,7 @@ def _shrink(image: Image.Image, how: MediaConfig) -> int:
     if not can_shrink or not shrink:
         raise ImageError(
             f"{width}×{height} pixels exceed the limit of "
-            f"{counted(how.max_megapixels, 'megapixel')}; raise `max_megapixels` if "
+            f"{counted(how.max_megapixels, 'megapixel')}; raise that limit if "
             "there is memory for them"
         )
     image.draft(image.mode, (width // shrink, height // shrink))

@@ -46,7 +46,7 @@ def sniff_format(encoded: bytes) -> str:
     if encoded[:4] == b"RIFF" and encoded[8:12] == b"WEBP":
         return "WebP"
     if encoded[:4] == b"RIFF" and encoded[8:12] == b"AVI ":
-        raise ImageError(_VIDEO)
+        raise ImageError(f"is {_VIDEO}")
     for magic, kind in _MAGIC:
         if encoded.startswith(magic) and (
             kind != "PPM" or encoded[2:3] in (b" ", b"\t", b"\n", b"\r", b"#")
@@ -91,7 +91,7 @@ def _of_brands(encoded: bytes) -> str:
         return "AVIF"
     if brands & _HEIC_BRANDS:
         return "HEIC"
-    raise ImageError(_VIDEO)
+    raise ImageError(f"is {_VIDEO}")
 
 
 def _raw(maker: str) -> str:
@@ -101,7 +101,7 @@ def _raw(maker: str) -> str:
     )
 
 
-_VIDEO = "is a video, not a picture; give it the suffix of a video, such as .mp4"
+_VIDEO = "a video, not a picture; give it the suffix of a video, such as .mp4"
 _JPEG_XL = "a JPEG XL picture, which is not read; convert it to PNG"
 
 _NOT_READ = (
@@ -115,6 +115,9 @@ _NOT_READ = (
     (b"FOVb", _raw("X3F")),
     (b"\0MRM", _raw("MRW")),
     (b"II\x1a\0\0\0HEAPCCDR", _raw("CRW")),
+    (b"\x1aE\xdf\xa3", _VIDEO),  # Matroska.
+    (b"FLV\x01", _VIDEO),
+    (b"\0\0\x01\xba", _VIDEO),  # MPEG.
     (b"8BPS", "a Photoshop document; save it as PNG or TIFF"),
     (b"%PDF", "a PDF document; save its pictures as PNG"),
 )

@@ -53,7 +53,7 @@ def test_brands_tell_heic_from_avif(brands, kind):
     assert sniff_format(_brands(*brands) + bytes(100)) == kind
 
 
-@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.avi"])
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.avi", "a.mkv"])
 def test_a_video_named_like_a_picture_is_told_so(tmp_path, name):
     codec = "mpeg4" if name == "a.avi" else "libx264"
     path = write_video(tmp_path / name, 3, codec, options={})

@@ -79,7 +79,7 @@ def test_hdr_comes_back_as_the_picture_that_was_meant(tmp_path, transfer, name):
     difference = np.abs(pictures[0].astype(int) - picture)
     # Rounding to 10 bits is coarse in the dark, above all in saturated colours.
     assert difference.mean() < 0.8 and difference[picture >= 48].max() <= 6
-    assert reading.notes == [f"has HDR colour ({name}), which was converted to BT.709"]
+    assert reading.notes == [f"has HDR colour ({name}), which was converted to SDR"]
 
 
 @pytest.mark.parametrize("transfer, name", [(_PQ, "PQ"), (_HLG, "HLG")])
