@@ -165,13 +165,14 @@ def _from_photo(
         return
     try:
         picture, header = decode_with_header(encoded, cropping.media)
-        if header.note and cropping.detector.name == "boxes":
-            raise ImageError(f"{header.note}, and its face boxes are of the full size")
+        notes = header.notes(cropping.media)
+        if header.shrink > 1 and cropping.detector.name == "boxes":
+            raise ImageError(f"{notes[-1]}, and its face boxes are of the full size")
     except ImageError as error:
         yield Row(LEFT_OUT, str(error), tags=tags), None
         return
-    if header.note:
-        yield Row(NOTED, header.note, tags=tags), None
+    for note in notes:
+        yield Row(NOTED, note, tags=tags), None
     yield from from_picture(picture, name, cropping, tags)
 
 

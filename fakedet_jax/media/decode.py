@@ -34,7 +34,7 @@ from PIL import (
 )
 
 from fakedet_jax.errors import ImageError
-from fakedet_jax.media import colour, heif, metadata, options
+from fakedet_jax.media import colour, hdr, heif, metadata, options
 from fakedet_jax.media.files import check_regular, unreadable
 from fakedet_jax.media.formats import FORMATS, sniff_format
 from fakedet_jax.media.framing import Framing
@@ -76,6 +76,7 @@ class Header:
         quantization: Quantisation tables of a JPEG, luminance first, with 64 entries
             each; empty for other formats.
         shrink: 1, or 2, 4 or 8 for a large JPEG that was decoded at a part of its size.
+        transfer: `PQ` or `HLG` for an HDR picture, else empty.
     """
 
     format: str
@@ -84,16 +85,21 @@ class Header:
     has_exif: bool
     quantization: tuple[tuple[int, ...], ...]
     shrink: int = 1
+    transfer: str = ""
 
-    @property
-    def note(self) -> str | None:
-        """What a user should know of how the picture was read; `None` if nothing."""
-        if self.shrink == 1:
-            return None
-        return (
-            f"was decoded at 1/{self.shrink} of its size, because it is larger than "
-            "the limit of megapixels"
-        )
+    def notes(self, how: MediaConfig = options.DEFAULT) -> list[str]:
+        """What a user should know of how the picture was read, a line each.
+
+        Args:
+            how: How it was read.
+        """
+        found = [hdr.describe(self.transfer, how.hdr)] if self.transfer else []
+        if self.shrink > 1:
+            found.append(
+                f"was decoded at 1/{self.shrink} of its size, because it is larger "
+                "than the limit of megapixels"
+            )
+        return found
 
 
 def decode(encoded: bytes, how: MediaConfig = options.DEFAULT) -> np.ndarray:
@@ -156,11 +162,14 @@ def decode_with_header(
         if how.icc == "srgb" and profile:
             image = colour.to_srgb(_to_eight_bits(image, kind), profile)
         rgb = _to_rgb(image, kind)
+        rgb, transfer = _from_hdr(rgb, encoded, kind, how)
         if upright is not None:
             rgb = rgb.transpose(upright)
         picture = np.asarray(rgb)
     height, width = picture.shape[:2]
-    return picture, Header(kind, width, height, has_exif, quantization, shrink)
+    return picture, Header(
+        kind, width, height, has_exif, quantization, shrink, transfer
+    )
 
 
 def from_pillow(image: Image.Image) -> np.ndarray:
@@ -478,6 +487,19 @@ def _to_rgb(image: Image.Image, kind: str) -> Image.Image:
         raise ImageError(
             f"has the colour mode {mode}, which cannot be converted to RGB"
         ) from None
+
+
+def _from_hdr(
+    rgb: Image.Image, encoded: bytes, kind: str, how: MediaConfig
+) -> tuple[Image.Image, str]:
+    """Converts an HDR picture to SDR, and tells the transfer that it has."""
+    colours = heif.primary_colours(encoded) if kind in ("HEIC", "AVIF") else None
+    primaries, number = colours or (0, 0)
+    transfer = hdr.TRANSFERS.get(number, "")
+    if not transfer or how.hdr != "bt709":
+        return rgb, transfer
+    coded = np.asarray(rgb) / np.float32(255)
+    return Image.fromarray(hdr.to_bt709(coded, transfer, primaries)), transfer
 
 
 def _check_file_size(num_bytes: int) -> None:

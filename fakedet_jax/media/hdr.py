@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Converts frames of HDR video (PQ and HLG) to BT.709.
+"""Converts HDR videos and photographs (PQ and HLG) to BT.709.
 
 The light of the display is computed, white at 203 cd/m² becomes white, brighter light
 is clipped, colours are mapped to the primaries of BT.709 and clipped, and a display
@@ -55,6 +55,17 @@ def to_bt709(coded: np.ndarray, transfer: str, primaries: int) -> np.ndarray:
     light = np.clip(light / np.float32(WHITE), 0, None) @ _to_bt709(primaries).T
     levels = np.clip(light, 0, 1) ** np.float32(1 / _GAMMA)
     return np.rint(255 * levels).astype(np.uint8)
+
+
+def describe(transfer: str, how: str) -> str:
+    """What was done to HDR colours, for the user.
+
+    Args:
+        transfer: `PQ` or `HLG`.
+        how: `MediaConfig.hdr`.
+    """
+    done = "was converted to SDR" if how == "bt709" else "was left as it is"
+    return f"has HDR colour ({transfer}), which {done}"
 
 
 def _pq(coded: np.ndarray) -> np.ndarray:

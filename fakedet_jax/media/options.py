@@ -22,8 +22,8 @@ class MediaConfig(Settings):
     )
     hdr: str = option(
         "bt709",
-        "HDR videos (PQ and HLG): bt709 converts them, with white at 203 cd/m²; raw "
-        "keeps the stored values.",
+        "HDR videos and photographs (PQ, HLG): bt709 converts them, with white at 203 "
+        "cd/m²; raw keeps the stored values.",
         choices=HDR,
     )
     max_megapixels: int = option(

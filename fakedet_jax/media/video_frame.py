@@ -96,8 +96,7 @@ def describe(
     notes = []
     transfer = hdr.TRANSFERS.get(frame.color_trc)
     if transfer is not None:
-        done = "was converted to SDR" if how.hdr == "bt709" else "was left as it is"
-        notes.append(f"has HDR colour ({transfer}), which {done}")
+        notes.append(hdr.describe(transfer, how.hdr))
     if frame.interlaced_frame:
         notes.append("is interlaced; the top field of each such frame was used")
     if needs_stretching(pixel_aspect):

@@ -445,10 +445,10 @@ def _jpeg_of_size(width, height, progressive=False):
 def test_large_jpeg_is_decoded_at_a_part_of_its_size():
     encoded = _jpeg_of_size(2400, 1000)
     whole, header = decode_with_header(encoded)
-    assert (whole.shape, header.shrink, header.note) == ((1000, 2400, 3), 1, None)
+    assert (whole.shape, header.shrink, header.notes()) == ((1000, 2400, 3), 1, [])
     half, header = decode_with_header(encoded, MediaConfig(max_megapixels=1))
     assert (half.shape, header.shrink) == ((500, 1200, 3), 2)
-    assert "decoded at 1/2 of its size" in header.note
+    assert "decoded at 1/2 of its size" in header.notes()[0]
     expected = cv2.resize(whole, (1200, 500), interpolation=cv2.INTER_AREA)
     assert np.abs(half.astype(int) - expected).mean() < 1
 

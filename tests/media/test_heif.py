@@ -12,6 +12,8 @@ from PIL import Image
 from fakedet_jax.errors import ImageError
 from fakedet_jax.media.decode import decode, decode_with_header
 from fakedet_jax.media.formats import sniff_format
+from fakedet_jax.media.heif import primary_colours
+from fakedet_jax.media.options import MediaConfig
 from tests.data.pictures import colourful, encode
 
 _LOSSLESS = {"quality": -1, "chroma": 444, "matrix_coefficients": 0}
@@ -141,3 +143,46 @@ def test_damage_is_a_picture_or_a_reason(kind):
         except ImageError:
             continue
         assert decoded.dtype == np.uint8 and decoded.shape[2] == 3
+
+
+def _hdr(picture):
+    """Codes a picture in PQ and BT.2020, white at 203 cd/m² (BT.2087, BT.2100)."""
+    matrix = [
+        [0.6274, 0.3293, 0.0433],
+        [0.0691, 0.9195, 0.0114],
+        [0.0164, 0.088, 0.8956],
+    ]
+    light = 203 / 10000 * ((picture / 255) ** 2.4 @ np.array(matrix).T)
+    power = light**0.1593017578125
+    coded = ((0.8359375 + 18.8515625 * power) / (1 + 18.6875 * power)) ** 78.84375
+    return np.rint(255 * coded).astype(np.uint8)
+
+
+def test_hdr_photographs_are_converted():
+    picture = colourful(64, 96) // 2 + 64
+    encoded = _heic(_hdr(picture), color_primaries=9, transfer_characteristics=16)
+    assert primary_colours(encoded) == (9, 16)
+    decoded, header = decode_with_header(encoded)
+    # A level of 8 bits of PQ is several of ours.
+    assert np.abs(decoded.astype(int) - picture).mean() < 2
+    assert header.notes() == ["has HDR colour (PQ), which was converted to SDR"]
+    raw = decode(encoded, MediaConfig(hdr="raw"))
+    np.testing.assert_array_equal(raw, _hdr(picture))
+
+
+def test_hdr_of_an_avif_is_told_by_its_primary_picture():
+    encoded = encode(colourful(64, 96), "AVIF", quality=100)
+    assert primary_colours(encoded) == (1, 13)
+    plain = decode(encoded)
+    place = encoded.index(b"colrnclx") + 10
+    hlg = encoded[:place] + b"\0\x12" + encoded[place + 2 :]
+    assert primary_colours(hlg) == (1, 18)
+    decoded, header = decode_with_header(hlg)
+    assert header.notes() == ["has HDR colour (HLG), which was converted to SDR"]
+    assert np.abs(decoded.astype(int) - plain).mean() > 5
+
+
+def test_colours_of_damaged_files_are_unknown():
+    encoded = encode(colourful(64, 96), "AVIF")
+    for end in range(0, len(encoded), 7):
+        assert primary_colours(encoded[:end]) in (None, (1, 13))
