@@ -68,6 +68,9 @@ class Evaluation:
         """
         object.__setattr__(self, "labels", np.asarray(self.labels, np.int64))
         object.__setattr__(self, "scores", np.asarray(self.scores, np.float64))
+        if not self.reading:
+            reading = describe_classes(self.classes, self.is_fake)
+            object.__setattr__(self, "reading", reading)
         if self.predicted is not None:
             object.__setattr__(self, "predicted", np.asarray(self.predicted, np.int64))
         lengths = {"labels": len(self.labels), "scores": len(self.scores)}
@@ -176,9 +179,7 @@ def write_evaluation(
     # The names of the classes alone do not tell which of them are fake.
     pairs = zip(evaluation.classes, evaluation.is_fake, strict=True)
     summary["fake_classes"] = sorted({name for name, is_fake in pairs if is_fake})
-    summary["reading"] = evaluation.reading or describe_classes(
-        evaluation.classes, evaluation.is_fake
-    )
+    summary["reading"] = evaluation.reading
     summary["num_left_out"] = len(evaluation.left_out)
     summary["without_score"] = dict(evaluation.without_score)
     summary.update(facts or {})
@@ -189,7 +190,9 @@ def write_evaluation(
     )
     _write_video_scores(folder / "video_scores.csv", evaluation)
     storage.write_csv(
-        folder / "skipped.csv", ("path", "reason", "class"), _rows_without(evaluation)
+        folder / "skipped.csv",
+        ("path", "reason", "class"),
+        rows_without_score(evaluation),
     )
     drawn = []
     for name, panel in (_draw(evaluation, summary) | dict(panels or {})).items():
@@ -288,7 +291,8 @@ def _score_rows(evaluation: Evaluation) -> Iterator[tuple[str, str, float, str]]
         yield name, evaluation.classes[label], score, outcomes[outcome]
 
 
-def _rows_without(evaluation: Evaluation) -> Iterator[tuple[str, str, str]]:
+def rows_without_score(evaluation: Evaluation) -> Iterator[tuple[str, str, str]]:
+    """Rows of `skipped.csv`: path, reason and class of all that has no score."""
     classes = itertools.chain(evaluation.skipped_classes, itertools.repeat(""))
     for (name, reason), class_name in zip(evaluation.skipped, classes, strict=False):
         yield name, reason, class_name
