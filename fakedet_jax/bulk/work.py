@@ -29,7 +29,7 @@ from fakedet_jax.evaluation.scoring import BatchResult
 from fakedet_jax.faces.file_rows import FileRows
 from fakedet_jax.faces.stream import NO_PICTURE, FaceBatch, FaceFile, FaceItem
 from fakedet_jax.media import video
-from fakedet_jax.runtime import progress
+from fakedet_jax.runtime import progress, text
 from fakedet_jax.runtime.signals import Stopped, StopRequest
 
 _LOGGER = logging.getLogger(__name__)
@@ -195,8 +195,8 @@ def schema_of(ledger: Ledger) -> pyarrow.Schema:
     try:
         return pyarrow.schema(
             [
-                (name, parts.type_of(text))
-                for name, text in ledger.request.columns.items()
+                (name, parts.type_of(alias))
+                for name, alias in ledger.request.columns.items()
             ]
         )
     except ValueError as error:
@@ -259,8 +259,16 @@ def run(
             if stop.signum:
                 raise Stopped(stop.signum)
             if num_inputs:
-                shown.update(num_inputs)
+                shown.update(num_inputs, note=describe_errors(report))
     return report
+
+
+def describe_errors(report: Report) -> str:
+    """Says how many rows have no result, and the most frequent reason; else empty."""
+    if not report.errors:
+        return ""
+    ((reason, count),) = report.errors.most_common(1)
+    return f"{text.counted(report.errors.total(), 'error')} ({count:,} × {reason})"
 
 
 def show_progress(schedule: Schedule, label: str) -> progress.Progress:

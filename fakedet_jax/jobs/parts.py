@@ -290,7 +290,7 @@ def _run_on_engine(
                 failed = work.failed(unit, _DIED)
                 found = work.compute_unit(book, failed, job.computation)
             report.add(found)
-            shown.update(found.num_inputs)
+            shown.update(found.num_inputs, note=work.describe_errors(report))
     if stop.signum:
         raise Stopped(stop.signum)
     return report
