@@ -9,6 +9,7 @@ share, `threshold` what those that decide share.
 __all__ = [
     "benchmark",
     "benchmark_faces",
+    "check",
     "compare",
     "compute",
     "convert",

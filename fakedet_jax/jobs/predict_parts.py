@@ -21,9 +21,10 @@ from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import metrics
 from fakedet_jax.evaluation.predictions import FaceResult
 from fakedet_jax.evaluation.scoring import Scorer
-from fakedet_jax.faces import cropping, stream
+from fakedet_jax.faces import cropping, expected, stream
 from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.jobs import compute, threshold
+from fakedet_jax.jobs.files import tell_notes
 from fakedet_jax.models import precision
 from fakedet_jax.runtime import parallel, storage, text
 from fakedet_jax.runtime.signals import Stopped, StopRequest
@@ -39,6 +40,7 @@ _COLUMNS = {
     "score": "double",
     "decision": "string",
     work.ERROR: "string",
+    "note": "string",
     "model_id": "string",
     work.INPUT: "int64",
 }
@@ -180,6 +182,7 @@ def _set_up(config: PredictConfig) -> tuple[Mesh, Workdir, Cropping]:
         model=config.face_detector_model,
         all_faces=config.all_faces,
         frames=config.frames,
+        expected=expected.from_record(workdir.pictures),
     )
     return mesh, workdir, how
 
@@ -283,8 +286,8 @@ def _compute_unit(
     """Computes a unit in a worker."""
     config, book = common
     facts, computation = _load(config)
-    expected = book.request.facts
-    if different := settings.differences(expected, facts, ()):
+    wanted = book.request.facts
+    if different := settings.differences(wanted, facts, ()):
         raise RequestError(
             f"`engine`: expected workers with the devices and files of this machine, "
             f"found {', '.join(different)} on {socket.gethostname()}"
@@ -317,6 +320,7 @@ def _row(model: str, threshold: float, task: work.Task, face: FaceResult) -> wor
         face.score,
         decision,
         face.reason or None,
+        face.note or None,
         model,
         task.number,
         *task.input.carried,
@@ -334,6 +338,7 @@ def _summarise(report: work.Report) -> None:
         text.counted(report.errors.total(), "row"),
     )
     _tell_reasons(report.errors)
+    tell_notes(report.notes)
     total = sum(report.seconds.values())
     names = {"read": "pictures", "device": "the device", "write": "the disk"}
     longest = sorted(report.seconds, key=report.seconds.__getitem__, reverse=True)
