@@ -78,6 +78,7 @@ class Report:
         num_inputs: Inputs that it computed.
         num_rows: Their rows.
         errors: Rows without a result, by reason.
+        notes: Inputs that differ from the training pictures, by note.
         seconds: Where the time went: `read` is waiting for pictures, `device` for
             results, `write` for the file system.
     """
@@ -87,6 +88,9 @@ class Report:
     errors: collections.Counter[str] = dataclasses.field(
         default_factory=collections.Counter
     )
+    notes: collections.Counter[str] = dataclasses.field(
+        default_factory=collections.Counter
+    )
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)
 
     def add(self, other: "Report") -> None:
@@ -94,6 +98,7 @@ class Report:
         self.num_inputs += other.num_inputs
         self.num_rows += other.num_rows
         self.errors += other.errors
+        self.notes += other.notes
         for name, seconds in other.seconds.items():
             self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
@@ -331,6 +336,7 @@ def compute(
                         _write(ledger, schema, end, unit)
                     report.num_rows += len(unit.rows)
                     report.errors += unit.errors
+                    report.notes += unit.notes
                     num_inputs += unit.num_inputs
                     unit = _UnitRows(computation, schema)
             yield num_inputs
@@ -387,6 +393,7 @@ class _UnitRows:
     def __init__(self, computation: Computation, schema: pyarrow.Schema) -> None:
         self.rows: list[Row] = []
         self.errors: collections.Counter[str] = collections.Counter()
+        self.notes: collections.Counter[str] = collections.Counter()
         self.num_inputs = 0
         self._computation = computation
         self._error = schema.names.index(ERROR)
@@ -406,6 +413,8 @@ class _UnitRows:
         self.rows += rows
         self.errors.update(reasons)
         self.num_inputs += 1
+        if self._file.note:
+            self.notes[self._file.note] += 1
         if len(reasons) < len(rows):
             for problem in self._file.problems:
                 _LOGGER.warning("%s was used, but %s", task.input.path, problem)

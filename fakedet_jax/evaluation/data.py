@@ -86,6 +86,7 @@ def to_evaluation(
     reasons: Mapping[int, str] | None = None,
     treatment: Treatment | None = None,
     manipulations: Sequence[str] | None = None,
+    notes: Sequence[str] | None = None,
 ) -> report.Evaluation:
     """Joins scores and labels.
 
@@ -96,6 +97,7 @@ def to_evaluation(
         reasons: By index, why a picture has none; found out again when not given.
         treatment: What was done to the pictures.
         manipulations: How each picture was made.
+        notes: How each picture differs from those of the training.
 
     Returns:
         The evaluation of all pictures that can be read; the others are skipped in it.
@@ -130,6 +132,7 @@ def to_evaluation(
         skipped=skipped,
         facts=_facts_of(dataset, valid),
         manipulations=manipulations and [manipulations[index] for index in valid],
+        notes=notes and [notes[index] for index in valid],
     )
 
 

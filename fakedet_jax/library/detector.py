@@ -22,7 +22,7 @@ from fakedet_jax.config import FaceConfig, OperatingPointConfig
 from fakedet_jax.errors import ImageError, RequestError
 from fakedet_jax.evaluation import metrics, scoring
 from fakedet_jax.evaluation.info import DetectorInfo
-from fakedet_jax.faces import cropping, extraction, opencv
+from fakedet_jax.faces import cropping, expected, extraction, opencv
 from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.library import pictures as pictures_
 from fakedet_jax.library.pictures import Picture, Pictures
@@ -82,6 +82,7 @@ no detector was trained in that folder; run `mode=train` `workdir=no_such_run` f
         model=None if face_detector_model is None else Path(face_detector_model),
         all_faces=False,
         frames=None,
+        expected=expected.from_record(opened.pictures),
     )
     with precision.using(opened.matmul_precision):
         fitted = systems.load(opened, mesh, **vars(point))
@@ -302,7 +303,7 @@ class Detector:
         failures: list[str] | None,
     ) -> Generator[batching.Batch, None, None]:
         framing = self.info.framing
-        one_thread = self._cropping.is_search
+        one_thread = self._cropping.may_search
         with (
             opencv.one_thread() if one_thread else contextlib.nullcontext(),
             concurrent.futures.ThreadPoolExecutor(8, "fakedet-pictures") as pool,

@@ -123,6 +123,30 @@ def decode_with_header(encoded: bytes) -> tuple[np.ndarray, Header]:
     return picture, Header(kind, width, height, has_exif, quantization)
 
 
+def read_size(encoded: bytes) -> tuple[int, int]:
+    """Reads the size of a picture without decoding its pixels.
+
+    Args:
+        encoded: The bytes of a file in one of `FORMATS`.
+
+    Returns:
+        Height and width of the upright picture in pixels.
+
+    Raises:
+        ImageError: The header cannot be read; the message is the reason.
+    """
+    kind = sniff_format(encoded)
+    exif = b""
+    if kind == "JPEG":
+        encoded, exif = split_jpeg(encoded)
+    with _reasons(encoded, kind):
+        image = _open(encoded, kind)
+        width, height = image.size
+        exif = exif or image.info.get("exif", b"")
+    is_turned = _read_orientation(exif) in _TURNED and kind != "TIFF"
+    return (width, height) if is_turned else (height, width)
+
+
 def from_pillow(image: Image.Image) -> np.ndarray:
     """Makes of a Pillow image what `decode` makes of its file.
 
@@ -363,6 +387,9 @@ _ORIENTATIONS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+# Orientations that exchange the sides.
+_TURNED = (5, 6, 7, 8)
 
 _ORIENTATION_TAG = 0x0112
 _EXIF_TAG = 0x8769  # In a TIFF: the offset of its EXIF data.

@@ -4,12 +4,13 @@
 
 import json
 import logging
+import sys
 
 import pytest
 
 from fakedet_jax.config import FaceConfig, FrameConfig
 from fakedet_jax.errors import RequestError
-from fakedet_jax.faces import cropping, detection
+from fakedet_jax.faces import cropping, detection, expected
 from fakedet_jax.faces.detector import WholePicture
 from fakedet_jax.media.video import Evenly, EveryNth
 
@@ -216,3 +217,62 @@ def test_given_faces_come_before_the_record_which_still_tells_the_frames():
 def test_settings_of_a_search_are_refused_where_pictures_are_whole(field, settings):
     with pytest.raises(RequestError, match=f"`{field}`: pictures are taken whole"):
         choose(**settings)
+
+
+SQUARES = expected.of_pictures([(128, 128)])
+
+
+@pytest.mark.parametrize("record", [None, WHOLE])
+def test_faces_are_searched_for_in_pictures_unlike_those_of_the_training(record):
+    how = choose(record, expected=SQUARES)
+    same, note = how.of_size(128, 128)
+    assert same is how and note == ""
+    assert how.detector.name == "none" and how.may_search and not how.is_search
+    # Too small for a photograph.
+    assert how.of_size(199, 400) == (
+        how,
+        "is not square like the training pictures: the central square was taken for "
+        "the face",
+    )
+    other, note = how.of_size(1000, 800)
+    assert (other.detector.name, other.scale) == ("haar", 1.3)
+    assert (
+        note == "is not square like the training pictures: haar searched for the face"
+    )
+    assert how.record["otherwise"]["detector"]["name"] == "haar"
+    assert how.record["expected"] == SQUARES.record
+    assert choose(record, expected=SQUARES, all_faces=True).otherwise.all_faces
+
+
+@pytest.mark.parametrize("record", [None, WHOLE])
+def test_without_opencv_the_central_square_is_taken_and_said_so(record, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    how = choose(record, expected=SQUARES)
+    assert how.otherwise is None and not how.may_search
+    same, note = how.of_size(1000, 1000)
+    assert same is how
+    assert note == (
+        "is far larger than the training pictures: the central square was taken for "
+        "the face"
+    )
+    with pytest.raises(RequestError, match="need OpenCV"):
+        choose(record, expected=SQUARES, all_faces=True)
+
+
+def test_who_wants_pictures_whole_gets_them_whole():
+    how = choose(WHOLE, faces=FaceConfig("none"), expected=SQUARES)
+    same, note = how.of_size(1000, 800)
+    assert same is how and "central square" in note
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"record": {**WHOLE, "detector": HAAR, "scale": 1.3}},
+        {"record": WHOLE, "faces": FaceConfig("haar")},
+    ],
+)
+def test_where_all_pictures_are_searched_there_is_nothing_to_say(settings):
+    how = choose(**settings, expected=SQUARES)
+    assert how.expected is None
+    assert how.of_size(1000, 800) == (how, "")

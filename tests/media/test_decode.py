@@ -388,3 +388,17 @@ def test_camera_files_agree_with_pillow(shared_data):
 def test_camera_files_with_broken_exif_are_read(shared_data):
     for found in find_pictures([shared_data / "exif/jpg/invalid"]):
         assert decode(read_file(found.path)).ndim == 3
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_the_size_is_that_of_the_upright_picture(kind, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    encoded = encode(colourful(20, 32, 3), kind, exif=exif)
+    assert decode.read_size(encoded) == decode.decode(encoded).shape[:2]
+
+
+def test_the_size_of_what_is_no_picture_is_an_error():
+    with pytest.raises(ImageError, match="is empty"):
+        decode.read_size(b"")
