@@ -124,7 +124,7 @@ def test_a_face_gets_the_score_that_evaluate_gives_its_crop(
             data=config.DataConfig("folder", media),
             faces=config.FaceConfig("haar", size=24),
             frames=FRAMES,
-            input=config.FileInputConfig(num_workers=1),
+            num_workers=1,
         )
     )
     summary = json.loads((tmp_path / "prepared" / "summary.json").read_text())
@@ -373,6 +373,13 @@ def test_threads_and_processes_note_alike(workdir, tmp_path):
     for number, size in enumerate([(400, 600), (20, 30), (20, 20)]):
         paths.append(tmp_path / f"{number}.png")
         paths[-1].write_bytes(encode(colourful(*size, number)))
-    in_threads, _ = run(workdir, tmp_path, *paths, input=config.FileInputConfig(num_workers=0))
-    in_processes, _ = run(workdir, tmp_path, *paths, input=config.FileInputConfig(num_workers=2))
+    in_threads, in_processes = (
+        run(
+            workdir,
+            tmp_path,
+            *paths,
+            input=config.FileInputConfig(num_workers=num_workers),
+        )[0]
+        for num_workers in (0, 2)
+    )
     assert in_threads == in_processes
