@@ -6,8 +6,9 @@ RAY_VENV := .venv-ray
 COMPILE_VENV ?= .venv-compile
 COMPILE_BIN = $(COMPILE_VENV)/bin
 DEMO := demo
+LEFT_OUT = and not readme
 
-.PHONY: demo test test-readme test-slow test-ray lint clean
+.PHONY: environments demo test test-readme test-slow test-ray lint clean
 .PHONY: compile-env test-compile test-compile-quick test-compile-slow
 
 demo: $(VENV)/.ready
@@ -26,7 +27,7 @@ demo: $(VENV)/.ready
 	@echo "on your own."
 
 test: $(VENV)/.ready-test
-	$(BIN)/python -m pytest -n 2 -m "not slow and not readme and not compiler" --doctest-modules fakedet_jax tests
+	$(BIN)/python -m pytest -n 2 -m "not slow and not compiler $(LEFT_OUT)" --doctest-modules fakedet_jax tests
 
 test-readme: $(VENV)/.ready-test
 	$(BIN)/python -m pytest -n 2 -m readme tests/test_readme.py
@@ -37,6 +38,8 @@ test-slow: $(VENV)/.ready-test
 # Ray is large and few need it, so it has its own environment.
 test-ray: $(RAY_VENV)/.ready
 	$(RAY_VENV)/bin/python -m pytest tests/bulk/test_ray_engine.py tests/prepare/test_ray_tasks.py
+
+environments: $(VENV)/.ready-test $(COMPILE_VENV)/.ready
 
 # The compilers for TPUs and NVIDIA GPUs; neither devices nor drivers are needed.
 compile-env: $(COMPILE_VENV)/.ready

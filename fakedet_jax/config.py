@@ -104,6 +104,18 @@ class InputConfig(Settings):
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class FileInputConfig(InputConfig):
+    """How files are read that users name."""
+
+    num_workers: int | None = option(  # type: ignore[assignment]
+        None,
+        "Reading processes; 0 reads in threads of the main process. By default there "
+        "are as many as cores for 256 files or more, else 0.",
+        minimum=0,
+    )
+
+
 def _cache_option(default: str) -> Any:
     return option(
         None,
@@ -522,8 +534,10 @@ class PartsConfig(Settings):
     unit_size: int = option(
         1024, "Files per unit of work; each unit becomes a part.", minimum=1
     )
-    part_format: str = option(
-        "parquet", "Format of the parts: parquet or csv.", choices=PART_FORMATS
+    part_format: str | None = option(
+        None,
+        "Format of the parts: parquet or csv; parquet by default.",
+        choices=PART_FORMATS,
     )
     shard: str = option(
         "",
@@ -538,6 +552,11 @@ class PartsConfig(Settings):
         triggers=("engine",),
         reason=_ENGINE_FOLLOWS,
     )
+
+    @property
+    def format(self) -> str:
+        """Format of the parts."""
+        return self.part_format or PART_FORMATS[0]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -555,13 +574,13 @@ class PredictConfig(FilesConfig, OperatingPointConfig):
     annotated: Path | None = option(
         None, "Folder for copies of the inputs with boxes and scores drawn on them."
     )
-    num_workers: int | None = option(
+    batch_size: int | None = option(  # type: ignore[assignment]
         None,
-        "Reading processes; 0 reads in threads of the main process. By default there "
-        "are as many as cores for 256 files or more, else 0.",
-        minimum=0,
+        "Pictures per step, rounded up to a multiple of the devices; by default 64, or "
+        "for 256 files or more as many as the memory of GPUs and TPUs holds.",
+        minimum=1,
     )
-    num_threads: int = option(8, "Decoding threads without processes.", minimum=1)
+    input: FileInputConfig = part(FileInputConfig)
     compute: PredictComputeConfig = part(PredictComputeConfig)
 
     @property
@@ -584,7 +603,9 @@ class MergeConfig(Settings):
 class ExtractConfig(FilesConfig, _OneDatasetConfig):
     """Features of the pictures of a dataset or of files."""
 
-    output: Path = option(help="Folder for features.npz and figures.")
+    output: Path = option(help="Folder for features.npz and figures, or for parts.")
+    input: FileInputConfig = part(FileInputConfig)
+    parts: PartsConfig = part(PartsConfig)
     features: str = option("traces", "What to extract: traces, coverage or embedding.")
     workdir: Path | None = option(
         None, "Folder of the training run whose network is used."
@@ -600,8 +621,15 @@ class ExtractConfig(FilesConfig, _OneDatasetConfig):
         ".npz file with thresholds, such as a features.npz. By default those of the "
         "workdir, or without one thresholds fitted on the pictures.",
     )
-    num_figures: int = option(4, "Pictures whose features are drawn.", minimum=0)
+    num_figures: int = option(
+        4, "Pictures whose features are drawn; none for parts.", minimum=0
+    )
     compute: ComputeConfig = part(ComputeConfig)
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether parts are written: a setting of theirs is given."""
+        return self.parts != PartsConfig()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

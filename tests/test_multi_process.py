@@ -119,3 +119,23 @@ def test_one_goes_on_with_the_run_of_two(data_dir, alone, together, capsys):
         np.testing.assert_allclose(
             list(found.values()), list(expected.values()), rtol=1e-4
         )
+
+
+def test_processes_share_the_units_of_a_prediction(alone, data_dir, tmp_path):
+    flags = [
+        "--mode=predict",
+        f"--workdir={alone}",
+        "--unit_size=3",
+        "--batch_size=4",
+        str(data_dir),
+    ]
+    assert _run_two(*flags, f"--output={tmp_path / 'two'}") == [0, 0]
+    process = tiny.start(*flags, f"--output={tmp_path / 'one'}", num_devices=2)
+    process.communicate()
+    assert process.returncode == 0
+    found, expected = (
+        {path.name: path.read_bytes() for path in (tmp_path / name).glob("part-*")}
+        for name in ("two", "one")
+    )
+    assert len(expected) > 3
+    assert found == expected

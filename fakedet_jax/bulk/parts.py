@@ -9,10 +9,12 @@ filters on Parquet files lose rows with NaN.
 import contextlib
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow
 from pyarrow import parquet
 
@@ -24,17 +26,51 @@ PARQUET, CSV = FORMATS = PART_FORMATS
 _ROWS_PER_READ = 8192
 
 
+def vector(dtype: np.dtype, size: int) -> str:
+    """Names the type of a column of vectors, for `type_of`.
+
+    Args:
+        dtype: Number format.
+        size: Length of each vector, at least 1.
+
+    >>> vector(np.dtype(np.float32), 192)
+    'float32[192]'
+    """
+    return f"{dtype.name}[{size}]"
+
+
+def type_of(text: str) -> pyarrow.DataType:
+    """The type of a column.
+
+    Args:
+        text: Arrow's name of a type, with the length behind it for vectors.
+
+    Raises:
+        ValueError: There is no such type.
+
+    >>> type_of("float32[2]")
+    FixedSizeListType(fixed_size_list<element: float>[2])
+    """
+    found = re.fullmatch(r"(\w+)\[(\d{1,9})\]", text)
+    if found is None:
+        return pyarrow.type_for_alias(text)
+    number = pyarrow.type_for_alias(found[1])
+    # What Parquet calls the values, so that a part is read as it was written.
+    return pyarrow.list_(pyarrow.field("element", number), int(found[2]))
+
+
 def to_table(rows: Iterable[Sequence[Any]], schema: pyarrow.Schema) -> pyarrow.Table:
     """Makes a table of rows.
 
     Args:
         rows: Values in the order of the columns; None where one is not known. Bytes of
-            texts that are not UTF-8 become backslash escapes.
+            texts that are not UTF-8 become backslash escapes. Vectors are arrays of any
+            shape, which are flattened.
         schema: The columns.
     """
     columns = list(zip(*rows, strict=True)) or [()] * len(schema)
     arrays = [
-        pyarrow.array(map(_escaped, values), field.type)
+        _to_array(values, field.type)
         for values, field in zip(columns, schema, strict=True)
     ]
     return pyarrow.table(arrays, schema)
@@ -110,6 +146,20 @@ def _writer(file: Any, format: str, schema: pyarrow.Schema) -> Iterator[Any]:
     yield write
     text.flush()
     text.detach()
+
+
+def _to_array(values: Sequence[Any], type_: pyarrow.DataType) -> pyarrow.Array:
+    if not pyarrow.types.is_fixed_size_list(type_):
+        return pyarrow.array(map(_escaped, values), type_)
+    dtype = type_.value_type.to_pandas_dtype()
+    table = np.zeros((len(values), type_.list_size), dtype)
+    for row, value in zip(table, values, strict=True):
+        if value is not None:
+            row[:] = np.ravel(value)
+    is_null = pyarrow.array([value is None for value in values], pyarrow.bool_())
+    return pyarrow.FixedSizeListArray.from_arrays(
+        pyarrow.array(table.ravel()), type=type_, mask=is_null
+    )
 
 
 def _escaped(value: Any) -> Any:

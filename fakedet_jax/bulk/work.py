@@ -14,7 +14,7 @@ import dataclasses
 import io
 import logging
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -25,11 +25,11 @@ from fakedet_jax.bulk import parts
 from fakedet_jax.bulk.inputs import Input, Inputs
 from fakedet_jax.bulk.ledger import Ledger
 from fakedet_jax.errors import RequestError
-from fakedet_jax.evaluation.predictions import FaceResult, FileResult
 from fakedet_jax.evaluation.scoring import BatchResult
+from fakedet_jax.faces.file_rows import FileRows
 from fakedet_jax.faces.stream import NO_PICTURE, FaceBatch, FaceFile, FaceItem
 from fakedet_jax.media import video
-from fakedet_jax.runtime import progress
+from fakedet_jax.runtime import progress, text
 from fakedet_jax.runtime.signals import Stopped, StopRequest
 
 _LOGGER = logging.getLogger(__name__)
@@ -200,7 +200,7 @@ def schema_of(ledger: Ledger) -> pyarrow.Schema:
     try:
         return pyarrow.schema(
             [
-                (name, pyarrow.type_for_alias(alias))
+                (name, parts.type_of(alias))
                 for name, alias in ledger.request.columns.items()
             ]
         )
@@ -216,20 +216,26 @@ class Computation:
         open_batches: From files, with None at the end of each unit, to batches of their
             faces; closing it ends its threads.
         compute: From batches to the values of their crops, as `Scorer.stream` does.
-        to_scores: From values to a score per crop.
-        to_row: From a task and a face's result to the values of a row.
+        to_results: From values to a result per crop.
+        start_file: From whether a file is a video to what collects its results.
+        to_rows: From a task and its collected results to its rows, at least one.
     """
 
     open_batches: Callable[
         [Iterator[FaceFile | None]], Generator[FaceBatch, None, None]
     ]
     compute: Callable[[Iterator[FaceBatch]], Iterator[BatchResult[list[FaceItem]]]]
-    to_scores: Callable[[np.ndarray], list[float]]
-    to_row: Callable[[Task, FaceResult], Row]
+    to_results: Callable[[np.ndarray], Sequence[Any]]
+    start_file: Callable[[bool], FileRows[Any]]
+    to_rows: Callable[[Task, Any], list[Row]]
 
 
 def run(
-    ledger: Ledger, schedule: Schedule, inputs: Inputs, computation: Computation
+    ledger: Ledger,
+    schedule: Schedule,
+    inputs: Inputs,
+    computation: Computation,
+    label: str,
 ) -> Report:
     """Computes and writes the units of this process that are not done.
 
@@ -238,6 +244,7 @@ def run(
         schedule: The units of this process.
         inputs: All inputs of the run.
         computation: How files become rows.
+        label: Name of the mode, for the progress.
 
     Returns:
         What was done.
@@ -251,20 +258,33 @@ def run(
     with (
         StopRequest() as stop,
         contextlib.closing(computed),
-        show_progress(schedule) as shown,
+        show_progress(schedule, label) as shown,
     ):
         for num_inputs in computed:
             if stop.signum:
                 raise Stopped(stop.signum)
             if num_inputs:
-                shown.update(num_inputs)
+                shown.update(num_inputs, note=describe_errors(report))
     return report
 
 
-def show_progress(schedule: Schedule) -> progress.Progress:
-    """Starts to show how many of the inputs of this process are done."""
+def describe_errors(report: Report) -> str:
+    """Says how many rows have no result, and the most frequent reason; else empty."""
+    if not report.errors:
+        return ""
+    ((reason, count),) = report.errors.most_common(1)
+    return f"{text.counted(report.errors.total(), 'error')} ({count:,} × {reason})"
+
+
+def show_progress(schedule: Schedule, label: str) -> progress.Progress:
+    """Starts to show how many of the inputs of this process are done.
+
+    Args:
+        schedule: Its units.
+        label: Name of the mode.
+    """
     return progress.Progress(
-        schedule.num_inputs, label="predict", unit="inputs", initial=schedule.num_done
+        schedule.num_inputs, label=label, unit="inputs", initial=schedule.num_done
     )
 
 
@@ -293,19 +313,19 @@ def compute(
     clock = _Clock(report.seconds)
     # Tasks that are being read and computed, and the ends of their units, in order.
     waiting: collections.deque[Task | UnitEnd] = collections.deque()
-    unit = _UnitRows(computation)
     schema = schema_of(ledger)
+    unit = _UnitRows(computation, schema)
     with contextlib.closing(
         computation.open_batches(_files(entries, waiting))
     ) as batches:
         computed = computation.compute(clock.timed("read", batches))
         for items, values, _ in clock.timed("device", computed):
             num_inputs = 0
-            scores = computation.to_scores(values) if len(values) else []
+            results = computation.to_results(values) if len(values) else []
             for item in items:
                 entry = waiting[0]
                 assert isinstance(entry, Task)
-                unit.add(entry, item, scores)
+                unit.add(entry, item, results)
                 if item.row is not None:
                     continue
                 waiting.popleft()
@@ -318,7 +338,7 @@ def compute(
                     report.errors += unit.errors
                     report.notes += unit.notes
                     num_inputs += unit.num_inputs
-                    unit = _UnitRows(computation)
+                    unit = _UnitRows(computation, schema)
             yield num_inputs
 
 
@@ -370,31 +390,34 @@ def compute_unit(ledger: Ledger, unit: Unit, computation: Computation) -> Report
 class _UnitRows:
     """The rows of a unit that is being computed."""
 
-    def __init__(self, computation: Computation) -> None:
+    def __init__(self, computation: Computation, schema: pyarrow.Schema) -> None:
         self.rows: list[Row] = []
         self.errors: collections.Counter[str] = collections.Counter()
         self.notes: collections.Counter[str] = collections.Counter()
         self.num_inputs = 0
-        self._to_row = computation.to_row
-        self._file: FileResult | None = None
+        self._computation = computation
+        self._error = schema.names.index(ERROR)
+        self._file: FileRows[Any] | None = None
 
-    def add(self, task: Task, item: FaceItem, scores: list[float]) -> None:
+    def add(self, task: Task, item: FaceItem, results: Sequence[Any]) -> None:
         """Adds an outcome of an input, or its end."""
         if self._file is None:
-            self._file = FileResult(video.is_video(Path(task.input.path)))
+            is_video = video.is_video(Path(task.input.path))
+            self._file = self._computation.start_file(is_video)
         if item.row is not None:
             has_crop = item.position != NO_PICTURE
-            self._file.add(item.row, scores[item.position] if has_crop else None)
+            self._file.add(item.row, results[item.position] if has_crop else None)
             return
-        faces = self._file.faces()
-        self.rows += [self._to_row(task, face) for face in faces]
-        self.errors.update(face.reason for face in faces if face.score is None)
+        rows = self._computation.to_rows(task, self._file)
+        reasons = [row[self._error] for row in rows if row[self._error] is not None]
+        self.rows += rows
+        self.errors.update(reasons)
         self.num_inputs += 1
         if self._file.note:
             self.notes[self._file.note] += 1
-        if any(face.score is not None for face in faces):
+        if len(reasons) < len(rows):
             for problem in self._file.problems:
-                _LOGGER.warning("%s was scored, but %s", task.input.path, problem)
+                _LOGGER.warning("%s was used, but %s", task.input.path, problem)
         self._file = None
 
 

@@ -7,6 +7,7 @@ backbone, or any other array with a row for each picture.
 """
 
 import dataclasses
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -17,11 +18,14 @@ from jax.sharding import Mesh
 from fakedet_jax.config import InputConfig
 from fakedet_jax.data import pipeline
 from fakedet_jax.data.dataset import Dataset
+from fakedet_jax.errors import RequestError
 from fakedet_jax.media import batching
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.perturb.treatment import Treatment
-from fakedet_jax.runtime import parallel, progress
+from fakedet_jax.runtime import parallel, progress, text
 from fakedet_jax.runtime.dispatch import dispatch
+
+_LOGGER = logging.getLogger(__name__)
 
 _Tag = TypeVar("_Tag")
 
@@ -75,29 +79,118 @@ def stream(
         batches: Batches of this process as `media.batching` describes them, each with a
             tag that is passed through. `None` stands for a batch without any picture
             and is allowed only in a run of one process. The batches are consumed only
-            as fast as results are.
+            as fast as results are. One that does not fit the memory of the devices is
+            computed in pieces, in a run of one process.
 
     Yields:
         One result for each batch, in order: the values of its pictures in all
         processes, the same in every process.
+
+    Raises:
+        RequestError: A picture for each device is too much for their memory.
     """
+    pieces = _Pieces(compute, mesh)
 
-    def start(tagged: tuple[_Tag, batching.Batch | None]) -> list[jax.Array]:
+    def start(tagged: tuple[_Tag, batching.Batch | None]) -> _Started | None:
         _, batch = tagged
-        if batch is None:
-            return []
-        needed = {name: batch[name] for name in ("image", "index", "mask")}
-        placed = parallel.put_batch(mesh, needed)
-        with jax.set_mesh(mesh):
-            values = compute(placed["image"])
-        return [values, placed["index"], placed["mask"]]
+        return None if batch is None else pieces.start(batch)
 
-    for (tag, _), started in dispatch(start, batches):
-        if not started:
+    for (tag, batch), started in dispatch(start, batches):
+        if batch is None or started is None:
             yield BatchResult(tag, np.zeros((0, 0), np.float32), np.zeros(0, np.int32))
             continue
-        values, index, mask = map(parallel.to_host, started)
+        values, index, mask = pieces.finish(batch, started)
         yield BatchResult(tag, values[mask], index[mask])
+
+
+class _Started(NamedTuple):
+    """Pieces of a batch whose computation has started.
+
+    Attributes:
+        size: Pictures of a piece.
+        pieces: Values, numbers and mask of each; `None` where it did not fit.
+    """
+
+    size: int
+    pieces: list[list[jax.Array]] | None
+
+
+class _Pieces:
+    """Computes batches, in smaller pieces from the first one on that does not fit."""
+
+    def __init__(self, compute: Callable[[jax.Array], jax.Array], mesh: Mesh) -> None:
+        self._compute = compute
+        self._mesh = mesh
+        self._size: int | None = None
+
+    def start(self, batch: batching.Batch) -> _Started:
+        """Starts the computation of a batch."""
+        size = self._size or len(batch["mask"])
+        try:
+            return _Started(size, [*map(self._start, self._cut(batch, size))])
+        except jax.errors.JaxRuntimeError as error:
+            self._shrink(size, error)
+            return _Started(size, None)
+
+    def finish(
+        self, batch: batching.Batch, started: _Started
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Waits for the values, numbers and mask of a batch, or computes it anew.
+
+        Errors of a device often come only when its results are fetched.
+        """
+        while True:
+            try:
+                if started.pieces is not None:
+                    return self._fetch(started.pieces)
+            except jax.errors.JaxRuntimeError as error:
+                self._shrink(started.size, error)
+            started = self.start(batch)
+
+    def _cut(self, batch: batching.Batch, size: int) -> Iterator[batching.Batch]:
+        for start in range(0, len(batch["mask"]), size):
+            yield {
+                name: batch[name][start : start + size]
+                for name in ("image", "index", "mask")
+            }
+
+    def _start(self, piece: batching.Batch) -> list[jax.Array]:
+        placed = parallel.put_batch(self._mesh, piece)
+        with jax.set_mesh(self._mesh):
+            values = self._compute(placed["image"])
+        return [values, placed["index"], placed["mask"]]
+
+    def _fetch(
+        self, pieces: list[list[jax.Array]]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        fetched = ([*map(parallel.to_host, arrays)] for arrays in pieces)
+        values, index, mask = map(np.concatenate, zip(*fetched, strict=True))
+        return values, index, mask
+
+    def _shrink(self, size: int, error: jax.errors.JaxRuntimeError) -> None:
+        """Halves the pieces, unless another batch of this size has done so.
+
+        Raises:
+            RequestError: They cannot become smaller.
+            JaxRuntimeError: The error has another reason.
+        """
+        if "RESOURCE_EXHAUSTED" not in str(error) or jax.process_count() > 1:
+            raise error
+        if self._size is not None and self._size < size:
+            return
+        num_devices = self._mesh.size
+        if size <= num_devices:
+            raise RequestError(
+                f"`batch_size`: even {text.counted(size, 'picture')} at a time need "
+                "more memory than there is on the devices; give the detector larger "
+                "ones"
+            ) from error
+        self._size = max(size // 2 // num_devices, 1) * num_devices
+        _LOGGER.warning(
+            "%s at a time do not fit the memory of the devices; going on with %s",
+            text.counted(size, "picture"),
+            self._size,
+        )
 
 
 class Scorer:

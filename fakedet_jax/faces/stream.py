@@ -44,8 +44,8 @@ from fakedet_jax.runtime.processes import available_cores
 
 NO_PICTURE = -1
 
-# Fewer files are read before as many processes have started.
-_MIN_FILES_FOR_PROCESSES = 256
+# From here on it pays to start processes, and to fill the memory of the devices.
+MANY_FILES = 256
 
 EXTENSIONS = media_files.PICTURE_EXTENSIONS | video.VIDEO_EXTENSIONS
 
@@ -209,7 +209,7 @@ def choose_reading(
         RequestError: Files have a limit, and no process.
     """
     if num_workers is None:
-        is_large = num_files >= _MIN_FILES_FOR_PROCESSES
+        is_large = num_files >= MANY_FILES
         cores = available_cores()
         num_workers = cores if is_large or seconds_per_file else 0
         num_workers = min(num_workers, num_files)

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """One module per mode of the command line; each takes one frozen dataclass.
 
-`files` is what the modes that take files share, `compute` what those that use devices
-share, `threshold` what those that decide share.
+`files` is what the modes that take files share, `parts` what those that write parts
+share, `compute` what those that use devices share, `threshold` what those that decide
+share.
 """
 
 __all__ = [
@@ -17,8 +18,10 @@ __all__ = [
     "evaluate",
     "export",
     "extract",
+    "extract_parts",
     "files",
     "merge",
+    "parts",
     "predict",
     "predict_parts",
     "prepare",

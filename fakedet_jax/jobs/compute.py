@@ -4,9 +4,14 @@
 
 from pathlib import Path
 
+from jax.sharding import Mesh
+
 from fakedet_jax.config import ComputeConfig
+from fakedet_jax.evaluation import fitting
+from fakedet_jax.faces.stream import MANY_FILES
 from fakedet_jax.models import precision
-from fakedet_jax.runtime import compilation_cache, determinism
+from fakedet_jax.runtime import compilation_cache, determinism, parallel
+from fakedet_jax.systems.base import Fitted
 from fakedet_jax.workdir import Workdir
 
 
@@ -48,3 +53,21 @@ def set_up(
     compilation_cache.use(config.compilation_cache_dir, default=default_cache)
     trained = "float32" if workdir is None else workdir.matmul_precision
     precision.choose(config.matmul_precision or trained)
+
+
+def choose_batch_size(
+    wanted: int | None, num_files: int, detector: Fitted, mesh: Mesh
+) -> int:
+    """Chooses how many pictures of files are scored at a time.
+
+    Args:
+        wanted: What was asked for; None to choose.
+        num_files: How many files there are.
+        detector: The detector, on the mesh.
+        mesh: The devices, which can share the result evenly.
+    """
+    if wanted is not None or num_files < MANY_FILES:
+        return parallel.round_up_batch_size(wanted or fitting.DEFAULT, mesh)
+    return fitting.largest_batch_size(
+        detector.probability_fn, detector.variables, detector.info.framing, mesh
+    )

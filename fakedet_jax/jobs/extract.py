@@ -92,6 +92,9 @@ def extract(config: ExtractConfig) -> Path:
     to the same pictures. Given thresholds must have the same settings, if their file
     states them.
 
+    With the settings of parts, the folder gets parts instead, which can be resumed and
+    shared; see `parts` and `extract_parts`.
+
     Features are written to the disk batch by batch, so memory does not grow with their
     number; the disk needs twice their size. `features.npz` appears when it is complete.
 
@@ -99,13 +102,18 @@ def extract(config: ExtractConfig) -> Path:
         config: The settings.
 
     Returns:
-        The path of `features.npz`.
+        The path of `features.npz`, or the folder of parts.
 
     Raises:
         RequestError: The settings or the data are invalid, the network has no such
             features, or no picture can be used.
     """
     compute.prepare(config.compute)
+    if config.has_parts:
+        from fakedet_jax.jobs import extract_parts, parts
+
+        parts.run(extract_parts.MODE, extract_parts.check(config))
+        return config.output
     _check(config)
     mesh = parallel.data_mesh()
     workdir = None if config.workdir is None else open_workdir(config.workdir)
@@ -275,6 +283,7 @@ def _open_pictures(config: ExtractConfig, mesh: Mesh, network: Network) -> _Pict
             mesh,
             num_workers=config.input.num_workers,
             num_threads=config.input.num_threads,
+            batch_size=lambda _: config.batch_size,
         )
         return _Pictures(
             len(files.found), "file", (), lambda: _file_parts(files, framing)
@@ -333,7 +342,7 @@ def _dataset_parts(
         dataset,
         framing=framing,
         batch_size=batch_size,
-        num_workers=config.input.num_workers,
+        num_workers=config.input.num_workers or 0,
         num_threads=config.input.num_threads,
     ):
         part = _Part(batch)

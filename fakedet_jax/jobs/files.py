@@ -4,7 +4,7 @@
 
 import dataclasses
 import logging
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 
 from jax.sharding import Mesh
 
@@ -73,6 +73,26 @@ def tell_notes(notes: Mapping[str, int]) -> None:
     _LOGGER.warning("%s; %s", "; ".join(told), advice)
 
 
+def choose_cropping(config: FilesConfig, workdir: Workdir | None) -> Cropping:
+    """Chooses how faces are found: as the request says, else as for the training.
+
+    Args:
+        config: The request.
+        workdir: Of the detector; None for a network without a training.
+
+    Raises:
+        RequestError: The settings are not as expected.
+    """
+    return cropping.choose(
+        None if workdir is None else workdir.faces,
+        faces=config.faces,
+        model=config.face_detector_model,
+        all_faces=config.all_faces,
+        frames=config.frames,
+        expected=None if workdir is None else expected.from_record(workdir.pictures),
+    )
+
+
 def open_files(
     config: FilesConfig,
     workdir: Workdir | None,
@@ -80,6 +100,7 @@ def open_files(
     *,
     num_workers: int | None,
     num_threads: int,
+    batch_size: Callable[[int], int],
 ) -> Files:
     """Lists the files of a request, and loads the face detector; no file is read yet.
 
@@ -91,6 +112,8 @@ def open_files(
         num_workers: Reading processes; None chooses their number.
         num_threads: Threads that decode photographs and search for faces, without
             processes.
+        batch_size: From the number of files to the crops per batch, of which a batch
+            has fewer where there cannot be as many.
 
     Raises:
         RequestError: There is no file, or the settings are not as expected.
@@ -102,15 +125,7 @@ def open_files(
         num_threads=num_threads,
         seconds_per_file=config.seconds_per_file,
     )
-    how = cropping.choose(
-        None if workdir is None else workdir.faces,
-        faces=config.faces,
-        model=config.face_detector_model,
-        all_faces=config.all_faces,
-        frames=config.frames,
-        expected=None if workdir is None else expected.from_record(workdir.pictures),
-    )
+    how = choose_cropping(config, workdir)
     stream.check_videos(found, how)
-    batch_size = stream.limit_batch_size(config.batch_size, found, how)
-    batch_size = parallel.round_up_batch_size(batch_size, mesh)
-    return Files(found, how, batch_size, reading)
+    limited = stream.limit_batch_size(batch_size(len(found)), found, how)
+    return Files(found, how, parallel.round_up_batch_size(limited, mesh), reading)

@@ -40,6 +40,12 @@ def merge(config: MergeConfig) -> bulk_merge.Merged:
             f"`output`: expected a place outside {str(opened.folder)!r}, whose files "
             f"are those of the run, found {str(config.output)!r}"
         )
+    has_vectors = any("[" in kind for kind in opened.request.columns.values())
+    if has_vectors and config.output.suffix.lower() != ".parquet":
+        raise RequestError(
+            "`output`: expected a name that ends in .parquet, because features are "
+            f"vectors, found {str(config.output)!r}"
+        )
     storage.make_folder(config.output.parent, "output")
     with storage.writing_to(config.output, "output", "file"):
         return bulk_merge.merge(opened, config.output)

@@ -43,9 +43,9 @@ def predict(config: PredictConfig) -> dict[str, int]:
     """
     compute.prepare(config.compute)
     if config.has_parts:
-        from fakedet_jax.jobs.predict_parts import predict_parts
+        from fakedet_jax.jobs import parts, predict_parts
 
-        return predict_parts(config)
+        return parts.run(predict_parts.MODE, predict_parts.check(config))
     _check(config)
     mesh = parallel.data_mesh()
     workdir = open_workdir(config.workdir)
@@ -61,8 +61,11 @@ def predict(config: PredictConfig) -> dict[str, int]:
         config,
         workdir,
         mesh,
-        num_workers=config.num_workers,
-        num_threads=config.num_threads,
+        num_workers=config.input.num_workers,
+        num_threads=config.input.num_threads,
+        batch_size=lambda num_files: compute.choose_batch_size(
+            config.batch_size, num_files, detector, mesh
+        ),
     )
     found = files.found
     scorer = Scorer(detector.probability_fn, mesh, files.batch_size)
@@ -140,7 +143,7 @@ def _open_output(
             )
         if config.annotated is not None:
             copies = stack.enter_context(
-                AnnotatedCopies(config.annotated, found, config.num_threads)
+                AnnotatedCopies(config.annotated, found, config.input.num_threads)
             )
         yield PredictionOutput(
             found, info.threshold, table, frame_table, copies, info.framing

@@ -4,6 +4,7 @@
 
 import dataclasses
 import os
+import re
 import stat
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
@@ -95,6 +96,11 @@ def check_regular(path: Path, noun: str) -> int:
     except FileNotFoundError:
         if path.is_symlink():
             raise ImageError("is a link to a file that does not exist") from None
+        if re.match(r"[a-z][a-z0-9+.-]+:/", str(path)):
+            raise ImageError(
+                "is an address, of which files are not read; mount what it names, or "
+                "copy it here"
+            ) from None
         raise ImageError("does not exist") from None
     except (OSError, ValueError) as error:  # A null character is a `ValueError`.
         raise unreadable(error) from error

@@ -237,7 +237,9 @@ def render(target: "Figure") -> bytes:
     buffer = io.BytesIO()
     canvas = FigureCanvasAgg(target)
     # The layout settles only once tick labels have been drawn a first time.
-    target.draw_without_rendering()
+    layout = target.get_layout_engine()
+    assert layout is not None
+    layout.execute(target)
     # The metadata would name the version of matplotlib.
     canvas.print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()

@@ -113,7 +113,7 @@ def local_batch_size(global_batch_size: int, mesh: Mesh) -> int:
 
     Args:
         global_batch_size: Examples over all processes.
-        mesh: Mesh of all devices.
+        mesh: Mesh of all devices, or of those of this process.
 
     Raises:
         RequestError: The devices cannot share the batch evenly.
@@ -123,7 +123,8 @@ def local_batch_size(global_batch_size: int, mesh: Mesh) -> int:
             f"`batch_size`: expected a positive multiple of the {mesh.size} devices, "
             f"found {global_batch_size}"
         )
-    return global_batch_size // jax.process_count()
+    num_processes = len({device.process_index for device in mesh.devices.flat})
+    return global_batch_size // num_processes
 
 
 def round_up_batch_size(batch_size: int, mesh: Mesh) -> int:
@@ -177,13 +178,15 @@ def replicate(mesh: Mesh, tree: Any) -> Any:
 def to_host(array: jax.Array) -> np.ndarray:
     """Brings a whole sharded array to every process; all must call it.
 
+    An array on the devices of this process alone needs no other process.
+
     Args:
         array: Array `[global batch, …]` of any dtype, cut along the mesh.
 
     Returns:
         The array with all rows, of the same dtype, on the host.
     """
-    if jax.process_count() == 1:
+    if array.is_fully_addressable:
         return np.asarray(jax.device_get(array))
     from jax.experimental import multihost_utils
 

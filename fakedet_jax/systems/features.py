@@ -109,11 +109,13 @@ class Network:
         framing: Framing of its input.
         feature: The feature that was asked for.
         workdir: Of its training; None for a backbone.
+        model_id: Digest of the detector, see `identity.model_id`; empty for a backbone.
     """
 
     framing: Framing
     feature: FeatureFn
     workdir: Workdir | None = None
+    model_id: str = ""
 
     @property
     def training_data(self) -> DataConfig | None:
@@ -131,15 +133,20 @@ def open_network(config: ExtractConfig, mesh: Mesh) -> Network:
     Raises:
         RequestError: The settings or the network are not as expected.
     """
+    # It knows detectors, which know this module.
+    from fakedet_jax.systems import identity
+
     features: Mapping[str, FeatureFn]
     if config.count is not None:
         framing, features = systems.open_backbone(config.count, mesh)
         source, workdir = f"the backbone {config.count.backbone}", None
+        model = ""
     elif config.workdir is not None:
         workdir = open_workdir(config.workdir)
         fitted = systems.load(workdir, mesh)
         framing, features = fitted.info.framing, fitted.features
         source = f"the detector {workdir.title!r} of `workdir`"
+        model = identity.model_id(fitted)
     else:
         raise RequestError(
             f"`workdir`: `features={config.features}` needs the workdir of a detector, "
@@ -154,4 +161,4 @@ def open_network(config: ExtractConfig, mesh: Mesh) -> Network:
         raise RequestError(
             f"`thresholds`: `features={config.features}` counts nothing; leave it out"
         )
-    return Network(framing, features[config.features], workdir)
+    return Network(framing, features[config.features], workdir, model)

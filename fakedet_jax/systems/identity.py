@@ -5,16 +5,19 @@
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 
-from fakedet_jax.systems.base import Fitted
+if TYPE_CHECKING:
+    from fakedet_jax.systems.base import Fitted
 
 _NUM_DIGITS = 16
 
 
-def model_id(detector: Fitted) -> str:
+def model_id(detector: "Fitted") -> str:
     """Digest of a detector's arrays, classes, framing and threshold.
 
     Args:
@@ -32,11 +35,24 @@ def model_id(detector: Fitted) -> str:
         "framing": dataclasses.asdict(info.framing),
         "threshold": info.threshold,
     }
-    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    hashed = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     leaves, _ = jax.tree_util.tree_flatten_with_path(detector.variables)
     for path, leaf in leaves:
         array = np.asarray(leaf)
         name = jax.tree_util.keystr(path)
-        digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()[:_NUM_DIGITS]
+        hashed.update(f"{name} {array.dtype} {array.shape}\n".encode())
+        hashed.update(np.ascontiguousarray(array).tobytes())
+    return hashed.hexdigest()[:_NUM_DIGITS]
+
+
+def digest(settings: Mapping[str, Any]) -> str:
+    """Digest of what describes a network that has no workdir.
+
+    Args:
+        settings: JSON-able values by name, such as the digest of its weights.
+
+    Returns:
+        16 hex digits.
+    """
+    encoded = json.dumps(dict(settings), sort_keys=True).encode()
+    return hashlib.sha256(encoded).hexdigest()[:_NUM_DIGITS]

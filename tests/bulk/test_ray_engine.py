@@ -290,5 +290,5 @@ def test_nothing_to_do_needs_no_ray(monkeypatch):
 
 
 def test_ray_is_not_imported_without_need():
-    code = "import sys, fakedet_jax.jobs.predict_parts; assert 'ray' not in sys.modules"
+    code = "import sys, fakedet_jax.jobs.parts; assert 'ray' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True)

@@ -10,6 +10,7 @@ import pytest
 from fakedet_jax.bulk import ledger, parts, work
 from fakedet_jax.bulk.inputs import Input, Inputs
 from fakedet_jax.errors import RequestError
+from fakedet_jax.evaluation.predictions import FileResult
 from fakedet_jax.evaluation.scoring import BatchResult
 from fakedet_jax.faces import stream
 from fakedet_jax.faces.cropping import Cropping
@@ -63,18 +64,19 @@ def _computation(batches):
     return work.Computation(
         open_batches,
         compute,
-        to_scores=lambda values: values.tolist(),
-        to_row=lambda task, face: (
-            *(task.input.path, face.score),
-            *(face.reason or None, task.number),
-        ),
+        to_results=lambda values: values.tolist(),
+        start_file=FileResult,
+        to_rows=lambda task, file: [
+            (task.input.path, face.score, face.reason or None, task.number)
+            for face in file.faces()
+        ],
     )
 
 
 def _run(book, paths, shard=(0, 1), *, retry_failed=False):
     batches = []
     schedule = work.Schedule(book, shard, retry_failed=retry_failed)
-    report = work.run(book, schedule, _inputs(paths), _computation(batches))
+    report = work.run(book, schedule, _inputs(paths), _computation(batches), "predict")
     return report, batches
 
 
@@ -86,6 +88,14 @@ def _rows(book):
         for table in parts.read(content, "csv", schema):
             rows += table.to_pylist()
     return rows
+
+
+def test_the_most_frequent_reason_is_said():
+    report = work.Report()
+    assert work.describe_errors(report) == ""
+    report.errors.update({"is empty": 2, "does not exist": 1200})
+    found = work.describe_errors(report)
+    assert found == "1,202 errors (1,200 × does not exist)"
 
 
 def test_each_unit_has_batches_of_its_own(tmp_path, paths):

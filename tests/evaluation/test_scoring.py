@@ -160,3 +160,80 @@ def test_the_mesh_in_use_is_given_back_after_a_failure(dataset):
     with pytest.raises(RuntimeError, match="on purpose"):
         scorer.score_dataset(np.float32(1), dataset, Framing.square(_SIZE), _SETTINGS)
     assert jax.sharding.get_abstract_mesh().empty
+
+
+class _Small:
+    """Computes means on a device that has room for a few pictures only."""
+
+    def __init__(self, room, *, is_late=False):
+        self.room = room
+        self.sizes = []
+        self._is_late = is_late
+
+    def __call__(self, images):
+        self.sizes.append(len(images))
+        if len(images) <= self.room:
+            return jnp.mean(images.astype(jnp.float32), (1, 2, 3))
+        error = jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
+        if not self._is_late:
+            raise error
+        return _Failed(error)
+
+
+class _Failed:
+    """An array whose computation has failed, which is found out when it is fetched."""
+
+    is_fully_addressable = True
+
+    def __init__(self, error):
+        self.error = error
+
+    def __array__(self, dtype=None, copy=None):
+        raise self.error
+
+    def copy_to_host_async(self):
+        pass
+
+
+def _numbered(number, size):
+    for start in range(0, number * size, size):
+        index = np.arange(start, start + size, dtype=np.int32)
+        image = np.broadcast_to(index[:, None, None, None], (size, 4, 4, 3))
+        yield (
+            start,
+            {
+                "image": image.astype(np.uint8),
+                "index": index,
+                "mask": index % 5 != 0,
+            },
+        )
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_what_does_not_fit_is_computed_in_pieces(caplog, is_late):
+    mesh = parallel.data_mesh()
+    compute = _Small(10, is_late=is_late)
+    found = list(scoring.stream(compute, mesh, _numbered(5, 32)))
+    assert [one.tag for one in found] == [0, 32, 64, 96, 128]
+    indices = np.concatenate([one.indices for one in found])
+    assert indices.tolist() == [number for number in range(160) if number % 5]
+    values = np.concatenate([one.values for one in found])
+    np.testing.assert_array_equal(values, indices)
+    assert compute.sizes[-4:] == [8, 8, 8, 8]
+    assert [record.message[:22] for record in caplog.records] == [
+        "32 pictures at a time ",
+        "16 pictures at a time ",
+    ]
+
+
+def test_a_device_without_room_for_a_picture_is_named():
+    with pytest.raises(RequestError, match="`batch_size`: even 8 pictures at a time"):
+        list(scoring.stream(_Small(7), parallel.data_mesh(), _numbered(1, 32)))
+
+
+def test_other_errors_of_devices_are_not_hidden():
+    def compute(images):
+        raise jax.errors.JaxRuntimeError("INTERNAL: something else")
+
+    with pytest.raises(jax.errors.JaxRuntimeError, match="something else"):
+        list(scoring.stream(compute, parallel.data_mesh(), _numbered(1, 32)))

@@ -443,9 +443,10 @@ def test_a_damaged_video_is_used_and_warned_of(tmp_path, request_for, caplog):
         ({"face_detector_model": Path("y.onnx")}, "`face_detector_model`"),
         ({"all_faces": True}, "`all_faces`"),
         ({"frames": FrameConfig()}, "`frames_per_video`, `frame_step`"),
+        ({"seconds_per_file": 5.0}, "`seconds_per_file`"),
     ],
     ids=str,
 )
-def test_a_dataset_is_not_searched_for_faces(tmp_path, request_for, changes, named):
-    with pytest.raises(RequestError, match=f"^{named}: only files are searched"):
+def test_a_dataset_is_not_read_as_files_are(tmp_path, request_for, changes, named):
+    with pytest.raises(RequestError, match=f"^{named}: only files need it"):
         extract.extract(request_for(tmp_path, **changes))

@@ -202,7 +202,7 @@ def test_scores_do_not_depend_on_batches_and_threads(workdir, media, tmp_path):
             media,
             frames=config.FrameConfig(frame_step=1),
             batch_size=batch_size,
-            num_threads=num_threads,
+            input=config.FileInputConfig(num_threads=num_threads),
         )
         tables.append([(row["path"], row["decision"]) for row in rows])
     assert tables[0] == tables[1]

@@ -15,7 +15,7 @@ from pyarrow import parquet
 
 from fakedet_jax.bulk import ray_engine
 from fakedet_jax.config import EngineConfig
-from fakedet_jax.jobs.predict_parts import read_shard
+from fakedet_jax.jobs.parts import read_shard
 from tests import tiny
 from tests.data import pictures
 
@@ -157,7 +157,7 @@ def test_a_done_run_reads_no_picture_again(workdir, photographs, tmp_path, capfd
     assert _predict(workdir, tmp_path / "run", copies) == 1
     errors = capfd.readouterr().err
     assert "4 inputs computed, 4 rows with an error" in errors
-    assert "no input could be scored" in errors
+    assert "no input could be used" in errors
     after = _contents(tmp_path / "run")
     changed = {name for name in after if after[name] != before[name]}
     assert changed == {"part-00002-of-00006.parquet"}

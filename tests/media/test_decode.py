@@ -330,6 +330,12 @@ def test_missing_file(tmp_path):
         read_file(tmp_path / "no.png")
 
 
+def test_an_address_is_told_from_a_missing_file():
+    for name in ("gs://bucket/a.jpg", "https://example.org/a.jpg"):
+        with pytest.raises(ImageError, match=r"^is an address, of which files are not"):
+            read_file(name)
+
+
 def test_dangling_link(tmp_path):
     (tmp_path / "link.png").symlink_to("nowhere.png")
     with pytest.raises(ImageError, match=r"^is a link to a file that does not exist$"):

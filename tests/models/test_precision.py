@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import pytest
 
 from fakedet_jax import config
-from fakedet_jax.models import backbones, channel_last, layers, precision
+from fakedet_jax.models import channel_last, layers, precision
 from fakedet_jax.systems.fakespotter.classifier import CoverageClassifier
 
 
@@ -91,17 +91,16 @@ def test_a_function_that_is_jitted_already_is_traced_again():
     assert precision.chosen() == "bfloat16"
 
 
-def test_cpus_compute_the_same_in_all():
-    backbone = backbones.create("mobilefacenet")
-    module = backbone.build(jnp.float32, "layer")
-    images = jax.random.normal(
-        jax.random.key(0), (1, *backbone.preprocessing.framing.shape)
-    )
-    variables = module.init(jax.random.key(1), images)
+@pytest.mark.parametrize("network", NETWORKS)
+def test_cpus_compute_the_same_in_all(network):
+    module, shape = NETWORKS[network]
+    inputs = jax.random.normal(jax.random.key(0), shape)
+    variables = jax.jit(module.init)(jax.random.key(1), inputs)
     found = []
     for name in config.PRECISIONS:
         with precision.using(name):
-            found.append(module.apply(variables, images)[0].tolist())
+            outputs = jax.jit(module.apply)(variables, inputs)
+            found.append([leaf.tolist() for leaf in jax.tree.leaves(outputs)])
     assert found[0] == found[1] == found[2]
 
 
