@@ -54,16 +54,17 @@ class Files:
         )
 
 
-def tell_notes(notes: Mapping[str, int]) -> None:
+def tell_notes(notes: Mapping[str, int], noun: str = "file") -> None:
     """Warns once of files that are not framed like the training pictures.
 
     Args:
         notes: Numbers of files, by what there is to say of them.
+        noun: What they are called.
     """
     if not notes:
         return
     told = (
-        f"{text.counted(count, 'file')} {'is' if count == 1 else 'are'} "
+        f"{text.counted(count, noun)} {'is' if count == 1 else 'are'} "
         f"{note.removeprefix('is ')}"
         for note, count in sorted(notes.items(), key=lambda item: (-item[1], item[0]))
     )

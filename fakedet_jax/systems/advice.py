@@ -99,8 +99,9 @@ def _network(num_real: int, num_fake: int) -> Advice:
     fewest = min(num_real, num_fake)
     fits = fewest >= _FEW_FOR_A_NETWORK
     reason = (
-        "learns traces of manipulation from these pictures alone; with 650 of them it "
-        "reached an AUC of 0.95 on pictures of the same sources, and 0.66 on others"
+        "learns traces of manipulation from these pictures alone; with 650 pictures it "
+        "reached an AUC of 0.95 on those of the same sources, 0.83 on those of another "
+        "GAN and other cameras, and 0.66 on faces that were framed otherwise"
     )
     if not fits:
         reason = (
@@ -120,7 +121,9 @@ def _network(num_real: int, num_fake: int) -> Advice:
 def _counts(num_pictures: int, backbone: str, weights: str | None) -> Advice:
     reason = (
         "trains in minutes, because a face-recognition network does most of the work; "
-        "with 540 pictures it reached an AUC of 0.90 on pictures of the same sources"
+        "with 540 pictures it reached an AUC of 0.90 on pictures of the same sources, "
+        "0.94 on those of another GAN and other cameras, and 0.47 on faces that were "
+        "framed otherwise"
     )
     if weights is None:
         reason = (

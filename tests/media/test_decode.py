@@ -17,6 +17,7 @@ from fakedet_jax.media.decode import (
     decode_with_header,
     read_file,
     read_picture,
+    read_size,
     to_input,
 )
 from fakedet_jax.media.files import find_pictures
@@ -396,9 +397,9 @@ def test_the_size_is_that_of_the_upright_picture(kind, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     encoded = encode(colourful(20, 32, 3), kind, exif=exif)
-    assert decode.read_size(encoded) == decode.decode(encoded).shape[:2]
+    assert read_size(encoded) == decode(encoded).shape[:2]
 
 
 def test_the_size_of_what_is_no_picture_is_an_error():
     with pytest.raises(ImageError, match="is empty"):
-        decode.read_size(b"")
+        read_size(b"")
