@@ -730,6 +730,28 @@ class CompileConfig(Settings):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class CheckConfig(Settings):
+    """Labelled pictures that are looked at before a training."""
+
+    paths: tuple[str, ...] = option((), "Folder with a folder for each class.")
+    real_classes: tuple[str, ...] = option(
+        (), "Classes that are real although their names do not say so."
+    )
+    fake_classes: tuple[str, ...] = option(
+        (), "Classes that are fake although their names say that they are real."
+    )
+    subfolders: str = option(
+        "together",
+        "Whether the pictures of a folder within a class stay in one split: together "
+        "or apart.",
+        choices=("together", "apart"),
+    )
+    network: BackboneConfig = part(BackboneConfig)
+    num_threads: int = option(8, "Decoding threads.", minimum=1)
+    output: Path | None = option(None, "JSON file for the results.")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class ExportConfig(Settings):
     """Pictures of a dataset, written as files."""
 

@@ -90,6 +90,7 @@ def to_evaluation(
     treatment: Treatment | None = None,
     manipulations: Sequence[str] | None = None,
     left_out: Sequence[LeftOut] = (),
+    notes: Sequence[str] | None = None,
 ) -> report.Evaluation:
     """Joins scores and labels.
 
@@ -101,6 +102,7 @@ def to_evaluation(
         treatment: What was done to the pictures.
         manipulations: How each picture was made.
         left_out: Files that gave no picture.
+        notes: How each picture differs from those of the training.
 
     Returns:
         The evaluation of all pictures that can be read; the others are skipped in it.
@@ -140,6 +142,7 @@ def to_evaluation(
         reading=dataset.reading,
         facts=_facts_of(dataset, valid),
         manipulations=manipulations and [manipulations[index] for index in valid],
+        notes=notes and [notes[index] for index in valid],
     )
 
 

@@ -14,12 +14,18 @@ from fakedet_jax.config import FaceConfig, FrameConfig, MediaConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.faces import crops, detection
 from fakedet_jax.faces.detector import FaceDetector
+from fakedet_jax.faces.expected import Expected
 from fakedet_jax.media import options
 from fakedet_jax.media.decode import MIN_SIDE
 from fakedet_jax.media.video import Evenly, EveryNth
 from fakedet_jax.runtime import records
 
 _LOGGER = logging.getLogger(__name__)
+
+# Pictures of less pixels are crops, whatever their shape; photographs have more.
+_MIN_PHOTOGRAPH = 200
+# What happens to a picture in which no face is searched for.
+TAKEN_WHOLE = "the central square was taken for the face"
 
 _MAX_SCALE = 10.0
 _MAX_SIDE = 4096
@@ -50,6 +56,10 @@ class Cropping:
         all_faces: Whether all faces are cut out, or only the main one.
         selection: Which frames of a video are searched.
         media: How the content of files becomes pixels.
+        expected: Shape and size of the training pictures; None where all pictures are
+            treated alike.
+        otherwise: How the faces of other pictures are found; None where they are taken
+            whole as well.
     """
 
     detector: FaceDetector
@@ -59,6 +69,34 @@ class Cropping:
     all_faces: bool = False
     selection: Evenly | EveryNth = _EVENLY
     media: MediaConfig = options.DEFAULT
+    expected: Expected | None = None
+    otherwise: "Cropping | None" = None
+
+    def of_size(self, height: int, width: int) -> tuple["Cropping", str]:
+        """How the faces of a picture of some size are found.
+
+        Args:
+            height: Height of the upright picture in pixels.
+            width: Width of the upright picture in pixels.
+
+        Returns:
+            The settings, and what there is to say about the picture; empty where it is
+            framed as expected.
+        """
+        if self.expected is None:
+            return self, ""
+        difference = self.expected.difference(height, width)
+        if not difference:
+            return self, ""
+        if self.otherwise is None or min(height, width) < _MIN_PHOTOGRAPH:
+            return self, f"{difference}: {TAKEN_WHOLE}"
+        name = self.otherwise.detector.name
+        return self.otherwise, f"{difference}: {name} searched for the face"
+
+    @property
+    def may_search(self) -> bool:
+        """Whether a face detector searches some pictures at least."""
+        return self.is_search or self.otherwise is not None
 
     @property
     def is_search(self) -> bool:
@@ -72,7 +110,7 @@ class Cropping:
             frames = {"evenly": self.selection.count}
         else:
             frames = {"every": self.selection.step}
-        return {
+        found: dict[str, Any] = {
             "detector": self.detector.settings,
             "scale": self.scale,
             "size": self.size,
@@ -81,6 +119,11 @@ class Cropping:
             "frames": frames,
             "media": dataclasses.asdict(self.media),
         }
+        if self.expected is not None:
+            found["expected"] = self.expected.record
+        if self.otherwise is not None:
+            found["otherwise"] = self.otherwise.record
+        return found
 
 
 def create(
@@ -253,11 +296,14 @@ def choose(
     frames: FrameConfig | None,
     media: MediaConfig | None = None,
     search_size: int | None = None,
+    expected: Expected | None = None,
 ) -> Cropping:
     """Chooses how faces of files are found and cut out for a trained network.
 
     The given settings come first, then the record of the training faces. Without
-    either, photographs and frames are taken whole.
+    either, photographs and frames that are framed like the training pictures are taken
+    whole, and faces are searched for in larger ones: by yunet where its model is given,
+    else by haar where OpenCV is installed. One without a face is left out.
 
     Args:
         record: The `Cropping.record` of the training faces; None where there is none.
@@ -267,6 +313,8 @@ def choose(
         frames: Which frames of a video; None to follow the record.
         media: How the content of files becomes pixels; None to follow the record.
         search_size: Longest side for finding faces, where `faces` does not say it.
+        expected: Shape and size of the training pictures; None for a network that was
+            not trained on faces to judge, which takes everything whole.
 
     Returns:
         The choice, with its face detector loaded.
@@ -276,7 +324,7 @@ def choose(
     """
     if media is None:
         media = options.DEFAULT if record is None else recorded_media(record)
-    if faces is None and record is not None:
+    if faces is None and record is not None and _searches(record):
         found = from_record(
             record,
             model=model,
@@ -285,6 +333,16 @@ def choose(
             search_size=search_size,
         )
         return dataclasses.replace(found, media=media)
+    if faces is None and expected is not None:
+        return _whole_or_searched(
+            record,
+            model=model,
+            all_faces=all_faces,
+            frames=frames,
+            expected=expected,
+            media=media,
+            search_size=search_size,
+        )
     for field, value, needed in (
         ("face_detector_model", model, "`face_detector=yunet`"),
         ("all_faces", all_faces, "`face_detector`"),
@@ -306,6 +364,8 @@ def choose(
     cropping = create(faces, frames or FrameConfig(), media=media)
     if frames is None and record is not None:
         cropping = dataclasses.replace(cropping, selection=recorded_selection(record))
+    if faces.detector == "none":
+        cropping = dataclasses.replace(cropping, expected=expected)
     return cropping
 
 
@@ -329,6 +389,48 @@ def _sides(name: str, search_size: int | None, all_faces: bool) -> dict[str, Any
             share,
         )
     return sides
+
+
+def _searches(record: Any) -> bool:
+    """Whether a face detector found the faces of the training."""
+    return _convert(record, _FacesRecord).detector.name != "none"
+
+
+def _whole_or_searched(
+    record: Any,
+    *,
+    model: Path | None,
+    all_faces: bool,
+    frames: FrameConfig | None,
+    expected: Expected,
+    media: MediaConfig,
+    search_size: int | None,
+) -> Cropping:
+    """Takes pictures like those of the training whole, and searches others; `choose`.
+
+    Raises:
+        RequestError: A file or package is missing that was asked for.
+    """
+    if record is None:
+        whole = create(FaceConfig("none"), frames or FrameConfig())
+    else:
+        whole = from_record(record, model=None, all_faces=False, frames=frames)
+    otherwise = None
+    if model is not None:
+        faces = FaceConfig(
+            "yunet", model=model, all_faces=all_faces, search_size=search_size
+        )
+        otherwise = create(faces, FrameConfig(), media=media)
+    else:
+        faces = FaceConfig("haar", all_faces=all_faces, search_size=search_size)
+        try:
+            otherwise = create(faces, FrameConfig(), media=media)
+        except RequestError:  # OpenCV is not installed.
+            if all_faces:
+                raise
+    return dataclasses.replace(
+        whole, expected=expected, otherwise=otherwise, media=media
+    )
 
 
 def select(frames: FrameConfig) -> Evenly | EveryNth:

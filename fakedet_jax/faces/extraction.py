@@ -58,6 +58,8 @@ class Row:
         height: Height of the upright picture in pixels; 0 if unknown.
         tags: Camera settings in the order of `exif.TAGS`, NaN for missing ones; empty
             for videos and for files that are no pictures.
+        note: How the picture differs from those of the training, and what was done
+            about it; empty where there is nothing to say.
     """
 
     status: str
@@ -72,6 +74,7 @@ class Row:
     width: int = 0
     height: int = 0
     tags: tuple[float, ...] = ()
+    note: str = ""
 
 
 # A row, and the crop of a written one: uint8 [height, width, 3].
@@ -197,16 +200,18 @@ def from_picture(
     Raises:
         RequestError: OpenCV is not installed or rejects the model.
     """
+    cropping, note = cropping.of_size(*picture.shape[:2])
     try:
         faces = cropping.detector.detect(picture, name)
     except ImageError as error:
-        yield Row(LEFT_OUT, str(error), tags=tags), None
+        yield Row(LEFT_OUT, str(error), tags=tags, note=note), None
         return
     if not faces:
         row = _left_out(NO_FACE, picture)
-        yield dataclasses.replace(row, tags=tags), None
+        yield dataclasses.replace(row, tags=tags, note=note), None
     for number, face in enumerate(faces if cropping.all_faces else faces[:1]):
-        yield _cut(picture, face, number, Row(WRITTEN, tags=tags), cropping)
+        row = Row(WRITTEN, tags=tags, note=note)
+        yield _cut(picture, face, number, row, cropping)
 
 
 def _describe_missing(reasons: Mapping[str, str]) -> str:
@@ -227,8 +232,9 @@ def _from_video(
     path: Path, name: str, cropping: Cropping, map_fn: MapFn
 ) -> Iterator[Outcome]:
     def search(frame: Frame) -> Searched:
+        how, _ = cropping.of_size(*frame.picture.shape[:2])
         try:
-            return frame, cropping.detector.detect(frame.picture, name, frame.number)
+            return frame, how.detector.detect(frame.picture, name, frame.number)
         except ImageError as error:
             return frame, str(error)
 
@@ -238,12 +244,16 @@ def _from_video(
     num_bytes = 0
     cuts: set[int] = set()
     before: np.ndarray | None = None
+    note = None
+    how = cropping
     with read_frames(path, selection=cropping.selection, how=cropping.media) as reading:
         for frame, faces in map_fn(search, reading):
             after = shots.shrink(frame.picture)
             if before is not None and shots.is_cut(before, after):
                 cuts.add(frame.number)
             before = after
+            if note is None:  # All frames of a video have one size.
+                how, note = cropping.of_size(*frame.picture.shape[:2])
             if isinstance(faces, str):
                 rows.append(_left_out(faces, frame.picture, frame))
                 continue
@@ -262,21 +272,26 @@ def _from_video(
     for number in cropping.selection.pick(num_frames or 0):
         if number not in seen:
             rows.append(Row(LEFT_OUT, DAMAGED, frame=number))
-    chosen = _choose(found, cuts, cropping)
+    chosen = _choose(found, cuts, how)
     if held is None:
         with read_frames(
             path, selection=cropping.selection, how=cropping.media
         ) as again:
-            yield from _cut_frames(again, found, chosen, cropping)
+            yield from _noted(_cut_frames(again, found, chosen, how), note)
     else:
-        yield from _cut_frames(held.values(), found, chosen, cropping)
+        yield from _noted(_cut_frames(held.values(), found, chosen, how), note)
     if not seen and not rows:
         rows.append(Row(LEFT_OUT, problem or "gives no frame"))
     else:
         problems = [problem] if problem is not None else []
-        rows += [Row(NOTED, note) for note in (*problems, *notes)]
-    for row in rows:
-        yield row, None
+        rows += [Row(NOTED, text) for text in (*problems, *notes)]
+    yield from _noted(((row, None) for row in rows), note)
+
+
+def _noted(outcomes: Iterable[Outcome], note: str | None) -> Iterator[Outcome]:
+    """Adds what there is to say about the frames of a video to its rows."""
+    for row, pixels in outcomes:
+        yield dataclasses.replace(row, note=note) if note else row, pixels
 
 
 def _choose(

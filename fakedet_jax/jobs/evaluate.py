@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`mode=evaluate`: measures a trained detector on a labelled dataset."""
 
+import collections
+import concurrent.futures
 import dataclasses
 import functools
 import logging
@@ -14,12 +16,15 @@ import numpy as np
 from fakedet_jax import report, systems
 from fakedet_jax.config import DataConfig, EvaluateConfig, MeasureConfig
 from fakedet_jax.data.dataset import Dataset
+from fakedet_jax.errors import ImageError
 from fakedet_jax.evaluation import data as evaluation_data
 from fakedet_jax.evaluation.data import EvaluationData
 from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.evaluation.scoring import Scored, Scorer
+from fakedet_jax.faces import expected
+from fakedet_jax.faces.cropping import TAKEN_WHOLE
 from fakedet_jax.jobs import compute, threshold
-from fakedet_jax.media.decode import decode, to_input
+from fakedet_jax.media.decode import decode, read_size, to_input
 from fakedet_jax.perturb import specification
 from fakedet_jax.perturb.treatment import Treatment
 from fakedet_jax.runtime import parallel
@@ -130,6 +135,7 @@ class Evaluator:
             treatment=treatment,
             manipulations=chosen.manipulations,
             left_out=chosen.left_out,
+            notes=_notes(self.workdir, dataset, config.input.num_threads),
         )
         facts: dict[str, Any] = {}
         _LOGGER.info("classes: %s", dataset.reading)
@@ -178,6 +184,45 @@ def _warn_of_files_without_score(evaluation: report.Evaluation) -> None:
         _LOGGER.warning(
             "files of this split gave no score: %s; skipped.csv names them", counts
         )
+
+
+def _notes(workdir: Workdir, dataset: Dataset, num_threads: int) -> list[str] | None:
+    """How pictures differ from those of the training, with a warning if some do.
+
+    Args:
+        workdir: Of the detector.
+        dataset: The pictures.
+        num_threads: Threads that read.
+
+    Returns:
+        For each picture, empty where it is framed alike or cannot be read; None for a
+        dataset that was prepared, whose faces were cut out.
+    """
+    if dataset.facts is not None:
+        return None
+    known = expected.from_record(workdir.pictures)
+
+    def look(index: int) -> str:
+        try:
+            size = read_size(dataset.source[index].encoded)
+        except ImageError:
+            return ""
+        return known.difference(*size)
+
+    with concurrent.futures.ThreadPoolExecutor(num_threads, "fakedet-sizes") as pool:
+        differences = list(pool.map(look, range(dataset.num_examples)))
+    notes = [f"{found}: {TAKEN_WHOLE}" if found else "" for found in differences]
+    counts = collections.Counter(filter(None, notes))
+    if counts:
+        note, _ = counts.most_common(1)[0]
+        _LOGGER.warning(
+            "%d of %d pictures are not framed like those of the training, such as one "
+            "that %s; cut faces out with `mode=prepare` and evaluate on those",
+            counts.total(),
+            len(notes),
+            note,
+        )
+    return notes
 
 
 def _warn_of_few_videos(summary: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from fakedet_jax.evaluation.scoring import Scorer
 from fakedet_jax.faces.annotated_copies import AnnotatedCopies
 from fakedet_jax.faces.stream import NO_PICTURE
 from fakedet_jax.jobs import compute, threshold
-from fakedet_jax.jobs.files import Files, open_files
+from fakedet_jax.jobs.files import Files, open_files, tell_notes
 from fakedet_jax.runtime import parallel, progress, storage, text
 from fakedet_jax.workdir import open_workdir
 
@@ -59,7 +59,7 @@ def predict(config: PredictConfig) -> dict[str, int]:
     )
     files = open_files(
         config,
-        workdir.faces,
+        workdir,
         mesh,
         num_workers=config.input.num_workers,
         num_threads=config.input.num_threads,
@@ -151,7 +151,9 @@ def _open_output(
                     files.cropping.media,
                 )
             )
-        yield PredictionOutput(found, info.threshold, table, frame_table, copies)
+        yield PredictionOutput(
+            found, info.threshold, table, frame_table, copies, info.framing
+        )
 
 
 def _summarise(
@@ -172,6 +174,7 @@ def _summarise(
         f"({faces}{num_fake:,} fake, {num_real:,} real at threshold "
         f"{info.threshold:.4g}), {output.num_failed:,} with an error"
     )
+    tell_notes(output.notes)
     if config.annotated is not None and output.num_scored:
         _LOGGER.info("copies with boxes and scores are in %s", config.annotated)
     if not output.num_scored:

@@ -52,6 +52,7 @@ __all__ = [
     "quiet_pillow",
     "read_file",
     "read_picture",
+    "read_size",
     "sniff_format",
     "to_input",
 ]
@@ -152,8 +153,7 @@ def decode_with_header(
         exif = exif or metadata.exif_of_info(image.info)
         has_exif = bool(exif) or _EXIF_TAG in getattr(image, "tag_v2", {})
         upright = _ORIENTATIONS.get(metadata.orientation(exif))
-        # Pillow itself orients TIFF files while loading them, and libheif HEIC files.
-        if kind in ("TIFF", "HEIC"):
+        if kind in _TURNED_ALREADY:
             upright = None
         if isinstance(image, JpegImagePlugin.JpegImageFile):
             tables = image.quantization
@@ -170,6 +170,33 @@ def decode_with_header(
     return picture, Header(
         kind, width, height, has_exif, quantization, shrink, transfer
     )
+
+
+def read_size(encoded: bytes, how: MediaConfig = options.DEFAULT) -> tuple[int, int]:
+    """Reads the size of a picture without decoding its pixels.
+
+    Args:
+        encoded: The bytes of a file in one of `FORMATS`.
+        how: See `decode`.
+
+    Returns:
+        Height and width of the upright picture in pixels.
+
+    Raises:
+        ImageError: The header cannot be read; the message is the reason.
+    """
+    kind = sniff_format(encoded)
+    exif = b""
+    if kind == "JPEG":
+        encoded, exif = metadata.split_jpeg(encoded)
+    elif kind == "JPEG 2000":
+        exif = metadata.jp2_exif(encoded)
+    with _reasons(encoded, kind):
+        image, _ = _open(encoded, kind, how)
+        width, height = image.size
+        exif = exif or metadata.exif_of_info(image.info)
+    is_turned = metadata.orientation(exif) in _TURNED and kind not in _TURNED_ALREADY
+    return (width, height) if is_turned else (height, width)
 
 
 def from_pillow(image: Image.Image) -> np.ndarray:
@@ -340,6 +367,11 @@ _ORIENTATIONS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+# Pillow itself orients TIFF files while loading them, and libheif HEIC files.
+_TURNED_ALREADY = ("TIFF", "HEIC")
+# Orientations that exchange the sides.
+_TURNED = (5, 6, 7, 8)
 
 # Tags of a TIFF.
 _BITS, _COMPRESSION, _PHOTOMETRIC, _PLANAR = 258, 259, 262, 284

@@ -44,6 +44,8 @@ class Evaluation:
             that were not prepared.
         manipulations: the manipulation of each of the `n` pictures; None if they are
             not to be reported separately.
+        notes: how each of the `n` pictures differs from those of the training, empty
+            for most; None where that is not known.
     """
 
     names: Sequence[str]
@@ -59,6 +61,7 @@ class Evaluation:
     left_out: Sequence[LeftOut] = ()
     facts: Facts | None = None
     manipulations: Sequence[str] | None = None
+    notes: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         """Makes arrays of numbers, and checks that all have one for each picture.
@@ -74,7 +77,7 @@ class Evaluation:
         if self.predicted is not None:
             object.__setattr__(self, "predicted", np.asarray(self.predicted, np.int64))
         lengths = {"labels": len(self.labels), "scores": len(self.scores)}
-        for name in ("predicted", "facts", "manipulations"):
+        for name in ("predicted", "facts", "manipulations", "notes"):
             if getattr(self, name) is not None:
                 lengths[name] = len(getattr(self, name))
         for name, length in lengths.items():
@@ -185,7 +188,7 @@ def write_evaluation(
     summary.update(facts or {})
     storage.write_csv(
         folder / "scores.csv",
-        ("path", "label", "score", "predicted"),
+        ("path", "label", "score", "predicted", "note"),
         _score_rows(evaluation),
     )
     _write_video_scores(folder / "video_scores.csv", evaluation)
@@ -271,7 +274,9 @@ def telling_indices(
     return [int(index) for index in np.concatenate([wrong, found, passed])]
 
 
-def _score_rows(evaluation: Evaluation) -> Iterator[tuple[str, str, float, str]]:
+def _score_rows(
+    evaluation: Evaluation,
+) -> Iterator[tuple[str, str, float, str, str]]:
     outcomes: tuple[str, ...]
     if evaluation.predicted is None:
         outcomes = metrics.decision_classes(evaluation.classes, evaluation.is_fake)
@@ -285,10 +290,11 @@ def _score_rows(evaluation: Evaluation) -> Iterator[tuple[str, str, float, str]]
         evaluation.labels.tolist(),
         evaluation.scores.tolist(),
         predicted.tolist(),
+        evaluation.notes or itertools.repeat("", len(evaluation.names)),
         strict=True,
     )
-    for name, label, score, outcome in rows:
-        yield name, evaluation.classes[label], score, outcomes[outcome]
+    for name, label, score, outcome, note in rows:
+        yield name, evaluation.classes[label], score, outcomes[outcome], note
 
 
 def rows_without_score(evaluation: Evaluation) -> Iterator[tuple[str, str, str]]:

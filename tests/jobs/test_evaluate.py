@@ -441,3 +441,28 @@ def test_the_share_is_refused_where_no_scores_are_stored(damaged, capsys):
     assert "--max_false_alarms: the workdir holds no scores of real" in error
     assert "give --threshold" in error
     assert tiny.run_cli(*flags) == 0
+
+
+def test_pictures_unlike_those_of_the_training_are_noted(workdir, tmp_path, caplog):
+    root = pictures.write_folder(tmp_path / "data", {"real": 3, "fake": 3}, 20)
+    wide = root / "real" / "wide.png"
+    wide.write_bytes(pictures.encode(pictures.colourful(20, 60)))
+    (root / "fake" / "large.png").write_bytes(
+        pictures.encode(pictures.colourful(90, 90))
+    )
+    with caplog.at_level("WARNING", "fakedet_jax"):
+        _, folder = _evaluate(workdir, data=_folder(root), split="all")
+    notes = {row["path"]: row["note"] for row in _rows(folder / "scores.csv")}
+    assert notes.pop(str(wide)).startswith("is not square like the training pictures: ")
+    large = notes.pop(str(root / "fake" / "large.png"))
+    assert large.startswith("is far larger than the training pictures: the central")
+    assert set(notes.values()) == {""}
+    (told,) = [line for line in caplog.messages if "not framed like" in line]
+    assert told.startswith("2 of 8 pictures are not framed like those of the training")
+
+
+def test_the_pictures_of_the_training_have_no_notes(workdir, caplog):
+    with caplog.at_level("WARNING", "fakedet_jax"):
+        _, folder = _evaluate(workdir)
+    assert {row["note"] for row in _rows(folder / "scores.csv")} == {""}
+    assert not [line for line in caplog.messages if "framed" in line]

@@ -16,6 +16,7 @@ from fakedet_jax.media.decode import (
     decode_with_header,
     read_file,
     read_picture,
+    read_size,
     to_input,
 )
 from fakedet_jax.media.files import find_pictures
@@ -560,3 +561,17 @@ def test_orientation_of_a_jpeg_2000_is_applied():
     box = struct.pack(">I", 8 + len(content)) + b"uuid" + content
     encoded = encode(colourful(), "JPEG2000") + box
     np.testing.assert_array_equal(decode(encoded), colourful()[::-1, ::-1])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_the_size_is_that_of_the_upright_picture(kind, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    encoded = encode(colourful(20, 32, 3), kind, exif=exif)
+    assert read_size(encoded) == decode(encoded).shape[:2]
+
+
+def test_the_size_of_what_is_no_picture_is_an_error():
+    with pytest.raises(ImageError, match="is empty"):
+        read_size(b"")
