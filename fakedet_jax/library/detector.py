@@ -348,4 +348,6 @@ class Detector:
         if isinstance(picture, str | os.PathLike):
             path = Path(picture)
             return extraction.extract(path, path.name, "photo", self._cropping, tags=())
-        return extraction.from_picture(pictures_.decode(picture), None, self._cropping)
+        return extraction.from_picture(
+            pictures_.decode(picture, self._cropping.media), None, self._cropping
+        )

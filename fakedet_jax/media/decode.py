@@ -199,12 +199,15 @@ def read_size(encoded: bytes, how: MediaConfig = options.DEFAULT) -> tuple[int, 
     return (width, height) if is_turned else (height, width)
 
 
-def from_pillow(image: Image.Image) -> np.ndarray:
+def from_pillow(image: Image.Image, how: MediaConfig = options.DEFAULT) -> np.ndarray:
     """Makes of a Pillow image what `decode` makes of its file.
+
+    Only of HDR pictures it takes the values as they are stored.
 
     Args:
         image: An image of any mode; it is loaded, and otherwise left as it is. Its EXIF
             orientation is applied where it still has one.
+        how: See `decode`.
 
     Returns:
         uint8 `[height, width, 3]`.
@@ -214,16 +217,20 @@ def from_pillow(image: Image.Image) -> np.ndarray:
     """
     kind = "JPEG 2000" if image.format == "JPEG2000" else image.format or ""
     width, height = image.size
-    check_pixels(height, width, options.DEFAULT.max_megapixels * 10**6)
+    check_pixels(height, width, how.max_megapixels * 10**6)
     check_sides("is", height, width)
     with _reasons(b"", "a picture"), quiet_pillow():
         if isinstance(image, TiffImagePlugin.TiffImageFile):
             _check_tiff(image)
         image.load()
+        info, profile = image.info, image.info.get("icc_profile")
+        is_tiff = isinstance(image, TiffImagePlugin.TiffImageFile)
+        if how.icc == "srgb" and profile:
+            image = colour.to_srgb(_to_eight_bits(image, kind), profile)
         rgb = _to_rgb(image, kind)
-        exif = metadata.exif_of_info(image.info)
+        exif = metadata.exif_of_info(info)
         upright = _ORIENTATIONS.get(metadata.orientation(exif))
-        if upright is not None and not isinstance(image, TiffImagePlugin.TiffImageFile):
+        if upright is not None and not is_tiff:
             rgb = rgb.transpose(upright)
         return np.asarray(rgb)
 

@@ -14,6 +14,7 @@ from fakedet_jax.errors import ImageError
 from fakedet_jax.media.decode import (
     decode,
     decode_with_header,
+    from_pillow,
     read_file,
     read_picture,
     read_size,
@@ -575,3 +576,12 @@ def test_the_size_is_that_of_the_upright_picture(kind, orientation):
 def test_the_size_of_what_is_no_picture_is_an_error():
     with pytest.raises(ImageError, match="is empty"):
         read_size(b"")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize("icc", ["ignore", "srgb"])
+def test_colour_profiles_of_a_pillow_image_are_those_of_its_file(kind, icc):
+    encoded = encode(colourful(), kind, icc_profile=_display_p3())
+    how = MediaConfig(icc=icc)
+    with Image.open(io.BytesIO(encoded)) as image:
+        np.testing.assert_array_equal(from_pillow(image, how), decode(encoded, how))
