@@ -68,10 +68,6 @@ def prepare(config: PrepareConfig) -> dict[str, Any]:
     root = _check(config)
     how = cropping.create(config.faces, config.frames, root, config.media)
     listing = _list(config, root)
-    sides = {item.class_name: item.is_fake for item in listing.items}
-    names = sorted(sides, key=lambda name: (sides[name], name))
-    reading = describe_classes(names, [sides[name] for name in names])
-    _LOGGER.info("classes: %s", reading.encode("utf-8", "backslashreplace").decode())
     config = _with_fraction(config, listing)
     if any(item.kind == "video" for item in listing.items):
         video_stream.check_installed()
@@ -99,6 +95,7 @@ def prepare(config: PrepareConfig) -> dict[str, Any]:
             output.tidy(config.output)
             _LOGGER.info("%s is prepared already in %s", name, config.output)
             return summary
+        _tell_classes(listing)
         _extract(config, root, how, inputs, tags)
         try:
             summary = _write(config, inputs, listing, request)
@@ -157,6 +154,14 @@ def to_text(summary: Mapping[str, Any]) -> str:
     if summary["notes"]:
         lines += ["", "Notes:", *summary["notes"]]
     return "\n".join(lines)
+
+
+def _tell_classes(listing: Listing) -> None:
+    """Logs which classes are taken for real."""
+    sides = {item.class_name: item.is_fake for item in listing.items}
+    names = sorted(sides, key=lambda name: (sides[name], name))
+    reading = describe_classes(names, [sides[name] for name in names])
+    _LOGGER.info("classes: %s", reading.encode("utf-8", "backslashreplace").decode())
 
 
 def _check(config: PrepareConfig) -> Path:
