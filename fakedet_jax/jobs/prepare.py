@@ -68,10 +68,6 @@ def prepare(config: PrepareConfig) -> dict[str, Any]:
     root = _check(config)
     how = cropping.create(config.faces, config.frames, root, config.media)
     listing = _list(config, root)
-    sides = {item.class_name: item.is_fake for item in listing.items}
-    names = sorted(sides, key=lambda name: (sides[name], name))
-    reading = describe_classes(names, [sides[name] for name in names])
-    _LOGGER.info("classes: %s", reading.encode("utf-8", "backslashreplace").decode())
     config = _with_fraction(config, listing)
     if any(item.kind == "video" for item in listing.items):
         video_stream.check_installed()
@@ -99,6 +95,7 @@ def prepare(config: PrepareConfig) -> dict[str, Any]:
             output.tidy(config.output)
             _LOGGER.info("%s is prepared already in %s", name, config.output)
             return summary
+        _tell_classes(listing)
         _extract(config, root, how, inputs, tags)
         try:
             summary = _write(config, inputs, listing, request)
@@ -223,6 +220,14 @@ def _with_fraction(config: PrepareConfig, listing: Listing) -> PrepareConfig:
         fraction = default_validation_fraction(kept.count(False), kept.count(True))
     data = dataclasses.replace(config.data, validation_fraction=fraction)
     return dataclasses.replace(config, data=data)
+
+
+def _tell_classes(listing: Listing) -> None:
+    """Says which classes were read as real and which as fake."""
+    sides = {item.class_name: item.is_fake for item in listing.items}
+    names = sorted(sides, key=lambda name: (sides[name], name))
+    reading = describe_classes(names, [sides[name] for name in names])
+    _LOGGER.info("classes: %s", reading.encode("utf-8", "backslashreplace").decode())
 
 
 def _request(

@@ -58,6 +58,7 @@ __all__ = [
 ]
 
 MAX_FILE_BYTES = 512 * 2**20
+MAX_PIXELS = options.DEFAULT.max_megapixels * 10**6
 MAX_STORED_PIXELS = 2**30  # Of a JPEG that is decoded at a part of its size.
 MIN_SIDE = 16
 
@@ -214,7 +215,7 @@ def from_pillow(image: Image.Image) -> np.ndarray:
     """
     kind = "JPEG 2000" if image.format == "JPEG2000" else image.format or ""
     width, height = image.size
-    check_pixels(height, width, options.DEFAULT.max_megapixels * 10**6)
+    check_pixels(height, width)
     check_sides("is", height, width)
     with _reasons(b"", "a picture"), quiet_pillow():
         if isinstance(image, TiffImagePlugin.TiffImageFile):
@@ -305,7 +306,7 @@ def check_sides(subject: str, height: int, width: int) -> None:
         )
 
 
-def check_pixels(height: int, width: int, limit: int) -> None:
+def check_pixels(height: int, width: int, limit: int = MAX_PIXELS) -> None:
     """Checks that a picture is not too large for the memory.
 
     Args:
