@@ -59,9 +59,6 @@ class DataConfig(Settings):
     real_classes: tuple[str, ...] = option(
         (), "Classes that are real although their names do not say so."
     )
-    fake_classes: tuple[str, ...] = option(
-        (), "Classes that are fake although their names say that they are real."
-    )
     task: str = option(
         "multiclass",
         "multiclass keeps the classes; binary merges them into real and fake.",
@@ -75,16 +72,19 @@ class DataConfig(Settings):
         minimum=0,
         below=1,
     )
+    num_identities: int | None = option(
+        None,
+        "Number of simulated identities of synthetic_faces (default 400); the first "
+        "400 are split, further ones train only.",
+    )
+    fake_classes: tuple[str, ...] = option(
+        (), "Classes that are fake although their names say that they are real."
+    )
     subfolders: str = option(
         "together",
         "Where a folder is split: together keeps the pictures of a folder within a "
         "class in one split, such as the frames of a video; apart splits them.",
         choices=("together", "apart"),
-    )
-    num_identities: int | None = option(
-        None,
-        "Number of simulated identities of synthetic_faces (default 400); the first "
-        "400 are split, further ones train only.",
     )
 
     def __post_init__(self) -> None:

@@ -173,7 +173,7 @@ def open_workdir(path: Path, field: str = "workdir") -> Workdir:
             f"`workdir={path}` first"
         ),
     )
-    if "dataset" in record:
+    if record.get("dataset") == "folder" and record.get("faces") is None:
         # Before there was the setting, folders within classes were split.
         record.setdefault("subfolders", "apart")
     return Workdir(path, record, field)

@@ -10,6 +10,7 @@ __all__ = [
     "files",
     "formats",
     "framing",
+    "hdr",
     "heif",
     "metadata",
     "options",

@@ -58,6 +58,7 @@ __all__ = [
 ]
 
 MAX_FILE_BYTES = 512 * 2**20
+MAX_PIXELS = options.DEFAULT.max_megapixels * 10**6
 MAX_STORED_PIXELS = 2**30  # Of a JPEG that is decoded at a part of its size.
 MIN_SIDE = 16
 
@@ -312,7 +313,7 @@ def check_sides(subject: str, height: int, width: int) -> None:
         )
 
 
-def check_pixels(height: int, width: int, limit: int) -> None:
+def check_pixels(height: int, width: int, limit: int = MAX_PIXELS) -> None:
     """Checks that a picture is not too large for the memory.
 
     Args:

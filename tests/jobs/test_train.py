@@ -475,3 +475,6 @@ def test_a_run_of_before_folders_were_kept_together_splits_them_apart(workdir):
     del record["subfolders"]
     path.write_text(json.dumps(record))
     assert open_workdir(workdir).data.subfolders == "apart"
+    # Prepared pictures have their splits.
+    path.write_text(json.dumps({**record, "faces": {"detector": {"name": "none"}}}))
+    assert open_workdir(workdir).data.subfolders == "together"
