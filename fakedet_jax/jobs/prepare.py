@@ -230,14 +230,6 @@ def _with_fraction(config: PrepareConfig, listing: Listing) -> PrepareConfig:
     return dataclasses.replace(config, data=data)
 
 
-def _tell_classes(listing: Listing) -> None:
-    """Says which classes were read as real and which as fake."""
-    sides = {item.class_name: item.is_fake for item in listing.items}
-    names = sorted(sides, key=lambda name: (sides[name], name))
-    reading = describe_classes(names, [sides[name] for name in names])
-    _LOGGER.info("classes: %s", reading.encode("utf-8", "backslashreplace").decode())
-
-
 def _request(
     config: PrepareConfig, listing: Listing, versions: list[str], faces: dict[str, Any]
 ) -> dict[str, Any]:
