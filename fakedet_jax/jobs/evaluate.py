@@ -5,6 +5,7 @@
 import collections
 import concurrent.futures
 import dataclasses
+import datetime
 import functools
 import logging
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from fakedet_jax import report, systems
+from fakedet_jax import __version__, report, systems
 from fakedet_jax.config import DataConfig, EvaluateConfig, MeasureConfig
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.errors import ImageError
@@ -293,4 +294,8 @@ def _describe(
         **({"perturb": config.perturb} if config.perturb else {}),
         "face_detector": workdir.record.get("face_detector"),
         **detector.settings,
+        "threshold": info.threshold_origin,
+        "seed": config.seed,
+        "version": __version__,
+        "date": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}",
     }

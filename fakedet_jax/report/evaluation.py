@@ -260,18 +260,19 @@ def telling_indices(
         num_correct: the largest number of correct decisions.
 
     Returns:
-        Indices into `evaluation.names`: mistakes, then fakes found, then real pictures,
-        the most confident first in each of the three groups.
+        Indices into `evaluation.names`: false alarms, misses, fakes found, and real
+        pictures that passed, the most confident first in each of these groups.
     """
     fake, decided = evaluation.fake, evaluation.decided
     room = np.where(decided, 1 - evaluation.threshold, evaluation.threshold)
     distance = np.abs(evaluation.scores - evaluation.threshold)
     confidence = distance / np.where(room > 0, room, 1)
     ranked = np.argsort(-confidence, kind="stable")
-    wrong = ranked[(fake != decided)[ranked]][:num_mistakes]
+    alarms = ranked[(~fake & decided)[ranked]][: (num_mistakes + 1) // 2]
+    misses = ranked[(fake & ~decided)[ranked]][: num_mistakes // 2]
     found = ranked[(fake & decided)[ranked]][: (num_correct + 1) // 2]
     passed = ranked[(~fake & ~decided)[ranked]][: num_correct // 2]
-    return [int(index) for index in np.concatenate([wrong, found, passed])]
+    return [int(index) for index in np.concatenate([alarms, misses, found, passed])]
 
 
 def _score_rows(

@@ -109,7 +109,8 @@ def render(
             {"title": panel.title, "caption": panel.caption, "url": _data_url(png)}
             for panel, png in panels
         ],
-        mistakes=[card for card in cards if not card["is_right"]],
+        alarms=[card for card in cards if not (card["is_right"] or card["is_fake"])],
+        misses=[card for card in cards if not card["is_right"] and card["is_fake"]],
         successes=[card for card in cards if card["is_right"]],
         skipped=skipped,
         without_score=evaluation.without_score,

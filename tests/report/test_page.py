@@ -104,7 +104,7 @@ def test_further_results_and_settings_are_listed(reader):
 
 
 def test_examples_are_sorted_into_mistakes_and_successes(reader):
-    mistakes = reader.content.index("Most confident mistakes")
+    mistakes = reader.content.index("False alarms Real pictures called fake")
     successes = reader.content.index("Clear successes")
     assert mistakes < reader.content.index("score 0.700") < successes
     assert successes < reader.content.index("score 0.900")
