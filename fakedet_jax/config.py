@@ -303,21 +303,10 @@ class BackboneConfig(Settings):
         None, "Backbone, a face-recognition network.", is_architecture=True
     )
     weights: Path | None = option(
-        None, "Weights: a published file, or a folder that the mode convert wrote."
+        None,
+        "Weights: a published file, or a folder that the mode convert wrote; for "
+        "dlib_resnet29 by default those of the extra `recognition`.",
     )
-
-    def required_weights(self) -> Path:
-        """The weights of the backbone.
-
-        Raises:
-            RequestError: They are not named.
-        """
-        if self.weights is None:
-            raise RequestError(
-                f"`weights`: `backbone={self.backbone}` needs its weights; name a "
-                "published file, or a folder that `mode=convert` wrote"
-            )
-        return self.weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -778,6 +767,11 @@ class ConvertConfig(Settings):
     model: str = option(help="Network or detector that the weights belong to.")
     weights: Path = option(help="Weight file.")
     output: Path = option(help="Folder for the result.")
+    container: str | None = option(
+        None,
+        "Container of a checkpoint that holds the weights, such as state_dict_ema; "
+        "needed where several do.",
+    )
     ignore: tuple[str, ...] = option(
         (), "Names or patterns of arrays that may be missing, extra or mis-shaped."
     )

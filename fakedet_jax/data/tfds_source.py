@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from fakedet_jax.data.dataset import Record
+from fakedet_jax.errors import RequestError
+from fakedet_jax.runtime import text
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -60,6 +62,7 @@ class TfdsSource(abc.ABC):
 
         Raises:
             IndexError: `index` is not in `[0, len(self))`.
+            RequestError: The file of the example is missing or damaged.
         """
         example = self._parse(self._builder.info.features, self._at(index))
         for name, value in example.items():
@@ -81,7 +84,9 @@ class TfdsSource(abc.ABC):
         found: dict[str, list[Any]] = {name: [] for name in features}
         for start in range(0, len(self), _READ_AHEAD):
             chunk = range(start, min(start + _READ_AHEAD, len(self)))
-            for serialized in self._serialized.__getitems__(chunk):
+            with self._naming_files(chunk):
+                examples = self._serialized.__getitems__(chunk)
+            for serialized in examples:
                 example = self._parse(wanted, serialized)
                 for name, values in found.items():
                     values.append(example[name])
@@ -91,7 +96,28 @@ class TfdsSource(abc.ABC):
         index = int(index)
         if not 0 <= index < len(self):
             raise IndexError(f"{self!r} has no example {index}")
-        return self._serialized[index]
+        with self._naming_files(range(index, index + 1)):
+            return self._serialized[index]
+
+    @contextlib.contextmanager
+    def _naming_files(self, chunk: range) -> Iterator[None]:
+        """Names the files of some examples if these cannot be read."""
+        try:
+            yield
+        except (OSError, RuntimeError, ValueError) as error:
+            files = []
+            start = 0
+            for part in self._builder.info.splits[self.split].file_instructions:
+                if start < chunk.stop and start + part.take > chunk.start:
+                    files.append(Path(part.filename))
+                start += part.take
+            missing = [file for file in files if not file.is_file()]
+            names = ", ".join(str(file) for file in (missing or files)[:_MAX_FILES])
+            raise RequestError(
+                f"`data_dir`: {names} is missing or damaged ({text.one_line(error)}); "
+                "copy this file again from where the dataset was made, or delete "
+                f"{str(files[0].parent) if files else 'the dataset'} and make it again"
+            ) from error
 
     def _parse(self, features: Any, serialized: bytes) -> dict[str, Any]:
         import tensorflow_datasets as tfds
@@ -104,9 +130,11 @@ class TfdsSource(abc.ABC):
     def _serialized(self) -> Any:
         import tensorflow_datasets as tfds
 
-        return self._builder.as_data_source(
-            split=self.split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
-        )
+        raw = tfds.decode.DeserializeMethod.RAW_BYTES
+        with self._naming_files(range(_ALL)):
+            return self._builder.as_data_source(
+                split=self.split, deserialize_method=raw
+            )
 
     @functools.cached_property
     def _record_features(self) -> Any:
@@ -122,6 +150,9 @@ class TfdsSource(abc.ABC):
 
 _RECORD = ("image", "label", "name")
 _READ_AHEAD = 256
+# More examples than any dataset has.
+_ALL = 2**62
+_MAX_FILES = 3
 
 
 def to_text(value: bytes) -> str:

@@ -49,7 +49,7 @@ def convert(config: ConvertConfig) -> dict[str, Any]:
             f"`model`: expected one of {', '.join(known)}, found {config.model!r}"
         )
     store.check_output(config.output)
-    tensor_file = formats.read(config.weights)
+    tensor_file = formats.read(config.weights, config.container)
     if config.model in networks:
         backbone = networks[config.model]
         variables, card, comparison = store.convert(
@@ -110,8 +110,8 @@ def _summary(result: Mapping[str, Any]) -> list[str]:
         f"{len(comparison['matched'])} of {text.counted(num_expected, 'array')} matched"
     ]
     if unused := comparison["unused"]:
-        counters = text.counted(len(unused), "counter")
-        lines.append(f"{counters} that no network needs")
+        arrays = text.counted(len(unused), "array")
+        lines.append(f"{arrays} besides, not needed")
     dropped, initialised = comparison["dropped"], comparison["initialised"]
     notes = comparison["notes"]
     for title, names in (

@@ -17,6 +17,23 @@ SITES = ("layer", "activation")
 
 
 @dataclasses.dataclass(frozen=True)
+class PackagedWeights:
+    """Weights that a package of the Python Package Index carries as a data file.
+
+    Attributes:
+        distributions: Names of packages that carry the file, the preferred one first.
+        extra: Extra of this project that installs the preferred one.
+        file: Path of the file below the folder of installed packages.
+        sha256: Hash of the file, hexadecimal; a package with another one is refused.
+    """
+
+    distributions: tuple[str, ...]
+    extra: str
+    file: str
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Backbone:
     """A network that turns faces into embeddings.
 
@@ -30,6 +47,10 @@ class Backbone:
         preprocessing: Preprocessing of the input.
         layers: All layers with parameters, with their names in published files.
         embedding: Description of the embedding: layer, size and scale.
+        packaged: Weights that are used where the user names none; None where no
+            package has them.
+        unused: Patterns of names in published files that belong to no layer here, such
+            as a classifier behind the embedding.
     """
 
     name: str
@@ -37,3 +58,5 @@ class Backbone:
     preprocessing: Preprocessing
     layers: tuple[Layer, ...]
     embedding: str
+    packaged: PackagedWeights | None = None
+    unused: tuple[str, ...] = ()

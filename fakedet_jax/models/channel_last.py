@@ -79,18 +79,20 @@ class Conv(nn.Module):
 
 
 class Dense(nn.Module):
-    """Fully-connected layer with bias, `[b, in]` → `[b, features]`.
+    """Fully-connected layer, `[b, in]` → `[b, features]`.
 
     Parameters: `kernel` `[in, features]`, `bias` `[features]`.
 
     Attributes:
         features: Number of output features.
+        use_bias: Whether the layer has a bias.
         dtype: Dtype of the computation and the output.
         kernel_init: Initialiser of the kernel.
         bias_init: Initialiser of the bias.
     """
 
     features: int
+    use_bias: bool = True
     dtype: Dtype = jnp.float32
     kernel_init: Initializer = nn.initializers.lecun_normal()
     bias_init: Initializer = nn.initializers.zeros
@@ -100,9 +102,29 @@ class Dense(nn.Module):
         """Maps `[b, in]` to `[b, features]`."""
         shape = (inputs.shape[-1], self.features)
         kernel = self.param("kernel", self.kernel_init, shape)
-        bias = self.param("bias", self.bias_init, (self.features,))
         product = _matmul(inputs.astype(self.dtype), kernel.astype(self.dtype))
+        if not self.use_bias:
+            return product
+        bias = self.param("bias", self.bias_init, (self.features,))
         return product + per_feature(bias, product)
+
+
+class Affine(nn.Module):
+    """Multiplies each feature by a learned `scale` and adds a learned `bias`.
+
+    Attributes:
+        dtype: Dtype of the output; the computation is in float32.
+    """
+
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, planes: jax.Array) -> jax.Array:
+        """Scales and shifts `[..., features]`."""
+        features = (planes.shape[-1],)
+        scale = self.param("scale", nn.initializers.ones, features)
+        bias = self.param("bias", nn.initializers.zeros, features)
+        return (planes.astype(jnp.float32) * scale + bias).astype(self.dtype)
 
 
 class BatchNorm(nn.Module):

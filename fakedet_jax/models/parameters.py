@@ -11,6 +11,7 @@ In Flax variables, a layer `NAME` has these arrays:
   `[features]`
 - `caffe_norm`: `params/NAME/{scale,bias}` and `batch_stats/NAME/{mean_sum,var_sum}`,
   all `[features]`, and `batch_stats/NAME/weight`, the number that divides the sums
+- `affine`: `params/NAME/{scale,bias}`, both `[features]`
 - `prelu`: `params/NAME/slope` `[features]`
 
 `fakedet_jax.weights.mapping` describes the arrays of published files.
@@ -20,7 +21,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-KINDS = ("conv", "dense", "norm", "caffe_norm", "prelu")
+KINDS = ("conv", "dense", "norm", "caffe_norm", "affine", "prelu")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,11 +8,18 @@ a network, and `store` and `folder` keep the result.
 
 __all__ = [
     "caffe",
+    "checkpoints",
+    "dlib_files",
     "folder",
     "formats",
     "keras",
     "mapping",
+    "onnx_files",
+    "packaged",
+    "pickle_values",
+    "protobuf",
     "safetensors_files",
+    "shards",
     "store",
     "tensors",
     "torch_files",

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from fakedet_jax.weights import protobuf
 from fakedet_jax.weights.tensors import (
     Contents,
     UnreadableError,
@@ -37,7 +38,6 @@ _V1_TYPES = (
     "WindowData Eltwise Power SigmoidCrossEntropyLoss HingeLoss MemoryData ArgMax "
     "Threshold DummyData Slice MVN AbsVal Silence ContrastiveLoss Exp Deconvolution"
 )
-_PACKAGE = "fakedet_jax"
 _PLANES = ("Convolution", "Deconvolution")
 
 
@@ -124,12 +124,7 @@ def _varint(data: bytes, offset: int) -> tuple[int, int]:
 
 
 def _parse(message: str, content: bytes) -> Any:
-    from google.protobuf.message import DecodeError
-
-    try:
-        return _messages()[message].FromString(content)
-    except DecodeError as error:
-        raise UnreadableError("is a damaged or truncated .caffemodel") from error
+    return protobuf.parse(_messages()[message], content, ".caffemodel")
 
 
 def _layer(layer: Any, kind: str) -> CaffeLayer:
@@ -260,64 +255,40 @@ def _plain_arrays(layer: CaffeLayer) -> dict[str, np.ndarray]:
 
 @functools.cache
 def _messages() -> dict[str, Any]:
-    """Classes of the messages, made from a description instead of generated code."""
-    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-
-    field = descriptor_pb2.FieldDescriptorProto
-    repeated, optional = field.LABEL_REPEATED, field.LABEL_OPTIONAL
-    file = descriptor_pb2.FileDescriptorProto(
-        name="fakedet_jax_caffe.proto", package=_PACKAGE, syntax="proto2"
-    )
-
-    def message(name: str, *fields: tuple[str, int, Any, Any]) -> None:
-        described = file.message_type.add(name=name)
-        for field_name, number, label, kind in fields:
-            entry = described.field.add(name=field_name, number=number, label=label)
-            if isinstance(kind, str):
-                entry.type = field.TYPE_MESSAGE
-                entry.type_name = f".{_PACKAGE}.{kind}"
-            else:
-                entry.type = kind
-            if kind == field.TYPE_DOUBLE or field_name == "dim":
-                entry.options.packed = True
-
-    sizes = [
-        (name, number, optional, field.TYPE_INT32)
+    sizes = {
+        name: (number, "int32")
         for number, name in enumerate(("num", "channels", "height", "width"), start=1)
-    ]
-    message("BlobShape", ("dim", 1, repeated, field.TYPE_INT64))
-    message(
-        "BlobProto",
-        *sizes,
-        # Packed floats, declared as bytes so that NumPy reads them without a copy.
-        ("data", 5, repeated, field.TYPE_BYTES),
-        ("shape", 7, optional, "BlobShape"),
-        ("double_data", 8, repeated, field.TYPE_DOUBLE),
-    )
-    message("Floats", ("data", 5, repeated, field.TYPE_FLOAT))
-    for name, numbers, kind in (
-        ("LayerParameter", (1, 2, 3, 4, 7), field.TYPE_STRING),
-        ("V1LayerParameter", (4, 5, 2, 3, 6), field.TYPE_INT32),
-    ):
-        message(
-            name,
-            ("name", numbers[0], optional, field.TYPE_STRING),
-            ("type", numbers[1], optional, kind),
-            ("bottom", numbers[2], repeated, field.TYPE_STRING),
-            ("top", numbers[3], repeated, field.TYPE_STRING),
-            ("blobs", numbers[4], repeated, "BlobProto"),
-        )
-    message(
-        "NetParameter",
-        ("name", 1, optional, field.TYPE_STRING),
-        ("layers", 2, repeated, "V1LayerParameter"),
-        ("layer", 100, repeated, "LayerParameter"),
-    )
-    pool = descriptor_pool.DescriptorPool()
-    pool.AddSerializedFile(file.SerializeToString())
-    return {
-        described.name: message_factory.GetMessageClass(
-            pool.FindMessageTypeByName(f"{_PACKAGE}.{described.name}")
-        )
-        for described in file.message_type
     }
+    layers = {
+        title: {
+            "name": (numbers[0], "string"),
+            "type": (numbers[1], kind),
+            "bottom": (numbers[2], "repeated string"),
+            "top": (numbers[3], "repeated string"),
+            "blobs": (numbers[4], "repeated BlobProto"),
+        }
+        for title, numbers, kind in (
+            ("LayerParameter", (1, 2, 3, 4, 7), "string"),
+            ("V1LayerParameter", (4, 5, 2, 3, 6), "int32"),
+        )
+    }
+    return protobuf.messages(
+        "caffe",
+        {
+            "BlobShape": {"dim": (1, "repeated int64")},
+            "BlobProto": {
+                **sizes,
+                # Packed floats, declared as bytes so that NumPy reads them at once.
+                "data": (5, "repeated bytes"),
+                "shape": (7, "BlobShape"),
+                "double_data": (8, "repeated double"),
+            },
+            "Floats": {"data": (5, "repeated float")},
+            **layers,
+            "NetParameter": {
+                "name": (1, "string"),
+                "layers": (2, "repeated V1LayerParameter"),
+                "layer": (100, "repeated LayerParameter"),
+            },
+        },
+    )

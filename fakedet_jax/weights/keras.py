@@ -1,22 +1,30 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the weights of Keras 1 and 2: HDF5 with a group for every layer.
+"""Reads the weights of Keras: HDF5 with a group for every layer.
 
 h5py reads the file; the layout of Keras is interpreted here, so that neither Keras nor
 the code that a Keras model may hold is needed. HDF5 files can refer to other files and
 describe more data than they hold; both are refused.
 
-Keras names an array twice: `conv1/conv1/kernel:0` is the array `conv1/kernel:0` in the
-group of the layer `conv1`. Names of layers may contain slashes, and the inner name may
-carry a number that made it unique in the session that wrote it. The array is called
-`conv1/kernel` here; other arrays are `bias`, `gamma`, `beta`, `moving_mean`,
-`moving_variance` and `alpha`. A file of a whole model has its weights in the group
-`model_weights`.
+Keras 1 and 2, and `.h5` files of Keras 3, name an array twice:
+`conv1/conv1/kernel:0` is the array `conv1/kernel:0` in the group of the layer `conv1`.
+Names of layers may contain slashes, and the inner name may carry a number that made it
+unique in the session that wrote it. The array is called `conv1/kernel` here; other
+arrays are `bias`, `gamma`, `beta`, `moving_mean`, `moving_variance` and `alpha`. A file
+of a whole model has its weights in the group `model_weights`.
+
+A `.weights.h5` file of Keras 3 numbers the arrays of a layer, as in
+`layers/conv2d_1/vars/0`. The group is called after the class of the layer; the name of
+the layer is an attribute of `vars`, and may be that of another group. A `.keras` file
+is a zip archive with such a file and a description of the model, which is not read.
 """
 
+import io
 import math
 import re
-from collections.abc import Iterator
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +33,7 @@ from fakedet_jax.weights.tensors import (
     UnreadableError,
     check_growth,
     collect,
+    listed,
 )
 
 _WEIGHTS_GROUP = "model_weights"
@@ -37,6 +46,21 @@ _OLD_NAMES = {
     "running_mean": "moving_mean",
     "running_std": "moving_variance",
 }
+# The numbered arrays of Keras 3, by the class of the layer.
+_KERNEL = ("kernel", "bias")
+_NUMBERED: dict[str, tuple[str, ...]] = {
+    "conv1d": _KERNEL,
+    "conv2d": _KERNEL,
+    "conv3d": _KERNEL,
+    "conv2d_transpose": _KERNEL,
+    "dense": _KERNEL,
+    "depthwise_conv2d": ("depthwise_kernel", "bias"),
+    "separable_conv2d": ("depthwise_kernel", "pointwise_kernel", "bias"),
+    "batch_normalization": ("gamma", "beta", "moving_mean", "moving_variance"),
+    "layer_normalization": ("gamma", "beta"),
+    "p_re_lu": ("alpha",),
+}
+_MODEL_FILE = "model.weights.h5"
 _MAX_OBJECTS = 100_000
 _MAX_DEPTH = 32
 # Filters that HDF5 includes (deflate, shuffle, fletcher32, szip, n-bit, scale-offset),
@@ -53,18 +77,65 @@ def read(path: Path) -> Contents:
     Raises:
         UnreadableError: The file is damaged, refers to other files, or has no layers.
     """
+    with path.open("rb") as file:
+        return _read_stream(file, path.stat().st_size)
+
+
+def is_archive(start: bytes) -> bool:
+    """Whether a zip archive that starts like this is a `.keras` file.
+
+    Args:
+        start: The first bytes of the file.
+    """
+    names = (b"metadata.json", b"config.json", _MODEL_FILE.encode())
+    return start.startswith(b"PK\x03\x04") and start[30:].startswith(names)
+
+
+def read_archive(path: Path) -> Contents:
+    """Reads all arrays of a `.keras` file.
+
+    Args:
+        path: The file.
+
+    Raises:
+        UnreadableError: See `read`.
+    """
+    num_bytes = path.stat().st_size
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if _MODEL_FILE not in archive.namelist():
+                raise UnreadableError(f"is a .keras archive without {_MODEL_FILE}")
+            size = archive.getinfo(_MODEL_FILE).file_size
+            check_growth(size, num_bytes)
+            content = archive.read(_MODEL_FILE)
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        OSError,
+        NotImplementedError,
+        RuntimeError,
+    ) as error:
+        raise UnreadableError(
+            f"is a damaged or truncated .keras archive ({str(error)[:80]}); get the "
+            "file again"
+        ) from error
+    return _read_stream(io.BytesIO(content), num_bytes)
+
+
+def _read_stream(stream: Any, num_bytes: int) -> Contents:
     import h5py
 
     try:
-        with h5py.File(path, "r") as file:
-            return _read(file, path.stat().st_size)
+        with h5py.File(stream, "r") as file:
+            return _read(file, num_bytes)
     except UnreadableError:
         raise
     except Exception as error:
         # h5py raises exceptions of many types for errors of the HDF5 library.
         reason = " ".join(str(error).split())[:120]
         raise UnreadableError(
-            f"is a damaged or truncated HDF5 file ({reason})"
+            f"is a damaged or truncated HDF5 file ({reason}); get the file again"
         ) from error
 
 
@@ -75,7 +146,7 @@ def _read(file: Any, num_bytes: int) -> Contents:
         _refuse_link(file.get(_WEIGHTS_GROUP, getlink=True), _WEIGHTS_GROUP)
         root = file[_WEIGHTS_GROUP]
         if _OPTIMIZER_GROUP in file:
-            notes.append(f"left out the arrays of {_OPTIMIZER_GROUP!r}")
+            notes.append(f"passed over the arrays of {_OPTIMIZER_GROUP!r}")
     found = dict(sorted(_datasets(root)))
     total = 0
     for path, dataset in found.items():
@@ -85,13 +156,47 @@ def _read(file: Any, num_bytes: int) -> Contents:
         total += max(dataset.nbytes, chunk * dataset.dtype.itemsize)
     check_growth(total, num_bytes)
     if any("/vars/" in f"/{path}" for path in found):
-        raise UnreadableError(
-            "is a weight file of Keras 3; save the model as legacy .h5"
-        )
-    tensors = collect((array_name(path), found[path][()]) for path in found)
+        names, passed = _numbered_names(found)
+        if passed:
+            notes.append(f"passed over the arrays of {listed(passed)}")
+    else:
+        names = {path: array_name(path) for path in found}
+    tensors = collect((name, found[path][()]) for path, name in names.items())
     if not tensors:
         raise UnreadableError("holds no arrays of layers")
     return Contents(tensors, tuple(notes))
+
+
+def _numbered_names(found: dict[str, Any]) -> tuple[dict[str, str], Sequence[str]]:
+    """Names of the arrays of Keras 3, and what is no layer."""
+    groups: dict[str, list[str]] = {}
+    passed = set()
+    for path in found:
+        group, _, number = path.rpartition("/vars/")
+        if group.split("/")[0] == "optimizer" or "seed_generator" in group.split("/"):
+            passed.add(repr(group.split("/")[0 if group[:1] == "o" else -1][:80]))
+        elif not number.isdigit():
+            raise UnreadableError(
+                f"holds {path[:80]!r}, which is no array of a layer of Keras 3"
+            )
+        else:
+            groups.setdefault(group, []).append(path)
+    names = {}
+    for group, paths in groups.items():
+        kind = group.rpartition("/")[2]
+        title = found[paths[0]].parent.attrs.get("name", kind)
+        layer = title.decode("utf-8", "replace") if isinstance(title, bytes) else title
+        arrays = _NUMBERED.get(re.sub(r"_\d+$", "", kind), ())
+        if kind.startswith("batch_normalization") and len(paths) != len(arrays):
+            raise UnreadableError(
+                f"holds {len(paths)} arrays for the layer {str(layer)[:80]!r} without "
+                "their names, expected 4; save the model as legacy .h5"
+            )
+        for path in paths:
+            place = int(path.rpartition("/")[2])
+            leaf = arrays[place] if place < len(arrays) else f"var{place}"
+            names[path] = f"{layer}/{leaf}"
+    return names, sorted(passed)
 
 
 def array_name(path: str) -> str:

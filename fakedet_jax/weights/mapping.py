@@ -8,6 +8,7 @@
 | dense | `kernel` IO, `bias` | `weight` OI, `bias` | as PyTorch | as ours |
 | norm | `scale`, `bias`, `mean`, `var` | `weight`, `bias`, `running_mean`, `running_var` | `scale`, `shift`, `mean`, `variance` | `gamma`, `beta`, `moving_mean`, `moving_variance` |
 | caffe_norm | `scale`, `bias`, `mean_sum`, `var_sum` | as norm | as norm | as norm |
+| affine | `scale`, `bias` | `weight`, `bias` | `scale`, `shift` | `gamma`, `beta` |
 | prelu | `slope` | `weight` | `slope` | `alpha` |
 
 The `weight` of a `caffe_norm`, which divides its sums, is 1, because the mean and the
@@ -20,7 +21,8 @@ import collections
 import dataclasses
 import fnmatch
 import functools
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +30,7 @@ from flax import traverse_util
 
 from fakedet_jax.errors import RequestError
 from fakedet_jax.models.parameters import Layer
-from fakedet_jax.weights.tensors import BFLOAT16, TensorFile, shown
+from fakedet_jax.weights.tensors import EXTRA_FLOATS, TensorFile, listed, shown
 
 # Nested dicts of arrays, or of objects that have a shape.
 Variables = Mapping[str, Any]
@@ -40,6 +42,7 @@ _ARRAYS = {
     "dense": ("params/kernel", "params/bias"),
     "norm": _NORM,
     "caffe_norm": (*_NORM[:2], "batch_stats/mean_sum", "batch_stats/var_sum"),
+    "affine": _NORM[:2],
     "prelu": ("params/slope",),
 }
 # Names in each layout of the arrays of normalisations, in the order of `_ARRAYS`, and
@@ -56,8 +59,6 @@ _OTHER_NAMES = {
 }
 # How many prefixes are tried where a file holds several networks.
 _MAX_PREFIXES = 16
-# Number of batches that PyTorch's running statistics have averaged.
-_COUNTER = "num_batches_tracked"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +75,8 @@ class Comparison:
         dropped: Extra names that `ignore` matched.
         initialised: Paths that keep their initial values because `ignore` matched.
         derived: Paths that follow from the layout and are in no file.
-        unused: Names of counters that no network needs.
+        unused: Names of arrays that are not needed: counters and other single numbers,
+            and those that published files hold besides the network.
         notes: Sentences about what was renamed and converted.
     """
 
@@ -119,6 +121,7 @@ def to_variables(
     shapes: Variables,
     *,
     ignore: Sequence[str] = (),
+    unused: Sequence[str] = (),
     initial: Callable[[], Variables] | None = None,
     network: str = "the network",
 ) -> tuple[dict[str, Any], Comparison]:
@@ -131,6 +134,7 @@ def to_variables(
         ignore: Paths or names of arrays, or patterns such as `fc.*`, that may differ:
             superfluous arrays are dropped; missing ones and those of another shape keep
             their initial values.
+        unused: Patterns of names that published files have and the network never needs.
         initial: Returns the initial variables, if some are needed; zeros by default.
         network: Name of the network for error messages.
 
@@ -147,24 +151,35 @@ def to_variables(
     )
     derived = _derived(layers, tensor_file.layout)
     tensors, prefix = _without_prefix(tensor_file.tensors, slots)
+    originals: dict[str, str] = {}
+    if tensor_file.layout == "keras":
+        tensors, originals = _renumbered(tensors, slots)
     wanted = {slot.name for slot in slots}
     missing = [slot for slot in slots if slot.name not in tensors]
     present = [slot for slot in slots if slot.name in tensors]
     matched = [slot for slot in present if slot.fits(tensors[slot.name])]
     misshaped = [slot for slot in present if not slot.fits(tensors[slot.name])]
     unknown = [name for name in tensors if name not in wanted]
-    unused = [name for name in unknown if name.endswith(f".{_COUNTER}")]
-    extra = [name for name in unknown if not name.endswith(f".{_COUNTER}")]
 
-    def is_ignored(*names: str) -> bool:
-        return any(fnmatch.fnmatchcase(n, p) for n in names for p in ignore)
+    def is_ignored(*names: str, patterns: Sequence[str] = ignore) -> bool:
+        return any(fnmatch.fnmatchcase(n, p) for n in names for p in patterns)
+
+    left = [
+        name
+        for name in unknown
+        if _is_number(name, tensors[name]) or is_ignored(name, patterns=unused)
+    ]
+    extra = [name for name in unknown if name not in set(left)]
 
     kept = [slot for slot in (*missing, *misshaped) if is_ignored(slot.name, slot.path)]
     kept_paths = {slot.path for slot in kept}
     candidates = [*extra, *(name for s in kept for name in (s.name, s.path))]
     unmatched = [p for p in ignore if not fnmatch.filter(candidates, p)]
     comparison = Comparison(
-        matched=tuple((prefix + slot.name, slot.path) for slot in matched),
+        matched=tuple(
+            (prefix + originals.get(slot.name, slot.name), slot.path)
+            for slot in matched
+        ),
         missing=tuple(slot.name for slot in missing if slot.path not in kept_paths),
         extra=tuple(name for name in extra if not is_ignored(name)),
         misshaped=tuple(
@@ -176,10 +191,11 @@ def to_variables(
         dropped=tuple(name for name in extra if is_ignored(name)),
         initialised=tuple(slot.path for slot in kept),
         derived=tuple(derived),
-        unused=tuple(unused),
+        unused=tuple(left),
         notes=(
             *tensor_file.notes,
             *([f"{prefix!r} removed from the names"] if prefix else []),
+            *_renumbering_notes(originals),
             *_dtype_notes([tensors[slot.name] for slot in matched]),
             *(f"nothing to ignore for {pattern!r}" for pattern in unmatched),
         ),
@@ -260,10 +276,12 @@ def _slots(
     layers: Sequence[Layer],
     layout: str,
     shapes: Mapping[str, tuple[int, ...]],
-    names: Collection[str] = (),
+    tensors: Mapping[str, Any] | None = None,
 ) -> list[_Slot]:
     slots = [
-        slot for layer in layers for slot in _layer_slots(layer, layout, shapes, names)
+        slot
+        for layer in layers
+        for slot in _layer_slots(layer, layout, shapes, tensors or {})
     ]
     paths = {slot.path for slot in slots} | set(_derived(layers, layout))
     if paths != set(shapes):
@@ -277,7 +295,7 @@ def _layer_slots(
     layer: Layer,
     layout: str,
     shapes: Mapping[str, tuple[int, ...]],
-    names: Collection[str],
+    tensors: Mapping[str, Any],
 ) -> Iterator[_Slot]:
     # Our own layout, "flax", is no attribute of a layer.
     foreign = getattr(layer, layout, None)
@@ -296,15 +314,27 @@ def _layer_slots(
             # The file is ours, or no published file is known to have this layer.
             yield _Slot(path, shape, path, shape)
             continue
-        is_norm = layer.kind in ("norm", "caffe_norm")
+        is_norm = layer.kind in ("norm", "caffe_norm", "affine")
         name = _NORM_NAMES[layout][index] if is_norm else _OTHER_NAMES[layout][leaf]
         separator = "." if layout == "torch" else "/"
         name = f"{foreign}{separator}{name}"
         depthwise = f"{foreign}{separator}depthwise_kernel"
-        if layout == "keras" and leaf == "kernel" and depthwise in names:
+        swapped = (*shape[:2], *shape[:1:-1])
+        if layout == "keras" and leaf == "kernel" and depthwise in tensors:
+            name, is_swapped = depthwise, True
+        else:
+            # Keras 3 calls the kernel of a depthwise convolution like that of others.
+            is_swapped = (
+                layout == "keras"
+                and leaf == "kernel"
+                and name in tensors
+                and layer.kind == "conv"
+                and shape[2] == 1 != shape[3]
+                and tensors[name].shape == swapped
+            )
+        if is_swapped:
             swap = functools.partial(np.swapaxes, axis1=2, axis2=3)
-            file_shape = (*shape[:2], shape[3], shape[2])
-            yield _Slot(path, shape, depthwise, file_shape, swap)
+            yield _Slot(path, shape, name, swapped, swap)
         elif layout == "keras" or leaf != "kernel":
             yield _Slot(path, shape, name, shape)
         elif layer.kind == "conv":
@@ -336,6 +366,12 @@ def _from_features_first(
     return unflattened.transpose(2, 3, 1, 0).reshape(-1, len(array))
 
 
+def _is_number(name: str, array: np.ndarray) -> bool:
+    """Whether an array is a single number that changes no layer."""
+    # A scale belongs to numbers that are stored divided by it.
+    return array.ndim == 0 and "scale" not in name
+
+
 def _without_prefix(
     tensors: dict[str, np.ndarray], slots: Sequence[_Slot]
 ) -> tuple[dict[str, np.ndarray], str]:
@@ -363,11 +399,72 @@ def _without_prefix(
     return {renamed[name]: array for name, array in tensors.items()}, best
 
 
+def _renumbered(
+    tensors: dict[str, np.ndarray], slots: Sequence[_Slot]
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Renames layers of Keras that another session numbered.
+
+    Keras calls layers without a name after their class, as in `conv2d` and `conv2d_1`,
+    and goes on counting with the next network. The layers of a class are matched in the
+    order of their numbers, if they are as many as the network has and all of their
+    arrays have the shapes that it needs.
+
+    Returns:
+        The arrays by the names that the network knows, and the names in the file of
+        those that were renamed.
+    """
+    wanted: dict[str, dict[str, _Slot]] = {}
+    for slot in slots:
+        layer, _, leaf = slot.name.rpartition("/")
+        wanted.setdefault(layer, {})[leaf] = slot
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for name, array in tensors.items():
+        layer, _, leaf = name.rpartition("/")
+        found.setdefault(layer, {})[leaf] = array
+    renamed: dict[str, str] = {}
+    for kind in dict.fromkeys(map(_class_of, wanted)):
+        ours, theirs = (
+            sorted((name for name in names if _class_of(name) == kind), key=_number_of)
+            for names in (wanted, found)
+        )
+        if set(ours) == set(theirs) or len(ours) != len(theirs):
+            continue
+        if all(
+            wanted[own].keys() == found[other].keys()
+            and all(wanted[own][leaf].fits(found[other][leaf]) for leaf in wanted[own])
+            for own, other in zip(ours, theirs, strict=True)
+        ):
+            renamed.update(zip(theirs, ours, strict=True))
+    names = {}
+    for name in tensors:
+        layer, _, leaf = name.rpartition("/")
+        names[f"{renamed.get(layer, layer)}/{leaf}"] = name
+    originals = {new: old for new, old in names.items() if new != old}
+    return {new: tensors[old] for new, old in names.items()}, originals
+
+
+def _class_of(layer: str) -> str:
+    return re.sub(r"_\d+$", "", layer)
+
+
+def _number_of(layer: str) -> int:
+    number = re.search(r"_(\d+)$", layer)
+    return int(number[1]) if number else 0
+
+
+def _renumbering_notes(originals: Mapping[str, str]) -> list[str]:
+    pairs = {
+        old.rpartition("/")[0]: new.rpartition("/")[0] for new, old in originals.items()
+    }
+    text = ", ".join(f"{shown(old)} → {shown(new)}" for old, new in pairs.items())
+    return [f"layers matched by order and shape: {text}"] if pairs else []
+
+
 def _refuse_differences(
     comparison: Comparison, tensor_file: TensorFile, network: str, num_arrays: int
 ) -> None:
     differences = [
-        f"{title}: {', '.join(map(shown, names))}"
+        f"{title}: {listed(list(map(shown, names)))}"
         for title, names in (
             ("missing", comparison.missing),
             ("superfluous", comparison.extra),
@@ -386,7 +483,7 @@ def _refuse_differences(
 
 def _values(array: np.ndarray, slot: _Slot, tensor_file: TensorFile) -> np.ndarray:
     where = f"`weights`: {slot.name} of {str(tensor_file.path)!r}"
-    if array.dtype.kind != "f" and array.dtype != BFLOAT16:
+    if array.dtype.kind != "f" and array.dtype not in EXTRA_FLOATS:
         raise RequestError(
             f"{where} holds {array.dtype}, expected floats; export the network without "
             "quantisation"

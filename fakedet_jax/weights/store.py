@@ -15,19 +15,22 @@ import fakedet_jax
 from fakedet_jax.errors import RequestError
 from fakedet_jax.models.backbone import Backbone
 from fakedet_jax.runtime import storage
-from fakedet_jax.weights import folder, formats, mapping
+from fakedet_jax.weights import folder, formats, mapping, packaged
 from fakedet_jax.weights.mapping import Comparison, Variables
 from fakedet_jax.weights.tensors import TensorFile
 
 _LOGGER = logging.getLogger(__name__)
 
 
-def load(backbone: Backbone, path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def load(
+    backbone: Backbone, path: Path | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Reads the weights of a backbone.
 
     Args:
         backbone: The network.
-        path: A folder that `save` wrote, or a published file.
+        path: A folder that `save` wrote, or a published file. None for the file of an
+            installed package; see `packaged.find`.
 
     Returns:
         The variables, NumPy float32, and their card. `card["digest"]` identifies the
@@ -36,6 +39,8 @@ def load(backbone: Backbone, path: Path) -> tuple[dict[str, Any], dict[str, Any]
     Raises:
         RequestError: The file does not exist or cannot be used for this network.
     """
+    if path is None:
+        path = packaged.find(backbone)
     tensor_file = formats.read(path)
     if tensor_file.layout != "flax":
         variables, card, _ = convert(backbone, tensor_file)
@@ -199,6 +204,7 @@ def _map(
         tensor_file,
         abstract(backbone),
         ignore=ignore,
+        unused=backbone.unused,
         initial=lambda: initial(backbone),
         network=backbone.name,
     )

@@ -21,6 +21,19 @@ _MAX_GROWTH = 20
 _GROWTH_ALLOWANCE = 16 * 2**20
 _MAX_DIMENSIONS = 16
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
+# Floats that NumPy itself does not know.
+EXTRA_FLOATS = (
+    BFLOAT16,
+    np.dtype(ml_dtypes.float8_e4m3fn),
+    np.dtype(ml_dtypes.float8_e4m3fnuz),
+    np.dtype(ml_dtypes.float8_e5m2),
+    np.dtype(ml_dtypes.float8_e5m2fnuz),
+    np.dtype(ml_dtypes.float8_e8m0fnu),
+)
+# What wrappers put before the names of all layers.
+_WRAPPERS = ("module.", "_orig_mod.")
+# How many names an error lists.
+_MAX_NAMES = 10
 
 
 class UnreadableError(ValueError):
@@ -149,10 +162,10 @@ def view(
             "it is damaged or truncated"
         )
     flat: np.ndarray
-    if dtype == BFLOAT16:
+    if dtype in EXTRA_FLOATS:
         # NumPy has no byte order for types of other packages.
-        raw = np.frombuffer(buffer, ">u2" if big_endian else "<u2")
-        flat = raw.astype(np.uint16, copy=False).view(BFLOAT16)
+        raw = np.frombuffer(buffer, f"{'>' if big_endian else '<'}u{dtype.itemsize}")
+        flat = raw.astype(f"u{dtype.itemsize}", copy=False).view(dtype)
     else:
         flat = np.frombuffer(buffer, dtype.newbyteorder(">" if big_endian else "<"))
     return flat.reshape(tuple(shape), order="F" if fortran else "C")
@@ -165,6 +178,21 @@ def shown(name: str) -> str:
     ('conv1.weight', "'\\x1b[2J'")
     """
     return name if name.isprintable() else ascii(name)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names for an error; after the tenth, only how many there are.
+
+    Args:
+        names: The names, safe to print.
+
+    >>> listed(["a", "b"])
+    'a, b'
+    >>> listed([f"layer{i}" for i in range(12)])[-18:]
+    'layer9 … (12 in all)'
+    """
+    text = ", ".join(names[:_MAX_NAMES])
+    return text if len(names) <= _MAX_NAMES else f"{text} … ({len(names)} in all)"
 
 
 def collect(pairs: Iterable[tuple[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -187,7 +215,9 @@ def collect(pairs: Iterable[tuple[str, np.ndarray]]) -> dict[str, np.ndarray]:
 def torch_contents(
     tensors: dict[str, np.ndarray], notes: Sequence[str] = ()
 ) -> Contents:
-    """Removes the prefix that `torch.nn.DataParallel` puts before all names.
+    """Removes what wrappers of a whole network put before all names.
+
+    These are `torch.nn.DataParallel` and its successors, and `torch.compile`.
 
     Args:
         tensors: Arrays by PyTorch's names.
@@ -195,10 +225,18 @@ def torch_contents(
 
     >>> sorted(torch_contents({"module.a": 1, "module.b": 2}).tensors)
     ['a', 'b']
+    >>> sorted(torch_contents({"_orig_mod.module.a": 1}).tensors)
+    ['a']
     >>> sorted(torch_contents({"module.a": 1, "b": 2}).tensors)
     ['b', 'module.a']
     """
-    if not all(name.startswith("module.") for name in tensors):
-        return Contents(tensors, tuple(notes))
-    plain = {name.removeprefix("module."): array for name, array in tensors.items()}
-    return Contents(plain, (*notes, "'module.' removed from all names"))
+    said = list(notes)
+    while prefix := next((p for p in _WRAPPERS if _all_start(tensors, p)), ""):
+        tensors = {name.removeprefix(prefix): array for name, array in tensors.items()}
+        said.append(f"{prefix!r} removed from all names")
+    return Contents(tensors, tuple(said))
+
+
+def _all_start(names: Iterable[str], prefix: str) -> bool:
+    found = list(names)
+    return bool(found) and all(name.startswith(prefix) for name in found)

@@ -11,57 +11,54 @@ names; `unpickling` reads the same data and runs nothing. The formats are:
   its size as int64 and its numbers, all little-endian.
 - The zip archive of PyTorch since 1.6: the object in `data.pkl`, its storages in
   `data/KEY`, and their byte order in `byteorder`.
+- The archive of TorchScript: the same, with code, which is not read, and
+  `constants.pkl`, the tensors of which have no names.
 
-The arrays of a checkpoint are in containers such as `{"epoch": …, "state_dict": {…}}`.
-Arrays are found at any depth; the path that all have in common is not part of their
-names, and the state of an optimizer is left out.
+`checkpoints` tells which of the arrays are weights.
 """
 
 import io
 import mmap
-import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from fakedet_jax.weights import unpickling
+from fakedet_jax.weights import checkpoints, unpickling
+from fakedet_jax.weights.pickle_values import Array, Storage, Tensor
 from fakedet_jax.weights.tensors import (
     Contents,
     UnreadableError,
     check_growth,
     check_total,
-    collect,
+    listed,
     torch_contents,
     view,
 )
 
 STREAM_MAGIC = 0x1950A86A20F9469CFC6C
 _STREAM_PROTOCOL = 1001
-# Containers of a checkpoint that hold arrays other than weights.
-_NOT_WEIGHTS = re.compile("(optim|(lr_)?scheduler|scaler|amp)(izer)?(_state)?(_dict)?")
-_MAX_DEPTH = 32
-_MAX_VALUES = 1_000_000
 
 # Maps a storage to all of its numbers.
-_Fetch = Callable[[unpickling.Storage], np.ndarray]
+_Fetch = Callable[[Storage], np.ndarray]
 
 
-def read_pickle(path: Path) -> Contents:
+def read_pickle(path: Path, container: str | None = None) -> Contents:
     """Reads a pickle of arrays.
 
     Args:
         path: The file.
+        container: See `checkpoints.select`.
 
     Raises:
         UnreadableError: The file is damaged or holds something else.
     """
     with _memory_mapped(path) as stream:
-        return _contents(unpickling.load(stream), _no_storage)
+        return _contents(unpickling.load(stream), _no_storage, container)
 
 
 def is_stream(head: bytes) -> bool:
@@ -70,11 +67,12 @@ def is_stream(head: bytes) -> bool:
     return head[:1] == b"\x80" and magic in head[:32]
 
 
-def read_stream(path: Path) -> Contents:
+def read_stream(path: Path, container: str | None = None) -> Contents:
     """Reads PyTorch's older format.
 
     Args:
         path: The file.
+        container: See `checkpoints.select`.
 
     Raises:
         UnreadableError: The file is damaged.
@@ -94,8 +92,8 @@ def read_stream(path: Path) -> Contents:
             )
         used = {
             tensor.storage.key: tensor.storage
-            for _, tensor in _leaves(value)
-            if isinstance(tensor, unpickling.Tensor)
+            for _, tensor in checkpoints.leaves(value)
+            if isinstance(tensor, Tensor)
         }
         unknown = [key for key in keys if key not in used]
         storages = {}
@@ -116,26 +114,27 @@ def read_stream(path: Path) -> Contents:
                 f"{reason}: the numbers of {len(missing)} storages cannot be found"
             )
 
-    def fetch(storage: unpickling.Storage) -> np.ndarray:
+    def fetch(storage: Storage) -> np.ndarray:
         if storage != used[storage.key]:
             raise UnreadableError("is a damaged PyTorch stream: storages differ")
         return storages[storage.key]
 
-    return _contents(value, fetch)
+    return _contents(value, fetch, container)
 
 
-def read_zip(path: Path) -> Contents:
+def read_zip(path: Path, container: str | None = None) -> Contents:
     """Reads PyTorch's zip archive.
 
     Args:
         path: The file.
+        container: See `checkpoints.select`.
 
     Raises:
         UnreadableError: The archive is damaged or holds something else.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            return _read_archive(archive, path.stat().st_size)
+            return _read_archive(archive, path.stat().st_size, container)
     except (
         zipfile.BadZipFile,
         zlib.error,
@@ -152,7 +151,9 @@ def read_zip(path: Path) -> Contents:
         ) from error
 
 
-def _read_archive(archive: zipfile.ZipFile, num_bytes: int) -> Contents:
+def _read_archive(
+    archive: zipfile.ZipFile, num_bytes: int, container: str | None
+) -> Contents:
     entries = {entry.filename: entry for entry in archive.infolist()}
     if len(entries) != len(archive.infolist()):
         raise UnreadableError("is a zip archive with two entries of one name")
@@ -161,6 +162,10 @@ def _read_archive(archive: zipfile.ZipFile, num_bytes: int) -> Contents:
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise UnreadableError("is a zip archive with an unknown compression")
     pickles = [name for name in entries if name.split("/")[1:] == ["data.pkl"]]
+    if any(name.split("/")[-1] == "archive_format" for name in entries):
+        raise UnreadableError(
+            "is an exported program (torch.export); save the state_dict of its module"
+        )
     if len(pickles) != 1:
         raise UnreadableError(
             "is a zip archive without data.pkl; expected a file that torch.save wrote"
@@ -175,95 +180,68 @@ def _read_archive(archive: zipfile.ZipFile, num_bytes: int) -> Contents:
     order = content("byteorder") if f"{folder}byteorder" in entries else b"little"
     if order not in (b"little", b"big"):
         raise UnreadableError("is a PyTorch archive of an unknown byte order")
-    storages: dict[str, tuple[unpickling.Storage, np.ndarray]] = {}
 
-    def fetch(storage: unpickling.Storage) -> np.ndarray:
-        if storage.key not in storages:
-            raw = content(f"data/{storage.key}")
-            numbers = view(
-                raw, storage.dtype, (storage.size,), big_endian=order == b"big"
+    def reader(part: str) -> _Fetch:
+        storages: dict[str, tuple[Storage, np.ndarray]] = {}
+
+        def fetch(storage: Storage) -> np.ndarray:
+            if storage.key not in storages:
+                raw = content(f"{part}/{storage.key}")
+                numbers = view(
+                    raw, storage.dtype, (storage.size,), big_endian=order == b"big"
+                )
+                storages[storage.key] = storage, numbers
+            known, numbers = storages[storage.key]
+            if storage != known:
+                raise UnreadableError("is a damaged PyTorch archive: storages differ")
+            return numbers
+
+        return fetch
+
+    value = unpickling.load(io.BytesIO(content("data.pkl")))
+    constants: list[str] = []
+    if f"{folder}constants.pkl" in entries:
+        held = unpickling.load(io.BytesIO(content("constants.pkl")))
+        constants = [
+            f"c{keys[0]} ({' × '.join(map(str, tensor.shape)) or 'a number'})"
+            for keys, tensor in checkpoints.leaves(held)
+            if isinstance(tensor, Tensor)
+        ]
+        if constants and not any(
+            isinstance(leaf, Tensor) for _, leaf in checkpoints.leaves(value)
+        ):
+            raise UnreadableError(
+                f"is a frozen TorchScript archive: its {len(constants)} tensors are "
+                f"constants of its code and have no names ({listed(constants)}); save "
+                "the module before torch.jit.freeze"
             )
-            storages[storage.key] = storage, numbers
-        known, numbers = storages[storage.key]
-        if storage != known:
-            raise UnreadableError("is a damaged PyTorch archive: storages differ")
-        return numbers
-
-    return _contents(unpickling.load(io.BytesIO(content("data.pkl"))), fetch)
+    contents = _contents(value, reader("data"), container)
+    if constants:
+        note = f"passed over constants of the code: {listed(constants)}"
+        return Contents(contents.tensors, (*contents.notes, note))
+    return contents
 
 
-def _contents(value: Any, fetch: _Fetch) -> Contents:
-    """Names and reads the arrays of a nested value."""
-    found = {}
-    left_out: dict[str, int] = {}
-    for keys, leaf in _leaves(value):
-        container = next(
-            (key for key in keys[:-1] if _NOT_WEIGHTS.fullmatch(key)), None
-        )
-        if container is not None:
-            left_out[container] = left_out.get(container, 0) + 1
-        else:
-            found[keys] = leaf
-    if not found:
-        raise UnreadableError("holds no arrays")
-    common = _common_container(list(found))
-    tensors = collect(
-        (".".join(keys[len(common) :]), _array(leaf, fetch))
-        for keys, leaf in found.items()
-    )
+def _contents(value: Any, fetch: _Fetch, container: str | None) -> Contents:
+    """Names and reads the weights of a nested value."""
+    found, notes = checkpoints.select(value, container)
+    tensors = {name: _array(leaf, fetch) for name, leaf in found.items()}
     check_total(sum(array.nbytes for array in tensors.values()))
-    notes = [
-        f"left out {number} arrays of {container!r}"
-        for container, number in left_out.items()
-    ]
-    if common:
-        notes.append(f"arrays taken from {'.'.join(common)!r}")
     return torch_contents(tensors, notes)
 
 
-def _leaves(value: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Finds arrays and tensors in nested containers, with the keys that lead there."""
-    pending: list[tuple[tuple[str, ...], Any]] = [((), value)]
-    visited = 0
-    while pending:
-        keys, node = pending.pop()
-        visited += 1
-        if isinstance(node, unpickling.Tensor | unpickling.Array):
-            yield keys or ("",), node
-            continue
-        if isinstance(node, dict):
-            items = [(_text(key), item) for key, item in node.items()]
-        elif isinstance(node, list | tuple):
-            items = [(str(i), item) for i, item in enumerate(node)]
-        else:
-            continue
-        # Pickles can hold containers that contain themselves, or one many times.
-        if len(keys) >= _MAX_DEPTH or visited + len(pending) > _MAX_VALUES:
-            raise UnreadableError("holds too many or too deeply nested containers")
-        # Reversed, because the last one is visited first: this keeps the file's order.
-        pending.extend(((*keys, key), item) for key, item in reversed(items))
-
-
-def _text(key: Any) -> str:
-    return key.decode("latin-1") if isinstance(key, bytes) else str(key)
-
-
-def _common_container(paths: list[tuple[str, ...]]) -> tuple[str, ...]:
-    """The keys that all paths share, apart from their last key."""
-    first = paths[0][:-1]
-    length = len(first)
-    for path in paths:
-        while path[:-1][:length] != first[:length]:
-            length -= 1
-    return first[:length]
-
-
-def _array(leaf: Any, fetch: _Fetch) -> np.ndarray:
-    if isinstance(leaf, unpickling.Array):
+def _array(leaf: Tensor | Array, fetch: _Fetch) -> np.ndarray:
+    if isinstance(leaf, Array):
         if leaf.value is None:
             raise UnreadableError("is damaged: it holds an array without numbers")
         return leaf.value
     numbers = fetch(leaf.storage)
+    if leaf.dtype != leaf.storage.dtype:
+        numbers = numbers.view(leaf.dtype)
+    if leaf.conjugate:
+        numbers = np.conjugate(numbers)
+    if leaf.negative:
+        numbers = np.negative(numbers)
     try:
         return np.ndarray(
             leaf.shape,
@@ -276,7 +254,7 @@ def _array(leaf: Any, fetch: _Fetch) -> np.ndarray:
         raise UnreadableError("holds a tensor that exceeds its storage") from error
 
 
-def _no_storage(storage: unpickling.Storage) -> np.ndarray:
+def _no_storage(storage: Storage) -> np.ndarray:
     raise UnreadableError(f"is damaged: it lacks the storage {storage.key[:80]!r}")
 
 

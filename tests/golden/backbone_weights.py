@@ -19,6 +19,9 @@ SIZES = {
     "vggface2_senet50": (224, 224),
     "vggface_vgg16": (224, 224),
     "mobilefacenet": (112, 96),
+    "dlib_resnet29": (150, 150),
+    "facenet": (160, 160),
+    "arcface_iresnet50": (112, 112),
 }
 VGG_WIDTHS = ((64,) * 2, (128,) * 2, (256,) * 3, (512,) * 3, (512,) * 3)
 # Blocks and inner width of the stages of ResNet-50.
@@ -32,6 +35,65 @@ MOBILE_BLOCKS = (
     (128, 512, 128, 2),
     *((128, 256, 128, 1),) * 2,
 )
+
+# Features of the blocks of dlib's network; a negative number halves the planes.
+DLIB_BLOCKS = (32, 32, 32, -64, 64, 64, 64, -128, 128, 128, -256, 256, 256, -256)
+
+# Blocks and features of the stages of IResNet-50.
+IRESNET_STAGES = ((3, 64), (4, 128), (14, 256), (3, 512))
+# Keys of Inception-ResNet v1: inputs, features, height and width of each convolution.
+FACENET_STEM = {
+    "conv2d_1a": (3, 32, 3, 3),
+    "conv2d_2a": (32, 32, 3, 3),
+    "conv2d_2b": (32, 64, 3, 3),
+    "conv2d_3b": (64, 80, 1, 1),
+    "conv2d_4a": (80, 192, 3, 3),
+    "conv2d_4b": (192, 256, 3, 3),
+}
+_BLOCK35 = {
+    "branch0": (256, 32, 1, 1),
+    "branch1.0": (256, 32, 1, 1),
+    "branch1.1": (32, 32, 3, 3),
+    "branch2.0": (256, 32, 1, 1),
+    "branch2.1": (32, 32, 3, 3),
+    "branch2.2": (32, 32, 3, 3),
+    "conv2d": (96, 256, 1, 1),
+}
+_BLOCK17 = {
+    "branch0": (896, 128, 1, 1),
+    "branch1.0": (896, 128, 1, 1),
+    "branch1.1": (128, 128, 1, 7),
+    "branch1.2": (128, 128, 7, 1),
+    "conv2d": (256, 896, 1, 1),
+}
+_BLOCK8 = {
+    "branch0": (1792, 192, 1, 1),
+    "branch1.0": (1792, 192, 1, 1),
+    "branch1.1": (192, 192, 1, 3),
+    "branch1.2": (192, 192, 3, 1),
+    "conv2d": (384, 1792, 1, 1),
+}
+FACENET_BLOCKS = {
+    **{f"repeat_1.{i}": _BLOCK35 for i in range(5)},
+    "mixed_6a": {
+        "branch0": (256, 384, 3, 3),
+        "branch1.0": (256, 192, 1, 1),
+        "branch1.1": (192, 192, 3, 3),
+        "branch1.2": (192, 256, 3, 3),
+    },
+    **{f"repeat_2.{i}": _BLOCK17 for i in range(10)},
+    "mixed_7a": {
+        "branch0.0": (896, 256, 1, 1),
+        "branch0.1": (256, 384, 3, 3),
+        "branch1.0": (896, 256, 1, 1),
+        "branch1.1": (256, 256, 3, 3),
+        "branch2.0": (896, 256, 1, 1),
+        "branch2.1": (256, 256, 3, 3),
+        "branch2.2": (256, 256, 3, 3),
+    },
+    **{f"repeat_3.{i}": _BLOCK8 for i in range(5)},
+    "block8": _BLOCK8,
+}
 
 # A key, what kind of number it names, and its shape.
 _Entry = tuple[str, str, tuple[int, ...]]
@@ -79,6 +141,12 @@ def _entries(name: str) -> Iterator[_Entry]:
         return _vgg16()
     if name == "mobilefacenet":
         return _mobilefacenet()
+    if name == "dlib_resnet29":
+        return _dlib_resnet29()
+    if name == "facenet":
+        return _facenet()
+    if name == "arcface_iresnet50":
+        return _iresnet50()
     return _resnet50(squeeze_excite=name == "vggface2_senet50")
 
 
@@ -114,6 +182,63 @@ def _biased(
 ) -> Iterator[_Entry]:
     yield f"{key}.weight", kernel, shape
     yield f"{key}.bias", "shift", shape[:1]
+
+
+def _iresnet50() -> Iterator[_Entry]:
+    yield "conv1.weight", "kernel", (64, 3, 3, 3)
+    yield from _norm("bn1", 64)
+    yield "prelu.weight", "slope", (64,)
+    inputs = 64
+    for stage, (num_blocks, features) in enumerate(IRESNET_STAGES, 1):
+        for block in range(num_blocks):
+            key = f"layer{stage}.{block}"
+            yield from _norm(f"{key}.bn1", inputs)
+            yield f"{key}.conv1.weight", "kernel", (features, inputs, 3, 3)
+            yield from _norm(f"{key}.bn2", features)
+            yield f"{key}.prelu.weight", "slope", (features,)
+            yield f"{key}.conv2.weight", "kernel", (features, features, 3, 3)
+            yield from _norm(f"{key}.bn3", features, "small scale")
+            if block == 0:
+                yield f"{key}.downsample.0.weight", "kernel", (features, inputs, 1, 1)
+                yield from _norm(f"{key}.downsample.1", features)
+            inputs = features
+    yield from _norm("bn2", 512)
+    yield from _biased("fc", (512, 512 * 7 * 7))
+    yield from _norm("features", 512)
+
+
+def _facenet() -> Iterator[_Entry]:
+    def conv_norm(key: str, shape: tuple[int, ...]) -> Iterator[_Entry]:
+        inputs, features, height, width = shape
+        yield f"{key}.conv.weight", "kernel", (features, inputs, height, width)
+        yield from _norm(f"{key}.bn", features)
+
+    for key, shape in FACENET_STEM.items():
+        yield from conv_norm(key, shape)
+    for block, convs in FACENET_BLOCKS.items():
+        for part, shape in convs.items():
+            if part == "conv2d":
+                inputs, features, *_ = shape
+                yield from _biased(f"{block}.conv2d", (features, inputs, 1, 1))
+            else:
+                yield from conv_norm(f"{block}.{part}", shape)
+    yield "last_linear.weight", "kernel", (512, 1792)
+    yield from _norm("last_bn", 512)
+
+
+def _dlib_resnet29() -> Iterator[_Entry]:
+    # After the first convolution each block has two.
+    inner = [abs(features) for features in DLIB_BLOCKS for _ in range(2)]
+    inputs = 3
+    for number, features in enumerate([32, *inner], 1):
+        size = 7 if number == 1 else 3
+        yield from _biased(f"con{number}", (features, inputs, size, size))
+        # The last affine layer of a block ends its residual branch.
+        ends = number > 1 and number % 2 == 1
+        yield f"affine{number}.weight", "small scale" if ends else "scale", (features,)
+        yield f"affine{number}.bias", "shift", (features,)
+        inputs = features
+    yield "fc.weight", "kernel", (128, 256)
 
 
 def _resnet50(*, squeeze_excite: bool) -> Iterator[_Entry]:

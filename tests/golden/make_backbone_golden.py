@@ -4,7 +4,9 @@
 
 Run with PyTorch 2.13 from the root of the repository:
 
-    python -m tests.golden.make_backbone_golden
+    python -m tests.golden.make_backbone_golden [NAME…]
+
+With names, only these networks are computed again.
 
 The networks are written down here as their papers describe them, on planes with the
 features first, in float64. Layers go by the names of the Caffe definitions; where there
@@ -12,6 +14,7 @@ is none, by those of this package.
 """
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,10 @@ from typing import Any
 import numpy as np
 
 from tests.golden.backbone_weights import (
+    DLIB_BLOCKS,
+    FACENET_BLOCKS,
+    FACENET_STEM,
+    IRESNET_STAGES,
     MOBILE_BLOCKS,
     RESNET_STAGES,
     SIZES,
@@ -51,12 +58,12 @@ class Recorder:
         bias = tensors.get(f"{key}.bias")
         return F.conv2d(planes, tensors[f"{key}.weight"], bias, **how)
 
-    def norm(self, planes: Any, key: str) -> Any:
+    def norm(self, planes: Any, key: str, eps: float = 1e-5) -> Any:
         import torch.nn.functional as F
 
         names = ("running_mean", "running_var", "weight", "bias")
         statistics = [self.tensors[f"{key}.{name}"] for name in names]
-        return F.batch_norm(planes, *statistics, eps=1e-5)
+        return F.batch_norm(planes, *statistics, eps=eps)
 
     def layer(
         self,
@@ -193,11 +200,148 @@ def mobilefacenet(tensors: Tensors, pictures: Any) -> Result:
     return planes.flatten(1), record.layers
 
 
+def dlib_resnet29(tensors: Tensors, pictures: Any) -> Result:
+    """dlib's network; where the sizes of a sum differ, the rest is zero."""
+    import torch.nn.functional as F
+
+    record = Recorder(tensors)
+
+    def affine(planes: Any, number: int) -> Any:
+        scale, shift = (
+            tensors[f"affine{number}.{part}"][:, None, None]
+            for part in ("weight", "bias")
+        )
+        return planes * scale + shift
+
+    def fill(planes: Any, like: Any) -> Any:
+        missing = [max(b - a, 0) for a, b in zip(planes.shape, like.shape, strict=True)]
+        return F.pad(planes, (0, missing[3], 0, missing[2], 0, missing[1]))
+
+    mean = pictures.new_tensor((122.782, 117.001, 104.298))
+    planes = ((pictures - mean) / 256).permute(0, 3, 1, 2)
+    convolved = record.conv(planes, "con1", stride=2)
+    planes = F.relu(affine(convolved, 1))
+    record.layers["con1"] = convolved, planes
+    planes = F.max_pool2d(planes, 3, 2)
+    number = 1
+    for features in DLIB_BLOCKS:
+        how = {"stride": 2} if features < 0 else {"padding": 1}
+        convolved = record.conv(planes, f"con{number + 1}", **how)
+        hidden = F.relu(affine(convolved, number + 1))
+        record.layers[f"con{number + 1}"] = convolved, hidden
+        convolved = record.conv(hidden, f"con{number + 2}", padding=1)
+        hidden = affine(convolved, number + 2)
+        skip = F.avg_pool2d(planes, 2) if features < 0 else planes
+        planes = F.relu(fill(hidden, skip) + fill(skip, hidden))
+        record.layers[f"con{number + 2}"] = convolved, planes
+        number += 2
+    embedding = F.linear(planes.mean((2, 3)), tensors["fc.weight"])
+    record.layers["fc"] = embedding, embedding
+    return embedding, record.layers
+
+
+def facenet(tensors: Tensors, pictures: Any) -> Result:
+    """Inception-ResNet v1; a kernel that keeps its size is padded by half of it."""
+    import torch
+    import torch.nn.functional as F
+
+    record = Recorder(tensors)
+
+    def conv_norm(planes: Any, key: str, **how: Any) -> Any:
+        convolved = record.conv(planes, f"{key}.conv", **how)
+        planes = F.relu(record.norm(convolved, f"{key}.bn", eps=1e-3))
+        record.layers[key.replace(".", "_")] = convolved, planes
+        return planes
+
+    planes = ((pictures - 127.5) / 128).permute(0, 3, 1, 2)
+    for key in FACENET_STEM:
+        how = {"conv2d_1a": {"stride": 2}, "conv2d_4b": {"stride": 2}}.get(key, {})
+        how = {"padding": 1} if key == "conv2d_2b" else how
+        planes = conv_norm(planes, key, **how)
+        if key == "conv2d_2b":
+            planes = F.max_pool2d(planes, 3, 2)
+    for block, convs in FACENET_BLOCKS.items():
+        branches: dict[str, Any] = {}
+        for part, (_, _, height, width) in convs.items():
+            if part == "conv2d":
+                continue
+            branch = part.split(".")[0]
+            last = [other for other in convs if other.startswith(branch)][-1]
+            halves = block.startswith("mixed") and part == last
+            how = {"stride": 2} if halves else {"padding": (height // 2, width // 2)}
+            branches[branch] = conv_norm(
+                branches.get(branch, planes), f"{block}.{part}", **how
+            )
+        if block.startswith("mixed"):
+            joined = [*branches.values(), F.max_pool2d(planes, 3, 2)]
+            planes = torch.cat(joined, 1)
+            continue
+        scales = {"repeat_1": 0.17, "repeat_2": 0.1, "repeat_3": 0.2, "block8": 1.0}
+        convolved = record.conv(torch.cat([*branches.values()], 1), f"{block}.conv2d")
+        planes = planes + scales[block.split(".")[0]] * convolved
+        planes = planes if block == "block8" else F.relu(planes)
+        record.layers[f"{block}.conv2d".replace(".", "_")] = convolved, planes
+    linear = F.linear(planes.mean((2, 3)), tensors["last_linear.weight"])
+    normalised = record.norm(linear, "last_bn", eps=1e-3)
+    record.layers["last_linear"] = linear, normalised
+    return F.normalize(normalised, dim=1), record.layers
+
+
+def arcface_iresnet50(tensors: Tensors, pictures: Any) -> Result:
+    """IResNet-50, whose blocks normalise their input."""
+    import torch.nn.functional as F
+
+    record = Recorder(tensors)
+    planes = ((pictures - 127.5) / 127.5).permute(0, 3, 1, 2)
+    planes = record.layer(planes, "conv1", "conv1", "bn1", "prelu", padding=1)
+    for stage, (num_blocks, _) in enumerate(IRESNET_STAGES, 1):
+        for block in range(num_blocks):
+            key, name = f"layer{stage}.{block}", f"layer{stage}_{block}"
+            stride = 2 if block == 0 else 1
+            hidden = record.norm(planes, f"{key}.bn1")
+            hidden = record.layer(
+                hidden,
+                f"{name}_conv1",
+                f"{key}.conv1",
+                f"{key}.bn2",
+                f"{key}.prelu",
+                padding=1,
+            )
+            hidden = record.layer(
+                hidden,
+                f"{name}_conv2",
+                f"{key}.conv2",
+                f"{key}.bn3",
+                stride=stride,
+                padding=1,
+            )
+            if block == 0:
+                shortcut = f"{key}.downsample"
+                planes = record.layer(
+                    planes,
+                    f"{name}_downsample",
+                    f"{shortcut}.0",
+                    f"{shortcut}.1",
+                    stride=stride,
+                )
+            planes = planes + hidden
+            convolved, _ = record.layers[f"{name}_conv2"]
+            record.layers[f"{name}_conv2"] = convolved, planes
+    planes = record.norm(planes, "bn2")
+    linear = F.linear(planes.flatten(1), tensors["fc.weight"], tensors["fc.bias"])
+    embedding = record.norm(linear, "features")
+    record.layers["fc"] = linear, embedding
+    return embedding, record.layers
+
+
 NETWORKS = {
     "vggface2_resnet50": resnet50,
     "vggface2_senet50": resnet50,
     "vggface_vgg16": vgg16,
     "mobilefacenet": mobilefacenet,
+    "dlib_resnet29": dlib_resnet29,
+    "facenet": facenet,
+    "arcface_iresnet50": arcface_iresnet50,
 }
 
 
@@ -238,9 +382,11 @@ def main() -> None:
     """Writes the golden file."""
     import torch
 
+    names = sys.argv[1:] or list(SIZES)
+    golden = json.loads(GOLDEN.read_text()) if sys.argv[1:] else {}
     with torch.no_grad():
-        golden = {name: _golden(name) for name in SIZES}
-    GOLDEN.write_text(json.dumps(_rounded(golden)) + "\n")
+        golden.update({name: _rounded(_golden(name)) for name in names})
+    GOLDEN.write_text(json.dumps(golden) + "\n")
 
 
 if __name__ == "__main__":

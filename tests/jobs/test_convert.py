@@ -41,7 +41,7 @@ def test_weights_are_stored_and_compared(config):
     text = convert.to_text(result)
     assert re.search(r"features\.0\.weight +→ params/conv/kernel +3x2x3x5", text)
     assert "11 of 11 arrays matched" in text
-    assert "1 counter that no network needs" in text
+    assert "1 array besides, not needed" in text
     assert "1 note: arrays taken from 'state_dict'" in text
 
 
@@ -69,7 +69,7 @@ def test_one_of_each_is_in_the_singular(config):
     rest = {"model": "tiny", "digest": "", "arrays": arrays, "comparison": comparison}
     text = convert.to_text({**card, **rest})
     assert "1 of 1 array matched" in text
-    assert "1 counter that" in text
+    assert "1 array besides" in text
     assert "1 superfluous, ignored: b" in text
     assert "1 note: b" in text
 
@@ -109,7 +109,7 @@ def test_a_residual_network_of_torchvision_is_stored(tmp_path):
     )
     text = convert.to_text(result)
     assert "267 of 267 arrays matched" in text
-    assert "53 counters that no network needs" in text
+    assert "53 arrays besides, not needed" in text
     variables, _ = store.load(pretrained.RESNET50, output)
     found = variables["params"]["layer2_0_downsample"]["kernel"]
     theirs = arrays["layer2.0.downsample.0.weight"]
@@ -139,3 +139,17 @@ def test_errors_name_their_flag(config, tmp_path, changes, flag):
             changes = {name: tmp_path / changes[name]}
     with pytest.raises(RequestError, match=flag):
         convert.convert(replace(config, **changes))
+
+
+def test_the_container_is_chosen(config):
+    averaged = networks.torch_arrays(networks.random_arrays(seed=1))
+    newest = networks.torch_arrays(networks.random_arrays())
+    value = {"state_dict": newest, "state_dict_ema": averaged}
+    config.weights.write_bytes(pickle.dumps(value, 2))
+    with pytest.raises(RequestError, match=r"state_dict \(11\), state_dict_ema \(11\)"):
+        convert.convert(config)
+    convert.convert(replace(config, container="state_dict_ema"))
+    variables, _ = store.load(networks.BACKBONE, config.output)
+    np.testing.assert_array_equal(
+        variables["params"]["act"]["slope"], averaged["features.2.weight"]
+    )

@@ -28,6 +28,9 @@ TABLE = {
     "vggface2_senet50": (43_723_943, 53_120, 86, 2048),
     "vggface_vgg16": (145_002_878, 0, 16, 4096),
     "mobilefacenet": (999_552, 19_584, 50, 128),
+    "dlib_resnet29": (5_614_592, 0, 30, 128),
+    "facenet": (23_482_624, 29_600, 133, 512),
+    "arcface_iresnet50": (43_590_848, 38_144, 54, 512),
 }
 
 
@@ -40,7 +43,7 @@ def test_every_backbone_is_in_the_list():
 
 
 def test_unknown_name_is_an_error_that_lists_the_names():
-    with pytest.raises(RequestError, match=r"`backbone`: .*mobilefacenet, found 'vgg'"):
+    with pytest.raises(RequestError, match=r"`backbone`: .*iresnet50, found 'vgg'"):
         backbones.create("vgg")
 
 
@@ -73,6 +76,7 @@ def _described(layer):
         "conv": ["params/kernel"],
         "dense": ["params/kernel"],
         "norm": ["params/scale", "params/bias", "batch_stats/mean", "batch_stats/var"],
+        "affine": ["params/scale", "params/bias"],
         "prelu": ["params/slope"],
     }[layer.kind]
     for path in names + ["params/bias"] * layer.bias:

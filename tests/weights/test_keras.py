@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """HDF5 files of Keras, and what HDF5 could do besides."""
 
+import zipfile
+
 import h5py
 import numpy as np
 import pytest
@@ -67,7 +69,9 @@ def test_the_optimizer_is_left_out(path, layers):
     writers.keras(path, layers, group="model_weights")
     with h5py.File(path, "a") as file:
         file["optimizer_weights/Adam/iterations"] = 3
-    assert formats.read(path).notes == ("left out the arrays of 'optimizer_weights'",)
+    assert formats.read(path).notes == (
+        "passed over the arrays of 'optimizer_weights'",
+    )
 
 
 def test_compressed_arrays(path):
@@ -161,10 +165,116 @@ def test_groups_within_themselves(path):
     assert list(formats.read(path).tensors) == ["a/kernel"]
 
 
-def test_keras_3(path):
-    with h5py.File(path, "w") as file:
-        file["layers/conv2d/vars/0"] = np.ones(3)
-    with pytest.raises(RequestError, match="Keras 3"):
+def _keras_3(target, layers, *, names=True):
+    """`model.save_weights` of Keras 3, of `{group: (name, arrays)}`."""
+    with h5py.File(target, "w") as file:
+        for group, (name, arrays) in layers.items():
+            numbered = file.create_group(f"{group}/vars")
+            if names:
+                numbered.attrs["name"] = name
+            for number, array in enumerate(arrays):
+                numbered[str(number)] = array
+
+
+@pytest.fixture
+def keras_3():
+    rng = np.random.default_rng(0)
+
+    def draw(*shape):
+        return rng.normal(size=shape).astype(np.float32)
+
+    norm = [draw(4) for _ in range(4)]
+    # A group is called after the class of the layer, and not after the layer.
+    return {
+        "layers/conv2d": ("first", [draw(3, 3, 3, 4), draw(4)]),
+        "layers/conv2d_1": ("conv2d", [draw(3, 3, 4, 4), draw(4)]),
+        "layers/batch_normalization": ("bn", norm),
+        "layers/functional/layers/depthwise_conv2d": ("dw", [draw(2, 2, 4, 1)]),
+        "layers/p_re_lu": ("p_re_lu", [draw(1, 1, 4)]),
+        "layers/dense": ("out", [draw(4, 2), draw(2)]),
+    }
+
+
+NAMES = [
+    "bn/beta",
+    "bn/gamma",
+    "bn/moving_mean",
+    "bn/moving_variance",
+    "conv2d/bias",
+    "conv2d/kernel",
+    "dw/depthwise_kernel",
+    "first/bias",
+    "first/kernel",
+    "out/bias",
+    "out/kernel",
+    "p_re_lu/alpha",
+]
+
+
+def test_layers_of_keras_3_have_the_names_of_their_attributes(path, keras_3):
+    _keras_3(path, keras_3)
+    tensors = formats.read(path).tensors
+    assert sorted(tensors) == NAMES
+    for layer, leaf, group, number in (
+        ("first", "kernel", "layers/conv2d", 0),
+        ("conv2d", "bias", "layers/conv2d_1", 1),
+        ("bn", "moving_variance", "layers/batch_normalization", 3),
+    ):
+        array = keras_3[group][1][number]
+        np.testing.assert_array_equal(tensors[f"{layer}/{leaf}"], array)
+
+
+def test_layers_of_keras_3_without_attributes(path, keras_3):
+    _keras_3(path, keras_3, names=False)
+    assert "conv2d_1/kernel" in formats.read(path).tensors
+
+
+def test_what_is_no_layer_of_keras_3_is_passed_over(path, keras_3):
+    _keras_3(path, keras_3)
+    with h5py.File(path, "a") as file:
+        file["optimizer/vars/0"] = np.ones(3)
+        file["layers/dropout/seed_generator/vars/0"] = np.ones(2, np.uint32)
+    tensor_file = formats.read(path)
+    assert sorted(tensor_file.tensors) == NAMES
+    assert tensor_file.notes == (
+        "passed over the arrays of 'optimizer', 'seed_generator'",
+    )
+
+
+def test_arrays_of_keras_3_that_cannot_be_named(path, keras_3):
+    name, arrays = keras_3["layers/batch_normalization"]
+    _keras_3(path, {"layers/batch_normalization": (name, arrays[1:])})
+    with pytest.raises(RequestError, match=r"holds 3 arrays for the layer 'bn'"):
+        formats.read(path)
+    _keras_3(path, {"layers/conv2d": ("a", []), "b/vars/c": ("b", [])})
+    with h5py.File(path, "a") as file:
+        file["layers/conv2d/vars/x"] = np.ones(3)
+    with pytest.raises(RequestError, match="which is no array of a layer"):
+        formats.read(path)
+
+
+def test_an_archive_of_keras_3(path, keras_3, tmp_path):
+    _keras_3(tmp_path / "model.weights.h5", keras_3)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("metadata.json", "{}")
+        archive.writestr("config.json", '{"class_name": "Lambda"}')
+        archive.write(tmp_path / "model.weights.h5", "model.weights.h5")
+    tensor_file = formats.read(path)
+    assert tensor_file.format == "Keras archive"
+    assert sorted(tensor_file.tensors) == NAMES
+    content = path.read_bytes()
+    for size in (100, len(content) // 2, len(content) - 1):
+        path.write_bytes(content[:size])
+        with pytest.raises(
+            RequestError, match=r"truncated \.keras .*get the file again"
+        ):
+            formats.read(path)
+
+
+def test_an_archive_without_weights(path):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("metadata.json", "{}")
+    with pytest.raises(RequestError, match=r"without model\.weights\.h5"):
         formats.read(path)
 
 

@@ -223,3 +223,100 @@ def test_the_file_is_left_as_it_is(tensors):
         array += 1
     for name, array in before.items():
         np.testing.assert_array_equal(tensors[name], array)
+
+
+NUMBERED = (
+    Layer("conv1", "conv", keras="conv2d_5", bias=True),
+    Layer("conv2", "conv", keras="conv2d_6", bias=True),
+    Layer("fc", "dense", keras="dense_3", bias=True),
+)
+NUMBERED_SHAPES = mapping.nest(
+    {
+        f"params/{layer}/{leaf}": jax.ShapeDtypeStruct(shape, np.float32)
+        for layer, kernel in {
+            "conv1": (3, 3, 3, 4),
+            "conv2": (3, 3, 4, 4),
+            "fc": (4, 2),
+        }.items()
+        for leaf, shape in (("kernel", kernel), ("bias", kernel[-1:]))
+    }
+)
+
+
+def _numbered(names):
+    rng = np.random.default_rng(0)
+    shapes = ((3, 3, 3, 4), (3, 3, 4, 4), (4, 2))
+    tensors = {}
+    for name, shape in zip(names, shapes, strict=True):
+        tensors[f"{name}/kernel"] = rng.normal(size=shape)
+        tensors[f"{name}/bias"] = rng.normal(size=shape[-1:])
+    return tensors
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("conv2d", "conv2d_1", "dense"),
+        ("conv2d_9", "conv2d_10", "dense_4"),
+        # Only the second convolution has its name, and the first one that of a layer
+        # which the network has in another place.
+        ("conv2d_4", "conv2d_5", "dense_3"),
+    ],
+)
+def test_layers_that_keras_numbered_otherwise(names):
+    tensors = _numbered(names)
+    # Files are sorted by names, in which 10 comes before 9.
+    file = torch_file(dict(sorted(tensors.items())), "keras")
+    variables, comparison = mapping.to_variables(NUMBERED, file, NUMBERED_SHAPES)
+    for layer, name in zip(("conv1", "conv2", "fc"), names, strict=True):
+        np.testing.assert_array_equal(
+            variables["params"][layer]["kernel"],
+            tensors[f"{name}/kernel"].astype(np.float32),
+        )
+        assert (f"{name}/bias", f"params/{layer}/bias") in comparison.matched
+    assert f"{names[0]} → conv2d_5" in comparison.notes[0]
+    assert comparison.notes[0].startswith("layers matched by order and shape: ")
+
+
+def test_layers_of_other_shapes_or_numbers_are_not_matched():
+    tensors = _numbered(("conv2d_1", "conv2d", "dense"))  # The order is another one.
+    with pytest.raises(RequestError, match=r"missing: conv2d_5/kernel"):
+        mapping.to_variables(NUMBERED, torch_file(tensors, "keras"), NUMBERED_SHAPES)
+    tensors = _numbered(("conv2d", "conv2d_1", "dense"))
+    tensors["conv2d_2/kernel"] = tensors["conv2d/kernel"]
+    with pytest.raises(RequestError, match=r"missing: conv2d_5/kernel"):
+        mapping.to_variables(NUMBERED, torch_file(tensors, "keras"), NUMBERED_SHAPES)
+
+
+def test_depthwise_kernels_of_keras_3(tmp_path):
+    from fakedet_jax.weights import formats
+
+    layers = networks.keras_layers(OURS)
+    layers["dw"] = {"kernel": layers["dw"]["depthwise_kernel"]}
+    writers.keras(tmp_path / "weights", layers)
+    tensor_file = formats.read(tmp_path / "weights")
+    variables, _ = mapping.to_variables(networks.LAYERS, tensor_file, SHAPES)
+    assert_ours(variables)
+
+
+def test_lists_of_names_end_after_ten(tensors):
+    several = {f"other{i}.weight": np.ones(3) for i in range(12)}
+    with pytest.raises(RequestError) as caught:
+        convert({**tensors, **several})
+    assert "other9.weight … (12 in all)" in str(caught.value)
+    assert "other10" not in str(caught.value)
+
+
+def test_single_numbers_are_unused_unless_they_scale(tensors):
+    _, comparison = convert({**tensors, "loss": np.array(0.5)})
+    assert "loss" in comparison.unused
+    with pytest.raises(RequestError, match=r"superfluous: fc\.weight_scale"):
+        convert({**tensors, "fc.weight_scale": np.array(0.5)})
+
+
+def test_floats_of_eight_bits_are_converted(tensors):
+    values = np.float32([1, -2, 0.5, 4, 3])
+    tensors["features.1.bias"] = values.astype(ml_dtypes.float8_e4m3fn)
+    variables, comparison = convert(tensors)
+    np.testing.assert_array_equal(variables["params"]["norm"]["bias"], values)
+    assert "1 arrays converted from float8_e4m3fn" in comparison.notes

@@ -31,11 +31,24 @@ def test_bfloat16(read_bytes):
 
 
 @pytest.mark.parametrize(
+    "dtype, raw, values",
+    [
+        ("F8_E4M3", b"\x38\xc0", [1, -2]),
+        ("F8_E5M2", b"\x3c\xc0", [1, -2]),
+        ("F8_E8M0", b"\x7f\x80", [1, 2]),
+    ],
+)
+def test_floats_of_eight_bits(dtype, raw, values, read_bytes):
+    found = read_bytes(_file(dtype, raw, [2])).tensors["a"]
+    np.testing.assert_array_equal(found.astype(np.float32), np.float32(values))
+
+
+@pytest.mark.parametrize(
     "content, reason",
     [
         (_file("F32", bytes(8), [3]), "damaged"),
         (_file("F32", bytes(8), [2**60]), "damaged"),
-        (_file("F8_E4M3", bytes(2), [2]), "F8_E4M3"),
+        (_file("F4", bytes(1), [2]), "damaged|F4"),
         (_file("F32", bytes(8), [2])[:-1], "truncated"),
         (_file("F32", bytes(8), [2])[:20], "truncated"),
         ((2).to_bytes(8, "little") + b"{}", "no arrays"),

@@ -98,9 +98,7 @@ def test_code_is_refused_in_every_spelling(content):
 @pytest.mark.parametrize(
     "content",
     [
-        b"\x80\x02ccollections\nOrderedDict\n)\x81.",  # NEWOBJ
         b"\x80\x02\x82\x01.",  # EXT1
-        b"\x80\x04\x8f.",  # EMPTY_SET
         b"Pmodule\n.",  # PERSID
         b"\x80\x05\x97.",  # NEXT_BUFFER
     ],
@@ -115,7 +113,7 @@ def test_objects_in_arrays_are_refused():
         load(pickle.dumps(np.array([{}], dtype=object), 2))
 
 
-@pytest.mark.parametrize("dtype", ["i4,f4", "U3", "S3", "M8[s]", "c16"])
+@pytest.mark.parametrize("dtype", ["i4,f4", "U3", "S3", "M8[s]"])
 def test_arrays_of_anything_but_numbers_are_refused(dtype):
     with pytest.raises(UnreadableError, match="holds an array of"):
         load(pickle.dumps(np.zeros(2, dtype), 2))
@@ -152,7 +150,6 @@ def test_a_claimed_length_reserves_nothing(opcode):
         ((2,), (2**60,), 0),
         ((1,), (1,), -1),
         ((2,), (-1,), 3),
-        ((100,), (0,), 0),
         ((2, 2), (1,), 0),
     ],
 )

@@ -104,12 +104,11 @@ class ExifAnomaly:
         named = embedding.create(vars(options)).settings
         if options.backbone is not None:
             _refuse_training(config, "`backbone` is the embedding")
-            options.required_weights()
             network: Backbone | None = embedding.backbones.create(options.backbone)
         else:
             parallel.local_batch_size(recipe.batch_size, mesh)
             network = face_ranker.create(str(named["embedder"])).pretrained
-        if options.weights is None:
+        if options.weights is None and options.backbone is None:
             return Plan({**named, "weights": None, "pretrained": None})
         if network is None:
             raise RequestError(

@@ -55,7 +55,7 @@ def open_backbone(
         RequestError: There is no such network, or the weights do not fit.
     """
     settings = count_settings(chosen, chosen.dtype)
-    variables, card = store.load(settings.backbone, chosen.required_weights())
+    variables, card = store.load(settings.backbone, chosen.weights)
     placed = parallel.replicate(mesh, variables)
     features = backbone_features(settings, placed, card["digest"], None)
     return settings.backbone.preprocessing.framing, features

@@ -96,11 +96,6 @@ class FakeSpotter:
                 "traced; leave it out"
             )
         settings = count_settings(options, options.dtype)
-        if options.weights is None:
-            raise RequestError(
-                f"`weights`: {self.name} needs the weights of {settings.backbone.name};"
-                " name a published file, or a folder that `mode=convert` wrote"
-            )
         weights, card = store.load(settings.backbone, options.weights)
         return Plan({"weights": card["digest"]}, weights)
 

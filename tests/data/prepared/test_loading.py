@@ -184,3 +184,29 @@ def test_neither_tensorflow_nor_jax_is_imported(data_dir):
         text=True,
     )
     assert done.stdout == "False False\n"
+
+
+@pytest.mark.parametrize("damage", ["truncated", "changed", "missing"])
+def test_a_damaged_record_file_is_named(data_dir, tmp_path, damage):
+    copy = tmp_path / "copy"
+    shutil.copytree(data_dir, copy)
+    (file,) = copy.rglob("*-test.array_record*")
+    content = bytearray(file.read_bytes())
+    if damage == "truncated":
+        file.write_bytes(content[:1000])
+    elif damage == "changed":
+        # The records fill the file up to its footer.
+        content[1000:3000] = bytes(byte ^ 0x55 for byte in content[1000:3000])
+        file.write_bytes(content)
+    else:
+        file.unlink()
+    # Splits that are whole can still be read.
+    prepared.load(copy, "folder", "train").source.columns("name")
+    with pytest.raises(RequestError) as caught:
+        source = prepared.load(copy, "folder", "test").source
+        for index in range(len(source)):
+            source.example(index)
+    message = str(caught.value)
+    assert f"`data_dir`: {file} is missing or damaged" in message
+    assert f"or delete {file.parent} and make it again" in message
+    assert "\n" not in message

@@ -477,7 +477,7 @@ def test_all_other_ways_to_count_give_a_detector(root, tmp_path, fit):
     [
         ("--backbone=", "--backbone: expected the recognition network to look at"),
         ("--backbone=gone", "--backbone: expected vggface2_resnet50, "),
-        ("--weights=", "--weights: fakespotter needs the weights of tiny_faces"),
+        ("--weights=", "--weights: --backbone=tiny_faces needs its weights"),
         ("--weights=/nowhere", "--weights: '/nowhere' does not exist"),
         ("--backbone=mobilefacenet", "--weights: '{root}/weights' holds 'tiny_faces'"),
         ("--neuron=layer", "--neuron: expected unit, channel, found 'layer'"),
