@@ -8,7 +8,7 @@ COMPILE_BIN = $(COMPILE_VENV)/bin
 DEMO := demo
 LEFT_OUT = and not readme
 
-.PHONY: environments demo test test-readme test-slow test-ray lint clean
+.PHONY: environments demo test test-readme test-slow test-fuzz test-ray lint clean
 .PHONY: compile-env test-compile test-compile-quick test-compile-slow
 
 demo: $(VENV)/.ready
@@ -34,6 +34,9 @@ test-readme: $(VENV)/.ready-test
 
 test-slow: $(VENV)/.ready-test
 	$(BIN)/python -m pytest -m "slow and not compiler" tests
+
+test-fuzz: $(VENV)/.ready-test
+	FAKEDET_FUZZ=100000 $(BIN)/python -m pytest tests/media/test_fuzz.py
 
 # Ray is large and few need it, so it has its own environment.
 test-ray: $(RAY_VENV)/.ready

@@ -12,6 +12,7 @@ from typing import Any
 
 from fakedet_jax import systems
 from fakedet_jax.errors import RequestError
+from fakedet_jax.media.options import MediaConfig
 from fakedet_jax.settings import Settings, option, part
 from fakedet_jax.training.recipe import Recipe
 
@@ -56,7 +57,7 @@ class DataConfig(Settings):
         may_change=True,
     )
     real_classes: tuple[str, ...] = option(
-        (), "Classes that are real although their names do not start with real."
+        (), "Classes that are real although their names do not say so."
     )
     task: str = option(
         "multiclass",
@@ -75,6 +76,15 @@ class DataConfig(Settings):
         None,
         "Number of simulated identities of synthetic_faces (default 400); the first "
         "400 are split, further ones train only.",
+    )
+    fake_classes: tuple[str, ...] = option(
+        (), "Classes that are fake although their names say that they are real."
+    )
+    subfolders: str = option(
+        "together",
+        "Where a folder is split: together keeps the pictures of a folder within a "
+        "class in one split, such as the frames of a video; apart splits them.",
+        choices=("together", "apart"),
     )
 
     def __post_init__(self) -> None:
@@ -209,6 +219,17 @@ class ProfileConfig(Settings):
             )
 
 
+def _search_size_option(**facts: Any) -> Any:
+    return option(
+        None,
+        "Longest side, in pixels, to which a picture is shrunk for finding faces; by "
+        "default 640, and with `all_faces` 1600 too. Small faces need a larger one.",
+        minimum=32,
+        maximum=100_000,
+        **facts,
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class FaceConfig(Settings):
     """How faces are found in pictures and cut out of them."""
@@ -241,6 +262,7 @@ class FaceConfig(Settings):
         False, "Whether crops are aligned by eyes and mouth; needs `size`."
     )
     all_faces: bool = option(False, "Whether every face is used, not only the largest.")
+    search_size: int | None = _search_size_option(name="face_search_size")
     size: int | None = option(
         None,
         "Side of the crops in pixels; by default crops are not resampled.",
@@ -476,7 +498,9 @@ class FilesConfig(_BatchConfig):
         None, "ONNX file of the face detector yunet."
     )
     all_faces: bool = option(False, "Whether every face is used, not only the largest.")
+    face_search_size: int | None = _search_size_option()
     frames: FrameConfig | None = part(FrameConfig, is_optional=True)
+    media: MediaConfig | None = part(MediaConfig, is_optional=True)
     seconds_per_file: float = option(
         0.0,
         "Seconds after which a file is given up, with an error; 0 for no limit. Needs "
@@ -695,6 +719,28 @@ class CompileConfig(Settings):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class CheckConfig(Settings):
+    """Labelled pictures that are looked at before a training."""
+
+    paths: tuple[str, ...] = option((), "Folder with a folder for each class.")
+    real_classes: tuple[str, ...] = option(
+        (), "Classes that are real although their names do not say so."
+    )
+    fake_classes: tuple[str, ...] = option(
+        (), "Classes that are fake although their names say that they are real."
+    )
+    subfolders: str = option(
+        "together",
+        "Whether the pictures of a folder within a class stay in one split: together "
+        "or apart.",
+        choices=("together", "apart"),
+    )
+    network: BackboneConfig = part(BackboneConfig)
+    num_threads: int = option(8, "Decoding threads.", minimum=1)
+    output: Path | None = option(None, "JSON file for the results.")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class ExportConfig(Settings):
     """Pictures of a dataset, written as files."""
 
@@ -778,6 +824,7 @@ class PrepareConfig(Settings):
     data: DataConfig = part(DataConfig)
     faces: FaceConfig = part(FaceConfig)
     frames: FrameConfig = part(FrameConfig)
+    media: MediaConfig = part(MediaConfig)
     split_by: str = option(
         "official",
         "How the splits are made: official (the dataset's own, else by people, videos "

@@ -10,6 +10,7 @@ instead of paths, and some facts about the run:
 - `classes`: of the training pictures, the real ones first
 - `face_detector` and `faces`: how the faces of the training pictures were found and cut
   out; "none" and None where that is not known
+- `pictures`: shape and size of the training pictures, see `faces.expected`
 - `converted_from`: for a detector that others trained, the file that it came from
 """
 
@@ -33,7 +34,7 @@ _NUM_EPOCHS = "num_epochs"
 
 _AGAIN = "train again in another `workdir`"
 
-_FACTS = ("version", "classes", "face_detector", "faces", "converted_from")
+_FACTS = ("version", "classes", "face_detector", "faces", "pictures", "converted_from")
 
 _O = TypeVar("_O", bound=settings.Settings)
 
@@ -61,6 +62,12 @@ class Workdir:
     def faces(self) -> Mapping[str, Any] | None:
         """How the faces of the training pictures were found; None if not known."""
         found: Mapping[str, Any] | None = self.record.get("faces")
+        return found
+
+    @property
+    def pictures(self) -> Mapping[str, Any] | None:
+        """Shape and size of the training pictures; None if not known."""
+        found: Mapping[str, Any] | None = self.record.get("pictures")
         return found
 
     @property
@@ -166,6 +173,9 @@ def open_workdir(path: Path, field: str = "workdir") -> Workdir:
             f"`workdir={path}` first"
         ),
     )
+    if record.get("dataset") == "folder" and record.get("faces") is None:
+        # Before there was the setting, folders within classes were split.
+        record.setdefault("subfolders", "apart")
     return Workdir(path, record, field)
 
 

@@ -22,7 +22,7 @@ FLOORS = (
     ("systems.networks", "systems.fakespotter", "systems.exif_anomaly"),
     (
         *("systems.base", "systems.identity", "systems.programs"),
-        *("systems.training_run", "systems.verdict"),
+        *("systems.training_run", "systems.verdict", "systems.advice"),
     ),
     ("systems.features",),
     ("workdir", "evaluation", "report", "training"),

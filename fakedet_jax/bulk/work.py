@@ -29,7 +29,7 @@ from fakedet_jax.evaluation.scoring import BatchResult
 from fakedet_jax.faces.file_rows import FileRows
 from fakedet_jax.faces.stream import NO_PICTURE, FaceBatch, FaceFile, FaceItem
 from fakedet_jax.media import video
-from fakedet_jax.runtime import progress
+from fakedet_jax.runtime import progress, text
 from fakedet_jax.runtime.signals import Stopped, StopRequest
 
 _LOGGER = logging.getLogger(__name__)
@@ -78,6 +78,7 @@ class Report:
         num_inputs: Inputs that it computed.
         num_rows: Their rows.
         errors: Rows without a result, by reason.
+        notes: Inputs that differ from the training pictures, by note.
         seconds: Where the time went: `read` is waiting for pictures, `device` for
             results, `write` for the file system.
     """
@@ -87,6 +88,9 @@ class Report:
     errors: collections.Counter[str] = dataclasses.field(
         default_factory=collections.Counter
     )
+    notes: collections.Counter[str] = dataclasses.field(
+        default_factory=collections.Counter
+    )
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)
 
     def add(self, other: "Report") -> None:
@@ -94,6 +98,7 @@ class Report:
         self.num_inputs += other.num_inputs
         self.num_rows += other.num_rows
         self.errors += other.errors
+        self.notes += other.notes
         for name, seconds in other.seconds.items():
             self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
@@ -195,8 +200,8 @@ def schema_of(ledger: Ledger) -> pyarrow.Schema:
     try:
         return pyarrow.schema(
             [
-                (name, parts.type_of(text))
-                for name, text in ledger.request.columns.items()
+                (name, parts.type_of(alias))
+                for name, alias in ledger.request.columns.items()
             ]
         )
     except ValueError as error:
@@ -259,8 +264,16 @@ def run(
             if stop.signum:
                 raise Stopped(stop.signum)
             if num_inputs:
-                shown.update(num_inputs)
+                shown.update(num_inputs, note=describe_errors(report))
     return report
+
+
+def describe_errors(report: Report) -> str:
+    """Says how many rows have no result, and the most frequent reason; else empty."""
+    if not report.errors:
+        return ""
+    ((reason, count),) = report.errors.most_common(1)
+    return f"{text.counted(report.errors.total(), 'error')} ({count:,} × {reason})"
 
 
 def show_progress(schedule: Schedule, label: str) -> progress.Progress:
@@ -323,6 +336,7 @@ def compute(
                         _write(ledger, schema, end, unit)
                     report.num_rows += len(unit.rows)
                     report.errors += unit.errors
+                    report.notes += unit.notes
                     num_inputs += unit.num_inputs
                     unit = _UnitRows(computation, schema)
             yield num_inputs
@@ -379,6 +393,7 @@ class _UnitRows:
     def __init__(self, computation: Computation, schema: pyarrow.Schema) -> None:
         self.rows: list[Row] = []
         self.errors: collections.Counter[str] = collections.Counter()
+        self.notes: collections.Counter[str] = collections.Counter()
         self.num_inputs = 0
         self._computation = computation
         self._error = schema.names.index(ERROR)
@@ -398,6 +413,8 @@ class _UnitRows:
         self.rows += rows
         self.errors.update(reasons)
         self.num_inputs += 1
+        if self._file.note:
+            self.notes[self._file.note] += 1
         if len(reasons) < len(rows):
             for problem in self._file.problems:
                 _LOGGER.warning("%s was used, but %s", task.input.path, problem)

@@ -48,11 +48,9 @@ def _parse(arguments: Sequence[str]) -> list[str]:
     program, *rest = arguments
     found = reading.read(rest, MODES)
     if found.wants_version:
-        print(f"fakedet_jax {__version__}")
-        sys.exit(0)
+        _show(f"fakedet_jax {__version__}")
     if not rest:
-        print(help.overview())
-        sys.exit(0)
+        _show(help.overview())
     # absl shows with --helpfull the flags of the file that was started.
     for flag in FLAGS.flags_by_module_dict()[flags.__name__]:
         FLAGS.register_key_flag_for_module(sys.argv[0], flag)
@@ -84,13 +82,21 @@ def _set_mode(mode: str) -> None:
 def _help(mode: str | None, files: Sequence[str]) -> NoReturn:
     """Prints the help of a mode, or of all, and exits."""
     if mode is None and not files:
-        print(help.overview())
-        sys.exit(0)
+        _show(help.overview())
     try:
-        known = check_mode(mode, files)
-        print(help.of_mode(known, flags.given(classes())))
+        text = help.of_mode(check_mode(mode, files), flags.given(classes()))
     except RequestError as error:
         _exit(str(error), 2)
+    _show(text)
+
+
+def _show(text: str) -> NoReturn:
+    """Prints what was asked for, and exits."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # Whoever read the output has seen enough.
+        sys.stderr.close()
     sys.exit(0)
 
 

@@ -21,8 +21,8 @@ _MAX_WIDTH = 100
 _INDENT = 28
 
 _EXAMPLES = (
+    ("what pictures are good for, and which detector suits them", "check"),
     ("train a detector", "train"),
-    ("measure it", "evaluate"),
     ("score photographs", "predict"),
 )
 

@@ -147,7 +147,8 @@ def _job(job: str, table: str = "") -> Callable[[Any], None]:
         result = pkgutil.resolve_name(f"fakedet_jax.{job}")(request)
         # Only the first of several processes has something to tell.
         if table and result:
-            print(pkgutil.resolve_name(f"fakedet_jax.{table}")(result))
+            text = pkgutil.resolve_name(f"fakedet_jax.{table}")(result)
+            print(flags.as_flags(text))
 
     return run
 
@@ -227,6 +228,12 @@ def _study(request: config.StudyConfig) -> None:
 
 
 MODES: dict[str, Mode] = {
+    "check": Mode(
+        config.CheckConfig,
+        "looks at labelled pictures and tells what to train on them, and how.",
+        "fakedet check PICTURES",
+        _job("jobs.check:check", "jobs.check:to_text"),
+    ),
     "train": Mode(
         config.TrainConfig,
         "trains a detector on pictures of real and fake faces, or goes on training.",

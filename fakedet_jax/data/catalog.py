@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Loads datasets by the name that the setting `dataset` takes."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from fakedet_jax.data.folder import (
     choose_validation_fraction,
     load_folder,
 )
+from fakedet_jax.data.prepared import left_out
 from fakedet_jax.errors import RequestError
 from fakedet_jax.runtime import storage
 from fakedet_jax.settings import Option
@@ -61,13 +62,20 @@ def load(data: DataConfig, split: str, *, needs: str | None = None) -> Dataset:
                 f"`validation_fraction`: {str(root)!r} is prepared, so that its splits "
                 "are fixed; give it to `mode=prepare`"
             )
-        dataset = _load_prepared(root, prepared_name, split, data.real_classes)
+        if data.subfolders != DataConfig.subfolders:
+            raise RequestError(
+                f"`subfolders`: {str(root)!r} is prepared, so that its splits are "
+                "fixed; give it to `mode=prepare`"
+            )
+        dataset = _load_prepared(root, prepared_name, split, data)
         check_sides(dataset, str(root), needs)
     else:
         dataset = load_folder(
             root,
             split,
             real_classes=data.real_classes,
+            fake_classes=data.fake_classes,
+            subfolders=data.subfolders,
             validation_fraction=data.validation_fraction,
             needs=needs,
         )
@@ -91,7 +99,7 @@ def validation_fraction(data: DataConfig) -> float:
     root = data.data_dir
     if data.dataset != _FOLDER or root is None or _prepared_name(_FOLDER, root):
         return VALIDATION_FRACTION
-    return choose_validation_fraction(root, data.real_classes)
+    return choose_validation_fraction(root, data.real_classes, data.fake_classes)
 
 
 def read_faces(data: DataConfig) -> Mapping[str, Any] | None:
@@ -110,6 +118,26 @@ def read_faces(data: DataConfig) -> Mapping[str, Any] | None:
         return None
     name = _prepared_name(data.dataset, data.data_dir)
     return None if name is None else prepared.read_info(data.data_dir, name).faces
+
+
+def read_left_out(data: DataConfig, split: str) -> list[left_out.LeftOut]:
+    """Reads which files of a split gave no picture.
+
+    Args:
+        data: The dataset.
+        split: `train`, `validation`, `test` or `all`.
+
+    Returns:
+        Files that `mode=prepare` left out; nothing for datasets that were not prepared.
+
+    Raises:
+        RequestError: The dataset cannot be read.
+    """
+    if data.dataset == _SYNTHETIC or data.data_dir is None:
+        return []
+    if _prepared_name(data.dataset, data.data_dir) is None:
+        return []
+    return left_out.read(data.data_dir, split)
 
 
 def dataset_names() -> list[str]:
@@ -131,19 +159,18 @@ def _prepared_name(name: str, root: Path) -> str | None:
     return prepared.read_info(root).name
 
 
-def _load_prepared(
-    root: Path, name: str, split: str, real_classes: Collection[str]
-) -> Dataset:
+def _load_prepared(root: Path, name: str, split: str, data: DataConfig) -> Dataset:
     dataset = prepared.load(root, name, split)
     known = dict(zip(dataset.classes, dataset.is_fake, strict=True))
-    wrong = [real for real in real_classes if known.get(real, True)]
-    if wrong:
-        real = [name for name, fake in known.items() if not fake]
-        raise RequestError(
-            f"`real_classes`: {', '.join(map(repr, wrong))} cannot be declared real in "
-            f"a prepared dataset, whose real classes are {', '.join(map(repr, real))}; "
-            "give it to `mode=prepare`"
-        )
+    declared = ("real", False, data.real_classes), ("fake", True, data.fake_classes)
+    for side, is_fake, names in declared:
+        if wrong := [name for name in names if known.get(name) is not is_fake]:
+            own = [name for name, fake in known.items() if fake is is_fake]
+            raise RequestError(
+                f"`{side}_classes`: {', '.join(map(repr, wrong))} cannot be declared "
+                f"{side} in a prepared dataset, whose {side} classes are "
+                f"{', '.join(map(repr, own))}; give it to `mode=prepare`"
+            )
     return dataset
 
 
@@ -151,11 +178,12 @@ def _load_synthetic_faces(data: DataConfig, split: str) -> Dataset:
     # TFDS takes a second to import.
     from fakedet_jax.synthetic_faces import loading
 
-    if data.real_classes:
-        raise RequestError(
-            "`real_classes`: synthetic_faces has fixed classes; use it with "
-            "`dataset=folder` only"
-        )
+    for field in ("real_classes", "fake_classes"):
+        if getattr(data, field):
+            raise RequestError(
+                f"`{field}`: synthetic_faces has fixed classes; use it with "
+                "`dataset=folder` only"
+            )
     num_identities = data.num_identities
     if num_identities is None:
         num_identities = loading.NUM_IDENTITIES

@@ -12,6 +12,7 @@ import functools
 import hashlib
 import logging
 import os
+import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -78,6 +79,10 @@ class Dataset:
             have only pictures.
         portraits: Face landmarks and camera settings; None for datasets that do not
             store them, see `inspection.read_portraits`.
+        reading: Which classes count as real and which as fake, in words, also after
+            they were merged.
+        folders: The folder of each example within its class, empty for none; nothing
+            for datasets that have no folders.
     """
 
     name: str
@@ -89,6 +94,8 @@ class Dataset:
     labels: np.ndarray
     facts: "Facts | None" = None
     portraits: "Portraits | None" = None
+    reading: str = ""
+    folders: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         sizes = {len(self.source), len(self.names), len(self.labels)}
@@ -102,6 +109,9 @@ class Dataset:
                 "and so must classes and is_fake "
                 f"(found {len(self.classes)}, {len(self.is_fake)})"
             )
+        if not self.reading:
+            reading = describe_classes(self.classes, self.is_fake)
+            object.__setattr__(self, "reading", reading)
 
     @property
     def num_examples(self) -> int:
@@ -149,6 +159,7 @@ class Dataset:
             labels=np.asarray(self.labels, np.int32)[list(chosen)],
             facts=None if self.facts is None else self.facts.at(chosen),
             portraits=None if self.portraits is None else self.portraits.at(chosen),
+            folders=[self.folders[index] for index in chosen] if self.folders else (),
         )
 
 
@@ -170,52 +181,124 @@ def check_sides(dataset: Dataset, where: str, needs: str) -> None:
     present = set(dataset.fake_labels.tolist())
     if len(present) == 2 or (needs == "real" and present == {0}):
         return
-    kind, advice = "fake", "add a class whose name does not start with 'real'"
+    kind = "fake"
+    advice = "add a class of fakes, or list the one that there is in `fake_classes`"
     if 0 not in present:
         kind = "real"
-        advice = "name the folder of real pictures 'real…' or list it in `real_classes`"
+        advice = (
+            "name the folder of real pictures 'real', or 'real_' and more, or list it "
+            "in `real_classes`"
+        )
     message = (
         f"`data_dir`: the split {dataset.split!r} of {where} holds no {kind} pictures; "
-        f"found the classes {', '.join(map(repr, dataset.classes))}"
+        f"found the classes {', '.join(map(repr, dataset.classes))} "
+        f"({dataset.reading})"
     )
     if needs != "either":
         raise RequestError(f"{message}; {advice}")
     _LOGGER.warning("%s", message)
 
 
+def is_real(name: str) -> bool:
+    """Whether the name of a class says that its pictures are real.
+
+    It does if it is `real`, in upper or lower case, or `real` and something that is no
+    letter, and then anything.
+
+    >>> [is_real(name) for name in ("real", "Real_FFHQ", "real2", "realistic_vision")]
+    [True, True, True, False]
+    """
+    return re.match(r"real(?![^\W\d_])", name, re.IGNORECASE) is not None
+
+
+def class_of_label(text: str) -> str:
+    """The class that a label in a table means: real, fake, or the class of that name.
+
+    Args:
+        text: The label as written; 0, 0.0 and False in any case mean real, 1, 1.0 and
+            True mean fake.
+
+    Raises:
+        ValueError: It is another number, or empty.
+
+    >>> [class_of_label(text) for text in ("0.0", "TRUE", "Real", "stylegan2")]
+    ['real', 'fake', 'real', 'stylegan2']
+    """
+    plain = text.strip()
+    if plain.lower() in BINARY_CLASSES:
+        return plain.lower()
+    if plain.lower() in ("true", "false"):
+        return BINARY_CLASSES[plain.lower() == "true"]
+    try:
+        number = float(plain)
+    except ValueError:
+        number = None
+    if not plain or number not in (None, 0, 1):
+        raise ValueError(
+            "expected the label 0, False or real, 1, True or fake, or the name of a "
+            f"class, found {text!r}"
+        )
+    return plain if number is None else BINARY_CLASSES[int(number)]
+
+
+def describe_classes(classes: Sequence[str], is_fake: Sequence[bool]) -> str:
+    """Says which classes count as real and which as fake.
+
+    >>> describe_classes(("real", "pggan"), (False, True))
+    'real: real; fake: pggan'
+    """
+    sides = [
+        ", ".join(
+            name for name, fake in zip(classes, is_fake, strict=True) if fake == s
+        )
+        for s in (False, True)
+    ]
+    return f"real: {sides[0] or 'none'}; fake: {sides[1] or 'none'}"
+
+
 def order_classes(
-    names: Iterable[str], real_classes: Collection[str] = ()
+    names: Iterable[str],
+    real_classes: Collection[str] = (),
+    fake_classes: Collection[str] = (),
 ) -> tuple[tuple[str, ...], tuple[bool, ...]]:
     """Sorts class names and determines which are fake.
 
-    A class is real when its name starts with `real`, in upper or lower case, or is
-    listed in `real_classes`. Real classes come first, each group in alphabetical order,
-    so that the label of a class depends only on the set of names.
+    A class is real when its name says so, see `is_real`, or is listed in
+    `real_classes`, unless it is listed in `fake_classes`. Real classes come first, each
+    group in alphabetical order, so that the label of a class depends only on the names.
 
     Args:
         names: Class names in any order, possibly repeated.
         real_classes: Further names of real classes.
+        fake_classes: Names of fake classes that look like names of real ones.
 
     Returns:
         The sorted names, and for each whether it is fake.
 
     Raises:
-        RequestError: A name in `real_classes` is not among `names`.
+        RequestError: A name in `real_classes` or `fake_classes` is not among `names`,
+            or is in both.
 
     >>> order_classes(["stylegan2", "Real_FFHQ", "photos"], ["photos"])
     (('Real_FFHQ', 'photos', 'stylegan2'), (False, False, True))
     """
     found = sorted(set(names))
-    unknown = sorted(set(real_classes) - set(found))
-    if unknown:
+    for field, given in (("real", real_classes), ("fake", fake_classes)):
+        if unknown := sorted(set(given) - set(found)):
+            raise RequestError(
+                f"`{field}_classes`: no class is named "
+                f"{', '.join(map(repr, unknown))}; "
+                f"found {', '.join(map(repr, found)) or 'none'}"
+            )
+    if both := sorted(set(real_classes) & set(fake_classes)):
         raise RequestError(
-            f"`real_classes`: no class is named {', '.join(map(repr, unknown))}; "
-            f"found {', '.join(map(repr, found)) or 'none'}"
+            f"`fake_classes`: {', '.join(map(repr, both))} cannot be real and fake; "
+            "take it out of `real_classes` or of `fake_classes`"
         )
     real = [
         name
         for name in found
-        if name.lower().startswith("real") or name in set(real_classes)
+        if name not in fake_classes and (is_real(name) or name in real_classes)
     ]
     fake = [name for name in found if name not in real]
     return (*real, *fake), (False,) * len(real) + (True,) * len(fake)

@@ -5,7 +5,8 @@
 `DIR/{train,validation,test}/CLASS/*` keeps its splits; without a validation folder, a
 part of `train` is held out. `DIR/CLASS/*` is split by a hash of the content of each
 file: copies of a picture are always in the same split, and a picture keeps its split
-when others are added.
+when others are added. Pictures in a folder within a class, which may be the frames of a
+video, stay together: the name of the folder is hashed instead.
 """
 
 import concurrent.futures
@@ -15,8 +16,9 @@ import hashlib
 import logging
 import math
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,6 +32,7 @@ from fakedet_jax.data.dataset import (
 )
 from fakedet_jax.errors import ImageError, RequestError
 from fakedet_jax.media.decode import check_file, read_file
+from fakedet_jax.runtime.text import counted
 from fakedet_jax.settings import Option
 
 TEST_FRACTION = 0.2
@@ -57,6 +60,8 @@ def load_folder(
     split: str,
     *,
     real_classes: Collection[str] = (),
+    fake_classes: Collection[str] = (),
+    subfolders: str = "together",
     validation_fraction: float | None = None,
     needs: str = "either",
     num_threads: int = 8,
@@ -67,7 +72,10 @@ def load_folder(
         data_dir: A folder of class folders, or of split folders (`train`; `validation`,
             `val` or `valid`; `test`) with class folders.
         split: `train`, `validation`, `test` or `all`.
-        real_classes: Real classes whose names do not start with `real`.
+        real_classes: Real classes whose names do not say so.
+        fake_classes: Fake classes whose names say that they are real.
+        subfolders: `together` keeps the pictures of a folder within a class in one
+            split; `apart` splits them by content.
         validation_fraction: Fraction of the pictures for `validation` where no folder
             decides: of `train` with split folders, of all pictures without; by default
             that of `default_validation_fraction`.
@@ -89,31 +97,37 @@ def load_folder(
     for path in others:
         _logger.warning("%s lies beside split folders and is ignored", path)
     classes, is_fake = order_classes(
-        (name for found in folders.values() for name in found), real_classes
+        (name for found in folders.values() for name in found),
+        real_classes,
+        fake_classes,
     )
     if validation_fraction is None:
         validation_fraction = VALIDATION_FRACTION
         if split in ("train", "validation"):
-            validation_fraction = choose_validation_fraction(root, real_classes)
+            validation_fraction = choose_validation_fraction(
+                root, real_classes, fake_classes
+            )
     sources, bounds = _find_split(split, folders, root, validation_fraction)
 
     files = [
-        (path, classes.index(name))
+        _File(path, classes.index(name), folder_within(path, path_of_class))
         for folder in sources
         for name, path_of_class in folders[folder].items()
         for path in _pictures_of_class(path_of_class)
     ]
     if bounds is not None:
-        files = _select(files, root, bounds, num_threads)
+        is_whole = subfolders == "together"
+        files = _select(files, root, bounds, is_whole, num_threads)
     if not files:
         raise RequestError(
             f"`data_dir`: no picture of {root} falls into the split {split!r}; add "
-            "pictures, raise `validation_fraction` or make split folders"
+            "pictures, raise `validation_fraction`, make split folders, or give "
+            "`subfolders=apart` if there are few folders within the classes"
         )
     source = _FolderSource(
         os.fspath(root),
-        tuple(os.fspath(path.relative_to(root)) for path, _ in files),
-        tuple(label for _, label in files),
+        tuple(os.fspath(file.path.relative_to(root)) for file in files),
+        tuple(file.label for file in files),
     )
     dataset = Dataset(
         name="folder",
@@ -121,21 +135,25 @@ def load_folder(
         classes=classes,
         is_fake=is_fake,
         source=source,
-        names=[os.fspath(path) for path, _ in files],
-        labels=np.asarray([label for _, label in files], np.int32),
+        names=[os.fspath(file.path) for file in files],
+        labels=np.asarray([file.label for file in files], np.int32),
+        folders=[file.folder for file in files],
     )
     check_sides(dataset, str(root), needs)
     return dataset
 
 
 def choose_validation_fraction(
-    root: str | Path, real_classes: Collection[str] = ()
+    root: str | Path,
+    real_classes: Collection[str] = (),
+    fake_classes: Collection[str] = (),
 ) -> float:
     """The share of a folder's pictures that validation gets without a setting.
 
     Args:
         root: See `load_folder`.
         real_classes: See `load_folder`.
+        fake_classes: See `load_folder`.
 
     Returns:
         See `default_validation_fraction`; for a folder with a validation folder the
@@ -148,7 +166,9 @@ def choose_validation_fraction(
     if "validation" in folders:
         return VALIDATION_FRACTION
     classes, is_fake = order_classes(
-        (name for found in folders.values() for name in found), real_classes
+        (name for found in folders.values() for name in found),
+        real_classes,
+        fake_classes,
     )
     kinds = dict(zip(classes, is_fake, strict=True))
     counts = {False: 0, True: 0}
@@ -220,9 +240,34 @@ def content_fraction(path: Path, name: str) -> float:
         status = path.stat()
         digest = _content_digest(path, status.st_size, status.st_mtime_ns)
     except (ImageError, OSError):
-        encoded = name.encode("utf-8", "surrogateescape")
-        digest = hashlib.blake2b(encoded, digest_size=8).digest()
-    return int.from_bytes(digest, "big") / 2**64
+        digest = _name_digest(name)
+    return _to_fraction(digest)
+
+
+def folder_within(path: Path, class_folder: Path) -> str:
+    """The folder of a file within its class, with forward slashes; empty for none.
+
+    >>> folder_within(Path("in/real/519/0.png"), Path("in/real"))
+    '519'
+    """
+    folder = path.parent.relative_to(class_folder)
+    return folder.as_posix() if folder.parts else ""
+
+
+def note_folders(folders: Iterable[str]) -> list[str]:
+    """A note that files stay together; empty if none of them lies in a folder.
+
+    Args:
+        folders: The folder of each file within its class; empty for none.
+    """
+    found = set(folders) - {""}
+    if not found:
+        return []
+    return [
+        f"the files of each of {counted(len(found), 'folder')} within the classes stay "
+        "in one split, as if they were of one video; `subfolders=apart` splits them "
+        "by content"
+    ]
 
 
 def find_split_folders(root: Path) -> tuple[dict[str, Path], list[Path]]:
@@ -248,6 +293,12 @@ def find_split_folders(root: Path) -> tuple[dict[str, Path], list[Path]]:
         else:
             found[name] = path
     return found, others
+
+
+class _File(NamedTuple):
+    path: Path
+    label: int
+    folder: str
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -362,15 +413,32 @@ def _find_split(
 
 
 def _select(
-    files: Sequence[tuple[Path, int]],
+    files: Sequence[_File],
     root: Path,
     bounds: tuple[float, float],
+    is_whole: bool,
     num_threads: int,
-) -> list[tuple[Path, int]]:
-    """Selects the files whose content hash is in the bounds of a split."""
+) -> list[_File]:
+    """Selects the files whose hash is in the bounds of a split.
+
+    With `is_whole` the files of a folder within a class have the hash of its name.
+    """
     low, high = bounds
-    paths = [path for path, _ in files]
-    names = [os.fspath(path.relative_to(root)) for path in paths]
+
+    def place(file: _File) -> float:
+        if is_whole and file.folder:
+            return _to_fraction(_name_digest(f"folder {file.folder}"))
+        return content_fraction(file.path, os.fspath(file.path.relative_to(root)))
+
     with concurrent.futures.ThreadPoolExecutor(num_threads) as pool:
-        fractions = list(pool.map(content_fraction, paths, names))
+        fractions = list(pool.map(place, files))
     return [file for file, u in zip(files, fractions, strict=True) if low <= u < high]
+
+
+def _name_digest(name: str) -> bytes:
+    encoded = name.encode("utf-8", "surrogateescape")
+    return hashlib.blake2b(encoded, digest_size=8).digest()
+
+
+def _to_fraction(digest: bytes) -> float:
+    return int.from_bytes(digest, "big") / 2**64

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Splits items into training, validation and test, keeping each person in one split.
 
-Items that share an identity or a video, directly or through other items, form a group
-and stay together. Items with neither are grouped by content, so that copies stay
-together. The split of a group depends only on the seed and on a hash of its name: its
-smallest identity, else its smallest video, else its content. Neither the order of the
-items nor other groups matter; a group changes its split only when an item joins it with
-another group or adds a smaller name.
+Items that share an identity, a video or a folder that is to stay whole, directly or
+through other items, form a group and stay together. Items with none of these are
+grouped by content, so that copies stay together. The split of a group depends only on
+the seed and on a hash of its name: its smallest folder, else its smallest identity,
+else its smallest video, else its content. Neither the order of the items nor other
+groups matter; a group changes its split only when an item joins it with another group
+or adds a smaller name.
 """
 
 import dataclasses
@@ -157,7 +158,7 @@ def hold_out(
 
 
 def find_leaks(items: Iterable[Item]) -> list[str]:
-    """Finds identities and videos in several splits, and items in none.
+    """Finds identities, videos and folders in several splits, and items in none.
 
     Args:
         items: The items, with their splits.
@@ -174,7 +175,8 @@ def find_leaks(items: Iterable[Item]) -> list[str]:
         for key in _shared(item):
             sides[key].add(item.split)
     warnings = []
-    for kind, plural in (("identity", "identities"), ("video", "videos")):
+    plurals = ("identity", "identities"), ("video", "videos"), ("folder", "folders")
+    for kind, plural in plurals:
         torn: dict[tuple[str, ...], list[str]] = defaultdict(list)
         for (kind_of_key, name), found in sides.items():
             if kind_of_key == kind and len(found) > 1:
@@ -193,9 +195,10 @@ def find_leaks(items: Iterable[Item]) -> list[str]:
 
 
 def _shared(item: Item) -> list[_Key]:
-    """The identities and the video of an item, which link it to other items."""
+    """What links an item to others: its identities, its video, its folder."""
     keys = [("identity", name) for name in item.identities]
-    return [*keys, ("video", item.video)] if item.video else keys
+    keys += [("video", item.video)] if item.video else []
+    return keys + ([("folder", item.folder)] if item.folder else [])
 
 
 def _keys(item: Item, content_digest: Callable[[Item], str] | None) -> list[_Key]:
@@ -208,7 +211,7 @@ def _keys(item: Item, content_digest: Callable[[Item], str] | None) -> list[_Key
 
 
 def _name_of(keys: Iterable[_Key]) -> _Key:
-    """The key that a group is hashed by; `identity` sorts before `video`."""
+    """The key that a group is hashed by; of the kinds, the first in the alphabet."""
     return min(keys)
 
 

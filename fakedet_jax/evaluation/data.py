@@ -3,8 +3,9 @@
 """What a trained detector is measured on, and what its scores there amount to."""
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from fakedet_jax.config import DataConfig, EvaluateConfig
 from fakedet_jax.data import catalog, pipeline
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.data.prepared.facts import Facts
+from fakedet_jax.data.prepared.left_out import LeftOut
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.evaluation.scoring import Scored
@@ -31,6 +33,7 @@ class EvaluationData:
         dataset: The pictures; its classes are the detector's, or real and fake.
         manipulations: How each picture was made: its manipulation where that is known,
             and else its class before it became real or fake.
+        left_out: Files of the split that gave no picture when it was prepared.
     """
 
     name: str
@@ -38,6 +41,7 @@ class EvaluationData:
     data: DataConfig
     dataset: Dataset
     manipulations: Sequence[str]
+    left_out: Sequence[LeftOut] = ()
 
 
 def choose(
@@ -61,9 +65,7 @@ def choose(
     trained = open_workdir(config.workdir)
     data = config.data or trained.data
     name = _name(config, data)
-    data = _with_real_classes(
-        data, config.split, trained.record.get("real_classes") or ()
-    )
+    data = _with_classes_of(trained.record, data, config.split)
     dataset = catalog.load(data, config.split, needs="either")
     if not dataset.num_examples:
         raise RequestError(
@@ -76,7 +78,8 @@ def choose(
     condition = f", {config.perturb}" if config.perturb else ""
     where = f"{pictures or dataset.name}, split {config.split}{condition}"
     title = f"{trained.title} on {where}"
-    return EvaluationData(name, title, data, dataset, manipulations)
+    left_out = catalog.read_left_out(data, config.split)
+    return EvaluationData(name, title, data, dataset, manipulations, left_out)
 
 
 def to_evaluation(
@@ -86,6 +89,8 @@ def to_evaluation(
     reasons: Mapping[int, str] | None = None,
     treatment: Treatment | None = None,
     manipulations: Sequence[str] | None = None,
+    left_out: Sequence[LeftOut] = (),
+    notes: Sequence[str] | None = None,
 ) -> report.Evaluation:
     """Joins scores and labels.
 
@@ -96,6 +101,8 @@ def to_evaluation(
         reasons: By index, why a picture has none; found out again when not given.
         treatment: What was done to the pictures.
         manipulations: How each picture was made.
+        left_out: Files that gave no picture.
+        notes: How each picture differs from those of the training.
 
     Returns:
         The evaluation of all pictures that can be read; the others are skipped in it.
@@ -128,8 +135,14 @@ def to_evaluation(
         is_fake=dataset.is_fake,
         predicted=probabilities.argmax(-1) if is_multiclass else None,
         skipped=skipped,
+        skipped_classes=[
+            dataset.classes[dataset.labels[index]] for index in sorted(reasons)
+        ],
+        left_out=left_out,
+        reading=dataset.reading,
         facts=_facts_of(dataset, valid),
         manipulations=manipulations and [manipulations[index] for index in valid],
+        notes=notes and [notes[index] for index in valid],
     )
 
 
@@ -189,16 +202,21 @@ def _manipulations(dataset: Dataset) -> list[str]:
     return [manipulation or name for manipulation, name in known]
 
 
-def _with_real_classes(
-    data: DataConfig, split: str, trained_real_classes: Collection[str]
+def _with_classes_of(
+    record: Mapping[str, Any], data: DataConfig, split: str
 ) -> DataConfig:
-    """What was real in training is real here too, without being said again."""
-    if data.real_classes or not trained_real_classes:
+    """What was real or fake in training is so here too, without being said again."""
+    fields = ("real_classes", "fake_classes")
+    trained = {field: record.get(field) or () for field in fields}
+    given = any(getattr(data, field) for field in fields)
+    if given or not any(trained.values()):
         return data
     separate = dataclasses.replace(data, task="multiclass")
     names = catalog.load(separate, split, needs="either").classes
-    known = tuple(sorted(set(trained_real_classes).intersection(names)))
-    return dataclasses.replace(data, real_classes=known)
+    real, fake = (
+        tuple(sorted(set(trained[field]).intersection(names))) for field in fields
+    )
+    return dataclasses.replace(data, real_classes=real, fake_classes=fake)
 
 
 def _has_classes_of(info: DetectorInfo, dataset: Dataset) -> bool:

@@ -19,6 +19,7 @@ from fakedet_jax.faces.annotation import Mark
 from fakedet_jax.faces.extraction import Row
 from fakedet_jax.faces.file_rows import FileRows
 from fakedet_jax.faces.stream import FaceFile
+from fakedet_jax.media.framing import Framing
 from fakedet_jax.runtime import storage
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 
-HEADER = ("path", "face", "score", "decision", "error")
+HEADER = ("path", "face", "score", "decision", "error", "note")
 FRAME_HEADER = (
     *("path", "face", "frame", "time", "score", "decision"),
     *("left", "top", "right", "bottom", "detector_score", "error"),
@@ -45,11 +46,14 @@ class FaceResult:
         face: Number of the face, from 0; 0 also for a file without a face.
         score: Mean score over its pictures; `None` if it has none.
         reason: Why it has no score, else empty.
+        note: How the file differs from the training pictures, and what was done about
+            it, else empty.
     """
 
     face: int
     score: float | None
     reason: str = ""
+    note: str = ""
 
 
 class FileResult(FileRows[float]):
@@ -64,11 +68,12 @@ class FileResult(FileRows[float]):
     def faces(self) -> list[FaceResult]:
         """The results of the faces, at least one, by their numbers."""
         results = [
-            FaceResult(face, math.fsum(scores) / len(scores))
+            FaceResult(face, math.fsum(scores) / len(scores), note=self.note)
             for face, scores in self.results().items()
         ]
         results += [
-            FaceResult(face, None, reason) for face, reason in self.skipped().items()
+            FaceResult(face, None, reason, self.note)
+            for face, reason in self.skipped().items()
         ]
         return sorted(results, key=lambda result: result.face)
 
@@ -82,6 +87,7 @@ class PredictionOutput:
         counts: Number of rows of the table that are `fake`, `real` and `error`.
         num_scored: Number of files with a score.
         num_failed: Number of files without one.
+        notes: Numbers of files that differ from the training pictures, by note.
     """
 
     def __init__(
@@ -91,6 +97,7 @@ class PredictionOutput:
         table: TextIO,
         frame_table: TextIO | None = None,
         copies: "AnnotatedCopies | None" = None,
+        framing: Framing | None = None,
     ):
         """Writes the headers.
 
@@ -100,9 +107,11 @@ class PredictionOutput:
             table: Stream for the table of files and faces.
             frame_table: Stream for the table of frames.
             copies: Writer of annotated copies.
+            framing: Of the network, to draw what it saw.
         """
         self.counts = collections.Counter(fake=0, real=0, error=0)
         self.num_scored = self.num_failed = 0
+        self.notes: collections.Counter[str] = collections.Counter()
         self._files = files
         self._threshold = threshold
         self._streams = [table] if frame_table is None else [table, frame_table]
@@ -111,6 +120,7 @@ class PredictionOutput:
         )
         self._frame_table = frames[0] if frames else None
         self._copies = copies
+        self._framing = framing
         self._current: FileResult | None = None
         self._table.writerow(HEADER)
         if self._frame_table is not None:
@@ -132,8 +142,10 @@ class PredictionOutput:
             decision = "" if face.score is None else self._decide(face.score)
             self.counts[decision or "error"] += 1
             self._table.writerow(
-                (file.path, face.face, face.score, decision, face.reason)
+                (file.path, face.face, face.score, decision, face.reason, face.note)
             )
+        if result.note:
+            self.notes[result.note] += 1
         is_scored = any(face.score is not None for face in faces)
         self.num_scored += is_scored
         self.num_failed += not is_scored
@@ -146,7 +158,15 @@ class PredictionOutput:
             )
         if self._copies is not None and is_scored:
             marks = [
-                (row, Mark(row.box, score, self._decide(score) == "fake"))
+                (
+                    row,
+                    Mark(
+                        row.box,
+                        score,
+                        self._decide(score) == "fake",
+                        _seen(row, self._framing),
+                    ),
+                )
                 for row, score in result.rows
                 if score is not None
             ]
@@ -202,6 +222,19 @@ def open_table(path: Path | None, field: str) -> Iterator[TextIO]:
         stream = path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
     with stream:
         yield stream
+
+
+def _seen(row: Row, framing: Framing | None) -> tuple[float, ...]:
+    """The region of the picture that a network saw; empty where it is not known.
+
+    Of a crop that was aligned, it is the smallest box around that region.
+    """
+    if framing is None or not row.crop_box:
+        return ()
+    left, top, right, bottom = row.crop_box
+    region = framing.region(round(bottom - top), round(right - left))
+    x_start, y_start, x_end, y_end = region
+    return left + x_start, top + y_start, left + x_end, top + y_end
 
 
 def _number(value: float) -> str:

@@ -50,8 +50,9 @@ class VideoScores(NamedTuple):
 def file_numbers(facts: Facts) -> NDArray[np.int64]:
     """Numbers the files that examples come from, as groups for resampling.
 
-    All examples of a video have one number, and every photograph has its own. A video
-    in several qualities is several files.
+    All examples of a video have one number, also where its frames are files of their
+    own, and every photograph has its own. A video in several qualities is several
+    files, and so are the videos that were made of one recording.
 
     Args:
         facts: Facts about `n` examples.
@@ -59,9 +60,23 @@ def file_numbers(facts: Facts) -> NDArray[np.int64]:
     Returns:
         Int64 `[n]`, numbers from 0 in the order in which files appear.
     """
-    numbers: dict[tuple[str, str], int] = {}
-    keys = zip(facts.paths, facts.qualities, strict=True)
+    numbers: dict[tuple[str, ...], int] = {}
+    keys = map(_file_of, *_columns_of_files(facts))
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.int64)
+
+
+def _columns_of_files(facts: Facts) -> tuple[Sequence[Any], ...]:
+    columns = (facts.paths, facts.videos, facts.frames.tolist(), facts.labels.tolist())
+    return (*columns, facts.manipulations, facts.qualities)
+
+
+def _file_of(
+    path: str, video: str, frame: int, label: int, manipulation: str, quality: str
+) -> tuple[str, ...]:
+    """Identifies the video that an example is from, or the photograph that it is."""
+    if video and frame < 0:  # A file that is a frame of a video.
+        return ("video", video, str(label), manipulation, quality)
+    return ("file", path, quality)
 
 
 def video_scores(fake: ArrayLike, scores: ArrayLike, facts: Facts) -> VideoScores:
@@ -94,7 +109,7 @@ def video_scores(fake: ArrayLike, scores: ArrayLike, facts: Facts) -> VideoScore
     first = frames[first]
     num_faces = collections.Counter(tracks[:, 0].tolist())
     names = [
-        facts.paths[place] + (f" face {face}" if num_faces[file] > 1 else "")
+        _name_of(facts, place) + (f" face {face}" if num_faces[file] > 1 else "")
         for place, (file, face) in zip(first.tolist(), tracks.tolist(), strict=True)
     ]
     if mixed.size:
@@ -109,6 +124,11 @@ def video_scores(fake: ArrayLike, scores: ArrayLike, facts: Facts) -> VideoScore
         scores=np.clip(sums / num_frames, 0, 1),
         num_frames=num_frames.astype(np.int64),
     )
+
+
+def _name_of(facts: Facts, place: int) -> str:
+    """The name of the video that an example is from."""
+    return facts.paths[place] if facts.frames[place] >= 0 else facts.videos[place]
 
 
 def manipulation_rows(

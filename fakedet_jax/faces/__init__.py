@@ -14,6 +14,7 @@ __all__ = [
     "face",
     "file_rows",
     "opencv",
+    "shots",
     "stream",
     "tracking",
 ]

@@ -26,8 +26,9 @@ from fakedet_jax.faces import annotation
 from fakedet_jax.faces.annotation import Mark, MovingMark
 from fakedet_jax.faces.extraction import Row
 from fakedet_jax.faces.stream import FaceFile
-from fakedet_jax.media import video
+from fakedet_jax.media import options, video
 from fakedet_jax.media.decode import decode, read_file
+from fakedet_jax.media.options import MediaConfig
 from fakedet_jax.runtime import storage
 
 if TYPE_CHECKING:
@@ -50,13 +51,20 @@ class AnnotatedCopies:
     them.
     """
 
-    def __init__(self, folder: Path, files: Sequence[FaceFile], num_threads: int):
+    def __init__(
+        self,
+        folder: Path,
+        files: Sequence[FaceFile],
+        num_threads: int,
+        how: MediaConfig = options.DEFAULT,
+    ):
         """Creates the folder and chooses the names of the copies.
 
         Args:
             folder: Folder of the copies.
             files: All files that are scored.
             num_threads: Number of writing threads.
+            how: How files became the pixels in which faces were found.
 
         Raises:
             RequestError: The folder cannot be created.
@@ -68,6 +76,7 @@ class AnnotatedCopies:
         self._folder = folder
         self._targets = plan_targets(folder, files)
         self._files = files
+        self._how = how
         self._max_pending = 2 * num_threads
         self._pending = collections.deque[concurrent.futures.Future[None]]()
         self._is_stopped = threading.Event()
@@ -118,10 +127,11 @@ class AnnotatedCopies:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             if file.kind == "photo":
-                write_photo(file.path, [mark for _, mark in scored], target)
+                marks = [mark for _, mark in scored]
+                write_photo(file.path, marks, target, self._how)
             else:
                 moving = _moving_marks(scored, looked_at)
-                write_video(file.path, moving, target, self._is_stopped)
+                write_video(file.path, moving, target, self._is_stopped, self._how)
         except ImageError as error:
             _LOGGER.warning("no copy of %s was written: it %s", file.path, error)
 
@@ -162,26 +172,36 @@ def plan_targets(folder: Path, files: Iterable[FaceFile]) -> list[Path]:
     return targets
 
 
-def write_photo(path: Path, marks: Sequence[Mark], target: Path) -> None:
+def write_photo(
+    path: Path,
+    marks: Sequence[Mark],
+    target: Path,
+    how: MediaConfig = options.DEFAULT,
+) -> None:
     """Writes an annotated copy of a picture as PNG, atomically.
 
     Args:
         path: The picture.
         marks: Marks of its faces.
         target: File to write.
+        how: How the file becomes pixels.
 
     Raises:
         ImageError: The picture cannot be used.
         OSError: The copy cannot be written.
     """
-    picture = annotation.draw(decode(read_file(path)), marks)
+    picture = annotation.draw(decode(read_file(path), how), marks)
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "PNG", compress_level=1)
     storage.write_bytes(target, buffer.getvalue())
 
 
 def write_video(
-    path: Path, moving: Sequence[MovingMark], target: Path, is_stopped: threading.Event
+    path: Path,
+    moving: Sequence[MovingMark],
+    target: Path,
+    is_stopped: threading.Event,
+    how: MediaConfig = options.DEFAULT,
 ) -> None:
     """Writes an annotated copy of a video as MP4 without sound, atomically.
 
@@ -192,6 +212,7 @@ def write_video(
         moving: Marks of its faces.
         target: File to write.
         is_stopped: Cancels the copy when it is set.
+        how: How the file becomes pixels.
 
     Raises:
         ImageError: The video cannot be used.
@@ -200,7 +221,7 @@ def write_video(
     """
     rate = video.probe(path).frames_per_second
     with (
-        video.read_frames(path, selection=video.EveryNth(1)) as frames,
+        video.read_frames(path, selection=video.EveryNth(1), how=how) as frames,
         storage.atomic_file(target) as file,
     ):
         import av

@@ -27,11 +27,14 @@ class Mark:
         box: Left, top, right, bottom in pixels.
         score: Evidence of being fake, 0 to 1.
         is_fake: The decision.
+        seen: What the network saw: left, top, right, bottom in pixels; empty where it
+            is not drawn.
     """
 
     box: tuple[float, ...]
     score: float
     is_fake: bool
+    seen: tuple[float, ...] = ()
 
     @property
     def text(self) -> str:
@@ -88,15 +91,25 @@ class MovingMark:
         # Before its first and after its last scored frame the box does not move.
         share = min((frame - self._frames[before]) / span, 1) if span else 1
         first, second = self._marks[before], self._marks[after]
-        box = tuple(
-            (1 - share) * a + share * b
-            for a, b in zip(first.box, second.box, strict=True)
-        )
-        return dataclasses.replace(second if share > 0.5 else first, box=box)
+        nearer = second if share > 0.5 else first
+        box = _between(first.box, second.box, share)
+        seen = nearer.seen
+        if first.seen and second.seen:
+            seen = _between(first.seen, second.seen, share)
+        return dataclasses.replace(nearer, box=box, seen=seen)
+
+
+def _between(
+    first: tuple[float, ...], second: tuple[float, ...], share: float
+) -> tuple[float, ...]:
+    pairs = zip(first, second, strict=True)
+    return tuple((1 - share) * a + share * b for a, b in pairs)
 
 
 def draw(picture: np.ndarray, marks: Iterable[Mark]) -> np.ndarray:
     """Draws boxes with labels, in sizes that suit the picture and the face.
+
+    A thinner box shows what the network saw.
 
     Args:
         picture: RGB picture, uint8 `[height, width, 3]`.
@@ -114,11 +127,18 @@ def draw(picture: np.ndarray, marks: Iterable[Mark]) -> np.ndarray:
     short = min(image.size)
     line = max(2, round(short / 240))
     enlarged = [
-        dataclasses.replace(mark, box=tuple(times * value for value in mark.box))
+        dataclasses.replace(
+            mark,
+            box=tuple(times * value for value in mark.box),
+            seen=tuple(times * value for value in mark.seen),
+        )
         for mark in marks
     ]
     for mark in reversed(enlarged):
-        _draw_box(canvas, mark, image.size, line)
+        if mark.seen:
+            # Thinner than the box of the face.
+            _draw_box(canvas, mark.seen, mark.colour, image.size, max(1, line // 2))
+        _draw_box(canvas, mark.box, mark.colour, image.size, line)
     for mark in reversed(enlarged):
         # The label of a small face must not hide its neighbours.
         letters = min(max((mark.box[2] - mark.box[0]) / 4, short / 54), short / 24)
@@ -139,14 +159,18 @@ def _font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
 
 
 def _draw_box(
-    canvas: ImageDraw.ImageDraw, mark: Mark, size: tuple[int, int], line: int
+    canvas: ImageDraw.ImageDraw,
+    box: tuple[float, ...],
+    colour: str,
+    size: tuple[int, int],
+    line: int,
 ) -> None:
     """Draws the part of a box that is in the picture, with lines on all sides."""
     last = np.tile(size, 2) - 1
     # The last pixel of a box that ends at 8 is number 7.
-    corners = np.clip(np.rint(mark.box) - (0, 0, 1, 1), 0, last)
+    corners = np.clip(np.rint(box) - (0, 0, 1, 1), 0, last)
     corners[2:] = np.maximum(corners[:2], corners[2:])
-    canvas.rectangle(corners.tolist(), outline=mark.colour, width=line)
+    canvas.rectangle(corners.tolist(), outline=colour, width=line)
 
 
 def _draw_label(

@@ -22,6 +22,9 @@ DETECTORS = ("none", "haar", "yunet", "boxes")
 
 MIN_SCORE = 0.7
 LONGEST_SIDE = 640
+WIDE_SIDE = 1600  # In search of all faces.
+# Side of a face, in pixels of the picture that is searched, from which most are found.
+MIN_FACE = 25
 
 
 def create(
@@ -32,6 +35,7 @@ def create(
     data_dir: str | Path | None = None,
     min_score: float | None = None,
     longest_side: int = LONGEST_SIDE,
+    wide_side: int | None = None,
 ) -> FaceDetector:
     """Creates a face detector and checks everything that it needs.
 
@@ -48,7 +52,11 @@ def create(
             least 32; larger pictures are shrunk to it, and to twice of it if no face
             is found. Boxes are always in pixels of the original picture. YuNet finds
             faces from about 10 pixels of the shrunken picture up to those that fill
-            it, but splits large faces at high resolution. Crowds need a larger value.
+            it, but splits large faces at high resolution.
+        wide_side: Longest side of a second search for small faces, for which YuNet
+            proposes places that are then searched in the original pixels; `None` for
+            none. Faces from about 25 pixels of that size on are found. Only for
+            `yunet`.
 
     Returns:
         The face detector.
@@ -78,7 +86,7 @@ def create(
             raise RequestError(
                 f"`face_min_score`: expected a number between 0 and 1, found {score}"
             )
-        return YuNet(read_model(Path(str(model))), score, longest_side)
+        return YuNet(read_model(Path(str(model))), score, longest_side, wide_side)
     if name == "haar":
         load_cascade()
         return Haar(longest_side)

@@ -4,17 +4,22 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from fakedet_jax.errors import ImageError, RequestError
-from fakedet_jax.faces import crops, tracking
+from fakedet_jax.faces import crops, shots, tracking
 from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.faces.face import Face, largest_first
 from fakedet_jax.media import exif
-from fakedet_jax.media.decode import check_sides, decode, read_file, sniff_format
+from fakedet_jax.media.decode import (
+    check_sides,
+    decode_with_header,
+    read_file,
+    sniff_format,
+)
 from fakedet_jax.media.video import Frame, read_frames
 
 WRITTEN, LEFT_OUT, NOTED = "written", "left out", "noted"
@@ -53,6 +58,8 @@ class Row:
         height: Height of the upright picture in pixels; 0 if unknown.
         tags: Camera settings in the order of `exif.TAGS`, NaN for missing ones; empty
             for videos and for files that are no pictures.
+        note: How the picture differs from those of the training, and what was done
+            about it; empty where there is nothing to say.
     """
 
     status: str
@@ -67,6 +74,7 @@ class Row:
     width: int = 0
     height: int = 0
     tags: tuple[float, ...] = ()
+    note: str = ""
 
 
 # A row, and the crop of a written one: uint8 [height, width, 3].
@@ -149,7 +157,7 @@ def _from_photo(
     needs_tags: bool,
 ) -> Iterator[Outcome]:
     encoded = read_file(path)
-    sniff_format(encoded)  # Tags can be read in more formats than pixels.
+    sniff_format(encoded)  # What is no picture has no tags to be told about.
     tags = tuple(given or ())
     reasons: Mapping[str, str] = dict.fromkeys(exif.TAGS, GIVEN_EMPTY)
     if given is None:
@@ -159,10 +167,15 @@ def _from_photo(
         yield Row(LEFT_OUT, _describe_missing(reasons), tags=tags), None
         return
     try:
-        picture = decode(encoded)
+        picture, header = decode_with_header(encoded, cropping.media)
+        notes = header.notes(cropping.media)
+        if header.shrink > 1 and cropping.detector.name == "boxes":
+            raise ImageError(f"{notes[-1]}, and its face boxes are of the full size")
     except ImageError as error:
         yield Row(LEFT_OUT, str(error), tags=tags), None
         return
+    for note in notes:
+        yield Row(NOTED, note, tags=tags), None
     yield from from_picture(picture, name, cropping, tags)
 
 
@@ -187,16 +200,18 @@ def from_picture(
     Raises:
         RequestError: OpenCV is not installed or rejects the model.
     """
+    cropping, note = cropping.of_size(*picture.shape[:2])
     try:
         faces = cropping.detector.detect(picture, name)
     except ImageError as error:
-        yield Row(LEFT_OUT, str(error), tags=tags), None
+        yield Row(LEFT_OUT, str(error), tags=tags, note=note), None
         return
     if not faces:
         row = _left_out(NO_FACE, picture)
-        yield dataclasses.replace(row, tags=tags), None
+        yield dataclasses.replace(row, tags=tags, note=note), None
     for number, face in enumerate(faces if cropping.all_faces else faces[:1]):
-        yield _cut(picture, face, number, Row(WRITTEN, tags=tags), cropping)
+        row = Row(WRITTEN, tags=tags, note=note)
+        yield _cut(picture, face, number, row, cropping)
 
 
 def _describe_missing(reasons: Mapping[str, str]) -> str:
@@ -217,8 +232,9 @@ def _from_video(
     path: Path, name: str, cropping: Cropping, map_fn: MapFn
 ) -> Iterator[Outcome]:
     def search(frame: Frame) -> Searched:
+        how, _ = cropping.of_size(*frame.picture.shape[:2])
         try:
-            return frame, cropping.detector.detect(frame.picture, name, frame.number)
+            return frame, how.detector.detect(frame.picture, name, frame.number)
         except ImageError as error:
             return frame, str(error)
 
@@ -226,8 +242,18 @@ def _from_video(
     rows: list[Row] = []  # Rows of the frames without a face.
     held: dict[int, Frame] | None = {}
     num_bytes = 0
-    with read_frames(path, selection=cropping.selection) as reading:
+    cuts: set[int] = set()
+    before: np.ndarray | None = None
+    note = None
+    how = cropping
+    with read_frames(path, selection=cropping.selection, how=cropping.media) as reading:
         for frame, faces in map_fn(search, reading):
+            after = shots.shrink(frame.picture)
+            if before is not None and shots.is_cut(before, after):
+                cuts.add(frame.number)
+            before = after
+            if note is None:  # All frames of a video have one size.
+                how, note = cropping.of_size(*frame.picture.shape[:2])
             if isinstance(faces, str):
                 rows.append(_left_out(faces, frame.picture, frame))
                 continue
@@ -241,29 +267,38 @@ def _from_video(
             if num_bytes > MAX_HELD_BYTES:
                 held = None
         problem, num_frames = reading.problem, reading.num_frames
+        notes = reading.notes
     seen = {*found, *(row.frame for row in rows)}
     for number in cropping.selection.pick(num_frames or 0):
         if number not in seen:
             rows.append(Row(LEFT_OUT, DAMAGED, frame=number))
-    chosen = _choose(found, cropping)
+    chosen = _choose(found, cuts, how)
     if held is None:
-        with read_frames(path, selection=cropping.selection) as again:
-            yield from _cut_frames(again, found, chosen, cropping)
+        with read_frames(
+            path, selection=cropping.selection, how=cropping.media
+        ) as again:
+            yield from _noted(_cut_frames(again, found, chosen, how), note)
     else:
-        yield from _cut_frames(held.values(), found, chosen, cropping)
+        yield from _noted(_cut_frames(held.values(), found, chosen, how), note)
     if not seen and not rows:
         rows.append(Row(LEFT_OUT, problem or "gives no frame"))
-    elif problem is not None:
-        rows.append(Row(NOTED, problem))
-    for row in rows:
-        yield row, None
+    else:
+        problems = [problem] if problem is not None else []
+        rows += [Row(NOTED, text) for text in (*problems, *notes)]
+    yield from _noted(((row, None) for row in rows), note)
+
+
+def _noted(outcomes: Iterable[Outcome], note: str | None) -> Iterator[Outcome]:
+    """Adds what there is to say about the frames of a video to its rows."""
+    for row, pixels in outcomes:
+        yield dataclasses.replace(row, note=note) if note else row, pixels
 
 
 def _choose(
-    found: dict[int, list[Face]], cropping: Cropping
+    found: dict[int, list[Face]], cuts: Collection[int], cropping: Cropping
 ) -> dict[int, list[tuple[int, Face]]]:
     """Chooses the faces to cut out by frame, with the numbers of their tracks."""
-    tracks = tracking.join(found)
+    tracks = tracking.join(found, cuts=cuts)
     if not cropping.is_search:
         # Given boxes are taken as they are, even if a face jumps.
         numbers = {id(face): track.id for track in tracks for face in track.faces}

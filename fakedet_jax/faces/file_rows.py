@@ -17,6 +17,7 @@ class FileRows(Generic[_Result]):
         rows: Rows of faces, frames and failures; the result is None where there is no
             crop, or the crop has no result.
         problems: Defects of the file as a whole, such as a video that ends too early.
+        note: How the file differs from the training pictures, else empty.
     """
 
     def __init__(self, is_video: bool) -> None:
@@ -27,10 +28,12 @@ class FileRows(Generic[_Result]):
         """
         self.rows: list[tuple[Row, _Result | None]] = []
         self.problems: list[str] = []
+        self.note = ""
         self._is_video = is_video
 
     def add(self, row: Row, result: _Result | None) -> None:
         """Adds a row, and the result of its crop; None if it has none."""
+        self.note = self.note or row.note
         if row.status != NOTED:
             self.rows.append((row, result))
         if row.frame < 0 and row.face < 0:

@@ -13,6 +13,7 @@ References:
 import abc
 import contextlib
 import hashlib
+import math
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +24,7 @@ import numpy as np
 
 from fakedet_jax.errors import ImageError, RequestError
 from fakedet_jax.faces.detector import FaceDetector
-from fakedet_jax.faces.face import Face, check_box
+from fakedet_jax.faces.face import Face, check_box, intersection_over_union
 from fakedet_jax.runtime.text import one_line
 
 CASCADE = "haarcascade_frontalface_default.xml"
@@ -56,7 +57,9 @@ class _Searching(FaceDetector):
             faces = self._find_within(picture, 2 * limit)
         return faces
 
-    def _find_within(self, picture: np.ndarray, limit: int) -> list[Face]:
+    def _find_within(
+        self, picture: np.ndarray, limit: int, loaded: Any = None
+    ) -> list[Face]:
         """Searches a picture that is shrunk to at most `limit` pixels per side."""
         height, width = picture.shape[:2]
         shrink = min(1.0, limit / max(height, width))
@@ -68,30 +71,52 @@ class _Searching(FaceDetector):
         scale = np.array((width / size[0], height / size[1]), np.float32)
         faces = [
             Face(face.box * np.tile(scale, 2), face.landmarks * scale, face.score)
-            for face in self._search(self._local.loaded, picture)
+            for face in self._search(loaded or self._local.loaded, picture)
         ]
         return [face for face in faces if _is_usable(face, height, width)]
 
 
 class YuNet(_Searching):
-    """YuNet through OpenCV's `FaceDetectorYN`."""
+    """YuNet through OpenCV's `FaceDetectorYN`.
+
+    Small faces of a large picture are found in two steps: a search at a larger size
+    proposes places with low scores too, and at each of them the original pixels are
+    searched again. A search at the full size would take several times as long.
+    """
 
     name = "yunet"
 
-    def __init__(self, model: bytes, min_score: float, longest_side: int):
+    # Lowest score of a proposal; their largest number, which bounds the time.
+    _MIN_PROPOSAL = 0.1
+    _MAX_PROPOSALS = 256
+    # Around a proposal: side in units of that of its box, and in pixels for YuNet.
+    _SURROUNDINGS = 3.0
+    _PATCH_SIDE = 192
+    _MIN_OVERLAP = 0.3
+
+    def __init__(
+        self,
+        model: bytes,
+        min_score: float,
+        longest_side: int,
+        wide_side: int | None = None,
+    ):
         """Takes the bytes of the model, so that later changes of the file do no harm.
 
         Args:
             model: Bytes of the ONNX file, see `read_model`.
             min_score: Lowest score of a face, in (0, 1).
             longest_side: See `detection.create`.
+            wide_side: See `detection.create`.
         """
         super().__init__(longest_side)
         self._model = model
         self._min_score = min_score
+        self._wide_side = wide_side
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return YuNet, (self._model, self._min_score, self._longest_side)
+        sides = self._longest_side, self._wide_side
+        return YuNet, (self._model, self._min_score, *sides)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -101,10 +126,103 @@ class YuNet(_Searching):
             "model_sha256": hashlib.sha256(self._model).hexdigest(),
             "min_score": self._min_score,
             "longest_side": self._longest_side,
+            "wide_side": self._wide_side,
             "opencv": _cv2().__version__,
         }
 
+    def _find(
+        self, picture: np.ndarray, name: str | None, frame: int | None
+    ) -> list[Face]:
+        longest = max(picture.shape[:2])
+        if self._wide_side is None or longest <= self._longest_side:
+            return super()._find(picture, name, frame)
+        picture = np.ascontiguousarray(picture)
+        faces = self._find_within(
+            picture, self._longest_side, self._object("whole", self._min_score)
+        )
+        proposals = self._propose(picture, self._wide_side)
+        proposals.sort(key=lambda face: -face.score)
+        for proposal in proposals[: self._MAX_PROPOSALS]:
+            # At a larger size YuNet finds parts of large faces.
+            if any(_holds(face, proposal) for face in faces):
+                continue
+            found = self._look_again(picture, proposal)
+            if found is not None and not any(_holds(face, found) for face in faces):
+                faces.append(found)
+        return faces
+
+    def _propose(self, picture: np.ndarray, wide_side: int) -> list[Face]:
+        """Searches a large picture at `wide_side` for whatever may be a face."""
+        cv2 = _cv2()
+        factor = 1
+        # Halving is much faster than one step to the final size.
+        while max(picture.shape[:2]) >= 2 * wide_side:
+            height, width = (side // 2 for side in picture.shape[:2])
+            picture = cv2.resize(
+                picture[: 2 * height, : 2 * width],
+                (width, height),
+                interpolation=cv2.INTER_AREA,
+            )
+            factor *= 2
+        loaded = self._object("proposals", self._MIN_PROPOSAL)
+        return [
+            Face(factor * face.box, factor * face.landmarks, face.score)
+            for face in self._find_within(picture, wide_side, loaded)
+        ]
+
+    def _look_again(self, picture: np.ndarray, proposal: Face) -> Face | None:
+        """Searches the original pixels around a proposal."""
+        if proposal.score >= self._min_score:
+            return proposal
+        cv2 = _cv2()
+        box = proposal.box
+        centre = (box[:2] + box[2:]) / 2
+        side = self._SURROUNDINGS * float((box[2:] - box[:2]).max())
+        scale = self._PATCH_SIDE / side
+        corner = centre - side / 2
+        # A transform repeats the pixels of the border; shrunken patches are averaged.
+        samples = max(1, math.ceil(1 / scale))
+        transform = np.array(
+            [[scale, 0, -scale * corner[0]], [0, scale, -scale * corner[1]]]
+        )
+        patch = cv2.warpAffine(
+            picture,
+            samples * transform,
+            (samples * self._PATCH_SIDE,) * 2,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        if samples > 1:
+            patch = cv2.resize(
+                patch, (self._PATCH_SIDE,) * 2, interpolation=cv2.INTER_AREA
+            )
+        found = self._search(self._object("patches", self._min_score), patch)
+        faces = [
+            Face(
+                face.box / scale + np.tile(corner, 2).astype(np.float32),
+                face.landmarks / scale + corner.astype(np.float32),
+                face.score,
+            )
+            for face in found
+        ]
+        faces = [face for face in faces if _is_usable(face, *picture.shape[:2])]
+        overlaps = [
+            (float(intersection_over_union(box, face.box)[0, 0]), face.score, face)
+            for face in faces
+        ]
+        best = max(overlaps, key=lambda entry: entry[:2], default=None)
+        return best[2] if best and best[0] >= self._MIN_OVERLAP else None
+
+    def _object(self, purpose: str, min_score: float) -> Any:
+        """This thread's own object; those of one purpose keep the size of pictures."""
+        objects = self._local.__dict__.setdefault("objects", {})
+        if purpose not in objects:
+            objects[purpose] = self._create(min_score)
+        return objects[purpose]
+
     def _load(self) -> Any:
+        return self._create(self._min_score)
+
+    def _create(self, min_score: float) -> Any:
         cv2 = _cv2()
         if not hasattr(cv2, "FaceDetectorYN"):
             raise RequestError(
@@ -116,7 +234,7 @@ class YuNet(_Searching):
             np.frombuffer(self._model, np.uint8),
             np.zeros(0, np.uint8),
             (64, 64),
-            score_threshold=self._min_score,
+            score_threshold=min_score,
             nms_threshold=0.3,
         )
 
@@ -288,6 +406,16 @@ def _first_line(error: Exception) -> str:
     """The message of an OpenCV error, without the path of its source file."""
     text = one_line(error)
     return text.partition("error: ")[2] or text
+
+
+def _holds(face: Face, other: Face) -> bool:
+    """Whether the centre of one of two faces lies within the other."""
+    for outer, inner in ((face, other), (other, face)):
+        x, y = (inner.box[:2] + inner.box[2:]) / 2
+        left, top, right, bottom = outer.box
+        if left <= x <= right and top <= y <= bottom:
+            return True
+    return False
 
 
 def _is_usable(face: Face, height: int, width: int) -> bool:

@@ -145,7 +145,7 @@ def check_video_support(cropping: Cropping) -> None:
         RequestError: PyAV is not installed.
     """
     video_stream.check_installed()
-    if cropping.detector.name == "none":
+    if cropping.detector.name == "none" and cropping.otherwise is None:
         _LOGGER.warning(
             "frames of videos are taken whole, because no faces are searched for; "
             "unless they are face crops, give `face_detector`"
@@ -305,7 +305,7 @@ def _open_readers(
             yield processes
         return
     with (
-        opencv.one_thread() if cropping.is_search else contextlib.nullcontext(),
+        opencv.one_thread() if cropping.may_search else contextlib.nullcontext(),
         contextlib.closing(
             _ThreadReaders(cropping, framing, reading.num_threads)
         ) as threads,

@@ -8,8 +8,9 @@ Boxes of a face that moves steadily therefore do not lag behind, even at gaps an
 ends of the video.
 """
 
+import bisect
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -43,6 +44,7 @@ class Track:
 def join(
     detections: Mapping[int, Sequence[Face]],
     *,
+    cuts: Collection[int] = (),
     min_overlap: float = MIN_OVERLAP,
     max_missing: int = MAX_MISSING,
 ) -> list[Track]:
@@ -56,6 +58,7 @@ def join(
         detections: Faces by the number of their frame, the largest first. Frames that
             were searched without finding a face are included, with no faces. The
             frames need not be consecutive.
+        cuts: Numbers of the frames with which a new shot starts; all tracks end there.
         min_overlap: Lowest intersection over union with which a face may continue a
             track.
         max_missing: A track ends if its face is missing in more than this number of
@@ -65,11 +68,15 @@ def join(
         The tracks in the order of their ids. Every face is in exactly one.
     """
     tracks: list[_Growing] = []
+    starts = sorted(cuts)
+    shot, first_of_shot = 0, 0  # Number of the shot, position of its first frame.
     for position, frame in enumerate(sorted(detections)):
         faces = detections[frame]
-        alive = [
-            track for track in tracks if position - track.position - 1 <= max_missing
-        ]
+        # The frame of the cut itself may not have been searched.
+        if shot != (shot := bisect.bisect_right(starts, frame)):
+            first_of_shot = position
+        first = max(first_of_shot, position - 1 - max_missing)
+        alive = [track for track in tracks if track.position >= first]
         taken: dict[int, _Growing] = {}
         for expect in (_Growing.expected_at, _Growing.last_at):
             waiting = [track for track in alive if track.position < position]

@@ -10,6 +10,7 @@ share.
 __all__ = [
     "benchmark",
     "benchmark_faces",
+    "check",
     "compare",
     "compute",
     "convert",

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fakedet_jax.config import CompareConfig
+from fakedet_jax.data.dataset import class_of_label
 from fakedet_jax.errors import RequestError
 from fakedet_jax.report import comparison
 from fakedet_jax.report.evaluation import Evaluation
@@ -21,7 +22,7 @@ from fakedet_jax.runtime import records, storage, tables
 _LOGGER = logging.getLogger(__name__)
 
 # What a CSV file without an evaluation around it may call the two classes.
-_LABELS = {"real": False, "0": False, "fake": True, "1": True}
+_LABELS = {"real": False, "fake": True}
 # Decides in such a file, for want of one that was chosen.
 _THRESHOLD = 0.5
 _COLUMNS = ("path", "label", "score")
@@ -109,7 +110,8 @@ def _read(path: Path) -> Evaluation:
     if path.is_dir():
         run = _read_evaluation(path)
     elif path.is_file():
-        run = _to_evaluation(path, _read_scores(path), _LABELS, _THRESHOLD)
+        rows = [_plain(row) for row in _read_scores(path)]
+        run = _to_evaluation(path, rows, _LABELS, _THRESHOLD)
     else:
         raise RequestError(
             f"{str(path)!r}: expected the folder of an evaluation or a CSV file, found "
@@ -165,6 +167,14 @@ def _read_scores(path: Path) -> Iterator[_Row]:
         yield _Row(name, label, tables.to_score(score, path, line))
 
 
+def _plain(row: _Row) -> _Row:
+    """A row of another program, with its label in our words."""
+    try:
+        return row._replace(label=class_of_label(row.label))
+    except ValueError:  # The next one to read it says so.
+        return row
+
+
 def _to_evaluation(
     path: Path,
     rows: Iterator[_Row] | Sequence[_Row],
@@ -175,7 +185,8 @@ def _to_evaluation(
     for row in rows:
         if row.label not in is_fake:
             raise RequestError(
-                f"{str(path)!r}: expected the labels real and fake, or 0 and 1, found "
+                f"{str(path)!r}: expected the labels real and fake, 0 and 1, or False "
+                "and True, found "
                 f"{row.label!r}; for other classes name the folder of the evaluation"
             )
         names.append(row.path)

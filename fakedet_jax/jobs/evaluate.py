@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """`mode=evaluate`: measures a trained detector on a labelled dataset."""
 
+import collections
+import concurrent.futures
 import dataclasses
+import datetime
 import functools
 import logging
 from pathlib import Path
@@ -11,15 +14,18 @@ from typing import Any
 import jax
 import numpy as np
 
-from fakedet_jax import report, systems
+from fakedet_jax import __version__, report, systems
 from fakedet_jax.config import DataConfig, EvaluateConfig, MeasureConfig
 from fakedet_jax.data.dataset import Dataset
+from fakedet_jax.errors import ImageError
 from fakedet_jax.evaluation import data as evaluation_data
 from fakedet_jax.evaluation.data import EvaluationData
 from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.evaluation.scoring import Scored, Scorer
+from fakedet_jax.faces import expected
+from fakedet_jax.faces.cropping import TAKEN_WHOLE
 from fakedet_jax.jobs import compute, threshold
-from fakedet_jax.media.decode import decode, to_input
+from fakedet_jax.media.decode import decode, read_size, to_input
 from fakedet_jax.perturb import specification
 from fakedet_jax.perturb.treatment import Treatment
 from fakedet_jax.runtime import parallel
@@ -129,8 +135,11 @@ class Evaluator:
             scored,
             treatment=treatment,
             manipulations=chosen.manipulations,
+            left_out=chosen.left_out,
+            notes=_notes(self.workdir, dataset, config.input.num_threads),
         )
         facts: dict[str, Any] = {}
+        _LOGGER.info("classes: %s", dataset.reading)
         if info.threshold_pictures is not None:
             facts["threshold_pictures"] = list(info.threshold_pictures)
         if info.max_false_alarms is not None:
@@ -150,12 +159,15 @@ class Evaluator:
             title=chosen.title,
             facts=facts,
             threshold_origin=info.threshold_origin,
-            config=_describe(config, chosen.data, self.workdir, self._detector),
+            config=_describe(
+                config, chosen.data, dataset.reading, self.workdir, self._detector
+            ),
             examples=_examples(info, dataset, scored, evaluation),
             panels=panels,
             num_resamples=config.num_resamples,
             seed=config.seed,
         )
+        _warn_of_files_without_score(evaluation)
         _warn_of_few_videos(summary)
         threshold.tell(info)
         _LOGGER.info(
@@ -164,6 +176,54 @@ class Evaluator:
             folder / "report.html",
         )
         return summary
+
+
+def _warn_of_files_without_score(evaluation: report.Evaluation) -> None:
+    """The numbers are of the files that are easy enough to give a face."""
+    if evaluation.without_score:
+        counts = ", ".join(f"{n:,} {name}" for name, n in evaluation.without_score)
+        _LOGGER.warning(
+            "files of this split gave no score: %s; skipped.csv names them", counts
+        )
+
+
+def _notes(workdir: Workdir, dataset: Dataset, num_threads: int) -> list[str] | None:
+    """How pictures differ from those of the training, with a warning if some do.
+
+    Args:
+        workdir: Of the detector.
+        dataset: The pictures.
+        num_threads: Threads that read.
+
+    Returns:
+        For each picture, empty where it is framed alike or cannot be read; None for a
+        dataset that was prepared, whose faces were cut out.
+    """
+    if dataset.facts is not None:
+        return None
+    known = expected.from_record(workdir.pictures)
+
+    def look(index: int) -> str:
+        try:
+            size = read_size(dataset.source[index].encoded)
+        except ImageError:
+            return ""
+        return known.difference(*size)
+
+    with concurrent.futures.ThreadPoolExecutor(num_threads, "fakedet-sizes") as pool:
+        differences = list(pool.map(look, range(dataset.num_examples)))
+    notes = [f"{found}: {TAKEN_WHOLE}" if found else "" for found in differences]
+    counts = collections.Counter(filter(None, notes))
+    if counts:
+        note, _ = counts.most_common(1)[0]
+        _LOGGER.warning(
+            "%d of %d pictures are not framed like those of the training, such as one "
+            "that %s; cut faces out with `mode=prepare` and evaluate on those",
+            counts.total(),
+            len(notes),
+            note,
+        )
+    return notes
 
 
 def _warn_of_few_videos(summary: dict[str, Any]) -> None:
@@ -217,17 +277,25 @@ def _training_panel(workdir: Path, best_step: int) -> dict[str, report.Panel]:
 
 
 def _describe(
-    config: MeasureConfig, data: DataConfig, workdir: Workdir, detector: Fitted
+    config: MeasureConfig,
+    data: DataConfig,
+    reading: str,
+    workdir: Workdir,
+    detector: Fitted,
 ) -> dict[str, object]:
     info = detector.info
     return {
         "detector": info.detector,
         "training step": info.step,
-        "classes": ", ".join(info.classes),
+        "classes": reading,
         "workdir": config.workdir,
         **{name: value for name, value in dataclasses.asdict(data).items() if value},
         "split": config.split,
         **({"perturb": config.perturb} if config.perturb else {}),
         "face_detector": workdir.record.get("face_detector"),
         **detector.settings,
+        "threshold": info.threshold_origin,
+        "seed": config.seed,
+        "version": __version__,
+        "date": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}",
     }

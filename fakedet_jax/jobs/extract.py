@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`mode=extract`: writes features of pictures, as one `.npz` for further research."""
 
+import collections
 import contextlib
 import dataclasses
 import json
@@ -24,7 +25,7 @@ from fakedet_jax.evaluation.scoring import stream
 from fakedet_jax.faces.file_rows import FileRows
 from fakedet_jax.faces.stream import NO_PICTURE
 from fakedet_jax.jobs import compute
-from fakedet_jax.jobs.files import Files, open_files
+from fakedet_jax.jobs.files import Files, open_files, tell_notes
 from fakedet_jax.media import batching
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.runtime import parallel, progress, storage, text
@@ -49,6 +50,8 @@ _FILE_SETTINGS = {
     "face_detector_model": "`face_detector_model`",
     "all_faces": "`all_faces`",
     "frames": "`frames_per_video`, `frame_step`",
+    "media": "`icc`, `hdr`, `max_megapixels`",
+    "face_search_size": "`face_search_size`",
     "seconds_per_file": "`seconds_per_file`",
 }
 
@@ -78,6 +81,8 @@ def extract(config: ExtractConfig) -> Path:
       video, from 0; −1 for pictures of a dataset
     - `frames`: int32 `[n]`, number of the frame in the video, from 0; −1 for
       photographs and for pictures of a dataset
+    - `notes`: str `[n]`, how files differ from the training pictures; empty for those
+      that do not
     - `classes`: str, the classes of the dataset, real ones first; empty for files
     - `layers`: str, the layers that the features come from
     - `layer_sizes`: int64, the number of neurons of each layer, and `thresholds`:
@@ -142,6 +147,7 @@ def extract(config: ExtractConfig) -> Path:
             "labels": np.array([origin.label for origin in origins], np.int32),
             "faces": np.array([origin.face for origin in origins], np.int32),
             "frames": np.array([origin.frame for origin in origins], np.int32),
+            "notes": np.array([origin.note for origin in origins], np.str_),
             "classes": np.array(pictures.classes, np.str_),
             "layers": np.array(feature.layers, np.str_),
             "layer_sizes": np.array(feature.layer_sizes, np.int64),
@@ -149,6 +155,8 @@ def extract(config: ExtractConfig) -> Path:
             "settings": np.array(json.dumps(feature.settings), np.str_),
         }
         _write_npz(path, rows, arrays)
+    noted = {(origin.path, origin.note) for origin in origins if origin.note}
+    tell_notes(collections.Counter(note for _, note in noted))
     if skipped:
         _LOGGER.warning(
             "skipped %s, such as %s, which %s; all are listed in %s",
@@ -172,6 +180,7 @@ class _Origin(NamedTuple):
     label: int = NO_LABEL
     face: int = NO_NUMBER
     frame: int = NO_NUMBER
+    note: str = ""
 
 
 # Path and reason of an input without features.
@@ -270,10 +279,9 @@ def _open_pictures(config: ExtractConfig, mesh: Mesh, network: Network) -> _Pict
     """Finds the requested pictures; none is read yet."""
     framing = network.framing
     if config.paths:
-        training_faces = network.workdir.faces if network.workdir else None
         files = open_files(
             config,
-            training_faces,
+            network.workdir,
             mesh,
             num_workers=config.input.num_workers,
             num_threads=config.input.num_threads,
@@ -323,7 +331,9 @@ def _file_parts(files: Files, framing: Framing) -> _Parts:
                     rows.add(row, None)
                 else:
                     rows.add(row, True)
-                    part.origins.append(_Origin(path, face=row.face, frame=row.frame))
+                    part.origins.append(
+                        _Origin(path, face=row.face, frame=row.frame, note=row.note)
+                    )
             yield part
 
 

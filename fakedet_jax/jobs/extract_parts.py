@@ -20,6 +20,7 @@ from fakedet_jax.faces.extraction import Row
 from fakedet_jax.faces.file_rows import FileRows
 from fakedet_jax.faces.stream import Reading
 from fakedet_jax.jobs import compute, parts
+from fakedet_jax.jobs.files import choose_cropping
 from fakedet_jax.media.batching import Batch
 from fakedet_jax.runtime import parallel
 from fakedet_jax.systems import identity
@@ -72,7 +73,7 @@ def _open_job(
 ) -> parts.Job:
     workdir = None if config.workdir is None else open_workdir(config.workdir)
     compute.set_up(config.compute, workdir)
-    how = parts.choose_cropping(config, workdir)
+    how = choose_cropping(config, workdir)
     network = open_network(config, mesh)
     feature = network.feature(
         FeatureRequest(
@@ -93,6 +94,7 @@ def _open_job(
             "frame": "int32",
             FEATURES: vector(feature.dtype, size),
             work.ERROR: "string",
+            "note": "string",
             "model_id": "string",
             work.INPUT: "int64",
         },
@@ -125,7 +127,7 @@ def _open_job(
 
 MODE = parts.Mode(
     "extract",
-    ("path", "face", "frame", FEATURES, work.ERROR, "model_id", work.INPUT),
+    ("path", "face", "frame", FEATURES, work.ERROR, "note", "model_id", work.INPUT),
     _open_job,
 )
 
@@ -144,13 +146,23 @@ def _rows(model: str, task: work.Task, file: _FileFeatures) -> list[work.Row]:
             path,
             row.face,
             None if row.frame < 0 else row.frame,
-            *(features, None, model, task.number, *carried),
+            *(features, None, row.note or None, model, task.number, *carried),
         )
         for row, features in file.rows
         if features is not None
     ]
     rows += [
-        (path, face, None, None, reason, model, task.number, *carried)
+        (
+            path,
+            face,
+            None,
+            None,
+            reason,
+            file.note or None,
+            model,
+            task.number,
+            *carried,
+        )
         for face, reason in file.skipped().items()
     ]
     return rows

@@ -3,17 +3,20 @@
 """Files that a request names: from paths to batches of faces."""
 
 import dataclasses
+import logging
 from collections.abc import Callable, Generator, Mapping
-from typing import Any
 
 from jax.sharding import Mesh
 
 from fakedet_jax.config import FilesConfig
-from fakedet_jax.faces import cropping, stream
-from fakedet_jax.faces.cropping import Cropping
+from fakedet_jax.faces import cropping, expected, stream
+from fakedet_jax.faces.cropping import TAKEN_WHOLE, Cropping
 from fakedet_jax.faces.stream import FaceBatch, FaceFile, Reading
 from fakedet_jax.media.framing import Framing
-from fakedet_jax.runtime import parallel
+from fakedet_jax.runtime import parallel, text
+from fakedet_jax.workdir import Workdir
+
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,9 +54,51 @@ class Files:
         )
 
 
+def tell_notes(notes: Mapping[str, int], noun: str = "file") -> None:
+    """Warns once of files that are not framed like the training pictures.
+
+    Args:
+        notes: Numbers of files, by what there is to say of them.
+        noun: What they are called.
+    """
+    if not notes:
+        return
+    told = (
+        f"{text.counted(count, noun)} {'is' if count == 1 else 'are'} "
+        f"{note.removeprefix('is ')}"
+        for note, count in sorted(notes.items(), key=lambda item: (-item[1], item[0]))
+    )
+    advice = "`face_detector=none` takes pictures as they are"
+    if any(note.endswith(TAKEN_WHOLE) for note in notes):
+        advice = "`face_detector=haar` or yunet would search for it"
+    _LOGGER.warning("%s; %s", "; ".join(told), advice)
+
+
+def choose_cropping(config: FilesConfig, workdir: Workdir | None) -> Cropping:
+    """Chooses how faces are found: as the request says, else as for the training.
+
+    Args:
+        config: The request.
+        workdir: Of the detector; None for a network without a training.
+
+    Raises:
+        RequestError: The settings are not as expected.
+    """
+    return cropping.choose(
+        None if workdir is None else workdir.faces,
+        faces=config.faces,
+        model=config.face_detector_model,
+        all_faces=config.all_faces,
+        frames=config.frames,
+        media=config.media,
+        search_size=config.face_search_size,
+        expected=None if workdir is None else expected.from_record(workdir.pictures),
+    )
+
+
 def open_files(
     config: FilesConfig,
-    training_faces: Mapping[str, Any] | None,
+    workdir: Workdir | None,
     mesh: Mesh,
     *,
     num_workers: int | None,
@@ -64,8 +109,8 @@ def open_files(
 
     Args:
         config: The request.
-        training_faces: How the faces of the training were found, None if that is not
-            known; the request comes first.
+        workdir: Of the detector; tells how the faces of the training were found, but
+            the request comes first. None for a network without a training.
         mesh: The devices.
         num_workers: Reading processes; None chooses their number.
         num_threads: Threads that decode photographs and search for faces, without
@@ -83,13 +128,7 @@ def open_files(
         num_threads=num_threads,
         seconds_per_file=config.seconds_per_file,
     )
-    how = cropping.choose(
-        training_faces,
-        faces=config.faces,
-        model=config.face_detector_model,
-        all_faces=config.all_faces,
-        frames=config.frames,
-    )
+    how = choose_cropping(config, workdir)
     stream.check_videos(found, how)
     limited = stream.limit_batch_size(batch_size(len(found)), found, how)
     return Files(found, how, parallel.round_up_batch_size(limited, mesh), reading)

@@ -19,16 +19,16 @@ from jax.sharding import Mesh
 from fakedet_jax import settings
 from fakedet_jax.bulk import inputs as bulk_inputs
 from fakedet_jax.bulk import ledger, ray_engine, work
-from fakedet_jax.config import ExtractConfig, FilesConfig, PartsConfig, PredictConfig
+from fakedet_jax.config import ExtractConfig, PartsConfig, PredictConfig
 from fakedet_jax.errors import RequestError
-from fakedet_jax.faces import cropping, stream
+from fakedet_jax.faces import stream
 from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.faces.stream import Reading
 from fakedet_jax.jobs import compute
+from fakedet_jax.jobs.files import tell_notes
 from fakedet_jax.models import precision
 from fakedet_jax.runtime import parallel, text
 from fakedet_jax.runtime.signals import Stopped, StopRequest
-from fakedet_jax.workdir import Workdir
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -168,25 +168,6 @@ def read_shard(value: str) -> tuple[int, int]:
     return index, count
 
 
-def choose_cropping(config: FilesConfig, workdir: Workdir | None) -> Cropping:
-    """How faces are found: as the request says, else as for the training.
-
-    Args:
-        config: The request.
-        workdir: The training, None where nobody knows it.
-
-    Raises:
-        RequestError: The settings are not as expected.
-    """
-    return cropping.choose(
-        None if workdir is None else workdir.faces,
-        faces=config.faces,
-        model=config.face_detector_model,
-        all_faces=config.all_faces,
-        frames=config.frames,
-    )
-
-
 def common_facts(batch_size: int, how: Cropping) -> dict[str, Any]:
     """Facts of every job: what the digits of results depend on besides the network."""
     return {
@@ -290,7 +271,7 @@ def _run_on_engine(
                 failed = work.failed(unit, _DIED)
                 found = work.compute_unit(book, failed, job.computation)
             report.add(found)
-            shown.update(found.num_inputs)
+            shown.update(found.num_inputs, note=work.describe_errors(report))
     if stop.signum:
         raise Stopped(stop.signum)
     return report
@@ -344,6 +325,7 @@ def _summarise(report: work.Report) -> None:
         text.counted(report.errors.total(), "row"),
     )
     _tell_reasons(report.errors)
+    tell_notes(report.notes)
     total = sum(report.seconds.values())
     names = {"read": "pictures", "device": "the device", "write": "the disk"}
     longest = sorted(report.seconds, key=report.seconds.__getitem__, reverse=True)

@@ -14,9 +14,9 @@ from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.evaluation.predictions import PredictionOutput, open_table
 from fakedet_jax.evaluation.scoring import Scorer
 from fakedet_jax.faces.annotated_copies import AnnotatedCopies
-from fakedet_jax.faces.stream import NO_PICTURE, FaceFile
+from fakedet_jax.faces.stream import NO_PICTURE
 from fakedet_jax.jobs import compute, threshold
-from fakedet_jax.jobs.files import open_files
+from fakedet_jax.jobs.files import Files, open_files, tell_notes
 from fakedet_jax.runtime import parallel, progress, storage, text
 from fakedet_jax.workdir import open_workdir
 
@@ -59,7 +59,7 @@ def predict(config: PredictConfig) -> dict[str, int]:
     )
     files = open_files(
         config,
-        workdir.faces,
+        workdir,
         mesh,
         num_workers=config.input.num_workers,
         num_threads=config.input.num_threads,
@@ -71,7 +71,7 @@ def predict(config: PredictConfig) -> dict[str, int]:
     scorer = Scorer(detector.probability_fn, mesh, files.batch_size)
     batches = files.batches(detector.info.framing)
     with (
-        _open_output(config, found, detector.info) as output,
+        _open_output(config, files, detector.info) as output,
         progress.Progress(
             len(found), label="predict", unit="files", quiet=config.output is None
         ) as shown,
@@ -132,8 +132,9 @@ def _check(config: PredictConfig) -> None:
 
 @contextlib.contextmanager
 def _open_output(
-    config: PredictConfig, found: list[FaceFile], info: DetectorInfo
+    config: PredictConfig, files: Files, info: DetectorInfo
 ) -> Iterator[PredictionOutput]:
+    found = files.found
     with contextlib.ExitStack() as stack:
         table = stack.enter_context(open_table(config.output, "output"))
         frame_table = copies = None
@@ -143,9 +144,16 @@ def _open_output(
             )
         if config.annotated is not None:
             copies = stack.enter_context(
-                AnnotatedCopies(config.annotated, found, config.input.num_threads)
+                AnnotatedCopies(
+                    config.annotated,
+                    found,
+                    config.input.num_threads,
+                    files.cropping.media,
+                )
             )
-        yield PredictionOutput(found, info.threshold, table, frame_table, copies)
+        yield PredictionOutput(
+            found, info.threshold, table, frame_table, copies, info.framing
+        )
 
 
 def _summarise(
@@ -166,6 +174,7 @@ def _summarise(
         f"({faces}{num_fake:,} fake, {num_real:,} real at threshold "
         f"{info.threshold:.4g}), {output.num_failed:,} with an error"
     )
+    tell_notes(output.notes)
     if config.annotated is not None and output.num_scored:
         _LOGGER.info("copies with boxes and scores are in %s", config.annotated)
     if not output.num_scored:

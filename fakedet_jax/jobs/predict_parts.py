@@ -16,6 +16,7 @@ from fakedet_jax.evaluation.scoring import Scorer
 from fakedet_jax.faces import stream
 from fakedet_jax.faces.stream import Reading
 from fakedet_jax.jobs import compute, parts
+from fakedet_jax.jobs.files import choose_cropping
 from fakedet_jax.jobs.threshold import tell as tell_threshold
 from fakedet_jax.runtime import storage
 from fakedet_jax.systems.identity import model_id
@@ -27,6 +28,7 @@ _COLUMNS = {
     "score": "double",
     "decision": "string",
     work.ERROR: "string",
+    "note": "string",
     "model_id": "string",
     work.INPUT: "int64",
 }
@@ -59,7 +61,7 @@ def _open_job(
     workdir = open_workdir(config.workdir)
     cache = storage.user_cache_dir() / "compiled"
     compute.set_up(config.compute, workdir, default_cache=cache)
-    how = parts.choose_cropping(config, workdir)
+    how = choose_cropping(config, workdir)
     detector = systems.load(
         workdir,
         mesh,
@@ -116,6 +118,7 @@ def _rows(
                 face.score,
                 decision,
                 face.reason or None,
+                face.note or None,
                 model,
                 task.number,
                 *task.input.carried,

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from fakedet_jax.bulk import ray_engine
-from fakedet_jax.config import PrepareConfig
+from fakedet_jax.config import DataConfig, PrepareConfig
 from fakedet_jax.data import layouts, scan, tags_file
-from fakedet_jax.data.dataset import digest_of
+from fakedet_jax.data.dataset import describe_classes, digest_of
 from fakedet_jax.data.folder import (
     VALIDATION_FRACTION,
     check_validation_fraction,
@@ -66,7 +66,7 @@ def prepare(config: PrepareConfig) -> dict[str, Any]:
         Stopped: The process was asked to stop; the same call goes on.
     """
     root = _check(config)
-    how = cropping.create(config.faces, config.frames, root)
+    how = cropping.create(config.faces, config.frames, root, config.media)
     listing = _list(config, root)
     config = _with_fraction(config, listing)
     if any(item.kind == "video" for item in listing.items):
@@ -95,6 +95,7 @@ def prepare(config: PrepareConfig) -> dict[str, Any]:
             output.tidy(config.output)
             _LOGGER.info("%s is prepared already in %s", name, config.output)
             return summary
+        _tell_classes(listing)
         _extract(config, root, how, inputs, tags)
         try:
             summary = _write(config, inputs, listing, request)
@@ -138,6 +139,8 @@ def to_text(summary: Mapping[str, Any]) -> str:
         lines.append(
             f"{counted(files['with_tags'], 'photograph')} with camera settings"
         )
+    if "reading" in summary:
+        lines.append(summary["reading"])
     splits = [name for name in SPLITS if any(name in of for of in classes.values())]
     rows = [["", *splits]]
     for name, of in classes.items():
@@ -151,6 +154,14 @@ def to_text(summary: Mapping[str, Any]) -> str:
     if summary["notes"]:
         lines += ["", "Notes:", *summary["notes"]]
     return "\n".join(lines)
+
+
+def _tell_classes(listing: Listing) -> None:
+    """Logs which classes are taken for real."""
+    sides = {item.class_name: item.is_fake for item in listing.items}
+    names = sorted(sides, key=lambda name: (sides[name], name))
+    reading = describe_classes(names, [sides[name] for name in names])
+    _LOGGER.info("classes: %s", reading.encode("utf-8", "backslashreplace").decode())
 
 
 def _check(config: PrepareConfig) -> Path:
@@ -189,18 +200,21 @@ def _check(config: PrepareConfig) -> Path:
 def _list(config: PrepareConfig, root: Path) -> Listing:
     """Lists the data folder, with those settings that its layout knows."""
     layout = layouts.create(config.data.dataset)
-    # These two are settings of all layouts, and options of some.
+    # These are settings of all layouts, and options of some.
+    shared = ("real_classes", "fake_classes", "subfolders")
     options = {
         name: value
         for name, value in config.layout_options.items()
-        if name not in ("split_by", "real_classes")
+        if name not in ("split_by", *shared)
     }
     if config.split_by == "identity":
         options["split_by"] = "identity"
     elif config.split_by == "frames" and "split_by" in layout.options:
         options["split_by"] = "identity"  # The lists are not needed.
-    if "real_classes" in layout.options or config.data.real_classes:
-        options["real_classes"] = config.data.real_classes
+    for name in shared:
+        value = getattr(config.data, name)
+        if name in layout.options or value != getattr(DataConfig, name):
+            options[name] = value
     return layout.list_items(root, **options)
 
 
@@ -323,6 +337,7 @@ def _write(
     summary = {
         "dataset": name,
         "digest": result.digest,
+        "reading": describe_classes(result.classes, result.is_fake),
         **result.tally.summary(len(listing.missing)),
         "notes": [*listing.notes, *notes],
         "request": request,

@@ -78,6 +78,7 @@ def evaluate_suite(config: SuiteConfig) -> dict[str, Any]:
     values = {name: value for name, value in vars(config).items() if name != "suite"}
     chosen = evaluation_data.choose(EvaluateConfig(**values), detector.info)
     dataset = chosen.dataset
+    _LOGGER.info("classes: %s", dataset.reading)
     scorer = Scorer(detector.probability_fn, mesh, batch_size)
     num_passes = 1 + len(suite.conditions)
     with (
@@ -119,7 +120,13 @@ def evaluate_suite(config: SuiteConfig) -> dict[str, Any]:
                 scored[condition] = _select(condition, scored, pictures, key)
                 shown.update(dataset.num_examples)
     evaluations = [
-        evaluation_data.to_evaluation(detector.info, dataset, own, pictures.reasons)
+        evaluation_data.to_evaluation(
+            detector.info,
+            dataset,
+            own,
+            pictures.reasons,
+            left_out=chosen.left_out,
+        )
         for own in (baseline, *map(scored.__getitem__, suite.conditions))
     ]
     folder = config.workdir / "evaluations" / f"{chosen.name}_{suite.name}"

@@ -12,11 +12,12 @@ import jax
 from fakedet_jax import systems, workdir
 from fakedet_jax.config import DataConfig, TrainConfig
 from fakedet_jax.data import catalog, inspection, layouts, leaks
+from fakedet_jax.data import splits as data_splits
 from fakedet_jax.data.dataset import Dataset
-from fakedet_jax.data.folder import VALIDATION_FRACTION
-from fakedet_jax.data.splits import find_leaks as find_torn_groups
+from fakedet_jax.data.folder import VALIDATION_FRACTION, note_folders
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation.info import FEW_PICTURES
+from fakedet_jax.faces import expected
 from fakedet_jax.jobs import compute
 from fakedet_jax.runtime import parallel, storage
 from fakedet_jax.runtime.signals import StopRequest
@@ -64,11 +65,16 @@ def train(config: TrainConfig) -> None:
     }
     record = workdir.record_of(config, recipe, {**facts, **plan.record})
     is_new = not (config.workdir / workdir.FILE_NAME).exists()
+    if not is_new:
+        # What was measured of the pictures when the run began.
+        measured = workdir.open_workdir(config.workdir).pictures
+        record |= {} if measured is None else {"pictures": measured}
     must_write = workdir.claim(config.workdir, record, can_go_on=system.can_go_on)
     if must_write and jax.process_index() == 0:
         config.workdir.mkdir(parents=True, exist_ok=True)
         if is_new:
-            _check_pictures(config, splits, system.needs_fakes)
+            sizes = _check_pictures(config, splits, system.needs_fakes)
+            record["pictures"] = expected.of_pictures(sizes).record
         elif recipe.schedule == "cosine":
             _LOGGER.warning(
                 "`num_epochs` was raised, and `schedule=cosine` spans all epochs: the "
@@ -76,6 +82,10 @@ def train(config: TrainConfig) -> None:
             )
         workdir.write(config.workdir, record)
     parallel.wait_for_all("workdir")
+    _LOGGER.info("classes: %s", train.reading)
+    if config.data.subfolders == "together":
+        for note in note_folders(train.folders):
+            _LOGGER.info("%s", note)
     _LOGGER.info(
         "training %s on %d pictures of %s, validating on %d; workdir %s",
         systems.title(record),
@@ -169,8 +179,11 @@ def _warn_of_few_pictures(validation: Dataset, max_false_alarms: float | None) -
 
 def _check_pictures(
     config: TrainConfig, splits: Mapping[str, Dataset], needs_fakes: bool
-) -> None:
+) -> list[tuple[int, int]]:
     """Reads every picture once: names the unusable, warns of what gives labels away.
+
+    Returns:
+        Height and width of each training picture that can be used.
 
     Raises:
         RequestError: A class of the training split has no usable picture.
@@ -202,12 +215,26 @@ def _check_pictures(
         splits["train"].classes,
         splits["train"].is_fake,
     )
-    for warning in [*warnings, *_find_torn_groups(splits)]:
+    for warning in [*warnings, *find_torn_groups(splits)]:
         _LOGGER.warning("leak check: %s", warning)
+    return [(fact.height, fact.width) for fact in facts["train"] if not fact.error]
 
 
-def _find_torn_groups(splits: Mapping[str, Dataset]) -> list[str]:
-    """Warns of people and videos on several sides, where these are known."""
+def find_torn_groups(splits: Mapping[str, Dataset]) -> list[str]:
+    """Warns of people, videos and folders on several sides, where these are known.
+
+    Args:
+        splits: The pictures, by split.
+
+    Returns:
+        Warnings of one line each.
+    """
+    lying = {
+        layouts.Item(folder, "photo", "", False, split, folder=folder)
+        for split, dataset in splits.items()
+        for place, within in enumerate(dataset.folders)
+        if within and (folder := _folder_of(dataset, place, within))
+    }
     items = {
         layouts.Item(
             path=facts.paths[place],
@@ -222,7 +249,11 @@ def _find_torn_groups(splits: Mapping[str, Dataset]) -> list[str]:
         if (facts := dataset.facts) is not None
         for place in range(len(facts))
     }
-    return find_torn_groups(sorted(items, key=lambda item: item.path))
+    return data_splits.find_leaks(sorted(items | lying, key=lambda item: item.path))
+
+
+def _folder_of(dataset: Dataset, place: int, within: str) -> str:
+    return f"{dataset.classes[dataset.labels[place]]}/{within}"
 
 
 def _check_classes(

@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scores of pictures from Python, the same as those of `mode=predict`."""
 
+import collections
 import concurrent.futures
 import contextlib
+import dataclasses
 import functools
 import itertools
 import logging
@@ -22,8 +24,9 @@ from fakedet_jax.config import FaceConfig, OperatingPointConfig
 from fakedet_jax.errors import ImageError, RequestError
 from fakedet_jax.evaluation import metrics, scoring
 from fakedet_jax.evaluation.info import DetectorInfo
-from fakedet_jax.faces import cropping, extraction, opencv
+from fakedet_jax.faces import cropping, expected, extraction, opencv
 from fakedet_jax.faces.cropping import Cropping
+from fakedet_jax.jobs.files import tell_notes
 from fakedet_jax.library import pictures as pictures_
 from fakedet_jax.library.pictures import Picture, Pictures
 from fakedet_jax.media import batching
@@ -82,6 +85,7 @@ no detector was trained in that folder; run `mode=train` `workdir=no_such_run` f
         model=None if face_detector_model is None else Path(face_detector_model),
         all_faces=False,
         frames=None,
+        expected=expected.from_record(opened.pictures),
     )
     with precision.using(opened.matmul_precision):
         fitted = systems.load(opened, mesh, **vars(point))
@@ -302,7 +306,8 @@ class Detector:
         failures: list[str] | None,
     ) -> Generator[batching.Batch, None, None]:
         framing = self.info.framing
-        one_thread = self._cropping.is_search
+        one_thread = self._cropping.may_search
+        notes: collections.Counter[str] = collections.Counter()
         with (
             opencv.one_thread() if one_thread else contextlib.nullcontext(),
             concurrent.futures.ThreadPoolExecutor(8, "fakedet-pictures") as pool,
@@ -311,30 +316,38 @@ class Detector:
             while part := list(itertools.islice(numbers, size)):
                 rows = []
                 framed = pool.map(self._frame, (found[number] for number in part))
-                for number, picture in zip(part, framed, strict=True):
-                    if isinstance(picture, str):
-                        if failures is None:
-                            raise ImageError(picture)
-                        failures.append(picture)
+                for number, (picture, row) in zip(part, framed, strict=True):
+                    if row.note:
+                        notes[row.note] += 1
+                    if picture is not None:
+                        rows.append(batching.make_row(number, 0, picture, framing))
                         continue
-                    rows.append(batching.make_row(number, 0, picture, framing))
+                    reason = f"{found[number][0]} {row.reason}"
+                    if failures is None:
+                        raise ImageError(reason)
+                    failures.append(reason)
                 if rows:
                     yield batching.fill_batch(rows, size, framing)
+        tell_notes(notes, "picture")
 
-    def _frame(self, named: tuple[str, Picture]) -> np.ndarray | str:
-        """What the network sees of a picture, or why it sees nothing."""
-        name, picture = named
+    def _frame(
+        self, named: tuple[str, Picture]
+    ) -> tuple[np.ndarray | None, extraction.Row]:
+        """What the network sees of a picture, or None, and what there is to say."""
+        _, picture = named
+        row = extraction.Row(extraction.LEFT_OUT)
         try:
             for row, pixels in self._outcomes(picture):
                 if pixels is not None:
-                    return to_input(pixels, self.info.framing)
-                reason = row.reason
+                    return to_input(pixels, self.info.framing), row
         except ImageError as error:
-            reason = str(error)
-        return f"{name} {reason}"
+            row = dataclasses.replace(row, reason=str(error))
+        return None, row
 
     def _outcomes(self, picture: Picture) -> Iterator[extraction.Outcome]:
         if isinstance(picture, str | os.PathLike):
             path = Path(picture)
             return extraction.extract(path, path.name, "photo", self._cropping, tags=())
-        return extraction.from_picture(pictures_.decode(picture), None, self._cropping)
+        return extraction.from_picture(
+            pictures_.decode(picture, self._cropping.media), None, self._cropping
+        )

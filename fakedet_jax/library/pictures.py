@@ -11,8 +11,9 @@ import numpy as np
 from PIL import Image
 
 from fakedet_jax.errors import RequestError
-from fakedet_jax.media import video
+from fakedet_jax.media import options, video
 from fakedet_jax.media.decode import check_pixels, check_sides, from_pillow
+from fakedet_jax.media.options import MediaConfig
 
 # An array uint8 `[height, width, 3]`, an image of Pillow, or the path of a file.
 Picture = np.ndarray | Image.Image | str | os.PathLike[str]
@@ -64,11 +65,14 @@ np.stack([grey] * 3, axis=-1)
     return found
 
 
-def decode(picture: np.ndarray | Image.Image) -> np.ndarray:
+def decode(
+    picture: np.ndarray | Image.Image, how: MediaConfig = options.DEFAULT
+) -> np.ndarray:
     """Makes upright RGB of a picture in memory that `split` gave.
 
     Args:
         picture: An image of Pillow, or uint8 `[height, width, 3]`.
+        how: Limit of the size, and what becomes of colour profiles.
 
     Returns:
         uint8 `[height, width, 3]`, upright RGB.
@@ -77,9 +81,10 @@ def decode(picture: np.ndarray | Image.Image) -> np.ndarray:
         ImageError: The picture cannot be used; the message is the reason.
     """
     if isinstance(picture, Image.Image):
-        return from_pillow(picture)
-    check_sides("is", *picture.shape[:2])
-    check_pixels(*picture.shape[:2])
+        return from_pillow(picture, how)
+    height, width = picture.shape[:2]
+    check_sides("is", height, width)
+    check_pixels(height, width, how.max_megapixels * 10**6)
     return picture
 
 

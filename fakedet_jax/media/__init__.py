@@ -4,11 +4,18 @@
 
 __all__ = [
     "batching",
+    "colour",
     "decode",
     "exif",
     "files",
+    "formats",
     "framing",
+    "hdr",
+    "heif",
+    "metadata",
+    "options",
     "resampling",
+    "tiff",
     "video",
     "video_frame",
     "video_stream",

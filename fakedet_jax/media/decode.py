@@ -6,14 +6,13 @@ An unusable file raises an `ImageError` whose message is the reason; no exceptio
 warning of Pillow escapes. Forensic traces are fragile, so a picture is resampled at
 most once, and not at all if it already has the right size.
 
-Pillow decodes the pixels. This module itself splits the metadata off a JPEG and reads
-the EXIF orientation, because Pillow rejects sound pictures whose metadata are damaged.
+Pillow decodes the pixels, for HEIC with pillow-heif. The metadata are found by
+`media.metadata`, because Pillow rejects sound pictures whose metadata are damaged.
 """
 
 import contextlib
 import dataclasses
 import io
-import struct
 import threading
 import warnings
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import (
+    AvifImagePlugin,
     BmpImagePlugin,
     GifImagePlugin,
     Image,
@@ -34,14 +34,33 @@ from PIL import (
 )
 
 from fakedet_jax.errors import ImageError
+from fakedet_jax.media import colour, hdr, heif, metadata, options
 from fakedet_jax.media.files import check_regular, unreadable
+from fakedet_jax.media.formats import FORMATS, sniff_format
 from fakedet_jax.media.framing import Framing
-from fakedet_jax.runtime.text import one_line
+from fakedet_jax.media.options import MediaConfig
+from fakedet_jax.runtime.text import counted, one_line
+
+__all__ = [
+    "FORMATS",
+    "Header",
+    "check_file",
+    "check_pixels",
+    "check_sides",
+    "decode",
+    "decode_with_header",
+    "quiet_pillow",
+    "read_file",
+    "read_picture",
+    "read_size",
+    "sniff_format",
+    "to_input",
+]
 
 MAX_FILE_BYTES = 512 * 2**20
-MAX_PIXELS = 178_956_970  # Pillow's own limit: 512 MiB of RGB.
+MAX_PIXELS = options.DEFAULT.max_megapixels * 10**6
+MAX_STORED_PIXELS = 2**30  # Of a JPEG that is decoded at a part of its size.
 MIN_SIDE = 16
-FORMATS = ("JPEG", "PNG", "WebP", "TIFF", "BMP", "GIF", "JPEG 2000", "PPM")
 
 # Threads share the list of warning filters, so one at a time may change it.
 warnings_lock = threading.Lock()
@@ -58,6 +77,8 @@ class Header:
         has_exif: Whether the file contains EXIF data, even damaged ones.
         quantization: Quantisation tables of a JPEG, luminance first, with 64 entries
             each; empty for other formats.
+        shrink: 1, or 2, 4 or 8 for a large JPEG that was decoded at a part of its size.
+        transfer: `PQ` or `HLG` for an HDR picture, else empty.
     """
 
     format: str
@@ -65,17 +86,34 @@ class Header:
     height: int
     has_exif: bool
     quantization: tuple[tuple[int, ...], ...]
+    shrink: int = 1
+    transfer: str = ""
+
+    def notes(self, how: MediaConfig = options.DEFAULT) -> list[str]:
+        """What a user should know of how the picture was read, a line each.
+
+        Args:
+            how: How it was read.
+        """
+        found = [hdr.describe(self.transfer, how.hdr)] if self.transfer else []
+        if self.shrink > 1:
+            found.append(
+                f"was decoded at 1/{self.shrink} of its size, because it is larger "
+                "than the limit of megapixels"
+            )
+        return found
 
 
-def decode(encoded: bytes) -> np.ndarray:
+def decode(encoded: bytes, how: MediaConfig = options.DEFAULT) -> np.ndarray:
     """Decodes a picture to RGB.
 
-    Applies the EXIF orientation, puts transparent pixels on white and keeps the high
-    byte of 16-bit samples. Colour profiles are ignored, because applying one would
-    change all pixels.
+    Applies the orientation, puts transparent pixels on white and keeps the high byte of
+    16-bit samples. Colour profiles are ignored unless `how` says otherwise, because
+    applying one changes all pixels.
 
     Args:
         encoded: The bytes of a file in one of `FORMATS`.
+        how: Limit of the size, and what becomes of colour profiles.
 
     Returns:
         Read-only uint8 `[height, width, 3]`.
@@ -83,14 +121,17 @@ def decode(encoded: bytes) -> np.ndarray:
     Raises:
         ImageError: The picture cannot be used; the message is the reason.
     """
-    return decode_with_header(encoded)[0]
+    return decode_with_header(encoded, how)[0]
 
 
-def decode_with_header(encoded: bytes) -> tuple[np.ndarray, Header]:
+def decode_with_header(
+    encoded: bytes, how: MediaConfig = options.DEFAULT
+) -> tuple[np.ndarray, Header]:
     """Decodes a picture as `decode` does and describes its file.
 
     Args:
         encoded: The bytes of a file in one of `FORMATS`.
+        how: See `decode`.
 
     Returns:
         The picture, read-only uint8 `[height, width, 3]`, and its header.
@@ -99,36 +140,75 @@ def decode_with_header(encoded: bytes) -> tuple[np.ndarray, Header]:
         ImageError: The picture cannot be used; the message is the reason.
     """
     kind = sniff_format(encoded)
-    exif = b""
+    exif = profile = b""
     quantization: tuple[tuple[int, ...], ...] = ()
     if kind == "JPEG":
-        encoded, exif = split_jpeg(encoded)
+        if how.icc == "srgb":
+            profile = metadata.jpeg_profile(encoded)
+        encoded, exif = metadata.split_jpeg(encoded)
+    elif kind == "JPEG 2000":
+        exif = metadata.jp2_exif(encoded)
     with _reasons(encoded, kind):
-        image = _open(encoded, kind)
+        image, shrink = _open(encoded, kind, how)
         image.load()
-        exif = exif or image.info.get("exif", b"")
+        exif = exif or metadata.exif_of_info(image.info)
         has_exif = bool(exif) or _EXIF_TAG in getattr(image, "tag_v2", {})
-        upright = _ORIENTATIONS.get(_read_orientation(exif))
-        # Pillow itself orients TIFF files while loading them.
-        if isinstance(image, TiffImagePlugin.TiffImageFile):
+        upright = _ORIENTATIONS.get(metadata.orientation(exif))
+        if kind in _TURNED_ALREADY:
             upright = None
         if isinstance(image, JpegImagePlugin.JpegImageFile):
             tables = image.quantization
             quantization = tuple(tuple(tables[key]) for key in sorted(tables))
+        profile = profile or image.info.get("icc_profile") or b""
+        if how.icc == "srgb" and profile:
+            image = colour.to_srgb(_to_eight_bits(image, kind), profile)
         rgb = _to_rgb(image, kind)
+        rgb, transfer = _from_hdr(rgb, encoded, kind, how)
         if upright is not None:
             rgb = rgb.transpose(upright)
         picture = np.asarray(rgb)
     height, width = picture.shape[:2]
-    return picture, Header(kind, width, height, has_exif, quantization)
+    return picture, Header(
+        kind, width, height, has_exif, quantization, shrink, transfer
+    )
 
 
-def from_pillow(image: Image.Image) -> np.ndarray:
+def read_size(encoded: bytes, how: MediaConfig = options.DEFAULT) -> tuple[int, int]:
+    """Reads the size of a picture without decoding its pixels.
+
+    Args:
+        encoded: The bytes of a file in one of `FORMATS`.
+        how: See `decode`.
+
+    Returns:
+        Height and width of the upright picture in pixels.
+
+    Raises:
+        ImageError: The header cannot be read; the message is the reason.
+    """
+    kind = sniff_format(encoded)
+    exif = b""
+    if kind == "JPEG":
+        encoded, exif = metadata.split_jpeg(encoded)
+    elif kind == "JPEG 2000":
+        exif = metadata.jp2_exif(encoded)
+    with _reasons(encoded, kind):
+        image, _ = _open(encoded, kind, how)
+        width, height = image.size
+        exif = exif or metadata.exif_of_info(image.info)
+    is_turned = metadata.orientation(exif) in _TURNED and kind not in _TURNED_ALREADY
+    return (width, height) if is_turned else (height, width)
+
+
+def from_pillow(image: Image.Image, how: MediaConfig = options.DEFAULT) -> np.ndarray:
     """Makes of a Pillow image what `decode` makes of its file.
+
+    Only of HDR pictures it takes the values as they are stored.
 
     Args:
         image: An image of any mode; it is loaded, and otherwise left as it is. Its EXIF
             orientation is applied where it still has one.
+        how: See `decode`.
 
     Returns:
         uint8 `[height, width, 3]`.
@@ -138,13 +218,20 @@ def from_pillow(image: Image.Image) -> np.ndarray:
     """
     kind = "JPEG 2000" if image.format == "JPEG2000" else image.format or ""
     width, height = image.size
-    check_pixels(height, width)
+    check_pixels(height, width, how.max_megapixels * 10**6)
     check_sides("is", height, width)
     with _reasons(b"", "a picture"), quiet_pillow():
+        if isinstance(image, TiffImagePlugin.TiffImageFile):
+            _check_tiff(image)
         image.load()
+        info, profile = image.info, image.info.get("icc_profile")
+        is_tiff = isinstance(image, TiffImagePlugin.TiffImageFile)
+        if how.icc == "srgb" and profile:
+            image = colour.to_srgb(_to_eight_bits(image, kind), profile)
         rgb = _to_rgb(image, kind)
-        upright = _ORIENTATIONS.get(_read_orientation(image.info.get("exif", b"")))
-        if upright is not None and not isinstance(image, TiffImagePlugin.TiffImageFile):
+        exif = metadata.exif_of_info(info)
+        upright = _ORIENTATIONS.get(metadata.orientation(exif))
+        if upright is not None and not is_tiff:
             rgb = rgb.transpose(upright)
         return np.asarray(rgb)
 
@@ -226,18 +313,19 @@ def check_sides(subject: str, height: int, width: int) -> None:
         )
 
 
-def check_pixels(height: int, width: int) -> None:
+def check_pixels(height: int, width: int, limit: int = MAX_PIXELS) -> None:
     """Checks that a picture is not too large for the memory.
 
     Args:
         height: Height of the picture in pixels.
         width: Width of the picture in pixels.
+        limit: Most pixels.
 
     Raises:
-        ImageError: It has more than `MAX_PIXELS` pixels.
+        ImageError: It has more pixels.
     """
-    if width * height > MAX_PIXELS:
-        raise ImageError(f"{width}×{height} pixels exceed the limit of {MAX_PIXELS}")
+    if width * height > limit:
+        raise ImageError(f"{width}×{height} pixels exceed the limit of {limit}")
 
 
 def read_picture(path: str | Path, framing: Framing) -> np.ndarray:
@@ -254,68 +342,6 @@ def read_picture(path: str | Path, framing: Framing) -> np.ndarray:
         ImageError: The picture cannot be used; the message is the reason.
     """
     return to_input(decode(read_file(path)), framing)
-
-
-def sniff_format(encoded: bytes) -> str:
-    """Identifies the format of a picture by its first bytes.
-
-    Args:
-        encoded: The bytes of a file.
-
-    Returns:
-        One of `FORMATS`.
-
-    Raises:
-        ImageError: The file is empty or in no known format.
-
-    >>> sniff_format(b"GIF89a")
-    'GIF'
-    """
-    if not encoded:
-        raise ImageError("is empty (0 bytes)")
-    if encoded[:4] == b"RIFF" and encoded[8:12] == b"WEBP":
-        return "WebP"
-    for magic, kind in _MAGIC:
-        if encoded.startswith(magic) and (
-            kind != "PPM" or encoded[2:3] in (b" ", b"\t", b"\n", b"\r", b"#")
-        ):
-            return kind
-    raise ImageError(f"is not a picture in a known format ({', '.join(FORMATS)})")
-
-
-def split_jpeg(encoded: bytes) -> tuple[bytes, bytes]:
-    """Splits the metadata off a JPEG.
-
-    Pillow reads EXIF and other segments when it opens a JPEG, and fails if they are
-    damaged although the picture is sound. It therefore gets the file without them.
-
-    Args:
-        encoded: The bytes of a JPEG file, complete or truncated.
-
-    Returns:
-        The JPEG without comments and application segments, except those of JFIF and
-        Adobe, which say how colours are stored; and the payload of the EXIF segment,
-        empty if there is none.
-    """
-    kept = [encoded[:2]]
-    exif = b""
-    position = 2
-    while position + 4 <= len(encoded) and encoded[position] == 0xFF:
-        marker = encoded[position + 1]
-        if marker == 0xFF:  # A fill byte before a marker.
-            position += 1
-            continue
-        end = position + 2 + int.from_bytes(encoded[position + 2 : position + 4], "big")
-        if not 0xC0 <= marker <= 0xFE or marker == 0xDA or end > len(encoded):
-            break
-        is_metadata = 0xE1 <= marker <= 0xEF or marker == 0xFE
-        if not is_metadata or marker == 0xEE:
-            kept.append(encoded[position:end])
-        elif marker == 0xE1 and encoded[position + 4 : position + 8] == b"Exif":
-            exif = exif or encoded[position + 4 : end]
-        position = end
-    kept.append(encoded[position:])
-    return b"".join(kept), exif
 
 
 @contextlib.contextmanager
@@ -336,22 +362,8 @@ _PLUGINS: dict[str, type[ImageFile.ImageFile]] = {
     "GIF": GifImagePlugin.GifImageFile,
     "JPEG 2000": Jpeg2KImagePlugin.Jpeg2KImageFile,
     "PPM": PpmImagePlugin.PpmImageFile,
+    "AVIF": AvifImagePlugin.AvifImageFile,
 }
-
-_MAGIC = (
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-    (b"II+\0", "TIFF"),  # BigTIFF.
-    (b"MM\0+", "TIFF"),
-    (b"GIF87a", "GIF"),
-    (b"GIF89a", "GIF"),
-    (b"BM", "BMP"),
-    (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
-    (b"\xff\x4f\xff\x51", "JPEG 2000"),
-    *((b"P%d" % digit, "PPM") for digit in range(1, 7)),
-)
 
 # What makes the stored picture upright, by EXIF orientation.
 _ORIENTATIONS = {
@@ -364,26 +376,83 @@ _ORIENTATIONS = {
     8: Image.Transpose.ROTATE_90,
 }
 
-_ORIENTATION_TAG = 0x0112
-_EXIF_TAG = 0x8769  # In a TIFF: the offset of its EXIF data.
+# Pillow itself orients TIFF files while loading them, and libheif HEIC files.
+_TURNED_ALREADY = ("TIFF", "HEIC")
+# Orientations that exchange the sides.
+_TURNED = (5, 6, 7, 8)
+
+# Tags of a TIFF.
+_BITS, _COMPRESSION, _PHOTOMETRIC, _PLANAR = 258, 259, 262, 284
+_EXIF_TAG = 0x8769  # The offset of its EXIF data.
 
 
-def _open(encoded: bytes, kind: str) -> ImageFile.ImageFile:
-    """Reads the header of a picture and checks its size and number of frames."""
+def _open(encoded: bytes, kind: str, how: MediaConfig) -> tuple[Image.Image, int]:
+    """Reads the header of a picture and checks its size and number of frames.
+
+    Returns:
+        The picture, and the divisor of its sides by which it will be decoded.
+    """
+    if kind == "AVIF" and not AvifImagePlugin.SUPPORTED:
+        raise ImageError("is an AVIF picture, which this build of Pillow cannot read")
     # A JPEG without metadata causes no warning, and changing filters takes time.
     with contextlib.nullcontext() if kind == "JPEG" else quiet_pillow():
         # `Image.open` would try other formats, and reject large pictures without
         # telling their size.
-        image = _PLUGINS[kind](io.BytesIO(encoded))
+        image: Image.Image
+        if kind == "HEIC":
+            image = heif.open_picture(encoded)
+        else:
+            image = _PLUGINS[kind](io.BytesIO(encoded))
         width, height = image.size
-        check_pixels(height, width)
+        shrink = _shrink(image, how)
         check_sides("is", height, width)
         num_frames = getattr(image, "n_frames", 1)
-        if num_frames > 1:
+        # HEIC files hold further pictures beside the primary one, such as depth.
+        if num_frames > 1 and kind != "HEIC":
             raise ImageError(f"holds {num_frames} frames; extract them first")
-        if kind == "TIFF":  # Loading reads more tags and warns about them.
-            image.load()
-    return image
+        if isinstance(image, TiffImagePlugin.TiffImageFile):
+            _check_tiff(image)
+            image.load()  # Reads more tags and warns about them.
+    return image, shrink
+
+
+def _shrink(image: Image.Image, how: MediaConfig) -> int:
+    """Checks the size of a picture, and lets a large JPEG be decoded at a part of it.
+
+    The decoder then computes fewer values of each block, so the picture never exists at
+    its full size.
+    """
+    width, height = image.size
+    limit = how.max_megapixels * 10**6
+    shrink = next((n for n in (1, 2, 4, 8) if width * height <= n**2 * limit), 0)
+    if shrink == 1:
+        return 1
+    can_shrink = (
+        isinstance(image, JpegImagePlugin.JpegImageFile)
+        # All coefficients of a progressive file are held in memory.
+        and "progressive" not in image.info
+        and width * height <= MAX_STORED_PIXELS
+    )
+    if not can_shrink or not shrink:
+        raise ImageError(
+            f"{width}×{height} pixels exceed the limit of "
+            f"{counted(how.max_megapixels, 'megapixel')}; raise that limit if "
+            "there is memory for them"
+        )
+    image.draft(image.mode, (width // shrink, height // shrink))
+    return shrink
+
+
+def _check_tiff(image: TiffImagePlugin.TiffImageFile) -> None:
+    """Refuses what Pillow reads wrongly."""
+    bits = image.tag_v2.get(_BITS, (1,))
+    is_planar = image.tag_v2.get(_PLANAR, 1) == 2 and len(bits) > 1
+    is_uncompressed = image.tag_v2.get(_COMPRESSION, 1) == 1
+    if is_planar and is_uncompressed and max(bits) > 8:
+        raise ImageError(
+            f"holds planes of {max(bits)} bits without compression, which Pillow does "
+            "not read; save it with interleaved samples"
+        )
 
 
 @contextlib.contextmanager
@@ -393,12 +462,14 @@ def _reasons(encoded: bytes, kind: str) -> Iterator[None]:
         yield
     except ImageError:
         raise
-    except Image.DecompressionBombError as error:
-        raise ImageError(f"has more pixels than the limit of {MAX_PIXELS}") from error
     except Exception as error:
         # Damaged files raise errors of a dozen types in the plugins.
         if "truncated" in str(error).lower() or _is_cut(encoded, kind):
             reason = f"is truncated (the {kind} data ends too early)"
+        elif kind == "TIFF" and "unknown pixel mode" in str(error):
+            reason = "is a TIFF whose kind of pixels is not read; save it with 8 bits"
+        elif kind == "TIFF" and isinstance(error, KeyError):
+            reason = f"is a TIFF whose compression ({error}) is not read"
         else:
             reason = f"is damaged and cannot be decoded as {kind} ({one_line(error)})"
         raise ImageError(reason) from error
@@ -418,14 +489,28 @@ def _is_cut(encoded: bytes, kind: str) -> bool:
     return False
 
 
+def _to_eight_bits(image: Image.Image, kind: str) -> Image.Image:
+    """Keeps the high byte of grey samples of more than eight bits."""
+    mode = image.mode
+    if not (mode.startswith("I;16") or (mode == "I" and kind in ("PNG", "PPM"))):
+        return image
+    # Pillow would clip these to 255; of 16-bit RGB it keeps the high byte, too.
+    bits, is_inverted = 16, False
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        bits = min(image.tag_v2.get(_BITS, (16,))[0], 16)
+        is_inverted = image.tag_v2.get(_PHOTOMETRIC) == 0  # White is zero.
+    grey = (np.asarray(image) >> (bits - 8)).astype(np.uint8)
+    eight = Image.fromarray(255 - grey if is_inverted else grey)
+    eight.info = image.info
+    return eight
+
+
 def _to_rgb(image: Image.Image, kind: str) -> Image.Image:
     """Converts a loaded picture of any mode to RGB."""
+    image = _to_eight_bits(image, kind)
     mode = image.mode
     if mode == "RGB" and "transparency" not in image.info:
         return image
-    if mode.startswith("I;16") or (mode == "I" and kind in ("PNG", "PPM")):
-        # Pillow would clip these to 255; of 16-bit RGB it keeps the high byte, too.
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
     if mode == "F":
         raise ImageError("holds floating-point pixels; convert it to 8 bits first")
     if mode == "I":
@@ -444,26 +529,17 @@ def _to_rgb(image: Image.Image, kind: str) -> Image.Image:
         ) from None
 
 
-def _read_orientation(exif: bytes) -> int:
-    """Reads the orientation, 1 to 8, from EXIF data; 1 (upright) if it is unclear."""
-    if exif.startswith(b"Exif\0"):
-        exif = exif[6:]
-    order = {b"II": "<", b"MM": ">"}.get(exif[:2])
-    if order is None:
-        return 1
-    try:
-        (directory,) = struct.unpack_from(f"{order}I", exif, 4)
-        (num_entries,) = struct.unpack_from(f"{order}H", exif, directory)
-        for entry in range(num_entries):
-            offset = directory + 2 + 12 * entry
-            tag, field_type = struct.unpack_from(f"{order}HH", exif, offset)
-            if tag == _ORIENTATION_TAG:
-                code = "I" if field_type == 4 else "H"
-                (value,) = struct.unpack_from(order + code, exif, offset + 8)
-                return value if value in _ORIENTATIONS else 1
-    except struct.error:  # The data are truncated.
-        pass
-    return 1
+def _from_hdr(
+    rgb: Image.Image, encoded: bytes, kind: str, how: MediaConfig
+) -> tuple[Image.Image, str]:
+    """Converts an HDR picture to SDR, and tells the transfer that it has."""
+    colours = heif.primary_colours(encoded) if kind in ("HEIC", "AVIF") else None
+    primaries, number = colours or (0, 0)
+    transfer = hdr.TRANSFERS.get(number, "")
+    if not transfer or how.hdr != "bt709":
+        return rgb, transfer
+    coded = np.asarray(rgb) / np.float32(255)
+    return Image.fromarray(hdr.to_bt709(coded, transfer, primaries)), transfer
 
 
 def _check_file_size(num_bytes: int) -> None:

@@ -3,14 +3,13 @@
 """Reads camera settings from the EXIF data of picture files.
 
 ISO, f-number, exposure time and focal length are read as Exif 2.32 (CIPA DC-008)
-defines them, from JPEG, TIFF, PNG, WebP and, if the optional package pillow-heif is
-installed, HEIC. Only headers are read, never pixels. Every setting is a number in its
+defines them, from every format that carries EXIF data, see `media.metadata`. Only
+headers are read, never pixels. Every setting is a number in its
 unit or is missing for a stated reason; no exception or warning of Pillow escapes.
 
-Pillow parses the directories of tags. Finding the EXIF data in a JPEG or PNG is done
-here, because Pillow fails on damaged segments of a JPEG and decodes the pixels of a PNG
-to find EXIF data behind them. So is the choice among tags and the check of their
-values: readers of EXIF return whatever a file contains.
+Pillow parses the directories of tags. The choice among tags and the check of their
+values is done here: readers of EXIF return whatever a file contains. The pixels of a
+PNG are removed first, because Pillow decodes them to find EXIF data behind them.
 
 >>> tags = ExifTags(iso=100.0, aperture=2.8, reasons={"exposure_time": ABSENT})
 >>> to_array(tags)
@@ -23,14 +22,21 @@ import math
 import numbers
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from PIL import Image, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
+from PIL import (
+    AvifImagePlugin,
+    Image,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
 from PIL.ExifTags import IFD, Base
 
-from fakedet_jax.media import decode
+from fakedet_jax.errors import ImageError
+from fakedet_jax.media import decode, formats, heif, metadata
 from fakedet_jax.runtime.text import one_line
 
 TAGS = ("iso", "aperture", "exposure_time", "focal_length")
@@ -97,7 +103,7 @@ def read_tags(encoded: bytes) -> ExifTags:
     Raises:
         ImageError: The bytes are no picture in a known format.
     """
-    kind = "HEIC" if _is_heic(encoded) else decode.sniff_format(encoded)
+    kind = formats.sniff_format(encoded)
     try:
         directory, damage = _read_directory(encoded, kind)
     except _MissingError as missing:
@@ -123,12 +129,16 @@ def to_array(tags: ExifTags) -> np.ndarray:
     return np.array([math.nan if v is None else v for v in values], np.float32)
 
 
-_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
-
 # The chunks that matter here, without pixels and frames.
 _PNG_CHUNKS = (b"IHDR", b"eXIf", b"tEXt", b"zTXt", b"iTXt")
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
-_PNG_PROFILE = "Raw profile type exif"
+
+# Opened, these know their EXIF data without decoding a pixel.
+_HEADERS: dict[str, Callable[[io.BytesIO], Image.Image]] = {
+    "PNG": PngImagePlugin.PngImageFile,
+    "WebP": WebPImagePlugin.WebPImageFile,
+    "AVIF": AvifImagePlugin.AvifImageFile,
+}
 
 _ISO_OR_MORE = 65535
 
@@ -161,10 +171,6 @@ _MILLIMETRES_TEXT = _compile(after=r"(?:mm)?")
 
 class _MissingError(Exception):
     """A setting has no usable value; the message is the reason."""
-
-
-def _is_heic(encoded: bytes) -> bool:
-    return encoded[4:8] == b"ftyp" and encoded[8:12] in _HEIC_BRANDS
 
 
 def _without_tags(reason: str) -> ExifTags:
@@ -213,22 +219,18 @@ def _collect(exif: Image.Exif | None) -> dict[int, Any] | None:
 def _open_exif(encoded: bytes, kind: str) -> Image.Exif | None:
     """Finds the EXIF data of a file and lets Pillow read their main directory."""
     if kind == "JPEG":
-        _, block = decode.split_jpeg(encoded)
+        _, block = metadata.split_jpeg(encoded)
         if not block and b"Exif\0\0" in encoded[: 2**16]:
             raise _MissingError(f"{UNREADABLE}: its segment is cut or out of place")
         return _load(block)
     if kind == "HEIC":
         return _load(_heic_block(encoded))
+    if kind == "JPEG 2000":
+        return _load(metadata.jp2_exif(encoded))
     if kind == "PNG":
-        image = PngImagePlugin.PngImageFile(io.BytesIO(_png_header(encoded)))
-        if "exif" not in image.info and _PNG_PROFILE not in image.info:
-            return None
-        # The method of the PNG plugin would decode the pixels to look beyond them.
-        return Image.Image.getexif(image)
-    if kind == "WebP":
-        return _load(
-            WebPImagePlugin.WebPImageFile(io.BytesIO(encoded)).info.get("exif")
-        )
+        encoded = _png_header(encoded)
+    if kind in _HEADERS:
+        return _load(metadata.exif_of_info(_HEADERS[kind](io.BytesIO(encoded)).info))
     if kind == "TIFF":
         exif = TiffImagePlugin.TiffImageFile(io.BytesIO(encoded)).getexif()
         # Every TIFF has a main directory, even without camera settings.
@@ -259,13 +261,11 @@ def _png_header(encoded: bytes) -> bytes:
     return b"".join([*kept, _PNG_END])
 
 
-def _heic_block(encoded: bytes) -> bytes | None:
+def _heic_block(encoded: bytes) -> bytes:
     try:
-        import pillow_heif
-    except ImportError:
-        reason = f"{UNSUPPORTED}: HEIC; run: pip install 'fakedet-jax[heic]'"
-        raise _MissingError(reason) from None
-    return pillow_heif.open_heif(io.BytesIO(encoded)).info.get("exif")
+        return heif.read_exif(encoded)
+    except ImageError as error:
+        raise _MissingError(f"{UNSUPPORTED}: HEIC; {heif.INSTALL}") from error
 
 
 def _read_iso(directory: Mapping[int, Any]) -> float:

@@ -17,7 +17,10 @@ PICTURE_EXTENSIONS = frozenset(
     [
         *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".tif", ".tiff"),
         *(".bmp", ".dib", ".gif", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx"),
-        *(".ppm", ".pgm", ".pbm", ".pnm", ".heic", ".heif", ".avif", ".jxl"),
+        *(".ppm", ".pgm", ".pbm", ".pnm", ".heic", ".heics", ".heif", ".hif"),
+        *(".avif", ".avifs", ".jxl", ".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw"),
+        *(".arw", ".srf", ".sr2", ".raf", ".orf", ".rw2", ".pef", ".srw", ".x3f"),
+        *(".3fr", ".iiq", ".mrw"),
     ]
 )
 

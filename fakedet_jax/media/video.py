@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads selected frames of a video without changing their pixels.
 
-Frames are decoded and converted to RGB, with no resampling, filter or second encoding.
+Frames are decoded and converted to RGB without a second encoding. Only where the stored
+picture is not the one that is meant, it is changed, and the reader says so: HDR,
+interlaced frames and pixels that are not square; see `video_frame`.
+
 Frame k is the k-th that decoding from the beginning gives, as OpenCV and FFmpeg count,
 regardless of the header and of a variable frame rate. The readers of PyAV and OpenCV
 either decode a long video as a whole for a few frames or seek to frames that are only
@@ -23,7 +26,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fakedet_jax.errors import ImageError
-from fakedet_jax.media.video_frame import rotation, to_rgb
+from fakedet_jax.media import options
+from fakedet_jax.media.options import MediaConfig
+from fakedet_jax.media.video_frame import describe, rotation, shown_size, to_rgb
 from fakedet_jax.media.video_stream import (
     MAX_PACKETS,
     IndexMismatch,
@@ -125,8 +130,8 @@ class VideoInfo:
     """Properties of a video according to its header and its first frame.
 
     Attributes:
-        width: Width of the upright picture in pixels.
-        height: Height of the upright picture in pixels.
+        width: Width of the upright picture in square pixels.
+        height: Height of the upright picture in square pixels.
         num_frames: Number of frames according to the header, which may be wrong;
             `None` if it does not say.
         frames_per_second: Average frame rate; `None` if unknown.
@@ -151,8 +156,9 @@ class Frame:
 
     Attributes:
         number: Position in the video, from 0.
-        time: Seconds after the first frame; derived from the frame rate if the format
-            has no timestamps, NaN if that is unknown too.
+        time: Seconds after the first frame; derived from the order and duration of the
+            packets, or from the frame rate, if the format has no timestamps; NaN if
+            none of them is known.
         picture: Upright RGB picture, read-only uint8 `[height, width, 3]`.
     """
 
@@ -168,9 +174,15 @@ class Reading(Iterator[Frame]):
     `close`, at the end of a `with` statement, or when the object is freed.
     """
 
-    def __init__(self, path: str | Path, selection: Selection, num_threads: int):
+    def __init__(
+        self,
+        path: str | Path,
+        selection: Selection,
+        num_threads: int,
+        how: MediaConfig = options.DEFAULT,
+    ):
         # The generator must not refer to this object, or neither would be freed.
-        self._reader = _Reader(path, selection, num_threads)
+        self._reader = _Reader(path, selection, num_threads, how)
         self._frames = self._reader.read()
 
     @property
@@ -182,6 +194,11 @@ class Reading(Iterator[Frame]):
     def problem(self) -> str | None:
         """After the last frame: what could not be read; `None` if all could."""
         return self._reader.problem
+
+    @property
+    def notes(self) -> list[str]:
+        """After the last frame: how frames were changed or chosen, a line each."""
+        return list(self._reader.notes)
 
     def __next__(self) -> Frame:
         return next(self._frames)
@@ -224,7 +241,7 @@ def probe(path: str | Path) -> VideoInfo:
         if frame is None:
             raise ImageError(_NOTHING)
         turn = rotation(frame)
-        size = (frame.width, frame.height)
+        size = shown_size(frame, stream.pixel_aspect)[::-1]
         return VideoInfo(
             *(size if turn % 180 == 0 else size[::-1]),
             num_frames=stream.num_announced,
@@ -236,7 +253,11 @@ def probe(path: str | Path) -> VideoInfo:
 
 
 def read_frames(
-    path: str | Path, *, selection: Selection, num_threads: int = 1
+    path: str | Path,
+    *,
+    selection: Selection,
+    num_threads: int = 1,
+    how: MediaConfig = options.DEFAULT,
 ) -> Reading:
     """Reads selected frames of a video.
 
@@ -248,6 +269,7 @@ def read_frames(
         selection: Which frames to read.
         num_threads: Number of decoding threads, 0 for one per processor; the frames do
             not depend on it.
+        how: Whether HDR is converted.
 
     Returns:
         An iterator of frames in increasing order. It holds up to 256 MiB of frames in
@@ -258,7 +280,7 @@ def read_frames(
             of the iterator raises it.
         RequestError: PyAV is not installed. The first step of the iterator raises it.
     """
-    return Reading(path, selection, num_threads)
+    return Reading(path, selection, num_threads, how)
 
 
 _NOTHING = "cannot be decoded: none of its frames can be decoded"
@@ -268,9 +290,18 @@ _MAX_HELD_BYTES = 256 * 2**20
 class _Reader:
     """Yields the selected frames and collects the problems of the file."""
 
-    def __init__(self, path: str | Path, selection: Selection, num_threads: int):
+    def __init__(
+        self,
+        path: str | Path,
+        selection: Selection,
+        num_threads: int,
+        how: MediaConfig,
+    ):
         self.num_frames: int | None = None
         self.problem: str | None = None
+        self.notes: dict[str, None] = {}  # A set that keeps its order.
+        self._how = how
+        self._times: np.ndarray | None = None
         self._path = path
         self._selection = selection
         self._num_threads = num_threads
@@ -283,6 +314,8 @@ class _Reader:
         """Yields the frames; uses the index until it proves wrong."""
         with open_stream(self._path, self._num_threads) as stream:
             index = stream.list_packets()
+            self._times = index.times
+            self.notes |= dict.fromkeys(stream.notes)
             is_done = False
             if index.is_reliable:
                 with contextlib.suppress(IndexMismatch):
@@ -379,9 +412,12 @@ class _Reader:
             return
         if stream.has_timestamps and frame.pts is not None and origin is not None:
             time = (frame.pts - origin) * stream.time_base
+        elif self._times is not None and number < len(self._times):
+            time = float(self._times[number])
         else:
             time = number / (stream.frames_per_second or math.nan)
-        yield Frame(number, time, to_rgb(frame))
+        self.notes |= dict.fromkeys(describe(frame, self._how, stream.pixel_aspect))
+        yield Frame(number, time, to_rgb(frame, self._how, stream.pixel_aspect))
 
     def _describe(self, index: PacketIndex) -> str | None:
         """Describes in one line what could not be read; `None` if all could."""

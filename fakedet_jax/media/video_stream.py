@@ -22,6 +22,7 @@ import operator
 import os
 from array import array
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -29,12 +30,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from fakedet_jax.errors import ImageError, RequestError
-from fakedet_jax.media.decode import MAX_PIXELS, check_pixels
+from fakedet_jax.media.decode import check_pixels
 from fakedet_jax.media.files import check_regular, unreadable
 
 if TYPE_CHECKING:
     import av
 
+MAX_PIXELS = 178_956_970  # 512 MiB of RGB.
 MAX_PACKETS = 2_000_000  # Seven hours of pictures and sound.
 
 
@@ -66,6 +68,9 @@ class PacketIndex:
         num_packets: Number of packets, including those of frames that are not shown.
         is_reliable: Whether packets and timestamps are fit for numbering the frames.
         missing: Share of the video that is missing at the end of the file, 0 to 1.
+        times: Seconds of each frame after the first, float64 `[num_frames]`, in a
+            format without presentation timestamps; `None` for others, and where the
+            packets do not tell.
     """
 
     timestamps: np.ndarray
@@ -73,6 +78,7 @@ class PacketIndex:
     num_packets: int
     is_reliable: bool
     missing: float
+    times: np.ndarray | None = None
 
     @property
     def num_frames(self) -> int:
@@ -102,7 +108,10 @@ class IndexMismatch(Exception):  # noqa: N818 - a finding, not a failure.
 
 @contextlib.contextmanager
 def open_stream(path: str | Path, num_threads: int = 1) -> Iterator["VideoStream"]:
-    """Opens the first picture stream of a video file during a `with` block.
+    """Opens the picture stream of a video file during a `with` block.
+
+    Of several picture streams it is the first that the file marks as default, else the
+    first.
 
     Args:
         path: The file; links are followed.
@@ -141,6 +150,8 @@ class VideoStream:
         time_base: Unit of the timestamps in seconds.
         has_timestamps: Whether the format stores presentation timestamps.
         num_failed: Number of packets so far that could not be decoded.
+        pixel_aspect: Width of a stored pixel by its height; 1 if unknown.
+        notes: What a user should know of the choice of the stream, a line each.
     """
 
     def __init__(
@@ -148,10 +159,13 @@ class VideoStream:
     ):
         self._av = av
         self._container = container
-        self._stream = stream = _find_stream(container)
+        stream, self.notes = _find_stream(container)
+        self._stream = stream
         if stream.codec_context is None:
             raise ImageError("cannot be decoded: there is no decoder for its codec")
-        check_pixels(stream.codec_context.height, stream.codec_context.width)
+        check_pixels(
+            stream.codec_context.height, stream.codec_context.width, MAX_PIXELS
+        )
         # The size may change within a stream, so the decoder has the limit too.
         stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
         stream.codec_context.thread_count = num_threads
@@ -160,6 +174,7 @@ class VideoStream:
         self._format = container.format.name.partition(",")[0]
         self.codec: str = stream.codec_context.codec.canonical_name
         self.time_base = float(stream.time_base or 0)
+        self.pixel_aspect = Fraction(stream.sample_aspect_ratio or 1)
         self.has_timestamps = self._format not in _UNTIMED_FORMATS
         self.num_failed = 0
         self._is_primed = False
@@ -173,6 +188,8 @@ class VideoStream:
     def frames_per_second(self) -> float | None:
         """Average frame rate; `None` if unknown."""
         rate = self._stream.average_rate
+        if self._format in _RAW_FORMATS:  # FFmpeg makes their average up.
+            rate = self._stream.guessed_rate
         return float(rate) if rate else None
 
     @property
@@ -195,20 +212,25 @@ class VideoStream:
         Raises:
             ImageError: The file has more than `MAX_PACKETS` packets.
         """
-        shown = array("q")
+        shown, stamps = array("q"), array("q")
         keys: list[tuple[int, int | None, int | None]] = []
         is_reliable = self._format in _INDEXED_FORMATS
         num_packets = 0
         end = 0.0
+        clock = _Clock(self._format)
         for count, packet in enumerate(self._packets(every_stream=True)):
             if count == MAX_PACKETS:
                 raise ImageError(f"has more than {MAX_PACKETS} packets")
-            if packet.pts is not None:
-                last = packet.pts + (packet.duration or 0)
+            stamp = packet.dts if packet.pts is None else packet.pts
+            if stamp is not None:
+                last = stamp + (packet.duration or 0)
                 end = max(end, float(last * packet.time_base))
             if packet.stream_index != self._stream.index or self._is_cut(packet):
                 continue
             num_packets += 1
+            clock.add(packet)
+            if stamp is not None:
+                stamps.append(stamp)
             if packet.pts is None:
                 is_reliable = False
                 continue
@@ -231,8 +253,17 @@ class VideoStream:
             and bool(np.all(np.diff(timestamps) > 0))
             and bool(np.all(np.diff(starts) >= 0))
         )
-        missing = self._missing(num_packets, end)
-        return PacketIndex(timestamps, keyframes, num_packets, is_reliable, missing)
+        gaps = np.diff(np.sort(np.frombuffer(stamps, np.int64)))
+        interval = float(np.median(gaps)) * self.time_base if len(gaps) else 0.0
+        missing = self._missing(num_packets, end, interval)
+        return PacketIndex(
+            timestamps,
+            keyframes,
+            num_packets,
+            is_reliable,
+            missing,
+            clock.times(self.time_base),
+        )
 
     def decode(self) -> Iterator["av.VideoFrame"]:
         """Decodes a newly opened stream from its beginning.
@@ -321,8 +352,14 @@ class VideoStream:
                     return start, itertools.chain([first], packets)
         raise IndexMismatch
 
-    def _missing(self, num_packets: int, end: float) -> float:
-        """Share of the announced video that the file does not contain, 0 to 1."""
+    def _missing(self, num_packets: int, end: float, interval: float) -> float:
+        """Share of the announced video that the file does not contain, 0 to 1.
+
+        Args:
+            num_packets: Number of packets of the stream.
+            end: Seconds at which the last packet of the file ends.
+            interval: Seconds between two frames.
+        """
         if self._format == "mov":  # Its header lists every packet.
             listed = self._stream.index_entries
             if num_packets >= len(listed):
@@ -338,12 +375,53 @@ class VideoStream:
         if not duration:
             return 0.0
         start = (self._container.start_time or 0) / self._av.time_base
-        missing = 1 - (end - start) / duration
-        return missing if missing > _DURATION_TOLERANCE else 0.0
+        if self._format == "flv":  # Its duration counts from zero.
+            start = 0.0
+        gap = duration - (end - start)
+        # Packets of FLV and ASF do not say how long they last.
+        is_short = gap <= max(_DURATION_TOLERANCE * duration, 1.5 * interval)
+        return 0.0 if is_short else gap / duration
+
+
+class _Clock:
+    """Times of the frames of a format that stores no presentation timestamps.
+
+    AVI numbers its packets in the order of decoding, and dropped frames have numbers
+    too; the k-th frame that is shown has the k-th of them. A raw stream has nothing but
+    the durations that the codec states.
+    """
+
+    def __init__(self, name: str):
+        self._is_raw = name in _RAW_FORMATS
+        self._is_needed = name in _UNTIMED_FORMATS
+        self._stamps = array("q")
+
+    def add(self, packet: "av.Packet") -> None:
+        """Adds the next packet of the stream."""
+        if not self._is_needed:
+            return
+        stamp = packet.dts if packet.dts is not None else packet.pts
+        if self._is_raw:
+            stamp = packet.duration or None
+        if stamp is None:
+            self._is_needed = False
+        else:
+            self._stamps.append(stamp)
+
+    def times(self, time_base: float) -> np.ndarray | None:
+        """Seconds after the first frame; `None` if the packets do not tell."""
+        if not self._is_needed or not self._stamps:
+            return None
+        stamps = np.frombuffer(self._stamps, np.int64)
+        if self._is_raw:
+            return (np.cumsum(stamps) - stamps) * time_base
+        stamps = np.sort(stamps)
+        return (stamps - stamps[0]) * time_base
 
 
 _INDEXED_FORMATS = ("mov", "matroska")  # Seeking is exact in them.
 _UNTIMED_FORMATS = ("avi", "h264", "hevc", "m4v", "mpegvideo", "dv")
+_RAW_FORMATS = ("h264", "hevc", "m4v", "mpegvideo")
 _TIMED_FORMATS = ("matroska", "avi", "flv", "asf")
 _DURATION_TOLERANCE = 0.02  # Headers are not exact to the frame.
 
@@ -405,11 +483,26 @@ def _reasons(av: ModuleType) -> Iterator[None]:
         raise unreadable(error) from error
 
 
-def _find_stream(container: "av.container.InputContainer") -> "av.VideoStream":
-    no_video = "attached_pic", "timed_thumbnails"  # Such as the cover of a song.
-    for stream in container.streams.video:
-        if not any(
-            stream.disposition & type(stream.disposition)[name] for name in no_video
-        ):
-            return stream
-    raise ImageError("has no video stream")
+def _find_stream(
+    container: "av.container.InputContainer",
+) -> "tuple[av.VideoStream, list[str]]":
+    """Chooses the picture stream, and says so if there are several."""
+
+    def has(stream: "av.VideoStream", *names: str) -> bool:
+        kinds = type(stream.disposition)
+        return any(stream.disposition & kinds[name] for name in names)
+
+    # Such as the cover of a song.
+    found = [
+        stream
+        for stream in container.streams.video
+        if not has(stream, "attached_pic", "timed_thumbnails")
+    ]
+    if not found:
+        raise ImageError("has no video stream")
+    chosen = next((stream for stream in found if has(stream, "default")), found[0])
+    if len(found) == 1:
+        return chosen, []
+    note = f"has {len(found)} picture tracks, of which number {found.index(chosen) + 1}"
+    why = "the default one" if has(chosen, "default") else "the first one"
+    return chosen, [f"{note}, {why}, was read"]

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fakedet_jax.data.layouts import Item
+from fakedet_jax.data.prepared import left_out
 from fakedet_jax.faces.extraction import WRITTEN, Row
 from fakedet_jax.media.exif import TAGS
 from fakedet_jax.prepare.assembly import Input, example_name, tags_of
 from fakedet_jax.runtime import storage
 
-FILE_NAME = "manifest.csv"
+FILE_NAME = left_out.MANIFEST
 MISSING = "missing"
 
 COLUMNS = (

@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes the results of an evaluation: tables, numbers, figures and a page."""
 
+import collections
 import dataclasses
 import functools
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fakedet_jax.data.dataset import describe_classes
 from fakedet_jax.data.prepared.facts import Facts
+from fakedet_jax.data.prepared.left_out import LeftOut
 from fakedet_jax.evaluation import metrics, protocol
 from fakedet_jax.report import canvas, curves, figures, page
 from fakedet_jax.report.text_table import text_table
@@ -31,11 +35,17 @@ class Evaluation:
         is_fake: whether each class is fake.
         predicted: int64 `[n]`, the class that a multi-class detector chose; None if the
             decision by the threshold is the prediction.
-        skipped: path and reason of every file that has no score.
+        skipped: path and reason of every picture that has no score.
+        skipped_classes: the class of each of `skipped`, where it is known.
+        reading: which classes count as real and which as fake, in words, before they
+            were merged; made of `classes` if it is empty.
+        left_out: files of the split that gave no picture, with reason and class.
         facts: what else is known of each picture, such as its video; None for pictures
             that were not prepared.
         manipulations: the manipulation of each of the `n` pictures; None if they are
             not to be reported separately.
+        notes: how each of the `n` pictures differs from those of the training, empty
+            for most; None where that is not known.
     """
 
     names: Sequence[str]
@@ -46,8 +56,12 @@ class Evaluation:
     is_fake: Sequence[bool] = (False, True)
     predicted: NDArray[Any] | None = None
     skipped: Sequence[tuple[str, str]] = ()
+    skipped_classes: Sequence[str] = ()
+    reading: str = ""
+    left_out: Sequence[LeftOut] = ()
     facts: Facts | None = None
     manipulations: Sequence[str] | None = None
+    notes: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         """Makes arrays of numbers, and checks that all have one for each picture.
@@ -57,10 +71,13 @@ class Evaluation:
         """
         object.__setattr__(self, "labels", np.asarray(self.labels, np.int64))
         object.__setattr__(self, "scores", np.asarray(self.scores, np.float64))
+        if not self.reading:
+            reading = describe_classes(self.classes, self.is_fake)
+            object.__setattr__(self, "reading", reading)
         if self.predicted is not None:
             object.__setattr__(self, "predicted", np.asarray(self.predicted, np.int64))
         lengths = {"labels": len(self.labels), "scores": len(self.scores)}
-        for name in ("predicted", "facts", "manipulations"):
+        for name in ("predicted", "facts", "manipulations", "notes"):
             if getattr(self, name) is not None:
                 lengths[name] = len(getattr(self, name))
         for name, length in lengths.items():
@@ -83,6 +100,12 @@ class Evaluation:
         if self.facts is None or not any(self.facts.videos):
             return None
         return protocol.video_scores(self.fake, self.scores, self.facts)
+
+    @property
+    def without_score(self) -> list[tuple[str, int]]:
+        """Classes with the number of their pictures and files that have no score."""
+        names = [*self.skipped_classes, *(entry.class_name for entry in self.left_out)]
+        return sorted(collections.Counter(names).items())
 
     def summarize(self) -> dict[str, Any]:
         """Computes the metrics of the pictures; see `metrics.summarize`."""
@@ -159,14 +182,21 @@ def write_evaluation(
     # The names of the classes alone do not tell which of them are fake.
     pairs = zip(evaluation.classes, evaluation.is_fake, strict=True)
     summary["fake_classes"] = sorted({name for name, is_fake in pairs if is_fake})
+    summary["reading"] = evaluation.reading
+    summary["num_left_out"] = len(evaluation.left_out)
+    summary["without_score"] = dict(evaluation.without_score)
     summary.update(facts or {})
     storage.write_csv(
         folder / "scores.csv",
-        ("path", "label", "score", "predicted"),
+        ("path", "label", "score", "predicted", "note"),
         _score_rows(evaluation),
     )
     _write_video_scores(folder / "video_scores.csv", evaluation)
-    storage.write_csv(folder / "skipped.csv", ("path", "reason"), evaluation.skipped)
+    storage.write_csv(
+        folder / "skipped.csv",
+        ("path", "reason", "class"),
+        rows_without_score(evaluation),
+    )
     drawn = []
     for name, panel in (_draw(evaluation, summary) | dict(panels or {})).items():
         drawn.append((panel, canvas.render(panel.figure)))
@@ -200,7 +230,7 @@ def evaluation_table(summary: Mapping[str, Any]) -> str:
     """
     rows = []
     for name, value in summary.items():
-        if isinstance(value, list) or name.endswith("_interval"):
+        if isinstance(value, list | dict) or name.endswith("_interval"):
             continue
         known = "undefined" if value is None else str(value)
         shown = f"{value:.4f}" if isinstance(value, float) else known
@@ -230,21 +260,24 @@ def telling_indices(
         num_correct: the largest number of correct decisions.
 
     Returns:
-        Indices into `evaluation.names`: mistakes, then fakes found, then real pictures,
-        the most confident first in each of the three groups.
+        Indices into `evaluation.names`: false alarms, misses, fakes found, and real
+        pictures that passed, the most confident first in each of these groups.
     """
     fake, decided = evaluation.fake, evaluation.decided
     room = np.where(decided, 1 - evaluation.threshold, evaluation.threshold)
     distance = np.abs(evaluation.scores - evaluation.threshold)
     confidence = distance / np.where(room > 0, room, 1)
     ranked = np.argsort(-confidence, kind="stable")
-    wrong = ranked[(fake != decided)[ranked]][:num_mistakes]
+    alarms = ranked[(~fake & decided)[ranked]][: (num_mistakes + 1) // 2]
+    misses = ranked[(fake & ~decided)[ranked]][: num_mistakes // 2]
     found = ranked[(fake & decided)[ranked]][: (num_correct + 1) // 2]
     passed = ranked[(~fake & ~decided)[ranked]][: num_correct // 2]
-    return [int(index) for index in np.concatenate([wrong, found, passed])]
+    return [int(index) for index in np.concatenate([alarms, misses, found, passed])]
 
 
-def _score_rows(evaluation: Evaluation) -> Iterator[tuple[str, str, float, str]]:
+def _score_rows(
+    evaluation: Evaluation,
+) -> Iterator[tuple[str, str, float, str, str]]:
     outcomes: tuple[str, ...]
     if evaluation.predicted is None:
         outcomes = metrics.decision_classes(evaluation.classes, evaluation.is_fake)
@@ -258,10 +291,19 @@ def _score_rows(evaluation: Evaluation) -> Iterator[tuple[str, str, float, str]]
         evaluation.labels.tolist(),
         evaluation.scores.tolist(),
         predicted.tolist(),
+        evaluation.notes or itertools.repeat("", len(evaluation.names)),
         strict=True,
     )
-    for name, label, score, outcome in rows:
-        yield name, evaluation.classes[label], score, outcomes[outcome]
+    for name, label, score, outcome, note in rows:
+        yield name, evaluation.classes[label], score, outcomes[outcome], note
+
+
+def rows_without_score(evaluation: Evaluation) -> Iterator[tuple[str, str, str]]:
+    """Rows of `skipped.csv`: path, reason and class of all that has no score."""
+    classes = itertools.chain(evaluation.skipped_classes, itertools.repeat(""))
+    for (name, reason), class_name in zip(evaluation.skipped, classes, strict=False):
+        yield name, reason, class_name
+    yield from evaluation.left_out
 
 
 def _write_video_scores(path: Path, evaluation: Evaluation) -> None:

@@ -90,7 +90,8 @@ def render(
     Returns:
         The text of a complete HTML document.
     """
-    skipped = evaluation.skipped
+    left_out = [(entry.path, entry.reason) for entry in evaluation.left_out]
+    skipped = [*evaluation.skipped, *left_out]
     num_fake = int(evaluation.fake.sum())
     cards = [_card(one, summary) for one in examples]
     reasons = collections.Counter(reason for _, reason in skipped)
@@ -108,9 +109,11 @@ def render(
             {"title": panel.title, "caption": panel.caption, "url": _data_url(png)}
             for panel, png in panels
         ],
-        mistakes=[card for card in cards if not card["is_right"]],
+        alarms=[card for card in cards if not (card["is_right"] or card["is_fake"])],
+        misses=[card for card in cards if not card["is_right"] and card["is_fake"]],
         successes=[card for card in cards if card["is_right"]],
         skipped=skipped,
+        without_score=evaluation.without_score,
         # By number, then by name: the order of the files does not matter.
         reasons=sorted(reasons.items(), key=lambda item: (-item[1], item[0])),
         max_skipped=_MAX_SKIPPED_LISTED,

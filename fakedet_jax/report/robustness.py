@@ -20,7 +20,7 @@ from fakedet_jax.evaluation import metrics
 from fakedet_jax.perturb.perturbation import MIX, OPERATIONS
 from fakedet_jax.perturb.suites import Suite
 from fakedet_jax.report import canvas
-from fakedet_jax.report.evaluation import Evaluation
+from fakedet_jax.report.evaluation import Evaluation, rows_without_score
 from fakedet_jax.report.text_table import text_table
 from fakedet_jax.report.wording import minus
 from fakedet_jax.runtime import storage
@@ -74,12 +74,12 @@ def write_robustness(
 
     Returns:
         The content of `robustness.json`: `suite`, `version`, `seed`, `threshold`,
-        `num_examples`, `num_skipped`; `baseline` with the eight metrics; `conditions`,
-        each with `operation`, `strength` and the metrics; `mean_auc_drop`, the mean
-        over the conditions of the baseline's AUC minus theirs; and
-        `mean_auc_drop_by_operation`. The strength "mix" means that a strength, and for
-        the operation "mix" also an operation, was drawn for each picture. Mixes repeat
-        other conditions, so means do not include them.
+        `reading` (of the classes), `num_examples`, `num_skipped`; `baseline` with the
+        eight metrics; `conditions`, each with `operation`, `strength` and the metrics;
+        `mean_auc_drop`, the mean over the conditions of the baseline's AUC minus
+        theirs; and `mean_auc_drop_by_operation`. The strength "mix" means that a
+        strength, and for the operation "mix" also an operation, was drawn for each
+        picture. Mixes repeat other conditions, so means do not include them.
 
     Raises:
         ValueError: The numbers of conditions and evaluations differ.
@@ -99,7 +99,8 @@ def write_robustness(
             for row in [*rows, *summary["conditions"]]
         ),
     )
-    storage.write_csv(folder / "skipped.csv", ("path", "reason"), baseline.skipped)
+    skipped = ((path, reason) for path, reason, _ in rows_without_score(baseline))
+    storage.write_csv(folder / "skipped.csv", ("path", "reason"), skipped)
     canvas.save(folder / "robustness.png", robustness_figure(summary, title=title))
     heatmap = robustness_heatmap(summary, title=title)
     canvas.save(folder / "robustness_heatmap.png", heatmap)
@@ -284,6 +285,7 @@ def _summarize(
         "version": suite.version,
         "seed": suite.seed,
         "threshold": whole["threshold"],
+        "reading": baseline.reading,
         **{name: whole[name] for name in _COUNTS},
         "mean_auc_drop": statistics.fmean(
             [drop for own in drops.values() for drop in own]

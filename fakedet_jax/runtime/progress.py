@@ -64,6 +64,7 @@ class Progress:
         self._clock = clock
         self._is_terminal = self._stream.isatty()
         self._loss: SupportsFloat | None = None
+        self._note = ""
         self._start = clock()
         self._last_shown = self._start
         # When the first update came, and how many items were done by then.
@@ -73,18 +74,22 @@ class Progress:
         self._closed = False
         self._is_first = True
 
-    def update(self, num_items: int, loss: SupportsFloat | None = None) -> None:
+    def update(
+        self, num_items: int, loss: SupportsFloat | None = None, *, note: str = ""
+    ) -> None:
         """Counts items as done, and shows the line when it is due.
 
         Args:
             num_items: Number of items that were finished since the last update.
             loss: The latest loss. It is converted to a number only when it is shown, so
                 a value on a device costs no transfer at other steps.
+            note: What else to show, until the next note; empty keeps the last one.
         """
         now = self._clock()
         self._done += int(num_items)
         if loss is not None:
             self._loss = loss
+        self._note = note or self._note
         first, self._is_first = self._is_first, False
         if self._steady_from is None:
             self._steady_from = (now, self._done)
@@ -135,6 +140,8 @@ class Progress:
             parts.append(f"{_duration(left)} left")
         if self._loss is not None:
             parts.append(f"loss {float(self._loss):.4g}")
+        if self._note:
+            parts.append(self._note)
         return "  ".join([self._label, *parts] if self._label else parts)
 
     def _show(self, now: float, *, final: bool = False) -> None:

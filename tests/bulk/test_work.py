@@ -90,6 +90,14 @@ def _rows(book):
     return rows
 
 
+def test_the_most_frequent_reason_is_said():
+    report = work.Report()
+    assert work.describe_errors(report) == ""
+    report.errors.update({"is empty": 2, "does not exist": 1200})
+    found = work.describe_errors(report)
+    assert found == "1,202 errors (1,200 × does not exist)"
+
+
 def test_each_unit_has_batches_of_its_own(tmp_path, paths):
     book = _claim(tmp_path / "run", unit_size=4)
     report, batches = _run(book, paths)

@@ -3,6 +3,9 @@
 """Tests of fakedet_jax.cli.help and of what the command line does with it."""
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +13,8 @@ import fakedet_jax
 from fakedet_jax import settings, systems
 from fakedet_jax.cli import flags, help, modes
 from tests import tiny
+
+_ROOT = Path(__file__).parents[2]
 
 
 def _shown(capsys, *arguments):
@@ -89,3 +94,17 @@ def test_help_for_an_unknown_detector_is_refused(capsys):
 
 def test_settings_are_shown_as_flags():
     assert "needs --size" in " ".join(help.of_mode("predict", {}).split())
+
+
+@pytest.mark.parametrize("words", ["", "train --help"])
+def test_a_reader_that_has_seen_enough_leaves_no_traceback(words):
+    done = subprocess.run(
+        # Half a second, so that the reader has gone.
+        f"({sys.executable} -c 'import time; from fakedet_jax import cli; "
+        f"time.sleep(0.5); cli.run()' {words}) | true",
+        shell=True,
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stderr == ""

@@ -31,7 +31,10 @@ def test_binary_task_merges_the_fakes(folder):
 @pytest.mark.parametrize(
     "changed, flag",
     [
-        ({"dataset": "nonsense"}, "`dataset`: expected celeb_df_v2, celeba, dfdc"),
+        (
+            {"dataset": "nonsense"},
+            "`dataset`: expected celeb_df_v2, celeba, deepfakedetection, dfdc",
+        ),
         ({"split": "val"}, "`split`: expected train, validation, test, all"),
         ({"task": "ternary"}, "`task`: expected multiclass, binary"),
         ({"data_dir": None}, "`data_dir`: "),

@@ -7,7 +7,13 @@ import pickle
 import numpy as np
 import pytest
 
-from fakedet_jax.data.dataset import Dataset, Record, check_sides, order_classes
+from fakedet_jax.data.dataset import (
+    Dataset,
+    Record,
+    check_sides,
+    class_of_label,
+    order_classes,
+)
 from fakedet_jax.errors import RequestError
 
 
@@ -132,3 +138,53 @@ def test_a_side_that_is_not_needed_is_missed_in_a_warning(labels, missing, caplo
 def test_what_is_needed_is_one_of_three():
     with pytest.raises(ValueError, match="expected one of both, real, either"):
         check_sides(make_dataset(), "here", "fake")
+
+
+def test_real_is_a_word_and_not_the_beginning_of_one():
+    names = ["realistic_vision_v5", "realvis", "real", "REAL_ffhq", "real2", "real-a"]
+    classes, is_fake = order_classes(names)
+    assert dict(zip(classes, is_fake, strict=True)) == {
+        "real": False,
+        "REAL_ffhq": False,
+        "real2": False,
+        "real-a": False,
+        "realistic_vision_v5": True,
+        "realvis": True,
+    }
+
+
+def test_fake_classes_take_precedence_over_names():
+    assert order_classes(["real", "real_time_swap"], (), ["real_time_swap"]) == (
+        ("real", "real_time_swap"),
+        (False, True),
+    )
+    with pytest.raises(RequestError, match="`fake_classes`: no class is named 'x'"):
+        order_classes(["real"], (), ["x"])
+    with pytest.raises(RequestError, match=r"`fake_classes`: 'a' cannot be real and"):
+        order_classes(["a", "b"], ["a"], ["a"])
+
+
+@pytest.mark.parametrize(
+    "texts, name",
+    [
+        (["0", "0.0", "False", "false", "REAL", "real", " 0 "], "real"),
+        (["1", "1.0", "True", "TRUE", "FAKE", "Fake"], "fake"),
+        (["stylegan2"], "stylegan2"),
+    ],
+)
+def test_spellings_of_a_label_mean_the_same(texts, name):
+    assert {class_of_label(text) for text in texts} == {name}
+
+
+@pytest.mark.parametrize("text", ["2", "0.5", "", "nan", "-1"])
+def test_other_numbers_are_no_labels(text):
+    with pytest.raises(ValueError, match=r"^expected the label 0, False or real"):
+        class_of_label(text)
+
+
+def test_the_reading_of_classes_outlives_their_merger():
+    dataset = make_dataset()
+    assert dataset.reading == (
+        f"real: {dataset.classes[0]}; fake: {', '.join(dataset.classes[1:])}"
+    )
+    assert dataset.as_binary().reading == dataset.reading

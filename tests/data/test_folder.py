@@ -4,6 +4,7 @@ import hashlib
 import os
 import pickle
 import shutil
+from pathlib import Path
 
 import pytest
 import scipy.stats
@@ -14,6 +15,7 @@ from fakedet_jax.data.folder import (
     content_fraction,
     default_validation_fraction,
     load_folder,
+    note_folders,
 )
 from fakedet_jax.errors import RequestError
 from tests.data.pictures import colourful, encode, write_folder
@@ -280,6 +282,55 @@ def test_a_class_of_videos_alone_must_be_prepared(tmp_path):
     (tmp_path / "fake" / "v.mp4").touch()
     with pytest.raises(RequestError, match="no pictures but 1 videos"):
         load_folder(tmp_path, "all")
+
+
+def _write_videos(root, num_videos=30):
+    """A folder for each video, with different frames."""
+    seed = 0
+    for name in ("real", "swap"):
+        for video in range(num_videos):
+            for frame in range(3):
+                seed += 1
+                path = root / name / f"{video:03}" / f"{frame}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(encode(colourful(seed=seed)))
+    return root
+
+
+def _videos_of(dataset):
+    return {os.path.dirname(name) for name in dataset.names}  # noqa: PTH120
+
+
+def test_frames_of_a_video_stay_in_one_split(tmp_path):
+    root = _write_videos(tmp_path)
+    splits = [load_folder(root, name, validation_fraction=0.1) for name in SPLITS]
+    videos = [_videos_of(dataset) for dataset in splits]
+    assert not (videos[0] & videos[1] | videos[0] & videos[2] | videos[1] & videos[2])
+    assert sum(dataset.num_examples for dataset in splits) == 180
+    # A real video and the fake of the same name stay together too.
+    names = [{Path(video).name for video in found} for found in videos]
+    assert not names[0] & names[2]
+    assert splits[0].folders[0] == Path(splits[0].names[0]).parent.name
+
+
+def test_frames_of_a_video_are_split_on_request(tmp_path):
+    root = _write_videos(tmp_path)
+    train, test = (load_folder(root, s, subfolders="apart") for s in ("train", "test"))
+    assert len(_videos_of(train) & _videos_of(test)) > 5
+
+
+def test_files_right_in_a_class_are_split_by_content_as_before(flat):
+    together, apart = (
+        load_folder(flat, "test", subfolders=how) for how in ("together", "apart")
+    )
+    assert together.digest == apart.digest
+    assert set(together.folders) == {""}
+
+
+def test_folders_are_told_of():
+    assert note_folders(["", ""]) == []
+    (note,) = note_folders(["a", "a", "b", ""])
+    assert note.startswith("the files of each of 2 folders within the classes stay")
 
 
 @pytest.mark.parametrize(

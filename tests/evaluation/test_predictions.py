@@ -3,6 +3,7 @@
 """Tests of fakedet_jax.evaluation.predictions."""
 
 import csv
+import dataclasses
 import io
 import logging
 import math
@@ -15,6 +16,7 @@ from fakedet_jax.evaluation import metrics
 from fakedet_jax.evaluation.predictions import FRAME_HEADER, HEADER, PredictionOutput
 from fakedet_jax.faces.extraction import DAMAGED, LEFT_OUT, NO_FACE, NOTED, WRITTEN, Row
 from fakedet_jax.faces.stream import FaceFile
+from fakedet_jax.media.framing import Framing
 
 PHOTO = FaceFile(Path("a.png"), "a.png")
 VIDEO = FaceFile(Path("v.mp4"), "v.mp4")
@@ -50,6 +52,7 @@ def write(*files, threshold=0.5, copies=None):
         output.finish(number)
     parsed = [list(csv.reader(io.StringIO(t.getvalue()))) for t in (table, frames)]
     assert parsed[0].pop(0) == list(HEADER)
+    output.written_notes = [row.pop() for row in parsed[0]]
     assert parsed[1].pop(0) == list(FRAME_HEADER)
     return output, *parsed
 
@@ -179,3 +182,27 @@ def test_the_written_score_decides_as_the_table_does(threshold):
         score, decision = cells
         assert metrics.decide(float(score), threshold) == (decision == "fake")
     assert [row[3] for row in table] == ["real", "fake", "fake"]
+
+
+def test_what_there_is_to_say_of_a_file_is_in_its_rows_and_counted():
+    note = "is not square: haar searched for the face"
+    found = dataclasses.replace(scored(-1, 0.25)[0], note=note), 0.25
+    lost = dataclasses.replace(left_out(NO_FACE)[0], note=note), None
+    output, table, _ = write(
+        (PHOTO, [found]), (PHOTO, [lost]), (PHOTO, [scored(-1, 0.5)])
+    )
+    assert output.written_notes == [note, note, ""]
+    assert [row[-1] for row in table] == ["", "shows no face", ""]
+    assert output.notes == {note: 2}
+
+
+def test_what_the_network_saw_is_drawn():
+    copies = Copies()
+    row = dataclasses.replace(scored(-1, 0.25)[0], crop_box=(10, 20, 70, 60))
+    table = io.StringIO()
+    output = PredictionOutput([PHOTO], 0.5, table, None, copies, Framing.square(16))
+    output.add(0, row, 0.25)
+    output.finish(0)
+    ((_, ((_, mark),), _),) = copies.added
+    # The central square of a crop of 60 × 40 pixels.
+    assert mark.seen == (20, 20, 60, 60)

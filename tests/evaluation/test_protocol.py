@@ -179,3 +179,26 @@ def test_the_interval_is_about_the_metric():
     found = protocol.summarize(fake, scores, 0.5, num_resamples=200)
     low, high = found["auc_interval"]
     assert low < metrics.auc(fake, scores) < high
+
+
+def test_files_that_are_frames_of_a_video_are_one_video():
+    rows = [
+        (f"{side}/{video}_{frame}.png", side == "fake", f"{video}", frame / 10)
+        for side in ("real", "fake")
+        for video in ("a", "b")
+        for frame in range(4)
+    ]
+    facts = Facts.from_rows(
+        (
+            *(path, is_fake, "test", path, video, -1, 0, "", "swap" * is_fake, ""),
+            *tiny.UNKNOWN_PORTRAIT,
+        )
+        for path, is_fake, video, _ in rows
+    )
+    fake = np.array([row[1] for row in rows])
+    found = protocol.video_scores(fake, [row[3] for row in rows], facts)
+    assert found.names == ["a", "b", "a", "b"]
+    assert found.num_frames.tolist() == [4, 4, 4, 4]
+    assert found.fake.tolist() == [False, False, True, True]
+    assert found.scores == pytest.approx([0.15] * 4)
+    assert protocol.file_numbers(facts).max() == 3

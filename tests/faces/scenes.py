@@ -40,3 +40,36 @@ def scenes(folder: Path, splits: str = "*") -> Iterator[tuple[np.ndarray, np.nda
         margin = side * (1 - 1 / 1.3) / 2
         start = np.array((left, top)) + margin
         yield picture, np.concatenate([start, start + side / 1.3])
+
+
+def group(
+    folder: Path, side: int, seed: int = 0, height: int = 3000, width: int = 4000
+) -> tuple[np.ndarray, np.ndarray]:
+    """A large photograph of 24 people, four rows of six.
+
+    Args:
+        folder: Holds `SPLIT/CLASS/FILE`, see `scenes`.
+        side: Side of the crops in pixels, 1.3 × that of the faces.
+        seed: Of the choice of the faces and their places.
+        height: Of the picture.
+        width: Of the picture.
+
+    Returns:
+        The picture, uint8 RGB, and the boxes, `[24, 4]`.
+    """
+    rng = np.random.default_rng(seed)
+    paths = sorted(folder.glob("*/*/*"))
+    ground = rng.integers(60, 180, (12, 16, 3)).astype(np.uint8)
+    picture = np.array(Image.fromarray(ground).resize((width, height)))
+    boxes = []
+    for row in range(4):
+        for column in range(6):
+            path = paths[int(rng.integers(len(paths)))]
+            crop = Image.open(path).convert("RGB").resize((side, side), Image.LANCZOS)
+            top = row * height // 4 + int(rng.integers(height // 4 - side))
+            left = column * width // 6 + int(rng.integers(width // 6 - side))
+            picture[top : top + side, left : left + side] = np.asarray(crop)
+            margin = side * (1 - 1 / 1.3) / 2
+            start = np.array((left, top)) + margin
+            boxes.append(np.concatenate([start, start + side / 1.3]))
+    return picture, np.array(boxes)

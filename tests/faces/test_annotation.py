@@ -120,3 +120,19 @@ def test_a_face_is_shown_half_way_to_where_it_was_not_found():
 def test_a_face_is_shown_up_to_the_ends_of_the_video():
     followed = moving([7], [7])
     assert followed.at(0) == followed.at(7) == followed.at(1000)
+
+
+def test_what_the_network_saw_is_a_thinner_box_of_the_same_colour():
+    mark = Mark((100, 120, 200, 240), 0.93, True, seen=(80, 100, 230, 250))
+    picture = draw(GROUND, [mark])
+    assert tuple(picture[200, 80]) == tuple(picture[249, 150]) == rgb(FAKE)
+    thin = (picture[180, :90] != 128).any(-1).sum()
+    thick = (picture[180, 95:110] != 128).any(-1).sum()
+    assert 0 < thin < thick
+
+
+def test_what_the_network_saw_moves_with_the_face():
+    first = Mark((0, 0, 10, 10), 0.2, False, seen=(0, 0, 20, 20))
+    second = Mark((10, 0, 20, 10), 0.2, False, seen=(10, 0, 30, 20))
+    moving = MovingMark([0, 10], [first, second], [0, 10])
+    assert moving.at(5).seen == (5, 0, 25, 20)

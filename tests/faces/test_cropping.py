@@ -2,15 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of what may be asked for."""
 
+import functools
 import json
 import logging
+import sys
 
 import pytest
 
 from fakedet_jax.config import FaceConfig, FrameConfig
 from fakedet_jax.errors import RequestError
-from fakedet_jax.faces import cropping, detection
+from fakedet_jax.faces import cropping, detection, expected
 from fakedet_jax.faces.detector import WholePicture
+from fakedet_jax.media.options import MediaConfig
 from fakedet_jax.media.video import Evenly, EveryNth
 
 
@@ -216,3 +219,140 @@ def test_given_faces_come_before_the_record_which_still_tells_the_frames():
 def test_settings_of_a_search_are_refused_where_pictures_are_whole(field, settings):
     with pytest.raises(RequestError, match=f"`{field}`: pictures are taken whole"):
         choose(**settings)
+
+
+def _sides(monkeypatch, how):
+    """The sides that a face detector is created with."""
+    given = {}
+
+    def create_detector(name, **options):
+        given.update(options)
+        return _Fake()
+
+    monkeypatch.setattr(detection, "create", create_detector)
+    how()
+    return given.get("longest_side"), given.get("wide_side")
+
+
+@pytest.mark.parametrize(
+    ("settings", "sides"),
+    [
+        ({}, (640, None)),
+        ({"all_faces": True}, (640, 1600)),
+        ({"search_size": 1000}, (1000, None)),
+        ({"search_size": 3000, "all_faces": True}, (640, 3000)),
+        ({"search_size": 500, "all_faces": True}, (500, None)),
+        ({"detector": "haar", "all_faces": True}, (640, None)),
+        ({"detector": "haar", "search_size": 900}, (900, None)),
+    ],
+)
+def test_sides_of_the_search(monkeypatch, settings, sides):
+    faces = FaceConfig(**{"detector": "yunet", **settings})
+    found = _sides(monkeypatch, lambda: cropping.create(faces, FrameConfig()))
+    assert found == sides
+
+
+@pytest.mark.parametrize(
+    ("settings", "sides"),
+    [
+        ({}, (320, None)),
+        ({"all_faces": True}, (320, 1600)),
+        ({"search_size": 900}, (900, None)),
+        ({"search_size": 900, "all_faces": True}, (640, 900)),
+    ],
+)
+def test_sides_of_the_search_beside_a_record(monkeypatch, settings, sides):
+    record = {**WHOLE, "detector": YUNET, "scale": 1.2}
+    how = functools.partial(choose, record, model="y.onnx", **settings)
+    assert _sides(monkeypatch, how) == sides
+
+
+def test_what_small_faces_may_be_missed_is_said(monkeypatch, caplog):
+    faces = FaceConfig("yunet", all_faces=True)
+    with caplog.at_level(logging.INFO):
+        _sides(monkeypatch, lambda: cropping.create(faces, FrameConfig()))
+    (message,) = caplog.messages
+    assert "smaller than 1/64 of the longer side" in message
+
+
+def test_a_search_size_without_a_search_is_refused():
+    faces = FaceConfig("none", search_size=900)
+    with pytest.raises(RequestError, match="`face_search_size` is for face detectors"):
+        cropping.create(faces, FrameConfig())
+    with pytest.raises(RequestError, match="`face_search_size`: in the training the p"):
+        cropping.from_record(
+            WHOLE, model=None, all_faces=False, frames=None, search_size=900
+        )
+    with pytest.raises(RequestError, match="`face_search_size`: pictures are taken wh"):
+        choose(search_size=900)
+
+
+def test_how_files_become_pixels_follows_the_record():
+    media = MediaConfig(icc="srgb", max_megapixels=50)
+    how = cropping.create(FaceConfig("none"), FrameConfig(), media=media)
+    record = json.loads(json.dumps(how.record))
+    assert choose(record).media == media
+    assert from_record(record).record == record
+    assert choose(record, media=MediaConfig()).media == MediaConfig()
+    assert choose(WHOLE).media == MediaConfig()  # Of an older version.
+    with pytest.raises(RequestError, match=r"`workdir`.*faces: media"):
+        choose({**WHOLE, "media": {"icc": "other"}})
+
+
+SQUARES = expected.of_pictures([(128, 128)])
+
+
+@pytest.mark.parametrize("record", [None, WHOLE])
+def test_faces_are_searched_for_in_pictures_unlike_those_of_the_training(record):
+    how = choose(record, expected=SQUARES)
+    same, note = how.of_size(128, 128)
+    assert same is how and note == ""
+    assert how.detector.name == "none" and how.may_search and not how.is_search
+    # Too small for a photograph.
+    assert how.of_size(199, 400) == (
+        how,
+        "is not square like the training pictures: the central square was taken for "
+        "the face",
+    )
+    other, note = how.of_size(1000, 800)
+    assert (other.detector.name, other.scale) == ("haar", 1.3)
+    assert (
+        note == "is not square like the training pictures: haar searched for the face"
+    )
+    assert how.record["otherwise"]["detector"]["name"] == "haar"
+    assert how.record["expected"] == SQUARES.record
+    assert choose(record, expected=SQUARES, all_faces=True).otherwise.all_faces
+
+
+@pytest.mark.parametrize("record", [None, WHOLE])
+def test_without_opencv_the_central_square_is_taken_and_said_so(record, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    how = choose(record, expected=SQUARES)
+    assert how.otherwise is None and not how.may_search
+    same, note = how.of_size(1000, 1000)
+    assert same is how
+    assert note == (
+        "is far larger than the training pictures: the central square was taken for "
+        "the face"
+    )
+    with pytest.raises(RequestError, match="need OpenCV"):
+        choose(record, expected=SQUARES, all_faces=True)
+
+
+def test_who_wants_pictures_whole_gets_them_whole():
+    how = choose(WHOLE, faces=FaceConfig("none"), expected=SQUARES)
+    same, note = how.of_size(1000, 800)
+    assert same is how and "central square" in note
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"record": {**WHOLE, "detector": HAAR, "scale": 1.3}},
+        {"record": WHOLE, "faces": FaceConfig("haar")},
+    ],
+)
+def test_where_all_pictures_are_searched_there_is_nothing_to_say(settings):
+    how = choose(**settings, expected=SQUARES)
+    assert how.expected is None
+    assert how.of_size(1000, 800) == (how, "")

@@ -19,6 +19,7 @@ from fakedet_jax.faces import detection, opencv
 from fakedet_jax.faces.face import intersection_over_union
 from fakedet_jax.media.decode import decode
 from tests.data.pictures import colourful
+from tests.faces.scenes import group as group_of
 from tests.faces.scenes import scenes
 
 # How many faces one sees in each portrait.
@@ -309,3 +310,40 @@ def test_recall(shared_data: Path, yunet, name, recall):
         false += int((overlaps < 0.4).sum())
     print(f"{name}: {sum(hits)} of {len(hits)} faces, {false} others")
     assert np.mean(hits) > recall and false < 0.2 * len(hits)
+
+
+def _num_found(detector, picture, boxes):
+    faces = detector.detect(picture)
+    assert len(faces) <= len(boxes) + 2  # Hardly any false ones.
+    found = np.array([face.box for face in faces]).reshape(-1, 4)
+    return int((intersection_over_union(boxes, found).max(1) > 0.25).sum())
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize(("size", "expected"), [(92, 24), (62, 20)])
+def test_small_faces_of_a_large_photograph_are_found(shared_data, size, expected):
+    model = shared_data.parent / "models" / "face_detection_yunet.onnx"
+    picture, boxes = group_of(shared_data / "faces256", round(1.3 * size))
+    narrow = detection.create("yunet", model=model)
+    wide = detection.create("yunet", model=model, wide_side=detection.WIDE_SIDE)
+    assert _num_found(narrow, picture, boxes) <= 12
+    assert _num_found(wide, picture, boxes) >= expected
+    # Large faces are the same as without the second search.
+    large, boxes = group_of(shared_data / "faces256", 400)
+    first = {tuple(face.box) for face in narrow.detect(large)}
+    assert first <= {tuple(face.box) for face in wide.detect(large)}
+    assert _num_found(wide, large, boxes) >= 22
+
+
+@pytest.mark.shared_data
+def test_the_second_search_survives_a_copy_and_is_stated(shared_data):
+    model = shared_data.parent / "models" / "face_detection_yunet.onnx"
+    wide = detection.create("yunet", model=model, wide_side=1600)
+    copy = pickle.loads(pickle.dumps(wide))
+    picture, _ = group_of(shared_data / "faces256", 120, 1, 1200, 1600)
+    assert same(wide.detect(picture), copy.detect(picture))
+    assert copy.settings["wide_side"] == 1600
+    # A picture that is small enough for the first search has no second one.
+    small = picture[:400, :500]
+    narrow = detection.create("yunet", model=model)
+    assert same(wide.detect(small), narrow.detect(small))

@@ -9,13 +9,14 @@ import pytest
 from PIL import ExifTags, Image
 
 from fakedet_jax.faces import extraction
-from fakedet_jax.faces.boxes_file import FaceBoxes
+from fakedet_jax.faces.boxes_file import FaceBoxes, read_boxes
 from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.faces.crops import TEMPLATE
 from fakedet_jax.faces.detector import GivenBoxes, WholePicture
 from fakedet_jax.faces.extraction import LEFT_OUT, NOTED, WRITTEN, extract
 from fakedet_jax.faces.face import Face
 from fakedet_jax.media.decode import decode
+from fakedet_jax.media.options import MediaConfig
 from fakedet_jax.media.video import Evenly, EveryNth
 from tests.data.pictures import colourful, encode
 from tests.media.media_files import cut, decode_all, write_audio, write_video
@@ -226,9 +227,30 @@ def test_a_damaged_photograph_with_tags_has_its_own_reason(tmp_path, needs_tags)
 
 
 def test_a_format_without_pixels_for_us_does_not_ask_for_its_tags(tmp_path):
-    heic = b"\0\0\0\x18ftypheic" + bytes(12)
-    row, _ = tags_of(tmp_path / "a.heic", heic, needs_tags=True)
-    assert row.reason.startswith("is not a picture in a known format")
+    jxl = b"\xff\x0a" + bytes(40)
+    row, _ = tags_of(tmp_path / "a.jxl", jxl, needs_tags=True)
+    assert row.reason.startswith("is a JPEG XL picture")
+
+
+def test_a_photograph_that_is_decoded_at_a_part_of_its_size_is_noted(tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(encode(colourful(1200, 1000), "JPEG"))
+    how = Cropping(WholePicture(), None, media=MediaConfig(max_megapixels=1))
+    (note, _), (row, pixels) = extract(path, path.name, "photo", how)
+    assert note.status == NOTED and "decoded at 1/2 of its size" in note.reason
+    assert row.status == WRITTEN and pixels.shape == (600, 500, 3)
+
+
+def test_given_boxes_do_not_fit_a_part_of_the_size(tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(encode(colourful(1200, 1000), "JPEG"))
+    (tmp_path / "boxes.csv").write_text(
+        "path,left,top,right,bottom\na.jpg,100,100,900,900\n"
+    )
+    boxes = GivenBoxes(read_boxes(tmp_path / "boxes.csv"))
+    how = Cropping(boxes, media=MediaConfig(max_megapixels=1))
+    ((row, _),) = extract(path, path.name, "photo", how)
+    assert row.status == LEFT_OUT and "boxes are of the full size" in row.reason
 
 
 def test_chosen_frames_of_a_video_are_cut_pixel_for_pixel(video):

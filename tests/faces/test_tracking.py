@@ -157,3 +157,18 @@ def test_one_frame():
 def test_a_radius_of_nothing_is_refused():
     with pytest.raises(ValueError, match="radius"):
         smooth(Track(0, (0,), (at(100),)), radius=0)
+
+
+def test_no_track_reaches_over_a_cut():
+    box = [0, 0, 20, 20]
+    detections = {frame: [Face.at(box)] for frame in range(10)}
+    assert [track.frames for track in join(detections)] == [tuple(range(10))]
+    found = join(detections, cuts=[4])
+    assert [track.frames for track in found] == [(0, 1, 2, 3), (4, 5, 6, 7, 8, 9)]
+    assert [track.id for track in found] == [0, 1]
+
+
+def test_a_cut_at_a_frame_that_was_not_searched_counts():
+    detections = {frame: [Face.at([0, 0, 20, 20])] for frame in (0, 2, 6, 8)}
+    found = join(detections, cuts=[5])
+    assert [track.frames for track in found] == [(0, 2), (6, 8)]

@@ -154,7 +154,7 @@ def test_the_same_path_twice(tmp_path):
         ),
         (TEXT + "d.png,fake,nan\n", "found 'nan'"),
         (TEXT + "d.png,fake,\n", "found ''"),
-        (TEXT + "d.png,stylegan2,0.5\n", "or 0 and 1, found 'stylegan2'"),
+        (TEXT + "d.png,stylegan2,0.5\n", "or False and True, found 'stylegan2'"),
         (TEXT + 'd.png,fake,"0.5\n', "expected a CSV file in UTF-8"),
         (TEXT.replace("fake", "real"), "found no fake ones"),
         (TEXT.replace("real", "fake"), "found only fake ones"),

@@ -22,6 +22,7 @@ from fakedet_jax.report import evaluation_table
 from tests import tiny
 from tests.data import pictures
 from tests.jobs import videos
+from tests.prepare.inputs import UNUSABLE
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +140,24 @@ def test_skipped_files_are_counted_and_named(workdir, data_dir, tmp_path):
     skipped = {row["path"]: row["reason"] for row in _rows(folder / "skipped.csv")}
     assert set(skipped) == set(map(str, bad))
     assert all(skipped.values())
+    assert summary["without_score"] == {"fake": 1, "real": 1}
+    classes = {row["path"]: row["class"] for row in _rows(folder / "skipped.csv")}
+    assert classes == {str(path): path.parent.name for path in bad}
+    assert summary["reading"] == "real: real; fake: fake"
+    assert "real: real; fake: fake" in (folder / "report.html").read_text()
+
+
+def test_files_that_gave_no_face_are_counted_and_named(workdir, prepared_dir):
+    data = DataConfig("folder", prepared_dir)
+    summary, folder = _evaluate(workdir, data=data, split="all")
+    assert summary["num_left_out"] == len(UNUSABLE)
+    assert summary["without_score"] == {"fake": 3, "real": 1}
+    rows = {row["path"]: row for row in _rows(folder / "skipped.csv")}
+    assert set(rows) == set(UNUSABLE)
+    for path, reason in UNUSABLE.items():
+        assert rows[path]["reason"].startswith(reason)
+        assert rows[path]["class"] == path.partition("/")[0]
+    assert "By class: fake 3, real 1." in (folder / "report.html").read_text()
 
 
 def test_nothing_readable_is_refused(workdir, tmp_path):
@@ -422,3 +441,28 @@ def test_the_share_is_refused_where_no_scores_are_stored(damaged, capsys):
     assert "--max_false_alarms: the workdir holds no scores of real" in error
     assert "give --threshold" in error
     assert tiny.run_cli(*flags) == 0
+
+
+def test_pictures_unlike_those_of_the_training_are_noted(workdir, tmp_path, caplog):
+    root = pictures.write_folder(tmp_path / "data", {"real": 3, "fake": 3}, 20)
+    wide = root / "real" / "wide.png"
+    wide.write_bytes(pictures.encode(pictures.colourful(20, 60)))
+    (root / "fake" / "large.png").write_bytes(
+        pictures.encode(pictures.colourful(90, 90))
+    )
+    with caplog.at_level("WARNING", "fakedet_jax"):
+        _, folder = _evaluate(workdir, data=_folder(root), split="all")
+    notes = {row["path"]: row["note"] for row in _rows(folder / "scores.csv")}
+    assert notes.pop(str(wide)).startswith("is not square like the training pictures: ")
+    large = notes.pop(str(root / "fake" / "large.png"))
+    assert large.startswith("is far larger than the training pictures: the central")
+    assert set(notes.values()) == {""}
+    (told,) = [line for line in caplog.messages if "not framed like" in line]
+    assert told.startswith("2 of 8 pictures are not framed like those of the training")
+
+
+def test_the_pictures_of_the_training_have_no_notes(workdir, caplog):
+    with caplog.at_level("WARNING", "fakedet_jax"):
+        _, folder = _evaluate(workdir)
+    assert {row["note"] for row in _rows(folder / "scores.csv")} == {""}
+    assert not [line for line in caplog.messages if "framed" in line]

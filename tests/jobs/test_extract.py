@@ -36,6 +36,7 @@ from tests.media.media_files import cut, write_video
 from tests.prepare.detectors import Scripted
 
 ARRAYS = {
+    "notes",
     "classes",
     "faces",
     "features",

@@ -80,7 +80,9 @@ def _predict(capfd, *arguments):
 def _parse(text):
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     rows = list(reader)
-    assert reader.fieldnames == ["path", "face", "score", "decision", "error"]
+    assert reader.fieldnames == [
+        *("path", "face", "score", "decision", "error", "note")
+    ]
     return rows
 
 

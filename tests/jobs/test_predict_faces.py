@@ -8,6 +8,7 @@ import json
 import logging
 import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -219,7 +220,11 @@ def test_a_damaged_video_is_scored_and_warned_of(workdir, tmp_path, caplog):
 def test_frames_that_are_scored_whole_are_warned_of(workdir, media, tmp_path, caplog):
     with caplog.at_level(logging.WARNING, "fakedet_jax"):
         run(workdir, tmp_path, media / "real" / "v.mp4", frames=FRAMES)
-    assert caplog.messages[0].startswith("frames of videos are taken whole")
+    assert any(
+        "1 file is not square like the training pictures: the central square was taken"
+        in message
+        for message in caplog.messages
+    )
 
 
 def test_copies_are_written_for_scored_files_alone(workdir, media, tmp_path):
@@ -310,3 +315,71 @@ def test_both_of_two_people_are_followed(workdir, shared_data, tmp_path):
     frames = read(tmp_path / "frames.csv")
     assert {row["frame"] for row in frames} == {"0", "40", "80"}
     assert all(float(row["detector_score"]) > 0.85 for row in frames)
+
+
+def test_whole_photographs_are_not_judged_by_their_central_square(
+    shared_data, workdir, tmp_path, caplog
+):
+    portraits = shared_data / "portraits"
+    with caplog.at_level(logging.WARNING, "fakedet_jax"):
+        rows, _ = run(workdir, tmp_path, portraits)
+    by_name = {Path(row["path"]).name: row for row in rows}
+    photographs = {
+        *("angelina_jolie.jpg", "kate_siegel.jpg", "paul_rudd.jpg"),
+        *("shea_whigham.jpg", "several_faces.jpg"),
+    }
+    noted = {name for name, row in by_name.items() if row["note"]}
+    assert photographs <= noted
+    for name in photographs:
+        assert by_name[name]["note"].endswith(": haar searched for the face")
+        assert by_name[name]["score"]
+    told = [line for line in caplog.messages if "`face_detector=none`" in line]
+    assert len(told) == 1
+    # On request they are, and that is said too.
+    faces = config.FaceConfig("none")
+    whole, _ = run(workdir, tmp_path, portraits, faces=faces)
+    for row, other in zip(rows, whole, strict=True):
+        if Path(row["path"]).name in photographs:
+            assert other["note"].endswith("central square was taken for the face")
+            assert other["score"] != row["score"]
+
+
+def test_yunet_searches_where_its_model_is_given(shared_data, workdir, tmp_path):
+    portraits = shared_data / "portraits"
+    model = shared_data.parent / "models" / "face_detection_yunet.onnx"
+    path = portraits / "several_faces.jpg"
+    rows, _ = run(workdir, tmp_path, path, face_detector_model=model, all_faces=True)
+    assert len(rows) > 3
+    assert all("yunet searched for the face" in row["note"] for row in rows)
+
+
+def test_a_large_picture_without_a_face_is_not_judged(workdir, tmp_path, caplog):
+    path = tmp_path / "wall.png"
+    path.write_bytes(encode(colourful(400, 600, 1)))
+    small = tmp_path / "small.png"
+    small.write_bytes(encode(colourful(20, 30, 1)))
+    alike = tmp_path / "alike.png"
+    alike.write_bytes(encode(colourful(20, 20, 1)))
+    rows, _ = run(workdir, tmp_path, path, small, alike)
+    assert [bool(row["score"]) for row in rows] == [False, True, True]
+    assert rows[0]["error"] == "shows no face"
+    assert "haar searched" in rows[0]["note"]
+    assert "central square was taken" in rows[1]["note"]
+    assert rows[2]["note"] == ""
+
+
+def test_threads_and_processes_note_alike(workdir, tmp_path):
+    paths = []
+    for number, size in enumerate([(400, 600), (20, 30), (20, 20)]):
+        paths.append(tmp_path / f"{number}.png")
+        paths[-1].write_bytes(encode(colourful(*size, number)))
+    in_threads, in_processes = (
+        run(
+            workdir,
+            tmp_path,
+            *paths,
+            input=config.FileInputConfig(num_workers=num_workers),
+        )[0]
+        for num_workers in (0, 2)
+    )
+    assert in_threads == in_processes

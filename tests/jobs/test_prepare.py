@@ -3,6 +3,7 @@
 """Tests of preparing datasets, also by runs that are killed."""
 
 import csv
+import dataclasses
 import errno
 import json
 import os
@@ -25,7 +26,7 @@ from fakedet_jax.config import (
     FrameConfig,
     PrepareConfig,
 )
-from fakedet_jax.data import prepared
+from fakedet_jax.data import layouts, prepared
 from fakedet_jax.data.prepared.builder import FacesBuilder
 from fakedet_jax.errors import RequestError
 from fakedet_jax.faces import detection
@@ -144,7 +145,8 @@ def test_the_summary_is_readable(done):
     lines = to_text(summary_of(done)).splitlines()
     assert lines[0] == "folder: 18 faces of 12 photographs and 4 videos"
     assert lines[1] == "4 files gave no face, 0 missing"
-    table = [line.split() for line in lines[3:6]]
+    assert lines[2] == "real: real; fake: fake"
+    table = [line.split() for line in lines[4:7]]
     assert table[0] == ["train", "validation", "test"]
     assert [row[0] for row in table[1:]] == ["fake", "real"]
     assert sum(int(cell) for row in table[1:] for cell in row[1:]) == 18
@@ -495,3 +497,25 @@ def test_faces_of_faceforensics_are_found_and_named(shared_data, tmp_path):
         assert (example["landmarks"] > 0).all()
         assert (example["landmarks"] < side).all()
         assert example["detector_score"] > 0.8
+
+
+def test_few_inputs_of_ones_own_hold_out_a_larger_share(tmp_path):
+    root = write_folder(tmp_path / "in", {"real": 12, "fake": 20}, 20)
+    request = dataclasses.replace(
+        config(root, tmp_path / "out"), data=DataConfig("folder", root)
+    )
+    prepare(request)
+    made = summary_of(tmp_path / "out")["request"]
+    assert made["validation_fraction"] == 0.2
+    # The same command goes on, and the share that it chose may be given.
+    given = DataConfig("folder", root, validation_fraction=0.2)
+    prepare(request)
+    prepare(dataclasses.replace(request, data=given))
+    other = DataConfig("folder", root, validation_fraction=0.05)
+    with pytest.raises(RequestError, match=r"validation_fraction"):
+        prepare(dataclasses.replace(request, data=other))
+
+
+def test_published_datasets_keep_their_share():
+    own = {name for name in layouts.names() if not layouts.create(name).has_protocol}
+    assert own == {"folder", "exif_faces"}

@@ -451,3 +451,30 @@ def test_few_pictures_hold_out_a_larger_share_that_a_resumed_run_keeps(
     assert tiny.run_cli(*flags, "--num_epochs=2") == 0
     assert tiny.run_cli(*flags, "--num_epochs=2", "--validation_fraction=0.05") == 2
     assert "validation_fraction=0.2 (now 0.05)" in capsys.readouterr().err
+
+
+def test_classes_and_folders_are_told_of_before_the_training(tmp_path, capsys):
+    counts = {
+        f"{split}/{name}/{folder}": 4
+        for split, folder in (("train", "1"), ("train", "2"), ("validation", "3"))
+        for name in ("real", "realistic_vision")
+    }
+    counts |= {"test/real/1": 4, "test/realistic_vision/4": 4}
+    root = pictures.write_folder(tmp_path / "data", counts, tiny.SIZE)
+    flags = tiny.train_flags(root, tmp_path / "workdir")
+    assert tiny.run_cli(*flags, "--num_epochs=1", "--task=binary") == 0
+    errors = capsys.readouterr().err
+    assert "classes: real: real; fake: realistic_vision" in errors
+    assert "leak check: 1 folder is in train and test: 'real/1'" in errors
+
+
+def test_a_run_of_before_folders_were_kept_together_splits_them_apart(workdir):
+    path = workdir / "config.json"
+    record = json.loads(path.read_text())
+    assert open_workdir(workdir).data.subfolders == "together"
+    del record["subfolders"]
+    path.write_text(json.dumps(record))
+    assert open_workdir(workdir).data.subfolders == "apart"
+    # Prepared pictures have their splits.
+    path.write_text(json.dumps({**record, "faces": {"detector": {"name": "none"}}}))
+    assert open_workdir(workdir).data.subfolders == "together"

@@ -126,6 +126,25 @@ def test_a_picture_that_cannot_be_used_is_named_or_has_no_score(
     assert "is truncated" in record.getMessage()
 
 
+def test_photographs_are_searched_for_faces_and_said_so(workdir, caplog, tmp_path):
+    wall = colourful(400, 600, 1)
+    path = tmp_path / "wall.png"
+    path.write_bytes(encode(wall))
+    with tiny.registered():
+        searching = fd.load(workdir)
+        taking = fd.load(workdir, face_detector="none")
+    with pytest.raises(ImageError, match=r"^`pictures` shows no face"):
+        searching.score(wall)
+    with caplog.at_level(logging.WARNING, "fakedet_jax"):
+        assert np.isnan(searching.score([wall, path], unusable="nan")).all()
+        (record, _) = [record.getMessage() for record in caplog.records]
+        assert record.startswith("2 pictures are not square like the training pictures")
+        caplog.clear()
+        assert np.isfinite(taking.score(wall)).all()
+        (record,) = [record.getMessage() for record in caplog.records]
+        assert "central square was taken for the face" in record
+
+
 def test_nothing_but_raise_or_nan_is_done_to_unusable_pictures(detector, files):
     with pytest.raises(RequestError, match="`unusable`: expected raise or nan"):
         detector.score(files, unusable="skip")

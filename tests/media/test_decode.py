@@ -8,19 +8,21 @@ import zlib
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, PngImagePlugin
 
 from fakedet_jax.errors import ImageError
 from fakedet_jax.media.decode import (
-    MAX_PIXELS,
     decode,
     decode_with_header,
+    from_pillow,
     read_file,
     read_picture,
+    read_size,
     to_input,
 )
 from fakedet_jax.media.files import find_pictures
 from fakedet_jax.media.framing import Framing
+from fakedet_jax.media.options import MediaConfig
 from tests.data.pictures import colourful, encode
 
 
@@ -247,7 +249,7 @@ def _png_header_only(width, height):
 
 
 def test_huge_header_is_refused_by_its_size():
-    with pytest.raises(ImageError, match=f"^50000×50000 pixels .* of {MAX_PIXELS}"):
+    with pytest.raises(ImageError, match=r"^50000×50000 pixels .* of 256 megapixels"):
         decode(_png_header_only(50000, 50000))
 
 
@@ -388,3 +390,198 @@ def test_camera_files_agree_with_pillow(shared_data):
 def test_camera_files_with_broken_exif_are_read(shared_data):
     for found in find_pictures([shared_data / "exif/jpg/invalid"]):
         assert decode(read_file(found.path)).ndim == 3
+
+
+def _tiff(samples, photometric, planar=1):
+    """An uncompressed TIFF of 16-bit samples `[height, width]` or `[3, height, width]`.
+
+    Written byte by byte: Pillow writes neither planes nor grey where white is zero.
+    """
+    height, width = samples.shape[-2:]
+    pixels = samples.astype("<u2").tobytes()
+    count = 1 if samples.ndim == 2 else 3
+    entries = [(256, 4, 1, width), (257, 4, 1, height)]
+    extra = struct.pack("<3H", 16, 16, 16) + bytes(2)
+    plane = len(pixels) // count
+    offsets = [8 + len(extra) + plane * number for number in range(count)]
+    lists = struct.pack(f"<{count}I", *offsets) + struct.pack(
+        f"<{count}I", *[plane] * count
+    )
+    lists_at = 8 + len(extra) + len(pixels)
+    entries += [
+        (258, 3, count, 8 if count == 3 else 16),
+        (259, 3, 1, 1),
+        (262, 3, 1, photometric),
+        (273, 4, count, lists_at if count == 3 else offsets[0]),
+        (277, 3, 1, count),
+        (278, 4, 1, height),
+        (279, 4, count, lists_at + 12 if count == 3 else plane),
+        (284, 3, 1, planar),
+    ]
+    directory = struct.pack("<H", len(entries))
+    directory += b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    start = lists_at + len(lists)
+    head = b"II*\0" + struct.pack("<I", start)
+    return head + extra + pixels + lists + directory + bytes(4)
+
+
+def test_sixteen_bit_grey_where_white_is_zero():
+    levels = np.linspace(0, 65535, 256).astype(np.uint16).reshape(16, 16)
+    black_is_zero = decode(_tiff(levels, 1))
+    np.testing.assert_array_equal(black_is_zero[..., 0].ravel(), np.arange(256))
+    white_is_zero = decode(_tiff(levels, 0))
+    np.testing.assert_array_equal(white_is_zero[..., 0].ravel(), 255 - np.arange(256))
+
+
+def test_planes_of_sixteen_bits_are_refused_without_compression():
+    planes = colourful(32, 32).transpose(2, 0, 1).astype(np.uint16) * 257
+    with pytest.raises(ImageError, match=r"^holds planes of 16 bits without compr"):
+        decode(_tiff(planes, 2, planar=2))
+
+
+def _jpeg_of_size(width, height, progressive=False):
+    image = Image.fromarray(colourful(height, width))
+    return encode(image, "JPEG", quality=95, progressive=progressive)
+
+
+def test_large_jpeg_is_decoded_at_a_part_of_its_size():
+    encoded = _jpeg_of_size(2400, 1000)
+    whole, header = decode_with_header(encoded)
+    assert (whole.shape, header.shrink, header.notes()) == ((1000, 2400, 3), 1, [])
+    half, header = decode_with_header(encoded, MediaConfig(max_megapixels=1))
+    assert (half.shape, header.shrink) == ((500, 1200, 3), 2)
+    assert "decoded at 1/2 of its size" in header.notes()[0]
+    expected = cv2.resize(whole, (1200, 500), interpolation=cv2.INTER_AREA)
+    assert np.abs(half.astype(int) - expected).mean() < 1
+
+
+def test_the_limit_is_that_of_the_setting():
+    assert decode(_jpeg_of_size(1000, 1000), MediaConfig(max_megapixels=1)).ndim == 3
+    large = encode(colourful(1001, 1000))
+    with pytest.raises(ImageError, match=r"^1000×1001 pixels .* of 1 megapixel; rai"):
+        decode(large, MediaConfig(max_megapixels=1))
+    progressive = _jpeg_of_size(1200, 1000, progressive=True)
+    with pytest.raises(ImageError, match="exceed the limit of 1 megapixel;"):
+        decode(progressive, MediaConfig(max_megapixels=1))
+    # Beyond an eighth of each side nothing helps.
+    with pytest.raises(ImageError, match="exceed the limit of 1 megapixel;"):
+        decode(_jpeg_of_size(9000, 8000), MediaConfig(max_megapixels=1))
+
+
+def test_two_hundred_megapixels_are_within_the_default_limit():
+    # A JPEG of one colour, so that it is quick to write and read.
+    encoded = encode(Image.new("L", (16320, 12240), 90), "JPEG")
+    assert decode(encoded).shape == (12240, 16320, 3)
+
+
+def _display_p3():
+    """The ICC profile of a display with the primaries of P3 and the curve of sRGB."""
+    curve = b"curv" + bytes(4) + struct.pack(">IH", 1, round(2.2 * 256)) + bytes(2)
+
+    def fixed(values):
+        numbers = (round(value * 65536) for value in values)
+        return b"XYZ " + bytes(4) + struct.pack(">3i", *numbers)
+
+    tags = {
+        b"rXYZ": fixed((0.51512, 0.24120, -0.00105)),
+        b"gXYZ": fixed((0.29198, 0.69225, 0.04189)),
+        b"bXYZ": fixed((0.15710, 0.06657, 0.78407)),
+        b"wtpt": fixed((0.96420, 1.0, 0.82491)),
+        b"rTRC": curve,
+        b"gTRC": curve,
+        b"bTRC": curve,
+        b"desc": b"desc" + bytes(4) + struct.pack(">I", 3) + b"P3\0" + bytes(78),
+        b"cprt": b"text" + bytes(4) + b"none\0" + bytes(3),
+    }
+    place = 128 + 4 + 12 * len(tags)
+    table, content = struct.pack(">I", len(tags)), b""
+    for name, value in tags.items():
+        table += name + struct.pack(">II", place + len(content), len(value))
+        content += value + bytes(-len(value) % 4)
+    size = place + len(content)
+    header = struct.pack(
+        ">I4sI4s4s4s", size, bytes(4), 0x02100000, b"mntr", b"RGB ", b"XYZ "
+    )
+    header += bytes(12) + b"acsp" + bytes(28) + struct.pack(">3i", 63190, 65536, 54061)
+    return header.ljust(128, b"\0") + table + content
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP"])
+def test_colour_profiles_are_ignored_unless_asked_for(kind):
+    picture = np.full((32, 32, 3), (180, 120, 100), np.uint8)
+    options = {"JPEG": {"quality": 100}, "WEBP": {"lossless": True}}.get(kind, {})
+    encoded = encode(picture, kind, icc_profile=_display_p3(), **options)
+    np.testing.assert_allclose(decode(encoded)[5, 5], (180, 120, 100), atol=1)
+    # By hand: linear light by 2.2, P3 to XYZ, XYZ to linear sRGB (D50), sRGB's curve.
+    to_xyz = [
+        [0.51512, 0.29198, 0.15710],
+        [0.24120, 0.69225, 0.06657],
+        [-0.00105, 0.04189, 0.78407],
+    ]
+    srgb = [
+        [0.43607, 0.38515, 0.14307],
+        [0.22249, 0.71687, 0.06061],
+        [0.01392, 0.09708, 0.71410],
+    ]
+    linear = np.linalg.solve(srgb, to_xyz @ (np.array((180, 120, 100)) / 255) ** 2.2)
+    expected = 255 * (1.055 * linear ** (1 / 2.4) - 0.055)
+    converted = decode(encoded, MediaConfig(icc="srgb"))[5, 5]
+    np.testing.assert_allclose(converted, expected, atol=2)
+    assert converted[0] > 184  # P3's red is redder.
+
+
+def test_a_damaged_profile_is_a_reason_only_where_it_matters():
+    encoded = encode(colourful(), icc_profile=b"no profile" * 20)
+    np.testing.assert_array_equal(decode(encoded), colourful())
+    with pytest.raises(ImageError, match=r"^has a damaged colour profile$"):
+        decode(encoded, MediaConfig(icc="srgb"))
+
+
+def test_pictures_without_a_profile_stay_as_they_are():
+    for kind in ("PNG", "JPEG", "BMP"):
+        encoded = encode(colourful(), kind)
+        srgb = decode(encoded, MediaConfig(icc="srgb"))
+        np.testing.assert_array_equal(srgb, decode(encoded))
+
+
+def test_orientation_hidden_in_the_text_of_a_png_is_applied():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    block = exif.tobytes()
+    info = PngImagePlugin.PngInfo()
+    text = f"\nexif\n{len(block):8}\n{block.hex()}\n"
+    info.add_text("Raw profile type exif", text, zip=True)
+    encoded = encode(colourful(), pnginfo=info)
+    np.testing.assert_array_equal(decode(encoded), np.rot90(colourful(), -1))
+
+
+def test_orientation_of_a_jpeg_2000_is_applied():
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    content = b"JpgTiffExif->JP2" + exif.tobytes().removeprefix(b"Exif\0\0")
+    box = struct.pack(">I", 8 + len(content)) + b"uuid" + content
+    encoded = encode(colourful(), "JPEG2000") + box
+    np.testing.assert_array_equal(decode(encoded), colourful()[::-1, ::-1])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_the_size_is_that_of_the_upright_picture(kind, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    encoded = encode(colourful(20, 32, 3), kind, exif=exif)
+    assert read_size(encoded) == decode(encoded).shape[:2]
+
+
+def test_the_size_of_what_is_no_picture_is_an_error():
+    with pytest.raises(ImageError, match="is empty"):
+        read_size(b"")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize("icc", ["ignore", "srgb"])
+def test_colour_profiles_of_a_pillow_image_are_those_of_its_file(kind, icc):
+    encoded = encode(colourful(), kind, icc_profile=_display_p3())
+    how = MediaConfig(icc=icc)
+    with Image.open(io.BytesIO(encoded)) as image:
+        np.testing.assert_array_equal(from_pillow(image, how), decode(encoded, how))

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from fakedet_jax.errors import ImageError, RequestError
-from fakedet_jax.media import decode, video, video_stream
+from fakedet_jax.media import video, video_stream
 from fakedet_jax.media.files import PICTURE_EXTENSIONS
 from fakedet_jax.media.video import (
     VIDEO_EXTENSIONS,
@@ -365,7 +365,7 @@ def test_local_files_are_not_joined(tmp_path, monkeypatch):
 
 
 def test_large_frames_are_refused(videos, monkeypatch):
-    monkeypatch.setattr(decode, "MAX_PIXELS", 64 * 48 - 1)
+    monkeypatch.setattr(video_stream, "MAX_PIXELS", 64 * 48 - 1)
     with pytest.raises(ImageError, match="64×48 pixels exceed the limit of 3071"):
         probe(videos / "cfr.mp4")
 

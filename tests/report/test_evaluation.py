@@ -46,8 +46,10 @@ def test_metrics_are_strict_json_of_the_summary(written):
         [0, 1, 0, 1], np.float32([0.1, 0.9, 0.7, 0.2]), 0.5, num_skipped=2
     )
     facts = {"tau": 0.123456789, HOSTILE: None}
+    facts |= {"num_left_out": 0, "without_score": {}}
+    facts |= {"fake_classes": ["fake"], "reading": "real: real; fake: fake"}
     found = read.pop("found_at_false_alarms")
-    assert read == {**summary, "fake_classes": ["fake"], **facts}
+    assert read == {**summary, **facts}
     # One fake of two scores above both real pictures.
     assert [
         (row["false_alarms"], row["num_allowed"], row["found"]) for row in found
@@ -56,20 +58,20 @@ def test_metrics_are_strict_json_of_the_summary(written):
 
 def test_scores_are_rfc_4180(written):
     assert (written / "scores.csv").read_bytes() == (
-        b"path,label,score,predicted\r\n"
-        b"a.png,real,0.10000000149011612,real\r\n"
-        b'"b,c.png",fake,0.8999999761581421,fake\r\n'
-        b'"d""e.png",real,0.699999988079071,fake\r\n'
-        b"f\\udcff.png,fake,0.20000000298023224,real\r\n"
+        b"path,label,score,predicted,note\r\n"
+        b"a.png,real,0.10000000149011612,real,\r\n"
+        b'"b,c.png",fake,0.8999999761581421,fake,\r\n'
+        b'"d""e.png",real,0.699999988079071,fake,\r\n'
+        b"f\\udcff.png,fake,0.20000000298023224,real,\r\n"
     )
 
 
 def test_skipped_files_are_listed_with_their_reasons(written):
     with (written / "skipped.csv").open(encoding="utf-8", newline="") as file:
         assert list(csv.reader(file)) == [
-            ["path", "reason"],
-            [HOSTILE, HOSTILE],
-            ["x\\udcff\u202e", "empty"],
+            ["path", "reason", "class"],
+            [HOSTILE, HOSTILE, ""],
+            ["x\\udcff\u202e", "empty", ""],
         ]
 
 
@@ -160,8 +162,8 @@ def test_telling_indices_put_confident_mistakes_first():
         labels=np.array([0, 0, 1, 1, 1, 0, 0]),
         scores=np.array([0.6, 0.95, 0.1, 0.99, 0.7, 0.01, 0.3]),
     )
-    chosen = report.telling_indices(found, num_mistakes=2, num_correct=3)
-    assert chosen == [1, 2, 3, 4, 5]
+    chosen = report.telling_indices(found, num_mistakes=3, num_correct=3)
+    assert chosen == [1, 0, 2, 3, 4, 5]
 
 
 def test_telling_indices_of_nothing():

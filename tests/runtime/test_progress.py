@@ -75,6 +75,16 @@ def test_a_terminal_line_is_never_wider_than_the_terminal(monkeypatch):
     assert all(len(line) <= 19 for line in text.split("\r"))
 
 
+def test_a_note_stays_until_the_next_one():
+    stream, clock = _Terminal(), _Clock()
+    with progress.Progress(4, stream=stream, clock=clock) as bar:
+        for note in ("", "1 error", "", "2 errors"):
+            clock.now += 1
+            bar.update(1, note=note)
+    endings = [line.rsplit("  ", 1)[-1] for line in stream.getvalue().split("\r")[1:]]
+    assert endings[1:4] == ["1 error\x1b[K", "1 error\x1b[K", "2 errors\x1b[K"]
+
+
 def test_quiet_shows_and_reads_nothing():
     stream = io.StringIO()
     clock = _Clock()

@@ -14,6 +14,7 @@ from fakedet_jax.data.layouts import (
     celeb_df_v2,
     celeba,
     class_folders,
+    deepfakedetection,
     dfdc,
     exif_faces,
     faceforensics,
@@ -64,6 +65,7 @@ def names() -> list[str]:
 register(celeb_df_v2.LAYOUT)
 register(celeba.LAYOUT)
 register(class_folders.LAYOUT)
+register(deepfakedetection.LAYOUT)
 register(dfdc.LAYOUT)
 register(exif_faces.LAYOUT)
 register(faceforensics.LAYOUT)

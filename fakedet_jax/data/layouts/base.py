@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fakedet_jax.data import scan
+from fakedet_jax.data.dataset import is_real
 from fakedet_jax.errors import RequestError
 from fakedet_jax.settings import Settings
 
@@ -20,8 +21,8 @@ class Item:
         path: Path relative to the data folder, with forward slashes; bytes that are not
             UTF-8 are kept as surrogate escapes.
         kind: `photo` or `video`.
-        class_name: Name of the class. Names of real classes start with `real`, unless
-            the user chose the names.
+        class_name: Name of the class. Names of real classes say so, see
+            `dataset.is_real`, unless the user chose the names.
         is_fake: Whether the class is fake.
         split: Official split: `train`, `validation` or `test`; `None` leaves the choice
             to `splits.assign`.
@@ -30,6 +31,8 @@ class Item:
         identities: Everyone whose face or video is in the file; empty where unknown.
         manipulation: Method that made the face; empty for real faces and where unknown.
         quality: Compression of the file, such as `c23`, where there are several.
+        folder: Folder within its class, whose files stay in one split; empty where they
+            need not.
     """
 
     path: str
@@ -41,6 +44,7 @@ class Item:
     identities: tuple[str, ...] = ()
     manipulation: str = ""
     quality: str = ""
+    folder: str = ""
 
     @classmethod
     def of(cls, path: Path, root: Path, class_name: str, **facts: Any) -> "Item":
@@ -49,7 +53,7 @@ class Item:
         Args:
             path: The file; its extension tells videos from photographs.
             root: The data folder.
-            class_name: Name of the class, which starts with `real` if it is real.
+            class_name: Name of the class, which says whether it is real.
             **facts: Further attributes.
 
         Returns:
@@ -59,7 +63,7 @@ class Item:
             path=scan.relative(path, root),
             kind=scan.kind_of(path) or scan.PHOTO,
             class_name=class_name,
-            is_fake=not class_name.startswith("real"),
+            is_fake=not is_real(class_name),
             **facts,
         )
 

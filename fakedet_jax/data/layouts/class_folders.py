@@ -5,22 +5,25 @@
     DIR/{train,validation,test}/CLASS/…
     DIR/CLASS/…
 
-A class is real when its name starts with `real` or is listed in `real_classes`.
+A class is real when its name is `real`, or `real` and something that is no letter, or
+is listed in `real_classes`, and not in `fake_classes`. Files in one folder within a
+class stay in one split unless `subfolders` says otherwise; they may be frames of one
+video.
 
 A table of labels is a CSV file whose first line names the columns `path,label` and
 optionally `split`, `identity` and `video`. With it, the folders have no meaning. A path
 is relative to the data folder, with forward slashes. A label is the name of a class, or
-0 for real and 1 for fake. Several identities are separated by semicolons; `video` names
-the video that a frame was extracted from.
+0, False or real, or 1, True or fake. Several identities are separated by semicolons;
+`video` names the video that a frame was extracted from.
 """
 
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from fakedet_jax.data import folder as data_folder
 from fakedet_jax.data import scan
-from fakedet_jax.data.dataset import BINARY_CLASSES, order_classes
+from fakedet_jax.data.dataset import class_of_label, order_classes
 from fakedet_jax.data.layouts.base import Item, Layout, LayoutMismatch, Listing
 from fakedet_jax.errors import RequestError
 from fakedet_jax.runtime import tables
@@ -57,7 +60,15 @@ class Options(Settings):
     """Options of the user's own folders."""
 
     real_classes: tuple[str, ...] = option(
-        (), "Real classes whose names do not start with real."
+        (), "Real classes whose names do not say so."
+    )
+    fake_classes: tuple[str, ...] = option(
+        (), "Fake classes whose names say that they are real."
+    )
+    subfolders: str = option(
+        "together",
+        "Whether the files of a folder within a class stay in one split.",
+        choices=("together", "apart"),
     )
     labels: Path | None = option(
         None, "CSV file path,label that replaces class folders."
@@ -66,11 +77,12 @@ class Options(Settings):
 
 def _list(root: Path, options: Options) -> Listing:
     if options.labels is not None:
-        return _list_labelled(root, options.labels, options.real_classes)
+        return _list_labelled(root, options)
     tops, notes = find_tops(root)
     folders = [(split, folder) for split, top in tops for folder in _find_classes(top)]
-    fakes = _fakes([folder.name for _, folder in folders], options.real_classes)
-    items, beside = [], []
+    fakes = _fakes([folder.name for _, folder in folders], options)
+    items: list[Item] = []
+    beside = []
     for split, folder in folders:
         found = scan.find_files(folder)
         if not found:
@@ -78,13 +90,18 @@ def _list(root: Path, options: Options) -> Listing:
                 f"`data_dir`: the class folder {str(folder)!r} holds no pictures "
                 "and no videos; add some or remove the folder"
             )
-        items += [
-            _item(path, root, folder.name, fakes[folder.name], split) for path in found
-        ]
+        for path in found:
+            item = _item(path, root, folder.name, fakes[folder.name], split)
+            if options.subfolders == "together":
+                within = data_folder.folder_within(path, folder)
+                item = dataclasses.replace(item, folder=within)
+            items.append(item)
     for top in {root, *(top for _, top in tops)}:
         for kind in (scan.PHOTO, scan.VIDEO):
             beside += [scan.relative(path, root) for path in scan.list_files(top, kind)]
     notes += scan.note("left out, beside the class folders", sorted(beside))
+    if not any(split for split, _ in tops):
+        notes += data_folder.note_folders([item.folder for item in items])
     return Listing(items, notes=notes)
 
 
@@ -95,9 +112,10 @@ def _find_classes(top: Path) -> list[Path]:
     return classes
 
 
-def _fakes(names: Sequence[str], real_classes: Collection[str]) -> dict[str, bool]:
+def _fakes(names: Sequence[str], options: Options) -> dict[str, bool]:
     """Whether each class is fake, by name."""
-    return dict(zip(*order_classes(names, real_classes), strict=True))
+    ordered = order_classes(names, options.real_classes, options.fake_classes)
+    return dict(zip(*ordered, strict=True))
 
 
 def _item(
@@ -116,8 +134,10 @@ def _item(
     )
 
 
-def _list_labelled(root: Path, table: Path, real_classes: Collection[str]) -> Listing:
+def _list_labelled(root: Path, options: Options) -> Listing:
     """Lists the files in a table of labels."""
+    table = options.labels
+    assert table is not None
     rows: dict[str, dict[str, str]] = {}
     for line, row in tables.read_records(
         table,
@@ -134,11 +154,10 @@ def _list_labelled(root: Path, table: Path, real_classes: Collection[str]) -> Li
             )
         if not row["label"]:
             raise RequestError(f"{where}: expected a label, found none; add one")
-        if row["label"].isdecimal() and row["label"] not in ("0", "1"):
-            raise RequestError(
-                f"{where}: expected the label 0 for real, 1 for fake, or the name of a "
-                f"class, found {row['label']!r}; correct the table"
-            )
+        try:
+            row["label"] = class_of_label(row["label"])
+        except ValueError as error:
+            raise RequestError(f"{where}: {error}; correct the table") from error
         if row.get("split", "") not in _SPLITS:
             raise RequestError(
                 f"{where}: expected the split train, validation, test or empty, found "
@@ -157,11 +176,8 @@ def _list_labelled(root: Path, table: Path, real_classes: Collection[str]) -> Li
             f"`data_dir={str(root)!r}`, found {scan.some(unknown)}, which do not "
             "exist; correct the paths or remove the lines"
         )
-    spelled_out = dict(zip("01", BINARY_CLASSES, strict=True))
-    classes = {
-        name: spelled_out.get(row["label"], row["label"]) for name, row in rows.items()
-    }
-    fakes = _fakes(list(classes.values()), real_classes)
+    classes = {name: row["label"] for name, row in rows.items()}
+    fakes = _fakes(list(classes.values()), options)
     items = [
         _labelled_item(found[name], root, classes[name], fakes[classes[name]], row)
         for name, row in rows.items()

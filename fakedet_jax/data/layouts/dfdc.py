@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from fakedet_jax.data import scan
+from fakedet_jax.data.dataset import BINARY_CLASSES, class_of_label
 from fakedet_jax.data.layouts import lists
 from fakedet_jax.data.layouts.base import Item, Layout, LayoutMismatch, Listing
 from fakedet_jax.errors import RequestError
@@ -24,6 +25,7 @@ from fakedet_jax.settings import Settings
 
 _METADATA = "metadata.json"
 _LABELS = "labels.csv"
+_IS_FAKE = dict(zip(BINARY_CLASSES, (False, True), strict=True))
 _CLASSES = {False: "real_dfdc", True: "dfdc"}
 _TRAIN_FOLDER = "train"
 _HELD_OUT = ("validation", "test")
@@ -100,6 +102,13 @@ def _read_held_out(folder: Path, split: str) -> dict[str, tuple[bool, str, str]]
     raise LayoutMismatch(f"{_LABELS} or {_METADATA} beside the videos", folder)
 
 
+def _class_of(label: str) -> str:
+    try:
+        return class_of_label(label)
+    except ValueError:
+        return ""
+
+
 def _read_labels(path: Path, split: str) -> dict[str, tuple[bool, str, str]]:
     entries: dict[str, tuple[bool, str, str]] = {}
     rows = tables.read_rows(
@@ -108,12 +117,13 @@ def _read_labels(path: Path, split: str) -> dict[str, tuple[bool, str, str]]:
     for line, (name, label) in rows:
         where = f"{str(path)!r}, line {line}"
         name = _plain_name(name, where)
-        if label not in ("0", "1"):
+        is_fake = _IS_FAKE.get(_class_of(label))
+        if is_fake is None:
             raise RequestError(
                 f"{where}: expected the label 0 (real) or 1 (fake), found {label!r}; "
                 "fetch the list again"
             )
-        if entries.setdefault(name, (label == "1", split, ""))[0] != (label == "1"):
+        if entries.setdefault(name, (is_fake, split, ""))[0] != is_fake:
             raise RequestError(
                 f"{where}: expected one label for {name!r}, found both; fetch the list "
                 "again"

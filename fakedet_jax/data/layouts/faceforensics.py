@@ -9,7 +9,8 @@
 A fake is named target_source: the first number is the video, the second the video that
 the face comes from. The splits are lists of 360 + 70 + 70 pairs of numbers; both
 numbers of a pair are in the same split. The actors and fakes of the DeepFakeDetection
-collection, which the script can also download, are in no split and are left out.
+collection, which the script can also download, are in no split and are left out;
+`deepfakedetection` reads them.
 """
 
 import dataclasses
@@ -145,7 +146,10 @@ def _notes(root: Path, items: list[Item], is_official: bool) -> list[str]:
     notes = scan.note("in none of the official splits", unlisted)
     for name in ("original_sequences/actors", f"{_FAKE}/DeepFakeDetection"):
         if scan.is_folder(root / name):
-            notes.append(f"{name} is left out: it is not in the official splits")
+            notes.append(
+                f"{name} is left out: it is not in the official splits; "
+                "`dataset=deepfakedetection` reads it"
+            )
     return notes
 
 

@@ -21,6 +21,7 @@ from collections import Counter
 from pathlib import Path
 
 from fakedet_jax.data import scan
+from fakedet_jax.data.dataset import is_real
 from fakedet_jax.data.layouts.base import Item, Layout, LayoutMismatch, Listing
 from fakedet_jax.data.layouts.class_folders import find_tops
 from fakedet_jax.errors import RequestError
@@ -51,7 +52,7 @@ def _list(root: Path, _: Settings) -> Listing:
     items = []
     for split, top in tops:
         for folder, class_name in _find_classes(top).items():
-            manipulation = "" if class_name.startswith("real") else class_name
+            manipulation = "" if is_real(class_name) else class_name
             items += [
                 Item.of(path, root, class_name, split=split, manipulation=manipulation)
                 for path in scan.find_files(folder)
@@ -75,7 +76,7 @@ def _find_classes(top: Path) -> dict[Path, str]:
             raise LayoutMismatch("a folder for each class, such as PGGAN,", folder)
         for path in inner:
             classes[path] = _class_of(path)
-            if classes[path].startswith("real") == _SIDES[side]:
+            if is_real(classes[path]) == _SIDES[side]:
                 raise RequestError(
                     f"`data_dir`: expected {side} classes of hff in {str(folder)!r}, "
                     f"found {path.name!r}; move it"

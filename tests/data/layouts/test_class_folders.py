@@ -4,7 +4,7 @@
 
 import pytest
 
-from fakedet_jax.data import layouts
+from fakedet_jax.data import layouts, splits
 from fakedet_jax.errors import RequestError
 from tests.data.layouts.trees import grow, write
 
@@ -109,7 +109,7 @@ def test_unlisted_files_are_told(labelled):
         ("path,label\na.png,0\nx.png,1\n", r"line 3: .* found 'x.png', which do not"),
         ("path,label\na.png,0\na.png,0\n", "line 3: expected each file once"),
         ("path,label\na.png,\n", "line 2: expected a label"),
-        ("path,label\na.png,2\n", "line 2: expected the label 0 for real"),
+        ("path,label\na.png,2\n", "line 2: expected the label 0, False or real"),
         ("path,label\n../a.png,0\n", "line 2: expected a path inside"),
         ("path,label,split\na.png,0,dev\n", "line 2: expected the split .* 'dev'"),
         ("path,label\n", "found none"),
@@ -129,3 +129,38 @@ def test_absent_table(labelled):
 def test_table_in_the_folder_is_no_item(labelled):
     table = write(labelled, "labels.csv", "path,label\na.png,0\n")
     assert len(LAYOUT.list_items(labelled, labels=table).items) == 1
+
+
+def test_files_of_a_folder_stay_together(tmp_path):
+    grow(tmp_path, "real/1/a.png", "real/1/b.png", "real/c.png", "gan/x/1/d.png")
+    listing = LAYOUT.list_items(tmp_path)
+    assert {item.path: item.folder for item in listing.items} == {
+        "real/1/a.png": "1",
+        "real/1/b.png": "1",
+        "real/c.png": "",
+        "gan/x/1/d.png": "x/1",
+    }
+    assert "2 folders within the classes stay in one split" in listing.notes[-1]
+    apart = LAYOUT.list_items(tmp_path, subfolders="apart")
+    assert {item.folder for item in apart.items} == {""} and not apart.notes
+
+
+def test_one_folder_is_in_one_split(tmp_path):
+    grow(tmp_path, *(f"real/{n % 20}/{n}.png" for n in range(200)), "gan/a.png")
+    items = splits.assign(LAYOUT.list_items(tmp_path).items)
+    of_folder = {}
+    for item in items:
+        of_folder.setdefault(item.folder, set()).add(item.split)
+    assert all(len(found) == 1 for name, found in of_folder.items() if name)
+
+
+def test_spellings_of_labels_in_a_table(tmp_path):
+    names = [f"{number}.png" for number in range(6)]
+    grow(tmp_path, *names)
+    labels = ["0", "1.0", "False", "TRUE", "REAL", "fake"]
+    lines = [f"{name},{label}" for name, label in zip(names, labels, strict=True)]
+    table = tmp_path / "labels.csv"
+    table.write_text("\n".join(["path,label", *lines]))
+    items = LAYOUT.list_items(tmp_path, labels=table).items
+    assert [item.is_fake for item in items] == [False, True] * 3
+    assert {item.class_name for item in items} == {"real", "fake"}

@@ -112,6 +112,7 @@ def test_the_info_tells_how_faces_were_cropped(data_dir):
         "align": False,
         "all_faces": False,
         "frames": {"evenly": 4},
+        "media": {"icc": "ignore", "hdr": "bt709", "max_megapixels": 256},
     }
 
 

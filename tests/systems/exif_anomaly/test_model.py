@@ -106,6 +106,7 @@ def test_no_more_photographs_are_called_fake_than_asked_for(rate):
     found = np.mean(scores >= anomaly_model.THRESHOLD)
     assert found == pytest.approx(model.false_alarm_rate)
     assert rate - 1 / 30 < found <= rate
+    np.testing.assert_allclose(model.held_out_scores, scores, atol=1e-5)
 
 
 def test_a_tie_is_called_fake_as_a_whole_or_not_at_all():

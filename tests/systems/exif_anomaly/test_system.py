@@ -188,6 +188,10 @@ def test_as_many_false_alarms_as_stated(refit, tmp_path, root, rate, alarms):
         f"{alarms / 12:.1%} of the 12 held-out photographs are called fake at the "
         f"threshold; {rate:.1%} were asked for. No fake was looked at."
     )
+    # Another rate can be chosen later.
+    np.testing.assert_allclose(np.sort(scores), info.real_scores, atol=1e-5)
+    other = info.at_false_alarms(0.5)
+    assert (scores >= other.threshold).sum() == 6
 
 
 def test_commands_train_evaluate_and_predict(flags, tmp_path, root, trained, capsys):

@@ -1,0 +1,468 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""`mode=check`: what to know of labelled pictures before a detector is trained on them.
+
+Nothing is trained and nothing is written but the results that were asked for.
+"""
+
+import collections
+import logging
+import math
+import shlex
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from fakedet_jax.compiler import Program
+from fakedet_jax.config import CheckConfig, DataConfig
+from fakedet_jax.data import catalog, inspection, leaks, near_duplicates
+from fakedet_jax.data.dataset import Dataset
+from fakedet_jax.data.folder import WANTED_PICTURES
+from fakedet_jax.errors import ImageError, RequestError
+from fakedet_jax.faces import detection, expected, opencv
+from fakedet_jax.jobs.train import find_torn_groups
+from fakedet_jax.media.decode import decode
+from fakedet_jax.report.text_table import text_table
+from fakedet_jax.runtime import parallel, storage
+from fakedet_jax.runtime.processes import available_cores
+from fakedet_jax.runtime.text import counted
+from fakedet_jax.systems import advice
+
+_LOGGER = logging.getLogger(__name__)
+
+_SPLITS = ("train", "validation", "test")
+# Pictures of each side that faces are searched for in.
+_NUM_SAMPLED = 40
+# A crop shows little but the face: side of its box / side of the picture.
+_MIN_SHARE_OF_CROP = 0.4
+# Faces of one side are framed otherwise than those of the other.
+_MAX_RATIO_OF_SHARES = 1.15
+# Comparing more pictures with each other would take minutes.
+_MAX_COMPARED = 50_000
+# Calls of a program that are timed; the first one warms up.
+_NUM_CALLS = 3
+_MAX_LISTED = 5
+
+Facts = inspection.Facts
+
+
+def check(config: CheckConfig) -> dict[str, Any]:
+    """Looks at a folder of labelled pictures.
+
+    Args:
+        config: The settings.
+
+    Returns:
+        What was found, JSON-able: `classes`, `splits`, `unusable`, `framing`,
+        `warnings`, `unchecked`, `detectors` (the best first) and `commands`.
+
+    Raises:
+        RequestError: There is no such folder, or it holds no labelled pictures.
+    """
+    root = _root(config)
+    data = DataConfig(
+        "folder",
+        root,
+        real_classes=config.real_classes,
+        fake_classes=config.fake_classes,
+        subfolders=config.subfolders,
+    )
+    splits = _load(data)
+    if config.output is not None:
+        storage.make_folder(config.output.parent, "output")
+    _LOGGER.info("reading %s", counted(_total(splits), "picture"))
+    facts = {
+        split: inspection.inspect(dataset, config.num_threads)
+        for split, dataset in splits.items()
+    }
+    faces = _find_faces(splits, facts)
+    warnings, unchecked = _warnings(splits, facts, faces)
+    results: dict[str, Any] = {
+        "data_dir": str(root),
+        "classes": _classes(splits, facts),
+        "validation_fraction": catalog.validation_fraction(data),
+        "unusable": [
+            [fact.name, fact.error]
+            for found in facts.values()
+            for fact in found
+            if fact.error
+        ],
+        "framing": _framing(facts, faces),
+        "warnings": warnings,
+        "unchecked": unchecked,
+        "threshold": _threshold(splits.get("validation")),
+    }
+    results["machine"] = _machine()
+    results["detectors"] = _detectors(config, splits)
+    results["commands"] = _commands(config, results)
+    if config.output is not None:
+        storage.write_json(config.output, results)
+    return results
+
+
+def to_text(results: Mapping[str, Any]) -> str:
+    """Puts results into lines for reading.
+
+    Args:
+        results: Of `check`.
+    """
+    splits = [
+        split
+        for split in _SPLITS
+        if any(split in row["pictures"] for row in results["classes"])
+    ]
+    rows = [["class", "kind", *splits, "size"]]
+    for row in results["classes"]:
+        numbers = [f"{row['pictures'].get(split, 0):,}" for split in splits]
+        rows.append([row["name"], row["kind"], *numbers, row["size"]])
+    unusable = [f"{name} {reason}" for name, reason in results["unusable"]]
+    if (more := len(unusable) - _MAX_LISTED) > 0:
+        unusable[_MAX_LISTED:] = [f"and {counted(more, 'other file')}"]
+    detectors = [
+        f"{one['name']} ({_verdict(one)}): {one['reason']}"
+        for one in results["detectors"]
+    ]
+    sections = {
+        "Framing": [results["framing"]["summary"]],
+        "Threshold": [results["threshold"]],
+        "Warnings": results["warnings"] or ["none"],
+        "Not checked": results["unchecked"],
+        "Cannot be used": unusable,
+        f"Detectors, on {results['machine']}": detectors,
+        "Commands": results["commands"],
+    }
+    lines = text_table(rows, left=(0, 1, len(rows[0]) - 1))
+    for title, told in sections.items():
+        if told:
+            lines += ["", f"{title}:", *(f"  {line}" for line in told)]
+    return "\n".join(lines)
+
+
+def _verdict(detector: Mapping[str, Any]) -> str:
+    if not detector["fits"]:
+        return "not yet"
+    if detector["minutes"] is None:
+        return "suits"
+    if detector["minutes"] < 2:
+        return "suits; a minute or two"
+    return f"suits; about {detector['minutes']:.0f} minutes"
+
+
+def _root(config: CheckConfig) -> Path:
+    if len(config.paths) != 1:
+        found = "none" if not config.paths else ", ".join(map(repr, config.paths))
+        raise RequestError(
+            "`mode=check` takes one folder with a folder for each class, such as "
+            f"PICTURES, found {found}"
+        )
+    root = Path(config.paths[0])
+    if not root.is_dir():
+        raise RequestError(f"`mode=check`: {str(root)!r} is not a folder")
+    return root
+
+
+def _load(data: DataConfig) -> dict[str, Dataset]:
+    """The splits that a training would have; those without a picture are left out."""
+    catalog.load(data, "all", needs="either")  # What is wrong with all of it, first.
+    splits = {}
+    for split in _SPLITS:
+        try:
+            splits[split] = catalog.load(data, split, needs="either")
+        except RequestError as error:
+            _LOGGER.info("no split %s: %s", split, error)
+    if "train" not in splits:
+        raise RequestError(
+            f"`mode=check`: {str(data.data_dir)!r} has no pictures to train on; make a "
+            "folder train with a folder for each class"
+        )
+    return splits
+
+
+def _classes(
+    splits: Mapping[str, Dataset], facts: Mapping[str, Sequence[Facts]]
+) -> list[dict[str, Any]]:
+    dataset = next(iter(splits.values()))
+    rows = []
+    for label, (name, is_fake) in enumerate(
+        zip(dataset.classes, dataset.is_fake, strict=True)
+    ):
+        sizes: collections.Counter[tuple[int, int]] = collections.Counter()
+        counts = {}
+        for split, one in splits.items():
+            own = np.flatnonzero(one.labels == label).tolist()
+            counts[split] = len(own)
+            found = (facts[split][index] for index in own)
+            sizes.update((fact.width, fact.height) for fact in found if not fact.error)
+        kind = "fake" if is_fake else "real"
+        rows.append(
+            {"name": name, "kind": kind, "pictures": counts, "size": _size(sizes)}
+        )
+    return rows
+
+
+def _size(sizes: Mapping[tuple[int, int], int]) -> str:
+    """The sizes of pictures in a few words."""
+    if not sizes:
+        return "\N{EM DASH}"
+    if len(sizes) == 1:
+        ((width, height),) = sizes
+        return f"{width} × {height}"
+    sides = [max(size) for size in sizes]
+    return f"{len(sizes):,} sizes, longer side {min(sides):,} to {max(sides):,}"
+
+
+def _find_faces(
+    splits: Mapping[str, Dataset], facts: Mapping[str, Sequence[Facts]]
+) -> dict[str, list[float]] | None:
+    """How much of some pictures a face takes: side of its box / side of the picture.
+
+    Returns:
+        For `real` and `fake`, a number for each picture that was searched, 0 without a
+        face; None where OpenCV is not installed.
+    """
+    try:
+        detector = detection.create("haar")
+    except RequestError:
+        return None
+    shares: dict[str, list[float]] = {"real": [], "fake": []}
+    with opencv.one_thread():
+        for kind, is_fake in (("real", 0), ("fake", 1)):
+            places = [
+                (split, index)
+                for split, dataset in splits.items()
+                for index in np.flatnonzero(dataset.fake_labels == is_fake).tolist()
+                if not facts[split][index].error
+            ]
+            step = max(1, len(places) // _NUM_SAMPLED)
+            for split, index in places[::step][:_NUM_SAMPLED]:
+                try:
+                    picture = decode(splits[split].source[index].encoded)
+                    faces = detector.detect(picture)
+                except ImageError:
+                    continue
+                side = min(picture.shape[:2])
+                shares[kind].append(math.sqrt(faces[0].area) / side if faces else 0.0)
+    return shares
+
+
+def _framing(
+    facts: Mapping[str, Sequence[Facts]], faces: Mapping[str, Sequence[float]] | None
+) -> dict[str, Any]:
+    """Whether the pictures are crops of faces, or whole photographs."""
+    sizes = [
+        (fact.height, fact.width)
+        for found in facts.values()
+        for fact in found
+        if not fact.error
+    ]
+    if not sizes:
+        summary = "no picture can be read"
+        return {"are_crops": False, "are_alike": True, "summary": summary}
+    known = expected.of_pictures(sizes)
+    is_square = known.lowest_aspect > 0.95 and known.highest_aspect < 1.05
+    shape = "square" if is_square else "of many shapes"
+    if faces is None:
+        words = "OpenCV is not installed, so that no face was searched for"
+        summary = f"the pictures are {shape}; {words}"
+        return {"are_crops": is_square, "are_alike": True, "summary": summary}
+    pooled = [share for shares in faces.values() for share in shares]
+    found = [share for share in pooled if share]
+    share = float(np.median(found)) if found else 0.0
+    are_crops = is_square and share >= _MIN_SHARE_OF_CROP
+    what = "face crops" if are_crops else "whole photographs, or pictures without faces"
+    return {
+        "are_crops": are_crops,
+        "are_alike": not _framed_otherwise(faces),
+        "face_share": share,
+        "num_searched": len(pooled),
+        "num_with_face": len(found),
+        "summary": (
+            f"the pictures are {shape}; haar found a face in {len(found)} of "
+            f"{len(pooled)}, {share:.0%} as wide as the picture: they look like {what}"
+        ),
+    }
+
+
+def _warnings(
+    splits: Mapping[str, Dataset],
+    facts: Mapping[str, Sequence[Facts]],
+    faces: Mapping[str, Sequence[float]] | None,
+) -> tuple[list[str], list[str]]:
+    """What gives labels away, and what could not be found out."""
+    dataset = splits["train"]
+    labels = {split: one.labels for split, one in splits.items()}
+    warnings = leaks.find_leaks(facts, labels, dataset.classes, dataset.is_fake)
+    warnings += find_torn_groups(splits)
+    warnings += _duplicates(facts)
+    unchecked = []
+    num_fake = sum(int(one.fake_labels.sum()) for one in splits.values())
+    num_real = _total(splits) - num_fake
+    for kind, number in (("real", num_real), ("fake", num_fake)):
+        if not number:
+            warnings.append(f"there are no {kind} pictures")
+        elif number < leaks.MIN_PICTURES:
+            unchecked.append(
+                f"whether format, size, quality, EXIF data or greyness give labels "
+                f"away: of {counted(number, f'{kind} picture')}, fewer than "
+                f"{leaks.MIN_PICTURES}, such rules often hold by chance"
+            )
+    if _total(splits) > _MAX_COMPARED:
+        unchecked.append("whether pictures look alike: there are too many to compare")
+    if faces is None:
+        unchecked.append(
+            "whether real and fake faces are framed alike: OpenCV is not installed"
+        )
+    else:
+        warnings += _framed_otherwise(faces)
+    return warnings, unchecked
+
+
+def _framed_otherwise(faces: Mapping[str, Sequence[float]]) -> list[str]:
+    real, fake = (
+        np.median([share for share in faces[kind] if share] or [0.0])
+        for kind in ("real", "fake")
+    )
+    if not real or not fake:
+        return []
+    if max(real, fake) / min(real, fake) <= _MAX_RATIO_OF_SHARES:
+        return []
+    return [
+        f"faces are {real:.0%} as wide as real pictures and {fake:.0%} as wide as fake "
+        "ones: the framing alone tells them apart; cut all faces out alike"
+    ]
+
+
+def _duplicates(facts: Mapping[str, Sequence[Facts]]) -> list[str]:
+    """Pictures that look like others of their own split."""
+    warnings = []
+    for split, found in facts.items():
+        if len(found) > _MAX_COMPARED:
+            continue
+        hashes = np.array([fact.perceptual_hash for fact in found], np.uint64)
+        pairs = [
+            pair.indices
+            for pair in near_duplicates.find_pairs({"one": hashes, "other": hashes})
+            if pair.indices[0] < pair.indices[1]
+        ]
+        if pairs:
+            alike = {index for pair in pairs for index in pair}
+            one, other = (found[index].name for index in pairs[0])
+            warnings.append(
+                f"{counted(len(alike), 'picture')} of {split} look like others there, "
+                f"such as {other!r} like {one!r}"
+            )
+    return warnings
+
+
+def _threshold(validation: Dataset | None) -> str:
+    """What a threshold would rest on."""
+    if validation is None:
+        return "there is no picture to choose a threshold on"
+    num_fake = int(validation.fake_labels.sum())
+    num_real = validation.num_examples - num_fake
+    words = f"validation has {num_real:,} real and {num_fake:,} fake pictures"
+    if not num_real:
+        return f"{words}; without real ones no threshold can be chosen"
+    lowest = 1 / num_real
+    words += f", so that a threshold holds false alarms below {lowest:.1%} at best"
+    if min(num_real, num_fake or num_real) < WANTED_PICTURES:
+        words += f"; with fewer than {WANTED_PICTURES} of each it is a rough one"
+    return words
+
+
+def _detectors(
+    config: CheckConfig, splits: Mapping[str, Dataset]
+) -> list[dict[str, Any]]:
+    train = splits["train"]
+    num_fake = int(train.fake_labels.sum())
+    found = advice.advise(
+        train.num_examples - num_fake,
+        num_fake,
+        backbone=config.network.backbone,
+        weights=None if config.network.weights is None else str(config.network.weights),
+    )
+    mesh = parallel.data_mesh()
+    return [
+        {
+            "name": one.name,
+            "fits": one.fits,
+            "reason": one.reason,
+            "minutes": _minutes(one, mesh) if one.fits and one.what else None,
+            "flags": dict(one.flags),
+        }
+        for one in found
+    ]
+
+
+def _minutes(one: advice.Advice, mesh: Mesh) -> float:
+    """How long the training will take here, from a few calls of what it consists of."""
+    _LOGGER.info("measuring %s", one.name)
+    compiling, calling = _measure(one.program(mesh))
+    return (compiling + calling * one.num_calls + one.other_seconds) / 60
+
+
+def _measure(program: Program) -> tuple[float, float]:
+    """Seconds to compile a program, and of a call."""
+    start = time.monotonic()
+    compiled = program.lower().compile()
+    compiling = time.monotonic() - start
+    seconds = []
+    for _ in range(_NUM_CALLS):
+        # Some programs take the memory of their arguments.
+        arguments = jax.tree.map(_zeros, program.arguments)
+        jax.block_until_ready(arguments)
+        start = time.monotonic()
+        jax.block_until_ready(compiled(*arguments))
+        seconds.append(time.monotonic() - start)
+    return compiling, float(np.median(seconds[1:]))
+
+
+def _zeros(leaf: jax.ShapeDtypeStruct) -> jax.Array:
+    return jax.device_put(jnp.zeros(leaf.shape, leaf.dtype), leaf.sharding)
+
+
+def _machine() -> str:
+    devices = jax.devices()
+    if devices[0].platform == "cpu":
+        return counted(available_cores(), "core")
+    return f"{len(devices)} × {devices[0].device_kind}"
+
+
+def _commands(config: CheckConfig, results: Mapping[str, Any]) -> list[str]:
+    """What to run next, ready to paste; nothing where no detector suits."""
+    data = {"data_dir": results["data_dir"]}
+    for name in ("real_classes", "fake_classes"):
+        if chosen := getattr(config, name):
+            data[name] = ",".join(chosen)
+    if config.subfolders != DataConfig.subfolders:
+        data["subfolders"] = config.subfolders
+    framing = results["framing"]
+    if not (framing["are_crops"] and framing["are_alike"]):
+        search = {"face_detector": "haar", "output": "FACES"}
+        return [_command("prepare", data | search), _command("check", {}, "FACES")]
+    best = results["detectors"][0]
+    if not best["fits"]:
+        return []
+    training = {"detector": best["name"], **data, **best["flags"]}
+    run = {"workdir": "RUN"}
+    table = {"output": "scores.csv"}
+    return [
+        _command("train", training | run),
+        _command("evaluate", run),
+        _command("predict", run | table, "PHOTOGRAPHS"),
+    ]
+
+
+def _command(mode: str, flags: Mapping[str, str], *files: str) -> str:
+    given = [f"--{name}={value}" for name, value in flags.items()]
+    return shlex.join(["fakedet", mode, *given, *files])
+
+
+def _total(splits: Mapping[str, Dataset]) -> int:
+    return sum(dataset.num_examples for dataset in splits.values())
