@@ -43,6 +43,7 @@ _CONTAINERS = re.compile(
 )
 _RANDOM_STATE = "numpy.random.get_state"
 _MAX_DEPTH = 64
+_MAX_KEY = 200
 _MAX_VALUES = 1_000_000
 
 
@@ -72,7 +73,11 @@ def select(
             choice; the chosen container is missing; or a weight cannot be read.
     """
     objects: collections.Counter[str] = collections.Counter()
-    leaves = dict(_leaves(value, objects))
+    leaves: dict[Keys, Any] = {}
+    for keys, leaf in _leaves(value, objects):
+        if keys in leaves:
+            raise UnreadableError(f"holds two arrays named {'.'.join(keys)[:80]!r}")
+        leaves[keys] = leaf
     prefix: Keys = ()
     passed: collections.Counter[str] = collections.Counter()
     if container is not None:
@@ -215,14 +220,21 @@ def _chosen(leaves: Iterable[Keys], container: str) -> Keys:
     )
 
 
+def _is_called(key: str, pattern: re.Pattern[str]) -> bool:
+    """Whether a container, which is no part of a module, has a name of a kind."""
+    # Patterns take long for long names, which scripts do not use.
+    is_name = len(key) <= _MAX_KEY and not isinstance(key, _Part)
+    return is_name and pattern.fullmatch(key.lower()) is not None
+
+
 def _reason(keys: Keys) -> str | None:
     """What an array is if it is no weight."""
     for key in keys:
         if isinstance(key, _Inside):
             return shown(key[:80])
-        if not isinstance(key, _Part) and _NOT_WEIGHTS.fullmatch(key.lower()):
+        if _is_called(key, _NOT_WEIGHTS):
             return repr(key[:80])
-    match = _NOT_LAYERS.fullmatch(keys[-1]) if keys else None
+    match = _NOT_LAYERS.fullmatch(keys[-1][:_MAX_KEY]) if keys else None
     return None if match is None else repr(match[2].partition(".")[0])
 
 
@@ -233,7 +245,7 @@ def _refuse_several(found: dict[Keys, Any], common: Keys) -> None:
         below = keys[len(common) :]
         if len(below) > 1 and keys[: len(common)] == common and _shape(leaf):
             key = below[0]
-            if not isinstance(key, _Part) and _CONTAINERS.fullmatch(key.lower()):
+            if _is_called(key, _CONTAINERS):
                 groups[key] += 1
     if len(groups) > 1:
         names = [f"{shown(key[:80])} ({number})" for key, number in groups.items()]

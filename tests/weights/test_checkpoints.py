@@ -333,3 +333,17 @@ def test_containers_that_multiply(tmp_path, monkeypatch):
     path.write_bytes(pickle.dumps(value, 2))
     with pytest.raises(RequestError, match="too deeply nested"):
         formats.read(path)
+
+
+def test_two_keys_of_one_text_are_refused(tmp_path):
+    path = tmp_path / "weights"
+    path.write_bytes(pickle.dumps({1: np.ones(2), "1": np.ones(2)}, 2))
+    with pytest.raises(RequestError, match="two arrays named '1'"):
+        formats.read(path)
+
+
+def test_long_keys_cost_little(tmp_path):
+    value = {"_" * 300_000: {"a": np.ones(2)}, "net": {"b": np.ones(2)}}
+    path = tmp_path / "weights"
+    path.write_bytes(pickle.dumps(value, 2))
+    assert len(formats.read(path).tensors) == 2
