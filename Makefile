@@ -7,8 +7,9 @@ COMPILE_VENV ?= .venv-compile
 COMPILE_BIN = $(COMPILE_VENV)/bin
 DEMO := demo
 LEFT_OUT = and not readme
+PRINT_SITE = -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
 
-.PHONY: environments demo test test-readme test-slow test-fuzz test-ray lint clean
+.PHONY: demo test test-readme test-slow test-fuzz test-ray lint clean
 .PHONY: compile-env test-compile test-compile-quick test-compile-slow
 
 demo: $(VENV)/.ready
@@ -41,8 +42,6 @@ test-fuzz: $(VENV)/.ready-test
 # Ray is large and few need it, so it has its own environment.
 test-ray: $(RAY_VENV)/.ready
 	$(RAY_VENV)/bin/python -m pytest tests/bulk/test_ray_engine.py tests/prepare/test_ray_tasks.py
-
-environments: $(VENV)/.ready-test $(COMPILE_VENV)/.ready
 
 # The compilers for TPUs and NVIDIA GPUs; neither devices nor drivers are needed.
 compile-env: $(COMPILE_VENV)/.ready
@@ -83,8 +82,10 @@ $(RAY_VENV)/.ready: setup.cfg pyproject.toml constraints.txt constraints-ray.txt
 		--constraint constraints-ray.txt --editable '.[test,ray]'
 	touch $@
 
-$(COMPILE_VENV)/.ready: setup.cfg pyproject.toml constraints.txt constraints-compile.txt \
-		| $(COMPILE_BIN)/python
-	$(COMPILE_BIN)/python -m pip install --quiet --constraint constraints.txt \
-		--constraint constraints-compile.txt --editable '.[test,compile]'
+# It has only what the tests' environment lacks, and looks there for all else.
+$(COMPILE_VENV)/.ready: $(VENV)/.ready-test constraints-compile.txt | $(COMPILE_BIN)/python
+	echo "import site; site.addsitedir('$$($(BIN)/python $(PRINT_SITE))')" \
+		> "$$($(COMPILE_BIN)/python $(PRINT_SITE))/base.pth"
+	$(COMPILE_BIN)/python -m pip install --quiet --no-deps \
+		--requirement constraints-compile.txt
 	touch $@

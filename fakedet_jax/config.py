@@ -399,7 +399,7 @@ class OperatingPointConfig(Settings):
     max_false_alarms: float | None = option(
         None,
         "Instead of a threshold: the largest share of the real validation pictures of "
-        "the training that may be called fake, such as 0.01. Default: not set.",
+        "the training that may be called fake, such as 0.01.",
         above=0,
         below=1,
     )

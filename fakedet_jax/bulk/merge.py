@@ -17,7 +17,7 @@ from fakedet_jax.bulk.work import ERROR, INPUT, schema_of
 from fakedet_jax.errors import RequestError
 from fakedet_jax.runtime import progress, text
 
-_AGAIN = "run the same command again to complete it"
+_AGAIN = "run the command that writes it again"
 
 
 @dataclasses.dataclass(frozen=True)

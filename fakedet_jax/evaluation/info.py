@@ -68,12 +68,16 @@ class DetectorInfo:
             return (
                 f"at most {100 * rate:.4g} % false alarms need at least "
                 f"{math.ceil(1 / rate):,} real validation pictures, there are "
-                f"{self.num_real:,}: the threshold lies above the scores of all of "
-                "them, and the share of others above it is not known"
+                f"{self.num_real:,}: the threshold lies above the scores of all of them"
             )
         found = self.threshold_pictures
         if found is None or min(found) >= FEW_PICTURES:
             return ""
+        if not min(found):
+            return (
+                "the threshold is one half and was not chosen: the validation split "
+                f"of the training has {found[0]} real and {found[1]} fake pictures"
+            )
         return (
             f"the threshold was chosen on {found[0]} real and {found[1]} fake "
             f"validation pictures; with fewer than {FEW_PICTURES} of each it is a "

@@ -147,8 +147,8 @@ def create(
     name = faces.detector
     if not name:
         raise RequestError(
-            f"`face_detector`: expected one of {', '.join(detection.DETECTORS)}, found "
-            "none; say how faces are found"
+            f"`face_detector`: expected one of {', '.join(detection.DETECTORS)}; say "
+            "how faces are found"
         )
     scale: float | None = crops.SCALE if faces.scale is None else faces.scale
     if name == "none":

@@ -158,7 +158,7 @@ class Evaluator:
             evaluation,
             title=chosen.title,
             facts=facts,
-            threshold_origin=info.threshold_origin,
+            threshold_origin=_tell_origin(info),
             config=_describe(
                 config, chosen.data, dataset.reading, self.workdir, self._detector
             ),
@@ -176,6 +176,13 @@ class Evaluator:
             folder / "report.html",
         )
         return summary
+
+
+def _tell_origin(info: DetectorInfo) -> str:
+    """How the threshold was chosen, and what speaks against it."""
+    if not info.doubt or info.doubt in info.threshold_origin:
+        return info.threshold_origin
+    return f"{info.threshold_origin} {info.doubt[0].upper()}{info.doubt[1:]}."
 
 
 def _warn_of_files_without_score(evaluation: report.Evaluation) -> None:

@@ -345,7 +345,7 @@ def _tell_complete(book: ledger.Ledger) -> None:
     total = book.request.num_units
     num_done = sum(book.done(unit) is not None for unit in range(total))
     _LOGGER.info(
-        "of the whole run, %s of %s are done in %s",
+        "of the whole run, %s of %s done in %s",
         f"{num_done:,}",
         text.counted(total, "unit"),
         book.folder,

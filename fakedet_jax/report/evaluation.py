@@ -188,7 +188,7 @@ def write_evaluation(
     summary.update(facts or {})
     storage.write_csv(
         folder / "scores.csv",
-        ("path", "label", "score", "predicted", "note"),
+        ("path", "label", "score", "predicted", "decision", "note"),
         _score_rows(evaluation),
     )
     _write_video_scores(folder / "video_scores.csv", evaluation)
@@ -241,7 +241,10 @@ def evaluation_table(summary: Mapping[str, Any]) -> str:
         ends = found.get("interval")
         interval = "" if ends is None else f"[{ends[0]:.4f}, {ends[1]:.4f}]"
         name = f"fakes found at {found['false_alarms']:.1%} false alarms"
-        rows.append((name, f"{found['found']:.4f}", interval))
+        if found["num_allowed"]:
+            rows.append((name, f"{found['found']:.4f}", interval))
+        else:
+            rows.append((name, "unknown", page.needed_for(found["false_alarms"])))
     return "\n".join(text_table(rows, left=range(3)))
 
 
@@ -277,7 +280,7 @@ def telling_indices(
 
 def _score_rows(
     evaluation: Evaluation,
-) -> Iterator[tuple[str, str, float, str, str]]:
+) -> Iterator[tuple[str, str, float, str, str, str]]:
     outcomes: tuple[str, ...]
     if evaluation.predicted is None:
         outcomes = metrics.decision_classes(evaluation.classes, evaluation.is_fake)
@@ -291,11 +294,14 @@ def _score_rows(
         evaluation.labels.tolist(),
         evaluation.scores.tolist(),
         predicted.tolist(),
+        evaluation.decided.tolist(),
         evaluation.notes or itertools.repeat("", len(evaluation.names)),
         strict=True,
     )
-    for name, label, score, outcome, note in rows:
-        yield name, evaluation.classes[label], score, outcomes[outcome], note
+    for name, label, score, outcome, is_fake, note in rows:
+        decision = metrics.BINARY_CLASSES[is_fake]
+        label_name = evaluation.classes[label]
+        yield name, label_name, score, outcomes[outcome], decision, note
 
 
 def rows_without_score(evaluation: Evaluation) -> Iterator[tuple[str, str, str]]:

@@ -10,6 +10,7 @@ import base64
 import collections
 import functools
 import io
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -105,6 +106,7 @@ def render(
         rare=_precision_where_rare(summary, num_fake),
         threshold_origin=threshold_origin,
         class_rows=_class_rows(evaluation),
+        needed_for=needed_for,
         panels=[
             {"title": panel.title, "caption": panel.caption, "url": _data_url(png)}
             for panel, png in panels
@@ -120,6 +122,15 @@ def render(
         facts=facts,
         config=config,
     )
+
+
+def needed_for(rate: float) -> str:
+    """Says how many real pictures a rate of false alarms needs at least.
+
+    >>> needed_for(0.001)
+    'needs at least 1,000 real pictures'
+    """
+    return f"needs at least {math.ceil(1 / rate):,} real pictures"
 
 
 @functools.cache

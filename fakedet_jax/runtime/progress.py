@@ -117,7 +117,8 @@ class Progress:
         if self._steady_from is None:
             return None
         since, done = self._steady_from
-        if now <= since or self._done <= done:
+        # Of less than a second, the rate would be a guess.
+        if now < since + 1 or self._done <= done:
             return None
         return (self._done - done) / (now - since)
 

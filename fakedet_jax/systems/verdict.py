@@ -64,14 +64,12 @@ def judge(
     merit = -values["loss"] if select_by == "loss" else values.get(select_by, 0.0)
     threshold = metrics.best_threshold(fake, scores)
     num_fake = int(fake.sum())
-    pictures: tuple[int, int] | None = (len(fake) - num_fake, num_fake)
     origin = (
         f"The threshold was chosen on {len(fake) - num_fake} real and {num_fake} fake "
         "pictures of the validation split: it has the best mean of the rates at which "
         "both are recognised there."
     )
     if auc is None:
-        pictures = None
         kind = BINARY_CLASSES[int(fake[0])]
         origin = (
             "The threshold is one half and was not chosen: the validation split holds "
@@ -81,7 +79,7 @@ def judge(
         info,
         threshold=threshold,
         threshold_origin=origin,
-        threshold_pictures=pictures,
+        threshold_pictures=(len(fake) - num_fake, num_fake),
         validation=values,
         **kept_scores(scores[fake == 0]),
     )

@@ -139,7 +139,7 @@ def test_parts_are_those_of_a_run_without_an_engine(
     errors = capfd.readouterr().err
     assert "203 inputs computed, 3 rows with an error" in errors
     assert "2 × does not exist" in errors
-    assert "of the whole run, 51 of 51 units are done" in errors
+    assert "of the whole run, 51 of 51 units done" in errors
 
 
 @needs_ray
@@ -168,7 +168,7 @@ def test_a_stopped_run_leaves_no_process_and_goes_on(
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM, errors
-    assert "of 51 units are done" in errors
+    assert "of 51 units done" in errors
     assert "stopped by SIGTERM; run the same command again to go on" in errors
     assert not any(Path(f"/proc/{one}").exists() for one in started)
     assert 3 <= len(_parts(output)) < 51

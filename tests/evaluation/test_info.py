@@ -46,7 +46,10 @@ def test_a_detector_of_an_earlier_version_has_no_details():
 
 @pytest.mark.parametrize(
     ("counts", "is_doubtful"),
-    [(None, False), ((100, 100), False), ((100, 99), True), ((3, 500), True)],
+    [
+        *((None, False), ((100, 100), False), ((100, 99), True), ((3, 500), True)),
+        ((8, 0), True),
+    ],
 )
 def test_a_threshold_of_few_pictures_is_doubtful(counts, is_doubtful):
     info = dataclasses.replace(_INFO, threshold_pictures=counts)

@@ -26,7 +26,7 @@ def create(detector="none", **settings):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"detector": ""}, r"`face_detector`: expected one of .*, found none; say how"),
+        ({"detector": ""}, r"`face_detector`: expected one of .*; say how"),
         ({"detector": "mtcnn"}, "`face_detector`: expected one of"),
         ({"scale": 1.5}, "`face_scale` is for face detectors that find boxes"),
         ({"detector": "haar", "scale": 0.0}, "`face_scale`: expected a number above 0"),

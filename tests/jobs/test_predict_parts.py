@@ -82,7 +82,7 @@ def test_every_input_has_its_row(workdir, mixed, tmp_path, capfd):
     errors = capfd.readouterr().err
     assert "25 inputs computed, 2 rows with an error" in errors
     assert "1 × does not exist" in errors
-    assert "of the whole run, 7 of 7 units are done" in errors
+    assert "of the whole run, 7 of 7 units done" in errors
     rows = _merged(tmp_path / "run", tmp_path / "table.parquet")
     assert [row["input"] for row in rows] == list(range(25))
     with mixed.open() as file:
@@ -373,7 +373,7 @@ def test_a_run_that_is_told_to_stop_says_what_is_done(
     process = _start(workdir, long_list, output)
     errors = _stop_within(process, output, 3, signal.SIGTERM)
     assert process.returncode == 128 + signal.SIGTERM
-    assert "of 220 units are done" in errors
+    assert "of 220 units done" in errors
     assert "stopped by SIGTERM; run the same command again to go on" in errors
     contents = _contents(output)
     assert 3 < len(contents) < 220
