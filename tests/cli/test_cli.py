@@ -338,7 +338,7 @@ def test_prepare_prints_what_it_made(tmp_path, capsys):
         ),
         (
             ["--mode=prepare", "--output=o", "--data_dir=tests"],
-            "--face_detector: expected one of none, haar, yunet, boxes, found none",
+            "--face_detector: expected one of none, haar, yunet, boxes; say how faces",
         ),
         (
             ["--mode=prepare", "--output=tests/o", "--data_dir=tests"],
