@@ -351,8 +351,8 @@ def _find_classes(folder: Path) -> dict[str, Path]:
     loose = scan.list_files(folder, scan.PHOTO)
     if loose:
         _logger.warning(
-            "%d pictures in %s lie beside the class folders and are ignored",
-            len(loose),
+            "ignored: %s in %s beside the class folders",
+            counted(len(loose), "picture"),
             folder,
         )
     return classes
@@ -363,7 +363,7 @@ def _pictures_of_class(folder: Path) -> list[Path]:
     paths = [path for path in found if scan.kind_of(path) == scan.PHOTO]
     num_videos = len(found) - len(paths)
     if not paths:
-        found_videos = f" but {num_videos:,} videos" if num_videos else ""
+        found_videos = f" but {counted(num_videos, 'video')}" if num_videos else ""
         raise RequestError(
             f"`data_dir`: the class folder {folder} holds no pictures{found_videos}; "
             "add some, name another folder, or cut faces out with `mode=prepare`; for "
@@ -371,8 +371,8 @@ def _pictures_of_class(folder: Path) -> list[Path]:
         )
     if num_videos:
         _logger.warning(
-            "%d videos in %s are ignored; cut their faces out with `mode=prepare`",
-            num_videos,
+            "ignored: %s in %s; cut their faces out with `mode=prepare`",
+            counted(num_videos, "video"),
             folder,
         )
     return paths

@@ -142,8 +142,8 @@ class DetectorInfo:
             threshold_origin=(
                 f"The threshold was chosen for at most {allowed} false alarms: "
                 f"{count:,} of the {self.num_real:,} real pictures of the validation "
-                f"split reach it, so that of others like them {low:.1%} to {high:.1%} "
-                "may (95 % interval)."
+                f"split {'reaches' if count == 1 else 'reach'} it, and {low:.1%} to "
+                f"{high:.1%} of others like them may (95 % interval)."
             ),
             threshold_pictures=None,
             max_false_alarms=rate,

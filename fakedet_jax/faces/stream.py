@@ -116,7 +116,7 @@ def find_files(paths: Sequence[str]) -> list[FaceFile]:
     if not found:
         raise RequestError(
             f"`paths`: no photographs or videos in {', '.join(map(repr, paths))}; "
-            f"expected files that end in {', '.join(sorted(EXTENSIONS))}"
+            "expected files such as .avi, .heic, .jpg, .mp4, .png, .tif or .webp"
         )
     return found
 

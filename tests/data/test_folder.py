@@ -240,7 +240,7 @@ def test_loose_pictures_are_warned_of(tmp_path, caplog):
     write_folder(tmp_path, {"real": 1, "fake": 1})
     (tmp_path / "loose.png").touch()
     load_folder(tmp_path, "all")
-    assert "1 pictures in" in caplog.text
+    assert "ignored: 1 picture in" in caplog.text
 
 
 def test_folder_beside_split_folders_is_warned_of(tmp_path, caplog):
@@ -273,14 +273,14 @@ def test_videos_beside_pictures_are_warned_of(tmp_path, caplog):
     write_folder(tmp_path, {"real": 2, "fake": 2})
     (tmp_path / "fake" / "v.mp4").touch()
     load_folder(tmp_path, "all")
-    assert "1 videos in" in caplog.text and "`mode=prepare`" in caplog.text
+    assert "1 video in" in caplog.text and "`mode=prepare`" in caplog.text
 
 
 def test_a_class_of_videos_alone_must_be_prepared(tmp_path):
     write_folder(tmp_path, {"real": 2})
     (tmp_path / "fake").mkdir()
     (tmp_path / "fake" / "v.mp4").touch()
-    with pytest.raises(RequestError, match="no pictures but 1 videos"):
+    with pytest.raises(RequestError, match="no pictures but 1 video"):
         load_folder(tmp_path, "all")
 
 
