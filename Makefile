@@ -6,7 +6,6 @@ RAY_VENV := .venv-ray
 COMPILE_VENV ?= .venv-compile
 COMPILE_BIN = $(COMPILE_VENV)/bin
 DEMO := demo
-LEFT_OUT = and not readme
 PRINT_SITE = -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
 
 .PHONY: demo test test-readme test-slow test-fuzz test-ray lint clean
@@ -28,7 +27,7 @@ demo: $(VENV)/.ready
 	@echo "on your own."
 
 test: $(VENV)/.ready-test
-	$(BIN)/python -m pytest -n 2 -m "not slow and not compiler $(LEFT_OUT)" --doctest-modules fakedet_jax tests
+	$(BIN)/python -m pytest -n 2 -m "not slow and not readme and not compiler" --doctest-modules fakedet_jax tests
 
 test-readme: $(VENV)/.ready-test
 	$(BIN)/python -m pytest -n 2 -m readme tests/test_readme.py
