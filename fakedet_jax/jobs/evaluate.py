@@ -180,7 +180,8 @@ class Evaluator:
 
 def _tell_origin(info: DetectorInfo) -> str:
     """How the threshold was chosen, and what speaks against it."""
-    if not info.doubt or info.doubt in info.threshold_origin:
+    was_chosen = all(info.threshold_pictures or (1,))
+    if not info.doubt or not was_chosen:  # The origin says that it was not.
         return info.threshold_origin
     return f"{info.threshold_origin} {info.doubt[0].upper()}{info.doubt[1:]}."
 

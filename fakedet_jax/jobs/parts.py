@@ -260,8 +260,7 @@ def _run_on_engine(
     with StopRequest() as stop, work.show_progress(schedule, mode.name) as shown:
         computed = ray_engine.run(
             _compute_unit,
-            # Paths may be many, and the tasks have theirs.
-            (mode, _go_on_with_batches(dataclasses.replace(config, paths=())), book),
+            (mode, _for_workers(config, book), book),
             work.units(schedule.tasks(inputs)),
             engine=config.parts.engine,
             is_stopped=lambda: stop.signum is not None,
@@ -275,6 +274,15 @@ def _run_on_engine(
     if stop.signum:
         raise Stopped(stop.signum)
     return report
+
+
+def _for_workers(config: Config, book: ledger.Ledger) -> Config:
+    """The settings with the batches that this process has chosen, without its paths.
+
+    They may be many, and the tasks have theirs.
+    """
+    batch_size = book.request.facts["batch_size"]
+    return dataclasses.replace(config, paths=(), batch_size=batch_size)
 
 
 def _compute_unit(
