@@ -145,7 +145,7 @@ class Evaluator:
         if info.max_false_alarms is not None:
             facts["max_false_alarms"] = info.max_false_alarms
             facts["threshold_real_pictures"] = info.num_real
-        panels = self._training
+        panels = self._training if config.report else {}
         if complete is not None:
             diagnosis = complete(evaluation)
             facts |= diagnosis.facts
@@ -162,19 +162,19 @@ class Evaluator:
             config=_describe(
                 config, chosen.data, dataset.reading, self.workdir, self._detector
             ),
-            examples=_examples(info, dataset, scored, evaluation),
+            examples=_examples(info, dataset, scored, evaluation)
+            if config.report
+            else (),
             panels=panels,
             num_resamples=config.num_resamples,
             seed=config.seed,
+            has_page=config.report,
         )
         _warn_of_files_without_score(evaluation)
         _warn_of_few_videos(summary)
         threshold.tell(info)
-        _LOGGER.info(
-            "wrote %s; open %s to read it",
-            folder / "metrics.json",
-            folder / "report.html",
-        )
+        page = f"; open {folder / 'report.html'} to read it" if config.report else ""
+        _LOGGER.info("wrote %s%s", folder / "metrics.json", page)
         return summary
 
 

@@ -150,6 +150,7 @@ def write_evaluation(
     facts: Mapping[str, Any] | None = None,
     num_resamples: int = 0,
     seed: int = 0,
+    has_page: bool = True,
 ) -> dict[str, Any]:
     """Writes an evaluation as tables, numbers, figures and a page.
 
@@ -170,6 +171,7 @@ def write_evaluation(
         facts: further entries of `metrics.json`, which the page lists.
         num_resamples: bootstrap samples of the confidence intervals; 0 for none.
         seed: of the bootstrap samples.
+        has_page: whether the figures and the page are written.
 
     Returns:
         The content of `metrics.json`.
@@ -197,23 +199,39 @@ def write_evaluation(
         ("path", "reason", "class"),
         rows_without_score(evaluation),
     )
-    drawn = []
-    for name, panel in (_draw(evaluation, summary) | dict(panels or {})).items():
-        drawn.append((panel, canvas.render(panel.figure)))
-        storage.write_bytes(folder / f"{name}.png", drawn[-1][1])
-    text = page.render(
-        evaluation,
-        summary,
-        title=title,
-        threshold_origin=threshold_origin,
-        panels=drawn,
-        examples=examples,
-        facts=facts or {},
-        config=config or {},
-    )
-    storage.write_text(folder / "report.html", text)
+    # That of an earlier evaluation would tell other numbers.
+    (folder / "report.html").unlink(missing_ok=True)
+    if has_page:
+        _write_page(
+            folder,
+            evaluation,
+            summary,
+            title=title,
+            threshold_origin=threshold_origin,
+            panels=panels or {},
+            examples=examples,
+            facts=facts or {},
+            config=config or {},
+        )
     storage.write_json(folder / "metrics.json", summary)
     return summary
+
+
+def _write_page(
+    folder: Path,
+    evaluation: Evaluation,
+    summary: dict[str, Any],
+    *,
+    panels: Mapping[str, page.Panel],
+    **content: Any,
+) -> None:
+    """Writes the figures, and the page that shows them."""
+    drawn = []
+    for name, panel in (_draw(evaluation, summary) | dict(panels)).items():
+        drawn.append((panel, canvas.render(panel.figure)))
+        storage.write_bytes(folder / f"{name}.png", drawn[-1][1])
+    text = page.render(evaluation, summary, panels=drawn, **content)
+    storage.write_text(folder / "report.html", text)
 
 
 def evaluation_table(summary: Mapping[str, Any]) -> str:
