@@ -9,6 +9,10 @@
 28 actors play scenes; a fake is named target_source. There are no official splits, and
 nearly all actors are linked by fakes, so that none can be made by people. All videos
 are for tests of detectors that were trained elsewhere.
+
+The folders are those of the download script; the names of videos we know from public
+lists of them, such as those in the scripts of DeepfakeBench's users, not from a
+description by the publishers.
 """
 
 import dataclasses

@@ -62,7 +62,9 @@ def _list(root: Path, options: Options) -> Listing:
         methods = _find_methods(root, qualities)
         absent = [name for name in METHODS[:4] if name not in methods]
         listing.notes.extend(scan.note("missing methods", absent))
-    pairs = _read_splits(root) if options.split_by == "official" else {}
+    pairs = {}
+    if options.split_by == "official":
+        pairs = read_splits(root, "not needed with `split_by=identity`")
     sides = {name: split for pair, split in pairs.items() for name in pair}
     strangers: list[str] = []
     for method in ("", *(name for name in METHODS if name in methods)):
@@ -153,14 +155,26 @@ def _notes(root: Path, items: list[Item], is_official: bool) -> list[str]:
     return notes
 
 
-def _read_splits(root: Path) -> dict[tuple[str, str], str]:
-    """Reads the split of each pair of videos."""
+def read_splits(root: Path, unless: str) -> dict[tuple[str, str], str]:
+    """Reads the authors' split of each pair of videos.
+
+    Args:
+        root: Folder that holds the lists, or a folder `splits` with them.
+        unless: When the lists are not needed, to end a message.
+
+    Returns:
+        The split by pair, such as `("071", "054")`.
+
+    Raises:
+        LayoutMismatch: There are no lists.
+        RequestError: A list is damaged, or a video is in two splits.
+    """
     folders = [root / name for name in _SPLIT_FOLDERS]
     folder = next((path for path in folders if (path / "train.json").is_file()), None)
     if folder is None:
         raise LayoutMismatch(
-            "splits/train.json, val.json and test.json of the authors' repository "
-            "(not needed with `split_by=identity`)",
+            "splits/train.json, val.json and test.json of the repository of "
+            f"FaceForensics++ ({unless})",
             root,
         )
     pairs: dict[tuple[str, str], str] = {}
