@@ -59,8 +59,8 @@ class Options(Settings):
 
 
 def _list(root: Path, options: Options) -> Listing:
-    for folder in (*_REAL_FOLDERS, FAKE_FOLDER):
-        if not scan.is_folder(root / folder):
+    for name in (*_REAL_FOLDERS, FAKE_FOLDER):
+        if not scan.is_folder(root / name):
             raise LayoutMismatch(
                 f"the folders {', '.join(_REAL_FOLDERS)}, {FAKE_FOLDER} and the file "
                 f"{TESTING}",
