@@ -4,6 +4,7 @@
 
     original_sequences/youtube/QUALITY/videos/004.mp4
     manipulated_sequences/METHOD/QUALITY/videos/519_515.mp4
+    manipulated_sequences/METHOD/masks/videos/519_515.mp4      where they were fetched
     splits/{train,val,test}.json
 
 A fake is named target_source: the first number is the video, the second the video that
@@ -124,7 +125,22 @@ def _item(
         identities=identities,
         manipulation=method,
         quality=quality,
+        mask=find_mask(root, path) if method else "",
     )
+
+
+def find_mask(root: Path, path: Path) -> str:
+    """The video of masks of a fake, which all of its qualities share.
+
+    Args:
+        root: The data folder.
+        path: The video, `METHOD/QUALITY/videos/NAME`.
+
+    Returns:
+        Its path relative to `root`; empty where there is none.
+    """
+    mask = path.parents[2] / "masks" / "videos" / path.name
+    return scan.relative(mask, root) if mask.is_file() else ""
 
 
 def _identities(stem: str, is_fake: bool) -> tuple[str, ...]:
