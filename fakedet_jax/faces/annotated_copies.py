@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 from fakedet_jax.errors import ImageError, RequestError
-from fakedet_jax.faces import annotation
+from fakedet_jax.faces import annotation, shots
 from fakedet_jax.faces.annotation import Mark, MovingMark
 from fakedet_jax.faces.extraction import Row
 from fakedet_jax.faces.stream import FaceFile
@@ -130,7 +130,8 @@ class AnnotatedCopies:
                 marks = [mark for _, mark in scored]
                 write_photo(file.path, marks, target, self._how)
             else:
-                moving = _moving_marks(scored, looked_at)
+                cuts = _find_cuts(file.path, looked_at, self._is_stopped, self._how)
+                moving = _moving_marks(scored, looked_at, cuts)
                 write_video(file.path, moving, target, self._is_stopped, self._how)
         except ImageError as error:
             _LOGGER.warning("no copy of %s was written: it %s", file.path, error)
@@ -292,14 +293,49 @@ class _VideoWriter:
 
 
 def _moving_marks(
-    scored: Sequence[tuple[Row, Mark]], looked_at: Sequence[int]
+    scored: Sequence[tuple[Row, Mark]], looked_at: Sequence[int], cuts: Sequence[int]
 ) -> list[MovingMark]:
     by_face: dict[int, tuple[list[int], list[Mark]]] = {}
     for row, mark in scored:
         frames, marks = by_face.setdefault(row.face, ([], []))
         frames.append(row.frame)
         marks.append(mark)
-    return [MovingMark(*by_face[face], looked_at) for face in sorted(by_face)]
+    return [MovingMark(*by_face[face], looked_at, cuts) for face in sorted(by_face)]
+
+
+def _find_cuts(
+    path: Path, looked_at: Sequence[int], is_stopped: threading.Event, how: MediaConfig
+) -> list[int]:
+    """Finds the frames with which a new shot starts, by decoding the whole video.
+
+    Two searched frames of different shots without a hard cut between them, as after a
+    dissolve, have a cut half the way.
+    """
+    if not looked_at or len(looked_at) == looked_at[-1] + 1:
+        return []
+    cuts: list[int] = []
+    searched = set(looked_at)
+    before = last_searched = None
+    last_number = 0
+    with video.read_frames(path, selection=video.EveryNth(1), how=how) as frames:
+        for frame in frames:
+            if is_stopped.is_set():
+                raise OSError("stopped")
+            after = shots.shrink(frame.picture)
+            if before is not None and shots.is_cut(before, after):
+                cuts.append(frame.number)
+            before = after
+            if frame.number not in searched:
+                continue
+            is_hard = bool(cuts) and cuts[-1] > last_number
+            if (
+                last_searched is not None
+                and not is_hard
+                and shots.is_cut(last_searched, after)
+            ):
+                cuts.append((last_number + frame.number + 1) // 2)
+            last_searched, last_number = after, frame.number
+    return cuts
 
 
 def _shortened(name: PurePath) -> PurePath:

@@ -57,11 +57,17 @@ class MovingMark:
     Between two scored frames the box moves linearly, and the score is that of the
     nearer one. Before the first and after the last scored frame, the mark is shown half
     the way to the next frame that was searched without finding the face; without such a
-    frame, up to the start or the end of the video.
+    frame, up to the start or the end of the video. Nothing moves over a cut: up to it
+    the mark is that before, from it on that behind, and in a shot without a scored
+    frame there is none.
     """
 
     def __init__(
-        self, frames: Sequence[int], marks: Sequence[Mark], looked_at: Sequence[int]
+        self,
+        frames: Sequence[int],
+        marks: Sequence[Mark],
+        looked_at: Sequence[int],
+        cuts: Sequence[int] = (),
     ):
         """Takes the scored frames of a face.
 
@@ -70,9 +76,11 @@ class MovingMark:
             marks: Its mark in each of `frames`.
             looked_at: Numbers of all frames in which faces were searched for,
                 increasing.
+            cuts: Numbers of the frames with which a new shot starts, increasing.
         """
         self._frames = list(frames)
         self._marks = list(marks)
+        self._cuts = list(cuts)
         before = bisect.bisect_left(looked_at, frames[0])
         after = bisect.bisect_right(looked_at, frames[-1])
         self._first, self._last = -math.inf, math.inf
@@ -80,6 +88,15 @@ class MovingMark:
             self._first = (looked_at[before - 1] + frames[0]) / 2
         if after < len(looked_at):
             self._last = (looked_at[after] + frames[-1]) / 2
+        # To a cut that is nearer than the next search, all the way is known.
+        start = bisect.bisect_right(self._cuts, frames[0])
+        end = bisect.bisect_right(self._cuts, frames[-1])
+        if start > 0 and (before == 0 or looked_at[before - 1] < self._cuts[start - 1]):
+            self._first = self._cuts[start - 1]
+        if end < len(self._cuts) and (
+            after == len(looked_at) or self._cuts[end] <= looked_at[after]
+        ):
+            self._last = self._cuts[end] - 1
 
     def at(self, frame: int) -> Mark | None:
         """The mark in frame number `frame`; `None` if it is not shown there."""
@@ -91,6 +108,12 @@ class MovingMark:
         # Before its first and after its last scored frame the box does not move.
         share = min((frame - self._frames[before]) / span, 1) if span else 1
         first, second = self._marks[before], self._marks[after]
+        start = bisect.bisect_right(self._cuts, self._frames[before])
+        end = bisect.bisect_right(self._cuts, self._frames[after])
+        if span and start < end and share < 1:
+            if frame < self._cuts[start]:
+                return first
+            return second if frame >= self._cuts[end - 1] else None
         nearer = second if share > 0.5 else first
         box = _between(first.box, second.box, share)
         seen = nearer.seen
