@@ -79,7 +79,7 @@ def evaluate_suite(config: SuiteConfig) -> dict[str, Any]:
     chosen = evaluation_data.choose(EvaluateConfig(**values), detector.info)
     dataset = chosen.dataset
     _LOGGER.info("classes: %s", dataset.reading)
-    scorer = Scorer(detector.probability_fn, mesh, batch_size)
+    scorer = Scorer(detector.log_probability_fn, mesh, batch_size)
     num_passes = 1 + len(suite.conditions)
     with (
         Pictures(dataset, config.input.num_threads) as pictures,
