@@ -11,15 +11,13 @@ import contextlib
 import secrets
 import shutil
 import zipfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from fakedet_jax.evaluation.scoring import Scored
 from fakedet_jax.runtime import storage
-from fakedet_jax.systems import identity
 
 
 class ConditionScores:
@@ -27,12 +25,12 @@ class ConditionScores:
 
     Args:
         results: The folder of the results; the scores are kept beside it.
-        facts: What the scores depend on: JSON-able values by name. What was kept with
-            other facts is not used.
+        digest: Of all that the scores depend on. What was kept with another one is not
+            used.
     """
 
-    def __init__(self, results: Path, facts: Mapping[str, Any]) -> None:
-        self._folder = results.parent / f".{results.name}-{identity.digest(facts)}"
+    def __init__(self, results: Path, digest: str) -> None:
+        self._folder = results.parent / f".{results.name}-{digest}"
 
     def missing(self, conditions: Collection[int]) -> list[int]:
         """Which of some conditions are not done, by their numbers."""

@@ -34,8 +34,8 @@ from fakedet_jax.perturb import apply, suites
 from fakedet_jax.perturb.perturbation import Mix, Perturbation
 from fakedet_jax.report import robustness as robustness_report
 from fakedet_jax.runtime import parallel, progress
+from fakedet_jax.systems import identity
 from fakedet_jax.systems.base import Fitted
-from fakedet_jax.systems.identity import model_id
 from fakedet_jax.workdir import open_workdir
 
 _LOGGER = logging.getLogger(__name__)
@@ -95,17 +95,16 @@ def evaluate_suite(config: SuiteConfig) -> dict[str, Any]:
     with Pictures(dataset, config.input.num_threads) as pictures:
         scorer = _Scorer(detector, suite, pictures, dataset.num_examples, batch_size)
         baseline = scorer.baseline()
-        kept = ConditionScores(
-            folder,
-            {
-                "model_id": model_id(detector),
-                "suite": [suite.name, suite.version, suite.seed],
-                "pictures": repr(dataset.source),
-                "labels": dataset.labels.tolist(),
-                "skipped": sorted(pictures.reasons),
-                "matmul_precision": precision.chosen(),
-            },
-        )
+        facts = {
+            "model_id": identity.model_id(detector),
+            "suite": [suite.name, suite.version, suite.seed],
+            "source": repr(dataset.source),
+            "pictures": list(dataset.names),
+            "labels": dataset.labels.tolist(),
+            "skipped": sorted(pictures.reasons),
+            "matmul_precision": precision.chosen(),
+        }
+        kept = ConditionScores(folder, identity.digest(facts))
         own = scorer.places[shard[0] :: shard[1]]
         for place, scored in scorer.score(kept.missing(own)):
             kept.write(place, scored)
@@ -167,7 +166,9 @@ class _Scorer:
         self._pictures = pictures
         self._num_examples = num_examples
         self._batch_size = batch_size
-        self._scorer = Scorer(detector.probability_fn, parallel.data_mesh(), batch_size)
+        self._scorer = Scorer(
+            detector.log_probability_fn, parallel.data_mesh(), batch_size
+        )
         batch_bytes = batch_size * math.prod(detector.info.framing.shape)
         self._num_ahead = max(_MIN_AHEAD, _AHEAD_BYTES // batch_bytes)
         self.places = [

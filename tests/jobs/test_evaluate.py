@@ -14,7 +14,7 @@ from PIL import Image
 from fakedet_jax import workdir as workdirs
 from fakedet_jax.config import DataConfig, EvaluateConfig
 from fakedet_jax.errors import RequestError
-from fakedet_jax.evaluation import bootstrap, metrics, protocol
+from fakedet_jax.evaluation import bootstrap, log_odds, metrics, protocol
 from fakedet_jax.jobs import evaluate
 from fakedet_jax.perturb import apply
 from fakedet_jax.perturb.perturbation import Perturbation
@@ -417,7 +417,7 @@ def test_a_share_of_false_alarms_sets_the_threshold(workdir):
         workdir, name="rate", max_false_alarms=0.34, report=True
     )
     stored = tiny.facts(workdir / "best")
-    scores = sorted(stored["real_scores"])
+    scores = sorted(log_odds.scores(stored["real_log_odds"]))
     assert stored["num_real"] == len(scores) == 3
     assert scores[1] < summary["threshold"] <= scores[2]
     assert summary["max_false_alarms"] == 0.34
@@ -437,7 +437,7 @@ def test_too_few_real_pictures_for_a_share_are_warned_of(workdir, capsys):
 def test_the_share_is_refused_where_no_scores_are_stored(damaged, capsys):
     path = next((damaged / "best").glob("*/facts/metadata"))
     facts = json.loads(path.read_text())
-    del facts["real_scores"], facts["num_real"]
+    del facts["real_log_odds"], facts["num_real"]
     path.write_text(json.dumps(facts))
     flags = ("--mode=evaluate", f"--workdir={damaged}")
     assert tiny.run_cli(*flags, "--max_false_alarms=0.01") == 2
