@@ -600,6 +600,12 @@ class PredictConfig(FilesConfig, OperatingPointConfig):
         "standard output by default.",
     )
     parts: PartsConfig = part(PartsConfig)
+    min_track_frames: int | None = option(
+        None,
+        "Videos: scored frames that a face needs for a row; with `all_faces` a tenth "
+        "of the searched ones by default: what is seen for a moment is often no face.",
+        minimum=1,
+    )
     frame_scores: Path | None = option(None, "CSV file for the scores of each frame.")
     annotated: Path | None = option(
         None, "Folder for copies of the inputs with boxes and scores drawn on them."

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of drawing faces and following them through videos."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import ImageColor
@@ -43,6 +45,19 @@ def test_the_label_is_above_the_box():
     left, top, right, bottom = changed(draw(GROUND, [FAKE]))
     assert (left, right, bottom) == (100, 200, 240)
     assert 90 < top < 110
+
+
+def test_the_number_of_a_face_stands_before_its_decision():
+    assert dataclasses.replace(FAKE, number=3).text == "3: fake 0.93"
+
+
+def test_labels_do_not_cover_each_other():
+    boxes = [(100, 120, 160, 180), (110, 124, 170, 184), (120, 128, 180, 188)]
+    marks = [Mark(box, 0.5, True) for box in boxes]
+    grounds = sum((draw(GROUND, [mark]) == rgb(FAKE)).all(-1).sum() for mark in marks)
+    together = (draw(GROUND, marks) == rgb(FAKE)).all(-1).sum()
+    # Lines of the boxes cross, and labels hide some of them.
+    assert together > 0.8 * grounds
 
 
 @pytest.mark.parametrize(
