@@ -446,6 +446,11 @@ class MeasureConfig(EvaluationConfig):
         minimum=0,
         maximum=2**32 - 1,
     )
+    report: bool = option(
+        True,
+        "Whether each evaluation has a page with figures; tables and numbers are "
+        "always written.",
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -463,7 +468,17 @@ class CrossDatasetConfig(MeasureConfig):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SuiteConfig(_OneDatasetConfig, EvaluationConfig):
+class ShardConfig(Settings):
+    """Work that several processes share."""
+
+    shard: str = option(
+        "",
+        "Which of several processes this one is, such as 0/4; they share the folder.",
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SuiteConfig(_OneDatasetConfig, EvaluationConfig, ShardConfig):
     """A robustness suite, measured with a trained detector."""
 
     suite: str = option(help="Name of the robustness suite.")
@@ -536,14 +551,20 @@ class EngineConfig(Settings):
 
 
 @dataclasses.dataclass(frozen=True)
-class PartsConfig(Settings):
+class PartsConfig(ShardConfig):
     """A run in units of work that can be shared and resumed."""
 
     inputs: Path | None = option(
         None,
-        "List of the files: text with a path per line, or a .csv or .parquet table.",
+        "List of the files: text with a path per line, or a .csv or .parquet table; or "
+        "the folder of a prepared dataset.",
     )
     inputs_column: str = option("path", "Column of the paths in a table of `inputs`.")
+    inputs_split: str | None = option(
+        None,
+        "Split of the prepared dataset that `inputs` names; all of it by default.",
+        choices=SPLITS,
+    )
     unit_size: int = option(
         1024, "Files per unit of work; each unit becomes a part.", minimum=1
     )
@@ -551,10 +572,6 @@ class PartsConfig(Settings):
         None,
         "Format of the parts: parquet or csv; parquet by default.",
         choices=PART_FORMATS,
-    )
-    shard: str = option(
-        "",
-        "Which of several processes this one is, such as 0/4; they share the folder.",
     )
     retry_failed: bool = option(
         False, "Whether files with an error row are tried again."
@@ -797,7 +814,7 @@ class CompareConfig(Settings):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class StudyConfig(Settings):
+class StudyConfig(ShardConfig):
     """Trainings and tests that make up a table.
 
     Attributes:

@@ -161,6 +161,7 @@ def intervals(
     level: float = LEVEL,
     videos: tuple[ArrayLike, ArrayLike, ArrayLike] | None = None,
     rates: Sequence[float] = (),
+    evidence: ArrayLike | None = None,
 ) -> dict[str, Interval | None]:
     """Computes percentile intervals by drawing whole groups with replacement.
 
@@ -179,9 +180,11 @@ def intervals(
         num_resamples: Number of resamples, at least 1.
         seed: Seed of the draws.
         level: Probability that an interval contains the true value, in (0, 1).
-        videos: `fake`, `scores` and `groups` of whole videos, each `[v]`, which are
+        videos: `fake`, evidence and `groups` of whole videos, each `[v]`, which are
             drawn together with the examples of their groups.
         rates: Shares of false alarms at which the fakes that are found are counted.
+        evidence: Float `[n]`, finite: ranks the examples, such as log-odds; by default
+            the scores do.
 
     Returns:
         Lower and upper end by the name of the metric: `accuracy`, `auc`,
@@ -196,7 +199,7 @@ def intervals(
     """
     group = np.asarray(groups, np.int64)
     num_groups = int(np.max(group)) + 1 if group.size else 0
-    rankings = {"": Ranking(fake, scores, group)}
+    rankings = {"": Ranking(fake, scores if evidence is None else evidence, group)}
     if videos is not None:
         rankings["video_"] = Ranking(*videos)
     names = ["accuracy", "auc", "average_precision"]

@@ -16,6 +16,7 @@ from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.data.prepared.facts import Facts
 from fakedet_jax.data.prepared.left_out import LeftOut
 from fakedet_jax.errors import RequestError
+from fakedet_jax.evaluation import log_odds
 from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.evaluation.scoring import Scored
 from fakedet_jax.perturb.treatment import Treatment
@@ -97,7 +98,7 @@ def to_evaluation(
     Args:
         info: The detector.
         dataset: The pictures.
-        scored: Their class probabilities.
+        scored: The logarithms of their class probabilities.
         reasons: By index, why a picture has none; found out again when not given.
         treatment: What was done to the pictures.
         manipulations: How each picture was made.
@@ -122,18 +123,19 @@ def to_evaluation(
             f"`dataset`: none of the {dataset.num_examples} pictures can be read; the "
             f"first, {skipped[0][0]!r}, {skipped[0][1]}"
         )
-    probabilities = scored.values[valid]
-    scores = info.scores(probabilities)
-    _check_finite(scores, [dataset.names[index] for index in valid])
+    log_probabilities = scored.values[valid]
+    evidence = info.log_odds(log_probabilities)
+    _check_finite(evidence, [dataset.names[index] for index in valid])
     is_multiclass = _has_classes_of(info, dataset) and len(info.classes) > 2
     return report.Evaluation(
         names=[dataset.names[index] for index in valid],
         labels=dataset.labels[valid],
-        scores=scores,
+        scores=log_odds.scores(evidence),
+        log_odds=evidence,
         threshold=info.threshold,
         classes=dataset.classes,
         is_fake=dataset.is_fake,
-        predicted=probabilities.argmax(-1) if is_multiclass else None,
+        predicted=log_probabilities.argmax(-1) if is_multiclass else None,
         skipped=skipped,
         skipped_classes=[
             dataset.classes[dataset.labels[index]] for index in sorted(reasons)
@@ -166,13 +168,13 @@ def check_name(name: str) -> None:
         raise RequestError(f"`name`: expected a plain folder name, found {name!r}")
 
 
-def _check_finite(scores: np.ndarray, names: Sequence[str]) -> None:
-    """Refuses scores that are NaN or infinite.
+def _check_finite(evidence: np.ndarray, names: Sequence[str]) -> None:
+    """Refuses log-odds that are NaN or infinite.
 
     Skipping these pictures would flatter the detector, and its numbers could no longer
     be compared with those of others on the same pictures.
     """
-    wrong = np.flatnonzero(~np.isfinite(scores))
+    wrong = np.flatnonzero(~np.isfinite(evidence))
     if wrong.size:
         raise RequestError(
             f"`workdir`: the detector gives {wrong.size} of {len(names)} pictures a "

@@ -11,11 +11,15 @@ import numpy as np
 
 from fakedet_jax.data.folder import WANTED_PICTURES
 from fakedet_jax.errors import RequestError
-from fakedet_jax.evaluation import metrics
+from fakedet_jax.evaluation import log_odds, metrics
 from fakedet_jax.media.framing import Framing
 
-# Scores of real validation pictures that are stored, to choose another threshold later.
-MAX_SCORES = 20_000
+# Log-odds of validation pictures of a kind that are stored, to choose another threshold
+# later.
+MAX_KEPT = 20_000
+
+# The least number that float32 rounds to 1.
+_ONE_IN_FLOAT32 = 1 - 2.0**-25
 
 # Of fewer validation pictures of a kind, one is more than a percent.
 FEW_PICTURES = WANTED_PICTURES
@@ -38,8 +42,8 @@ class DetectorInfo:
         details: What only detectors of its kind know, JSON-able.
         threshold_pictures: Real and fake validation pictures behind the threshold; None
             where it was not chosen on both.
-        real_scores: Scores of real validation pictures, rising; of more than
-            `MAX_SCORES` evenly spaced ones. Empty where they are not known.
+        real_log_odds: Log-odds of real validation pictures, rising; of more than
+            `MAX_KEPT` evenly spaced ones. Empty where they are not known.
         num_real: The number of these pictures.
         max_false_alarms: The share of real pictures that the threshold was chosen for;
             None where it was chosen in another way.
@@ -56,7 +60,7 @@ class DetectorInfo:
     validation: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     threshold_pictures: tuple[int, int] | None = None
-    real_scores: tuple[float, ...] = ()
+    real_log_odds: tuple[float, ...] = ()
     num_real: int = 0
     max_false_alarms: float | None = None
 
@@ -91,8 +95,7 @@ class DetectorInfo:
         Raises:
             RequestError: Fields are missing or unknown.
         """
-        # Earlier versions kept here what `config.json` says.
-        fields = {name: facts[name] for name in facts if name != "face_detector"}
+        fields = _up_to_date(facts)
         try:
             info = cls(**fields)
             framing = Framing(**facts["framing"])
@@ -108,7 +111,7 @@ class DetectorInfo:
         return dataclasses.replace(
             info,
             threshold_pictures=pictures,
-            real_scores=tuple(info.real_scores),
+            real_log_odds=tuple(info.real_log_odds),
             classes=tuple(info.classes),
             is_fake=tuple(info.is_fake),
             framing=framing,
@@ -124,13 +127,13 @@ class DetectorInfo:
         Raises:
             RequestError: Their scores are not known.
         """
-        if not self.real_scores:
+        if not self.real_log_odds:
             raise RequestError(
                 "`max_false_alarms`: the workdir holds no scores of real validation "
                 "pictures, as that of a converted detector or of an earlier version; "
                 "train again, or give `threshold`"
             )
-        scores = np.asarray(self.real_scores)
+        scores = log_odds.scores(self.real_log_odds)
         threshold = metrics.threshold_at_false_alarm_rate(scores, rate)
         share = float(metrics.decide(scores, threshold).mean())
         count = round(share * self.num_real)
@@ -149,35 +152,59 @@ class DetectorInfo:
             max_false_alarms=rate,
         )
 
-    def scores(self, probabilities: np.ndarray) -> np.ndarray:
-        """Sums the probabilities of the fake classes.
+    def log_odds(self, log_probabilities: np.ndarray) -> np.ndarray:
+        """The log-odds of being fake; scores are their sigmoid, `log_odds.scores`.
 
         Args:
-            probabilities: `[n, num_classes]`.
+            log_probabilities: `[n, num_classes]`, of `Fitted.log_probability_fn`.
 
         Returns:
-            float64 `[n]`, from 0 to 1; NaN where a probability is not finite.
+            float64 `[n]`; NaN where they are not numbers.
         """
-        values = np.asarray(probabilities, np.float64)
-        scores = np.clip(values[:, list(self.is_fake)].sum(-1), 0.0, 1.0)
-        return np.where(np.isfinite(values).all(-1), scores, np.nan)
+        return log_odds.of_classes(log_probabilities, self.is_fake)
+
+    def scores(self, probabilities: np.ndarray) -> np.ndarray:
+        """The scores of class probabilities, as far as these keep their digits.
+
+        Args:
+            probabilities: `[n, num_classes]`, of `Fitted.probability_fn`.
+
+        Returns:
+            float64 `[n]`, from 0 to 1; NaN where they are not finite.
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
+            logarithms = np.log(np.asarray(probabilities, np.float64))
+        return log_odds.scores(self.log_odds(logarithms))
 
 
-def kept_scores(real_scores: np.ndarray) -> dict[str, Any]:
-    """What `DetectorInfo` keeps of the scores of real validation pictures.
+def kept_log_odds(real_log_odds: np.ndarray) -> dict[str, Any]:
+    """What `DetectorInfo` keeps of the log-odds of real validation pictures.
 
     Args:
-        real_scores: `[n]`, in [0, 1].
+        real_log_odds: `[n]`, finite.
 
     Returns:
-        `real_scores` and `num_real`.
+        `real_log_odds` and `num_real`.
 
-    >>> kept_scores(np.array([0.5, 0.25]))
-    {'real_scores': (0.25, 0.5), 'num_real': 2}
+    >>> kept_log_odds(np.array([1.5, -0.25]))
+    {'real_log_odds': (-0.25, 1.5), 'num_real': 2}
     """
-    found = np.sort(np.asarray(real_scores, np.float64))
+    found = np.sort(np.asarray(real_log_odds, np.float64))
     number = len(found)
-    if number > MAX_SCORES:
-        places = np.linspace(0, number - 1, MAX_SCORES).round().astype(np.int64)
+    if number > MAX_KEPT:
+        places = np.linspace(0, number - 1, MAX_KEPT).round().astype(np.int64)
         found = found[places]
-    return {"real_scores": tuple(found.tolist()), "num_real": number}
+    return {"real_log_odds": tuple(found.tolist()), "num_real": number}
+
+
+def _up_to_date(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts as this version would have stored them."""
+    # Earlier versions kept here what `config.json` says.
+    fields = {name: facts[name] for name in facts if name != "face_detector"}
+    if "real_log_odds" in fields:
+        return fields
+    # Their scores were float32, in which more of them reached a threshold of 1.
+    if fields.get("threshold") == 1:
+        fields["threshold"] = _ONE_IN_FLOAT32
+    earlier = log_odds.of_scores(fields.pop("real_scores", ()))
+    return fields | {"real_log_odds": earlier.tolist()}

@@ -375,6 +375,7 @@ def summarize(
     is_fake: Sequence[bool] = (False, True),
     predicted: ArrayLike | None = None,
     num_skipped: int = 0,
+    evidence: ArrayLike | None = None,
 ) -> dict[str, Any]:
     """Computes every metric of an evaluation, ready for JSON.
 
@@ -389,6 +390,9 @@ def summarize(
         predicted: Int `[n]`, the class that a multi-class detector chose, for the
             confusion matrix; None for the decision between real and fake.
         num_skipped: Number of inputs without a score.
+        evidence: Float `[n]`, finite: ranks the examples for `auc` and
+            `average_precision`, such as log-odds, which differ where scores are rounded
+            to 1; by default the scores do.
 
     Returns:
         The `BINARY_METRICS` (each a number in [0, 1], or None where undefined),
@@ -407,6 +411,7 @@ def summarize(
     indices = _class_indices(labels, len(classes), "labels")
     fake = np.asarray(is_fake, np.bool_)[indices]
     decided = decide(scores, threshold)
+    ranks = scores if evidence is None else evidence
     (true_negatives, false_positives), (false_negatives, true_positives) = (
         confusion_matrix(fake, decided, 2).tolist()
     )
@@ -418,8 +423,8 @@ def summarize(
         "precision": _ratio(true_positives, true_positives + false_positives),
         "recall": _ratio(true_positives, num_fake),
         "f1": _ratio(2 * true_positives, 2 * true_positives + num_wrong),
-        "average_precision": average_precision(fake, scores),
-        "auc": auc(fake, scores),
+        "average_precision": average_precision(fake, ranks),
+        "auc": auc(fake, ranks),
         "fpr": _ratio(false_positives, num_real),
         "fnr": _ratio(false_negatives, num_fake),
         "threshold": float(threshold),

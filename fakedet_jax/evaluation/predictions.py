@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from fakedet_jax.evaluation import metrics
+from fakedet_jax.evaluation import log_odds, metrics
 from fakedet_jax.faces.annotation import Mark
 from fakedet_jax.faces.extraction import Row
 from fakedet_jax.faces.file_rows import FileRows
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 
-HEADER = ("path", "face", "score", "decision", "error", "note")
+HEADER = ("path", "face", "score", "decision", "error", "note", "log_odds")
 FRAME_HEADER = (
     *("path", "face", "frame", "time", "score", "decision"),
-    *("left", "top", "right", "bottom", "detector_score", "error"),
+    *("left", "top", "right", "bottom", "detector_score", "error", "log_odds"),
 )
 
 
@@ -45,6 +45,8 @@ class FaceResult:
     Attributes:
         face: Number of the face, from 0; 0 also for a file without a face.
         score: Mean score over its pictures; `None` if it has none.
+        log_odds: Those of the mean score, which tell scores apart that are rounded to 0
+            or 1; `None` if it has no score.
         reason: Why it has no score, else empty.
         note: How the file differs from the training pictures, and what was done about
             it, else empty.
@@ -52,15 +54,16 @@ class FaceResult:
 
     face: int
     score: float | None
+    log_odds: float | None = None
     reason: str = ""
     note: str = ""
 
 
 class FileResult(FileRows[float]):
-    """Collects the rows and scores of one file, never its pixels."""
+    """Collects the rows of one file and log-odds of its crops, never its pixels."""
 
     def add(self, row: Row, result: float | None) -> None:
-        """Adds a row and its score; a score that is not finite becomes a reason."""
+        """Adds a row and its log-odds; what is not finite becomes a reason."""
         if result is not None and not math.isfinite(result):
             row, result = dataclasses.replace(row, reason=NOT_FINITE), None
         super().add(row, result)
@@ -68,11 +71,11 @@ class FileResult(FileRows[float]):
     def faces(self) -> list[FaceResult]:
         """The results of the faces, at least one, by their numbers."""
         results = [
-            FaceResult(face, math.fsum(scores) / len(scores), note=self.note)
-            for face, scores in self.results().items()
+            FaceResult(face, *_mean(odds), note=self.note)
+            for face, odds in self.results().items()
         ]
         results += [
-            FaceResult(face, None, reason, self.note)
+            FaceResult(face, None, reason=reason, note=self.note)
             for face, reason in self.skipped().items()
         ]
         return sorted(results, key=lambda result: result.face)
@@ -126,11 +129,11 @@ class PredictionOutput:
         if self._frame_table is not None:
             self._frame_table.writerow(FRAME_HEADER)
 
-    def add(self, file: int, row: Row, score: float | None) -> None:
-        """Adds a row of the file of that number, and the score of its crop if any."""
+    def add(self, file: int, row: Row, log_odds: float | None) -> None:
+        """Adds a row of the file of that number, and log-odds of its crop if any."""
         if self._current is None:
             self._current = FileResult(self._files[file].kind == "video")
-        self._current.add(row, score)
+        self._current.add(row, log_odds)
 
     def finish(self, number: int) -> None:
         """Writes the results of a file, after all of its rows were added."""
@@ -142,7 +145,10 @@ class PredictionOutput:
             decision = "" if face.score is None else self._decide(face.score)
             self.counts[decision or "error"] += 1
             self._table.writerow(
-                (file.path, face.face, face.score, decision, face.reason, face.note)
+                (
+                    *(file.path, face.face, face.score, decision),
+                    *(face.reason, face.note, face.log_odds),
+                )
             )
         if result.note:
             self.notes[result.note] += 1
@@ -167,8 +173,8 @@ class PredictionOutput:
                         _seen(row, self._framing),
                     ),
                 )
-                for row, score in result.rows
-                if score is not None
+                for row, odds in result.rows
+                if (score := _score(odds)) is not None
             ]
             looked_at = {row.frame for row, _ in result.rows if row.frame >= 0}
             self._copies.add(number, marks, looked_at)
@@ -182,8 +188,9 @@ class PredictionOutput:
         return "fake" if metrics.decide(score, self._threshold) else "real"
 
     def _frame_cells(
-        self, file: FaceFile, row: Row, score: float | None
+        self, file: FaceFile, row: Row, odds: float | None
     ) -> tuple[object, ...]:
+        score = _score(odds)
         box = [f"{value:.2f}" for value in row.box] or [""] * 4
         return (
             file.path,
@@ -195,7 +202,18 @@ class PredictionOutput:
             *box,
             _number(row.score),
             row.reason,
+            odds,
         )
+
+
+def _score(odds: float | None) -> float | None:
+    return None if odds is None else float(log_odds.scores(odds))
+
+
+def _mean(odds: list[float]) -> tuple[float, float]:
+    """The mean score of the crops of a face, and its log-odds."""
+    score, own = log_odds.means(odds, [0] * len(odds), 1)
+    return float(score[0]), float(own[0])
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fakedet_jax.data.prepared.facts import Facts
-from fakedet_jax.evaluation import bootstrap, metrics
+from fakedet_jax.evaluation import bootstrap, log_odds, metrics
 
 # Shares of real pictures called fake, at which evaluations tell the fakes found.
 FALSE_ALARM_RATES = (0.001, 0.01, 0.05, 0.1)
@@ -36,6 +36,8 @@ class VideoScores(NamedTuple):
         first: Int64 `[v]`, index of the first frame among all examples.
         fake: Bool `[v]`, whether the face is fake.
         scores: Float64 `[v]`, in [0, 1], means over the frames.
+        evidence: Float64 `[v]`, ranks the videos: the log-odds of these means, or the
+            means themselves where only scores are known.
         num_frames: Int64 `[v]`, number of frames.
     """
 
@@ -44,6 +46,7 @@ class VideoScores(NamedTuple):
     first: NDArray[np.int64]
     fake: NDArray[np.bool_]
     scores: NDArray[np.float64]
+    evidence: NDArray[np.float64]
     num_frames: NDArray[np.int64]
 
 
@@ -79,7 +82,12 @@ def _file_of(
     return ("file", path, quality)
 
 
-def video_scores(fake: ArrayLike, scores: ArrayLike, facts: Facts) -> VideoScores:
+def video_scores(
+    fake: ArrayLike,
+    scores: ArrayLike,
+    facts: Facts,
+    frame_log_odds: ArrayLike | None = None,
+) -> VideoScores:
     """Averages the scores of the frames of each face in each video.
 
     Faces that were told apart in a video have a score each, as one may be fake and
@@ -89,6 +97,8 @@ def video_scores(fake: ArrayLike, scores: ArrayLike, facts: Facts) -> VideoScore
         fake: Bool `[n]`, whether each example is fake.
         scores: Float `[n]`, in [0, 1].
         facts: Facts about the `n` examples.
+        frame_log_odds: Float `[n]`, finite, whose sigmoids are the scores, if they are
+            known.
 
     Returns:
         The scores of the videos, in the order in which they appear.
@@ -114,14 +124,20 @@ def video_scores(fake: ArrayLike, scores: ArrayLike, facts: Facts) -> VideoScore
     ]
     if mixed.size:
         raise ValueError(f"{names[mixed[0]]!r} has real and fake frames")
-    sums = np.bincount(track, np.asarray(scores, np.float64)[frames], len(tracks))
+    if frame_log_odds is None:
+        sums = np.bincount(track, np.asarray(scores, np.float64)[frames], len(tracks))
+        # Rounding must not leave the range of the scores.
+        means = evidence = np.clip(sums / num_frames, 0, 1)
+    else:
+        own = np.asarray(frame_log_odds, np.float64)[frames]
+        means, evidence = log_odds.means(own, track, len(tracks))
     return VideoScores(
         names,
         files=tracks[:, 0],
         first=first,
         fake=num_fake > 0,
-        # Rounding must not leave the range of the scores.
-        scores=np.clip(sums / num_frames, 0, 1),
+        scores=means,
+        evidence=evidence,
         num_frames=num_frames.astype(np.int64),
     )
 
@@ -137,6 +153,7 @@ def manipulation_rows(
     threshold: float,
     manipulations: Sequence[str],
     videos: VideoScores | None = None,
+    evidence: ArrayLike | None = None,
 ) -> list[dict[str, Any]]:
     """Measures the fakes of each manipulation against all real pictures.
 
@@ -147,6 +164,7 @@ def manipulation_rows(
         manipulations: `n` names: how each fake was made; those of real pictures are
             ignored.
         videos: Scores of the videos of these pictures, if there are any.
+        evidence: See `metrics.summarize`.
 
     Returns:
         A row for each manipulation, sorted by `name`: `num_fake`, `num_examples` (with
@@ -159,11 +177,14 @@ def manipulation_rows(
     """
     is_fake = np.asarray(fake, np.bool_)
     values = np.asarray(scores, np.float64)
+    ranks = values if evidence is None else np.asarray(evidence, np.float64)
     names = np.array(manipulations, object)
     rows = []
     for name in sorted(set(names[is_fake])):
         chosen = ~is_fake | (names == name)
-        found = metrics.summarize(is_fake[chosen], values[chosen], threshold)
+        found = metrics.summarize(
+            is_fake[chosen], values[chosen], threshold, evidence=ranks[chosen]
+        )
         row: dict[str, Any] = {
             "name": name,
             "num_fake": int(np.sum(is_fake & chosen)),
@@ -175,7 +196,7 @@ def manipulation_rows(
             own = ~videos.fake | (names[videos.first] == name)
             row["num_fake_videos"] = int(np.sum(videos.fake & own))
             row["num_videos"] = int(own.sum())
-            row["video_auc"] = metrics.auc(videos.fake[own], videos.scores[own])
+            row["video_auc"] = metrics.auc(videos.fake[own], videos.evidence[own])
         rows.append(row)
     return rows
 
@@ -190,6 +211,7 @@ def summarize(
     manipulations: Sequence[str] | None = None,
     num_resamples: int = 0,
     seed: int = 0,
+    evidence: ArrayLike | None = None,
 ) -> dict[str, Any]:
     """Computes the metrics that `metrics.summarize` leaves out, ready for JSON.
 
@@ -204,6 +226,7 @@ def summarize(
         num_resamples: Number of bootstrap resamples for the intervals; 0 for no
             intervals.
         seed: Seed of the resamples.
+        evidence: See `metrics.summarize`.
 
     Returns:
         With videos: `video_auc`, `video_accuracy`, `num_videos` (the number of scores)
@@ -220,13 +243,14 @@ def summarize(
         ValueError: See `metrics.summarize`.
     """
     result: dict[str, Any] = {}
+    ranks = scores if evidence is None else evidence
     found_rows: list[dict[str, Any]] = [
         {"false_alarms": rate, "num_allowed": allowed, "found": found}
-        for rate, allowed, found in metrics.found_at(fake, scores, FALSE_ALARM_RATES)
+        for rate, allowed, found in metrics.found_at(fake, ranks, FALSE_ALARM_RATES)
     ]
     if videos is not None:
         right = metrics.decide(videos.scores, threshold) == videos.fake
-        result["video_auc"] = metrics.auc(videos.fake, videos.scores)
+        result["video_auc"] = metrics.auc(videos.fake, videos.evidence)
         result["video_accuracy"] = float(right.mean())
         result["num_videos"] = len(videos.names)
         result["num_real_videos"] = int(np.sum(~videos.fake))
@@ -241,8 +265,9 @@ def summarize(
             seed=seed,
             videos=None
             if videos is None
-            else (videos.fake, videos.scores, videos.files),
+            else (videos.fake, videos.evidence, videos.files),
             rates=FALSE_ALARM_RATES,
+            evidence=ranks,
         )
         for row, rate in zip(found_rows, FALSE_ALARM_RATES, strict=False):
             ends = ends_of[bootstrap.found_name(rate)]
@@ -257,7 +282,7 @@ def summarize(
     if found_rows:
         result["found_at_false_alarms"] = found_rows
     if manipulations is not None:
-        rows = manipulation_rows(fake, scores, threshold, manipulations, videos)
+        rows = manipulation_rows(fake, scores, threshold, manipulations, videos, ranks)
         if len(rows) > 1:
             result["manipulations"] = rows
     return result

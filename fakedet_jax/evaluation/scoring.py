@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Applies a function of pictures to datasets and streams, on all devices and hosts.
 
-The function may compute the class probabilities of a detector, the neuron counts of a
-backbone, or any other array with a row for each picture.
+The function may compute the class log-probabilities of a detector, the neuron counts of
+a backbone, or any other array with a row for each picture.
 """
 
 import dataclasses
@@ -31,9 +31,9 @@ _Tag = TypeVar("_Tag")
 
 # From variables and uint8 `[batch, height, width, 3]` to `[batch, ...]`.
 PictureFn = Callable[[Any, jax.Array], jax.Array]
-# From variables and uint8 `[batch, height, width, 3]` to class probabilities, float32
-# `[batch, classes]`.
-ProbabilityFn = PictureFn
+# From variables and uint8 `[batch, height, width, 3]` to the logarithms of class
+# probabilities, float32 `[batch, classes]`.
+LogProbabilityFn = PictureFn
 
 
 class BatchResult(NamedTuple, Generic[_Tag]):
@@ -56,7 +56,8 @@ class Scored:
     """Values of all pictures of a dataset.
 
     Attributes:
-        values: `[num_examples, ...]`, such as the class probabilities of a detector;
+        values: `[num_examples, ...]`, such as the class log-probabilities of a
+            detector;
             zeros where the picture cannot be used.
         valid: bool `[num_examples]`, false where the picture cannot be used.
     """

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from fakedet_jax.config import MediaConfig
+from fakedet_jax.data.prepared import examples
+from fakedet_jax.data.prepared.examples import Example
 from fakedet_jax.errors import ImageError, RequestError
 from fakedet_jax.faces import crops, masks, shots, tracking
 from fakedet_jax.faces.cropping import Cropping
@@ -128,6 +131,32 @@ def extract(
             yield from _from_video(path, name, cropping, map_fn, mask)
     except ImageError as error:
         yield Row(LEFT_OUT, str(error)), None
+
+
+def extract_example(example: Example, media: MediaConfig) -> Iterator[Outcome]:
+    """Extracts a crop of a prepared dataset, whose face was cut out before.
+
+    Args:
+        example: The crop.
+        media: How its content becomes pixels.
+
+    Yields:
+        The whole picture, or why it cannot be used.
+
+    Raises:
+        RequestError: The dataset is missing or damaged.
+    """
+    try:
+        picture, _ = decode_with_header(examples.read(example), media)
+    except ImageError as error:
+        yield Row(LEFT_OUT, str(error)), None
+        return
+    height, width = picture.shape[:2]
+    whole = (0.0, 0.0, float(width), float(height))
+    yield (
+        Row(WRITTEN, face=0, box=whole, crop_box=whole, width=width, height=height),
+        picture,
+    )
 
 
 class Guarded:

@@ -26,6 +26,7 @@ _LABELS = {"real": False, "fake": True}
 # Decides in such a file, for want of one that was chosen.
 _THRESHOLD = 0.5
 _COLUMNS = ("path", "label", "score")
+_LOG_ODDS = "log_odds"
 _AGAIN = "run `mode=evaluate` again"
 
 
@@ -159,12 +160,19 @@ class _Row(NamedTuple):
     path: str
     label: str
     score: float
+    log_odds: float | None
 
 
 def _read_scores(path: Path) -> Iterator[_Row]:
-    rows = tables.read_rows(path, _COLUMNS, if_missing=_AGAIN)
-    for line, (name, label, score) in rows:
-        yield _Row(name, label, tables.to_score(score, path, line))
+    rows = tables.read_records(path, _COLUMNS, (_LOG_ODDS,), if_missing=_AGAIN)
+    for line, row in rows:
+        odds = row.get(_LOG_ODDS)
+        yield _Row(
+            row["path"],
+            row["label"],
+            tables.to_score(row["score"], path, line),
+            tables.to_number(odds, path, line) if odds else None,
+        )
 
 
 def _plain(row: _Row) -> _Row:
@@ -181,7 +189,7 @@ def _to_evaluation(
     is_fake: Mapping[str, bool],
     threshold: float,
 ) -> Evaluation:
-    names, fake, scores = [], [], []
+    names, fake, scores, log_odds = [], [], [], []
     for row in rows:
         if row.label not in is_fake:
             raise RequestError(
@@ -192,9 +200,12 @@ def _to_evaluation(
         names.append(row.path)
         fake.append(is_fake[row.label])
         scores.append(row.score)
+        log_odds.append(row.log_odds)
     return Evaluation(
         names=names,
         labels=np.array(fake, np.int64),
         scores=np.array(scores),
+        # Earlier versions and other programs wrote only scores.
+        log_odds=None if None in log_odds else np.array(log_odds, np.float64),
         threshold=threshold,
     )

@@ -69,5 +69,5 @@ def choose_batch_size(
     if wanted is not None or num_files < MANY_FILES:
         return parallel.round_up_batch_size(wanted or fitting.DEFAULT, mesh)
     return fitting.largest_batch_size(
-        detector.probability_fn, detector.variables, detector.info.framing, mesh
+        detector.log_probability_fn, detector.variables, detector.info.framing, mesh
     )

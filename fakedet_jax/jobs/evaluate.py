@@ -25,6 +25,7 @@ from fakedet_jax.evaluation.scoring import Scored, Scorer
 from fakedet_jax.faces import expected
 from fakedet_jax.faces.cropping import TAKEN_WHOLE
 from fakedet_jax.jobs import compute, threshold
+from fakedet_jax.jobs.saturation import Saturation
 from fakedet_jax.media.decode import decode, read_size, to_input
 from fakedet_jax.perturb import specification
 from fakedet_jax.perturb.treatment import Treatment
@@ -85,7 +86,7 @@ class Evaluator:
             max_false_alarms=config.max_false_alarms,
         )
         batch_size = parallel.round_up_batch_size(config.batch_size, mesh)
-        self._scorer = Scorer(self._detector.probability_fn, mesh, batch_size)
+        self._scorer = Scorer(self._detector.log_probability_fn, mesh, batch_size)
 
     @property
     def info(self) -> DetectorInfo:
@@ -145,7 +146,7 @@ class Evaluator:
         if info.max_false_alarms is not None:
             facts["max_false_alarms"] = info.max_false_alarms
             facts["threshold_real_pictures"] = info.num_real
-        panels = self._training
+        panels = self._training if config.report else {}
         if complete is not None:
             diagnosis = complete(evaluation)
             facts |= diagnosis.facts
@@ -162,19 +163,22 @@ class Evaluator:
             config=_describe(
                 config, chosen.data, dataset.reading, self.workdir, self._detector
             ),
-            examples=_examples(info, dataset, scored, evaluation),
+            examples=_examples(info, dataset, scored, evaluation)
+            if config.report
+            else (),
             panels=panels,
             num_resamples=config.num_resamples,
             seed=config.seed,
+            has_page=config.report,
         )
         _warn_of_files_without_score(evaluation)
         _warn_of_few_videos(summary)
         threshold.tell(info)
-        _LOGGER.info(
-            "wrote %s; open %s to read it",
-            folder / "metrics.json",
-            folder / "report.html",
-        )
+        saturation = Saturation()
+        saturation.add(evaluation.scores)
+        saturation.tell()
+        page = f"; open {folder / 'report.html'} to read it" if config.report else ""
+        _LOGGER.info("wrote %s%s", folder / "metrics.json", page)
         return summary
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from fakedet_jax import settings, systems
 from fakedet_jax.config import PartsConfig, PredictConfig
 from fakedet_jax.errors import RequestError
+from fakedet_jax.evaluation import log_odds
 from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.evaluation.predictions import PredictionOutput, open_table
 from fakedet_jax.evaluation.scoring import Scorer
@@ -17,6 +18,7 @@ from fakedet_jax.faces.annotated_copies import AnnotatedCopies
 from fakedet_jax.faces.stream import NO_PICTURE
 from fakedet_jax.jobs import compute, threshold
 from fakedet_jax.jobs.files import Files, open_files, tell_notes
+from fakedet_jax.jobs.saturation import Saturation
 from fakedet_jax.runtime import parallel, progress, storage, text
 from fakedet_jax.workdir import open_workdir
 
@@ -29,7 +31,7 @@ def predict(config: PredictConfig) -> dict[str, int]:
     Into a folder, rows are written in parts; see `predict_parts`.
 
     Every file gets a score, or an `error` that says why it has none. The score of a
-    video is the mean over its frames.
+    video is the mean over its frames, and its `log_odds` are those of this mean.
 
     Args:
         config: The settings.
@@ -68,8 +70,9 @@ def predict(config: PredictConfig) -> dict[str, int]:
         ),
     )
     found = files.found
-    scorer = Scorer(detector.probability_fn, mesh, files.batch_size)
+    scorer = Scorer(detector.log_probability_fn, mesh, files.batch_size)
     batches = files.batches(detector.info.framing)
+    saturation = Saturation()
     with (
         _open_output(config, files, detector.info) as output,
         progress.Progress(
@@ -78,7 +81,8 @@ def predict(config: PredictConfig) -> dict[str, int]:
         contextlib.closing(batches),
     ):
         for items, values, _ in scorer.stream(detector.variables, batches):
-            scores = detector.info.scores(values).tolist() if len(values) else []
+            odds = detector.info.log_odds(values).tolist() if len(values) else []
+            saturation.add(log_odds.scores(odds))
             for item in items:
                 if item.row is None:
                     output.finish(item.file)
@@ -86,9 +90,10 @@ def predict(config: PredictConfig) -> dict[str, int]:
                 elif item.position == NO_PICTURE:
                     output.add(item.file, item.row, None)
                 else:
-                    output.add(item.file, item.row, scores[item.position])
+                    output.add(item.file, item.row, odds[item.position])
             output.flush()
     _summarise(config, output, len(found), detector.info)
+    saturation.tell()
     return dict(output.counts)
 
 

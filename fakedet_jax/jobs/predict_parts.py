@@ -4,19 +4,22 @@
 
 import functools
 
+import numpy as np
 from jax.sharding import Mesh
 
 from fakedet_jax import systems
 from fakedet_jax.bulk import work
 from fakedet_jax.config import PredictConfig
 from fakedet_jax.errors import RequestError
-from fakedet_jax.evaluation import metrics
+from fakedet_jax.evaluation import log_odds, metrics
+from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.evaluation.predictions import FileResult
 from fakedet_jax.evaluation.scoring import Scorer
 from fakedet_jax.faces import stream
 from fakedet_jax.faces.stream import Reading
 from fakedet_jax.jobs import compute, parts
 from fakedet_jax.jobs.files import choose_cropping
+from fakedet_jax.jobs.saturation import Saturation
 from fakedet_jax.jobs.threshold import tell as tell_threshold
 from fakedet_jax.runtime import storage
 from fakedet_jax.systems.identity import model_id
@@ -29,6 +32,7 @@ _COLUMNS = {
     "decision": "string",
     work.ERROR: "string",
     "note": "string",
+    "log_odds": "double",
     "model_id": "string",
     work.INPUT: "int64",
 }
@@ -72,8 +76,9 @@ def _open_job(
     batch_size = compute.choose_batch_size(
         config.batch_size, num_inputs, detector, mesh
     )
-    scorer = Scorer(detector.probability_fn, mesh, batch_size)
+    scorer = Scorer(detector.log_probability_fn, mesh, batch_size)
     model = model_id(detector)
+    saturation = Saturation()
     return parts.Job(
         columns=_COLUMNS,
         facts={
@@ -92,15 +97,29 @@ def _open_job(
                 reading=reading,
             ),
             compute=functools.partial(scorer.stream, detector.variables),
-            to_results=lambda values: info.scores(values).tolist(),
+            to_results=functools.partial(_log_odds, info, saturation),
             start_file=FileResult,
             to_rows=functools.partial(_rows, model, info.threshold),
         ),
-        tell=functools.partial(tell_threshold, info),
+        tell=functools.partial(_tell, info, saturation),
     )
 
 
 MODE = parts.Mode("predict", tuple(_COLUMNS), _open_job)
+
+
+def _log_odds(
+    info: DetectorInfo, saturation: Saturation, values: np.ndarray
+) -> list[float]:
+    odds = info.log_odds(values)
+    saturation.add(log_odds.scores(odds))
+    found: list[float] = odds.tolist()
+    return found
+
+
+def _tell(info: DetectorInfo, saturation: Saturation) -> None:
+    tell_threshold(info)
+    saturation.tell()
 
 
 def _rows(
@@ -119,6 +138,7 @@ def _rows(
                 decision,
                 face.reason or None,
                 face.note or None,
+                face.log_odds,
                 model,
                 task.number,
                 *task.input.carried,

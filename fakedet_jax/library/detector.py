@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from fakedet_jax import systems
 from fakedet_jax.config import FaceConfig, OperatingPointConfig
 from fakedet_jax.errors import ImageError, RequestError
-from fakedet_jax.evaluation import metrics, scoring
+from fakedet_jax.evaluation import log_odds, metrics, scoring
 from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.faces import cropping, expected, extraction, opencv
 from fakedet_jax.faces.cropping import Cropping
@@ -119,8 +119,8 @@ class Detector:
         self._cropping = how
         self._mesh = mesh
         self._features: dict[str, Feature] = {}  # Compiled once.
-        self._probabilities = jax.jit(
-            fitted.probability_fn, out_shardings=parallel.batch_sharding(mesh)
+        self._log_probabilities = jax.jit(
+            fitted.log_probability_fn, out_shardings=parallel.batch_sharding(mesh)
         )
 
     def __repr__(self) -> str:
@@ -159,6 +159,9 @@ class Detector:
     ) -> NDArray[np.float64]:
         """Scores pictures; they equal the scores of `mode=predict`.
 
+        Of a detector that is sure of nearly everything, most scores are rounded to 0 or
+        1; `log_odds` tells such pictures apart.
+
         Args:
             pictures: One picture or several; see the class.
             scale: Whether arrays of floats are taken, 0 for black and 1 for white.
@@ -174,16 +177,40 @@ class Detector:
             RequestError: An array has another shape, dtype or range, or there is none.
             ImageError: A picture cannot be used, and `unusable` is `raise`.
         """
+        odds = self.log_odds(pictures, scale=scale, unusable=unusable)
+        return log_odds.scores(odds)
+
+    def log_odds(
+        self,
+        pictures: Pictures,
+        *,
+        scale: bool = False,
+        unusable: Literal["raise", "nan"] = "raise",
+    ) -> NDArray[np.float64]:
+        """Log-odds of pictures being fake; the scores are their sigmoid.
+
+        Args:
+            pictures: One picture or several; see the class.
+            scale: See `score`.
+            unusable: See `score`.
+
+        Returns:
+            Evidence of being fake, float64 `[n]`: 0 for a score of one half.
+
+        Raises:
+            RequestError: See `score`.
+            ImageError: See `score`.
+        """
         if unusable not in ("raise", "nan"):
             raise RequestError(f"`unusable`: expected raise or nan, found {unusable!r}")
         found = pictures_.split(pictures, scale=scale)
-        scores = np.full(len(found), np.nan)
-        compute = functools.partial(self._probabilities, self._fitted.variables)
+        result = np.full(len(found), np.nan)
+        compute = functools.partial(self._log_probabilities, self._fitted.variables)
         failures: list[str] = []
         for values, indices in self._stream(
             compute, found, failures if unusable == "nan" else None
         ):
-            scores[indices] = self.info.scores(values)
+            result[indices] = self.info.log_odds(values)
         if failures:
             _LOGGER.warning(
                 "%d of %d pictures have no score, such as %s",
@@ -191,7 +218,7 @@ class Detector:
                 len(found),
                 failures[0],
             )
-        return scores
+        return result
 
     def decide(self, scores: ArrayLike) -> NDArray[np.bool_]:
         """Decides which scores mean fake: those at or above the threshold.

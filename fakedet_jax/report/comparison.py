@@ -186,9 +186,9 @@ def comparison_figure(curve: Curve, runs: Mapping[str, Evaluation]) -> "Figure":
     figure, axes = curve.axes((_WIDTH, _WIDTH))
     entries = []
     for (name, run), look in zip(runs.items(), _looks(), strict=False):
-        line = curve.plot(axes, run.fake, run.scores, **look)
+        line = curve.plot(axes, run.fake, run.evidence, **look)
         if line is not None:
-            entries.append(_Entry(line, curve.area(run.fake, run.scores), name))
+            entries.append(_Entry(line, curve.area(run.fake, run.evidence), name))
     chances = {curve.chance(float(np.mean(run.fake))) for run in runs.values()}
     if len(chances) == 1:
         ends = chances.pop()

@@ -85,7 +85,13 @@ class Curve:
         return line
 
 
-def draw(curve: Curve, fake: _Fake, scores: _Scores, threshold: float) -> "Figure":
+def draw(
+    curve: Curve,
+    fake: _Fake,
+    scores: _Scores,
+    threshold: float,
+    evidence: _Scores | None = None,
+) -> "Figure":
     """Draws the curve of one detector and the point of its threshold.
 
     Args:
@@ -93,17 +99,20 @@ def draw(curve: Curve, fake: _Fake, scores: _Scores, threshold: float) -> "Figur
         fake: bool `[n]`, whether each picture is fake.
         scores: float `[n]`.
         threshold: scores at or above it are decided fake.
+        evidence: float `[n]`: ranks the pictures, such as log-odds; by default the
+            scores do.
 
     Returns:
         The figure; a sentence replaces a curve that the pictures do not define.
     """
     figure, axes = curve.axes(_SIZE)
     look = {"color": canvas.FAKE_COLOUR, "linewidth": 2.2}
-    line = curve.plot(axes, fake, scores, **look)
+    ranks = scores if evidence is None else evidence
+    line = curve.plot(axes, fake, ranks, **look)
     if line is None:
         canvas.message(axes, curve.missing)
         return figure
-    line.set_label(f"{curve.area_name} {curve.area(fake, scores):.3f}")
+    line.set_label(f"{curve.area_name} {curve.area(fake, ranks):.3f}")
     chance = curve.chance(float(np.mean(fake)))
     axes.plot([0, 1], chance, label="chance", **canvas.CHANCE)
     place = curve.place(fake, metrics.decide(scores, threshold))

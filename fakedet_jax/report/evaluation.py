@@ -6,7 +6,7 @@ import collections
 import dataclasses
 import functools
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ class Evaluation:
         names: the path or key of each of the `n` scored pictures.
         labels: int64 `[n]`, indices into `classes`.
         scores: float64 `[n]`, evidence of being fake, in [0, 1].
+        log_odds: float64 `[n]`, whose sigmoids are the scores; None if only scores are
+            known, as of another program.
         threshold: scores at or above it are decided fake.
         classes: the name of every class.
         is_fake: whether each class is fake.
@@ -62,6 +64,7 @@ class Evaluation:
     facts: Facts | None = None
     manipulations: Sequence[str] | None = None
     notes: Sequence[str] | None = None
+    log_odds: NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
         """Makes arrays of numbers, and checks that all have one for each picture.
@@ -74,10 +77,12 @@ class Evaluation:
         if not self.reading:
             reading = describe_classes(self.classes, self.is_fake)
             object.__setattr__(self, "reading", reading)
+        if self.log_odds is not None:
+            object.__setattr__(self, "log_odds", np.asarray(self.log_odds, np.float64))
         if self.predicted is not None:
             object.__setattr__(self, "predicted", np.asarray(self.predicted, np.int64))
         lengths = {"labels": len(self.labels), "scores": len(self.scores)}
-        for name in ("predicted", "facts", "manipulations", "notes"):
+        for name in ("log_odds", "predicted", "facts", "manipulations", "notes"):
             if getattr(self, name) is not None:
                 lengths[name] = len(getattr(self, name))
         for name, length in lengths.items():
@@ -90,6 +95,11 @@ class Evaluation:
         return np.asarray(self.is_fake, np.bool_)[self.labels]
 
     @property
+    def evidence(self) -> NDArray[Any]:
+        """What ranks the pictures, float64 `[n]`: log-odds where they are known."""
+        return self.scores if self.log_odds is None else self.log_odds
+
+    @property
     def decided(self) -> NDArray[np.bool_]:
         """Whether each picture is decided fake, bool `[n]`."""
         return metrics.decide(self.scores, self.threshold)
@@ -99,7 +109,7 @@ class Evaluation:
         """The scores of whole videos; None if no picture is a frame of one."""
         if self.facts is None or not any(self.facts.videos):
             return None
-        return protocol.video_scores(self.fake, self.scores, self.facts)
+        return protocol.video_scores(self.fake, self.scores, self.facts, self.log_odds)
 
     @property
     def without_score(self) -> list[tuple[str, int]]:
@@ -117,6 +127,7 @@ class Evaluation:
             is_fake=self.is_fake,
             predicted=self.predicted,
             num_skipped=len(self.skipped),
+            evidence=self.evidence,
         )
 
     def summarize_protocol(self, num_resamples: int, seed: int) -> dict[str, Any]:
@@ -135,6 +146,7 @@ class Evaluation:
             manipulations=self.manipulations,
             num_resamples=num_resamples,
             seed=seed,
+            evidence=self.evidence,
         )
 
 
@@ -150,6 +162,7 @@ def write_evaluation(
     facts: Mapping[str, Any] | None = None,
     num_resamples: int = 0,
     seed: int = 0,
+    has_page: bool = True,
 ) -> dict[str, Any]:
     """Writes an evaluation as tables, numbers, figures and a page.
 
@@ -170,6 +183,7 @@ def write_evaluation(
         facts: further entries of `metrics.json`, which the page lists.
         num_resamples: bootstrap samples of the confidence intervals; 0 for none.
         seed: of the bootstrap samples.
+        has_page: whether the figures and the page are written.
 
     Returns:
         The content of `metrics.json`.
@@ -188,7 +202,7 @@ def write_evaluation(
     summary.update(facts or {})
     storage.write_csv(
         folder / "scores.csv",
-        ("path", "label", "score", "predicted", "decision", "note"),
+        ("path", "label", "score", "predicted", "decision", "note", "log_odds"),
         _score_rows(evaluation),
     )
     _write_video_scores(folder / "video_scores.csv", evaluation)
@@ -197,23 +211,39 @@ def write_evaluation(
         ("path", "reason", "class"),
         rows_without_score(evaluation),
     )
-    drawn = []
-    for name, panel in (_draw(evaluation, summary) | dict(panels or {})).items():
-        drawn.append((panel, canvas.render(panel.figure)))
-        storage.write_bytes(folder / f"{name}.png", drawn[-1][1])
-    text = page.render(
-        evaluation,
-        summary,
-        title=title,
-        threshold_origin=threshold_origin,
-        panels=drawn,
-        examples=examples,
-        facts=facts or {},
-        config=config or {},
-    )
-    storage.write_text(folder / "report.html", text)
+    # That of an earlier evaluation would tell other numbers.
+    (folder / "report.html").unlink(missing_ok=True)
+    if has_page:
+        _write_page(
+            folder,
+            evaluation,
+            summary,
+            title=title,
+            threshold_origin=threshold_origin,
+            panels=panels or {},
+            examples=examples,
+            facts=facts or {},
+            config=config or {},
+        )
     storage.write_json(folder / "metrics.json", summary)
     return summary
+
+
+def _write_page(
+    folder: Path,
+    evaluation: Evaluation,
+    summary: dict[str, Any],
+    *,
+    panels: Mapping[str, page.Panel],
+    **content: Any,
+) -> None:
+    """Writes the figures, and the page that shows them."""
+    drawn = []
+    for name, panel in (_draw(evaluation, summary) | dict(panels)).items():
+        drawn.append((panel, canvas.render(panel.figure)))
+        storage.write_bytes(folder / f"{name}.png", drawn[-1][1])
+    text = page.render(evaluation, summary, panels=drawn, **content)
+    storage.write_text(folder / "report.html", text)
 
 
 def evaluation_table(summary: Mapping[str, Any]) -> str:
@@ -280,7 +310,7 @@ def telling_indices(
 
 def _score_rows(
     evaluation: Evaluation,
-) -> Iterator[tuple[str, str, float, str, str, str]]:
+) -> Iterator[tuple[str, str, float, str, str, str, float | str]]:
     outcomes: tuple[str, ...]
     if evaluation.predicted is None:
         outcomes = metrics.decision_classes(evaluation.classes, evaluation.is_fake)
@@ -296,12 +326,23 @@ def _score_rows(
         predicted.tolist(),
         evaluation.decided.tolist(),
         evaluation.notes or itertools.repeat("", len(evaluation.names)),
+        _log_odds_cells(evaluation.log_odds, len(evaluation.names)),
         strict=True,
     )
-    for name, label, score, outcome, is_fake, note in rows:
+    for name, label, score, outcome, is_fake, note, odds in rows:
         decision = metrics.BINARY_CLASSES[is_fake]
         label_name = evaluation.classes[label]
-        yield name, label_name, score, outcomes[outcome], decision, note
+        yield name, label_name, score, outcomes[outcome], decision, note, odds
+
+
+def _log_odds_cells(
+    log_odds: NDArray[Any] | None, number: int
+) -> Iterable[float | str]:
+    """The cells of a column that is empty where only scores are known."""
+    if log_odds is None:
+        return itertools.repeat("", number)
+    cells: list[float | str] = log_odds.tolist()
+    return cells
 
 
 def rows_without_score(evaluation: Evaluation) -> Iterator[tuple[str, str, str]]:
@@ -325,14 +366,17 @@ def _write_video_scores(path: Path, evaluation: Evaluation) -> None:
         videos.scores.tolist(),
         decided.tolist(),
         videos.num_frames.tolist(),
+        _log_odds_cells(
+            None if evaluation.log_odds is None else videos.evidence, len(videos.names)
+        ),
         strict=True,
     )
     storage.write_csv(
         path,
-        ("path", "label", "score", "predicted", "num_frames"),
+        ("path", "label", "score", "predicted", "num_frames", "log_odds"),
         (
-            (name, evaluation.classes[label], score, outcomes[is_fake], num_frames)
-            for name, label, score, is_fake, num_frames in rows
+            (name, evaluation.classes[label], score, outcomes[is_fake], *others)
+            for name, label, score, is_fake, *others in rows
         ),
     )
 
@@ -357,13 +401,15 @@ def _draw(evaluation: Evaluation, summary: Mapping[str, Any]) -> dict[str, page.
         ),
         "roc": page.Panel(
             "Fakes found against false alarms (ROC)",
-            curves.draw(curves.ROC, fake, scores, threshold),
+            curves.draw(curves.ROC, fake, scores, threshold, evaluation.evidence),
             "Every point of the curve is a threshold. Further left there are fewer "
             "false alarms, but fewer fakes are found.",
         ),
         "precision_recall": page.Panel(
             "Precision against recall",
-            curves.draw(curves.PRECISION_RECALL, fake, scores, threshold),
+            curves.draw(
+                curves.PRECISION_RECALL, fake, scores, threshold, evaluation.evidence
+            ),
             "The share of alarms that are right against the share of fakes that are "
             "found. It depends on the share of fakes in this set (dashed line).",
         ),

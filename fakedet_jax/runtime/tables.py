@@ -85,6 +85,28 @@ def read_records(
         ) from error
 
 
+def to_number(text: str, path: Path, line: int) -> float:
+    """Reads a cell as a finite number.
+
+    Args:
+        text: The cell.
+        path: Its file, for the message.
+        line: Its line, for the message.
+
+    Raises:
+        RequestError: The cell is no such number.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise RequestError(
+            f"{str(path)!r}, line {line}: expected a finite number, found {text!r}"
+        )
+    return number
+
+
 def to_score(text: str, path: Path, line: int) -> float:
     """Reads a cell as a score.
 

@@ -6,13 +6,15 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+import jax
+import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from fakedet_jax.config import BenchmarkConfig, InputConfig, TrainConfig
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation.info import DetectorInfo
-from fakedet_jax.evaluation.scoring import ProbabilityFn, Scorer
+from fakedet_jax.evaluation.scoring import LogProbabilityFn, PictureFn, Scorer
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.models.backbone import Backbone
 from fakedet_jax.models.parameters import Published
@@ -60,7 +62,8 @@ class Fitted:
     Attributes:
         info: What it says of itself.
         variables: Its arrays, on the mesh.
-        probability_fn: Pure, from variables and pictures to class probabilities.
+        log_probability_fn: Pure, from variables and pictures to the logarithms of
+            class probabilities, which are not rounded to 0 and 1.
         features: What can be extracted with it, by name.
         diagnose: More about the pictures of an evaluation; None for nothing.
         settings: Of its kind, for the report's table of settings.
@@ -68,10 +71,20 @@ class Fitted:
 
     info: DetectorInfo
     variables: Any
-    probability_fn: ProbabilityFn
+    log_probability_fn: LogProbabilityFn
     features: Mapping[str, FeatureFn] = dataclasses.field(default_factory=dict)
     diagnose: DiagnoseFn | None = None
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def probability_fn(self) -> PictureFn:
+        """Pure, from variables and pictures to class probabilities, float32."""
+        log_probability_fn = self.log_probability_fn
+
+        def probabilities(variables: Any, images: jax.Array) -> jax.Array:
+            return jnp.exp(log_probability_fn(variables, images))
+
+        return probabilities
 
     def with_threshold(self, threshold: float) -> "Fitted":
         """The same detector with a threshold that somebody chose.

@@ -8,8 +8,8 @@ import numpy as np
 
 from fakedet_jax.data.dataset import BINARY_CLASSES, Dataset
 from fakedet_jax.errors import RequestError
-from fakedet_jax.evaluation import metrics
-from fakedet_jax.evaluation.info import DetectorInfo, kept_scores
+from fakedet_jax.evaluation import log_odds, metrics
+from fakedet_jax.evaluation.info import DetectorInfo, kept_log_odds
 from fakedet_jax.evaluation.scoring import Scored
 from fakedet_jax.training import loop
 
@@ -26,7 +26,7 @@ def judge(
     Args:
         info: The detector, with any threshold.
         dataset: The validation pictures.
-        scored: Their probabilities.
+        scored: The logarithms of their class probabilities.
         select_by: `accuracy` (of the most probable class), `auc` (real against fake)
             or `loss` (mean cross-entropy).
         max_false_alarms: Largest share of the real pictures that the threshold may call
@@ -40,24 +40,25 @@ def judge(
         NonFiniteLossError: A probability is not a number.
     """
     labels = dataset.labels[scored.valid]
-    probabilities = scored.values[scored.valid]
+    log_probabilities = scored.values[scored.valid].astype(np.float64)
     if not len(labels):
         raise RequestError(
             f"`dataset`: none of the {dataset.num_examples} validation pictures of "
             f"{dataset.name} can be read"
         )
-    if not np.isfinite(probabilities).all():
+    if np.isnan(log_probabilities).any():
         raise loop.NonFiniteLossError(
             f"the validation at step {info.step} gives probabilities that are not "
-            "finite"
+            "numbers"
         )
-    scores = info.scores(probabilities)
+    evidence = info.log_odds(log_probabilities)
+    scores = log_odds.scores(evidence)
     fake = np.asarray(dataset.is_fake)[labels].astype(np.int32)
-    chosen = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    auc = metrics.auc(fake, scores)
+    chosen = log_probabilities[np.arange(len(labels)), labels]
+    auc = metrics.auc(fake, evidence)
     values = {
-        "accuracy": float(np.mean(probabilities.argmax(-1) == labels)),
-        "loss": float(-np.log(np.maximum(chosen, np.finfo(np.float32).tiny)).mean()),
+        "accuracy": float(np.mean(log_probabilities.argmax(-1) == labels)),
+        "loss": float(-np.maximum(chosen, -log_odds.LARGEST).mean()),
     }
     if auc is not None:
         values["auc"] = auc
@@ -81,7 +82,7 @@ def judge(
         threshold_origin=origin,
         threshold_pictures=(len(fake) - num_fake, num_fake),
         validation=values,
-        **kept_scores(scores[fake == 0]),
+        **kept_log_odds(evidence[fake == 0]),
     )
     if max_false_alarms is not None and info.num_real:
         info = info.at_false_alarms(max_false_alarms)

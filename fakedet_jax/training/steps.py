@@ -232,10 +232,12 @@ def make_train_step(
     return train_step
 
 
-def make_probability_fn(
+def make_log_probability_fn(
     model: nn.Module, preprocessing: Preprocessing
 ) -> Callable[[Variables, jax.Array], jax.Array]:
-    """Class probabilities of pictures, as a pure function.
+    """Logarithms of the class probabilities of pictures, as a pure function.
+
+    Probabilities themselves are rounded to 0 and 1 where the logits are far apart.
 
     Args:
         model: `(images, train) → (logits, outputs)`.
@@ -243,14 +245,14 @@ def make_probability_fn(
 
     Returns:
         `fn(variables, images)` from uint8 `[batch, height, width, 3]` to float32
-        `[batch, classes]`; each row sums to 1.
+        `[batch, classes]`; the exponentials of each row sum to 1.
     """
 
-    def probabilities(variables: Variables, images: jax.Array) -> jax.Array:
+    def log_probabilities(variables: Variables, images: jax.Array) -> jax.Array:
         logits, _ = model.apply(variables, preprocessing(images), train=False)
-        return jax.nn.softmax(logits.astype(jnp.float32))
+        return jax.nn.log_softmax(logits.astype(jnp.float32))
 
-    return probabilities
+    return log_probabilities
 
 
 def _split_parts(values: jax.Array, num_parts: int) -> jax.Array:

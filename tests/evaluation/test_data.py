@@ -41,7 +41,8 @@ def dataset():
 
 
 def _to_evaluation(dataset, valid, reasons):
-    scored = Scored(np.array([[0.8, 0.2], [0.6, 0.4], [0.1, 0.9]]), np.array(valid))
+    probabilities = np.array([[0.8, 0.2], [0.6, 0.4], [0.1, 0.9]])
+    scored = Scored(np.log(probabilities), np.array(valid))
     return evaluation_data.to_evaluation(
         INFO, dataset, scored, reasons, manipulations=["", "", "swap"]
     )
@@ -52,7 +53,8 @@ def test_what_is_known_of_a_picture_is_skipped_with_it(dataset):
     assert found.skipped == [("a frame 1", "is empty")]
     assert found.facts.names == found.names == ["a frame 0", "b frame 0"]
     assert found.manipulations == ["", "swap"]
-    assert found.videos.scores.tolist() == [0.2, 0.9]
+    assert found.videos.scores == pytest.approx([0.2, 0.9])
+    assert found.videos.evidence == pytest.approx(np.log([0.25, 9]))
 
 
 def test_what_is_whole_is_not_copied(dataset):
@@ -64,7 +66,7 @@ def test_names_that_lead_elsewhere_are_not_plain(name):
     assert not evaluation_data.is_plain(name)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_score_that_is_not_finite_is_refused(dataset, value):
     values = np.array([[0.5, 0.5], [0.5, 0.5], [0.5, value]], np.float32)
     scored = Scored(values, np.array([True, False, True]))

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from fakedet_jax.errors import RequestError
-from fakedet_jax.evaluation import metrics
-from fakedet_jax.evaluation.info import MAX_SCORES, DetectorInfo, kept_scores
+from fakedet_jax.evaluation import log_odds, metrics
+from fakedet_jax.evaluation.info import MAX_KEPT, DetectorInfo, kept_log_odds
 from fakedet_jax.media.framing import Framing
 
 _INFO = DetectorInfo(
@@ -66,7 +66,7 @@ def test_a_detector_of_another_version_is_refused(changes):
 
 def test_the_score_is_the_probability_of_all_fakes():
     scores = _INFO.scores(np.float32([[0.5, 0.25, 0.25], [1, 0, 0]]))
-    assert scores.tolist() == [0.5, 0]
+    np.testing.assert_allclose(scores, [0.5, 0], rtol=1e-12)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -74,17 +74,46 @@ def test_the_score_is_the_probability_of_all_fakes():
 def test_a_probability_that_is_not_finite_gives_no_score(value, column):
     probabilities = np.full((2, 3), 0.25, np.float32)
     probabilities[1, column] = value
-    np.testing.assert_array_equal(_INFO.scores(probabilities), [0.5, np.nan])
+    np.testing.assert_allclose(_INFO.scores(probabilities), [2 / 3, np.nan])
+
+
+def test_log_odds_tell_scores_apart_that_are_rounded_to_one():
+    log_probabilities = np.float32([[-100, -1, -0.5], [-200, -1, -0.5]])
+    odds = _INFO.log_odds(log_probabilities)
+    assert odds[1] - odds[0] == pytest.approx(100)
+    assert log_odds.scores(odds).tolist() == [1, 1]
 
 
 def _with_scores(num_real, **changes):
-    scores = np.arange(num_real) / num_real
-    return dataclasses.replace(_INFO, **kept_scores(scores), **changes)
+    kept = kept_log_odds(log_odds.of_scores((np.arange(num_real) + 0.5) / num_real))
+    return dataclasses.replace(_INFO, **kept, **changes)
+
+
+def _num_alarms(info):
+    return metrics.decide(log_odds.scores(info.real_log_odds), info.threshold).sum()
+
+
+def test_a_detector_of_an_earlier_version_keeps_its_threshold_and_its_scores():
+    facts = _facts(real_scores=[0.0, 0.25, 1.0], num_real=3, threshold=0.5)
+    del facts["real_log_odds"]
+    info = DetectorInfo.from_json(facts)
+    assert log_odds.scores(info.real_log_odds).tolist() == [0, 0.25, 1]
+    assert info.threshold == 0.5
+    assert info.at_false_alarms(0.34).threshold > 0.25
+
+
+@pytest.mark.parametrize("odds", [17.2, 17.32, 17.33, 17.4, 40.0])
+def test_a_threshold_of_one_decides_as_when_scores_were_float32(odds):
+    facts = _facts(threshold=1.0)
+    del facts["real_log_odds"]
+    info = DetectorInfo.from_json(facts)
+    score = log_odds.scores(odds)
+    assert metrics.decide(score, info.threshold) == (np.float32(score) >= 1)
 
 
 def test_a_rate_of_false_alarms_chooses_the_threshold():
     info = _with_scores(200).at_false_alarms(0.05)
-    assert sum(score >= info.threshold for score in info.real_scores) == 10
+    assert _num_alarms(info) == 10
     assert info.max_false_alarms == 0.05
     assert info.threshold_pictures is None
     low, high = metrics.wilson_interval(10, 200)
@@ -98,7 +127,7 @@ def test_a_rate_of_false_alarms_chooses_the_threshold():
 
 def test_a_rate_that_the_pictures_are_too_few_for_is_doubtful():
     info = _with_scores(99).at_false_alarms(0.01)
-    assert not any(score >= info.threshold for score in info.real_scores)
+    assert not _num_alarms(info)
     assert "need at least 100 real validation pictures, there are 99" in info.doubt
     assert not _with_scores(100).at_false_alarms(0.01).doubt
 
@@ -111,11 +140,11 @@ def test_a_rate_without_scores_is_refused():
 
 
 def test_of_very_many_scores_evenly_spaced_ones_are_kept():
-    number = 5 * MAX_SCORES + 3
-    scores = np.random.default_rng(0).permutation(number) / number
-    kept = kept_scores(scores)
+    number = 5 * MAX_KEPT + 3
+    scores = (np.random.default_rng(0).permutation(number) + 0.5) / number
+    kept = kept_log_odds(log_odds.of_scores(scores))
     assert kept["num_real"] == number
-    assert len(kept["real_scores"]) == MAX_SCORES
+    assert len(kept["real_log_odds"]) == MAX_KEPT
     info = dataclasses.replace(_INFO, **kept).at_false_alarms(0.001)
     assert np.mean(scores >= info.threshold) == pytest.approx(0.001, rel=0.05)
     assert f"of the {number:,} real" in info.threshold_origin

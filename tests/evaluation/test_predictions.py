@@ -9,10 +9,9 @@ import logging
 import math
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from fakedet_jax.evaluation import metrics
+from fakedet_jax.evaluation import log_odds, metrics
 from fakedet_jax.evaluation.predictions import FRAME_HEADER, HEADER, PredictionOutput
 from fakedet_jax.faces.extraction import DAMAGED, LEFT_OUT, NO_FACE, NOTED, WRITTEN, Row
 from fakedet_jax.faces.stream import FaceFile
@@ -48,13 +47,28 @@ def write(*files, threshold=0.5, copies=None):
     output = PredictionOutput(given, threshold, table, frames, copies)
     for number, (_, rows) in enumerate(files):
         for row, score in rows:
-            output.add(number, row, score)
+            is_known = score is not None and math.isfinite(score)
+            odds = float(log_odds.of_scores(score)) if is_known else score
+            output.add(number, row, odds)
         output.finish(number)
     parsed = [list(csv.reader(io.StringIO(t.getvalue()))) for t in (table, frames)]
     assert parsed[0].pop(0) == list(HEADER)
+    output.written_log_odds = [_check_odds(row, 2) for row in parsed[0]]
     output.written_notes = [row.pop() for row in parsed[0]]
     assert parsed[1].pop(0) == list(FRAME_HEADER)
+    for row in parsed[1]:
+        _check_odds(row, 4)
     return output, *parsed
+
+
+def _check_odds(row, place):
+    """Takes log-odds off a row, whose score they must give, and rounds the score."""
+    odds, score = row.pop(), row[place]
+    if score:
+        assert float(score) == pytest.approx(log_odds.scores(float(odds)), rel=1e-12)
+        row[place] = f"{float(score):.12g}"
+    assert bool(odds) == bool(score)
+    return odds and float(odds)
 
 
 def test_the_score_of_a_video_is_the_mean_of_its_frames():
@@ -69,9 +83,14 @@ def test_the_mean_is_what_is_decided_on(second, decision):
 
 
 def test_each_face_has_its_row():
-    rows = [scored(0, 0.25, face=1), scored(0, 1, face=0), scored(1, 0.75, face=1)]
+    rows = [scored(0, 0.25, face=1), scored(0, 0.9, face=0), scored(1, 0.75, face=1)]
     _, table, _ = write((VIDEO, rows))
-    assert [row[1:3] for row in table] == [["0", "1.0"], ["1", "0.5"]]
+    assert [row[1:3] for row in table] == [["0", "0.9"], ["1", "0.5"]]
+
+
+def test_the_log_odds_of_a_video_are_those_of_its_mean_score():
+    output, _, _ = write((VIDEO, [scored(0, 0.2), scored(1, 0.7)]))
+    assert output.written_log_odds == [pytest.approx(math.log(0.45 / 0.55))]
 
 
 def test_a_face_that_is_too_small_has_its_reason_beside_the_others():
@@ -173,15 +192,19 @@ def test_a_video_without_a_finite_score_counts_its_frames():
     )
 
 
-@pytest.mark.parametrize("threshold", [0.1234565, np.nextafter(0.5, 1), 1 / 3])
-def test_the_written_score_decides_as_the_table_does(threshold):
-    scores = [np.nextafter(threshold, way) for way in (0, threshold, 1)]
-    rows = [(PHOTO, [scored(-1, float(score))]) for score in scores]
-    _, table, frames = write(*rows, threshold=float(threshold))
-    for cells in (*(row[2:4] for row in table), *(row[4:6] for row in frames)):
-        score, decision = cells
-        assert metrics.decide(float(score), threshold) == (decision == "fake")
-    assert [row[3] for row in table] == ["real", "fake", "fake"]
+@pytest.mark.parametrize("odds", [-1.96, 1e-9, 0.7])
+def test_the_written_score_decides_as_the_table_does(odds):
+    threshold = float(log_odds.scores(odds))
+    table = io.StringIO()
+    output = PredictionOutput([PHOTO] * 3, threshold, table)
+    for number, change in enumerate((-1e-12, 0, 1e-12)):
+        output.add(number, scored(-1, None)[0], odds + change)
+        output.finish(number)
+    rows = list(csv.DictReader(io.StringIO(table.getvalue())))
+    for row in rows:
+        is_fake = metrics.decide(float(row["score"]), threshold)
+        assert is_fake == (row["decision"] == "fake")
+    assert [row["decision"] for row in rows] == ["real", "fake", "fake"]
 
 
 def test_what_there_is_to_say_of_a_file_is_in_its_rows_and_counted():
@@ -201,7 +224,7 @@ def test_what_the_network_saw_is_drawn():
     row = dataclasses.replace(scored(-1, 0.25)[0], crop_box=(10, 20, 70, 60))
     table = io.StringIO()
     output = PredictionOutput([PHOTO], 0.5, table, None, copies, Framing.square(16))
-    output.add(0, row, 0.25)
+    output.add(0, row, -1.0)
     output.finish(0)
     ((_, ((_, mark),), _),) = copies.added
     # The central square of a crop of 60 × 40 pixels.

@@ -46,7 +46,7 @@ def _evaluate(workdir, *datasets, **settings):
             CrossDatasetConfig(
                 workdir=workdir,
                 datasets=tuple(map(str, datasets)),
-                **{"num_resamples": 20, **settings},
+                **{"num_resamples": 20, "report": False, **settings},
             )
         )
 

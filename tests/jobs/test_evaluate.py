@@ -14,7 +14,7 @@ from PIL import Image
 from fakedet_jax import workdir as workdirs
 from fakedet_jax.config import DataConfig, EvaluateConfig
 from fakedet_jax.errors import RequestError
-from fakedet_jax.evaluation import bootstrap, metrics, protocol
+from fakedet_jax.evaluation import bootstrap, log_odds, metrics, protocol
 from fakedet_jax.jobs import evaluate
 from fakedet_jax.perturb import apply
 from fakedet_jax.perturb.perturbation import Perturbation
@@ -36,10 +36,10 @@ def workdir(data_dir, tmp_path_factory):
     return tiny.fit(data_dir, folder, recipe={"num_epochs": 1})
 
 
-def _evaluate(workdir, name="result", **settings):
+def _evaluate(workdir, name="result", report=False, **settings):
     with tiny.registered():
         summary = evaluate.evaluate(
-            EvaluateConfig(workdir=workdir, name=name, **settings)
+            EvaluateConfig(workdir=workdir, name=name, report=report, **settings)
         )
     return summary, workdir / "evaluations" / name
 
@@ -97,7 +97,7 @@ def test_the_threshold_is_the_one_that_training_stored(workdir):
 
 
 def test_a_given_threshold_takes_its_place(workdir):
-    summary, folder = _evaluate(workdir, name="given", threshold=0.0)
+    summary, folder = _evaluate(workdir, name="given", threshold=0.0, report=True)
     assert summary["threshold"] == 0
     assert "threshold_pictures" not in summary
     assert summary["fpr"] == 1
@@ -135,7 +135,7 @@ def test_skipped_files_are_counted_and_named(workdir, data_dir, tmp_path):
     }
     for path, content in bad.items():
         path.write_bytes(content)
-    summary, folder = _evaluate(workdir, data=_folder(root))
+    summary, folder = _evaluate(workdir, data=_folder(root), report=True)
     assert (summary["num_examples"], summary["num_skipped"]) == (9, 2)
     skipped = {row["path"]: row["reason"] for row in _rows(folder / "skipped.csv")}
     assert set(skipped) == set(map(str, bad))
@@ -149,7 +149,7 @@ def test_skipped_files_are_counted_and_named(workdir, data_dir, tmp_path):
 
 def test_files_that_gave_no_face_are_counted_and_named(workdir, prepared_dir):
     data = DataConfig("folder", prepared_dir)
-    summary, folder = _evaluate(workdir, data=data, split="all")
+    summary, folder = _evaluate(workdir, data=data, split="all", report=True)
     assert summary["num_left_out"] == len(UNUSABLE)
     assert summary["without_score"] == {"fake": 3, "real": 1}
     rows = {row["path"]: row for row in _rows(folder / "skipped.csv")}
@@ -270,7 +270,7 @@ def test_the_seed_decides_what_a_mix_does(workdir):
 
 
 def test_an_evaluation_is_named_after_what_was_done(workdir):
-    _evaluate(workdir, name="", perturb="jpeg:60")
+    _evaluate(workdir, name="", perturb="jpeg:60", report=True)
     folder = workdir / "evaluations" / "folder_test_jpeg_60"
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "<title>tiny on folder, split test, jpeg:60" in page
@@ -333,7 +333,9 @@ def test_several_fake_classes_are_several_manipulations(workdir, tmp_path):
 def of_videos(workdir, tmp_path_factory):
     """The summary and the folder of an evaluation of prepared videos."""
     root = videos.prepare_videos(tmp_path_factory.mktemp("evaluate"))
-    return _evaluate(workdir, name="videos", data=_folder(root), num_resamples=50)
+    return _evaluate(
+        workdir, name="videos", data=_folder(root), num_resamples=50, report=True
+    )
 
 
 def test_videos_have_the_mean_scores_of_their_frames(of_videos):
@@ -396,7 +398,7 @@ def test_scores_of_videos_do_not_outlive_them(workdir, of_videos):
 
 
 def test_fakes_are_counted_at_few_false_alarms(workdir):
-    summary, folder = _evaluate(workdir, num_resamples=50)
+    summary, folder = _evaluate(workdir, num_resamples=50, report=True)
     rows = _rows(folder / "scores.csv")
     fake = [row["label"] == "fake" for row in rows]
     scores = [float(row["score"]) for row in rows]
@@ -411,9 +413,11 @@ def test_fakes_are_counted_at_few_false_alarms(workdir):
 
 
 def test_a_share_of_false_alarms_sets_the_threshold(workdir):
-    summary, folder = _evaluate(workdir, name="rate", max_false_alarms=0.34)
+    summary, folder = _evaluate(
+        workdir, name="rate", max_false_alarms=0.34, report=True
+    )
     stored = tiny.facts(workdir / "best")
-    scores = sorted(stored["real_scores"])
+    scores = sorted(log_odds.scores(stored["real_log_odds"]))
     assert stored["num_real"] == len(scores) == 3
     assert scores[1] < summary["threshold"] <= scores[2]
     assert summary["max_false_alarms"] == 0.34
@@ -433,7 +437,7 @@ def test_too_few_real_pictures_for_a_share_are_warned_of(workdir, capsys):
 def test_the_share_is_refused_where_no_scores_are_stored(damaged, capsys):
     path = next((damaged / "best").glob("*/facts/metadata"))
     facts = json.loads(path.read_text())
-    del facts["real_scores"], facts["num_real"]
+    del facts["real_log_odds"], facts["num_real"]
     path.write_text(json.dumps(facts))
     flags = ("--mode=evaluate", f"--workdir={damaged}")
     assert tiny.run_cli(*flags, "--max_false_alarms=0.01") == 2
@@ -466,3 +470,11 @@ def test_the_pictures_of_the_training_have_no_notes(workdir, caplog):
         _, folder = _evaluate(workdir)
     assert {row["note"] for row in _rows(folder / "scores.csv")} == {""}
     assert not [line for line in caplog.messages if "framed" in line]
+
+
+def test_the_page_can_be_left_out(workdir):
+    _evaluate(workdir, name="with_page", report=True)
+    _, folder = _evaluate(workdir, name="with_page")
+    # What an earlier evaluation drew is not taken for this one's.
+    assert not (folder / "report.html").exists()
+    assert (folder / "metrics.json").exists()

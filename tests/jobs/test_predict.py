@@ -81,7 +81,7 @@ def _parse(text):
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     rows = list(reader)
     assert reader.fieldnames == [
-        *("path", "face", "score", "decision", "error", "note")
+        *("path", "face", "score", "decision", "error", "note", "log_odds")
     ]
     return rows
 
@@ -160,13 +160,13 @@ def test_a_score_that_is_not_finite_is_an_error(
     def load_damaged(*arguments, **settings):
         loaded = load(*arguments, **settings)
 
-        def probability_fn(variables, images):
+        def log_probability_fn(variables, images):
             is_black = (images == 0).all((1, 2, 3))[:, None]
             return jnp.where(
-                is_black, jnp.nan, loaded.probability_fn(variables, images)
+                is_black, jnp.nan, loaded.log_probability_fn(variables, images)
             )
 
-        return dataclasses.replace(loaded, probability_fn=probability_fn)
+        return dataclasses.replace(loaded, log_probability_fn=log_probability_fn)
 
     monkeypatch.setattr(systems, "load", load_damaged)
     black = tmp_path / "black.png"

@@ -13,6 +13,7 @@ from PIL import Image
 
 from fakedet_jax import config, systems
 from fakedet_jax.errors import RequestError
+from fakedet_jax.evaluation import log_odds
 from fakedet_jax.evaluation.scoring import Scorer
 from fakedet_jax.jobs import export, suite_scores
 from fakedet_jax.jobs import suite as suite_job
@@ -91,13 +92,13 @@ def _score(workdir, exported, paths):
     with tiny.registered():
         mesh = parallel.data_mesh()
         detector = systems.load(workdir, mesh)
-        scorer = Scorer(detector.probability_fn, mesh, 64)
+        scorer = Scorer(detector.log_probability_fn, mesh, 64)
         images = (_read(exported / path, detector.info.framing) for path in paths)
         batches = batching.from_pictures(images, detector.info.framing, 64)
         tagged = ((None, batch) for batch in batches)
         scores = []
         for _, values, _ in scorer.stream(detector.variables, tagged):
-            scores += detector.info.scores(values).tolist()
+            scores += log_odds.scores(detector.info.log_odds(values)).tolist()
     return scores, detector.info.threshold
 
 

@@ -16,6 +16,7 @@ import pytest
 
 from fakedet_jax import config
 from fakedet_jax.errors import RequestError
+from fakedet_jax.evaluation import log_odds
 from fakedet_jax.jobs.prepare import prepare
 from fakedet_jax.models import precision
 from fakedet_jax.runtime.signals import Stopped
@@ -427,7 +428,7 @@ def test_a_share_of_false_alarms_is_trained_for(data_dir, tmp_path, capsys):
     assert "rough" not in errors
     facts = tiny.facts(workdir / "best")
     assert facts["max_false_alarms"] == 0.4
-    assert sum(score >= facts["threshold"] for score in facts["real_scores"]) == 1
+    assert sum(log_odds.scores(facts["real_log_odds"]) >= facts["threshold"]) == 1
     assert tiny.run_cli(*flags, "--num_epochs=1", "--max_false_alarms=0.3") == 2
     assert "max_false_alarms=0.4 (now 0.3)" in capsys.readouterr().err
 

@@ -17,6 +17,7 @@ from PIL import Image
 import fakedet_jax as fd
 from fakedet_jax.config import ExtractConfig, PredictConfig
 from fakedet_jax.errors import ImageError, RequestError
+from fakedet_jax.evaluation import log_odds
 from fakedet_jax.jobs.extract import extract
 from fakedet_jax.jobs.predict import predict
 from fakedet_jax.media.decode import decode
@@ -171,7 +172,7 @@ def test_a_threshold_can_be_given(workdir):
 def test_a_share_of_false_alarms_can_be_given(workdir):
     with tiny.registered():
         changed = fd.load(workdir, max_false_alarms=0.34)
-        real = np.array(changed.info.real_scores)
+        real = log_odds.scores(changed.info.real_log_odds)
         assert changed.decide(real).sum() == 1
         with pytest.raises(RequestError, match="`threshold` and `max_false_alarms`"):
             fd.load(workdir, threshold=0.5, max_false_alarms=0.1)

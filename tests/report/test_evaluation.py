@@ -58,11 +58,11 @@ def test_metrics_are_strict_json_of_the_summary(written):
 
 def test_scores_are_rfc_4180(written):
     assert (written / "scores.csv").read_bytes() == (
-        b"path,label,score,predicted,decision,note\r\n"
-        b"a.png,real,0.10000000149011612,real,real,\r\n"
-        b'"b,c.png",fake,0.8999999761581421,fake,fake,\r\n'
-        b'"d""e.png",real,0.699999988079071,fake,fake,\r\n'
-        b"f\\udcff.png,fake,0.20000000298023224,real,real,\r\n"
+        b"path,label,score,predicted,decision,note,log_odds\r\n"
+        b"a.png,real,0.10000000149011612,real,real,,\r\n"
+        b'"b,c.png",fake,0.8999999761581421,fake,fake,,\r\n'
+        b'"d""e.png",real,0.699999988079071,fake,fake,,\r\n'
+        b"f\\udcff.png,fake,0.20000000298023224,real,real,,\r\n"
     )
 
 
@@ -132,10 +132,10 @@ def test_scores_of_videos_are_means(tmp_path):
     )
     report.write_evaluation(tmp_path, found, title="t")
     assert (tmp_path / "video_scores.csv").read_bytes() == (
-        b"path,label,score,predicted,num_frames\r\n"
-        b"a\\udcff,real,0.5,fake,2\r\n"
-        b"b,fake,0.75,fake,1\r\n"
-        b"c,fake,0.125,real,1\r\n"
+        b"path,label,score,predicted,num_frames,log_odds\r\n"
+        b"a\\udcff,real,0.5,fake,2,\r\n"
+        b"b,fake,0.75,fake,1,\r\n"
+        b"c,fake,0.125,real,1,\r\n"
     )
 
 

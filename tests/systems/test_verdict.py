@@ -10,7 +10,7 @@ import pytest
 from fakedet_jax.config import DataConfig
 from fakedet_jax.data import catalog
 from fakedet_jax.errors import RequestError
-from fakedet_jax.evaluation import metrics
+from fakedet_jax.evaluation import log_odds, metrics
 from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.evaluation.scoring import Scored
 from fakedet_jax.media.framing import Framing
@@ -49,7 +49,12 @@ def _probabilities(dataset, seed=0):
 def _judge(dataset, probabilities, valid=None, select_by="accuracy"):
     valid = np.ones(dataset.num_examples, np.bool_) if valid is None else valid
     info = dataclasses.replace(_info(), classes=dataset.classes)
-    return judge(info, dataset, Scored(probabilities, valid), select_by)
+    return judge(info, dataset, _scored(probabilities, valid), select_by)
+
+
+def _scored(probabilities, valid):
+    with np.errstate(divide="ignore"):
+        return Scored(np.log(probabilities), valid)
 
 
 def test_the_threshold_is_chosen_on_the_validation_scores(dataset):
@@ -111,7 +116,7 @@ def test_the_facts_are_the_detector_with_what_was_found(dataset):
         name: getattr(info, name)
         for name in (
             *("threshold", "threshold_origin", "threshold_pictures"),
-            *("real_scores", "num_real"),
+            *("real_log_odds", "num_real"),
         )
     }
     assert info == dataclasses.replace(before, **chosen, validation=info.validation)
@@ -132,7 +137,7 @@ def test_certainty_that_is_wrong_has_a_finite_loss(dataset):
     probabilities = np.zeros((dataset.num_examples, 3), np.float32)
     probabilities[np.arange(len(probabilities)), (dataset.labels + 1) % 3] = 1
     loss = _judge(dataset, probabilities).metrics["validation/loss"]
-    assert loss == pytest.approx(-np.log(np.finfo(np.float32).tiny), rel=1e-6)
+    assert loss == pytest.approx(log_odds.LARGEST)
 
 
 def test_one_kind_of_picture_chooses_no_threshold(dataset):
@@ -145,21 +150,22 @@ def test_one_kind_of_picture_chooses_no_threshold(dataset):
     )
 
 
-def test_the_scores_of_real_pictures_are_kept(dataset):
+def test_the_log_odds_of_real_pictures_are_kept(dataset):
     probabilities = _probabilities(dataset)
     facts = _judge(dataset, probabilities).facts
     real = dataset.fake_labels == 0
     expected = np.sort(1 - probabilities[real, 0].astype(np.float64))
-    np.testing.assert_allclose(facts["real_scores"], expected, rtol=1e-6)
+    kept = log_odds.scores(facts["real_log_odds"])
+    np.testing.assert_allclose(kept, expected, rtol=1e-6)
     assert facts["num_real"] == 3
 
 
 def test_a_share_of_false_alarms_chooses_the_threshold(dataset):
     probabilities = _probabilities(dataset)
     info = dataclasses.replace(_info(), classes=dataset.classes)
-    scored = Scored(probabilities, np.ones(dataset.num_examples, np.bool_))
+    scored = _scored(probabilities, np.ones(dataset.num_examples, np.bool_))
     verdict = judge(info, dataset, scored, "accuracy", max_false_alarms=0.34)
-    scores = np.sort(verdict.facts["real_scores"])
+    scores = log_odds.scores(verdict.facts["real_log_odds"])
     threshold = verdict.facts["threshold"]
     assert scores[1] < threshold <= scores[2]
     assert verdict.metrics["validation/threshold"] == threshold

@@ -215,17 +215,17 @@ def test_the_learning_rate_reported_is_the_one_used():
     assert rates == pytest.approx([0.1, 0.05])
 
 
-def test_probabilities_are_those_of_the_logits():
+def test_log_probabilities_are_those_of_the_logits():
     model = tiny.Net(3)
     _, state = _make(model)
     ((images, _),) = _examples(tiny.SIZE, 4)
-    probabilities = steps.make_probability_fn(model, tiny.PREPROCESSING)(
+    found = steps.make_log_probability_fn(model, tiny.PREPROCESSING)(
         state.variables, images
     )
     logits, _ = model.apply(state.variables, tiny.PREPROCESSING(images))
     expected = np.exp(np.asarray(logits, np.float64))
     expected /= expected.sum(-1, keepdims=True)
-    np.testing.assert_allclose(probabilities, expected, rtol=1e-5)
+    np.testing.assert_allclose(found, np.log(expected), rtol=1e-5)
 
 
 def test_shapes_of_a_new_state_cost_no_computation():

@@ -142,7 +142,10 @@ class Diagnose:
     def _facts(self, looks: Looks, evaluation: report.Evaluation) -> dict[str, Any]:
         """Only what the pictures define."""
         as_real = anomaly_metrics.summarize_real_positive(
-            evaluation.fake, evaluation.scores, evaluation.threshold
+            evaluation.fake,
+            evaluation.scores,
+            evaluation.threshold,
+            evaluation.evidence,
         )
         found: dict[str, Any] = {}
         if as_real["auc"] is not None:
@@ -155,7 +158,7 @@ class Diagnose:
     ) -> dict[str, report.Panel]:
         """Likelihoods, embeddings and rankings."""
         likelihoods = anomaly_model.log_likelihoods(
-            evaluation.scores, self.detector.threshold, self.detector.spread
+            evaluation.evidence, self.detector.threshold, self.detector.spread
         )
         valid = looks.embeddings.valid
         drawn = {

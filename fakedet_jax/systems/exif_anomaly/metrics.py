@@ -22,7 +22,10 @@ from fakedet_jax.evaluation import metrics
 
 
 def summarize_real_positive(
-    fake: ArrayLike, scores: ArrayLike, threshold: float
+    fake: ArrayLike,
+    scores: ArrayLike,
+    threshold: float,
+    evidence: ArrayLike | None = None,
 ) -> dict[str, float | None]:
     """Computes the metrics of a decision with real pictures as the positive class.
 
@@ -34,6 +37,8 @@ def summarize_real_positive(
         fake: Int or bool `[n]`, 1 for fake and 0 for real.
         scores: Float `[n]`, finite; evidence of being fake.
         threshold: Scores at or above it are decided fake; finite.
+        evidence: Float `[n]`, finite: ranks the examples, such as log-odds; by default
+            the scores do.
 
     Returns:
         A number in [0, 1] for each of `metrics.BINARY_METRICS`, or None where it is
@@ -50,14 +55,14 @@ def summarize_real_positive(
     if not math.isfinite(threshold):
         raise ValueError(f"the threshold must be finite, not {threshold}")
     real = 1 - np.asarray(fake)
-    evidence = -np.asarray(scores, np.float64)
+    ranks = -np.asarray(scores if evidence is None else evidence, np.float64)
     called_real = ~metrics.decide(scores, threshold)
     # Decisions as scores of 0 and 1: a score that equals the threshold must stay fake,
     # but would be called real if the scores were negated.
     summary = metrics.summarize(real, called_real, 0.5)
     ranked = {
-        "average_precision": metrics.average_precision(real, evidence),
-        "auc": metrics.auc(real, evidence),
+        "average_precision": metrics.average_precision(real, ranks),
+        "auc": metrics.auc(real, ranks),
     }
     return {name: summary[name] for name in metrics.BINARY_METRICS} | ranked
 

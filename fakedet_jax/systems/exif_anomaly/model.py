@@ -20,6 +20,7 @@ from jax.sharding import Mesh
 from fakedet_jax import mixture
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import metrics
+from fakedet_jax.evaluation.log_odds import of_scores, scores
 from fakedet_jax.systems.exif_anomaly.options import ExifAnomalyOptions
 
 _LOGGER = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ class AnomalyModel:
         spread: Of the log-likelihoods of held-out photographs, positive.
         false_alarm_rate: Of the held-out photographs, at this threshold.
         num_held_out: Their number.
-        held_out_scores: Of these, float64 `[num_held_out]`.
+        held_out_log_odds: Of these, float64 `[num_held_out]`.
     """
 
     mixture: mixture.Mixture
@@ -52,7 +53,9 @@ class AnomalyModel:
     spread: float
     false_alarm_rate: float
     num_held_out: int
-    held_out_scores: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
+    held_out_log_odds: np.ndarray = dataclasses.field(
+        default_factory=lambda: np.zeros(0)
+    )
 
 
 def check_number(num_photographs: int, options: ExifAnomalyOptions) -> None:
@@ -137,14 +140,17 @@ def fit(
         spread=spread,
         false_alarm_rate=float(np.mean(likelihoods < threshold)),
         num_held_out=len(held_out),
-        held_out_scores=0.5 + np.arctan((threshold - likelihoods) / spread) / np.pi,
+        held_out_log_odds=_log_odds(threshold, spread, likelihoods),
     )
 
 
-def score(
+def log_probabilities(
     model: mixture.Mixture, threshold: Any, spread: Any, embeddings: jax.Array
 ) -> jax.Array:
-    """Scores embeddings; pure.
+    """Logarithms of the class probabilities of embeddings; pure.
+
+    The probability of being fake is `1/2 + arctan((threshold − l) / spread) / π` for a
+    log-likelihood l: 1/2 at the threshold, more for what is less likely.
 
     Args:
         model: The mixture.
@@ -153,29 +159,42 @@ def score(
         embeddings: float32 `[n, d]`.
 
     Returns:
-        float32 `[n]` in [0, 1]; 1/2 at the threshold, more for what is less likely.
+        float32 `[n, 2]`: real, fake.
     """
-    likelihoods = mixture.log_likelihoods(model, embeddings)
-    return 0.5 + jnp.arctan((threshold - likelihoods) / spread) / jnp.pi
+    distances = (threshold - mixture.log_likelihoods(model, embeddings)) / spread
+    # As angles on either side, neither is rounded to 0 or 1.
+    turns = jnp.stack([distances, -distances], axis=-1)
+    return jnp.log(jnp.arctan2(1.0, turns) / jnp.pi)
 
 
-def log_likelihoods(scores: np.ndarray, threshold: float, spread: float) -> np.ndarray:
-    """The log-likelihoods that scores came from, as far as float32 keeps them.
+def log_likelihoods(
+    log_odds: np.ndarray, threshold: float, spread: float
+) -> np.ndarray:
+    """The log-likelihoods that log-odds came from, as far as float32 keeps them.
 
     Args:
-        scores: `[n]` of `score`.
+        log_odds: `[n]`, of `log_probabilities`.
         threshold: See `AnomalyModel`.
         spread: See `AnomalyModel`.
 
     Returns:
         float64 `[n]`, in nats.
 
-    >>> log_likelihoods(np.array([0.5, 0.75]), -800.0, 10.0)
+    >>> log_likelihoods(np.log([1.0, 3.0]), -800.0, 10.0)
     array([-800., -810.])
     """
-    # One half less the last digit: the tangent of a right angle has no value.
-    turns = np.clip(np.asarray(scores, np.float64) - 0.5, -0.5 + 1e-9, 0.5 - 1e-9)
-    return np.round(threshold - spread * np.tan(np.pi * turns), 9)
+    values = np.asarray(log_odds, np.float64)
+    # The smaller of the two probabilities, which keeps its digits. The cotangent of 0
+    # has no value.
+    smaller = np.maximum(scores(-np.abs(values)), np.finfo(np.float32).tiny)
+    distances = np.sign(values) / np.tan(np.pi * smaller)
+    return np.round(threshold - spread * distances, 9)
+
+
+def _log_odds(threshold: float, spread: float, likelihoods: np.ndarray) -> np.ndarray:
+    """The log-odds of log-likelihoods, float64 `[n]`; see `log_probabilities`."""
+    distances = (threshold - likelihoods) / spread
+    return np.log(np.arctan2(1.0, -distances)) - np.log(np.arctan2(1.0, distances))
 
 
 def _choose_threshold(likelihoods: np.ndarray, rate: float) -> tuple[float, float]:
@@ -185,9 +204,11 @@ def _choose_threshold(likelihoods: np.ndarray, rate: float) -> tuple[float, floa
     )
     # All photographs may be alike.
     spread = max(upper - lower, _MIN_SPREAD * max(1.0, abs(median)))
-    around_median = 0.5 + np.arctan((median - likelihoods) / spread) / np.pi
+    around_median = scores(_log_odds(median, spread, likelihoods))
     alarm = metrics.threshold_at_false_alarm_rate(around_median, rate)
-    threshold = float(log_likelihoods(np.array([alarm]), median, spread)[0])
+    # One half less the last digit at most, as an alarm for none may lie at 1.
+    alarm = min(alarm, 1 - 1e-9)
+    threshold = float(log_likelihoods(of_scores([alarm]), median, spread)[0])
     if not (likelihoods < threshold).any():
         # What is rounded in another way, as on other devices, must be no alarm either.
         threshold = min(threshold, float(likelihoods.min()) - _MARGIN * spread)

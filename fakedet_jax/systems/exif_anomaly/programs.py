@@ -55,7 +55,7 @@ def create(system: "ExifAnomaly", request: ProgramRequest) -> Programs:
             named, named.abstract, fitted, options, step=0, digest=""
         )
         return programs.of_pictures(
-            request, named.framing, detector.probabilities, detector.arrays
+            request, named.framing, detector.log_probabilities, detector.arrays
         )
 
     def mixture() -> Program:

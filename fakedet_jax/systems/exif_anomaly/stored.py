@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
@@ -58,8 +57,8 @@ class Stored:
         """The arrays, all of them on the mesh."""
         return parallel.replicate(mesh, self.arrays)
 
-    def probabilities(self, variables: Any, images: jax.Array) -> jax.Array:
-        """Class probabilities of pictures, a pure function.
+    def log_probabilities(self, variables: Any, images: jax.Array) -> jax.Array:
+        """Logarithms of the class probabilities of pictures, a pure function.
 
         Args:
             variables: Of `all_variables`.
@@ -69,10 +68,9 @@ class Stored:
             float32 `[batch, 2]`: real, fake.
         """
         rows = self.embedded.embed(variables["network"], images)
-        fake = anomaly_model.score(
+        return anomaly_model.log_probabilities(
             variables["mixture"], self.threshold, self.spread, rows
         )
-        return jnp.stack([1 - fake, fake], axis=-1)
 
 
 def load(workdir: Workdir, mesh: Mesh) -> Stored:

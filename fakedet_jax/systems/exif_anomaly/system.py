@@ -25,8 +25,8 @@ from jax.sharding import Mesh
 from fakedet_jax.config import BenchmarkConfig, TrainConfig
 from fakedet_jax.data.dataset import BINARY_CLASSES, Dataset
 from fakedet_jax.errors import RequestError
-from fakedet_jax.evaluation import metrics
-from fakedet_jax.evaluation.info import DetectorInfo, kept_scores
+from fakedet_jax.evaluation import log_odds, metrics
+from fakedet_jax.evaluation.info import DetectorInfo, kept_log_odds
 from fakedet_jax.evaluation.scoring import Scorer
 from fakedet_jax.models import pretrained
 from fakedet_jax.models.backbone import Backbone
@@ -191,7 +191,7 @@ class ExifAnomaly:
         return Fitted(
             found.info,
             found.all_variables(mesh),
-            found.probabilities,
+            found.log_probabilities,
             features={
                 "embedding": embedding_feature(
                     found.embedded.embed,
@@ -276,7 +276,7 @@ class ExifAnomaly:
                 f"{options.false_alarm_rate:.1%} were asked for. No fake was looked at."
             ),
             step=step,
-            **kept_scores(fitted.held_out_scores),
+            **kept_log_odds(fitted.held_out_log_odds),
             details={
                 "embedding": digest,
                 "num_components": fitted.mixture.num_components,
@@ -350,13 +350,14 @@ def _with_validation(detector: stored.Stored, request: FitRequest) -> DetectorIn
     if len(set(dataset.labels.tolist())) < 2:
         return info
     batch_size = parallel.round_up_batch_size(_EMBED_BATCH, mesh)
-    scored = Scorer(detector.probabilities, mesh, batch_size).score_dataset(
+    scored = Scorer(detector.log_probabilities, mesh, batch_size).score_dataset(
         detector.all_variables(mesh), dataset, info.framing, request.config.input
     )
     labels = dataset.labels[scored.valid]
-    scores = info.scores(scored.values[scored.valid])
-    values = {"accuracy": float(np.mean((scores >= info.threshold) == labels))}
-    auc = metrics.auc(labels, scores)
+    evidence = info.log_odds(scored.values[scored.valid])
+    decided = metrics.decide(log_odds.scores(evidence), info.threshold)
+    values = {"accuracy": float(np.mean(decided == labels))}
+    auc = metrics.auc(labels, evidence)
     if auc is not None:
         values["auc"] = auc
     return dataclasses.replace(info, validation=values)

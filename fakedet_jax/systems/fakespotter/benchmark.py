@@ -325,11 +325,11 @@ def _detection(config: BenchmarkConfig, subject: _Subject, mesh: Mesh) -> Result
     results = {}
     for way, (dtype, products) in _ways().items():
         name = f"auc_{way}"
-        fn = fakespotter.make_probability_fn(subject.in_dtype(dtype), widths)
+        fn = fakespotter.make_log_probability_fn(subject.in_dtype(dtype), widths)
         with precision.using(products):
             scored = Scorer(fn, mesh, config.batch_size).score_dataset(
                 fitted.variables, dataset, fitted.info.framing, config.input, label=name
             )
-        scores = fitted.info.scores(scored.values[scored.valid])
-        results[name] = metrics.auc(dataset.labels[scored.valid], scores)
+        evidence = fitted.info.log_odds(scored.values[scored.valid])
+        results[name] = metrics.auc(dataset.labels[scored.valid], evidence)
     return results

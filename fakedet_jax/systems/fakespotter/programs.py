@@ -18,7 +18,7 @@ from fakedet_jax.systems.fakespotter.counts import (
 from fakedet_jax.systems.fakespotter.options import FakeSpotterOptions
 from fakedet_jax.systems.fakespotter.system import (
     abstract_variables,
-    make_probability_fn,
+    make_log_probability_fn,
 )
 from fakedet_jax.systems.programs import ProgramRequest, Programs
 from fakedet_jax.weights import store
@@ -44,7 +44,7 @@ def create(request: ProgramRequest) -> Programs:
         return programs.of_pictures(
             request,
             settings.backbone.preprocessing.framing,
-            make_probability_fn(settings, options.widths),
+            make_log_probability_fn(settings, options.widths),
             abstract_variables(settings, options.widths),
         )
 

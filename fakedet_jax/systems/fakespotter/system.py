@@ -139,7 +139,7 @@ class FakeSpotter:
         return Fitted(
             info,
             variables,
-            make_probability_fn(settings, widths),
+            make_log_probability_fn(settings, widths),
             features=backbone_features(
                 settings,
                 variables["backbone"],
@@ -201,7 +201,9 @@ class FakeSpotter:
         model = CoverageClassifier(options.widths)
         inputs = _standardise(scaling, counts, sizes)
         validation_inputs = _standardise(scaling, to_judge.values, sizes)
-        classify = jax.jit(lambda params, inputs: _probabilities(model, params, inputs))
+        classify = jax.jit(
+            lambda params, inputs: _log_probabilities(model, params, inputs)
+        )
 
         def validate(step: int, params: Any) -> loop.Verdict:
             info = DetectorInfo(
@@ -214,8 +216,8 @@ class FakeSpotter:
                 threshold_origin="",
                 step=step,
             )
-            probabilities = np.asarray(classify(params, validation_inputs))
-            scored = Scored(probabilities, to_judge.valid)
+            values = np.asarray(classify(params, validation_inputs))
+            scored = Scored(values, to_judge.valid)
             return judge(
                 info, validation, scored, options.select_by, options.max_false_alarms
             )
@@ -243,8 +245,8 @@ class FakeSpotter:
         bests.save(best.step, placed, best.verdict.facts)
 
 
-def make_probability_fn(settings: CountSettings, widths: tuple[int, ...]) -> Any:
-    """Class probabilities of pictures, a pure function.
+def make_log_probability_fn(settings: CountSettings, widths: tuple[int, ...]) -> Any:
+    """Logarithms of the class probabilities of pictures, a pure function.
 
     Args:
         settings: What is counted.
@@ -257,13 +259,13 @@ def make_probability_fn(settings: CountSettings, widths: tuple[int, ...]) -> Any
     """
     network, model = settings.network, CoverageClassifier(widths)
 
-    def probabilities(variables: Any, images: jax.Array) -> jax.Array:
+    def log_probabilities(variables: Any, images: jax.Array) -> jax.Array:
         counts = network.counts(variables["backbone"], images, variables["thresholds"])
         sizes = network.layer_sizes.values()
         inputs = _standardise(variables["scaling"], counts, sizes)
-        return _probabilities(model, variables["classifier"], inputs)
+        return _log_probabilities(model, variables["classifier"], inputs)
 
-    return probabilities
+    return log_probabilities
 
 
 def _scaling(counts: np.ndarray, sizes: Any) -> dict[str, np.ndarray]:
@@ -283,12 +285,12 @@ def _standardise(scaling: Any, counts: Any, sizes: Any) -> jax.Array:
     return (shares - scaling["mean"]) / scaling["deviation"]
 
 
-def _probabilities(
+def _log_probabilities(
     model: CoverageClassifier, params: Any, inputs: jax.Array
 ) -> jax.Array:
     logits = jnp.asarray(model.apply({"params": params}, inputs))
-    # Both by a sigmoid, so that neither side loses digits near certainty.
-    return jnp.stack([jax.nn.sigmoid(-logits), jax.nn.sigmoid(logits)], axis=-1)
+    # Each by its own, so that neither side loses digits near certainty.
+    return jnp.stack([jax.nn.log_sigmoid(-logits), jax.nn.log_sigmoid(logits)], axis=-1)
 
 
 def abstract_variables(settings: CountSettings, widths: tuple[int, ...]) -> Any:

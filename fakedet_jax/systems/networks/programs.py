@@ -62,7 +62,7 @@ def create(
         return programs.of_pictures(
             request,
             detector.framing,
-            steps.make_probability_fn(model, detector.preprocessing),
+            steps.make_log_probability_fn(model, detector.preprocessing),
             detector.abstract_variables(model),
         )
 

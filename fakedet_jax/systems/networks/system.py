@@ -170,7 +170,7 @@ class NetworkDetector:
         return Fitted(
             info,
             variables,
-            steps.make_probability_fn(model, self.preprocessing),
+            steps.make_log_probability_fn(model, self.preprocessing),
             features=self.features(variables) if self.features else {},
         )
 
@@ -231,8 +231,11 @@ class NetworkDetector:
         batch_size = parallel.round_up_batch_size(
             min(request.recipe.batch_size, dataset.num_examples), request.mesh
         )
-        probability_fn = steps.make_probability_fn(model, self.preprocessing)
-        scorer = Scorer(probability_fn, request.mesh, batch_size)
+        scorer = Scorer(
+            steps.make_log_probability_fn(model, self.preprocessing),
+            request.mesh,
+            batch_size,
+        )
 
         def validate(step: int, variables: Any) -> loop.Verdict:
             scored = scorer.score_dataset(

@@ -86,7 +86,7 @@ def _metrics(folder):
 
 
 def _look(detector, dataset, treatment=None):
-    scorer = Scorer(detector.probability_fn, parallel.data_mesh(), 8)
+    scorer = Scorer(detector.log_probability_fn, parallel.data_mesh(), 8)
     return detector.diagnose.look(scorer, dataset, _READING, treatment)
 
 
@@ -195,12 +195,12 @@ def test_perturbed_pictures_are_embedded_as_such_and_not_ranked(root, detector):
 
 def test_likelihoods_come_back_from_the_scores(compared, detector):
     rows = _rows(compared["others"] / "scores.csv")
-    scores = np.array([float(row["score"]) for row in rows])
+    odds = np.array([float(row["log_odds"]) for row in rows])
     parts = detector.diagnose.detector
-    found = anomaly_model.log_likelihoods(scores, parts.threshold, parts.spread)
+    found = anomaly_model.log_likelihoods(odds, parts.threshold, parts.spread)
     below = found < parts.threshold
-    assert below.tolist() == (scores > 0.5).tolist()
-    assert (np.diff(found[np.argsort(scores)]) <= 0).all()
+    assert below.tolist() == (odds > 0).tolist()
+    assert (np.diff(found[np.argsort(odds)]) <= 0).all()
 
 
 def test_what_ranks_nothing_is_not_asked_to(root, detector):

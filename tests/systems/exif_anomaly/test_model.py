@@ -9,6 +9,7 @@ import pytest
 
 from fakedet_jax import mixture
 from fakedet_jax.errors import RequestError
+from fakedet_jax.evaluation import log_odds
 from fakedet_jax.runtime import parallel
 from fakedet_jax.systems.exif_anomaly import model as anomaly_model
 from fakedet_jax.systems.exif_anomaly.options import ExifAnomalyOptions
@@ -42,13 +43,22 @@ def _at(*log_likelihoods):
 def _score(threshold, spread, *log_likelihoods):
     normal = mixture.from_parameters([1.0], np.zeros((1, 3)), np.eye(3)[None])
     rows = _at(*log_likelihoods)
-    return np.asarray(anomaly_model.score(normal, threshold, spread, rows))
+    return _scores_of(normal, threshold, spread, rows)
+
+
+def _log_odds_of(*arguments):
+    real, fake = np.asarray(anomaly_model.log_probabilities(*arguments)).T
+    np.testing.assert_allclose(np.exp(real) + np.exp(fake), 1, rtol=1e-6)
+    return fake.astype(np.float64) - real
+
+
+def _scores_of(*arguments):
+    return log_odds.scores(_log_odds_of(*arguments))
 
 
 def test_the_score_is_one_half_at_the_threshold_and_three_quarters_a_spread_below():
     scores = _score(-20.0, 4.0, -20.0, -24.0, -16.0)
     np.testing.assert_allclose(scores, [0.5, 0.75, 0.25], atol=1e-5)
-    assert scores.dtype == np.float32
 
 
 def test_the_score_falls_with_the_likelihood():
@@ -68,13 +78,14 @@ def test_faces_a_thousand_spreads_below_are_still_told_apart():
 
 def test_likelihoods_come_back_from_scores():
     likelihoods = np.array([-4.0, -10.0, -20.0, -30.0, -200.0])
-    found = anomaly_model.log_likelihoods(_score(-20.0, 4.0, *likelihoods), -20.0, 4.0)
+    odds = log_odds.of_scores(_score(-20.0, 4.0, *likelihoods))
+    found = anomaly_model.log_likelihoods(odds, -20.0, 4.0)
     np.testing.assert_allclose(found, likelihoods, rtol=1e-4)
     assert found.dtype == np.float64
 
 
 def test_the_ends_of_the_scale_have_finite_likelihoods():
-    low, high = anomaly_model.log_likelihoods(np.array([1.0, 0.0]), -20.0, 4.0)
+    low, high = anomaly_model.log_likelihoods(np.array([1e30, -1e30]), -20.0, 4.0)
     assert np.isfinite([low, high]).all()
     assert low < -20 < high
 
@@ -100,13 +111,12 @@ def test_the_threshold_lies_between_the_photographs_that_it_parts():
 def test_no_more_photographs_are_called_fake_than_asked_for(rate):
     held_out = _rows(30, seed=1)
     model = _fit(_rows(100), held_out, false_alarm_rate=rate)
-    scores = np.asarray(
-        anomaly_model.score(model.mixture, model.threshold, model.spread, held_out)
-    )
+    odds = _log_odds_of(model.mixture, model.threshold, model.spread, held_out)
+    scores = log_odds.scores(odds)
     found = np.mean(scores >= anomaly_model.THRESHOLD)
     assert found == pytest.approx(model.false_alarm_rate)
     assert rate - 1 / 30 < found <= rate
-    np.testing.assert_allclose(model.held_out_scores, scores, atol=1e-5)
+    np.testing.assert_allclose(model.held_out_log_odds, odds, atol=1e-4)
 
 
 def test_a_tie_is_called_fake_as_a_whole_or_not_at_all():
@@ -126,9 +136,7 @@ def test_identical_photographs_stay_photographs_however_they_are_rounded(scale, 
     likelihood = float(mixture.log_likelihoods(model.mixture, row)[0])
     assert model.threshold < likelihood - 1e-6 * abs(likelihood)
     assert model.false_alarm_rate == 0
-    other = anomaly_model.score(
-        model.mixture, model.threshold, model.spread, row + scale
-    )
+    other = _scores_of(model.mixture, model.threshold, model.spread, row + scale)
     assert other[0] > 0.9
 
 

@@ -16,6 +16,7 @@ from PIL import ExifTags
 
 from fakedet_jax import mixture, systems
 from fakedet_jax.errors import RequestError
+from fakedet_jax.evaluation import log_odds
 from fakedet_jax.jobs import train
 from fakedet_jax.media.decode import decode, to_input
 from fakedet_jax.runtime import checkpoint, parallel, signals
@@ -189,7 +190,9 @@ def test_as_many_false_alarms_as_stated(refit, tmp_path, root, rate, alarms):
         f"threshold; {rate:.1%} were asked for. No fake was looked at."
     )
     # Another rate can be chosen later.
-    np.testing.assert_allclose(np.sort(scores), info.real_scores, atol=1e-5)
+    np.testing.assert_allclose(
+        np.sort(scores), log_odds.scores(info.real_log_odds), atol=1e-5
+    )
     other = info.at_false_alarms(0.5)
     assert (scores >= other.threshold).sum() == 6
 

@@ -153,7 +153,7 @@ def test_facts_come_back_through_json():
 
 def test_the_score_is_the_probability_of_all_fakes():
     probabilities = np.array([[0.5, 0.25, 0.25], [1.0, 0.0, 0.0]], np.float32)
-    np.testing.assert_array_equal(_info().scores(probabilities), [0.5, 0.0])
+    np.testing.assert_allclose(_info().scores(probabilities), [0.5, 0.0])
 
 
 def test_rounding_does_not_lead_out_of_the_unit_interval():
