@@ -223,7 +223,7 @@ def _search_size_option(**facts: Any) -> Any:
     return option(
         None,
         "Longest side, in pixels, to which a picture is shrunk for finding faces; by "
-        "default 640, and with `all_faces` 1600 too. Small faces need a larger one.",
+        "default 640, and with `all_faces` 1440 too. Small faces need a larger one.",
         minimum=32,
         maximum=100_000,
         **facts,
