@@ -21,7 +21,7 @@ from fakedet_jax.media.decode import decode
 from tests.data.pictures import colourful, encode
 from tests.media.media_files import write_video
 
-MARK = Mark((80, 100, 200, 220), 0.9, True)
+MARK = Mark((80, 100, 200, 220), 0.9, "fake")
 
 
 def face_file(path, name=None):
