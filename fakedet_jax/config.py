@@ -418,6 +418,70 @@ class OperatingPointConfig(Settings):
             )
 
 
+# Shares of wrong decisions of either kind where `unsure` is asked for without them.
+_UNSURE_RATE = 0.05
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VerdictConfig(OperatingPointConfig):
+    """Which scores are decided at all."""
+
+    unsure: bool = option(
+        False,
+        "Whether scores between two thresholds are `unsure` instead of real or fake; "
+        "on where a rate is given.",
+    )
+    false_alarm_rate: float | None = option(
+        None,
+        "Largest share of the real validation pictures that may be called fake where "
+        "others are unsure; 0.05 by default.",
+        above=0,
+        below=1,
+    )
+    miss_rate: float | None = option(
+        None,
+        "Largest share of the fake validation pictures that may be called real where "
+        "others are unsure; 0.05 by default.",
+        above=0,
+        below=1,
+    )
+
+    def __post_init__(self) -> None:
+        """Checks the settings.
+
+        Raises:
+            RequestError: A value is not valid, or settings contradict each other.
+        """
+        super().__post_init__()
+        if self.unsure_rates is None:
+            return
+        given = next(
+            name
+            for name in ("false_alarm_rate", "miss_rate", "unsure")
+            if getattr(self, name)
+        )
+        for name in ("threshold", "max_false_alarms"):
+            if getattr(self, name) is not None:
+                raise RequestError(
+                    f"`{given}` and `{name}`: the first leaves scores between two "
+                    "thresholds unsure, the second decides all by one; give one"
+                )
+
+    @property
+    def unsure_rates(self) -> tuple[float, float] | None:
+        """Shares of real pictures called fake and of fakes called real.
+
+        None where every score is decided.
+        """
+        rates = self.false_alarm_rate, self.miss_rate
+        if not self.unsure and rates == (None, None):
+            return None
+        false_alarms, misses = (
+            _UNSURE_RATE if rate is None else rate for rate in rates
+        )
+        return false_alarms, misses
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluationConfig(_SplitConfig, OperatingPointConfig):
     """What all evaluations of a trained detector have in common."""
@@ -429,7 +493,7 @@ class EvaluationConfig(_SplitConfig, OperatingPointConfig):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MeasureConfig(EvaluationConfig):
+class MeasureConfig(EvaluationConfig, VerdictConfig):
     """What evaluations have in common that give intervals."""
 
     num_resamples: int = option(
@@ -590,7 +654,7 @@ class PartsConfig(ShardConfig):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PredictConfig(FilesConfig, OperatingPointConfig):
+class PredictConfig(FilesConfig, VerdictConfig):
     """Scores for files and folders."""
 
     workdir: Path = option(help="Folder of the training run.")

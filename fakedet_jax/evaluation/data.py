@@ -133,6 +133,7 @@ def to_evaluation(
         scores=log_odds.scores(evidence),
         log_odds=evidence,
         threshold=info.threshold,
+        unsure_between=info.unsure_between,
         classes=dataset.classes,
         is_fake=dataset.is_fake,
         predicted=log_probabilities.argmax(-1) if is_multiclass else None,

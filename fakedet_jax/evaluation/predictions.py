@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
 
-from fakedet_jax.evaluation import log_odds, metrics
+from fakedet_jax.evaluation import log_odds
+from fakedet_jax.evaluation.operating_point import OperatingPoint
 from fakedet_jax.faces.annotation import Mark
 from fakedet_jax.faces.extraction import Row
 from fakedet_jax.faces.file_rows import FileRows
@@ -165,7 +166,8 @@ class PredictionOutput:
     Scores are written with all digits, so that a reader decides as the tables do.
 
     Attributes:
-        counts: Number of rows of the table that are `fake`, `real` and `error`.
+        counts: Number of rows of the table that are `fake`, `real`, `error` and, where
+            there are any, `unsure`.
         num_scored: Number of files with a score.
         num_failed: Number of files without one.
         notes: Numbers of files that differ from the training pictures, by note.
@@ -174,7 +176,7 @@ class PredictionOutput:
     def __init__(
         self,
         files: list[FaceFile],
-        threshold: float,
+        point: OperatingPoint,
         table: TextIO,
         frame_table: TextIO | None = None,
         copies: "AnnotatedCopies | None" = None,
@@ -185,7 +187,7 @@ class PredictionOutput:
 
         Args:
             files: All files, in the order in which they are finished.
-            threshold: Scores at or above it are decided fake.
+            point: Which scores are decided fake.
             table: Stream for the table of files and faces.
             frame_table: Stream for the table of frames.
             copies: Writer of annotated copies.
@@ -196,7 +198,7 @@ class PredictionOutput:
         self.num_scored = self.num_failed = 0
         self.notes: collections.Counter[str] = collections.Counter()
         self._files = files
-        self._threshold = threshold
+        self._point = point
         self._streams = [table] if frame_table is None else [table, frame_table]
         self._table, *frames = (
             csv.writer(stream, lineterminator="\n") for stream in self._streams
@@ -257,7 +259,7 @@ class PredictionOutput:
                     Mark(
                         row.box,
                         score,
-                        self._decide(score) == "fake",
+                        self._decide(score),
                         _seen(row, self._framing),
                         number=row.face if is_numbered else None,
                     ),
@@ -274,7 +276,8 @@ class PredictionOutput:
             stream.flush()
 
     def _decide(self, score: float) -> str:
-        return "fake" if metrics.decide(score, self._threshold) else "real"
+        (decision,) = self._point.decide([score])
+        return decision
 
     def _frame_cells(
         self, file: FaceFile, row: Row, odds: float | None

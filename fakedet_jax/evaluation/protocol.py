@@ -147,6 +147,22 @@ def _name_of(facts: Facts, place: int) -> str:
     return facts.paths[place] if facts.frames[place] >= 0 else facts.videos[place]
 
 
+def _undecided(
+    fake: NDArray[np.bool_], scores: ArrayLike, unsure_between: tuple[float, float]
+) -> dict[str, tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
+    """The pictures that shares count, and those of which they are shares."""
+    low, high = unsure_between
+    called_fake = metrics.decide(scores, high)
+    is_sure = called_fake | ~metrics.decide(scores, low)
+    right = called_fake == fake
+    return {
+        "unsure_share": (~is_sure, np.ones_like(is_sure)),
+        "decided_accuracy": (is_sure & right, is_sure),
+        "decided_fpr": (is_sure & ~right & ~fake, is_sure & ~fake),
+        "decided_fnr": (is_sure & ~right & fake, is_sure & fake),
+    }
+
+
 def manipulation_rows(
     fake: ArrayLike,
     scores: ArrayLike,
@@ -212,6 +228,7 @@ def summarize(
     num_resamples: int = 0,
     seed: int = 0,
     evidence: ArrayLike | None = None,
+    unsure_between: tuple[float, float] | None = None,
 ) -> dict[str, Any]:
     """Computes the metrics that `metrics.summarize` leaves out, ready for JSON.
 
@@ -227,12 +244,17 @@ def summarize(
             intervals.
         seed: Seed of the resamples.
         evidence: See `metrics.summarize`.
+        unsure_between: Scores from the first to below the second are not decided; None
+            where all are.
 
     Returns:
-        With videos: `video_auc`, `video_accuracy`, `num_videos` (the number of scores)
-        and `num_real_videos`. With more than one manipulation: `manipulations`, see
+        With `unsure_between`: `unsure_share`, and of the others `decided_accuracy`,
+        `decided_fpr` and `decided_fnr`, with intervals like those below. With videos:
+        `video_auc`, `video_accuracy`, `num_videos` (the number of scores) and
+        `num_real_videos`. With more than one manipulation: `manipulations`, see
         `manipulation_rows`. With resamples: `accuracy_interval`, `auc_interval`,
-        `average_precision_interval` and, with videos, `video_auc_interval`, each
+        `average_precision_interval`, `equal_error_rate_interval`,
+        `calibration_error_interval` and, with videos, `video_auc_interval`, each
         `[low, high]` or None where undefined, and `interval_level`, `interval_unit`
         (`video` or `picture`, whichever was drawn) and `num_resamples`. With real and
         fake pictures: `found_at_false_alarms`, a row for each of `FALSE_ALARM_RATES`
@@ -254,6 +276,11 @@ def summarize(
         result["video_accuracy"] = float(right.mean())
         result["num_videos"] = len(videos.names)
         result["num_real_videos"] = int(np.sum(~videos.fake))
+    shares: dict[str, tuple[NDArray[np.bool_], NDArray[np.bool_]]] = {}
+    if unsure_between is not None:
+        shares = _undecided(np.asarray(fake, np.bool_), scores, unsure_between)
+        for name, (part, whole) in shares.items():
+            result[name] = float(part.sum() / whole.sum()) if whole.any() else None
     if num_resamples:
         groups = np.arange(len(np.asarray(scores)))
         ends_of = bootstrap.intervals(
@@ -268,6 +295,7 @@ def summarize(
             else (videos.fake, videos.evidence, videos.files),
             rates=FALSE_ALARM_RATES,
             evidence=ranks,
+            shares=shares,
         )
         for row, rate in zip(found_rows, FALSE_ALARM_RATES, strict=False):
             ends = ends_of[bootstrap.found_name(rate)]

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, features
 
 # Okabe and Ito's orange and green, which colour-blind readers can tell apart.
-FAKE_COLOUR, REAL_COLOUR = "#D55E00", "#009E73"
+_COLOURS = {"fake": "#D55E00", "real": "#009E73", "unsure": "#7A7A7A"}
 
 # Smaller pictures are enlarged, because a label would not fit into them.
 _LEAST_SIDE = 240
@@ -26,7 +26,7 @@ class Mark:
     Attributes:
         box: Left, top, right, bottom in pixels.
         score: Evidence of being fake, 0 to 1.
-        is_fake: The decision.
+        decision: `real`, `fake` or `unsure`.
         seen: What the network saw: left, top, right, bottom in pixels; empty where it
             is not drawn.
         number: Number of the face, which stands before the decision; None for none.
@@ -34,7 +34,7 @@ class Mark:
 
     box: tuple[float, ...]
     score: float
-    is_fake: bool
+    decision: str
     seen: tuple[float, ...] = ()
     number: int | None = None
 
@@ -42,16 +42,16 @@ class Mark:
     def text(self) -> str:
         """Text of the label.
 
-        >>> Mark((0, 0, 9, 9), 0.934, True).text
+        >>> Mark((0, 0, 9, 9), 0.934, "fake").text
         'fake 0.93'
         """
         number = "" if self.number is None else f"{self.number}: "
-        return f"{number}{'fake' if self.is_fake else 'real'} {self.score:.2f}"
+        return f"{number}{self.decision} {self.score:.2f}"
 
     @property
     def colour(self) -> str:
         """Colour of box and label, hexadecimal RGB."""
-        return FAKE_COLOUR if self.is_fake else REAL_COLOUR
+        return _COLOURS[self.decision]
 
 
 class MovingMark:

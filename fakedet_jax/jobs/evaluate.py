@@ -84,6 +84,7 @@ class Evaluator:
             mesh,
             threshold=config.threshold,
             max_false_alarms=config.max_false_alarms,
+            unsure_rates=config.unsure_rates,
         )
         batch_size = parallel.round_up_batch_size(config.batch_size, mesh)
         self._scorer = Scorer(self._detector.log_probability_fn, mesh, batch_size)
@@ -146,6 +147,10 @@ class Evaluator:
         if info.max_false_alarms is not None:
             facts["max_false_alarms"] = info.max_false_alarms
             facts["threshold_real_pictures"] = info.num_real
+        facts["calibration"] = info.calibration.kind
+        if info.unsure_between is not None:
+            facts["unsure_between"] = list(info.unsure_between)
+            facts["unsure_rates"] = list(info.unsure_rates or ())
         panels = self._training if config.report else {}
         if complete is not None:
             diagnosis = complete(evaluation)
@@ -160,6 +165,8 @@ class Evaluator:
             title=chosen.title,
             facts=facts,
             threshold_origin=_tell_origin(info),
+            unsure_origin=info.unsure_origin,
+            calibration=info.calibration.reason,
             config=_describe(
                 config, chosen.data, dataset.reading, self.workdir, self._detector
             ),

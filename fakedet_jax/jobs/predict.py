@@ -13,6 +13,7 @@ from fakedet_jax.config import PartsConfig, PredictConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import log_odds
 from fakedet_jax.evaluation.info import DetectorInfo
+from fakedet_jax.evaluation.operating_point import UNSURE
 from fakedet_jax.evaluation.predictions import (
     FileResult,
     PredictionOutput,
@@ -42,7 +43,8 @@ def predict(config: PredictConfig) -> dict[str, int]:
         config: The settings.
 
     Returns:
-        The number of rows that are `fake`, `real` and `error`; for parts see there.
+        The number of rows that are `fake`, `real` and `error`, and `unsure` where that
+        was asked for; for parts see there.
 
     Raises:
         RequestError: The settings are invalid, or there is no file.
@@ -63,6 +65,7 @@ def predict(config: PredictConfig) -> dict[str, int]:
         mesh,
         threshold=config.threshold,
         max_false_alarms=config.max_false_alarms,
+        unsure_rates=config.unsure_rates,
     )
     files = open_files(
         config,
@@ -163,7 +166,7 @@ def _open_output(
             )
         yield PredictionOutput(
             found,
-            info.threshold,
+            info.point,
             table,
             frame_table,
             copies,
@@ -186,13 +189,19 @@ def _summarise(
     """
     threshold.tell(info)
     num_fake, num_real = output.counts["fake"], output.counts["real"]
+    num_unsure = output.counts[UNSURE]
+    num_faces = num_fake + num_real + num_unsure
     faces = ""
-    if num_fake + num_real != output.num_scored:
-        faces = f"{text.counted(num_fake + num_real, 'face')}: "
+    if num_faces != output.num_scored:
+        faces = f"{text.counted(num_faces, 'face')}: "
+    decisions = (
+        f"{num_fake:,} fake, {num_real:,} real at threshold {info.threshold:.4g}"
+    )
+    if info.unsure_between is not None:
+        decisions = f"{num_fake:,} fake, {num_real:,} real, {num_unsure:,} unsure"
     _LOGGER.info(
         f"{text.counted(num_files, 'file')}: {output.num_scored:,} scored "
-        f"({faces}{num_fake:,} fake, {num_real:,} real at threshold "
-        f"{info.threshold:.4g}), {output.num_failed:,} with an error"
+        f"({faces}{decisions}), {output.num_failed:,} with an error"
     )
     tell_notes(output.notes)
     if config.annotated is not None and output.num_scored:

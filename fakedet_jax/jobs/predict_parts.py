@@ -11,8 +11,9 @@ from fakedet_jax import systems
 from fakedet_jax.bulk import work
 from fakedet_jax.config import PredictConfig
 from fakedet_jax.errors import RequestError
-from fakedet_jax.evaluation import log_odds, metrics
+from fakedet_jax.evaluation import log_odds
 from fakedet_jax.evaluation.info import DetectorInfo
+from fakedet_jax.evaluation.operating_point import OperatingPoint
 from fakedet_jax.evaluation.predictions import FileResult
 from fakedet_jax.evaluation.scoring import Scorer
 from fakedet_jax.faces import stream
@@ -74,6 +75,7 @@ def _open_job(
         mesh,
         threshold=config.threshold,
         max_false_alarms=config.max_false_alarms,
+        unsure_rates=config.unsure_rates,
     )
     info = detector.info
     batch_size = compute.choose_batch_size(
@@ -89,6 +91,11 @@ def _open_job(
             "model_id": model,
             "threshold": info.threshold,
             "min_track_frames": config.min_track_frames,
+            **(
+                {"unsure_between": list(info.unsure_between)}
+                if info.unsure_between
+                else {}
+            ),
             **parts.common_facts(batch_size, how),
         },
         cropping=how,
@@ -107,7 +114,7 @@ def _open_job(
                 all_faces=how.all_faces,
                 min_track_frames=config.min_track_frames,
             ),
-            to_rows=functools.partial(_rows, model, info.threshold),
+            to_rows=functools.partial(_rows, model, info.point),
         ),
         tell=functools.partial(_tell, info, saturation),
     )
@@ -131,13 +138,13 @@ def _tell(info: DetectorInfo, saturation: Saturation) -> None:
 
 
 def _rows(
-    model: str, threshold: float, task: work.Task, file: FileResult
+    model: str, point: OperatingPoint, task: work.Task, file: FileResult
 ) -> list[work.Row]:
     rows: list[work.Row] = []
     for face in file.faces():
         decision = None
         if face.score is not None:
-            decision = "fake" if metrics.decide(face.score, threshold) else "real"
+            (decision,) = point.decide([face.score])
         rows.append(
             (
                 task.input.path,

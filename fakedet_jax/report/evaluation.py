@@ -17,6 +17,7 @@ from fakedet_jax.data.dataset import describe_classes
 from fakedet_jax.data.prepared.facts import Facts
 from fakedet_jax.data.prepared.left_out import LeftOut
 from fakedet_jax.evaluation import metrics, protocol
+from fakedet_jax.evaluation.operating_point import OperatingPoint
 from fakedet_jax.report import canvas, curves, figures, page
 from fakedet_jax.report.text_table import text_table
 from fakedet_jax.runtime import storage
@@ -33,6 +34,8 @@ class Evaluation:
         log_odds: float64 `[n]`, whose sigmoids are the scores; None if only scores are
             known, as of another program.
         threshold: scores at or above it are decided fake.
+        unsure_between: scores from the first to below the second are not decided; None
+            to decide all.
         classes: the name of every class.
         is_fake: whether each class is fake.
         predicted: int64 `[n]`, the class that a multi-class detector chose; None if the
@@ -65,6 +68,7 @@ class Evaluation:
     manipulations: Sequence[str] | None = None
     notes: Sequence[str] | None = None
     log_odds: NDArray[Any] | None = None
+    unsure_between: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         """Makes arrays of numbers, and checks that all have one for each picture.
@@ -103,6 +107,12 @@ class Evaluation:
     def decided(self) -> NDArray[np.bool_]:
         """Whether each picture is decided fake, bool `[n]`."""
         return metrics.decide(self.scores, self.threshold)
+
+    @property
+    def decisions(self) -> list[str]:
+        """The decision of each picture: `real`, `fake` or `unsure`."""
+        point = OperatingPoint(self.threshold, self.unsure_between)
+        return point.decide(self.scores)
 
     @functools.cached_property
     def videos(self) -> protocol.VideoScores | None:
@@ -147,6 +157,7 @@ class Evaluation:
             num_resamples=num_resamples,
             seed=seed,
             evidence=self.evidence,
+            unsure_between=self.unsure_between,
         )
 
 
@@ -156,6 +167,8 @@ def write_evaluation(
     *,
     title: str,
     threshold_origin: str = "",
+    unsure_origin: str = "",
+    calibration: str = "",
     config: Mapping[str, object] | None = None,
     examples: Sequence[page.Example] = (),
     panels: Mapping[str, page.Panel] | None = None,
@@ -167,9 +180,10 @@ def write_evaluation(
     """Writes an evaluation as tables, numbers, figures and a page.
 
     The files are `scores.csv`, for frames of videos `video_scores.csv`, `skipped.csv`,
-    `roc.png`, `precision_recall.png`, `confusion_matrix.png`, `scores.png`, one PNG
-    file for each of `panels`, `report.html` and, last, `metrics.json`: a folder that
-    contains it is complete. Each file is written whole or not at all.
+    `roc.png`, `precision_recall.png`, `confusion_matrix.png`, `scores.png`,
+    `reliability.png`, one PNG file for each of `panels`, `report.html` and, last,
+    `metrics.json`: a folder that contains it is complete. Each file is written whole or
+    not at all.
 
     Args:
         folder: the folder; it is created if missing, and files of the same names are
@@ -177,6 +191,8 @@ def write_evaluation(
         evaluation: the results.
         title: the heading of the page, such as the detector and the dataset.
         threshold_origin: a sentence that says how the threshold was chosen, if known.
+        unsure_origin: a sentence that says which pictures are not decided, if any.
+        calibration: a sentence that says how scores were calibrated, if known.
         config: settings to list, name to value.
         examples: pictures to show, as `telling_indices` chooses them.
         panels: further figures of the page, by the names of their files.
@@ -220,6 +236,8 @@ def write_evaluation(
             summary,
             title=title,
             threshold_origin=threshold_origin,
+            unsure_origin=unsure_origin,
+            calibration=calibration,
             panels=panels or {},
             examples=examples,
             facts=facts or {},
@@ -324,13 +342,12 @@ def _score_rows(
         evaluation.labels.tolist(),
         evaluation.scores.tolist(),
         predicted.tolist(),
-        evaluation.decided.tolist(),
+        evaluation.decisions,
         evaluation.notes or itertools.repeat("", len(evaluation.names)),
         _log_odds_cells(evaluation.log_odds, len(evaluation.names)),
         strict=True,
     )
-    for name, label, score, outcome, is_fake, note, odds in rows:
-        decision = metrics.BINARY_CLASSES[is_fake]
+    for name, label, score, outcome, decision, note, odds in rows:
         label_name = evaluation.classes[label]
         yield name, label_name, score, outcomes[outcome], decision, note, odds
 
@@ -386,6 +403,7 @@ def _draw(evaluation: Evaluation, summary: Mapping[str, Any]) -> dict[str, page.
     labels, scores = evaluation.labels, evaluation.scores
     classes, is_fake = evaluation.classes, evaluation.is_fake
     matrix = np.asarray(summary["confusion_matrix"], np.int64)
+    error = summary["calibration_error"]
     return {
         "scores": page.Panel(
             "Distribution of the scores",
@@ -412,5 +430,12 @@ def _draw(evaluation: Evaluation, summary: Mapping[str, Any]) -> dict[str, page.
             ),
             "The share of alarms that are right against the share of fakes that are "
             "found. It depends on the share of fakes in this set (dashed line).",
+        ),
+        "reliability": page.Panel(
+            "Are scores probabilities?",
+            curves.reliability(fake, scores, error),
+            "Each point is a tenth of the pictures or so: the mean of their scores, "
+            "and the share of fakes among them, with its 95 % interval. On the dashed "
+            "line both are the same.",
         ),
     }

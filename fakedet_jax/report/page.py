@@ -71,6 +71,8 @@ def render(
     *,
     title: str,
     threshold_origin: str,
+    unsure_origin: str,
+    calibration: str,
     panels: Sequence[tuple[Panel, bytes]],
     examples: Sequence[Example],
     facts: Mapping[str, object],
@@ -83,6 +85,8 @@ def render(
         summary: the content of `metrics.json`.
         title: the heading.
         threshold_origin: a sentence that says how the threshold was chosen.
+        unsure_origin: a sentence that says which pictures are not decided.
+        calibration: a sentence that says how scores were calibrated.
         panels: the figures in order, each with its PNG file.
         examples: pictures to show; their scores tell which were decided correctly.
         facts: further results to list, name to value.
@@ -105,6 +109,8 @@ def render(
         interval=functools.partial(_interval, summary),
         rare=_precision_where_rare(summary, num_fake),
         threshold_origin=threshold_origin,
+        unsure_origin=unsure_origin,
+        calibration=calibration,
         class_rows=_class_rows(evaluation),
         needed_for=needed_for,
         panels=[

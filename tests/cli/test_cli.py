@@ -173,6 +173,31 @@ def test_a_wrong_operating_point_is_refused(capsys, mode, flags, message):
     assert message in _fails(capsys, mode, "--workdir=w", *flags, *files)
 
 
+@pytest.mark.parametrize("mode", ["predict", "evaluate", "cross_dataset"])
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--false_alarm_rate=0"], "--false_alarm_rate: expected a number between 0"),
+        (["--miss_rate=1"], "--miss_rate: expected a number between 0 and 1, found 1"),
+        (["--miss_rate=-1"], "--miss_rate: expected a number between 0 and 1"),
+        (
+            ["--unsure", "--threshold=0.5"],
+            "--unsure and --threshold: the first leaves scores between two thresholds "
+            "unsure, the second decides all by one; give one",
+        ),
+        (
+            ["--miss_rate=0.1", "--max_false_alarms=0.1"],
+            "--miss_rate and --max_false_alarms: the first leaves",
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_rates_of_unsure_scores_are_refused(capsys, mode, flags, message):
+    needed = {"predict": ["a.jpg"], "cross_dataset": ["--datasets=a"]}
+    files = needed.get(mode, [])
+    assert message in _fails(capsys, mode, "--workdir=w", *flags, *files)
+
+
 def test_every_setting_is_a_flag_and_every_flag_a_setting():
     cli.define_flags()
     defined = cli.FLAGS.flags_by_module_dict()[derived.__name__]

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from fakedet_jax.evaluation import log_odds, metrics
+from fakedet_jax.evaluation.operating_point import OperatingPoint
 from fakedet_jax.evaluation.predictions import (
     FRAME_HEADER,
     HEADER,
@@ -46,12 +47,13 @@ def left_out(reason, frame=-1, face=-1):
     return Row(LEFT_OUT, reason, frame=frame, face=face), None
 
 
-def write(*files, threshold=0.5, copies=None, **settings):
+def write(*files, threshold=0.5, unsure_between=None, copies=None, **settings):
     """What becomes of files and their rows: the output and its two tables."""
     start = functools.partial(FileResult, **settings)
     table, frames = io.StringIO(), io.StringIO()
     given = [file for file, _ in files]
-    output = PredictionOutput(given, threshold, table, frames, copies, None, start)
+    point = OperatingPoint(threshold, unsure_between)
+    output = PredictionOutput(given, point, table, frames, copies, None, start)
     for number, (_, rows) in enumerate(files):
         for row, score in rows:
             is_known = score is not None and math.isfinite(score)
@@ -90,6 +92,17 @@ def test_the_score_of_a_video_is_the_mean_of_its_frames():
 def test_the_mean_is_what_is_decided_on(second, decision):
     _, rows, _ = write((VIDEO, [scored(0, 0.9), scored(1, second)]), threshold=0.7)
     assert rows[0][3] == decision
+
+
+def test_scores_between_two_thresholds_are_unsure():
+    copies = Copies()
+    rows = [(PHOTO, [scored(-1, score)]) for score in (0.2, 0.5, 0.8)]
+    output, table, frames = write(*rows, unsure_between=(0.3, 0.7), copies=copies)
+    assert [row[3] for row in table] == ["real", "unsure", "fake"]
+    assert [row[5] for row in frames] == ["real", "unsure", "fake"]
+    assert output.counts == {"real": 1, "unsure": 1, "fake": 1, "error": 0}
+    drawn = [mark.text for _, ((_, mark),), _ in copies.added]
+    assert drawn == ["real 0.20", "unsure 0.50", "fake 0.80"]
 
 
 def test_each_face_has_its_row():
@@ -268,7 +281,7 @@ def test_a_video_without_a_finite_score_counts_its_frames():
 def test_the_written_score_decides_as_the_table_does(odds):
     threshold = float(log_odds.scores(odds))
     table = io.StringIO()
-    output = PredictionOutput([PHOTO] * 3, threshold, table)
+    output = PredictionOutput([PHOTO] * 3, OperatingPoint(threshold), table)
     for number, change in enumerate((-1e-12, 0, 1e-12)):
         output.add(number, scored(-1, None)[0], odds + change)
         output.finish(number)
@@ -295,7 +308,8 @@ def test_what_the_network_saw_is_drawn():
     copies = Copies()
     row = dataclasses.replace(scored(-1, 0.25)[0], crop_box=(10, 20, 70, 60))
     table = io.StringIO()
-    output = PredictionOutput([PHOTO], 0.5, table, None, copies, Framing.square(16))
+    point = OperatingPoint(0.5)
+    output = PredictionOutput([PHOTO], point, table, None, copies, Framing.square(16))
     output.add(0, row, -1.0)
     output.finish(0)
     ((_, ((_, mark),), _),) = copies.added

@@ -15,6 +15,7 @@ from fakedet_jax import workdir as workdirs
 from fakedet_jax.config import DataConfig, EvaluateConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import bootstrap, log_odds, metrics, protocol
+from fakedet_jax.evaluation.operating_point import OperatingPoint
 from fakedet_jax.jobs import evaluate
 from fakedet_jax.perturb import apply
 from fakedet_jax.perturb.perturbation import Perturbation
@@ -432,6 +433,36 @@ def test_too_few_real_pictures_for_a_share_are_warned_of(workdir, capsys):
     errors = capsys.readouterr().err
     assert "at most 1 % false alarms: 0 of the 3 real pictures" in errors
     assert "need at least 100 real validation pictures, there are 3" in errors
+
+
+def test_unsure_pictures_are_counted_and_the_others_measured(workdir):
+    summary, folder = _evaluate(
+        workdir, name="unsure", false_alarm_rate=0.34, miss_rate=0.34
+    )
+    low, high = summary["unsure_between"]
+    rows = _rows(folder / "scores.csv")
+    expected = OperatingPoint(0.5, (low, high)).decide(
+        [float(row["score"]) for row in rows]
+    )
+    assert [row["decision"] for row in rows] == expected
+    sure = [row for row in rows if row["decision"] != "unsure"]
+    assert summary["unsure_share"] == pytest.approx(1 - len(sure) / len(rows))
+    right = sum(row["decision"] == row["label"] for row in sure)
+    assert summary["decided_accuracy"] == pytest.approx(right / len(sure))
+    assert summary["unsure_share_interval"][0] <= summary["unsure_share"]
+    assert summary["unsure_rates"] == [0.34, 0.34]
+    page = (folder / "report.html").read_text("utf-8")
+    assert "Accuracy of the decided" in page
+    assert "are unsure, so that at most 34 %" in page
+
+
+def test_without_unsure_pictures_nothing_is_said_of_them(workdir):
+    summary, folder = _evaluate(workdir, name="sure")
+    assert not any("unsure" in name for name in summary)
+    assert summary["calibration"] == "none"
+    page = (folder / "report.html").read_text("utf-8")
+    assert "not calibrated: there are 3 real and 3 fake validation" in page
+    assert "unsure" not in page.lower()
 
 
 def test_the_share_is_refused_where_no_scores_are_stored(damaged, capsys):

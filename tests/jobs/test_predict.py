@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from fakedet_jax import systems
-from fakedet_jax.runtime import compilation_cache
+from fakedet_jax.runtime import compilation_cache, parallel
 from tests import tiny
 from tests.data import pictures
 
@@ -253,6 +253,22 @@ def test_a_given_threshold_decides(workdir, data_dir, capfd):
         fakes = [float(row["score"]) for row in rows if row["decision"] == "fake"]
         assert sorted(fakes) == scores[place:]
         assert "the threshold was chosen" not in errors
+
+
+def test_unsure_scores_are_neither_real_nor_fake(workdir, data_dir, capfd):
+    folder = data_dir / "test"
+    flags = (f"--workdir={workdir}", "--false_alarm_rate=0.1", "--miss_rate=0.1")
+    rows, errors = _predict(capfd, *flags, folder)
+    with tiny.registered():
+        info = systems.load(workdir, parallel.data_mesh(), unsure_rates=(0.1, 0.1)).info
+    scores = [float(row["score"]) for row in rows]
+    assert [row["decision"] for row in rows] == info.point.decide(scores)
+    assert info.unsure_origin in errors
+    assert "at most 10 % misses need at least 10 fake validation pictures" in errors
+    # The defaults of both rates.
+    for flag in ("--unsure", "--miss_rate=0.05"):
+        _, errors = _predict(capfd, f"--workdir={workdir}", flag, folder)
+        assert "at most 5 % of real pictures are called fake and 5 % of fakes" in errors
 
 
 def test_one_file_is_no_files(workdir, data_dir, capfd):
