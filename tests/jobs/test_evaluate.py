@@ -457,7 +457,7 @@ def test_unsure_pictures_are_counted_and_the_others_measured(workdir):
 
 
 def test_without_unsure_pictures_nothing_is_said_of_them(workdir):
-    summary, folder = _evaluate(workdir, name="sure")
+    summary, folder = _evaluate(workdir, name="sure", report=True)
     assert not any("unsure" in name for name in summary)
     assert summary["calibration"] == "none"
     page = (folder / "report.html").read_text("utf-8")

@@ -81,7 +81,8 @@ def _parse(text):
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     rows = list(reader)
     assert reader.fieldnames == [
-        *("path", "face", "score", "decision", "error", "note", "log_odds")
+        *("path", "face", "score", "decision", "error", "note", "log_odds"),
+        *("mean_score", "faces", "frames"),
     ]
     return rows
 
