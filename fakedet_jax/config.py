@@ -876,6 +876,7 @@ class ConvertConfig(Settings):
     ignore: tuple[str, ...] = option(
         (), "Names or patterns of arrays that may be missing, extra or mis-shaped."
     )
+    verbose: bool = option(False, "Whether every array is listed with its two names.")
     options: Mapping[str, Any] = part(
         select=systems.options_of_model,
         every=systems.all_options,
