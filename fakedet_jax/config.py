@@ -446,6 +446,13 @@ class VerdictConfig(OperatingPointConfig):
         below=1,
     )
 
+    stability: bool = option(
+        False,
+        "Whether each face is scored after mild changes too (JPEG of quality 75, three "
+        "quarters of the size and back, a shift by a pixel), and is `unsure` where "
+        "these change the decision. Takes four times as long.",
+    )
+
     def __post_init__(self) -> None:
         """Checks the settings.
 

@@ -92,6 +92,7 @@ def to_evaluation(
     manipulations: Sequence[str] | None = None,
     left_out: Sequence[LeftOut] = (),
     notes: Sequence[str] | None = None,
+    changed: Mapping[str, Scored] | None = None,
 ) -> report.Evaluation:
     """Joins scores and labels.
 
@@ -104,6 +105,7 @@ def to_evaluation(
         manipulations: How each picture was made.
         left_out: Files that gave no picture.
         notes: How each picture differs from those of the training.
+        changed: The same as `scored` after mild changes, by what was done.
 
     Returns:
         The evaluation of all pictures that can be read; the others are skipped in it.
@@ -126,6 +128,10 @@ def to_evaluation(
     log_probabilities = scored.values[valid]
     evidence = info.log_odds(log_probabilities)
     _check_finite(evidence, [dataset.names[index] for index in valid])
+    after = {
+        name: log_odds.scores(info.log_odds(own.values[valid]))
+        for name, own in (changed or {}).items()
+    }
     is_multiclass = _has_classes_of(info, dataset) and len(info.classes) > 2
     return report.Evaluation(
         names=[dataset.names[index] for index in valid],
@@ -134,6 +140,7 @@ def to_evaluation(
         log_odds=evidence,
         threshold=info.threshold,
         unsure_between=info.unsure_between,
+        changed=after,
         classes=dataset.classes,
         is_fake=dataset.is_fake,
         predicted=log_probabilities.argmax(-1) if is_multiclass else None,

@@ -255,6 +255,22 @@ class DetectorInfo:
         """
         return self.calibration(log_odds.of_classes(log_probabilities, self.is_fake))
 
+    def log_odds_of_all(self, log_probabilities: np.ndarray) -> np.ndarray:
+        """The same for one or several versions of each picture.
+
+        Args:
+            log_probabilities: `[n, versions, num_classes]`, or `[n, num_classes]` for
+                one version; of any shape without pictures.
+
+        Returns:
+            float64 `[n, versions]`.
+        """
+        values = np.asarray(log_probabilities)
+        if not len(values):
+            return np.zeros((0, 1))
+        versions = values.swapaxes(0, 1) if values.ndim == 3 else values[None]
+        return np.stack([self.log_odds(own) for own in versions], axis=1)
+
     def scores(self, probabilities: np.ndarray) -> np.ndarray:
         """The scores of class probabilities, as far as these keep their digits.
 

@@ -52,6 +52,15 @@ class OperatingPoint:
         places = metrics.decide(values, low).astype(int) + metrics.decide(values, high)
         return [names[place] for place in places.tolist()]
 
+    def decide_together(self, values: ArrayLike) -> str:
+        """One decision on several scores of the same picture, `unsure` if they differ.
+
+        >>> OperatingPoint(0.5).decide_together([0.6, 0.4])
+        'unsure'
+        """
+        found = set(self.decide(values))
+        return found.pop() if len(found) == 1 else UNSURE
+
 
 def choose(log_odds: ArrayLike, rule: Rule, calibration: Calibration) -> float:
     """Chooses a threshold, and moves it with the calibration.

@@ -10,7 +10,7 @@ import io
 import logging
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -45,6 +45,9 @@ FRAME_HEADER = (
 # Of the frames that were searched, a face has a score in at least this share by
 # default; what a face detector sees for a moment is often no face.
 _LEAST_SHARE = 0.1
+# Further columns with `stability`.
+STABILITY_HEADER = ("least", "most")
+
 # Reason of a crop whose score is NaN or infinite.
 NOT_FINITE = "has a score that is not a finite number"
 
@@ -66,6 +69,8 @@ class FaceResult:
         mean_score: Mean score; of all faces, the mean of their scores.
         faces: Number of faces with a score that the row is about.
         frames: Number of pictures with a score that the row is about.
+        changed: The scores after mild changes, in the order of `stability.CHANGES`;
+            empty where these are not asked for.
     """
 
     face: int | None
@@ -76,10 +81,27 @@ class FaceResult:
     mean_score: float | None = None
     faces: int = 0
     frames: int = 0
+    changed: tuple[float, ...] = ()
+
+    @property
+    def scores(self) -> tuple[float, ...]:
+        """The score as it is and after changes; empty if it has none."""
+        return () if self.score is None else (self.score, *self.changed)
+
+    @property
+    def range(self) -> tuple[float | None, float | None]:
+        """The least and the most of these; None where there are no changes."""
+        if not self.changed:
+            return None, None
+        return min(self.scores), max(self.scores)
 
 
-class FileResult(FileRows[float]):
-    """Collects the rows of one file and log-odds of its crops, never its pixels."""
+class FileResult(FileRows[Sequence[float]]):
+    """Collects the rows of one file and log-odds of its crops, never its pixels.
+
+    The log-odds of a crop are first those of the picture as it is, and then those after
+    each change, if these are asked for.
+    """
 
     def __init__(
         self,
@@ -101,9 +123,9 @@ class FileResult(FileRows[float]):
         self._has_all = is_video and all_faces
         self._min_frames = min_track_frames if is_video else 1
 
-    def add(self, row: Row, result: float | None) -> None:
+    def add(self, row: Row, result: Sequence[float] | None) -> None:
         """Adds a row and its log-odds; what is not finite becomes a reason."""
-        if result is not None and not math.isfinite(result):
+        if result is not None and not all(map(math.isfinite, result)):
             row, result = dataclasses.replace(row, reason=NOT_FINITE), None
         super().add(row, result)
 
@@ -114,10 +136,7 @@ class FileResult(FileRows[float]):
         results = []
         for face, odds in found.items():
             if len(odds) >= least:
-                score, own = _mean(odds)
-                results.append(
-                    FaceResult(face, score, own, "", self.note, score, 1, len(odds))
-                )
+                results.append(_to_face(face, odds, self.note))
         if left := len(found) - len(results):
             seen = f"seen in fewer than {text.counted(least, 'frame')}"
             if not results:
@@ -182,6 +201,8 @@ class PredictionOutput:
         copies: "AnnotatedCopies | None" = None,
         framing: Framing | None = None,
         start_file: Callable[[bool], FileResult] = FileResult,
+        *,
+        stability: bool = False,
     ):
         """Writes the headers.
 
@@ -193,6 +214,7 @@ class PredictionOutput:
             copies: Writer of annotated copies.
             framing: Of the network, to draw what it saw.
             start_file: From whether a file is a video to what collects its rows.
+            stability: Whether log-odds after changes are added too.
         """
         self.counts = collections.Counter(fake=0, real=0, error=0)
         self.num_scored = self.num_failed = 0
@@ -208,12 +230,13 @@ class PredictionOutput:
         self._framing = framing
         self._start_file = start_file
         self._current: FileResult | None = None
-        self._table.writerow(HEADER)
+        self._stability = stability
+        self._table.writerow((*HEADER, *(STABILITY_HEADER if stability else ())))
         if self._frame_table is not None:
             self._frame_table.writerow(FRAME_HEADER)
 
-    def add(self, file: int, row: Row, log_odds: float | None) -> None:
-        """Adds a row of the file of that number, and log-odds of its crop if any."""
+    def add(self, file: int, row: Row, log_odds: Sequence[float] | None) -> None:
+        """Adds a row of the file of that number; see `FileResult` for its log-odds."""
         if self._current is None:
             self._current = self._start_file(self._files[file].kind == "video")
         self._current.add(row, log_odds)
@@ -225,7 +248,9 @@ class PredictionOutput:
         self._current = None
         faces = result.faces()
         for face in faces:
-            decision = "" if face.score is None else self._decide(face.score)
+            decision = ""
+            if face.scores:
+                decision = self._point.decide_together(face.scores)
             if face.face is not None:
                 self.counts[decision or "error"] += 1
             number_or_all = ALL if face.face is None else face.face
@@ -235,6 +260,7 @@ class PredictionOutput:
                     *(file.path, number_or_all, face.score, decision),
                     *(face.reason, face.note, face.log_odds),
                     *(face.mean_score, *counts),
+                    *(face.range if self._stability else ()),
                 )
             )
         if result.note:
@@ -258,14 +284,14 @@ class PredictionOutput:
                     row,
                     Mark(
                         row.box,
-                        score,
-                        self._decide(score),
+                        scores[0],
+                        self._point.decide_together(scores),
                         _seen(row, self._framing),
                         number=row.face if is_numbered else None,
                     ),
                 )
                 for row, odds in result.rows
-                if (score := _score(odds)) is not None
+                if (scores := _scores(odds))
             ]
             looked_at = {row.frame for row, _ in result.rows if row.frame >= 0}
             self._copies.add(number, marks, looked_at)
@@ -275,37 +301,44 @@ class PredictionOutput:
         for stream in self._streams:
             stream.flush()
 
-    def _decide(self, score: float) -> str:
-        (decision,) = self._point.decide([score])
-        return decision
-
     def _frame_cells(
-        self, file: FaceFile, row: Row, odds: float | None
+        self, file: FaceFile, row: Row, odds: Sequence[float] | None
     ) -> tuple[object, ...]:
-        score = _score(odds)
+        scores = _scores(odds)
         box = [f"{value:.2f}" for value in row.box] or [""] * 4
         return (
             file.path,
             row.face if row.face >= 0 else "",
             row.frame if row.frame >= 0 else "",
             _number(row.time),
-            score,
-            "" if score is None else self._decide(score),
+            scores[0] if scores else "",
+            self._point.decide_together(scores) if scores else "",
             *box,
             _number(row.score),
             row.reason,
-            odds,
+            odds[0] if odds else "",
         )
 
 
-def _score(odds: float | None) -> float | None:
-    return None if odds is None else float(log_odds.scores(odds))
+def _scores(odds: Sequence[float] | None) -> list[float]:
+    found: list[float] = log_odds.scores(odds or ()).tolist()
+    return found
 
 
-def _mean(odds: list[float]) -> tuple[float, float]:
-    """The mean score of the crops of a face, and its log-odds."""
-    score, own = log_odds.means(odds, [0] * len(odds), 1)
-    return float(score[0]), float(own[0])
+def _to_face(face: int, odds: list[Sequence[float]], note: str) -> FaceResult:
+    """The mean scores of the crops of a face, as they are and after each change."""
+    means = [log_odds.means(own, [0] * len(odds), 1) for own in zip(*odds, strict=True)]
+    score, *changed = (float(own[0]) for own, _ in means)
+    return FaceResult(
+        face,
+        score,
+        float(means[0][1][0]),
+        note=note,
+        mean_score=score,
+        faces=1,
+        frames=len(odds),
+        changed=tuple(changed),
+    )
 
 
 @contextlib.contextmanager

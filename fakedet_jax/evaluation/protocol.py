@@ -11,7 +11,7 @@ References:
 """
 
 import collections
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -148,12 +148,11 @@ def _name_of(facts: Facts, place: int) -> str:
 
 
 def _undecided(
-    fake: NDArray[np.bool_], scores: ArrayLike, unsure_between: tuple[float, float]
+    fake: NDArray[np.bool_], decisions: NDArray[Any]
 ) -> dict[str, tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
     """The pictures that shares count, and those of which they are shares."""
-    low, high = unsure_between
-    called_fake = metrics.decide(scores, high)
-    is_sure = called_fake | ~metrics.decide(scores, low)
+    called_real, called_fake = (decisions == name for name in metrics.BINARY_CLASSES)
+    is_sure = called_real | called_fake
     right = called_fake == fake
     return {
         "unsure_share": (~is_sure, np.ones_like(is_sure)),
@@ -228,7 +227,8 @@ def summarize(
     num_resamples: int = 0,
     seed: int = 0,
     evidence: ArrayLike | None = None,
-    unsure_between: tuple[float, float] | None = None,
+    decisions: Sequence[str] | None = None,
+    flips: Mapping[str, NDArray[np.bool_]] | None = None,
 ) -> dict[str, Any]:
     """Computes the metrics that `metrics.summarize` leaves out, ready for JSON.
 
@@ -244,12 +244,16 @@ def summarize(
             intervals.
         seed: Seed of the resamples.
         evidence: See `metrics.summarize`.
-        unsure_between: Scores from the first to below the second are not decided; None
-            where all are.
+        decisions: `n` decisions, `real`, `fake` or `unsure`; None where all pictures
+            are decided by the threshold.
+        flips: Bool `[n]`, whether a mild change gives each picture another decision, by
+            what was done.
 
     Returns:
-        With `unsure_between`: `unsure_share`, and of the others `decided_accuracy`,
-        `decided_fpr` and `decided_fnr`, with intervals like those below. With videos:
+        With `decisions`: `unsure_share`, and of the others `decided_accuracy`,
+        `decided_fpr` and `decided_fnr`, with intervals like those below. With
+        `flips`: `flip_share` (of pictures with any), and `flips`, the share for each
+        change. With videos:
         `video_auc`, `video_accuracy`, `num_videos` (the number of scores) and
         `num_real_videos`. With more than one manipulation: `manipulations`, see
         `manipulation_rows`. With resamples: `accuracy_interval`, `auc_interval`,
@@ -277,8 +281,13 @@ def summarize(
         result["num_videos"] = len(videos.names)
         result["num_real_videos"] = int(np.sum(~videos.fake))
     shares: dict[str, tuple[NDArray[np.bool_], NDArray[np.bool_]]] = {}
-    if unsure_between is not None:
-        shares = _undecided(np.asarray(fake, np.bool_), scores, unsure_between)
+    everything = np.ones(np.asarray(fake).size, np.bool_)
+    if decisions is not None:
+        shares = _undecided(np.asarray(fake, np.bool_), np.array(decisions))
+    if flips:
+        shares["flip_share"] = np.any(list(flips.values()), axis=0), everything
+        result["flips"] = {name: float(own.mean()) for name, own in flips.items()}
+    if shares:
         for name, (part, whole) in shares.items():
             result[name] = float(part.sum() / whole.sum()) if whole.any() else None
     if num_resamples:
@@ -302,6 +311,13 @@ def summarize(
             row["interval"] = None if ends is None else list(ends)
         for rate in FALSE_ALARM_RATES:
             del ends_of[bootstrap.found_name(rate)]
+        for name, (part, whole) in shares.items():
+            if result[name] in (0, 1):
+                # All resamples agree, which says nothing of other pictures. Frames of a
+                # video are no independent ones.
+                counts = int(part.sum()), int(whole.sum())
+                is_known = videos is None
+                ends_of[name] = metrics.wilson_interval(*counts) if is_known else None
         for name, ends in ends_of.items():
             result[f"{name}_interval"] = None if ends is None else list(ends)
         result["interval_level"] = bootstrap.LEVEL

@@ -18,6 +18,7 @@ from fakedet_jax.config import DataConfig, EvaluateConfig, MeasureConfig
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.errors import ImageError
 from fakedet_jax.evaluation import data as evaluation_data
+from fakedet_jax.evaluation import stability
 from fakedet_jax.evaluation.data import EvaluationData
 from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.evaluation.scoring import Scored, Scorer
@@ -123,6 +124,17 @@ class Evaluator:
             treatment=treatment,
             label="evaluate",
         )
+        changed = {}
+        for name in stability.CHANGES if config.stability else ():
+            changed[name] = self._scorer.score_dataset(
+                self._detector.variables,
+                dataset,
+                info.framing,
+                config.input,
+                treatment=treatment,
+                change=functools.partial(stability.change, name=name),
+                label=name,
+            )
         complete = None
         if self._detector.diagnose is not None:
             complete = self._detector.diagnose(
@@ -138,6 +150,7 @@ class Evaluator:
             manipulations=chosen.manipulations,
             left_out=chosen.left_out,
             notes=_notes(self.workdir, dataset, config.input.num_threads),
+            changed=changed,
         )
         facts: dict[str, Any] = {}
         _LOGGER.info("classes: %s", dataset.reading)

@@ -11,7 +11,7 @@ from pathlib import Path
 from fakedet_jax import settings, systems
 from fakedet_jax.config import PartsConfig, PredictConfig
 from fakedet_jax.errors import RequestError
-from fakedet_jax.evaluation import log_odds
+from fakedet_jax.evaluation import log_odds, stability
 from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.evaluation.operating_point import UNSURE
 from fakedet_jax.evaluation.predictions import (
@@ -81,6 +81,7 @@ def predict(config: PredictConfig) -> dict[str, int]:
     scorer = Scorer(detector.log_probability_fn, mesh, files.batch_size)
     batches = files.batches(detector.info.framing)
     saturation = Saturation()
+    score = stability.choose_stream(scorer, changes=config.stability)
     with (
         _open_output(config, files, detector.info) as output,
         progress.Progress(
@@ -88,9 +89,10 @@ def predict(config: PredictConfig) -> dict[str, int]:
         ) as shown,
         contextlib.closing(batches),
     ):
-        for items, values, _ in scorer.stream(detector.variables, batches):
-            odds = detector.info.log_odds(values).tolist() if len(values) else []
-            saturation.add(log_odds.scores(odds))
+        for items, values, _ in score(detector.variables, batches):
+            odds = detector.info.log_odds_of_all(values)
+            saturation.add(log_odds.scores(odds[:, 0]))
+            rows = odds.tolist()
             for item in items:
                 if item.row is None:
                     output.finish(item.file)
@@ -98,7 +100,7 @@ def predict(config: PredictConfig) -> dict[str, int]:
                 elif item.position == NO_PICTURE:
                     output.add(item.file, item.row, None)
                 else:
-                    output.add(item.file, item.row, odds[item.position])
+                    output.add(item.file, item.row, rows[item.position])
             output.flush()
     _summarise(config, output, len(found), detector.info)
     saturation.tell()
@@ -176,6 +178,7 @@ def _open_output(
                 all_faces=files.cropping.all_faces,
                 min_track_frames=config.min_track_frames,
             ),
+            stability=config.stability,
         )
 
 
@@ -197,7 +200,7 @@ def _summarise(
     decisions = (
         f"{num_fake:,} fake, {num_real:,} real at threshold {info.threshold:.4g}"
     )
-    if info.unsure_between is not None:
+    if info.unsure_between is not None or config.stability:
         decisions = f"{num_fake:,} fake, {num_real:,} real, {num_unsure:,} unsure"
     _LOGGER.info(
         f"{text.counted(num_files, 'file')}: {output.num_scored:,} scored "

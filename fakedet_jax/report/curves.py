@@ -132,13 +132,17 @@ def draw(
     return figure
 
 
-def reliability(fake: _Fake, scores: _Scores, error: float | None) -> "Figure":
+def reliability(
+    fake: _Fake, scores: _Scores, error: float | None, *, has_intervals: bool = True
+) -> "Figure":
     """Draws the share of fakes among pictures that score alike.
 
     Args:
         fake: bool `[n]`, whether each picture is fake.
         scores: float `[n]`, in [0, 1].
         error: the expected calibration error; None without pictures.
+        has_intervals: whether pictures are independent, which frames of a video are
+            not, so that shares have intervals.
 
     Returns:
         The figure; a sentence replaces what no picture defines.
@@ -157,7 +161,8 @@ def reliability(fake: _Fake, scores: _Scores, error: float | None) -> "Figure":
     axes.plot([0, 1], [0, 1], label="as scored", **canvas.CHANCE)
     for count, score, share in zip(*found, strict=True):
         ends = metrics.wilson_interval(round(share * count), int(count)) or (0.0, 1.0)
-        axes.plot([score, score], ends, color=canvas.FAKE_COLOUR, linewidth=1.4)
+        if has_intervals:
+            axes.plot([score, score], ends, color=canvas.FAKE_COLOUR, linewidth=1.4)
     axes.plot(
         found.mean_scores,
         found.shares_fake,

@@ -17,7 +17,7 @@ from fakedet_jax.data.dataset import describe_classes
 from fakedet_jax.data.prepared.facts import Facts
 from fakedet_jax.data.prepared.left_out import LeftOut
 from fakedet_jax.evaluation import metrics, protocol
-from fakedet_jax.evaluation.operating_point import OperatingPoint
+from fakedet_jax.evaluation.operating_point import UNSURE, OperatingPoint
 from fakedet_jax.report import canvas, curves, figures, html, page
 from fakedet_jax.report.text_table import text_table
 from fakedet_jax.runtime import storage
@@ -36,6 +36,8 @@ class Evaluation:
         threshold: scores at or above it are decided fake.
         unsure_between: scores from the first to below the second are not decided; None
             to decide all.
+        changed: float64 `[n]`, the scores after mild changes, by what was done; a
+            picture is not decided where they change the decision.
         classes: the name of every class.
         is_fake: whether each class is fake.
         predicted: int64 `[n]`, the class that a multi-class detector chose; None if the
@@ -69,6 +71,7 @@ class Evaluation:
     notes: Sequence[str] | None = None
     log_odds: NDArray[Any] | None = None
     unsure_between: tuple[float, float] | None = None
+    changed: Mapping[str, NDArray[Any]] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Makes arrays of numbers, and checks that all have one for each picture.
@@ -111,8 +114,25 @@ class Evaluation:
     @property
     def decisions(self) -> list[str]:
         """The decision of each picture: `real`, `fake` or `unsure`."""
-        point = OperatingPoint(self.threshold, self.unsure_between)
-        return point.decide(self.scores)
+        found = self._point.decide(self.scores)
+        flipped = self.flips.values()
+        return [
+            UNSURE if any(flips) else decision
+            for decision, *flips in zip(found, *flipped, strict=True)
+        ]
+
+    @property
+    def flips(self) -> dict[str, NDArray[np.bool_]]:
+        """Whether each change gives each picture another decision, bool `[n]`."""
+        before = np.array(self._point.decide(self.scores))
+        return {
+            name: np.array(self._point.decide(scores)) != before
+            for name, scores in self.changed.items()
+        }
+
+    @property
+    def _point(self) -> OperatingPoint:
+        return OperatingPoint(self.threshold, self.unsure_between)
 
     @functools.cached_property
     def videos(self) -> protocol.VideoScores | None:
@@ -157,7 +177,8 @@ class Evaluation:
             num_resamples=num_resamples,
             seed=seed,
             evidence=self.evidence,
-            unsure_between=self.unsure_between,
+            decisions=self.decisions if self.unsure_between or self.changed else None,
+            flips=self.flips,
         )
 
 
@@ -216,9 +237,10 @@ def write_evaluation(
     summary["num_left_out"] = len(evaluation.left_out)
     summary["without_score"] = dict(evaluation.without_score)
     summary.update(facts or {})
+    header = ("path", "label", "score", "predicted", "decision", "note", "log_odds")
     storage.write_csv(
         folder / "scores.csv",
-        ("path", "label", "score", "predicted", "decision", "note", "log_odds"),
+        (*header, *(("least", "most") if evaluation.changed else ())),
         _score_rows(evaluation),
     )
     _write_video_scores(folder / "video_scores.csv", evaluation)
@@ -328,7 +350,7 @@ def telling_indices(
 
 def _score_rows(
     evaluation: Evaluation,
-) -> Iterator[tuple[str, str, float, str, str, str, float | str]]:
+) -> Iterator[tuple[str | float, ...]]:
     outcomes: tuple[str, ...]
     if evaluation.predicted is None:
         outcomes = metrics.decision_classes(evaluation.classes, evaluation.is_fake)
@@ -345,11 +367,21 @@ def _score_rows(
         evaluation.decisions,
         evaluation.notes or itertools.repeat("", len(evaluation.names)),
         _log_odds_cells(evaluation.log_odds, len(evaluation.names)),
+        _ranges(evaluation),
         strict=True,
     )
-    for name, label, score, outcome, decision, note, odds in rows:
+    for name, label, score, outcome, decision, note, odds, ends in rows:
         label_name = evaluation.classes[label]
-        yield name, label_name, score, outcomes[outcome], decision, note, odds
+        yield name, label_name, score, outcomes[outcome], decision, note, odds, *ends
+
+
+def _ranges(evaluation: Evaluation) -> Iterable[list[float]]:
+    """The least and the most of the scores of each picture, if it was changed."""
+    if not evaluation.changed:
+        return itertools.repeat([], len(evaluation.names))
+    scores = np.stack([evaluation.scores, *evaluation.changed.values()])
+    ends: list[list[float]] = np.stack([scores.min(0), scores.max(0)], axis=1).tolist()
+    return ends
 
 
 def _log_odds_cells(
@@ -433,9 +465,11 @@ def _draw(evaluation: Evaluation, summary: Mapping[str, Any]) -> dict[str, html.
         ),
         "reliability": html.Panel(
             "Are scores probabilities?",
-            curves.reliability(fake, scores, error),
+            curves.reliability(
+                fake, scores, error, has_intervals=evaluation.videos is None
+            ),
             "Each point is a tenth of the pictures or so: the mean of their scores, "
-            "and the share of fakes among them, with its 95 % interval. On the dashed "
-            "line both are the same.",
+            "and the share of fakes among them, for pictures that are no frames with "
+            "its 95 % interval. On the dashed line both are the same.",
         ),
     }

@@ -58,7 +58,7 @@ def write(*files, threshold=0.5, unsure_between=None, copies=None, **settings):
         for row, score in rows:
             is_known = score is not None and math.isfinite(score)
             odds = float(log_odds.of_scores(score)) if is_known else score
-            output.add(number, row, odds)
+            output.add(number, row, None if odds is None else [odds])
         output.finish(number)
     parsed = [list(csv.reader(io.StringIO(t.getvalue()))) for t in (table, frames)]
     assert parsed[0].pop(0) == list(HEADER)
@@ -103,6 +103,34 @@ def test_scores_between_two_thresholds_are_unsure():
     assert output.counts == {"real": 1, "unsure": 1, "fake": 1, "error": 0}
     drawn = [mark.text for _, ((_, mark),), _ in copies.added]
     assert drawn == ["real 0.20", "unsure 0.50", "fake 0.80"]
+
+
+def _stable(*rows):
+    """The table of a video whose frames have log-odds as they are and changed."""
+    table = io.StringIO()
+    output = PredictionOutput([VIDEO], OperatingPoint(0.5), table, stability=True)
+    for frame, odds in enumerate(rows):
+        output.add(0, scored(frame, None)[0], odds)
+    output.finish(0)
+    (row,) = csv.DictReader(io.StringIO(table.getvalue()))
+    return row
+
+
+def test_a_decision_that_a_mild_change_turns_round_is_unsure():
+    assert _stable([2.0, 1.0, 3.0])["decision"] == "fake"
+    row = _stable([2.0, -1.0, 3.0])
+    assert row["decision"] == "unsure"
+    found = [float(row[name]) for name in ("score", "least", "most")]
+    assert found == pytest.approx(log_odds.scores([2.0, -1.0, 3.0]))
+
+
+def test_changed_scores_of_a_video_are_means_of_its_frames():
+    # One frame flips, but the mean of all does not.
+    row = _stable([2.0, -0.1], [3.0, 4.0])
+    assert row["decision"] == "fake"
+    means = log_odds.scores([[2.0, -0.1], [3.0, 4.0]]).mean(0)
+    assert float(row["least"]) == pytest.approx(means.min())
+    assert float(row["most"]) == pytest.approx(means.max())
 
 
 def test_each_face_has_its_row():
@@ -283,7 +311,7 @@ def test_the_written_score_decides_as_the_table_does(odds):
     table = io.StringIO()
     output = PredictionOutput([PHOTO] * 3, OperatingPoint(threshold), table)
     for number, change in enumerate((-1e-12, 0, 1e-12)):
-        output.add(number, scored(-1, None)[0], odds + change)
+        output.add(number, scored(-1, None)[0], [odds + change])
         output.finish(number)
     rows = list(csv.DictReader(io.StringIO(table.getvalue())))
     for row in rows:
@@ -310,7 +338,7 @@ def test_what_the_network_saw_is_drawn():
     table = io.StringIO()
     point = OperatingPoint(0.5)
     output = PredictionOutput([PHOTO], point, table, None, copies, Framing.square(16))
-    output.add(0, row, -1.0)
+    output.add(0, row, [-1.0])
     output.finish(0)
     ((_, ((_, mark),), _),) = copies.added
     # The central square of a crop of 60 × 40 pixels.

@@ -14,7 +14,7 @@ from PIL import Image
 from fakedet_jax import workdir as workdirs
 from fakedet_jax.config import DataConfig, EvaluateConfig
 from fakedet_jax.errors import RequestError
-from fakedet_jax.evaluation import bootstrap, log_odds, metrics, protocol
+from fakedet_jax.evaluation import bootstrap, log_odds, metrics, protocol, stability
 from fakedet_jax.evaluation.operating_point import OperatingPoint
 from fakedet_jax.jobs import evaluate
 from fakedet_jax.perturb import apply
@@ -454,6 +454,24 @@ def test_unsure_pictures_are_counted_and_the_others_measured(workdir):
     page = (folder / "report.html").read_text("utf-8")
     assert "Accuracy of the decided" in page
     assert "are unsure, so that at most 34 %" in page
+
+
+def test_verdicts_that_mild_changes_flip_are_counted(workdir):
+    summary, folder = _evaluate(workdir, name="stable", stability=True)
+    rows = _rows(folder / "scores.csv")
+    threshold = summary["threshold"]
+    flipped = [float(row["least"]) < threshold <= float(row["most"]) for row in rows]
+    assert summary["flip_share"] == pytest.approx(np.mean(flipped))
+    assert [row["decision"] == "unsure" for row in rows] == flipped
+    assert summary["unsure_share"] == summary["flip_share"]
+    assert list(summary["flips"]) == list(stability.CHANGES)
+    assert max(summary["flips"].values()) <= summary["flip_share"]
+    low, high = summary["flip_share_interval"]
+    assert low <= summary["flip_share"] <= high
+    plain, other = _evaluate(workdir, name="plain")
+    assert (plain["auc"], plain["accuracy"]) == (summary["auc"], summary["accuracy"])
+    assert _scores(folder) == _scores(other)
+    assert "Verdicts that flip" in (folder / "report.html").read_text("utf-8")
 
 
 def test_without_unsure_pictures_nothing_is_said_of_them(workdir):

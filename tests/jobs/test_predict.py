@@ -272,6 +272,25 @@ def test_unsure_scores_are_neither_real_nor_fake(workdir, data_dir, capfd):
         assert "at most 5 % of real pictures are called fake and 5 % of fakes" in errors
 
 
+def test_faces_are_scored_after_mild_changes_too(workdir, data_dir, capfd):
+    folder, flags = data_dir / "test", (f"--workdir={workdir}", "--stability")
+    assert tiny.run_cli("--mode=predict", *flags, str(folder)) == 0
+    text, errors = capfd.readouterr()
+    rows = list(csv.DictReader(io.StringIO(text)))
+    plain, _ = _predict(capfd, f"--workdir={workdir}", folder)
+    assert [row["score"] for row in rows] == [row["score"] for row in plain]
+    with tiny.registered():
+        threshold = systems.load(workdir, parallel.data_mesh()).info.threshold
+    for row in filter(lambda row: row["score"], rows):
+        least, most = float(row["least"]), float(row["most"])
+        assert least <= float(row["score"]) <= most
+        assert least < most
+        is_unsure = least < threshold <= most
+        assert (row["decision"] == "unsure") == is_unsure
+    num_unsure = sum(row["decision"] == "unsure" for row in rows)
+    assert f"{num_unsure} unsure)" in errors
+
+
 def test_one_file_is_no_files(workdir, data_dir, capfd):
     good = data_dir / "test" / "real" / "000.png"
     _, errors = _predict(capfd, f"--workdir={workdir}", good)
@@ -281,7 +300,7 @@ def test_one_file_is_no_files(workdir, data_dir, capfd):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "--mode=predict: name files or folders"),
+        ([], "`fakedet predict`: name files or folders"),
         (["{empty}"], "`paths`: no photographs or videos in "),
         (["{empty}/a.jpg", "--output={full}"], "--output: '"),
         (
