@@ -1,3 +1,4 @@
+# `--dist worksteal` gives each process neighbouring tests, which share what they set up.
 # Each target does all of its set-up in a virtual environment inside the checkout.
 PYTHON ?= python3
 VENV := .venv
@@ -27,10 +28,10 @@ demo: $(VENV)/.ready
 	@echo "on your own."
 
 test: $(VENV)/.ready-test
-	$(BIN)/python -m pytest -n 2 -m "not slow and not readme and not compiler" --doctest-modules fakedet_jax tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not readme and not compiler" --doctest-modules fakedet_jax tests
 
 test-readme: $(VENV)/.ready-test
-	$(BIN)/python -m pytest -n 2 -m readme tests/test_readme.py
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m readme tests/test_readme.py
 
 test-slow: $(VENV)/.ready-test
 	$(BIN)/python -m pytest -m "slow and not compiler" tests

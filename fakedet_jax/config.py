@@ -223,7 +223,7 @@ def _search_size_option(**facts: Any) -> Any:
     return option(
         None,
         "Longest side, in pixels, to which a picture is shrunk for finding faces; by "
-        "default 640, and with `all_faces` 1600 too. Small faces need a larger one.",
+        "default 640, and with `all_faces` 1440 too. Small faces need a larger one.",
         minimum=32,
         maximum=100_000,
         **facts,
@@ -517,11 +517,41 @@ class MeasureConfig(EvaluationConfig, VerdictConfig):
         minimum=0,
         maximum=2**32 - 1,
     )
+    report: bool = option(
+        True,
+        "Whether each evaluation has a page with figures; tables and numbers are "
+        "always written.",
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluateConfig(_OneDatasetConfig, MeasureConfig):
     """An evaluation of a trained detector on one dataset."""
+
+    group_by: str = option(
+        "",
+        "Column of `group_table` whose values make groups of pictures, each with its "
+        "own metrics.",
+    )
+    group_table: Path | None = option(
+        None,
+        "CSV file with the column path, as in scores.csv or its end, and more columns, "
+        "such as the table that labelled the pictures.",
+    )
+
+    def __post_init__(self) -> None:
+        """Checks the settings.
+
+        Raises:
+            RequestError: A value is not valid, or one of the two is missing.
+        """
+        super().__post_init__()
+        if bool(self.group_by) != (self.group_table is not None):
+            missing = "group_table" if self.group_by else "group_by"
+            raise RequestError(
+                f"`{missing}`: expected a table and one of its columns, found only "
+                f"`{'group_by' if self.group_by else 'group_table'}`; give both"
+            )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -534,7 +564,17 @@ class CrossDatasetConfig(MeasureConfig):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SuiteConfig(_OneDatasetConfig, EvaluationConfig):
+class ShardConfig(Settings):
+    """Work that several processes share."""
+
+    shard: str = option(
+        "",
+        "Which of several processes this one is, such as 0/4; they share the folder.",
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SuiteConfig(_OneDatasetConfig, EvaluationConfig, ShardConfig):
     """A robustness suite, measured with a trained detector."""
 
     suite: str = option(help="Name of the robustness suite.")
@@ -607,14 +647,20 @@ class EngineConfig(Settings):
 
 
 @dataclasses.dataclass(frozen=True)
-class PartsConfig(Settings):
+class PartsConfig(ShardConfig):
     """A run in units of work that can be shared and resumed."""
 
     inputs: Path | None = option(
         None,
-        "List of the files: text with a path per line, or a .csv or .parquet table.",
+        "List of the files: text with a path per line, or a .csv or .parquet table; or "
+        "the folder of a prepared dataset.",
     )
     inputs_column: str = option("path", "Column of the paths in a table of `inputs`.")
+    inputs_split: str | None = option(
+        None,
+        "Split of the prepared dataset that `inputs` names; all of it by default.",
+        choices=SPLITS,
+    )
     unit_size: int = option(
         1024, "Files per unit of work; each unit becomes a part.", minimum=1
     )
@@ -622,10 +668,6 @@ class PartsConfig(Settings):
         None,
         "Format of the parts: parquet or csv; parquet by default.",
         choices=PART_FORMATS,
-    )
-    shard: str = option(
-        "",
-        "Which of several processes this one is, such as 0/4; they share the folder.",
     )
     retry_failed: bool = option(
         False, "Whether files with an error row are tried again."
@@ -654,6 +696,12 @@ class PredictConfig(FilesConfig, VerdictConfig):
         "standard output by default.",
     )
     parts: PartsConfig = part(PartsConfig)
+    min_track_frames: int | None = option(
+        None,
+        "Videos: scored frames that a face needs for a row; with `all_faces` a tenth "
+        "of the searched ones by default: what is seen for a moment is often no face.",
+        minimum=1,
+    )
     frame_scores: Path | None = option(None, "CSV file for the scores of each frame.")
     annotated: Path | None = option(
         None, "Folder for copies of the inputs with boxes and scores drawn on them."
@@ -868,7 +916,7 @@ class CompareConfig(Settings):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class StudyConfig(Settings):
+class StudyConfig(ShardConfig):
     """Trainings and tests that make up a table.
 
     Attributes:

@@ -1,10 +1,11 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The inputs of a large run: files and folders, or a list of files.
+"""The inputs of a large run: files and folders, a list of files, a prepared dataset.
 
 A list is a text file with a path per line, or a CSV or Parquet table with a column of
 paths; its other columns are carried along. Inputs are read from the start each time
-they are iterated over and never held in memory, so a list may have any length.
+they are iterated over and never held in memory, so a list may have any length. Of a
+prepared dataset, the names and classes are held, not the pictures.
 """
 
 import codecs
@@ -20,9 +21,11 @@ from typing import Any, NamedTuple
 import pyarrow
 from pyarrow import parquet
 
+from fakedet_jax.data import prepared
+from fakedet_jax.data.prepared.examples import Example
 from fakedet_jax.errors import RequestError
-from fakedet_jax.faces.stream import EXTENSIONS
-from fakedet_jax.media import files, video
+from fakedet_jax.faces.stream import EXTENSIONS, FaceFile
+from fakedet_jax.media import files
 
 # Longest line of a list in bytes; paths of Linux end at 4,096.
 MAX_LINE_BYTES = 64 * 2**10
@@ -37,11 +40,18 @@ class Input(NamedTuple):
         path: As it was given; bytes that are not UTF-8 are lone surrogates.
         carried: Values of the other columns of the list.
         error: Why it cannot be used, if that is known already.
+        example: The crop of a prepared dataset whose name `path` is.
     """
 
     path: str
     carried: tuple[Any, ...] = ()
     error: str | None = None
+    example: Example | None = None
+
+    @property
+    def file(self) -> FaceFile:
+        """What is to be read."""
+        return FaceFile(Path(self.path), self.path, self.error, self.example)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,11 +77,13 @@ class Inputs:
         source: What they come from, for messages.
         carried: The columns that are carried along, with their types.
         start: Starts to read them from the first one.
+        digest: Identifies what the files hold, where that is known.
     """
 
     source: str
     carried: dict[str, pyarrow.DataType]
     start: Callable[[], Iterator[Input]]
+    digest: str = ""
 
     def __iter__(self) -> Iterator[Input]:
         return self.start()
@@ -83,13 +95,14 @@ class Inputs:
             RequestError: There is none, or the list is damaged.
         """
         digest = hashlib.sha256(repr(sorted(self.carried)).encode())
+        digest.update(self.digest.encode())
         count, has_videos = 0, False
         for one in self:
             # Lengths keep apart what would be alike when it is joined.
             text = repr(one.carried) if one.carried else ""
             record = f"{len(one.path)}:{one.path}{text}\n"
             digest.update(record.encode("utf-8", "surrogateescape"))
-            has_videos = has_videos or video.is_video(Path(one.path))
+            has_videos = has_videos or one.file.kind == "video"
             count += 1
         if not count:
             raise RequestError(f"{self.source} names no file")
@@ -125,9 +138,12 @@ def from_list(path: Path, column: str, reserved: Sequence[str]) -> Inputs:
     """
     source = f"`inputs`: {str(path)!r}"
     if not path.is_file():
-        what = "is a folder" if path.is_dir() else "is missing"
+        what = "is missing"
+        if path.is_dir():
+            what = "is a folder without one prepared dataset"
         raise RequestError(
-            f"{source} {what}; expected a list of files: text, .csv or .parquet"
+            f"{source} {what}; expected a list of files (text, .csv or .parquet), or "
+            "the `output` folder of `mode=prepare`"
         )
     kind = path.suffix.lower()
     if kind == ".parquet":
@@ -149,6 +165,36 @@ def from_list(path: Path, column: str, reserved: Sequence[str]) -> Inputs:
     read = _read_parquet if kind == ".parquet" else _read_csv
     names = [column, *carried]
     return Inputs(source, carried, lambda: read(path, names, source))
+
+
+def from_prepared(data_dir: Path, split: str) -> Inputs:
+    """The crops of a prepared dataset, in its order.
+
+    Their `path` is the name that the dataset gives them. The columns `class`, `video`
+    and `split` are carried along.
+
+    Args:
+        data_dir: The `output` folder of `mode=prepare`.
+        split: `train`, `validation`, `test` or `all`.
+
+    Raises:
+        RequestError: There is no prepared dataset, or its split is empty.
+    """
+    info = prepared.read_info(data_dir)
+    facts = prepared.load_facts(data_dir, info.name, split)
+
+    def start() -> Iterator[Input]:
+        columns = (facts.names, facts.labels.tolist(), facts.videos, facts.splits)
+        for index, (name, label, *rest) in enumerate(zip(*columns, strict=True)):
+            example = Example(data_dir, info.name, split, index)
+            yield Input(name, (info.classes[label], *rest), example=example)
+
+    return Inputs(
+        f"`inputs`: {str(data_dir)!r}",
+        dict.fromkeys(("class", "video", "split"), pyarrow.string()),
+        start,
+        digest=info.digest,
+    )
 
 
 def _read_text(path: Path, source: str) -> Iterator[Input]:

@@ -15,7 +15,6 @@ import io
 import logging
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -28,7 +27,6 @@ from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation.scoring import BatchResult
 from fakedet_jax.faces.file_rows import FileRows
 from fakedet_jax.faces.stream import NO_PICTURE, FaceBatch, FaceFile, FaceItem
-from fakedet_jax.media import video
 from fakedet_jax.runtime import progress, text
 from fakedet_jax.runtime.signals import Stopped, StopRequest
 
@@ -402,7 +400,7 @@ class _UnitRows:
     def add(self, task: Task, item: FaceItem, results: Sequence[Any]) -> None:
         """Adds an outcome of an input, or its end."""
         if self._file is None:
-            is_video = video.is_video(Path(task.input.path))
+            is_video = task.input.file.kind == "video"
             self._file = self._computation.start_file(is_video)
         if item.row is not None:
             has_crop = item.position != NO_PICTURE
@@ -428,8 +426,7 @@ def _files(
     for entry in entries:
         waiting.append(entry)
         if isinstance(entry, Task):
-            path, _, error = entry.input
-            yield FaceFile(Path(path), path, error)
+            yield entry.input.file
         else:
             yield None
 

@@ -224,7 +224,8 @@ def _study(request: config.StudyConfig) -> None:
     except run.StudyFailedError as error:
         print(study_table(error.summary))
         raise
-    print(study_table(summary))
+    if summary:
+        print(study_table(summary))
 
 
 MODES: dict[str, Mode] = {

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes copies of pictures and videos with the boxes and scores of their faces drawn.
 
-Pictures become PNG files and videos become MP4 files without sound. A copy never
+Pictures become PNG files and videos become MP4 files with their sound. A copy never
 overwrites a file that was scored.
 """
 
 import collections
 import concurrent.futures
+import contextlib
 import io
 import logging
 import math
@@ -22,11 +23,11 @@ import numpy as np
 from PIL import Image
 
 from fakedet_jax.errors import ImageError, RequestError
-from fakedet_jax.faces import annotation
+from fakedet_jax.faces import annotation, shots
 from fakedet_jax.faces.annotation import Mark, MovingMark
 from fakedet_jax.faces.extraction import Row
 from fakedet_jax.faces.stream import FaceFile
-from fakedet_jax.media import options, video
+from fakedet_jax.media import options, sound, video
 from fakedet_jax.media.decode import decode, read_file
 from fakedet_jax.media.options import MediaConfig
 from fakedet_jax.runtime import storage
@@ -130,7 +131,8 @@ class AnnotatedCopies:
                 marks = [mark for _, mark in scored]
                 write_photo(file.path, marks, target, self._how)
             else:
-                moving = _moving_marks(scored, looked_at)
+                cuts = _find_cuts(file.path, looked_at, self._is_stopped, self._how)
+                moving = _moving_marks(scored, looked_at, cuts)
                 write_video(file.path, moving, target, self._is_stopped, self._how)
         except ImageError as error:
             _LOGGER.warning("no copy of %s was written: it %s", file.path, error)
@@ -203,7 +205,7 @@ def write_video(
     is_stopped: threading.Event,
     how: MediaConfig = options.DEFAULT,
 ) -> None:
-    """Writes an annotated copy of a video as MP4 without sound, atomically.
+    """Writes an annotated copy of a video as MP4 with its sound, atomically.
 
     The copy contains all frames that can be decoded, with their timestamps.
 
@@ -226,18 +228,25 @@ def write_video(
     ):
         import av
 
-        with av.open(file, "w", format="mp4") as container:
-            writer = None
+        with (
+            av.open(file, "w", format="mp4") as container,
+            contextlib.ExitStack() as stack,
+        ):
+            writer = track = None
             for frame in frames:
                 if is_stopped.is_set():
                     raise OSError("stopped")
                 found = [mark.at(frame.number) for mark in moving]
                 marks = [mark for mark in found if mark is not None]
                 picture = annotation.draw(frame.picture, marks)
-                writer = writer or _VideoWriter(container, picture.shape, rate)
-                writer.add(picture, frame)
-            if writer is not None:
+                if writer is None or track is None:
+                    writer = _VideoWriter(container, picture.shape, rate)
+                    track = stack.enter_context(sound.open_sound(path, container))
+                # Players expect sound and pictures of a time side by side.
+                track.pass_on(writer.add(picture, frame))
+            if writer is not None and track is not None:
                 writer.finish()
+                track.pass_on(math.inf)
 
 
 class _VideoWriter:
@@ -269,7 +278,8 @@ class _VideoWriter:
         context.colorspace = context.color_primaries = context.color_trc = _BT709
         self._last = -1
 
-    def add(self, picture: np.ndarray, source: video.Frame) -> None:
+    def add(self, picture: np.ndarray, source: video.Frame) -> float:
+        """Encodes a picture, and returns its time in seconds."""
         import av
 
         time: float | Fraction = source.time
@@ -286,20 +296,56 @@ class _VideoWriter:
         frame.time_base = _TIME_BASE
         frame.duration = round(1 / self._rate / _TIME_BASE)
         self._container.mux(self._stream.encode(frame))
+        return float(frame.pts * _TIME_BASE)
 
     def finish(self) -> None:
         self._container.mux(self._stream.encode())
 
 
 def _moving_marks(
-    scored: Sequence[tuple[Row, Mark]], looked_at: Sequence[int]
+    scored: Sequence[tuple[Row, Mark]], looked_at: Sequence[int], cuts: Sequence[int]
 ) -> list[MovingMark]:
     by_face: dict[int, tuple[list[int], list[Mark]]] = {}
     for row, mark in scored:
         frames, marks = by_face.setdefault(row.face, ([], []))
         frames.append(row.frame)
         marks.append(mark)
-    return [MovingMark(*by_face[face], looked_at) for face in sorted(by_face)]
+    return [MovingMark(*by_face[face], looked_at, cuts) for face in sorted(by_face)]
+
+
+def _find_cuts(
+    path: Path, looked_at: Sequence[int], is_stopped: threading.Event, how: MediaConfig
+) -> list[int]:
+    """Finds the frames with which a new shot starts, by decoding the whole video.
+
+    Two searched frames of different shots without a hard cut between them, as after a
+    dissolve, have a cut half the way.
+    """
+    if not looked_at or len(looked_at) == looked_at[-1] + 1:
+        return []
+    cuts: list[int] = []
+    searched = set(looked_at)
+    before = last_searched = None
+    last_number = 0
+    with video.read_frames(path, selection=video.EveryNth(1), how=how) as frames:
+        for frame in frames:
+            if is_stopped.is_set():
+                raise OSError("stopped")
+            after = shots.shrink(frame.picture)
+            if before is not None and shots.is_cut(before, after):
+                cuts.append(frame.number)
+            before = after
+            if frame.number not in searched:
+                continue
+            is_hard = bool(cuts) and cuts[-1] > last_number
+            if (
+                last_searched is not None
+                and not is_hard
+                and shots.is_cut(last_searched, after)
+            ):
+                cuts.append((last_number + frame.number + 1) // 2)
+            last_searched, last_number = after, frame.number
+    return cuts
 
 
 def _shortened(name: PurePath) -> PurePath:

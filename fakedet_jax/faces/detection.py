@@ -22,7 +22,7 @@ DETECTORS = ("none", "haar", "yunet", "boxes")
 
 MIN_SCORE = 0.7
 LONGEST_SIDE = 640
-WIDE_SIDE = 1600  # In search of all faces.
+WIDE_SIDE = 1440  # In search of all faces.
 # Side of a face, in pixels of the picture that is searched, from which most are found.
 MIN_FACE = 25
 

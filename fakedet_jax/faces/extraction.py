@@ -9,8 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from fakedet_jax.config import MediaConfig
+from fakedet_jax.data.prepared import examples
+from fakedet_jax.data.prepared.examples import Example
 from fakedet_jax.errors import ImageError, RequestError
-from fakedet_jax.faces import crops, shots, tracking
+from fakedet_jax.faces import crops, masks, shots, tracking
 from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.faces.face import Face, largest_first
 from fakedet_jax.media import exif
@@ -26,6 +29,8 @@ WRITTEN, LEFT_OUT, NOTED = "written", "left out", "noted"
 
 NO_FACE = "shows no face"
 OTHER_FACES = "shows only much smaller faces than the main one of the video"
+UNFORGED = "shows nothing forged, by its mask"
+OTHERS_FORGED = "shows no face where its mask says that one was forged"
 DAMAGED = "is damaged"
 NO_TAGS = "has no usable EXIF tag"
 GIVEN_EMPTY = "empty in the file of tags"
@@ -95,6 +100,7 @@ def extract(
     *,
     tags: Sequence[float] | None = None,
     needs_tags: bool = False,
+    mask: Path | None = None,
 ) -> Iterator[Outcome]:
     """Extracts the faces of a file.
 
@@ -108,6 +114,9 @@ def extract(
             of `exif.TAGS`, NaN for missing ones; `None` reads the file, and an empty
             sequence leaves them out.
         needs_tags: Whether a picture without any camera setting is skipped.
+        mask: Video of masks of a manipulated video. Only faces that were forged are cut
+            out, or of them the main one, and frames without any are skipped; see
+            `masks`.
 
     Yields:
         At least one outcome; for a video at least one per selected frame.
@@ -119,9 +128,35 @@ def extract(
         if kind == "photo":
             yield from _from_photo(path, name, cropping, tags, needs_tags)
         else:
-            yield from _from_video(path, name, cropping, map_fn)
+            yield from _from_video(path, name, cropping, map_fn, mask)
     except ImageError as error:
         yield Row(LEFT_OUT, str(error)), None
+
+
+def extract_example(example: Example, media: MediaConfig) -> Iterator[Outcome]:
+    """Extracts a crop of a prepared dataset, whose face was cut out before.
+
+    Args:
+        example: The crop.
+        media: How its content becomes pixels.
+
+    Yields:
+        The whole picture, or why it cannot be used.
+
+    Raises:
+        RequestError: The dataset is missing or damaged.
+    """
+    try:
+        picture, _ = decode_with_header(examples.read(example), media)
+    except ImageError as error:
+        yield Row(LEFT_OUT, str(error)), None
+        return
+    height, width = picture.shape[:2]
+    whole = (0.0, 0.0, float(width), float(height))
+    yield (
+        Row(WRITTEN, face=0, box=whole, crop_box=whole, width=width, height=height),
+        picture,
+    )
 
 
 class Guarded:
@@ -229,7 +264,7 @@ def _describe_missing(reasons: Mapping[str, str]) -> str:
 
 
 def _from_video(
-    path: Path, name: str, cropping: Cropping, map_fn: MapFn
+    path: Path, name: str, cropping: Cropping, map_fn: MapFn, mask: Path | None
 ) -> Iterator[Outcome]:
     def search(frame: Frame) -> Searched:
         how, _ = cropping.of_size(*frame.picture.shape[:2])
@@ -272,7 +307,10 @@ def _from_video(
     for number in cropping.selection.pick(num_frames or 0):
         if number not in seen:
             rows.append(Row(LEFT_OUT, DAMAGED, frame=number))
-    chosen = _choose(found, cuts, how)
+    forged = masks.Forged() if mask is None else masks.measure(mask, found)
+    if forged.note:
+        notes = [*notes, forged.note]
+    chosen = _choose(found, cuts, how, forged)
     if held is None:
         with read_frames(
             path, selection=cropping.selection, how=cropping.media
@@ -294,62 +332,128 @@ def _noted(outcomes: Iterable[Outcome], note: str | None) -> Iterator[Outcome]:
         yield dataclasses.replace(row, note=note) if note else row, pixels
 
 
+# The faces of a frame to cut out, with the numbers of their tracks, or the reason why
+# there are none.
+_Chosen = list[tuple[int, Face]] | str
+
+
 def _choose(
-    found: dict[int, list[Face]], cuts: Collection[int], cropping: Cropping
-) -> dict[int, list[tuple[int, Face]]]:
-    """Chooses the faces to cut out by frame, with the numbers of their tracks."""
+    found: dict[int, list[Face]],
+    cuts: Collection[int],
+    cropping: Cropping,
+    forged: masks.Forged,
+) -> dict[int, _Chosen]:
+    """Chooses the faces to cut out by frame."""
     tracks = tracking.join(found, cuts=cuts)
-    if not cropping.is_search:
-        # Given boxes are taken as they are, even if a face jumps.
-        numbers = {id(face): track.id for track in tracks for face in track.faces}
-        return {
-            frame: [(numbers[id(face)], face) for face in faces]
-            if cropping.all_faces
-            else [(0, face) for face in faces[:1]]
-            for frame, faces in found.items()
-        }
-    chosen: dict[int, list[tuple[int, Face]]] = {frame: [] for frame in found}
-    for track in map(tracking.smooth, tracks):
-        for frame, face in zip(track.frames, track.faces, strict=True):
-            chosen[frame].append((track.id, face))
-    main = tracking.main_track(tracks)
-    if cropping.all_faces or main is None:
-        return chosen
-    area = float(np.median([face.area for face in main.faces]))
-    return {
-        frame: _choose_main(faces, main.id, area) for frame, faces in chosen.items()
+    # How well each face fits the mask, where there is one.
+    fits = {
+        (frame, id(face)): overlap
+        for frame, overlaps in forged.overlaps.items()
+        for face, overlap in zip(found[frame], overlaps, strict=True)
     }
+    # Given boxes are taken as they are, even if a face jumps.
+    placed = map(tracking.smooth, tracks) if cropping.is_search else tracks
+    candidates: dict[int, list[_Candidate]] = {frame: [] for frame in found}
+    for track, smooth in zip(tracks, placed, strict=True):
+        places = zip(track.frames, track.faces, smooth.faces, strict=True)
+        for frame, face, place in places:
+            fit = fits.get((frame, id(face)), math.nan)
+            candidates[frame].append(_Candidate(track.id, place, fit))
+    if not cropping.is_search:
+        for frame, faces in candidates.items():
+            by_face = {id(candidate.face): candidate for candidate in faces}
+            candidates[frame] = [by_face[id(face)] for face in found[frame]]
+    main = _main_track(tracks, fits)
+    chosen: dict[int, _Chosen] = {}
+    for frame, faces in candidates.items():
+        if frame in forged.unforged:
+            chosen[frame] = UNFORGED
+            continue
+        kept = [candidate for candidate in faces if candidate.fit != 0]
+        if faces and not kept:
+            chosen[frame] = OTHERS_FORGED
+        elif cropping.all_faces or main is None:
+            chosen[frame] = [(candidate.track, candidate.face) for candidate in kept]
+        elif not cropping.is_search:
+            chosen[frame] = [(0, face.face) for face in _best(kept)[:1]]
+        else:
+            chosen[frame] = _choose_main(kept, main)
+    return chosen
 
 
-def _choose_main(
-    faces: list[tuple[int, Face]], main: int, area: float
-) -> list[tuple[int, Face]]:
+@dataclasses.dataclass(frozen=True)
+class _Candidate:
+    """A face that may be cut out.
+
+    Attributes:
+        track: Number of its track.
+        face: The face, smoothed over time where it was searched for.
+        fit: How well it fits the mask of the frame; NaN where there is none.
+    """
+
+    track: int
+    face: Face
+    fit: float
+
+
+def _best(candidates: list[_Candidate]) -> list[_Candidate]:
+    """Those that fit the mask best come first; without a mask nothing changes."""
+    return sorted(
+        candidates, key=lambda face: 0.0 if math.isnan(face.fit) else -face.fit
+    )
+
+
+def _main_track(
+    tracks: list[tracking.Track], fits: Mapping[tuple[int, int], float]
+) -> tracking.Track | None:
+    """The track that fits the masks best; without masks that with the largest area."""
+    totals = [
+        sum(
+            fits.get((frame, id(face)), 0)
+            for frame, face in zip(track.frames, track.faces, strict=True)
+        )
+        for track in tracks
+    ]
+    if any(totals):
+        return tracks[int(np.argmax(totals))]
+    return tracking.main_track(tracks)
+
+
+def _choose_main(candidates: list[_Candidate], main: tracking.Track) -> _Chosen:
     """The main face of a frame; without it, the largest face if it is large enough.
 
     Between distant frames a face may move too far for its track to continue. Much
-    smaller faces belong to other people or are false.
+    smaller faces belong to other people or are false. With a mask, the face that fits
+    it best counts, whatever its size.
     """
-    for track, face in faces:
-        if track == main:
-            return [(0, face)]
-    largest = largest_first(face for _, face in faces)[:1]
-    return [(0, face) for face in largest if face.area >= MIN_AREA * area]
+    for candidate in candidates:
+        if candidate.track == main.id:
+            return [(0, candidate.face)]
+    forged = [candidate for candidate in candidates if candidate.fit > 0]
+    if forged:
+        return [(0, _best(forged)[0].face)]
+    area = float(np.median([face.area for face in main.faces]))
+    largest = largest_first(candidate.face for candidate in candidates)[:1]
+    kept = [(0, face) for face in largest if face.area >= MIN_AREA * area]
+    return kept or OTHER_FACES
 
 
 def _cut_frames(
     frames: Iterable[Frame],
     found: dict[int, list[Face]],
-    chosen: dict[int, list[tuple[int, Face]]],
+    chosen: dict[int, _Chosen],
     cropping: Cropping,
 ) -> Iterator[Outcome]:
     for frame in frames:
         if not found.get(frame.number):
             continue
-        for number, face in chosen[frame.number]:
+        faces = chosen[frame.number]
+        if isinstance(faces, str):
+            yield _left_out(faces, frame.picture, frame), None
+            continue
+        for number, face in faces:
             row = Row(WRITTEN, frame=frame.number, time=frame.time)
             yield _cut(frame.picture, face, number, row, cropping)
-        if not chosen[frame.number]:
-            yield _left_out(OTHER_FACES, frame.picture, frame), None
 
 
 def _cut(

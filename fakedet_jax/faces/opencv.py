@@ -58,15 +58,23 @@ class _Searching(FaceDetector):
         return faces
 
     def _find_within(
-        self, picture: np.ndarray, limit: int, loaded: Any = None
+        self,
+        picture: np.ndarray,
+        limit: int,
+        loaded: Any = None,
+        is_rough: bool = False,
     ) -> list[Face]:
-        """Searches a picture that is shrunk to at most `limit` pixels per side."""
+        """Searches a picture that is shrunk to at most `limit` pixels per side.
+
+        To shrink it roughly, by less than two, takes a fifth of the time.
+        """
         height, width = picture.shape[:2]
         shrink = min(1.0, limit / max(height, width))
         size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
         if size != (width, height):
             cv2 = _cv2()
-            picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+            how = cv2.INTER_LINEAR if is_rough else cv2.INTER_AREA
+            picture = cv2.resize(picture, size, interpolation=how)
         # Both sides were rounded, so each has its own scale.
         scale = np.array((width / size[0], height / size[1]), np.float32)
         faces = [
@@ -87,11 +95,13 @@ class YuNet(_Searching):
     name = "yunet"
 
     # Lowest score of a proposal; their largest number, which bounds the time.
-    _MIN_PROPOSAL = 0.1
+    _MIN_PROPOSAL = 0.03
     _MAX_PROPOSALS = 256
+    # Faces of this side in the first search need no other one to be found.
+    _MAX_PROPOSED = 80
     # Around a proposal: side in units of that of its box, and in pixels for YuNet.
-    _SURROUNDINGS = 3.0
-    _PATCH_SIDE = 192
+    _SURROUNDINGS = 2.0
+    _PATCH_SIDE = 128
     _MIN_OVERLAP = 0.3
 
     def __init__(
@@ -142,9 +152,12 @@ class YuNet(_Searching):
         )
         proposals = self._propose(picture, self._wide_side)
         proposals.sort(key=lambda face: -face.score)
+        largest = self._MAX_PROPOSED * longest / self._longest_side
         for proposal in proposals[: self._MAX_PROPOSALS]:
             # At a larger size YuNet finds parts of large faces.
             if any(_holds(face, proposal) for face in faces):
+                continue
+            if proposal.score < self._min_score and _side(proposal) > largest:
                 continue
             found = self._look_again(picture, proposal)
             if found is not None and not any(_holds(face, found) for face in faces):
@@ -167,7 +180,7 @@ class YuNet(_Searching):
         loaded = self._object("proposals", self._MIN_PROPOSAL)
         return [
             Face(factor * face.box, factor * face.landmarks, face.score)
-            for face in self._find_within(picture, wide_side, loaded)
+            for face in self._find_within(picture, wide_side, loaded, is_rough=True)
         ]
 
     def _look_again(self, picture: np.ndarray, proposal: Face) -> Face | None:
@@ -177,7 +190,7 @@ class YuNet(_Searching):
         cv2 = _cv2()
         box = proposal.box
         centre = (box[:2] + box[2:]) / 2
-        side = self._SURROUNDINGS * float((box[2:] - box[:2]).max())
+        side = self._SURROUNDINGS * _side(proposal)
         scale = self._PATCH_SIDE / side
         corner = centre - side / 2
         # A transform repeats the pixels of the border; shrunken patches are averaged.
@@ -406,6 +419,11 @@ def _first_line(error: Exception) -> str:
     """The message of an OpenCV error, without the path of its source file."""
     text = one_line(error)
     return text.partition("error: ")[2] or text
+
+
+def _side(face: Face) -> float:
+    """Longer side of the box of a face in pixels."""
+    return float((face.box[2:] - face.box[:2]).max())
 
 
 def _holds(face: Face, other: Face) -> bool:

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from fakedet_jax.data.prepared.examples import Example
 from fakedet_jax.errors import RequestError
-from fakedet_jax.faces import opencv
+from fakedet_jax.faces import extraction, opencv
 from fakedet_jax.faces.cropping import Cropping
-from fakedet_jax.faces.extraction import Guarded, Row, extract
+from fakedet_jax.faces.extraction import Guarded, Row
 from fakedet_jax.media.decode import to_input
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.runtime import slots, workers
@@ -38,11 +39,29 @@ class Setup(NamedTuple):
 
 
 class Task(NamedTuple):
-    """A file to read; see `extraction.extract`."""
+    """A file to read; see `extraction.extract`.
+
+    Attributes:
+        path: The file.
+        name: Its path relative to the data folder.
+        kind: `photo` or `video`.
+        example: The crop of a prepared dataset that is meant instead of a file.
+    """
 
     path: Path
     name: str
     kind: str
+    example: Example | None = None
+
+    def extract(
+        self, cropping: Cropping, map_fn: extraction.MapFn = map
+    ) -> Iterator[extraction.Outcome]:
+        """Extracts the faces without camera settings."""
+        if self.example is not None:
+            return extraction.extract_example(self.example, cropping.media)
+        return extraction.extract(
+            self.path, self.name, self.kind, cropping, map_fn, tags=()
+        )
 
 
 class Ready(NamedTuple):
@@ -100,7 +119,7 @@ def work(parent: workers.Parent) -> None:
         end = End()
         alarm.start()
         try:
-            for row, pixels in _outcomes(task, setup.cropping):
+            for row, pixels in Guarded(task.extract(setup.cropping)):
                 if pixels is not None:
                     picture = to_input(pixels, setup.framing)
                     with alarm.paused():
@@ -112,7 +131,3 @@ def work(parent: workers.Parent) -> None:
             end = End(str(error))
         alarm.stop()
         parent.send(end)
-
-
-def _outcomes(task: Task, cropping: Cropping) -> Guarded:
-    return Guarded(extract(*task, cropping, tags=()))

@@ -22,6 +22,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from fakedet_jax.data.prepared.examples import Example
 from fakedet_jax.errors import RequestError
 from fakedet_jax.faces import opencv
 from fakedet_jax.faces.cropping import Cropping
@@ -31,7 +32,6 @@ from fakedet_jax.faces.extraction import (
     Outcome,
     Row,
     Searched,
-    extract,
 )
 from fakedet_jax.faces.process_readers import ProcessReaders
 from fakedet_jax.faces.reader_process import Task
@@ -63,15 +63,19 @@ class FaceFile(NamedTuple):
         path: The file; its extension tells videos from photographs.
         name: Path relative to the folder that was searched, for the face detector.
         error: Why the file cannot be used, if that is known already.
+        example: The crop of a prepared dataset that is meant instead of a file.
     """
 
     path: Path
     name: str
     error: str | None = None
+    example: Example | None = None
 
     @property
     def kind(self) -> str:
         """`photo` or `video`."""
+        if self.example is not None:
+            return "photo"
         return "video" if video.is_video(self.path) else "photo"
 
 
@@ -316,7 +320,7 @@ def _open_readers(
 def _start(readers: _Readers, file: FaceFile) -> Iterator[Outcome]:
     if file.error is not None:
         return iter([(Row(LEFT_OUT, file.error), None)])
-    return readers.start(Task(file.path, file.name, file.kind))
+    return readers.start(Task(file.path, file.name, file.kind, file.example))
 
 
 class _Filling:
@@ -396,7 +400,7 @@ class _ThreadReaders:
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _extract(self, task: Task) -> Iterator[Outcome]:
-        outcomes = extract(*task, self._cropping, self._search, tags=())
+        outcomes = task.extract(self._cropping, self._search)
         for row, pixels in Guarded(outcomes):
             picture = None if pixels is None else to_input(pixels, self._framing)
             yield row, picture

@@ -112,6 +112,24 @@ class Evaluator:
         Raises:
             RequestError: None of the pictures can be read.
         """
+        summary, _ = self.measure(chosen)
+        return summary
+
+    def measure(
+        self, chosen: EvaluationData
+    ) -> tuple[dict[str, Any], report.Evaluation | None]:
+        """Does the same as `evaluate`, and keeps the scores.
+
+        Args:
+            chosen: The dataset and the name.
+
+        Returns:
+            The content of `metrics.json` and the evaluation; nothing but in the first
+            process.
+
+        Raises:
+            RequestError: None of the pictures can be read.
+        """
         config, info, dataset = self._config, self.info, chosen.dataset
         treatment = None
         if self._condition is not None:
@@ -142,7 +160,7 @@ class Evaluator:
                 self._scorer, dataset, config.input, treatment
             )
         if jax.process_index() > 0:
-            return {}
+            return {}, None
         evaluation = evaluation_data.to_evaluation(
             info,
             dataset,
@@ -152,6 +170,7 @@ class Evaluator:
             left_out=chosen.left_out,
             notes=_notes(self.workdir, dataset, config.input.num_threads),
             changed=changed,
+            grouped=chosen.groups,
         )
         facts: dict[str, Any] = {}
         _LOGGER.info("classes: %s", dataset.reading)
@@ -160,11 +179,13 @@ class Evaluator:
         if info.max_false_alarms is not None:
             facts["max_false_alarms"] = info.max_false_alarms
             facts["threshold_real_pictures"] = info.num_real
+        if chosen.groups is not None:
+            facts["group_by"] = chosen.group_by
         facts["calibration"] = info.calibration.kind
         if info.unsure_between is not None:
             facts["unsure_between"] = list(info.unsure_between)
             facts["unsure_rates"] = list(info.unsure_rates or ())
-        panels = self._training
+        panels = self._training if config.report else {}
         if complete is not None:
             diagnosis = complete(evaluation)
             facts |= diagnosis.facts
@@ -183,10 +204,13 @@ class Evaluator:
             config=_describe(
                 config, chosen.data, dataset.reading, self.workdir, self._detector
             ),
-            examples=_examples(info, dataset, scored, evaluation),
+            examples=_examples(info, dataset, scored, evaluation)
+            if config.report
+            else (),
             panels=panels,
             num_resamples=config.num_resamples,
             seed=config.seed,
+            has_page=config.report,
         )
         _warn_of_files_without_score(evaluation)
         _warn_of_few_videos(summary)
@@ -194,12 +218,9 @@ class Evaluator:
         saturation = Saturation()
         saturation.add(evaluation.scores)
         saturation.tell()
-        _LOGGER.info(
-            "wrote %s; open %s to read it",
-            folder / "metrics.json",
-            folder / "report.html",
-        )
-        return summary
+        page = f"; open {folder / 'report.html'} to read it" if config.report else ""
+        _LOGGER.info("wrote %s%s", folder / "metrics.json", page)
+        return summary, evaluation
 
 
 def _tell_origin(info: DetectorInfo) -> str:

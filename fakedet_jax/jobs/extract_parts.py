@@ -140,7 +140,7 @@ def _refuse_a_fit() -> Iterator[Batch]:
 
 
 def _rows(model: str, task: work.Task, file: _FileFeatures) -> list[work.Row]:
-    path, carried, _ = task.input
+    path, carried = task.input.path, task.input.carried
     rows: list[work.Row] = [
         (
             path,

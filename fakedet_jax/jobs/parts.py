@@ -6,7 +6,6 @@ import collections
 import dataclasses
 import functools
 import logging
-import re
 import socket
 import time
 from collections.abc import Callable
@@ -19,7 +18,9 @@ from jax.sharding import Mesh
 from fakedet_jax import settings
 from fakedet_jax.bulk import inputs as bulk_inputs
 from fakedet_jax.bulk import ledger, ray_engine, work
+from fakedet_jax.bulk.shards import read_shard
 from fakedet_jax.config import ExtractConfig, PartsConfig, PredictConfig
+from fakedet_jax.data import prepared
 from fakedet_jax.errors import RequestError
 from fakedet_jax.faces import stream
 from fakedet_jax.faces.cropping import Cropping
@@ -141,33 +142,6 @@ def run(mode: Mode, config: Config) -> dict[str, int]:
     return {"inputs": report.num_inputs, "error": report.errors.total()}
 
 
-def read_shard(value: str) -> tuple[int, int]:
-    """Reads which of several processes this one is.
-
-    Args:
-        value: Such as `0/4`, the first of four; empty for the only one.
-
-    Returns:
-        Its number from 0, and the number of processes.
-
-    Raises:
-        RequestError: It is none of that form, or the number is too large.
-
-    >>> read_shard("3/4"), read_shard("")
-    ((3, 4), (0, 1))
-    """
-    if not value:
-        return 0, 1
-    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", value)
-    index, count = map(int, found.groups()) if found else (0, 0)
-    if not index < count:
-        raise RequestError(
-            "`shard`: expected NUMBER/PROCESSES with numbers from 0, such as 0/4 to "
-            f"3/4, found {value!r}"
-        )
-    return index, count
-
-
 def common_facts(batch_size: int, how: Cropping) -> dict[str, Any]:
     """Facts of every job: what the digits of results depend on besides the network."""
     return {
@@ -215,11 +189,22 @@ def _mesh() -> Mesh:
 
 
 def _open_inputs(mode: Mode, config: Config) -> bulk_inputs.Inputs:
-    if config.parts.inputs is None:
+    source, split = config.parts.inputs, config.parts.inputs_split
+    if source is not None and source.is_dir() and prepared.find(source):
+        if config.faces is not None:
+            raise RequestError(
+                "`face_detector`: the faces of a prepared dataset are cut out already; "
+                "leave it out"
+            )
+        return bulk_inputs.from_prepared(source, split or "all")
+    if split is not None:
+        raise RequestError(
+            "`inputs_split`: expected a prepared dataset (the `output` folder of "
+            f"`mode=prepare`) as `inputs`, found {str(source or '')!r}; leave it out"
+        )
+    if source is None:
         return bulk_inputs.from_paths(config.paths)
-    return bulk_inputs.from_list(
-        config.parts.inputs, config.parts.inputs_column, mode.columns
-    )
+    return bulk_inputs.from_list(source, config.parts.inputs_column, mode.columns)
 
 
 def _go_on_with_batches(config: Config) -> Config:

@@ -3,6 +3,7 @@
 """`mode=predict`: scores photographs, videos and folders of both, as CSV."""
 
 import contextlib
+import functools
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,11 @@ from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import log_odds, stability
 from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.evaluation.operating_point import UNSURE
-from fakedet_jax.evaluation.predictions import PredictionOutput, open_table
+from fakedet_jax.evaluation.predictions import (
+    FileResult,
+    PredictionOutput,
+    open_table,
+)
 from fakedet_jax.evaluation.scoring import Scorer
 from fakedet_jax.faces.annotated_copies import AnnotatedCopies
 from fakedet_jax.faces.stream import NO_PICTURE
@@ -162,7 +167,17 @@ def _open_output(
                 )
             )
         yield PredictionOutput(
-            *(found, info.point, table, frame_table, copies, info.framing),
+            found,
+            info.point,
+            table,
+            frame_table,
+            copies,
+            info.framing,
+            functools.partial(
+                FileResult,
+                all_faces=files.cropping.all_faces,
+                min_track_frames=config.min_track_frames,
+            ),
             stability=config.stability,
         )
 

@@ -34,6 +34,9 @@ _COLUMNS = {
     work.ERROR: "string",
     "note": "string",
     "log_odds": "double",
+    "mean_score": "double",
+    "faces": "int32",
+    "frames": "int32",
     "least": "double",
     "most": "double",
     "model_id": "string",
@@ -90,6 +93,7 @@ def _open_job(
             "detector": info.detector,
             "model_id": model,
             "threshold": info.threshold,
+            "min_track_frames": config.min_track_frames,
             **(
                 {"unsure_between": list(info.unsure_between)}
                 if info.unsure_between
@@ -111,7 +115,11 @@ def _open_job(
                 detector.variables,
             ),
             to_results=functools.partial(_log_odds, info, saturation),
-            start_file=FileResult,
+            start_file=functools.partial(
+                FileResult,
+                all_faces=how.all_faces,
+                min_track_frames=config.min_track_frames,
+            ),
             to_rows=functools.partial(_rows, model, info.point, config.stability),
         ),
         tell=functools.partial(_tell, info, saturation),
@@ -156,6 +164,9 @@ def _rows(
                 face.reason or None,
                 face.note or None,
                 face.log_odds,
+                face.mean_score,
+                face.faces or None,
+                face.frames or None,
                 *(face.range if has_range else ()),
                 model,
                 task.number,

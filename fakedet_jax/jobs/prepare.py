@@ -78,9 +78,10 @@ def prepare(config: PrepareConfig) -> dict[str, Any]:
     what = [faces, config.compress, needs_tags, staging.versions()]
     settings = digest_of([json.dumps(what, sort_keys=True)])
     folder = config.output / staging.FOLDER
-    # Where a line of the table changes, that file alone is worked on again.
+    # Where a line of the table or a mask changes, that file alone is worked on again.
     versions = [
         f"{staging.version_of(root, item.path)} {tags.get(item.path, '')}"
+        + (f" {staging.version_of(root, item.mask)}" if item.mask else "")
         for item in listing.items
     ]
     inputs = [
@@ -265,6 +266,7 @@ def _extract(
             config.compress,
             tags.get(entry.item.path),
             needs_tags,
+            entry.item.mask,
         )
         for entry in inputs
         if not entry.staged.is_file()

@@ -8,28 +8,34 @@ References:
 
 import collections
 import concurrent.futures
+import dataclasses
 import itertools
 import logging
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import jax
 import numpy as np
 
 from fakedet_jax import systems
+from fakedet_jax.bulk.shards import read_shard
 from fakedet_jax.config import EvaluateConfig, SuiteConfig
 from fakedet_jax.evaluation import data as evaluation_data
+from fakedet_jax.evaluation.condition_scores import ConditionScores
 from fakedet_jax.evaluation.perturbed import Pictures
 from fakedet_jax.evaluation.scoring import Scored, Scorer
 from fakedet_jax.jobs import compute
 from fakedet_jax.media import batching
 from fakedet_jax.media.decode import to_input
 from fakedet_jax.media.framing import Framing
+from fakedet_jax.models import precision
 from fakedet_jax.perturb import apply, suites
 from fakedet_jax.perturb.perturbation import Mix, Perturbation
 from fakedet_jax.report import robustness as robustness_report
 from fakedet_jax.runtime import parallel, progress
+from fakedet_jax.systems import identity
+from fakedet_jax.systems.base import Fitted
 from fakedet_jax.workdir import open_workdir
 
 _LOGGER = logging.getLogger(__name__)
@@ -38,6 +44,9 @@ _LOGGER = logging.getLogger(__name__)
 # such as JPEG 2000 on one core, are slow; this many batches even out the difference.
 _AHEAD_BYTES = 2**28
 _MIN_AHEAD = 3
+
+# The settings that a suite and an evaluation have in common.
+_SHARED = {field.name for field in dataclasses.fields(EvaluateConfig)}
 
 _Item = TypeVar("_Item")
 _Condition = Perturbation | Mix
@@ -50,13 +59,15 @@ def evaluate_suite(config: SuiteConfig) -> dict[str, Any]:
 
     Pictures are perturbed after they are decoded, before they are resized to the
     network's input. The results are written to `WORKDIR/evaluations/NAME_SUITE`; see
-    `report.robustness.write_robustness`.
+    `report.robustness.write_robustness`. A suite that was stopped goes on with the
+    conditions that are missing, and processes can share it.
 
     Args:
         config: The settings; `suite` is a name in `suites.names()`.
 
     Returns:
-        The content of `robustness.json`.
+        The content of `robustness.json`; nothing where other processes have conditions
+        to measure.
 
     Raises:
         RequestError: The settings or the data are invalid, no picture can be used, or a
@@ -65,6 +76,7 @@ def evaluate_suite(config: SuiteConfig) -> dict[str, Any]:
     compute.prepare(config.compute)
     suite = suites.create(config.suite)
     parallel.require_one_process("suite")
+    shard = read_shard(config.shard)
     mesh = parallel.data_mesh()
     batch_size = parallel.round_up_batch_size(config.batch_size, mesh)
     workdir = open_workdir(config.workdir)
@@ -75,73 +87,147 @@ def evaluate_suite(config: SuiteConfig) -> dict[str, Any]:
         threshold=config.threshold,
         max_false_alarms=config.max_false_alarms,
     )
-    values = {name: value for name, value in vars(config).items() if name != "suite"}
+    values = {name: value for name, value in vars(config).items() if name in _SHARED}
     chosen = evaluation_data.choose(EvaluateConfig(**values), detector.info)
     dataset = chosen.dataset
     _LOGGER.info("classes: %s", dataset.reading)
-    scorer = Scorer(detector.log_probability_fn, mesh, batch_size)
-    num_passes = 1 + len(suite.conditions)
-    with (
-        Pictures(dataset, config.input.num_threads) as pictures,
-        progress.Progress(num_passes * dataset.num_examples, label="evaluate") as shown,
-    ):
-
-        def prepare(numbered: _Numbered) -> Iterator[batching.Batch]:
-            return _to_batches(
-                numbered, detector.info.framing, batch_size, pictures.pool
-            )
-
-        def prepare_all() -> Iterator[tuple[_Condition, batching.Batch]]:
-            for index, condition in enumerate(suite.conditions):
-                if not _repeats_others(condition, suite):
-                    for batch in prepare(pictures.perturbed(suite, index)):
-                        yield condition, batch
-
-        def score(batches: Iterable[batching.Batch]) -> Scored:
-            return scorer.score_batches(
-                detector.variables,
-                batches,
-                dataset.num_examples,
-                detector.info.framing,
-                shown,
-            )
-
-        batch_bytes = batch_size * math.prod(detector.info.framing.shape)
-        num_ahead = max(_MIN_AHEAD, _AHEAD_BYTES // batch_bytes)
-        baseline = score(_ahead(prepare(pictures), num_ahead))
-        scored: dict[_Condition, Scored] = {}
-        prepared = _ahead(prepare_all(), num_ahead)
-        by_condition = itertools.groupby(prepared, lambda item: item[0])
-        for condition, group in by_condition:
-            scored[condition] = score(batch for _, batch in group)
-        for index, condition in enumerate(suite.conditions):
-            if isinstance(condition, Mix) and condition not in scored:
-                key = suite.key(index)
-                scored[condition] = _select(condition, scored, pictures, key)
-                shown.update(dataset.num_examples)
-    evaluations = [
-        evaluation_data.to_evaluation(
-            detector.info,
-            dataset,
-            own,
-            pictures.reasons,
-            left_out=chosen.left_out,
-        )
-        for own in (baseline, *map(scored.__getitem__, suite.conditions))
-    ]
     folder = config.workdir / "evaluations" / f"{chosen.name}_{suite.name}"
-    summary = robustness_report.write_robustness(
-        folder,
-        suite,
-        evaluations[0],
-        evaluations[1:],
-        title=chosen.title,
-    )
+    with Pictures(dataset, config.input.num_threads) as pictures:
+        scorer = _Scorer(detector, suite, pictures, dataset.num_examples, batch_size)
+        baseline = scorer.baseline()
+        facts = {
+            "model_id": identity.model_id(detector),
+            "suite": [suite.name, suite.version, suite.seed],
+            "source": repr(dataset.source),
+            "pictures": list(dataset.names),
+            "labels": dataset.labels.tolist(),
+            "skipped": sorted(pictures.reasons),
+            "matmul_precision": precision.chosen(),
+        }
+        kept = ConditionScores(folder, identity.digest(facts))
+        own = scorer.places[shard[0] :: shard[1]]
+        for place, scored in scorer.score(kept.missing(own)):
+            kept.write(place, scored)
+        if missing := kept.missing(scorer.places):
+            _LOGGER.info(
+                "%d of %d conditions are measured; the process that measures the last "
+                "one writes the results",
+                len(scorer.places) - len(missing),
+                len(scorer.places),
+            )
+            return {}
+        with kept.taken() as is_mine:
+            if not is_mine:
+                _LOGGER.info("another process writes the results")
+                return {}
+            found = scorer.complete(kept.read)
+            evaluations = [
+                evaluation_data.to_evaluation(
+                    detector.info,
+                    dataset,
+                    own_scores,
+                    pictures.reasons,
+                    left_out=chosen.left_out,
+                )
+                for own_scores in (baseline, *found)
+            ]
+            summary = robustness_report.write_robustness(
+                folder,
+                suite,
+                evaluations[0],
+                evaluations[1:],
+                title=chosen.title,
+            )
     _LOGGER.info(
         "wrote robustness.csv, robustness.png and robustness_heatmap.png into %s",
         folder,
     )
     return summary
+
+
+class _Scorer:
+    """Scores pictures under the conditions of a suite.
+
+    Attributes:
+        places: The conditions that are scored, by their places in the suite; others are
+            mixes of these.
+    """
+
+    def __init__(
+        self,
+        detector: Fitted,
+        suite: suites.Suite,
+        pictures: Pictures,
+        num_examples: int,
+        batch_size: int,
+    ) -> None:
+        self._detector = detector
+        self._suite = suite
+        self._pictures = pictures
+        self._num_examples = num_examples
+        self._batch_size = batch_size
+        self._scorer = Scorer(
+            detector.log_probability_fn, parallel.data_mesh(), batch_size
+        )
+        batch_bytes = batch_size * math.prod(detector.info.framing.shape)
+        self._num_ahead = max(_MIN_AHEAD, _AHEAD_BYTES // batch_bytes)
+        self.places = [
+            place
+            for place, condition in enumerate(suite.conditions)
+            if not _repeats_others(condition, suite)
+        ]
+
+    def baseline(self) -> Scored:
+        """The scores of the pictures as they are."""
+        with self._progress(1, "unperturbed") as shown:
+            batches = self._to_batches(self._pictures)
+            return self._score(_ahead(batches, self._num_ahead), shown)
+
+    def score(self, places: Sequence[int]) -> Iterator[tuple[int, Scored]]:
+        """Yields the scores of conditions, each with its place."""
+
+        def prepare() -> Iterator[tuple[int, batching.Batch]]:
+            for place in places:
+                perturbed = self._pictures.perturbed(self._suite, place)
+                for batch in self._to_batches(perturbed):
+                    yield place, batch
+
+        with self._progress(len(places), "evaluate") as shown:
+            prepared = _ahead(prepare(), self._num_ahead)
+            for place, group in itertools.groupby(prepared, lambda item: item[0]):
+                yield place, self._score((batch for _, batch in group), shown)
+
+    def complete(self, read: Callable[[int], Scored | None]) -> list[Scored]:
+        """The scores of all conditions.
+
+        Args:
+            read: From each of `places` to its scores.
+        """
+        scored: dict[_Condition, Scored] = {}
+        for place in self.places:
+            found = read(place)
+            assert found is not None
+            scored[self._suite.conditions[place]] = found
+        for place, condition in enumerate(self._suite.conditions):
+            if isinstance(condition, Mix) and condition not in scored:
+                key = self._suite.key(place)
+                scored[condition] = _select(condition, scored, self._pictures, key)
+        return [scored[condition] for condition in self._suite.conditions]
+
+    def _progress(self, num_passes: int, label: str) -> progress.Progress:
+        return progress.Progress(num_passes * self._num_examples, label=label)
+
+    def _score(
+        self, batches: Iterable[batching.Batch], shown: progress.Progress
+    ) -> Scored:
+        framing = self._detector.info.framing
+        return self._scorer.score_batches(
+            self._detector.variables, batches, self._num_examples, framing, shown
+        )
+
+    def _to_batches(self, numbered: _Numbered) -> Iterator[batching.Batch]:
+        framing = self._detector.info.framing
+        return _to_batches(numbered, framing, self._batch_size, self._pictures.pool)
 
 
 def _repeats_others(condition: _Condition, suite: suites.Suite) -> bool:

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from fakedet_jax.errors import ImageError, RequestError
+from fakedet_jax.media import asf
 from fakedet_jax.media.decode import check_pixels
 from fakedet_jax.media.files import check_regular, unreadable
 
@@ -126,6 +127,27 @@ def open_stream(path: str | Path, num_threads: int = 1) -> Iterator["VideoStream
     """
     av = _import_av()
     with _open_file(Path(path)) as file, _reasons(av):
+        announced = asf.read_duration(file)
+    with open_container(path) as container:
+        yield VideoStream(av, container, num_threads, announced)
+
+
+@contextlib.contextmanager
+def open_container(path: str | Path) -> Iterator["av.container.InputContainer"]:
+    """Opens a video file during a `with` block; no other file is ever opened.
+
+    Args:
+        path: The file; links are followed.
+
+    Yields:
+        The file. Errors of FFmpeg while it is open become `ImageError`s.
+
+    Raises:
+        ImageError: The file cannot be used; the message is the reason.
+        RequestError: PyAV is not installed.
+    """
+    av = _import_av()
+    with _open_file(Path(path)) as file, _reasons(av):
         try:
             container = av.open(
                 file,
@@ -139,7 +161,7 @@ def open_stream(path: str | Path, num_threads: int = 1) -> Iterator["VideoStream
                 "cannot be decoded: its format is not one of those that are read"
             ) from error
         with container:
-            yield VideoStream(av, container, num_threads)
+            yield container
 
 
 class VideoStream:
@@ -155,11 +177,16 @@ class VideoStream:
     """
 
     def __init__(
-        self, av: ModuleType, container: "av.container.InputContainer", num_threads: int
+        self,
+        av: ModuleType,
+        container: "av.container.InputContainer",
+        num_threads: int,
+        announced: float | None,
     ):
         self._av = av
+        self._announced = announced
         self._container = container
-        stream, self.notes = _find_stream(container)
+        stream, self.notes = find_stream(container)
         self._stream = stream
         if stream.codec_context is None:
             raise ImageError("cannot be decoded: there is no decoder for its codec")
@@ -369,6 +396,10 @@ class VideoStream:
         if self._format not in _TIMED_FORMATS:  # FFmpeg would guess a duration.
             return 0.0
         duration = (self._container.duration or 0) / self._av.time_base
+        is_shortened = self._format == "asf" and not duration
+        if is_shortened:
+            # FFmpeg drops the duration of a file that is shorter than it should be.
+            duration = self._announced or 0.0
         if self._format == "avi" and self.num_announced:
             # FFmpeg shortens its duration to the size of the file.
             duration = self.num_announced / (self.frames_per_second or math.inf)
@@ -378,6 +409,9 @@ class VideoStream:
         if self._format == "flv":  # Its duration counts from zero.
             start = 0.0
         gap = duration - (end - start)
+        if num_packets == 1 and not is_shortened:
+            # The only frame may last for up to a second.
+            interval = 1 / (self.frames_per_second or 1.0)
         # Packets of FLV and ASF do not say how long they last.
         is_short = gap <= max(_DURATION_TOLERANCE * duration, 1.5 * interval)
         return 0.0 if is_short else gap / duration
@@ -483,7 +517,7 @@ def _reasons(av: ModuleType) -> Iterator[None]:
         raise unreadable(error) from error
 
 
-def _find_stream(
+def find_stream(
     container: "av.container.InputContainer",
 ) -> "tuple[av.VideoStream, list[str]]":
     """Chooses the picture stream, and says so if there are several."""

@@ -36,6 +36,8 @@ class Task:
         compress: Whether crops are compressed, see `staging.encode_png`.
         tags: Camera settings that replace those of the file, see `extraction.extract`.
         needs_tags: Whether a picture without camera settings is skipped.
+        mask: Path of its video of masks, relative to the data folder; empty where there
+            is none.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Task:
     compress: bool = False
     tags: tuple[float, ...] | None = None
     needs_tags: bool = False
+    mask: str = ""
 
 
 def run(

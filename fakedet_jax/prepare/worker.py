@@ -45,6 +45,7 @@ def work_on(task: Task, root: Path, cropping: Cropping) -> dict[str, Any]:
             cropping,
             tags=task.tags,
             needs_tags=task.needs_tags,
+            mask=root / task.mask if task.mask else None,
         )
     )
     try:

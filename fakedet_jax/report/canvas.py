@@ -236,10 +236,12 @@ def render(target: "Figure") -> bytes:
 
     buffer = io.BytesIO()
     canvas = FigureCanvasAgg(target)
-    # The layout settles only once tick labels have been drawn a first time.
     layout = target.get_layout_engine()
     assert layout is not None
     layout.execute(target)
+    # Drawing would lay out again, which takes as long as drawing and moves axes by a
+    # pixel at most.
+    target.set_layout_engine("none")
     # The metadata would name the version of matplotlib.
     canvas.print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()

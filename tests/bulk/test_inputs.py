@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of fakedet_jax.bulk.inputs."""
 
+import dataclasses
 import datetime
 import os
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 from pyarrow import parquet
 
 from fakedet_jax.bulk import inputs
+from fakedet_jax.data import prepared
+from fakedet_jax.data.prepared import examples
 from fakedet_jax.errors import RequestError
 
 
@@ -154,3 +157,25 @@ def test_the_digest_tells_lists_apart(tmp_path):
     table = _text(tmp_path, b"path,x\na,\nb,\n", "l.csv")
     digests.add(_list(table).summarise().digest)
     assert len(digests) == 5
+
+
+def test_crops_of_a_prepared_dataset_are_inputs(prepared_dir):
+    found = inputs.from_prepared(prepared_dir, "all")
+    dataset = prepared.load(prepared_dir, prepared.read_info(prepared_dir).name, "all")
+    assert [one.path for one in found] == dataset.names
+    assert [one.carried[0] for one in found] == [
+        dataset.classes[label] for label in dataset.labels
+    ]
+    assert [examples.read(one.example) for one in found] == [
+        record.encoded for record in dataset.source
+    ]
+    assert not found.summarise().has_videos
+    test = inputs.from_prepared(prepared_dir, "test")
+    assert {one.carried[2] for one in test} == {"test"}
+    assert test.summarise().digest != found.summarise().digest
+
+
+def test_another_dataset_of_the_same_names_is_another_list(prepared_dir):
+    found = inputs.from_prepared(prepared_dir, "all")
+    other = dataclasses.replace(found, digest="0" * 64)
+    assert found.summarise().digest != other.summarise().digest

@@ -33,7 +33,7 @@ def test_binary_task_merges_the_fakes(folder):
     [
         (
             {"dataset": "nonsense"},
-            "`dataset`: expected celeb_df_v2, celeba, deepfakedetection, dfdc",
+            "`dataset`: expected celeb_df_pp, celeb_df_v2, celeba, ",
         ),
         ({"split": "val"}, "`split`: expected train, validation, test, all"),
         ({"task": "ternary"}, "`task`: expected multiclass, binary"),

@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import ImageColor
 
 from fakedet_jax.errors import RequestError
 from fakedet_jax.faces import annotated_copies
@@ -117,6 +118,32 @@ def test_a_video_is_copied_with_its_frames_and_times(tmp_path, folder):
     assert [1000 * frame.time for frame in frames] == pytest.approx(times, abs=0.1)
     drawn = [colour_of(frame.picture, MARK) for frame in frames]
     assert drawn == ["fake"] * 5 + [""] * 5
+
+
+def test_boxes_of_a_video_do_not_glide_over_a_cut(tmp_path, folder):
+    # A cut within and one that only the searched frames show, a dissolve.
+    first, second, third = (colourful(120, 160, seed) // 2 for seed in (1, 2, 3))
+    shares = np.linspace(0, 1, 10)
+    dissolve = [((1 - s) * second + s * third).astype(np.uint8) for s in shares]
+    path = write_video(
+        tmp_path / "v.mp4", [*[first] * 6, *[second] * 6, *dissolve, *[third] * 3]
+    )
+    marks = [Mark((x, 40, x + 30, 70), 0.9, "fake") for x in (10, 60, 110)]
+    scored = [
+        (Row(WRITTEN, frame=frame, face=0), mark)
+        for frame, mark in zip((0, 10, 22), marks, strict=True)
+    ]
+    target = annotate(folder, path, scored, [0, 10, 22])
+    with video.read_frames(target, selection=video.EveryNth(1)) as reading:
+        pictures = [frame.picture for frame in reading]
+    times = pictures[0].shape[0] // 120
+    colour = ImageColor.getrgb(MARK.colour)
+    left_sides = [
+        [picture[times * 50 : times * 60, times * int(mark.box[0])] for mark in marks]
+        for picture in pictures
+    ]
+    drawn = np.abs(np.array(left_sides) - np.array(colour)).mean((2, 3)).argmin(1)
+    np.testing.assert_array_equal(drawn, [0] * 6 + [1] * 10 + [2] * 9)
 
 
 def test_a_video_keeps_its_length_and_needs_no_even_sides(tmp_path, folder):

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of drawing faces and following them through videos."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import ImageColor
@@ -43,6 +45,19 @@ def test_the_label_is_above_the_box():
     left, top, right, bottom = changed(draw(GROUND, [FAKE]))
     assert (left, right, bottom) == (100, 200, 240)
     assert 90 < top < 110
+
+
+def test_the_number_of_a_face_stands_before_its_decision():
+    assert dataclasses.replace(FAKE, number=3).text == "3: fake 0.93"
+
+
+def test_labels_do_not_cover_each_other():
+    boxes = [(100, 120, 160, 180), (110, 124, 170, 184), (120, 128, 180, 188)]
+    marks = [Mark(box, 0.5, "fake") for box in boxes]
+    grounds = sum((draw(GROUND, [mark]) == rgb(FAKE)).all(-1).sum() for mark in marks)
+    together = (draw(GROUND, marks) == rgb(FAKE)).all(-1).sum()
+    # Lines of the boxes cross, and labels hide some of them.
+    assert together > 0.8 * grounds
 
 
 @pytest.mark.parametrize(
@@ -140,3 +155,39 @@ def test_what_the_network_saw_moves_with_the_face():
     second = Mark((10, 0, 20, 10), 0.2, "real", seen=(10, 0, 30, 20))
     moving = MovingMark([0, 10], [first, second], [0, 10])
     assert moving.at(5).seen == (5, 0, 25, 20)
+
+
+def cut_at(frames, looked_at, *cuts):
+    marks = [Mark((10.0 * f, 0, 10.0 * f + 5, 5), f / 100, "real") for f in frames]
+    return MovingMark(frames, marks, looked_at, cuts)
+
+
+def test_boxes_do_not_move_over_a_cut():
+    followed = cut_at([10, 20], [10, 20], 16)
+    assert [followed.at(f).box[0] for f in (10, 15, 16, 20)] == [100, 100, 200, 200]
+    assert [followed.at(f).score for f in (15, 16)] == [0.1, 0.2]
+
+
+def test_a_shot_without_a_scored_frame_has_no_mark():
+    followed = cut_at([10, 20], [10, 20], 13, 16)
+    shown = [bool(followed.at(f)) for f in (12, 13, 15, 16)]
+    assert shown == [True, False, False, True]
+
+
+def test_a_cut_at_a_scored_frame_begins_with_its_mark():
+    followed = cut_at([10, 20, 30], [10, 20, 30], 20)
+    assert [followed.at(f).box[0] for f in (19, 20, 25)] == [100, 200, 250]
+
+
+def test_a_face_is_shown_up_to_the_cuts_around_it():
+    followed = cut_at([20, 30], [0, 10, 20, 30, 40], 12, 39)
+    shown = [frame for frame in range(60) if followed.at(frame)]
+    assert shown == list(range(12, 39))
+    alone = cut_at([20], [20], 12, 39)
+    assert [frame for frame in range(60) if alone.at(frame)] == list(range(12, 39))
+
+
+def test_a_cut_beyond_the_next_search_changes_nothing():
+    followed = cut_at([20, 30], [0, 10, 20, 30, 40], 5, 45)
+    shown = [frame for frame in range(60) if followed.at(frame)]
+    assert shown == list(range(15, 36))

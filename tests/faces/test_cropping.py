@@ -238,7 +238,7 @@ def _sides(monkeypatch, how):
     ("settings", "sides"),
     [
         ({}, (640, None)),
-        ({"all_faces": True}, (640, 1600)),
+        ({"all_faces": True}, (640, 1440)),
         ({"search_size": 1000}, (1000, None)),
         ({"search_size": 3000, "all_faces": True}, (640, 3000)),
         ({"search_size": 500, "all_faces": True}, (500, None)),
@@ -256,7 +256,7 @@ def test_sides_of_the_search(monkeypatch, settings, sides):
     ("settings", "sides"),
     [
         ({}, (320, None)),
-        ({"all_faces": True}, (320, 1600)),
+        ({"all_faces": True}, (320, 1440)),
         ({"search_size": 900}, (900, None)),
         ({"search_size": 900, "all_faces": True}, (640, 900)),
     ],
@@ -272,7 +272,7 @@ def test_what_small_faces_may_be_missed_is_said(monkeypatch, caplog):
     with caplog.at_level(logging.INFO):
         _sides(monkeypatch, lambda: cropping.create(faces, FrameConfig()))
     (message,) = caplog.messages
-    assert "smaller than 1/64 of the longer side" in message
+    assert "smaller than 1/57 of the longer side" in message
 
 
 def test_a_search_size_without_a_search_is_refused():

@@ -5,6 +5,7 @@
 import csv
 import json
 import shutil
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -37,10 +38,10 @@ def workdir(data_dir, tmp_path_factory):
     return tiny.fit(data_dir, folder, recipe={"num_epochs": 1})
 
 
-def _evaluate(workdir, name="result", **settings):
+def _evaluate(workdir, name="result", report=False, **settings):
     with tiny.registered():
         summary = evaluate.evaluate(
-            EvaluateConfig(workdir=workdir, name=name, **settings)
+            EvaluateConfig(workdir=workdir, name=name, report=report, **settings)
         )
     return summary, workdir / "evaluations" / name
 
@@ -98,7 +99,7 @@ def test_the_threshold_is_the_one_that_training_stored(workdir):
 
 
 def test_a_given_threshold_takes_its_place(workdir):
-    summary, folder = _evaluate(workdir, name="given", threshold=0.0)
+    summary, folder = _evaluate(workdir, name="given", threshold=0.0, report=True)
     assert summary["threshold"] == 0
     assert "threshold_pictures" not in summary
     assert summary["fpr"] == 1
@@ -136,7 +137,7 @@ def test_skipped_files_are_counted_and_named(workdir, data_dir, tmp_path):
     }
     for path, content in bad.items():
         path.write_bytes(content)
-    summary, folder = _evaluate(workdir, data=_folder(root))
+    summary, folder = _evaluate(workdir, data=_folder(root), report=True)
     assert (summary["num_examples"], summary["num_skipped"]) == (9, 2)
     skipped = {row["path"]: row["reason"] for row in _rows(folder / "skipped.csv")}
     assert set(skipped) == set(map(str, bad))
@@ -150,7 +151,7 @@ def test_skipped_files_are_counted_and_named(workdir, data_dir, tmp_path):
 
 def test_files_that_gave_no_face_are_counted_and_named(workdir, prepared_dir):
     data = DataConfig("folder", prepared_dir)
-    summary, folder = _evaluate(workdir, data=data, split="all")
+    summary, folder = _evaluate(workdir, data=data, split="all", report=True)
     assert summary["num_left_out"] == len(UNUSABLE)
     assert summary["without_score"] == {"fake": 3, "real": 1}
     rows = {row["path"]: row for row in _rows(folder / "skipped.csv")}
@@ -271,7 +272,7 @@ def test_the_seed_decides_what_a_mix_does(workdir):
 
 
 def test_an_evaluation_is_named_after_what_was_done(workdir):
-    _evaluate(workdir, name="", perturb="jpeg:60")
+    _evaluate(workdir, name="", perturb="jpeg:60", report=True)
     folder = workdir / "evaluations" / "folder_test_jpeg_60"
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "<title>tiny on folder, split test, jpeg:60" in page
@@ -334,7 +335,9 @@ def test_several_fake_classes_are_several_manipulations(workdir, tmp_path):
 def of_videos(workdir, tmp_path_factory):
     """The summary and the folder of an evaluation of prepared videos."""
     root = videos.prepare_videos(tmp_path_factory.mktemp("evaluate"))
-    return _evaluate(workdir, name="videos", data=_folder(root), num_resamples=50)
+    return _evaluate(
+        workdir, name="videos", data=_folder(root), num_resamples=50, report=True
+    )
 
 
 def test_videos_have_the_mean_scores_of_their_frames(of_videos):
@@ -397,7 +400,7 @@ def test_scores_of_videos_do_not_outlive_them(workdir, of_videos):
 
 
 def test_fakes_are_counted_at_few_false_alarms(workdir):
-    summary, folder = _evaluate(workdir, num_resamples=50)
+    summary, folder = _evaluate(workdir, num_resamples=50, report=True)
     rows = _rows(folder / "scores.csv")
     fake = [row["label"] == "fake" for row in rows]
     scores = [float(row["score"]) for row in rows]
@@ -412,7 +415,9 @@ def test_fakes_are_counted_at_few_false_alarms(workdir):
 
 
 def test_a_share_of_false_alarms_sets_the_threshold(workdir):
-    summary, folder = _evaluate(workdir, name="rate", max_false_alarms=0.34)
+    summary, folder = _evaluate(
+        workdir, name="rate", max_false_alarms=0.34, report=True
+    )
     stored = tiny.facts(workdir / "best")
     scores = sorted(log_odds.scores(stored["real_log_odds"]))
     assert stored["num_real"] == len(scores) == 3
@@ -433,7 +438,7 @@ def test_too_few_real_pictures_for_a_share_are_warned_of(workdir, capsys):
 
 def test_unsure_pictures_are_counted_and_the_others_measured(workdir):
     summary, folder = _evaluate(
-        workdir, name="unsure", false_alarm_rate=0.34, miss_rate=0.34
+        workdir, name="unsure", report=True, false_alarm_rate=0.34, miss_rate=0.34
     )
     low, high = summary["unsure_between"]
     rows = _rows(folder / "scores.csv")
@@ -452,8 +457,70 @@ def test_unsure_pictures_are_counted_and_the_others_measured(workdir):
     assert "are unsure, so that at most 34 %" in page
 
 
+def _write_table(path, rows):
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([("path", "camera", "note"), *rows])
+    return path
+
+
+def test_groups_of_a_table_have_their_own_metrics(workdir, tmp_path):
+    whole, folder = _evaluate(workdir, name="ungrouped")
+    rows = _rows(folder / "scores.csv")
+    cameras = {
+        row["path"]: "left" if place % 3 else "right" for place, row in enumerate(rows)
+    }
+    # The end of a path names it, and what is not named is a group too.
+    ends = [
+        ("/".join(Path(name).parts[-3:]), camera, name)
+        for name, camera in list(cameras.items())[1:]
+    ]
+    table = _write_table(tmp_path / "labels.csv", ends)
+    summary, grouped = _evaluate(
+        workdir, name="grouped", report=True, group_by="camera", group_table=table
+    )
+    assert {key: summary[key] for key in ("auc", "accuracy")} == {
+        key: whole[key] for key in ("auc", "accuracy")
+    }
+    found = {row["name"]: row for row in summary["groups"]}
+    assert list(found) == ["(unknown)", "left", "right"]
+    assert found["(unknown)"]["num_real"] + found["(unknown)"]["num_fake"] == 1
+    own = [row for row in rows if cameras[row["path"]] == "left"]
+    fake = [row["label"] == "fake" for row in own]
+    scores = [float(row["log_odds"]) for row in own]
+    left = found["left"]
+    assert (left["num_real"], left["num_fake"]) == (fake.count(False), sum(fake))
+    assert left["auc"] == pytest.approx(metrics.auc(fake, scores))
+    assert left["fpr_interval"][0] <= left["fpr"] <= left["fpr_interval"][1]
+    assert left["auc_interval"][0] <= left["auc"] <= left["auc_interval"][1]
+    page = (grouped / "report.html").read_text("utf-8")
+    assert "Group by group" in page
+    assert "camera" in page
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--group_by=camera"], "--group_table: expected a table and one of its"),
+        (["--group_table={table}"], "--group_by: expected a table and one of its"),
+        (["--group_by=lens", "--group_table={table}"], "found no lens"),
+        (["--group_by=camera", "--group_table=no.csv"], "'no.csv' is missing; give"),
+        (
+            ["--group_by=camera", "--group_table={table}"],
+            "--group_table: expected paths",
+        ),
+    ],
+    ids=["no table", "no column", "another column", "missing", "other pictures"],
+)
+def test_a_wrong_table_of_groups_is_refused(workdir, tmp_path, capsys, flags, message):
+    table = _write_table(tmp_path / "labels.csv", [("a.png", "left", "")])
+    flags = [flag.format(table=table) for flag in flags]
+    assert tiny.run_cli("--mode=evaluate", f"--workdir={workdir}", *flags) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert message in error
+
+
 def test_verdicts_that_mild_changes_flip_are_counted(workdir):
-    summary, folder = _evaluate(workdir, name="stable", stability=True)
+    summary, folder = _evaluate(workdir, name="stable", report=True, stability=True)
     rows = _rows(folder / "scores.csv")
     threshold = summary["threshold"]
     flipped = [float(row["least"]) < threshold <= float(row["most"]) for row in rows]
@@ -471,7 +538,7 @@ def test_verdicts_that_mild_changes_flip_are_counted(workdir):
 
 
 def test_without_unsure_pictures_nothing_is_said_of_them(workdir):
-    summary, folder = _evaluate(workdir, name="sure")
+    summary, folder = _evaluate(workdir, name="sure", report=True)
     assert not any("unsure" in name for name in summary)
     assert summary["calibration"] == "none"
     page = (folder / "report.html").read_text("utf-8")
@@ -515,3 +582,11 @@ def test_the_pictures_of_the_training_have_no_notes(workdir, caplog):
         _, folder = _evaluate(workdir)
     assert {row["note"] for row in _rows(folder / "scores.csv")} == {""}
     assert not [line for line in caplog.messages if "framed" in line]
+
+
+def test_the_page_can_be_left_out(workdir):
+    _evaluate(workdir, name="with_page", report=True)
+    _, folder = _evaluate(workdir, name="with_page")
+    # What an earlier evaluation drew is not taken for this one's.
+    assert not (folder / "report.html").exists()
+    assert (folder / "metrics.json").exists()

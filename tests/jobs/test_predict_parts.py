@@ -15,7 +15,7 @@ from pyarrow import parquet
 
 from fakedet_jax.bulk import ray_engine
 from fakedet_jax.config import EngineConfig
-from fakedet_jax.jobs.parts import read_shard
+from fakedet_jax.data import prepared
 from tests import tiny
 from tests.data import pictures
 
@@ -114,6 +114,42 @@ def test_scores_are_those_of_a_single_table(workdir, photographs, tmp_path, flag
         for name in ("score", *(("least", "most") if flags else ())):
             assert float(row[name]) == pytest.approx(float(whole[name]), rel=1e-5)
         assert ("least" in row) == ("least" in whole) == bool(flags)
+
+
+def test_crops_of_a_prepared_dataset_have_their_scores(workdir, prepared_dir, tmp_path):
+    # A process must find the dataset by itself.
+    arguments = (f"--inputs={prepared_dir}", "--num_workers=1")
+    assert _predict(workdir, tmp_path / "run", *arguments) == 0
+    rows = _merged(tmp_path / "run", tmp_path / "table.parquet")
+    facts = prepared.load_facts(
+        prepared_dir, prepared.read_info(prepared_dir).name, "all"
+    )
+    assert [row["path"] for row in rows] == [
+        name.encode("utf-8", "backslashreplace").decode() for name in facts.names
+    ]
+    assert [row["video"] for row in rows] == facts.videos
+    assert all(row["score"] is not None for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--face_detector=none"], "--face_detector: the faces of a prepared dataset"),
+        (["--inputs_split=tset"], "--inputs_split: expected train, validation"),
+    ],
+)
+def test_what_prepared_crops_do_not_need_is_refused(
+    workdir, prepared_dir, tmp_path, capfd, arguments, message
+):
+    arguments = (f"--inputs={prepared_dir}", *arguments)
+    assert _predict(workdir, tmp_path / "run", *arguments) == 2
+    assert message in capfd.readouterr().err
+
+
+def test_a_list_has_no_splits(workdir, mixed, tmp_path, capfd):
+    arguments = (f"--inputs={mixed}", "--inputs_split=test")
+    assert _predict(workdir, tmp_path / "run", *arguments) == 2
+    assert "--inputs_split: expected a prepared dataset" in capfd.readouterr().err
 
 
 def test_processes_share_a_run_and_agree_with_one(workdir, mixed, tmp_path):
@@ -303,11 +339,6 @@ def test_carried_columns_keep_their_types(workdir, photographs, tmp_path):
         zip(table["id"], table["weight"], strict=True)
     )
     assert parquet.read_schema(merged).field("weight").type == pyarrow.float64()
-
-
-def test_shards_are_read():
-    assert read_shard("") == (0, 1)
-    assert read_shard("3/4") == (3, 4)
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,7 @@ from fakedet_jax.media.decode import decode
 from fakedet_jax.prepare import manifest
 from fakedet_jax.runtime.signals import Stopped
 from tests.data.pictures import write_folder
-from tests.media.media_files import decode_all
+from tests.media.media_files import decode_all, write_video
 from tests.prepare.detectors import Deadly, Whole
 from tests.prepare.inputs import UNUSABLE, config, contents, write_inputs
 
@@ -497,6 +497,44 @@ def test_faces_of_faceforensics_are_found_and_named(shared_data, tmp_path):
         assert (example["landmarks"] > 0).all()
         assert (example["landmarks"] < side).all()
         assert example["detector_score"] > 0.8
+
+
+def test_the_forged_face_is_the_smaller_one(tmp_path):
+    root = tmp_path / "in"
+    fake = root / "manipulated_sequences" / "Deepfakes"
+    paths = {
+        "real": root / "original_sequences/youtube/c23/videos/004.mp4",
+        "fake": fake / "c23/videos/004_005.mp4",
+        "mask": fake / "masks/videos/004_005.mp4",
+    }
+    pictures = {name: np.full((64, 96, 3), 90, np.uint8) for name in paths}
+    pictures["mask"][:] = 0
+    pictures["mask"][14:30, 72:88] = 255
+    for name, path in paths.items():
+        path.parent.mkdir(parents=True)
+        write_video(path, [pictures[name]] * 4)
+    boxes = tmp_path / "boxes.csv"
+    lines = ["path,left,top,right,bottom"]
+    for name in ("real", "fake"):
+        video = paths[name].relative_to(root)
+        lines += [f"{video},2,2,42,46", f"{video},70,10,90,32"]
+    boxes.write_text("\n".join(lines))
+    request = PrepareConfig(
+        output=tmp_path / "out",
+        data=DataConfig("faceforensics", root, validation_fraction=0.0),
+        layout_options={"methods": ("Deepfakes",)},
+        split_by="identity",
+        faces=FaceConfig("boxes", boxes=boxes),
+        frames=FrameConfig(2),
+        num_workers=1,
+    )
+    prepare(request)
+    faces = {
+        (row["class"], float(row["box"].split()[0]))
+        for row in rows_of(tmp_path / "out")
+        if row["status"] == "written"
+    }
+    assert faces == {("real", 2), ("Deepfakes", 70)}
 
 
 def test_few_inputs_of_ones_own_hold_out_a_larger_share(tmp_path):

@@ -5,6 +5,7 @@
 import csv
 import json
 import shutil
+from unittest import mock
 
 import jax
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import Image
 from fakedet_jax.config import DataConfig, EvaluateConfig, SuiteConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import perturbed
+from fakedet_jax.evaluation.condition_scores import ConditionScores
 from fakedet_jax.evaluation.metrics import BINARY_METRICS
 from fakedet_jax.jobs import evaluate
 from fakedet_jax.jobs import suite as suite_job
@@ -165,6 +167,61 @@ def test_a_mix_of_other_conditions_is_not_scored_again(workdir, monkeypatch):
     # It would give the same.
     monkeypatch.setattr(suite_job, "_repeats_others", lambda *_: False)
     assert _measure(workdir, suite="small")[0] == summary
+
+
+def test_processes_share_a_suite(workdir, measured, monkeypatch):
+    done = []
+    run = apply.apply
+    monkeypatch.setattr(
+        apply,
+        "apply",
+        lambda one, *rest, **more: done.append(one) or run(one, *rest, **more),
+    )
+    assert _measure(workdir, name="shared", shard="1/2") == ({}, mock.ANY)
+    assert done == list(SUITE.conditions[1::2])
+    folder = workdir / "evaluations" / "shared_fakespotter"
+    assert not folder.exists()
+    # The number of processes may change: one does what is missing.
+    assert _measure(workdir, name="shared")[0] == measured[0]
+    assert done[10:] == list(SUITE.conditions[::2])
+    assert _contents(folder) == _contents(measured[1])
+    assert not list(folder.parent.glob(".shared*"))
+
+
+def test_a_suite_that_was_stopped_goes_on(workdir, measured, monkeypatch):
+    keep = ConditionScores.write
+
+    def stop_at_the_third(self, number, scored):
+        if number == 2:
+            raise KeyboardInterrupt
+        keep(self, number, scored)
+
+    monkeypatch.setattr(ConditionScores, "write", stop_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        _measure(workdir, name="stopped")
+    written = []
+    monkeypatch.setattr(
+        ConditionScores,
+        "write",
+        lambda self, number, scored: (
+            written.append(number) or keep(self, number, scored)
+        ),
+    )
+    assert _measure(workdir, name="stopped")[0] == measured[0]
+    assert written == list(range(2, len(SUITE.conditions)))
+
+
+def test_scores_of_other_pictures_are_not_taken_over(workdir, tmp_path):
+    counts = {"fake": 3, "real": 3}
+    for name in ("one", "other"):
+        root = pictures.write_folder(tmp_path / name, counts, 16)
+        settings = {"data": _folder(root), "split": "all", "name": "moved"}
+        assert _measure(workdir, shard="0/2", **settings)[0] == {}
+    assert len(list((workdir / "evaluations").glob(".moved*"))) == 2
+
+
+def test_a_wrong_shard_is_refused(workdir):
+    _assert_refused(workdir, "`shard`: expected NUMBER/PROCESSES", shard="2/2")
 
 
 def test_skipped_files_are_counted_and_named(workdir, data_dir, tmp_path):

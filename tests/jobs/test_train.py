@@ -283,7 +283,7 @@ def test_a_workdir_that_is_a_file_is_refused(data_dir, tmp_path, capsys):
             "--optimizer: expected caffe_sgd, sgd, torch_sgd, adam, torch_adam, found",
         ),
         ("--detector=gone", "--detector: expected amtennet"),
-        ("--dataset=gone", "--dataset: expected celeb_df_v2"),
+        ("--dataset=gone", "--dataset: expected celeb_df_pp"),
         ("--task=both", "--task: expected multiclass, binary, found 'both'"),
         ("--validation_fraction=0.9", "--validation_fraction: expected a number"),
         ("--real_classes=photos", "--real_classes: no class is named 'photos'"),

@@ -19,6 +19,7 @@ from typing import Any
 
 import jax
 
+from fakedet_jax.bulk.shards import read_shard
 from fakedet_jax.cli import flags
 from fakedet_jax.cli.studies import file as study_file
 from fakedet_jax.cli.studies import flags as study_flags
@@ -76,7 +77,7 @@ def run_study(
         run_command: Runs a training, given as a command, and returns its exit code.
 
     Returns:
-        The content of `study.json`.
+        The content of `study.json`; nothing where other processes have runs to do.
 
     Raises:
         RequestError: The settings, the study file or the flags of a training are not as
@@ -86,6 +87,7 @@ def run_study(
     """
     study = study_file.read(config.study)
     _check(config)
+    index, count = read_shard(config.shard)
     study_flags.check(config, study)
     runs = {
         (training.name, seed): _Run(config, training, seed)
@@ -93,11 +95,23 @@ def run_study(
         for seed in config.seeds
         for training in study.trainings
     }
-    for number, run in enumerate(runs.values(), 1):
-        _LOGGER.info("run %d of %d: %s", number, len(runs), run)
+    own = [*runs.values()][index::count]
+    for number, run in enumerate(own, 1):
+        _LOGGER.info("run %d of %d: %s", number, len(own), run)
         run.train(run_command)
-    for run in runs.values():
+    for run in own:
         run.test(study.tests)
+    if count > 1:
+        for run in runs.values():
+            run.reload()
+        if left := sum(not run.is_complete(study.tests) for run in runs.values()):
+            _LOGGER.info(
+                "%d of %d runs are left for other processes; the one that ends last "
+                "writes the table",
+                left,
+                len(runs),
+            )
+            return {}
     summary = study_report.write_study(config.output, _results(study, config, runs))
     _LOGGER.info("wrote %s", config.output / "study.md")
     num_others = _count_others(config.output, runs.values())
@@ -133,12 +147,7 @@ class _Run:
         self._data_dir = config.data.data_dir if config.data else None
         self._flags = [*study_flags.of_training(config, training), f"--seed={seed}"]
         self.is_refused = False
-        record = _read_record(self.workdir)
-        if record is None:
-            # Training finds out by itself what there is to go on from.
-            path = self.workdir / RECORD_NAME
-            _LOGGER.warning("%s cannot be used and is made again", path)
-        self.record = record or _Record()
+        self.reload()
 
     def __str__(self) -> str:
         return self._name
@@ -151,6 +160,21 @@ class _Run:
             and self.record.flags == self._flags
             and _digest(self.workdir) is not None
         )
+
+    def reload(self) -> None:
+        """Reads again what is known of it; another process may have done it."""
+        record = _read_record(self.workdir)
+        if record is None:
+            # Training finds out by itself what there is to go on from.
+            path = self.workdir / RECORD_NAME
+            _LOGGER.warning("%s cannot be used and is made again", path)
+        self.record = record or _Record()
+
+    def is_complete(self, tests: Sequence[study_file.Condition]) -> bool:
+        """Whether it failed, or is trained and tested."""
+        if self.record.status == "failed":
+            return True
+        return self.is_trained and all(one.name in self.record.tests for one in tests)
 
     def train(self, run_command: RunCommand) -> None:
         """Trains, unless that is done."""

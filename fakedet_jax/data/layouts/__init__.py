@@ -11,10 +11,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fakedet_jax.data.layouts import (
+    celeb_df_pp,
     celeb_df_v2,
     celeba,
     class_folders,
     deepfakedetection,
+    df40,
     dfdc,
     exif_faces,
     faceforensics,
@@ -62,10 +64,12 @@ def names() -> list[str]:
     return sorted(_LAYOUTS)
 
 
+register(celeb_df_pp.LAYOUT)
 register(celeb_df_v2.LAYOUT)
 register(celeba.LAYOUT)
 register(class_folders.LAYOUT)
 register(deepfakedetection.LAYOUT)
+register(df40.LAYOUT)
 register(dfdc.LAYOUT)
 register(exif_faces.LAYOUT)
 register(faceforensics.LAYOUT)

@@ -33,6 +33,8 @@ class Item:
         quality: Compression of the file, such as `c23`, where there are several.
         folder: Folder within its class, whose files stay in one split; empty where they
             need not.
+        mask: Path of the video of masks that tells which pixels were manipulated,
+            relative to the data folder; empty where there is none.
     """
 
     path: str
@@ -45,6 +47,8 @@ class Item:
     manipulation: str = ""
     quality: str = ""
     folder: str = ""
+    # What was prepared without masks is found again, so they have no place here.
+    mask: str = dataclasses.field(default="", repr=False)
 
     @classmethod
     def of(cls, path: Path, root: Path, class_name: str, **facts: Any) -> "Item":

@@ -12,6 +12,7 @@ separates videos, not people: most identities are in both splits.
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from fakedet_jax.data import scan
@@ -26,8 +27,8 @@ _FOLDERS = {
     "YouTube-real": ("real_youtube", re.compile(r"\d+")),
     "Celeb-synthesis": ("celeb_synthesis", re.compile(r"(id\d+)_(id\d+)_\d+")),
 }
-_FAKE_FOLDER = "Celeb-synthesis"
-_TESTING = "List_of_testing_videos.txt"
+FAKE_FOLDER = "Celeb-synthesis"
+TESTING = "List_of_testing_videos.txt"
 _NUM_TESTING = 518
 
 
@@ -35,13 +36,13 @@ def _list(root: Path, _: Settings) -> Listing:
     for folder in _FOLDERS:
         if not scan.is_folder(root / folder):
             raise LayoutMismatch(
-                f"the folders {', '.join(_FOLDERS)} and the file {_TESTING}", root
+                f"the folders {', '.join(_FOLDERS)} and the file {TESTING}", root
             )
-    if not (root / _TESTING).is_file():
+    if not (root / TESTING).is_file():
         raise LayoutMismatch(
-            f"{_TESTING}, without which test videos would be trained on,", root
+            f"{TESTING}, without which test videos would be trained on,", root
         )
-    testing = _read_testing(root / _TESTING)
+    testing = read_testing(root / TESTING, tuple(_FOLDERS), one_is_real=True)
     items, unnamed = [], []
     for folder, (class_name, names) in _FOLDERS.items():
         for path in scan.list_files(root / folder, scan.VIDEO):
@@ -57,36 +58,55 @@ def _list(root: Path, _: Settings) -> Listing:
                     split="test" if name in testing else "train",
                     video=f"{folder}/{path.stem}",
                     identities=match.groups() if match else (),
-                    manipulation="face swap" if folder == _FAKE_FOLDER else "",
+                    manipulation="face swap" if folder == FAKE_FOLDER else "",
                 )
             )
     notes = []
     if len(testing) != _NUM_TESTING:
         notes.append(
-            f"{_TESTING} names {len(testing):,} videos; as published it names "
+            f"{TESTING} names {len(testing):,} videos; as published it names "
             f"{_NUM_TESTING}"
         )
     notes += scan.note("names that do not say who is in the video", unnamed)
     return Listing(items, sorted(testing - {item.path for item in items}), notes)
 
 
-def _read_testing(path: Path) -> set[str]:
-    """Reads the list of test videos and checks its labels against the folders."""
+def read_testing(
+    path: Path, folders: Sequence[str], *, one_is_real: bool | None
+) -> set[str]:
+    """Reads a list of test videos and checks its labels against the folders.
+
+    Args:
+        path: The list, with lines `label path`.
+        folders: Folders that the videos may lie in.
+        one_is_real: Whether the label 1 means real, and 0 fake, or the other way
+            round; None takes what the first line says.
+
+    Returns:
+        Paths of the videos, relative to the data folder.
+
+    Raises:
+        RequestError: The list is damaged, or a label contradicts the folder.
+    """
     testing = set()
     for line, (label, text) in lists.read_lines(path, 2):
         where = f"{str(path)!r}, line {line}"
         name = scan.listed_path(text, where)
         folder = PurePosixPath(name).parts[0]
-        if folder not in _FOLDERS:
+        if folder not in folders:
             raise RequestError(
-                f"{where}: expected a video in {', '.join(_FOLDERS)}, found {name!r}; "
+                f"{where}: expected a video in {', '.join(folders)}, found {name!r}; "
                 "fetch the list again"
             )
-        expected = "0" if folder == _FAKE_FOLDER else "1"
+        is_real = folder != FAKE_FOLDER
+        if one_is_real is None:
+            one_is_real = is_real == (label == "1")
+        expected = str(int(is_real == one_is_real))
         if label != expected:
+            meaning = "real" if one_is_real else "fake"
             raise RequestError(
                 f"{where}: expected the label {expected} of the videos in {folder} (1 "
-                f"is real), found {label!r}; fetch the list again"
+                f"is {meaning}), found {label!r}; fetch the list again"
             )
         testing.add(name)
     if not testing:
@@ -101,7 +121,7 @@ LAYOUT = Layout(
     "celeb_df_v2",
     "ask the authors of Celeb-DF for version 2 with the form at "
     "https://github.com/yuezunli/celeb-deepfakeforensics, unpack it and name the "
-    f"folder that holds {_TESTING}",
+    f"folder that holds {TESTING}",
     _list,
     # Nearly everyone is linked with everyone else.
     hold_out_by="video",

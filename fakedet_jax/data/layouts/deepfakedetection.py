@@ -5,10 +5,15 @@
     original_sequences/actors/QUALITY/videos/01__exit_phone_room.mp4
     manipulated_sequences/DeepFakeDetection/QUALITY/videos/
         01_02__exit_phone_room__YVGY8LOK.mp4
+    manipulated_sequences/DeepFakeDetection/masks/videos/…     where they were fetched
 
 28 actors play scenes; a fake is named target_source. There are no official splits, and
 nearly all actors are linked by fakes, so that none can be made by people. All videos
 are for tests of detectors that were trained elsewhere.
+
+The folders are those of the download script; the names of videos we know from public
+lists of them, such as those in the scripts of DeepfakeBench's users, not from a
+description by the publishers.
 """
 
 import dataclasses
@@ -17,7 +22,7 @@ from pathlib import Path
 
 from fakedet_jax.data import scan
 from fakedet_jax.data.layouts.base import Item, Layout, LayoutMismatch, Listing
-from fakedet_jax.data.layouts.faceforensics import QUALITIES
+from fakedet_jax.data.layouts.faceforensics import QUALITIES, find_mask
 from fakedet_jax.settings import Settings, option
 
 # By folder: the class, and the names of its videos, with the actors in them.
@@ -66,6 +71,7 @@ def _list(root: Path, options: Options) -> Listing:
                         identities=tuple(f"actor {actor}" for actor in match.groups()),
                         manipulation=class_name if is_fake else "",
                         quality=quality,
+                        mask=find_mask(root, path) if is_fake else "",
                     )
                 )
     notes = scan.note("left out, not named like the videos of actors", strangers)

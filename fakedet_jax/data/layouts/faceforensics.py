@@ -4,6 +4,7 @@
 
     original_sequences/youtube/QUALITY/videos/004.mp4
     manipulated_sequences/METHOD/QUALITY/videos/519_515.mp4
+    manipulated_sequences/METHOD/masks/videos/519_515.mp4      where they were fetched
     splits/{train,val,test}.json
 
 A fake is named target_source: the first number is the video, the second the video that
@@ -62,7 +63,9 @@ def _list(root: Path, options: Options) -> Listing:
         methods = _find_methods(root, qualities)
         absent = [name for name in METHODS[:4] if name not in methods]
         listing.notes.extend(scan.note("missing methods", absent))
-    pairs = _read_splits(root) if options.split_by == "official" else {}
+    pairs = {}
+    if options.split_by == "official":
+        pairs = read_splits(root, "not needed with `split_by=identity`")
     sides = {name: split for pair, split in pairs.items() for name in pair}
     strangers: list[str] = []
     for method in ("", *(name for name in METHODS if name in methods)):
@@ -122,7 +125,22 @@ def _item(
         identities=identities,
         manipulation=method,
         quality=quality,
+        mask=find_mask(root, path) if method else "",
     )
+
+
+def find_mask(root: Path, path: Path) -> str:
+    """The video of masks of a fake, which all of its qualities share.
+
+    Args:
+        root: The data folder.
+        path: The video, `METHOD/QUALITY/videos/NAME`.
+
+    Returns:
+        Its path relative to `root`; empty where there is none.
+    """
+    mask = path.parents[2] / "masks" / "videos" / path.name
+    return scan.relative(mask, root) if mask.is_file() else ""
 
 
 def _identities(stem: str, is_fake: bool) -> tuple[str, ...]:
@@ -153,14 +171,26 @@ def _notes(root: Path, items: list[Item], is_official: bool) -> list[str]:
     return notes
 
 
-def _read_splits(root: Path) -> dict[tuple[str, str], str]:
-    """Reads the split of each pair of videos."""
+def read_splits(root: Path, unless: str) -> dict[tuple[str, str], str]:
+    """Reads the authors' split of each pair of videos.
+
+    Args:
+        root: Folder that holds the lists, or a folder `splits` with them.
+        unless: When the lists are not needed, to end a message.
+
+    Returns:
+        The split by pair, such as `("071", "054")`.
+
+    Raises:
+        LayoutMismatch: There are no lists.
+        RequestError: A list is damaged, or a video is in two splits.
+    """
     folders = [root / name for name in _SPLIT_FOLDERS]
     folder = next((path for path in folders if (path / "train.json").is_file()), None)
     if folder is None:
         raise LayoutMismatch(
-            "splits/train.json, val.json and test.json of the authors' repository "
-            "(not needed with `split_by=identity`)",
+            "splits/train.json, val.json and test.json of the repository of "
+            f"FaceForensics++ ({unless})",
             root,
         )
     pairs: dict[tuple[str, str], str] = {}

@@ -6,6 +6,7 @@ from fakedet_jax.data.prepared.facts import Facts
 from fakedet_jax.data.prepared.loading import (
     PreparedInfo,
     PreparedSource,
+    find,
     is_prepared,
     load,
     load_facts,
@@ -17,6 +18,7 @@ __all__ = [
     "Facts",
     "PreparedInfo",
     "PreparedSource",
+    "find",
     "is_prepared",
     "load",
     "load_facts",

@@ -74,6 +74,11 @@ def is_prepared(data_dir: str | Path, name: str) -> bool:
     return is_complete(folder) and (folder / FILE_NAME).is_file()
 
 
+def find(data_dir: str | Path) -> list[str]:
+    """Names of the complete prepared datasets in a folder."""
+    return [name for name in layouts.names() if is_prepared(data_dir, name)]
+
+
 def folder_of(data_dir: str | Path, name: str) -> Path:
     """The folder of the files of a prepared dataset, whether it exists or not."""
     return Path(data_dir) / name / VERSION
@@ -90,7 +95,7 @@ def read_info(data_dir: str | Path, name: str | None = None) -> PreparedInfo:
         RequestError: There is no prepared dataset, or its metadata cannot be read.
     """
     if name is None:
-        found = [name for name in layouts.names() if is_prepared(data_dir, name)]
+        found = find(data_dir)
         if len(found) != 1:
             raise RequestError(
                 f"`data_dir`: expected one prepared dataset in {str(data_dir)!r}, "

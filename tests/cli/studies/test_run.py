@@ -3,6 +3,7 @@
 """Tests of cli.studies.run."""
 
 import csv
+import dataclasses
 import json
 import logging
 import shutil
@@ -126,6 +127,21 @@ def test_the_same_command_again_trains_and_tests_nothing(copy_of_done, done):
     assert _run(copy_of_done, commands) == done[1]
     assert commands.num_started == 0
     assert not metrics.exists()
+
+
+def test_processes_share_a_study(copy_of_done, done, caplog):
+    shutil.rmtree(copy_of_done.output / "runs/one/seed1")
+    shared = [
+        dataclasses.replace(copy_of_done, shard=shard) for shard in ("0/2", "1/2")
+    ]
+    commands = _Commands()
+    with caplog.at_level(logging.INFO):
+        assert _run(shared[0], commands) == {}
+    assert commands.num_started == 0
+    assert "1 of 2 runs are left for other processes" in caplog.text
+    summary = _run(shared[1], commands)
+    assert commands.num_started == 1
+    assert summary["trainings"][0]["tests"] == done[1]["trainings"][0]["tests"]
 
 
 def test_another_number_of_threads_trains_nothing(copy_of_done):

@@ -23,7 +23,7 @@ def test_names_are_those_of_the_layouts():
 
 
 def test_unknown_layout():
-    with pytest.raises(RequestError, match=r"`dataset`: expected celeb_df_v2, .* 'x'"):
+    with pytest.raises(RequestError, match=r"`dataset`: expected celeb_df_pp, .* 'x'"):
         layouts.create("x")
 
 

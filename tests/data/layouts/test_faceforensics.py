@@ -185,3 +185,22 @@ def test_real_clips(shared_data):
         split_by="identity",
     ).items
     assert [item.identities for item in items] == [("519", "515"), ("519",)]
+
+
+def test_masks_belong_to_the_fakes_of_all_qualities(tmp_path):
+    fakes = "manipulated_sequences/Deepfakes"
+    grow(
+        tmp_path,
+        *(f"original_sequences/youtube/{q}/videos/004.mp4" for q in ("c23", "c40")),
+        *(f"{fakes}/{q}/videos/004_005.mp4" for q in ("c23", "c40")),
+        f"{fakes}/c23/videos/005_004.mp4",
+        f"{fakes}/masks/videos/004_005.mp4",
+    )
+    listing = LAYOUT.list_items(
+        tmp_path, split_by="identity", methods=["Deepfakes"], qualities=["c23", "c40"]
+    )
+    masks = {item.path: item.mask for item in listing.items if item.mask}
+    assert masks == {
+        f"{fakes}/{q}/videos/004_005.mp4": f"{fakes}/masks/videos/004_005.mp4"
+        for q in ("c23", "c40")
+    }
