@@ -880,6 +880,20 @@ class ExportConfig(Settings):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class DeployConfig(OperatingPointConfig):
+    """A trained detector as a file of its own."""
+
+    workdir: Path = option(help="Folder of the training run.")
+    output: Path = option(help="File to write, such as detector.zip.")
+    batch_size: int | None = option(
+        None,
+        "Crops of each call; by default any number. JAX 0.10 reads a file that JAX "
+        "0.12 wrote only with a fixed number.",
+        minimum=1,
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class ConvertConfig(Settings):
     """Published weights, stored as ours."""
 
@@ -894,6 +908,7 @@ class ConvertConfig(Settings):
     ignore: tuple[str, ...] = option(
         (), "Names or patterns of arrays that may be missing, extra or mis-shaped."
     )
+    verbose: bool = option(False, "Whether every array is listed with its two names.")
     options: Mapping[str, Any] = part(
         select=systems.options_of_model,
         every=systems.all_options,

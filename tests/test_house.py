@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).parents[1] / "fakedet_jax"
 FLOORS = (
     ("cli", "__main__"),
     ("jobs", "library"),
-    ("prepare", "bulk"),
+    ("prepare", "bulk", "deployment"),
     ("systems.networks", "systems.fakespotter", "systems.exif_anomaly"),
     (
         *("systems.base", "systems.identity", "systems.programs"),

@@ -128,7 +128,7 @@ class Recognizer(nn.Module):
             layer = conv(hidden)
             hidden = nn.relu(layer)
             out[name] = layer if self.site == "layer" else hidden
-        flat = hidden.reshape(len(hidden), -1)
+        flat = hidden.reshape(hidden.shape[0], -1)
         out["head"] = nn.Dense(5, name="head", **settings)(flat)
         return out["head"].astype(jnp.float32), out
 

@@ -304,6 +304,12 @@ MODES: dict[str, Mode] = {
         "fakedet convert --model=mobilefacenet --weights=FILE --output=WEIGHTS",
         _job("jobs.convert:convert", "jobs.convert:to_text"),
     ),
+    "deploy": Mode(
+        config.DeployConfig,
+        "writes a trained detector as a file that JAX runs without this package.",
+        "fakedet deploy --workdir=RUN --output=detector.zip",
+        _job("jobs.deploy:deploy", "jobs.deploy:to_text"),
+    ),
     "compare": Mode(
         config.CompareConfig,
         "shows several evaluations side by side.",

@@ -5,7 +5,6 @@
 import collections
 import concurrent.futures
 import dataclasses
-import datetime
 import functools
 import logging
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from fakedet_jax import __version__, report, systems
+from fakedet_jax import report, systems
 from fakedet_jax.config import DataConfig, EvaluateConfig, MeasureConfig
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.errors import ImageError
@@ -25,7 +24,7 @@ from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.evaluation.scoring import Scored, Scorer
 from fakedet_jax.faces import expected
 from fakedet_jax.faces.cropping import TAKEN_WHOLE
-from fakedet_jax.jobs import compute, threshold
+from fakedet_jax.jobs import compute, origin, threshold
 from fakedet_jax.jobs.saturation import Saturation
 from fakedet_jax.media.decode import decode, read_size, to_input
 from fakedet_jax.perturb import specification
@@ -349,6 +348,5 @@ def _describe(
         **detector.settings,
         "threshold": info.threshold_origin,
         "seed": config.seed,
-        "version": __version__,
-        "date": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}",
+        **origin.describe(),
     }

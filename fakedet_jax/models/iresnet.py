@@ -118,7 +118,7 @@ class IResNet50(nn.Module):
                 hidden = block(hidden, f"layer{stage}_{number}", features, stride)
         hidden = norm(hidden, "bn2")
         dense = channel_last.Dense(EMBEDDING_SIZE, dtype=self.dtype, name="fc")
-        linear = dense(hidden.reshape(len(hidden), -1))
+        linear = dense(hidden.reshape(hidden.shape[0], -1))
         features_norm = channel_last.BatchNorm(dtype=jnp.float32, name="fc_bn")
         embedding = features_norm(linear, train=train)
         keep("fc", linear, embedding)

@@ -18,7 +18,7 @@ from fakedet_jax.data.prepared.facts import Facts
 from fakedet_jax.data.prepared.left_out import LeftOut
 from fakedet_jax.evaluation import metrics, protocol
 from fakedet_jax.evaluation.operating_point import UNSURE, OperatingPoint
-from fakedet_jax.report import canvas, curves, figures, page
+from fakedet_jax.report import canvas, curves, figures, html, page
 from fakedet_jax.report.text_table import text_table
 from fakedet_jax.runtime import storage
 
@@ -232,7 +232,7 @@ def write_evaluation(
     calibration: str = "",
     config: Mapping[str, object] | None = None,
     examples: Sequence[page.Example] = (),
-    panels: Mapping[str, page.Panel] | None = None,
+    panels: Mapping[str, html.Panel] | None = None,
     facts: Mapping[str, Any] | None = None,
     num_resamples: int = 0,
     seed: int = 0,
@@ -315,7 +315,7 @@ def _write_page(
     evaluation: Evaluation,
     summary: dict[str, Any],
     *,
-    panels: Mapping[str, page.Panel],
+    panels: Mapping[str, html.Panel],
     **content: Any,
 ) -> None:
     """Writes the figures, and the page that shows them."""
@@ -471,32 +471,32 @@ def _write_video_scores(path: Path, evaluation: Evaluation) -> None:
     )
 
 
-def _draw(evaluation: Evaluation, summary: Mapping[str, Any]) -> dict[str, page.Panel]:
+def _draw(evaluation: Evaluation, summary: Mapping[str, Any]) -> dict[str, html.Panel]:
     fake, threshold = evaluation.fake, evaluation.threshold
     labels, scores = evaluation.labels, evaluation.scores
     classes, is_fake = evaluation.classes, evaluation.is_fake
     matrix = np.asarray(summary["confusion_matrix"], np.int64)
     error = summary["calibration_error"]
     return {
-        "scores": page.Panel(
+        "scores": html.Panel(
             "Distribution of the scores",
             figures.score_histogram(labels, scores, threshold, classes, is_fake),
             "One row per class. The further apart real (blue) and fake (orange) lie, "
             "the better. Bars on the wrong side of the dashed line are mistakes.",
         ),
-        "confusion_matrix": page.Panel(
+        "confusion_matrix": html.Panel(
             "Which class was taken for which",
             figures.confusion(matrix, summary["classes"]),
             "Each row is a true class and adds up to 100 %. A perfect detector has "
             "100 % on the diagonal.",
         ),
-        "roc": page.Panel(
+        "roc": html.Panel(
             "Fakes found against false alarms (ROC)",
             curves.draw(curves.ROC, fake, scores, threshold, evaluation.evidence),
             "Every point of the curve is a threshold. Further left there are fewer "
             "false alarms, but fewer fakes are found.",
         ),
-        "precision_recall": page.Panel(
+        "precision_recall": html.Panel(
             "Precision against recall",
             curves.draw(
                 curves.PRECISION_RECALL, fake, scores, threshold, evaluation.evidence
@@ -504,7 +504,7 @@ def _draw(evaluation: Evaluation, summary: Mapping[str, Any]) -> dict[str, page.
             "The share of alarms that are right against the share of fakes that are "
             "found. It depends on the share of fakes in this set (dashed line).",
         ),
-        "reliability": page.Panel(
+        "reliability": html.Panel(
             "Are scores probabilities?",
             curves.reliability(
                 fake, scores, error, has_intervals=evaluation.videos is None

@@ -82,8 +82,8 @@ def _fails(capsys, *arguments, code=2):
             "--perturb_copies=x: could not convert",
         ),
         (["--mode=train", "--workdir"], "Missing value for flag --workdir"),
-        (["--mode=train", "a.jpg"], "--mode=train takes no files, found 'a.jpg'"),
-        (["--mode=evaluate", "x"], "--mode=evaluate takes no files, found 'x'"),
+        (["--mode=train", "a.jpg"], "`fakedet train` takes no files, found 'a.jpg'"),
+        (["--mode=evaluate", "x"], "`fakedet evaluate` takes no files, found 'x'"),
         (["--flagfile=/nowhere"], "/nowhere"),
         (["--mode=train", "--process_id=0"], "belong together; give all three"),
         ([*_CLUSTER, "--coordinator_address=nowhere"], "expected HOST:PORT of process"),
@@ -106,7 +106,7 @@ def test_a_workdir_without_a_detector_is_named(capsys, tmp_path, mode, exists):
 
 def test_predict_without_files_says_what_is_missing(capsys, tmp_path):
     line = _fails(capsys, "--mode=predict", f"--workdir={tmp_path}")
-    assert "--mode=predict: name files or folders" in line
+    assert "`fakedet predict`: name files or folders" in line
 
 
 @pytest.mark.parametrize("flag", ["task=binary", "real_classes=x"])
@@ -132,7 +132,7 @@ def test_a_flag_that_would_be_ignored_is_refused(capsys, tmp_path, flag):
 def test_a_flag_that_the_mode_does_not_use_is_refused(capsys, mode, flag, users):
     line = _fails(capsys, f"--mode={mode}", f"--{flag}")
     name = flag.partition("=")[0].removeprefix("no")
-    assert f"--{name}: --mode={mode} does not use it, only {users}" in line
+    assert f"--{name}: `fakedet {mode}` does not use it, only {users}" in line
 
 
 @pytest.mark.parametrize(
@@ -283,7 +283,7 @@ def test_older_forms_of_evaluate_are_handed_on(capsys, flags, job, mode):
     with mock.patch(f"fakedet_jax.jobs.{job}", side_effect=error) as reached:
         assert tiny.run_cli("--mode=evaluate", "--workdir=w", *flags) == 1
     assert isinstance(reached.call_args.args[0], modes.MODES[mode].settings)
-    assert f"goes away in the next version; give --mode={mode}" in (
+    assert f"goes away in the next version; give `fakedet {mode}`" in (
         capsys.readouterr().err
     )
 
@@ -383,7 +383,7 @@ def test_prepare_prints_what_it_made(tmp_path, capsys):
         ),
         (
             ["--mode=cross_dataset", "--workdir=w", "--datasets=a", "--suite=amten"],
-            "--suite: --mode=cross_dataset does not use it",
+            "--suite: `fakedet cross_dataset` does not use it",
         ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

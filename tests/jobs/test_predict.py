@@ -298,7 +298,7 @@ def test_one_file_is_no_files(workdir, data_dir, capfd):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "--mode=predict: name files or folders"),
+        ([], "`fakedet predict`: name files or folders"),
         (["{empty}"], "`paths`: no photographs or videos in "),
         (["{empty}/a.jpg", "--output={full}"], "--output: '"),
         (

@@ -198,7 +198,7 @@ class Coverage:
             )
 
         def elsewhere(images: jax.Array) -> jax.Array:
-            counts = [jnp.zeros(len(images), jnp.int32)]
+            counts = [jnp.zeros(images.shape[0], jnp.int32)]
             layers = zip(thresholds, self._outputs(variables, images), strict=True)
             for threshold, values in layers:
                 # Nothing less: GPUs would count the layers that are alike together,
@@ -231,13 +231,13 @@ class Coverage:
         return (values > thresholds).sum(_neuron_axes(values), dtype=jnp.int32)
 
     def _count(self, threshold: jax.Array, values: jax.Array) -> jax.Array:
-        neurons = values.reshape(len(values), -1, values.shape[-1])
+        neurons = values.reshape(values.shape[0], -1, values.shape[-1])
         if self.neuron == "channel":
             # The sums, against as many thresholds: XLA multiplies by reciprocals where
             # it should divide, and a mean of equal numbers may lie above them.
             threshold = threshold * neurons.shape[1]
             neurons = jnp.add(*_sum(neurons))
-        return _count_above(neurons.reshape(len(values), -1), threshold)
+        return _count_above(neurons.reshape(neurons.shape[0], -1), threshold)
 
     def _check_images(self, images: Images) -> None:
         height, width, _ = shape = self.preprocessing.framing.shape
@@ -389,12 +389,14 @@ def _walk(function: _LayerFn, images: jax.Array) -> jax.Array:
     """Applies a function of `[batch, ...]` block by block, all devices at once."""
     shards = blocking.split_blocks(images)
     num_shards, shard_size, *shape = shards.shape
-    size = math.gcd(shard_size, _BLOCK_SIZE)
+    # A batch of any size, as exported programs have, has no common divisor but one.
+    is_known = isinstance(shard_size, int)
+    size = math.gcd(shard_size, _BLOCK_SIZE) if is_known else 1
     blocks = shards.reshape(num_shards, shard_size // size, size, *shape)
     walk = functools.partial(lax.map, function)
     # Vectorising over one device would still transpose what the inner loops take.
     walked = jax.vmap(walk)(blocks) if num_shards > 1 else walk(blocks[0])
-    return walked.reshape(len(images), -1)
+    return walked.reshape(images.shape[0], -1)
 
 
 def _one_by_one(function: _LayerFn, values: jax.Array) -> jax.Array:
@@ -423,7 +425,7 @@ def _stack(columns: Iterable[jax.Array]) -> jax.Array:
 
 
 def _mean_of_units(values: jax.Array) -> jax.Array:
-    return _mean(values.reshape(len(values), -1))
+    return _mean(values.reshape(values.shape[0], -1))
 
 
 def _mean(values: jax.Array) -> jax.Array:

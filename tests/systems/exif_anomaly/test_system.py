@@ -12,9 +12,11 @@ import signal
 import jax
 import numpy as np
 import pytest
+from jax import export
 from PIL import ExifTags
 
 from fakedet_jax import mixture, systems
+from fakedet_jax.deployment import program, stablehlo
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import log_odds
 from fakedet_jax.jobs import train
@@ -589,3 +591,15 @@ def test_a_detector_without_its_threshold_is_refused(trained, tmp_path, details)
     with pytest.raises(RequestError) as caught:
         _load(workdir)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_it_is_exported_for_batches_of_any_size(trained, root, number):
+    with tiny.registered():
+        fitted = systems.load(trained, parallel.data_mesh(jax.devices()[:1]))
+    artefact = stablehlo.export(program.make(fitted), fitted.info.framing, None)
+    images = _images(root / "others")[:number]
+    found = export.deserialize(bytearray(artefact)).call(images)
+    values = jax.jit(fitted.log_probability_fn)(fitted.variables, images)
+    expected = fitted.info.log_odds(np.asarray(values))
+    np.testing.assert_allclose(found["log_odds"], expected, rtol=1e-4, atol=1e-4)

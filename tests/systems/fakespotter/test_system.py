@@ -13,9 +13,11 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from jax import export
 
 from fakedet_jax import systems
 from fakedet_jax.config import DataConfig
+from fakedet_jax.deployment import program, stablehlo
 from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs import train
 from fakedet_jax.media.decode import decode, to_input
@@ -592,3 +594,14 @@ def test_without_a_cache_folder_it_is_the_users(tmp_path, fit, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     fit(tmp_path / "workdir", cache_dir=None)
     assert len(list(Path(tmp_path / "cache/fakedet_jax/features").iterdir())) == 4
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_it_is_exported_for_batches_of_any_size(trained, root, number):
+    fitted = _load(trained, parallel.data_mesh(jax.devices()[:1]))
+    artefact = stablehlo.export(program.make(fitted), fitted.info.framing, None)
+    images = _images(root / "pictures" / "test")[:number]
+    found = export.deserialize(bytearray(artefact)).call(images)
+    values = jax.jit(fitted.log_probability_fn)(fitted.variables, images)
+    expected = fitted.info.log_odds(np.asarray(values))
+    np.testing.assert_allclose(found["log_odds"], expected, rtol=1e-4, atol=1e-4)

@@ -1,0 +1,101 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What a deployed detector computes, and what it says of itself."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fakedet_jax import __version__
+from fakedet_jax.evaluation import log_odds
+from fakedet_jax.evaluation.calibration import NONE
+from fakedet_jax.runtime import parallel, storage
+from fakedet_jax.systems.base import Fitted
+from fakedet_jax.workdir import Workdir
+
+# Names of the input and of the outputs.
+INPUT = "crops"
+OUTPUTS = ("scores", "log_odds")
+
+# From uint8 RGB `[batch, height, width, 3]` to float32 `[batch]` by name.
+CropsFn = Callable[[jax.Array], dict[str, jax.Array]]
+
+
+def make(fitted: Fitted) -> CropsFn:
+    """The scores of face crops, with the detector's arrays inside.
+
+    Args:
+        fitted: The detector; its arrays may lie on any devices.
+
+    Returns:
+        Pure function from uint8 RGB `[batch, height, width, 3]`, of the size of the
+        network's input, to `scores` from 0 to 1 and `log_odds`, float32 `[batch]`,
+        calibrated as the detector is.
+    """
+    variables = jax.tree.map(parallel.to_host, fitted.variables)
+    is_fake = np.array(fitted.info.is_fake)
+    line = fitted.info.calibration
+
+    def program(crops: jax.Array) -> dict[str, jax.Array]:
+        logarithms = fitted.log_probability_fn(variables, crops)
+        evidence = _log_sum(logarithms, is_fake) - _log_sum(logarithms, ~is_fake)
+        if line.kind != NONE:
+            evidence = line.slope * evidence + line.offset
+        # NaN is left as it is; infinities are as `log_odds.of_classes` has them.
+        evidence = jnp.clip(evidence, -log_odds.LARGEST, log_odds.LARGEST)
+        return dict(zip(OUTPUTS, (jax.nn.sigmoid(evidence), evidence), strict=True))
+
+    return program
+
+
+def describe(
+    workdir: Workdir, fitted: Fitted, batch_size: int | None
+) -> dict[str, Any]:
+    """What users of the file need to know, JSON-able.
+
+    Args:
+        workdir: Of the detector.
+        fitted: The detector.
+        batch_size: The number of crops of a call; None for any.
+    """
+    info = fitted.info
+    threshold = float(log_odds.of_scores(info.threshold))
+    return {
+        "format": "fakedet_jax detector",
+        "format_version": 1,
+        "fakedet_jax": __version__,
+        "detector": workdir.title,
+        "step": info.step,
+        "input": {
+            "name": INPUT,
+            "shape": [batch_size, *info.framing.shape],
+            "dtype": "uint8",
+            "meaning": "RGB face crops, [batch, height, width, channel], 0 to 255",
+        },
+        "outputs": {
+            "scores": "float32 [batch], evidence of being fake, 0 (real) to 1 (fake)",
+            "log_odds": "float32 [batch], logit of the scores, which does not saturate",
+        },
+        "threshold": info.threshold,
+        "threshold_log_odds": storage.json_number(threshold),
+        "threshold_origin": info.threshold_origin,
+        "calibration": info.calibration.kind,
+        "classes": list(info.classes),
+        "is_fake": list(info.is_fake),
+        "task": info.task,
+        "framing": dataclasses.asdict(info.framing),
+        "faces": workdir.faces,
+        "matmul_precision": workdir.matmul_precision,
+    }
+
+
+def _log_sum(logarithms: jax.Array, chosen: Sequence[bool] | np.ndarray) -> jax.Array:
+    """Logarithm of the sum of the probabilities of some classes, `[batch]`."""
+    columns = np.flatnonzero(chosen)
+    if len(columns) == 1:  # As it is, without another rounding.
+        return logarithms[:, columns[0]]
+    return jax.nn.logsumexp(logarithms[:, columns], axis=-1)

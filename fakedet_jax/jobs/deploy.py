@@ -1,0 +1,118 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""`mode=deploy`: a trained detector as a file that runs without this package."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from fakedet_jax import systems
+from fakedet_jax.config import DeployConfig
+from fakedet_jax.deployment import checking, program, stablehlo
+from fakedet_jax.errors import RequestError
+from fakedet_jax.models import precision
+from fakedet_jax.runtime import parallel, storage
+from fakedet_jax.workdir import open_workdir
+
+_LOGGER = logging.getLogger(__name__)
+
+# Largest difference of a score from that of the workdir.
+TOLERANCE = 1e-5
+
+
+class Mismatch(RuntimeError):  # noqa: N818 - what is wrong, in one word.
+    """What was deployed does not compute what the workdir does."""
+
+
+def deploy(config: DeployConfig) -> dict[str, Any]:
+    """Writes a detector as a file, after its scores were compared.
+
+    Args:
+        config: The settings.
+
+    Returns:
+        What the file says of the detector, and its size.
+
+    Raises:
+        RequestError: There is no detector, it cannot be deployed, or the file cannot be
+            written.
+        Mismatch: The scores differ; no file is left.
+    """
+    _check_output(config)
+    workdir = open_workdir(config.workdir)
+    mesh = parallel.data_mesh(jax.devices()[:1])
+    with precision.using(workdir.matmul_precision):
+        fitted = systems.load(
+            workdir,
+            mesh,
+            threshold=config.threshold,
+            max_false_alarms=config.max_false_alarms,
+        )
+        framing = fitted.info.framing
+        try:
+            artefact = stablehlo.export(
+                program.make(fitted), framing, config.batch_size
+            )
+        except RequestError as error:
+            raise RequestError(f"{workdir.title}: {error}") from error
+    about = program.describe(workdir, fitted, config.batch_size)
+    about |= {"platforms": list(stablehlo.PLATFORMS), "jax": jax.__version__}
+    crops, what = checking.pictures(workdir, framing)
+    with (
+        storage.writing_to(config.output, "output", "file"),
+        storage.atomic_file(config.output) as file,
+    ):
+        about["checked"] = {"pictures": len(crops), "what": what}
+        stablehlo.write(file, artefact, about)
+        # What is compared is what was written, before it gets its name.
+        file.flush()
+        content = Path(file.name).read_bytes()
+        difference = checking.largest_difference(
+            fitted, workdir, stablehlo.read(content), crops, config.batch_size
+        )
+        if not difference <= TOLERANCE:
+            raise Mismatch(
+                f"the scores of {workdir.title} as a file differ by {difference:.2g} "
+                f"from those of the workdir on {len(crops)} {what}, expected at most "
+                f"{TOLERANCE:g}; no file was written"
+            )
+    _LOGGER.info(
+        "compared on %d %s: scores differ by at most %.2g", len(crops), what, difference
+    )
+    return {
+        **about,
+        "file": str(config.output),
+        "bytes": len(content),
+        "largest_difference": difference,
+    }
+
+
+def to_text(result: Mapping[str, Any]) -> str:
+    """What was written, for reading.
+
+    Args:
+        result: Of `deploy`.
+    """
+    batch, height, width, _ = result["input"]["shape"]
+    size = "any number" if batch is None else f"{batch:,}"
+    checked = result["checked"]
+    return "\n".join(
+        [
+            f"{result['detector']} → {result['file']}: {result['bytes'] / 1e6:.1f} MB",
+            f"takes {size} of RGB crops of {height} × {width}, on "
+            f"{', '.join(result['platforms'])}; threshold {result['threshold']:.4g}",
+            f"scores differ by at most {result['largest_difference']:.2g} from those "
+            f"of the workdir on {checked['pictures']} {checked['what']}",
+        ]
+    )
+
+
+def _check_output(config: DeployConfig) -> None:
+    """Refuses a name that says something else than the file is."""
+    if config.output.suffix != ".zip":
+        raise RequestError(
+            f"`output`: expected the name of a .zip file, found {str(config.output)!r}"
+        )

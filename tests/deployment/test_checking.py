@@ -1,0 +1,62 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of the comparison with the workdir."""
+
+import dataclasses
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fakedet_jax.deployment import checking
+from fakedet_jax.media.framing import Framing
+from tests.deployment.test_program import _fitted
+
+
+@dataclasses.dataclass
+class Opened:
+    """What the comparison asks of a workdir."""
+
+    matmul_precision: str = "float32"
+
+
+def _by_brightness(variables, crops):
+    score = crops.astype(jnp.float32).mean((1, 2, 3)) / 255
+    return jnp.log(jnp.stack([1 - score, score], -1))
+
+
+CROPS = np.arange(0, 250, 10, np.uint8)[:, None, None, None].repeat(3, -1)
+
+
+def _compared(deployed, batch_size=None):
+    fitted = _fitted((False, True), _by_brightness)
+    return checking.largest_difference(fitted, Opened(), deployed, CROPS, batch_size)
+
+
+@pytest.mark.parametrize("batch_size", [None, 4, 25, 40])
+def test_all_pictures_are_compared_in_batches_of_the_size(batch_size):
+    seen = []
+
+    def deployed(crops):
+        seen.append(len(crops))
+        return {"scores": crops.mean((1, 2, 3), np.float32) / 255}
+
+    assert _compared(deployed, batch_size) < 1e-6
+    assert seen == {None: [24, 1], 4: [4] * 7, 25: [25], 40: [40]}[batch_size]
+
+
+@pytest.mark.parametrize("value", [0.5, np.nan])
+def test_one_wrong_score_is_found(value):
+    def deployed(crops):
+        scores = crops.mean((1, 2, 3), np.float32) / 255
+        scores[crops[:, 0, 0, 0] == 20] = value
+        return {"scores": scores}
+
+    expected = np.inf if np.isnan(value) else 0.5 - 20 / 255
+    assert _compared(deployed) == pytest.approx(expected, abs=1e-6)
+
+
+def test_generated_pictures_are_of_the_size_and_differ():
+    noise = checking._noise(Framing(18, 16))
+    assert noise.shape == (50, 18, 16, 3) and noise.dtype == np.uint8
+    assert len(np.unique(noise.reshape(50, -1), axis=0)) == 50
