@@ -528,6 +528,31 @@ class MeasureConfig(EvaluationConfig, VerdictConfig):
 class EvaluateConfig(_OneDatasetConfig, MeasureConfig):
     """An evaluation of a trained detector on one dataset."""
 
+    group_by: str = option(
+        "",
+        "Column of `group_table` whose values make groups of pictures, each with its "
+        "own metrics.",
+    )
+    group_table: Path | None = option(
+        None,
+        "CSV file with the column path, as in scores.csv or its end, and more columns, "
+        "such as the table that labelled the pictures.",
+    )
+
+    def __post_init__(self) -> None:
+        """Checks the settings.
+
+        Raises:
+            RequestError: A value is not valid, or one of the two is missing.
+        """
+        super().__post_init__()
+        if bool(self.group_by) != (self.group_table is not None):
+            missing = "group_table" if self.group_by else "group_by"
+            raise RequestError(
+                f"`{missing}`: expected a table and one of its columns, found only "
+                f"`{'group_by' if self.group_by else 'group_table'}`; give both"
+            )
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CrossDatasetConfig(MeasureConfig):

@@ -42,12 +42,12 @@ FRAME_HEADER = (
 )
 
 
-# Of the frames that were searched, a face has a score in at least this share by
-# default; what a face detector sees for a moment is often no face.
-_LEAST_SHARE = 0.1
 # Further columns with `stability`.
 STABILITY_HEADER = ("least", "most")
 
+# Of the frames that were searched, a face has a score in at least this share by
+# default; what a face detector sees for a moment is often no face.
+_LEAST_SHARE = 0.1
 # Reason of a crop whose score is NaN or infinite.
 NOT_FINITE = "has a score that is not a finite number"
 
@@ -133,10 +133,11 @@ class FileResult(FileRows[Sequence[float]]):
         """The results of the faces, at least one, by their numbers, then of all."""
         found = self.results()
         least = self._least_frames(list(map(len, found.values())))
-        results = []
-        for face, odds in found.items():
-            if len(odds) >= least:
-                results.append(_to_face(face, odds, self.note))
+        results = [
+            _to_face(face, odds, self.note)
+            for face, odds in found.items()
+            if len(odds) >= least
+        ]
         if left := len(found) - len(results):
             seen = f"seen in fewer than {text.counted(least, 'frame')}"
             if not results:
@@ -176,6 +177,7 @@ def _of_all(results: list[FaceResult]) -> FaceResult:
         mean_score=math.fsum(scores) / len(scores),
         faces=len(scored),
         frames=sum(result.frames for result in scored),
+        changed=tuple(map(max, zip(*(own.changed for own in scored), strict=True))),
     )
 
 

@@ -23,6 +23,11 @@ from fakedet_jax.evaluation import bootstrap, log_odds, metrics
 # Shares of real pictures called fake, at which evaluations tell the fakes found.
 FALSE_ALARM_RATES = (0.001, 0.01, 0.05, 0.1)
 
+# Metrics of a group of pictures, in the order of tables.
+GROUP_METRICS = (
+    *("accuracy", "auc", "average_precision", "equal_error_rate", "fpr", "fnr"),
+)
+
 # The units that a resample draws.
 VIDEO, PICTURE = "video", "picture"
 
@@ -147,6 +152,85 @@ def _name_of(facts: Facts, place: int) -> str:
     return facts.paths[place] if facts.frames[place] >= 0 else facts.videos[place]
 
 
+def group_rows(
+    fake: ArrayLike,
+    scores: ArrayLike,
+    threshold: float,
+    values: Sequence[str],
+    *,
+    facts: Facts | None = None,
+    num_resamples: int = 0,
+    seed: int = 0,
+    evidence: ArrayLike | None = None,
+) -> list[dict[str, Any]]:
+    """Measures the pictures of each group by themselves.
+
+    Args:
+        fake: Bool `[n]`, whether each picture is fake.
+        scores: Float `[n]`, finite.
+        threshold: Scores at or above it are decided fake; finite.
+        values: `n` values, which make the groups.
+        facts: See `summarize`.
+        num_resamples: See `summarize`.
+        seed: See `summarize`.
+        evidence: See `metrics.summarize`.
+
+    Returns:
+        A row for each value, sorted: `name`, `num_real`, `num_fake`, `accuracy`, `auc`,
+        `average_precision`, `equal_error_rate`, `fpr` and `fnr`, each with its
+        `_interval`. What a group does not define, and intervals without resamples, are
+        None.
+
+    Raises:
+        ValueError: See `metrics.summarize`.
+    """
+    is_fake = np.asarray(fake, np.bool_)
+    shown = np.asarray(scores, np.float64)
+    ranks = shown if evidence is None else np.asarray(evidence, np.float64)
+    groups = np.array(values, object)
+    rows = []
+    for name in sorted(set(values)):
+        own = np.flatnonzero(groups == name)
+        chosen = is_fake[own], shown[own], threshold
+        found = metrics.summarize(*chosen, evidence=ranks[own])
+        found |= summarize(
+            *chosen,
+            facts=None if facts is None else facts.at(own),
+            num_resamples=num_resamples,
+            seed=seed,
+            evidence=ranks[own],
+        )
+        num_fake = int(np.sum(is_fake[own]))
+        row: dict[str, Any] = {"name": name, "num_real": len(own) - num_fake}
+        row["num_fake"] = num_fake
+        for metric in GROUP_METRICS:
+            row[metric] = found[metric]
+            row[f"{metric}_interval"] = found.get(f"{metric}_interval")
+        rows.append(row)
+    return rows
+
+
+def _share(part: NDArray[np.bool_], whole: NDArray[np.bool_]) -> float | None:
+    return float(part.sum() / whole.sum()) if whole.any() else None
+
+
+def error_shares(
+    fake: NDArray[np.bool_], scores: ArrayLike, threshold: float
+) -> dict[str, tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
+    """What the rates of both errors count, and of what they are shares.
+
+    Args:
+        fake: Bool `[n]`, whether each picture is fake.
+        scores: Float `[n]`.
+        threshold: Scores at or above it are decided fake.
+
+    Returns:
+        Of `fpr` and `fnr` two arrays, bool `[n]`; see `bootstrap.intervals`.
+    """
+    called_fake = metrics.decide(scores, threshold)
+    return {"fpr": (called_fake & ~fake, ~fake), "fnr": (~called_fake & fake, fake)}
+
+
 def _undecided(
     fake: NDArray[np.bool_], decisions: NDArray[Any]
 ) -> dict[str, tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
@@ -258,7 +342,8 @@ def summarize(
         `num_real_videos`. With more than one manipulation: `manipulations`, see
         `manipulation_rows`. With resamples: `accuracy_interval`, `auc_interval`,
         `average_precision_interval`, `equal_error_rate_interval`,
-        `calibration_error_interval` and, with videos, `video_auc_interval`, each
+        `calibration_error_interval`, `fpr_interval`, `fnr_interval` (of photographs
+        Wilson's) and, with videos, `video_auc_interval`, each
         `[low, high]` or None where undefined, and `interval_level`, `interval_unit`
         (`video` or `picture`, whichever was drawn) and `num_resamples`. With real and
         fake pictures: `found_at_false_alarms`, a row for each of `FALSE_ALARM_RATES`
@@ -289,7 +374,8 @@ def summarize(
         result["flips"] = {name: float(own.mean()) for name, own in flips.items()}
     if shares:
         for name, (part, whole) in shares.items():
-            result[name] = float(part.sum() / whole.sum()) if whole.any() else None
+            result[name] = _share(part, whole)
+    shares |= error_shares(np.asarray(fake, np.bool_), scores, threshold)
     if num_resamples:
         groups = np.arange(len(np.asarray(scores)))
         ends_of = bootstrap.intervals(
@@ -312,12 +398,13 @@ def summarize(
         for rate in FALSE_ALARM_RATES:
             del ends_of[bootstrap.found_name(rate)]
         for name, (part, whole) in shares.items():
-            if result[name] in (0, 1):
-                # All resamples agree, which says nothing of other pictures. Frames of a
-                # video are no independent ones.
+            if videos is None:
+                # Also where no picture counts, and all resamples agree.
                 counts = int(part.sum()), int(whole.sum())
-                is_known = videos is None
-                ends_of[name] = metrics.wilson_interval(*counts) if is_known else None
+                ends_of[name] = metrics.wilson_interval(*counts)
+            elif _share(part, whole) in (0, 1):
+                # Frames of a video are not independent, and how much, nothing tells.
+                ends_of[name] = None
         for name, ends in ends_of.items():
             result[f"{name}_interval"] = None if ends is None else list(ends)
         result["interval_level"] = bootstrap.LEVEL

@@ -111,6 +111,24 @@ class Evaluator:
         Raises:
             RequestError: None of the pictures can be read.
         """
+        summary, _ = self.measure(chosen)
+        return summary
+
+    def measure(
+        self, chosen: EvaluationData
+    ) -> tuple[dict[str, Any], report.Evaluation | None]:
+        """Does the same as `evaluate`, and keeps the scores.
+
+        Args:
+            chosen: The dataset and the name.
+
+        Returns:
+            The content of `metrics.json` and the evaluation; nothing but in the first
+            process.
+
+        Raises:
+            RequestError: None of the pictures can be read.
+        """
         config, info, dataset = self._config, self.info, chosen.dataset
         treatment = None
         if self._condition is not None:
@@ -141,7 +159,7 @@ class Evaluator:
                 self._scorer, dataset, config.input, treatment
             )
         if jax.process_index() > 0:
-            return {}
+            return {}, None
         evaluation = evaluation_data.to_evaluation(
             info,
             dataset,
@@ -151,6 +169,7 @@ class Evaluator:
             left_out=chosen.left_out,
             notes=_notes(self.workdir, dataset, config.input.num_threads),
             changed=changed,
+            grouped=chosen.groups,
         )
         facts: dict[str, Any] = {}
         _LOGGER.info("classes: %s", dataset.reading)
@@ -159,6 +178,8 @@ class Evaluator:
         if info.max_false_alarms is not None:
             facts["max_false_alarms"] = info.max_false_alarms
             facts["threshold_real_pictures"] = info.num_real
+        if chosen.groups is not None:
+            facts["group_by"] = chosen.group_by
         facts["calibration"] = info.calibration.kind
         if info.unsure_between is not None:
             facts["unsure_between"] = list(info.unsure_between)
@@ -198,7 +219,7 @@ class Evaluator:
         saturation.tell()
         page = f"; open {folder / 'report.html'} to read it" if config.report else ""
         _LOGGER.info("wrote %s%s", folder / "metrics.json", page)
-        return summary
+        return summary, evaluation
 
 
 def _tell_origin(info: DetectorInfo) -> str:

@@ -51,6 +51,7 @@ class Evaluation:
             that were not prepared.
         manipulations: the manipulation of each of the `n` pictures; None if they are
             not to be reported separately.
+        groups: the group of each of the `n` pictures; None for no groups.
         notes: how each of the `n` pictures differs from those of the training, empty
             for most; None where that is not known.
     """
@@ -69,6 +70,7 @@ class Evaluation:
     facts: Facts | None = None
     manipulations: Sequence[str] | None = None
     notes: Sequence[str] | None = None
+    groups: Sequence[str] | None = None
     log_odds: NDArray[Any] | None = None
     unsure_between: tuple[float, float] | None = None
     changed: Mapping[str, NDArray[Any]] = dataclasses.field(default_factory=dict)
@@ -89,7 +91,14 @@ class Evaluation:
         if self.predicted is not None:
             object.__setattr__(self, "predicted", np.asarray(self.predicted, np.int64))
         lengths = {"labels": len(self.labels), "scores": len(self.scores)}
-        for name in ("log_odds", "predicted", "facts", "manipulations", "notes"):
+        for name in (
+            "log_odds",
+            "predicted",
+            "facts",
+            "manipulations",
+            "groups",
+            "notes",
+        ):
             if getattr(self, name) is not None:
                 lengths[name] = len(getattr(self, name))
         for name, length in lengths.items():
@@ -142,6 +151,13 @@ class Evaluation:
         return protocol.video_scores(self.fake, self.scores, self.facts, self.log_odds)
 
     @property
+    def file_numbers(self) -> NDArray[np.int64]:
+        """Numbers the files that the pictures are from, int64 `[n]`, from 0."""
+        if self.facts is None:
+            return np.arange(len(self.names))
+        return protocol.file_numbers(self.facts)
+
+    @property
     def without_score(self) -> list[tuple[str, int]]:
         """Classes with the number of their pictures and files that have no score."""
         names = [*self.skipped_classes, *(entry.class_name for entry in self.left_out)]
@@ -159,6 +175,30 @@ class Evaluation:
             num_skipped=len(self.skipped),
             evidence=self.evidence,
         )
+
+    def summarize_groups(self, num_resamples: int, seed: int) -> dict[str, Any]:
+        """Measures each group; see `protocol.group_rows`.
+
+        Args:
+            num_resamples: bootstrap samples of the confidence intervals; 0 for none.
+            seed: of the bootstrap samples.
+
+        Returns:
+            `groups`, the rows; nothing without groups.
+        """
+        if self.groups is None:
+            return {}
+        rows = protocol.group_rows(
+            self.fake,
+            self.scores,
+            self.threshold,
+            self.groups,
+            facts=self.facts,
+            num_resamples=num_resamples,
+            seed=seed,
+            evidence=self.evidence,
+        )
+        return {"groups": rows}
 
     def summarize_protocol(self, num_resamples: int, seed: int) -> dict[str, Any]:
         """Computes intervals and metrics of videos; see `protocol.summarize`.
@@ -230,6 +270,7 @@ def write_evaluation(
     (folder / "metrics.json").unlink(missing_ok=True)
     summary = evaluation.summarize()
     summary.update(evaluation.summarize_protocol(num_resamples, seed))
+    summary.update(evaluation.summarize_groups(num_resamples, seed))
     # The names of the classes alone do not tell which of them are fake.
     pairs = zip(evaluation.classes, evaluation.is_fake, strict=True)
     summary["fake_classes"] = sorted({name for name, is_fake in pairs if is_fake})

@@ -5,6 +5,7 @@
 import csv
 import json
 import shutil
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -437,7 +438,7 @@ def test_too_few_real_pictures_for_a_share_are_warned_of(workdir, capsys):
 
 def test_unsure_pictures_are_counted_and_the_others_measured(workdir):
     summary, folder = _evaluate(
-        workdir, name="unsure", false_alarm_rate=0.34, miss_rate=0.34
+        workdir, name="unsure", report=True, false_alarm_rate=0.34, miss_rate=0.34
     )
     low, high = summary["unsure_between"]
     rows = _rows(folder / "scores.csv")
@@ -456,8 +457,70 @@ def test_unsure_pictures_are_counted_and_the_others_measured(workdir):
     assert "are unsure, so that at most 34 %" in page
 
 
+def _write_table(path, rows):
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([("path", "camera", "note"), *rows])
+    return path
+
+
+def test_groups_of_a_table_have_their_own_metrics(workdir, tmp_path):
+    whole, folder = _evaluate(workdir, name="ungrouped")
+    rows = _rows(folder / "scores.csv")
+    cameras = {
+        row["path"]: "left" if place % 3 else "right" for place, row in enumerate(rows)
+    }
+    # The end of a path names it, and what is not named is a group too.
+    ends = [
+        ("/".join(Path(name).parts[-3:]), camera, name)
+        for name, camera in list(cameras.items())[1:]
+    ]
+    table = _write_table(tmp_path / "labels.csv", ends)
+    summary, grouped = _evaluate(
+        workdir, name="grouped", report=True, group_by="camera", group_table=table
+    )
+    assert {key: summary[key] for key in ("auc", "accuracy")} == {
+        key: whole[key] for key in ("auc", "accuracy")
+    }
+    found = {row["name"]: row for row in summary["groups"]}
+    assert list(found) == ["(unknown)", "left", "right"]
+    assert found["(unknown)"]["num_real"] + found["(unknown)"]["num_fake"] == 1
+    own = [row for row in rows if cameras[row["path"]] == "left"]
+    fake = [row["label"] == "fake" for row in own]
+    scores = [float(row["log_odds"]) for row in own]
+    left = found["left"]
+    assert (left["num_real"], left["num_fake"]) == (fake.count(False), sum(fake))
+    assert left["auc"] == pytest.approx(metrics.auc(fake, scores))
+    assert left["fpr_interval"][0] <= left["fpr"] <= left["fpr_interval"][1]
+    assert left["auc_interval"][0] <= left["auc"] <= left["auc_interval"][1]
+    page = (grouped / "report.html").read_text("utf-8")
+    assert "Group by group" in page
+    assert "camera" in page
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--group_by=camera"], "--group_table: expected a table and one of its"),
+        (["--group_table={table}"], "--group_by: expected a table and one of its"),
+        (["--group_by=lens", "--group_table={table}"], "found no lens"),
+        (["--group_by=camera", "--group_table=no.csv"], "'no.csv' is missing; give"),
+        (
+            ["--group_by=camera", "--group_table={table}"],
+            "--group_table: expected paths",
+        ),
+    ],
+    ids=["no table", "no column", "another column", "missing", "other pictures"],
+)
+def test_a_wrong_table_of_groups_is_refused(workdir, tmp_path, capsys, flags, message):
+    table = _write_table(tmp_path / "labels.csv", [("a.png", "left", "")])
+    flags = [flag.format(table=table) for flag in flags]
+    assert tiny.run_cli("--mode=evaluate", f"--workdir={workdir}", *flags) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert message in error
+
+
 def test_verdicts_that_mild_changes_flip_are_counted(workdir):
-    summary, folder = _evaluate(workdir, name="stable", stability=True)
+    summary, folder = _evaluate(workdir, name="stable", report=True, stability=True)
     rows = _rows(folder / "scores.csv")
     threshold = summary["threshold"]
     flipped = [float(row["least"]) < threshold <= float(row["most"]) for row in rows]

@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from fakedet_jax import systems
+from fakedet_jax.evaluation.predictions import HEADER
 from fakedet_jax.runtime import compilation_cache, parallel
 from tests import tiny
 from tests.data import pictures
@@ -80,10 +81,7 @@ def _predict(capfd, *arguments):
 def _parse(text):
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     rows = list(reader)
-    assert reader.fieldnames == [
-        *("path", "face", "score", "decision", "error", "note", "log_odds"),
-        *("mean_score", "faces", "frames"),
-    ]
+    assert tuple(reader.fieldnames) == HEADER
     return rows
 
 
