@@ -41,6 +41,11 @@ _SPLITS = ("train", "validation", "test")
 _NUM_SAMPLED = 40
 # A crop shows little but the face: side of its box / side of the picture.
 _MIN_SHARE_OF_CROP = 0.4
+_NOTHING_TO_RUN = (
+    "none yet: collect some hundred pictures of each side, or run this again with the "
+    "weights of a face-recognition network (`backbone`, `weights`), with which "
+    "fakespotter learns from fewer"
+)
 # Faces of one side are framed otherwise than those of the other.
 _MAX_RATIO_OF_SHARES = 1.15
 # Comparing more pictures with each other would take minutes.
@@ -135,7 +140,7 @@ def to_text(results: Mapping[str, Any]) -> str:
         "Not checked": results["unchecked"],
         "Cannot be used": unusable,
         f"Detectors, on {results['machine']}": detectors,
-        "Commands": results["commands"],
+        "Commands": results["commands"] or [_NOTHING_TO_RUN],
     }
     lines = text_table(rows, left=(0, 1, len(rows[0]) - 1))
     for title, told in sections.items():

@@ -102,6 +102,8 @@ def test_unusable_files_are_listed(crops, tmp_path, unmeasured):
     text = check.to_text(found)
     assert "is not a picture in a known format" in text
     assert "and 2 other files" in text
+    assert found["commands"] == []
+    assert "none yet: collect some hundred pictures of each side" in text
 
 
 def test_photographs_are_told_from_crops(tmp_path, unmeasured):
