@@ -26,7 +26,10 @@ from fakedet_jax.runtime.text import one_line
 
 # Under this name the file says of itself what `detector.json` says in StableHLO's.
 ABOUT = "fakedet_jax"
-INSTALL = "pip install 'fakedet-jax[onnx]' && pip install --no-deps jax2onnx==0.17.1"
+_INSTALL = (
+    "pip install 'fakedet-jax[onnx]', and jax2onnx==0.17.1 without its dependencies "
+    "(experiments/PYTHON.md)"
+)
 
 
 def check_installed() -> None:
@@ -127,7 +130,7 @@ def _import() -> tuple[ModuleType, ModuleType, ModuleType]:
     except ImportError as error:
         raise RequestError(
             "`format=onnx` needs jax2onnx, onnx and onnxruntime, which cannot be "
-            f"imported ({one_line(error)}); run: {INSTALL}"
+            f"imported ({one_line(error)}); run: {_INSTALL}"
         ) from error
     return jax2onnx, onnx, onnxruntime
 
