@@ -1,3 +1,4 @@
+# `--dist worksteal` gives each process neighbouring tests, which share what they set up.
 # Each target does all of its set-up in a virtual environment inside the checkout.
 PYTHON ?= python3
 VENV := .venv
@@ -6,9 +7,10 @@ RAY_VENV := .venv-ray
 COMPILE_VENV ?= .venv-compile
 COMPILE_BIN = $(COMPILE_VENV)/bin
 DEMO := demo
+RESULTS := results
 PRINT_SITE = -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
 
-.PHONY: demo test test-readme test-slow test-fuzz test-ray lint clean
+.PHONY: demo results test test-readme test-slow test-fuzz test-ray lint clean
 .PHONY: compile-env test-compile test-compile-quick test-compile-slow
 
 demo: $(VENV)/.ready
@@ -26,11 +28,24 @@ demo: $(VENV)/.ready
 	@echo "This network has seen only simulated pictures; README.md tells how to train"
 	@echo "on your own."
 
+# The first tables of experiments/RESULTS.md, with five seeds; an hour and a half on two
+# cores, and resumable: make results PICTURES=DIR WEIGHTS=DIR
+results: $(VENV)/.ready
+	@test -n "$(PICTURES)" -a -n "$(WEIGHTS)" || \
+		{ echo "make results PICTURES=DIR WEIGHTS=DIR: pictures by class, and the"; \
+		echo "converted MobileFaceNet (README.md, Which detector)"; exit 2; }
+	$(BIN)/python main.py --mode=study --data_dir=$(PICTURES) --weights=$(WEIGHTS) \
+		--output=$(RESULTS)/fakespotter --seeds=0,1,2,3,4 \
+		experiments/tables/results_fakespotter.json
+	$(BIN)/python main.py --mode=study --data_dir=$(PICTURES) \
+		--output=$(RESULTS)/amtennet --seeds=0,1,2,3,4 \
+		experiments/tables/results_amtennet.json
+
 test: $(VENV)/.ready-test
-	$(BIN)/python -m pytest -n 2 -m "not slow and not readme and not compiler" --doctest-modules fakedet_jax tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not readme and not compiler" --doctest-modules fakedet_jax tests
 
 test-readme: $(VENV)/.ready-test
-	$(BIN)/python -m pytest -n 2 -m readme tests/test_readme.py
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m readme tests/test_readme.py
 
 test-slow: $(VENV)/.ready-test
 	$(BIN)/python -m pytest -m "slow and not compiler" tests

@@ -418,6 +418,77 @@ class OperatingPointConfig(Settings):
             )
 
 
+# Shares of wrong decisions of either kind where `unsure` is asked for without them.
+_UNSURE_RATE = 0.05
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VerdictConfig(OperatingPointConfig):
+    """Which scores are decided at all."""
+
+    unsure: bool = option(
+        False,
+        "Whether scores between two thresholds are `unsure` instead of real or fake; "
+        "on where a rate is given.",
+    )
+    false_alarm_rate: float | None = option(
+        None,
+        "Largest share of the real validation pictures that may be called fake where "
+        "others are unsure; 0.05 by default.",
+        above=0,
+        below=1,
+    )
+    miss_rate: float | None = option(
+        None,
+        "Largest share of the fake validation pictures that may be called real where "
+        "others are unsure; 0.05 by default.",
+        above=0,
+        below=1,
+    )
+
+    stability: bool = option(
+        False,
+        "Whether each face is scored after mild changes too (JPEG of quality 75, three "
+        "quarters of the size and back, a shift by a pixel), and is `unsure` where "
+        "these change the decision. Takes four times as long.",
+    )
+
+    def __post_init__(self) -> None:
+        """Checks the settings.
+
+        Raises:
+            RequestError: A value is not valid, or settings contradict each other.
+        """
+        super().__post_init__()
+        if self.unsure_rates is None:
+            return
+        given = next(
+            name
+            for name in ("false_alarm_rate", "miss_rate", "unsure")
+            if getattr(self, name)
+        )
+        for name in ("threshold", "max_false_alarms"):
+            if getattr(self, name) is not None:
+                raise RequestError(
+                    f"`{given}` and `{name}`: the first leaves scores between two "
+                    "thresholds unsure, the second decides all by one; give one"
+                )
+
+    @property
+    def unsure_rates(self) -> tuple[float, float] | None:
+        """Shares of real pictures called fake and of fakes called real.
+
+        None where every score is decided.
+        """
+        rates = self.false_alarm_rate, self.miss_rate
+        if not self.unsure and rates == (None, None):
+            return None
+        false_alarms, misses = (
+            _UNSURE_RATE if rate is None else rate for rate in rates
+        )
+        return false_alarms, misses
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluationConfig(_SplitConfig, OperatingPointConfig):
     """What all evaluations of a trained detector have in common."""
@@ -429,7 +500,7 @@ class EvaluationConfig(_SplitConfig, OperatingPointConfig):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MeasureConfig(EvaluationConfig):
+class MeasureConfig(EvaluationConfig, VerdictConfig):
     """What evaluations have in common that give intervals."""
 
     num_resamples: int = option(
@@ -456,6 +527,31 @@ class MeasureConfig(EvaluationConfig):
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluateConfig(_OneDatasetConfig, MeasureConfig):
     """An evaluation of a trained detector on one dataset."""
+
+    group_by: str = option(
+        "",
+        "Column of `group_table` whose values make groups of pictures, each with its "
+        "own metrics.",
+    )
+    group_table: Path | None = option(
+        None,
+        "CSV file with the column path, as in scores.csv or its end, and more columns, "
+        "such as the table that labelled the pictures.",
+    )
+
+    def __post_init__(self) -> None:
+        """Checks the settings.
+
+        Raises:
+            RequestError: A value is not valid, or one of the two is missing.
+        """
+        super().__post_init__()
+        if bool(self.group_by) != (self.group_table is not None):
+            missing = "group_table" if self.group_by else "group_by"
+            raise RequestError(
+                f"`{missing}`: expected a table and one of its columns, found only "
+                f"`{'group_by' if self.group_by else 'group_table'}`; give both"
+            )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -590,7 +686,7 @@ class PartsConfig(ShardConfig):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PredictConfig(FilesConfig, OperatingPointConfig):
+class PredictConfig(FilesConfig, VerdictConfig):
     """Scores for files and folders."""
 
     workdir: Path = option(help="Folder of the training run.")
@@ -600,6 +696,12 @@ class PredictConfig(FilesConfig, OperatingPointConfig):
         "standard output by default.",
     )
     parts: PartsConfig = part(PartsConfig)
+    min_track_frames: int | None = option(
+        None,
+        "Videos: scored frames that a face needs for a row; with `all_faces` a tenth "
+        "of the searched ones by default: what is seen for a moment is often no face.",
+        minimum=1,
+    )
     frame_scores: Path | None = option(None, "CSV file for the scores of each frame.")
     annotated: Path | None = option(
         None, "Folder for copies of the inputs with boxes and scores drawn on them."
@@ -812,6 +914,7 @@ class ConvertConfig(Settings):
     ignore: tuple[str, ...] = option(
         (), "Names or patterns of arrays that may be missing, extra or mis-shaped."
     )
+    verbose: bool = option(False, "Whether every array is listed with its two names.")
     options: Mapping[str, Any] = part(
         select=systems.options_of_model,
         every=systems.all_options,

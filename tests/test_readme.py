@@ -144,9 +144,20 @@ def _run(command, place):
             *QUICK * _is_training(command),
         ],
         cwd=place,
-        env={**os.environ, "XDG_CACHE_HOME": str(place / "cache")},
+        env=_environment(place),
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, f"{command}\n{done.stderr}"
     assert "Traceback" not in done.stderr
+
+
+def _environment(place):
+    """The variables of a user, who has one device."""
+    flags = os.environ.get("XLA_FLAGS", "").split()
+    own = [flag for flag in flags if "device_count" not in flag]
+    return {
+        **os.environ,
+        "XDG_CACHE_HOME": str(place / "cache"),
+        "XLA_FLAGS": " ".join(own),
+    }

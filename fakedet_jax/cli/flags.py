@@ -101,10 +101,14 @@ def as_flags(message: str) -> str:
     """Writes the settings that a message names as the flags that set them.
 
     Below the command line a setting stands between backquotes, `name` or `name=value`.
+    A mode becomes the command that runs it.
 
     >>> as_flags("`no_such_setting`: left as it is")
     '`no_such_setting`: left as it is'
+    >>> as_flags("run `mode=evaluate` again")
+    'run `fakedet evaluate` again'
     """
+    message = re.sub(r"`mode=(\w+)`", r"`fakedet \1`", message)
     return re.sub(r"`(\w+)(=[^`]*)?`", _as_flag, message)
 
 

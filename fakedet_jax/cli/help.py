@@ -60,11 +60,19 @@ def of_mode(mode: str, values: Mapping[str, Any]) -> str:
     published = _published(cls, values)
     groups: dict[str, dict[str, Leaf]] = {}
     seen = set(flags.POSITIONAL)
+    files: list[str] = []
     for leaf in settings.leaves(cls, values):
+        if leaf.name in flags.POSITIONAL and not files:
+            files = [
+                "",
+                "Files:",
+                *_entry("  FILE …", leaf.option.help, indent=_INDENT),
+            ]
         if leaf.name not in seen:
             seen.add(leaf.name)
             groups.setdefault(_title(leaf.owner, cls, values), {})[leaf.name] = leaf
     lines = [f"fakedet {mode}: {MODES[mode].summary}", "", f"  {MODES[mode].example}"]
+    lines += files
     # What the mode itself is asked for comes first, whatever its parts.
     own = _title(cls, cls, values)
     for title in sorted(groups, key=lambda title: title != own):

@@ -12,6 +12,7 @@ import numpy as np
 
 from fakedet_jax import __version__
 from fakedet_jax.evaluation import log_odds
+from fakedet_jax.evaluation.calibration import NONE
 from fakedet_jax.runtime import parallel, storage
 from fakedet_jax.systems.base import Fitted
 from fakedet_jax.workdir import Workdir
@@ -32,14 +33,18 @@ def make(fitted: Fitted) -> CropsFn:
 
     Returns:
         Pure function from uint8 RGB `[batch, height, width, 3]`, of the size of the
-        network's input, to `scores` from 0 to 1 and `log_odds`, float32 `[batch]`.
+        network's input, to `scores` from 0 to 1 and `log_odds`, float32 `[batch]`,
+        calibrated as the detector is.
     """
     variables = jax.tree.map(parallel.to_host, fitted.variables)
     is_fake = np.array(fitted.info.is_fake)
+    line = fitted.info.calibration
 
     def program(crops: jax.Array) -> dict[str, jax.Array]:
         logarithms = fitted.log_probability_fn(variables, crops)
         evidence = _log_sum(logarithms, is_fake) - _log_sum(logarithms, ~is_fake)
+        if line.kind != NONE:
+            evidence = line.slope * evidence + line.offset
         # NaN is left as it is; infinities are as `log_odds.of_classes` has them.
         evidence = jnp.clip(evidence, -log_odds.LARGEST, log_odds.LARGEST)
         return dict(zip(OUTPUTS, (jax.nn.sigmoid(evidence), evidence), strict=True))
@@ -78,6 +83,7 @@ def describe(
         "threshold": info.threshold,
         "threshold_log_odds": storage.json_number(threshold),
         "threshold_origin": info.threshold_origin,
+        "calibration": info.calibration.kind,
         "classes": list(info.classes),
         "is_fake": list(info.is_fake),
         "task": info.task,

@@ -12,7 +12,7 @@ References:
     percentile interval.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +33,7 @@ class RankingMetrics(NamedTuple):
 
     auc: NDArray[np.float64]
     average_precision: NDArray[np.float64]
+    equal_error_rate: NDArray[np.float64]
 
 
 class Ranking:
@@ -67,6 +68,10 @@ class Ranking:
         # fake.
         self._found = np.searchsorted(found, found, "right")
         self._false = np.searchsorted(passed, found, "right")
+        # The numbers of fakes and of real examples from each distinct score up.
+        distinct = np.unique(values)
+        self._found_from = np.searchsorted(found, distinct, "right")
+        self._false_from = np.searchsorted(passed, distinct, "right")
         self.has_ties = bool(np.any(self._above != self._beside))
         self.has_tied_fakes = self._found.size != np.unique(self._found).size
         self.has_both = bool(fakes.size and reals.size)
@@ -92,8 +97,9 @@ class Ranking:
                 often each group was drawn.
 
         Returns:
-            The metrics for every row of weights, as `metrics.auc` and
-            `metrics.average_precision` define them for examples repeated that often.
+            The metrics for every row of weights, as `metrics.auc`,
+            `metrics.average_precision` and `metrics.equal_error_rate` define them for
+            examples repeated that often.
 
         >>> ranking = Ranking([False, True, True], [0.2, 0.1, 0.9], groups=[0, 1, 2])
         >>> ranking.metrics(np.array([[1.0, 1, 1], [2, 0, 1]])).auc
@@ -116,9 +122,18 @@ class Ranking:
         precision = np.divide(hits, np.maximum(alarms, 1, out=alarms), out=alarms)
         num_fake, num_real = found[:, -1], false[:, -1]
         with np.errstate(invalid="ignore"):
+            rates = (
+                np.pad(np.take(sums, places, axis=1), ((0, 0), (1, 0)))
+                / sums[:, -1][:, None]
+                for sums, places in (
+                    (false, self._false_from),
+                    (found, self._found_from),
+                )
+            )
             return RankingMetrics(
                 np.einsum("ij,ij->i", reals, above) / (num_fake * num_real),
                 np.einsum("ij,ij->i", fakes, precision) / num_fake,
+                metrics.crossing(*rates),
             )
 
     def found_at(
@@ -162,6 +177,7 @@ def intervals(
     videos: tuple[ArrayLike, ArrayLike, ArrayLike] | None = None,
     rates: Sequence[float] = (),
     evidence: ArrayLike | None = None,
+    shares: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
 ) -> dict[str, Interval | None]:
     """Computes percentile intervals by drawing whole groups with replacement.
 
@@ -185,12 +201,15 @@ def intervals(
         rates: Shares of false alarms at which the fakes that are found are counted.
         evidence: Float `[n]`, finite: ranks the examples, such as log-odds; by default
             the scores do.
+        shares: More shares by name: bool `[n]`, the examples that count, and bool
+            `[n]`, those of which they are a share.
 
     Returns:
-        Lower and upper end by the name of the metric: `accuracy`, `auc`,
-        `average_precision`, with videos `video_auc`, and for each rate the name of
-        `found_name`. All but `accuracy` are None where a class is missing, all where
-        there are fewer than two groups.
+        Lower and upper end by the name of the metric: `accuracy`, `calibration_error`
+        (in the bins of all examples), those of `shares`, `auc`, `average_precision`,
+        `equal_error_rate`, with videos `video_auc`, and for each rate the name of
+        `found_name`. Those that need both classes are None where one is missing, and
+        all where there are fewer than two groups.
 
     >>> found = intervals([0, 0, 1, 1], [0.1, 0.4, 0.6, 0.9], 0.5, [0, 1, 2, 3],
     ...     num_resamples=100)
@@ -202,7 +221,8 @@ def intervals(
     rankings = {"": Ranking(fake, scores if evidence is None else evidence, group)}
     if videos is not None:
         rankings["video_"] = Ranking(*videos)
-    names = ["accuracy", "auc", "average_precision"]
+    of_ranking = ["auc", "average_precision", "equal_error_rate"]
+    names = ["accuracy", "calibration_error", *(shares or {}), *of_ranking]
     names += ["video_auc"] if videos is not None else []
     names += map(found_name, rates)
     result: dict[str, Interval | None] = dict.fromkeys(names)
@@ -211,9 +231,20 @@ def intervals(
     # With one class only, no resample has an AUC.
     rankings = {name: own for name, own in rankings.items() if own.has_both}
     needed = [row for own in rankings.values() for row in own.counts(num_groups)]
-    right = metrics.decide(scores, threshold) == np.asarray(fake, np.bool_)
+    is_fake = np.asarray(fake, np.bool_)
+    right = metrics.decide(scores, threshold) == is_fake
+    everything = np.ones(group.size, np.bool_)
     sizes = np.bincount(group, minlength=num_groups).astype(np.float64)
-    num_right = np.bincount(group[right], minlength=num_groups).astype(np.float64)
+    counted = {
+        name: [_sums(group, np.asarray(side, np.float64), num_groups) for side in sides]
+        for name, sides in {"accuracy": (right, everything), **(shares or {})}.items()
+    }
+    gaps = np.asarray(scores, np.float64) - is_fake
+    bins = metrics.equal_mass_bins(scores)
+    gaps_of_bins = [
+        _sums(group, np.where(bins == number, gaps, 0), num_groups)
+        for number in range(int(bins.max()) + 1)
+    ]
     values: dict[str, list[NDArray[np.float64]]] = {name: [] for name in names}
     rng = np.random.default_rng(seed)
     num_rows = min(num_resamples, max(1, _BLOCK_SIZE // max(group.size, num_groups)))
@@ -224,21 +255,28 @@ def intervals(
             weights = weights[_totals(weights, row) > 0]
         weights = weights[:left]
         left -= len(weights)
-        accuracy = _totals(weights, num_right) / _totals(weights, sizes)
-        values["accuracy"].append(accuracy)
+        for name, (part, whole) in counted.items():
+            with np.errstate(invalid="ignore"):
+                values[name].append(_totals(weights, part) / _totals(weights, whole))
+        error = np.sum([np.abs(_totals(weights, own)) for own in gaps_of_bins], axis=0)
+        values["calibration_error"].append(error / _totals(weights, sizes))
         for prefix, ranking in rankings.items():
             found = ranking.metrics(weights)
             values[f"{prefix}auc"].append(found.auc)
             if not prefix:
                 values["average_precision"].append(found.average_precision)
-                for rate, shares in zip(
+                values["equal_error_rate"].append(found.equal_error_rate)
+                for rate, found_shares in zip(
                     rates, ranking.found_at(weights, rates), strict=True
                 ):
-                    values[found_name(rate)].append(shares)
+                    values[found_name(rate)].append(found_shares)
     ends = (1 - level) / 2, (1 + level) / 2
     for name, parts in values.items():
-        if parts:
-            low, high = np.quantile(np.concatenate(parts), ends).tolist()
+        drawn = np.concatenate(parts) if parts else np.zeros(0)
+        # A share of nothing, in a resample, is no number.
+        drawn = drawn[~np.isnan(drawn)]
+        if drawn.size:
+            low, high = np.quantile(drawn, ends).tolist()
             result[name] = low, high
     return result
 
@@ -260,6 +298,13 @@ def _draw(
     drawn += num_groups * np.arange(num_rows)[:, None]
     counts = np.bincount(drawn.ravel(), minlength=num_rows * num_groups)
     return counts.reshape(num_rows, num_groups).astype(np.float64)
+
+
+def _sums(
+    group: NDArray[np.int64], values: NDArray[np.float64], num_groups: int
+) -> NDArray[np.float64]:
+    """Sums values, `[n]`, over the members of each group, float64 `[num_groups]`."""
+    return np.bincount(group, values, num_groups).astype(np.float64)
 
 
 def _totals(

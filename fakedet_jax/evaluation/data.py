@@ -16,7 +16,7 @@ from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.data.prepared.facts import Facts
 from fakedet_jax.data.prepared.left_out import LeftOut
 from fakedet_jax.errors import RequestError
-from fakedet_jax.evaluation import log_odds
+from fakedet_jax.evaluation import groups, log_odds
 from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.evaluation.scoring import Scored
 from fakedet_jax.perturb.treatment import Treatment
@@ -35,6 +35,8 @@ class EvaluationData:
         manipulations: How each picture was made: its manipulation where that is known,
             and else its class before it became real or fake.
         left_out: Files of the split that gave no picture when it was prepared.
+        group_by: What makes groups of pictures; empty for nothing.
+        groups: The group of each picture; None for no groups.
     """
 
     name: str
@@ -43,6 +45,8 @@ class EvaluationData:
     dataset: Dataset
     manipulations: Sequence[str]
     left_out: Sequence[LeftOut] = ()
+    group_by: str = ""
+    groups: Sequence[str] | None = None
 
 
 def choose(
@@ -80,7 +84,15 @@ def choose(
     where = f"{pictures or dataset.name}, split {config.split}{condition}"
     title = f"{trained.title} on {where}"
     left_out = catalog.read_left_out(data, config.split)
-    return EvaluationData(name, title, data, dataset, manipulations, left_out)
+    found = None
+    if config.group_table is not None:
+        names = dataset.names if dataset.facts is None else dataset.facts.paths
+        found = groups.read(config.group_table, config.group_by, names)
+    return EvaluationData(
+        *(name, title, data, dataset, manipulations, left_out),
+        group_by=config.group_by,
+        groups=found,
+    )
 
 
 def to_evaluation(
@@ -92,6 +104,8 @@ def to_evaluation(
     manipulations: Sequence[str] | None = None,
     left_out: Sequence[LeftOut] = (),
     notes: Sequence[str] | None = None,
+    changed: Mapping[str, Scored] | None = None,
+    grouped: Sequence[str] | None = None,
 ) -> report.Evaluation:
     """Joins scores and labels.
 
@@ -104,6 +118,8 @@ def to_evaluation(
         manipulations: How each picture was made.
         left_out: Files that gave no picture.
         notes: How each picture differs from those of the training.
+        changed: The same as `scored` after mild changes, by what was done.
+        grouped: The group of each picture.
 
     Returns:
         The evaluation of all pictures that can be read; the others are skipped in it.
@@ -126,6 +142,10 @@ def to_evaluation(
     log_probabilities = scored.values[valid]
     evidence = info.log_odds(log_probabilities)
     _check_finite(evidence, [dataset.names[index] for index in valid])
+    after = {
+        name: log_odds.scores(info.log_odds(own.values[valid]))
+        for name, own in (changed or {}).items()
+    }
     is_multiclass = _has_classes_of(info, dataset) and len(info.classes) > 2
     return report.Evaluation(
         names=[dataset.names[index] for index in valid],
@@ -133,6 +153,8 @@ def to_evaluation(
         scores=log_odds.scores(evidence),
         log_odds=evidence,
         threshold=info.threshold,
+        unsure_between=info.unsure_between,
+        changed=after,
         classes=dataset.classes,
         is_fake=dataset.is_fake,
         predicted=log_probabilities.argmax(-1) if is_multiclass else None,
@@ -144,6 +166,7 @@ def to_evaluation(
         reading=dataset.reading,
         facts=_facts_of(dataset, valid),
         manipulations=manipulations and [manipulations[index] for index in valid],
+        groups=grouped and [grouped[index] for index in valid],
         notes=notes and [notes[index] for index in valid],
     )
 

@@ -8,10 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fakedet_jax.data.folder import WANTED_PICTURES
 from fakedet_jax.errors import RequestError
-from fakedet_jax.evaluation import log_odds, metrics
+from fakedet_jax.evaluation import log_odds, metrics, operating_point
+from fakedet_jax.evaluation.calibration import Calibration
+from fakedet_jax.evaluation.operating_point import OperatingPoint
 from fakedet_jax.media.framing import Framing
 
 # Log-odds of validation pictures of a kind that are stored, to choose another threshold
@@ -42,11 +45,19 @@ class DetectorInfo:
         details: What only detectors of its kind know, JSON-able.
         threshold_pictures: Real and fake validation pictures behind the threshold; None
             where it was not chosen on both.
-        real_log_odds: Log-odds of real validation pictures, rising; of more than
-            `MAX_KEPT` evenly spaced ones. Empty where they are not known.
+        real_log_odds: Log-odds of real validation pictures before calibration, rising;
+            of more than `MAX_KEPT` evenly spaced ones. Empty where they are not known.
         num_real: The number of these pictures.
+        fake_log_odds: Those of fake ones.
+        num_fake: The number of these.
         max_false_alarms: The share of real pictures that the threshold was chosen for;
             None where it was chosen in another way.
+        calibration: From the network's log-odds to those that are shown.
+        unsure_between: Scores from the first to below the second are `unsure`; None to
+            decide all.
+        unsure_rates: The shares of real pictures called fake and of fakes called real
+            that these two were chosen for.
+        unsure_origin: How they were chosen, a sentence.
     """
 
     detector: str
@@ -63,17 +74,33 @@ class DetectorInfo:
     real_log_odds: tuple[float, ...] = ()
     num_real: int = 0
     max_false_alarms: float | None = None
+    fake_log_odds: tuple[float, ...] = ()
+    num_fake: int = 0
+    calibration: Calibration = dataclasses.field(default_factory=Calibration)
+    unsure_between: tuple[float, float] | None = None
+    unsure_rates: tuple[float, float] | None = None
+    unsure_origin: str = ""
+
+    @property
+    def point(self) -> OperatingPoint:
+        """Which scores are decided fake, and which are not decided."""
+        return OperatingPoint(self.threshold, self.unsure_between)
 
     @property
     def doubt(self) -> str:
         """Why the threshold is a rough one; empty where nothing speaks against it."""
-        rate = self.max_false_alarms
-        if rate is not None and not metrics.num_allowed(rate, self.num_real):
-            return (
-                f"at most {100 * rate:.4g} % false alarms need at least "
-                f"{math.ceil(1 / rate):,} real validation pictures, there are "
-                f"{self.num_real:,}: the threshold lies above the scores of all of them"
+        if self.unsure_rates is not None:
+            false_alarms, misses = self.unsure_rates
+            doubts = (
+                _too_few(false_alarms, self.num_real, "false alarms", "real", "above"),
+                _too_few(misses, self.num_fake, "misses", "fake", "below"),
             )
+            return "; ".join(filter(None, doubts))
+        rate = self.max_false_alarms
+        if rate is not None and (
+            doubt := _too_few(rate, self.num_real, "false alarms", "real", "above")
+        ):
+            return doubt
         found = self.threshold_pictures
         if found is None or min(found) >= FEW_PICTURES:
             return ""
@@ -99,6 +126,7 @@ class DetectorInfo:
         try:
             info = cls(**fields)
             framing = Framing(**facts["framing"])
+            calibration = Calibration(**fields.get("calibration", {}))
         except TypeError as error:
             raise RequestError(
                 f"`workdir`: the stored detector is of another version ({error}); "
@@ -112,6 +140,8 @@ class DetectorInfo:
             info,
             threshold_pictures=pictures,
             real_log_odds=tuple(info.real_log_odds),
+            fake_log_odds=tuple(info.fake_log_odds),
+            calibration=calibration,
             classes=tuple(info.classes),
             is_fake=tuple(info.is_fake),
             framing=framing,
@@ -133,11 +163,10 @@ class DetectorInfo:
                 "pictures, as that of a converted detector or of an earlier version; "
                 "train again, or give `threshold`"
             )
-        scores = log_odds.scores(self.real_log_odds)
-        threshold = metrics.threshold_at_false_alarm_rate(scores, rate)
-        share = float(metrics.decide(scores, threshold).mean())
-        count = round(share * self.num_real)
-        low, high = metrics.wilson_interval(count, self.num_real) or (0.0, 1.0)
+        threshold = operating_point.at_false_alarm_rate(
+            self.real_log_odds, rate, self.calibration
+        )
+        count, low, high = self._false_alarms(threshold)
         allowed = f"{100 * rate:.4g} %"
         return dataclasses.replace(
             self,
@@ -152,8 +181,71 @@ class DetectorInfo:
             max_false_alarms=rate,
         )
 
+    def unsure_at(self, false_alarm_rate: float, miss_rate: float) -> "DetectorInfo":
+        """The same, which decides only where few decisions are wrong.
+
+        Args:
+            false_alarm_rate: The share of the real validation pictures that may be
+                called fake, in (0, 1).
+            miss_rate: The share of the fake ones that may be called real, in (0, 1).
+
+        Raises:
+            RequestError: Their scores are not known.
+        """
+        for name, known, kind in (
+            ("false_alarm_rate", self.real_log_odds, "real"),
+            ("miss_rate", self.fake_log_odds, "fake"),
+        ):
+            if not known:
+                raise RequestError(
+                    f"`{name}`: the workdir holds no scores of {kind} validation "
+                    "pictures, as that of a converted detector, of one that learnt "
+                    "from photographs alone or of an earlier version; train again on "
+                    "both kinds, or leave out `unsure` and the rates"
+                )
+        upper = operating_point.at_false_alarm_rate(
+            self.real_log_odds, false_alarm_rate, self.calibration
+        )
+        lower = operating_point.at_miss_rate(
+            self.fake_log_odds, miss_rate, self.calibration
+        )
+        if lower > upper:
+            # Every threshold between keeps both rates, so that all can be decided.
+            lower = upper = min(max(self.threshold, upper), lower)
+        count, low, high = self._false_alarms(upper)
+        missed = ~metrics.decide(self._shown(self.fake_log_odds), lower)
+        num_missed = round(float(missed.mean()) * self.num_fake)
+        ends = metrics.wilson_interval(num_missed, self.num_fake) or (0.0, 1.0)
+        return dataclasses.replace(
+            self,
+            unsure_between=(lower, upper),
+            unsure_rates=(false_alarm_rate, miss_rate),
+            unsure_origin=(
+                f"Scores from {lower:.4g} to below {upper:.4g} are unsure, so that at "
+                f"most {100 * false_alarm_rate:.4g} % of real pictures are called fake "
+                f"and {100 * miss_rate:.4g} % of fakes real: of the validation split "
+                f"these are {count:,} of {self.num_real:,} and {num_missed:,} of "
+                f"{self.num_fake:,}, and of others like them {low:.1%} to {high:.1%} "
+                f"and {ends[0]:.1%} to {ends[1]:.1%} may be (95 % intervals)."
+            ),
+        )
+
+    def _shown(self, kept: tuple[float, ...]) -> np.ndarray:
+        """The scores of log-odds that are kept, float64 `[n]`."""
+        return log_odds.scores(self.calibration(kept))
+
+    def _false_alarms(self, threshold: float) -> tuple[int, float, float]:
+        """The number of real validation pictures called fake, and what others may be.
+
+        Returns:
+            The number, and the ends of the interval of the share.
+        """
+        share = metrics.decide(self._shown(self.real_log_odds), threshold).mean()
+        count = round(float(share) * self.num_real)
+        return count, *(metrics.wilson_interval(count, self.num_real) or (0.0, 1.0))
+
     def log_odds(self, log_probabilities: np.ndarray) -> np.ndarray:
-        """The log-odds of being fake; scores are their sigmoid, `log_odds.scores`.
+        """The calibrated log-odds of being fake; scores are `log_odds.scores` of them.
 
         Args:
             log_probabilities: `[n, num_classes]`, of `Fitted.log_probability_fn`.
@@ -161,7 +253,23 @@ class DetectorInfo:
         Returns:
             float64 `[n]`; NaN where they are not numbers.
         """
-        return log_odds.of_classes(log_probabilities, self.is_fake)
+        return self.calibration(log_odds.of_classes(log_probabilities, self.is_fake))
+
+    def log_odds_of_all(self, log_probabilities: np.ndarray) -> np.ndarray:
+        """The same for one or several versions of each picture.
+
+        Args:
+            log_probabilities: `[n, versions, num_classes]`, or `[n, num_classes]` for
+                one version; of any shape without pictures.
+
+        Returns:
+            float64 `[n, versions]`.
+        """
+        values = np.asarray(log_probabilities)
+        if not len(values):
+            return np.zeros((0, 1))
+        versions = values.swapaxes(0, 1) if values.ndim == 3 else values[None]
+        return np.stack([self.log_odds(own) for own in versions], axis=1)
 
     def scores(self, probabilities: np.ndarray) -> np.ndarray:
         """The scores of class probabilities, as far as these keep their digits.
@@ -177,24 +285,45 @@ class DetectorInfo:
         return log_odds.scores(self.log_odds(logarithms))
 
 
-def kept_log_odds(real_log_odds: np.ndarray) -> dict[str, Any]:
-    """What `DetectorInfo` keeps of the log-odds of real validation pictures.
+def kept_log_odds(real: np.ndarray, fake: ArrayLike = ()) -> dict[str, Any]:
+    """What `DetectorInfo` keeps of the log-odds of validation pictures.
 
     Args:
-        real_log_odds: `[n]`, finite.
+        real: Of real ones, `[n]`, finite, before calibration.
+        fake: Of fake ones, `[m]`.
 
     Returns:
-        `real_log_odds` and `num_real`.
+        Values of the fields of `DetectorInfo`.
 
-    >>> kept_log_odds(np.array([1.5, -0.25]))
-    {'real_log_odds': (-0.25, 1.5), 'num_real': 2}
+    >>> kept_log_odds(np.array([1.5, -0.25]))["real_log_odds"]
+    (-0.25, 1.5)
     """
-    found = np.sort(np.asarray(real_log_odds, np.float64))
-    number = len(found)
-    if number > MAX_KEPT:
-        places = np.linspace(0, number - 1, MAX_KEPT).round().astype(np.int64)
+    return {
+        "real_log_odds": _kept(np.asarray(real)),
+        "num_real": len(np.asarray(real)),
+        "fake_log_odds": _kept(np.asarray(fake)),
+        "num_fake": len(np.asarray(fake)),
+    }
+
+
+def _kept(log_odds: np.ndarray) -> tuple[float, ...]:
+    found = np.sort(log_odds.astype(np.float64))
+    if len(found) > MAX_KEPT:
+        places = np.linspace(0, len(found) - 1, MAX_KEPT).round().astype(np.int64)
         found = found[places]
-    return {"real_log_odds": tuple(found.tolist()), "num_real": number}
+    kept: list[float] = found.tolist()
+    return tuple(kept)
+
+
+def _too_few(rate: float, number: int, errors: str, kind: str, side: str) -> str:
+    """Why a rate cannot be kept for sure; empty where there are enough pictures."""
+    if metrics.num_allowed(rate, number):
+        return ""
+    return (
+        f"at most {100 * rate:.4g} % {errors} need at least {math.ceil(1 / rate):,} "
+        f"{kind} validation pictures, there are {number:,}: the threshold lies {side} "
+        "the scores of all of them"
+    )
 
 
 def _up_to_date(facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,6 +30,9 @@ BINARY_METRICS = (
 # Used where only one class is there, as no threshold is then better than another.
 SINGLE_CLASS_THRESHOLD = 0.5
 
+# Bins of a reliability diagram, and how few examples one may hold.
+_MAX_BINS, _FEWEST_IN_BIN = 10, 10
+
 _NORMAL_QUANTILE_975 = 1.959963984540054
 
 
@@ -306,6 +309,128 @@ def threshold_at_false_alarm_rate(scores_of_real: ArrayLike, rate: float) -> flo
     return best_threshold(scores >= distinct[allowed][0], scores)
 
 
+class Reliability(NamedTuple):
+    """Scores in bins of about equally many examples, each with its share of fakes.
+
+    Attributes:
+        counts: Int64 `[bins]`, examples in each bin, at least 1.
+        mean_scores: Float64 `[bins]`, rising.
+        shares_fake: Float64 `[bins]`.
+    """
+
+    counts: NDArray[np.int64]
+    mean_scores: NDArray[np.float64]
+    shares_fake: NDArray[np.float64]
+
+    @property
+    def error(self) -> float | None:
+        """The expected calibration error: `Σ_b n_b / n |mean score − share of fakes|`.
+
+        None without examples.
+        """
+        if not self.counts.size:
+            return None
+        gaps = np.abs(self.mean_scores - self.shares_fake)
+        return float(np.sum(self.counts * gaps) / self.counts.sum())
+
+
+def equal_mass_bins(scores: ArrayLike) -> NDArray[np.int64]:
+    """Puts scores into bins of about equally many, equal ones into one bin.
+
+    Args:
+        scores: Float `[n]`, finite.
+
+    Returns:
+        Int64 `[n]`, the number of each score's bin: up to 10 bins, and fewer where
+        they would hold fewer than 10 scores each.
+
+    >>> equal_mass_bins(np.arange(20) // 11).tolist()[9:13]
+    [0, 0, 1, 1]
+    """
+    values = np.asarray(scores, np.float64)
+    number = max(1, min(_MAX_BINS, values.size // _FEWEST_IN_BIN))
+    if not values.size:
+        return np.zeros(0, np.int64)
+    shares = np.arange(1, number) / number
+    edges = np.unique(np.quantile(values, shares, method="higher"))
+    _, bins = np.unique(
+        np.searchsorted(edges, values, side="right"), return_inverse=True
+    )
+    return bins.astype(np.int64)
+
+
+def reliability(labels: ArrayLike, scores: ArrayLike) -> Reliability:
+    """Compares scores with the shares of fakes among examples that score alike.
+
+    Args:
+        labels: Int or bool `[n]`, 1 for fake and 0 for real.
+        scores: Float `[n]`, finite, in [0, 1].
+
+    Returns:
+        The bins of `equal_mass_bins`.
+
+    References:
+        M. Naeini, G. Cooper, M. Hauskrecht, Obtaining well calibrated probabilities
+        using Bayesian binning, AAAI 2015: the expected calibration error.
+
+    >>> reliability([0, 0, 1, 1], [0.1, 0.1, 0.9, 0.9]).error
+    0.0
+    """
+    bins = equal_mass_bins(scores)
+    counts = np.bincount(bins)
+    return Reliability(
+        counts.astype(np.int64),
+        np.bincount(bins, np.asarray(scores, np.float64)) / counts,
+        np.bincount(bins, np.asarray(labels, np.float64)) / counts,
+    )
+
+
+def equal_error_rate(labels: ArrayLike, scores: ArrayLike) -> float | None:
+    """The rate of both errors at the threshold where they are the same.
+
+    Between two thresholds of the ROC curve, it lies on the line that joins them.
+
+    Args:
+        labels: Int or bool `[n]`, 1 for fake and 0 for real.
+        scores: Float `[n]`, finite.
+
+    Returns:
+        A number in [0, 1], or None when either class is missing.
+
+    Raises:
+        ValueError: See `roc_curve`.
+
+    >>> equal_error_rate([0, 0, 0, 1, 1, 1], [0.1, 0.2, 0.6, 0.4, 0.7, 0.8])
+    0.3333333333333333
+    """
+    curve = roc_curve(labels, scores)
+    if curve is None:
+        return None
+    rates = curve.false_positive_rate[None], curve.true_positive_rate[None]
+    return float(crossing(*rates)[0])
+
+
+def crossing(
+    false_positive_rates: NDArray[np.float64], true_positive_rates: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Where curves have as many misses as false alarms.
+
+    Args:
+        false_positive_rates: Float64 `[m, k]`, each row rising from 0 to 1.
+        true_positive_rates: Float64 `[m, k]`, likewise.
+
+    Returns:
+        Float64 `[m]`: the equal error rate of each row.
+    """
+    excess = false_positive_rates + true_positive_rates - 1
+    after = np.maximum(np.argmax(excess >= 0, axis=1), 1)
+    rows = np.arange(len(excess))
+    low, high = excess[rows, after - 1], excess[rows, after]
+    step = -low / (high - low)
+    start = false_positive_rates[rows, after - 1]
+    return start + step * (false_positive_rates[rows, after] - start)
+
+
 class FoundAt(NamedTuple):
     """Fakes found where a share of false alarms is allowed.
 
@@ -395,7 +520,8 @@ def summarize(
             to 1; by default the scores do.
 
     Returns:
-        The `BINARY_METRICS` (each a number in [0, 1], or None where undefined),
+        The `BINARY_METRICS`, `equal_error_rate` and `calibration_error` (each a number
+        in [0, 1], or None where undefined),
         `threshold`, `num_examples`, `num_skipped`, `confusion_matrix` (rows are labels)
         and its `classes`; with `predicted` and more than two classes also
         `multiclass_accuracy`.
@@ -427,6 +553,8 @@ def summarize(
         "auc": auc(fake, ranks),
         "fpr": _ratio(false_positives, num_real),
         "fnr": _ratio(false_negatives, num_fake),
+        "equal_error_rate": equal_error_rate(fake, ranks),
+        "calibration_error": reliability(fake, scores).error,
         "threshold": float(threshold),
         "num_examples": int(indices.size),
         "num_skipped": int(num_skipped),

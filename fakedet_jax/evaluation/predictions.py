@@ -10,30 +10,44 @@ import io
 import logging
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from fakedet_jax.evaluation import log_odds, metrics
+import numpy as np
+
+from fakedet_jax.evaluation import log_odds
+from fakedet_jax.evaluation.operating_point import OperatingPoint
 from fakedet_jax.faces.annotation import Mark
 from fakedet_jax.faces.extraction import Row
 from fakedet_jax.faces.file_rows import FileRows
 from fakedet_jax.faces.stream import FaceFile
 from fakedet_jax.media.framing import Framing
-from fakedet_jax.runtime import storage
+from fakedet_jax.runtime import storage, text
 
 if TYPE_CHECKING:
     from fakedet_jax.faces.annotated_copies import AnnotatedCopies
 
 _LOGGER = logging.getLogger(__name__)
 
-HEADER = ("path", "face", "score", "decision", "error", "note", "log_odds")
+HEADER = (
+    *("path", "face", "score", "decision", "error", "note", "log_odds"),
+    *("mean_score", "faces", "frames"),
+)
+# The number of the row for all faces of a video.
+ALL = "all"
 FRAME_HEADER = (
     *("path", "face", "frame", "time", "score", "decision"),
     *("left", "top", "right", "bottom", "detector_score", "error", "log_odds"),
 )
 
 
+# Further columns with `stability`.
+STABILITY_HEADER = ("least", "most")
+
+# Of the frames that were searched, a face has a score in at least this share by
+# default; what a face detector sees for a moment is often no face.
+_LEAST_SHARE = 0.1
 # Reason of a crop whose score is NaN or infinite.
 NOT_FINITE = "has a score that is not a finite number"
 
@@ -43,42 +57,128 @@ class FaceResult:
     """Score of one face of a file, or the reason why it has none.
 
     Attributes:
-        face: Number of the face, from 0; 0 also for a file without a face.
-        score: Mean score over its pictures; `None` if it has none.
+        face: Number of the face, from 0; 0 also for a file without a face; None for all
+            faces of a video.
+        score: Mean score over its pictures; of all faces, the highest of their scores:
+            a video with one forged face is forged. `None` if it has none.
         log_odds: Those of the mean score, which tell scores apart that are rounded to 0
             or 1; `None` if it has no score.
         reason: Why it has no score, else empty.
         note: How the file differs from the training pictures, and what was done about
             it, else empty.
+        mean_score: Mean score; of all faces, the mean of their scores.
+        faces: Number of faces with a score that the row is about.
+        frames: Number of pictures with a score that the row is about.
+        changed: The scores after mild changes, in the order of `stability.CHANGES`;
+            empty where these are not asked for.
     """
 
-    face: int
+    face: int | None
     score: float | None
     log_odds: float | None = None
     reason: str = ""
     note: str = ""
+    mean_score: float | None = None
+    faces: int = 0
+    frames: int = 0
+    changed: tuple[float, ...] = ()
+
+    @property
+    def scores(self) -> tuple[float, ...]:
+        """The score as it is and after changes; empty if it has none."""
+        return () if self.score is None else (self.score, *self.changed)
+
+    @property
+    def range(self) -> tuple[float | None, float | None]:
+        """The least and the most of these; None where there are no changes."""
+        if not self.changed:
+            return None, None
+        return min(self.scores), max(self.scores)
 
 
-class FileResult(FileRows[float]):
-    """Collects the rows of one file and log-odds of its crops, never its pixels."""
+class FileResult(FileRows[Sequence[float]]):
+    """Collects the rows of one file and log-odds of its crops, never its pixels.
 
-    def add(self, row: Row, result: float | None) -> None:
+    The log-odds of a crop are first those of the picture as it is, and then those after
+    each change, if these are asked for.
+    """
+
+    def __init__(
+        self,
+        is_video: bool,
+        *,
+        all_faces: bool = False,
+        min_track_frames: int | None = None,
+    ) -> None:
+        """Starts without rows.
+
+        Args:
+            is_video: Whether the file is a video, whose frames share one reason.
+            all_faces: Whether all faces are scored; a video then has a further row.
+            min_track_frames: A face of a video with a score in fewer frames has no
+                row; None for a tenth of the frames that were searched, where all faces
+                are scored and one is seen that often.
+        """
+        super().__init__(is_video)
+        self._has_all = is_video and all_faces
+        self._min_frames = min_track_frames if is_video else 1
+
+    def add(self, row: Row, result: Sequence[float] | None) -> None:
         """Adds a row and its log-odds; what is not finite becomes a reason."""
-        if result is not None and not math.isfinite(result):
+        if result is not None and not all(map(math.isfinite, result)):
             row, result = dataclasses.replace(row, reason=NOT_FINITE), None
         super().add(row, result)
 
     def faces(self) -> list[FaceResult]:
-        """The results of the faces, at least one, by their numbers."""
+        """The results of the faces, at least one, by their numbers, then of all."""
+        found = self.results()
+        least = self._least_frames(list(map(len, found.values())))
         results = [
-            FaceResult(face, *_mean(odds), note=self.note)
-            for face, odds in self.results().items()
+            _to_face(face, odds, self.note)
+            for face, odds in found.items()
+            if len(odds) >= least
         ]
+        if left := len(found) - len(results):
+            seen = f"seen in fewer than {text.counted(least, 'frame')}"
+            if not results:
+                reason = f"has no face that is not {seen}"
+                results = [FaceResult(0, None, reason=reason, note=self.note)]
+                return [*results, _of_all(results)] if self._has_all else results
+            verb = "has" if left == 1 else "have"
+            self.problems.append(f"{text.counted(left, 'face')} {seen} {verb} no row")
         results += [
             FaceResult(face, None, reason=reason, note=self.note)
             for face, reason in self.skipped().items()
         ]
-        return sorted(results, key=lambda result: result.face)
+        results.sort(key=lambda result: result.face or 0)
+        return [*results, _of_all(results)] if self._has_all else results
+
+    def _least_frames(self, lengths: list[int]) -> int:
+        """Scored frames that a face needs for a row."""
+        if self._min_frames is not None:
+            return self._min_frames
+        if not self._has_all or not lengths:
+            return 1
+        searched = len({row.frame for row, _ in self.rows if row.frame >= 0})
+        least = max(1, round(_LEAST_SHARE * searched))
+        return least if max(lengths) >= least else 1
+
+
+def _of_all(results: list[FaceResult]) -> FaceResult:
+    """The row of all faces of a video."""
+    scored = [result for result in results if result.score is not None]
+    if not scored:
+        return dataclasses.replace(results[0], face=None)
+    scores = [result.score or 0.0 for result in scored]
+    highest = scored[int(np.argmax(scores))]
+    return dataclasses.replace(
+        highest,
+        face=None,
+        mean_score=math.fsum(scores) / len(scores),
+        faces=len(scored),
+        frames=sum(result.frames for result in scored),
+        changed=tuple(map(max, zip(*(own.changed for own in scored), strict=True))),
+    )
 
 
 class PredictionOutput:
@@ -87,7 +187,8 @@ class PredictionOutput:
     Scores are written with all digits, so that a reader decides as the tables do.
 
     Attributes:
-        counts: Number of rows of the table that are `fake`, `real` and `error`.
+        counts: Number of rows of the table that are `fake`, `real`, `error` and, where
+            there are any, `unsure`.
         num_scored: Number of files with a score.
         num_failed: Number of files without one.
         notes: Numbers of files that differ from the training pictures, by note.
@@ -96,27 +197,32 @@ class PredictionOutput:
     def __init__(
         self,
         files: list[FaceFile],
-        threshold: float,
+        point: OperatingPoint,
         table: TextIO,
         frame_table: TextIO | None = None,
         copies: "AnnotatedCopies | None" = None,
         framing: Framing | None = None,
+        start_file: Callable[[bool], FileResult] = FileResult,
+        *,
+        stability: bool = False,
     ):
         """Writes the headers.
 
         Args:
             files: All files, in the order in which they are finished.
-            threshold: Scores at or above it are decided fake.
+            point: Which scores are decided fake.
             table: Stream for the table of files and faces.
             frame_table: Stream for the table of frames.
             copies: Writer of annotated copies.
             framing: Of the network, to draw what it saw.
+            start_file: From whether a file is a video to what collects its rows.
+            stability: Whether log-odds after changes are added too.
         """
         self.counts = collections.Counter(fake=0, real=0, error=0)
         self.num_scored = self.num_failed = 0
         self.notes: collections.Counter[str] = collections.Counter()
         self._files = files
-        self._threshold = threshold
+        self._point = point
         self._streams = [table] if frame_table is None else [table, frame_table]
         self._table, *frames = (
             csv.writer(stream, lineterminator="\n") for stream in self._streams
@@ -124,15 +230,17 @@ class PredictionOutput:
         self._frame_table = frames[0] if frames else None
         self._copies = copies
         self._framing = framing
+        self._start_file = start_file
         self._current: FileResult | None = None
-        self._table.writerow(HEADER)
+        self._stability = stability
+        self._table.writerow((*HEADER, *(STABILITY_HEADER if stability else ())))
         if self._frame_table is not None:
             self._frame_table.writerow(FRAME_HEADER)
 
-    def add(self, file: int, row: Row, log_odds: float | None) -> None:
-        """Adds a row of the file of that number, and log-odds of its crop if any."""
+    def add(self, file: int, row: Row, log_odds: Sequence[float] | None) -> None:
+        """Adds a row of the file of that number; see `FileResult` for its log-odds."""
         if self._current is None:
-            self._current = FileResult(self._files[file].kind == "video")
+            self._current = self._start_file(self._files[file].kind == "video")
         self._current.add(row, log_odds)
 
     def finish(self, number: int) -> None:
@@ -142,12 +250,19 @@ class PredictionOutput:
         self._current = None
         faces = result.faces()
         for face in faces:
-            decision = "" if face.score is None else self._decide(face.score)
-            self.counts[decision or "error"] += 1
+            decision = ""
+            if face.scores:
+                decision = self._point.decide_together(face.scores)
+            if face.face is not None:
+                self.counts[decision or "error"] += 1
+            number_or_all = ALL if face.face is None else face.face
+            counts = (face.faces, face.frames) if face.faces else ("", "")
             self._table.writerow(
                 (
-                    *(file.path, face.face, face.score, decision),
+                    *(file.path, number_or_all, face.score, decision),
                     *(face.reason, face.note, face.log_odds),
+                    *(face.mean_score, *counts),
+                    *(face.range if self._stability else ()),
                 )
             )
         if result.note:
@@ -162,19 +277,23 @@ class PredictionOutput:
             self._frame_table.writerows(
                 self._frame_cells(file, *entry) for entry in result.rows
             )
+        is_numbered = (
+            len({row.face for row, odds in result.rows if odds is not None}) > 1
+        )
         if self._copies is not None and is_scored:
             marks = [
                 (
                     row,
                     Mark(
                         row.box,
-                        score,
-                        self._decide(score) == "fake",
+                        scores[0],
+                        self._point.decide_together(scores),
                         _seen(row, self._framing),
+                        number=row.face if is_numbered else None,
                     ),
                 )
                 for row, odds in result.rows
-                if (score := _score(odds)) is not None
+                if (scores := _scores(odds))
             ]
             looked_at = {row.frame for row, _ in result.rows if row.frame >= 0}
             self._copies.add(number, marks, looked_at)
@@ -184,36 +303,44 @@ class PredictionOutput:
         for stream in self._streams:
             stream.flush()
 
-    def _decide(self, score: float) -> str:
-        return "fake" if metrics.decide(score, self._threshold) else "real"
-
     def _frame_cells(
-        self, file: FaceFile, row: Row, odds: float | None
+        self, file: FaceFile, row: Row, odds: Sequence[float] | None
     ) -> tuple[object, ...]:
-        score = _score(odds)
+        scores = _scores(odds)
         box = [f"{value:.2f}" for value in row.box] or [""] * 4
         return (
             file.path,
             row.face if row.face >= 0 else "",
             row.frame if row.frame >= 0 else "",
             _number(row.time),
-            score,
-            "" if score is None else self._decide(score),
+            scores[0] if scores else "",
+            self._point.decide_together(scores) if scores else "",
             *box,
             _number(row.score),
             row.reason,
-            odds,
+            odds[0] if odds else "",
         )
 
 
-def _score(odds: float | None) -> float | None:
-    return None if odds is None else float(log_odds.scores(odds))
+def _scores(odds: Sequence[float] | None) -> list[float]:
+    found: list[float] = log_odds.scores(odds or ()).tolist()
+    return found
 
 
-def _mean(odds: list[float]) -> tuple[float, float]:
-    """The mean score of the crops of a face, and its log-odds."""
-    score, own = log_odds.means(odds, [0] * len(odds), 1)
-    return float(score[0]), float(own[0])
+def _to_face(face: int, odds: list[Sequence[float]], note: str) -> FaceResult:
+    """The mean scores of the crops of a face, as they are and after each change."""
+    means = [log_odds.means(own, [0] * len(odds), 1) for own in zip(*odds, strict=True)]
+    score, *changed = (float(own[0]) for own, _ in means)
+    return FaceResult(
+        face,
+        score,
+        float(means[0][1][0]),
+        note=note,
+        mean_score=score,
+        faces=1,
+        frames=len(odds),
+        changed=tuple(changed),
+    )
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ References:
 """
 
 import collections
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +22,11 @@ from fakedet_jax.evaluation import bootstrap, log_odds, metrics
 
 # Shares of real pictures called fake, at which evaluations tell the fakes found.
 FALSE_ALARM_RATES = (0.001, 0.01, 0.05, 0.1)
+
+# Metrics of a group of pictures, in the order of tables.
+GROUP_METRICS = (
+    *("accuracy", "auc", "average_precision", "equal_error_rate", "fpr", "fnr"),
+)
 
 # The units that a resample draws.
 VIDEO, PICTURE = "video", "picture"
@@ -147,6 +152,100 @@ def _name_of(facts: Facts, place: int) -> str:
     return facts.paths[place] if facts.frames[place] >= 0 else facts.videos[place]
 
 
+def group_rows(
+    fake: ArrayLike,
+    scores: ArrayLike,
+    threshold: float,
+    values: Sequence[str],
+    *,
+    facts: Facts | None = None,
+    num_resamples: int = 0,
+    seed: int = 0,
+    evidence: ArrayLike | None = None,
+) -> list[dict[str, Any]]:
+    """Measures the pictures of each group by themselves.
+
+    Args:
+        fake: Bool `[n]`, whether each picture is fake.
+        scores: Float `[n]`, finite.
+        threshold: Scores at or above it are decided fake; finite.
+        values: `n` values, which make the groups.
+        facts: See `summarize`.
+        num_resamples: See `summarize`.
+        seed: See `summarize`.
+        evidence: See `metrics.summarize`.
+
+    Returns:
+        A row for each value, sorted: `name`, `num_real`, `num_fake`, `accuracy`, `auc`,
+        `average_precision`, `equal_error_rate`, `fpr` and `fnr`, each with its
+        `_interval`. What a group does not define, and intervals without resamples, are
+        None.
+
+    Raises:
+        ValueError: See `metrics.summarize`.
+    """
+    is_fake = np.asarray(fake, np.bool_)
+    shown = np.asarray(scores, np.float64)
+    ranks = shown if evidence is None else np.asarray(evidence, np.float64)
+    groups = np.array(values, object)
+    rows = []
+    for name in sorted(set(values)):
+        own = np.flatnonzero(groups == name)
+        chosen = is_fake[own], shown[own], threshold
+        found = metrics.summarize(*chosen, evidence=ranks[own])
+        found |= summarize(
+            *chosen,
+            facts=None if facts is None else facts.at(own),
+            num_resamples=num_resamples,
+            seed=seed,
+            evidence=ranks[own],
+        )
+        num_fake = int(np.sum(is_fake[own]))
+        row: dict[str, Any] = {"name": name, "num_real": len(own) - num_fake}
+        row["num_fake"] = num_fake
+        for metric in GROUP_METRICS:
+            row[metric] = found[metric]
+            row[f"{metric}_interval"] = found.get(f"{metric}_interval")
+        rows.append(row)
+    return rows
+
+
+def _share(part: NDArray[np.bool_], whole: NDArray[np.bool_]) -> float | None:
+    return float(part.sum() / whole.sum()) if whole.any() else None
+
+
+def error_shares(
+    fake: NDArray[np.bool_], scores: ArrayLike, threshold: float
+) -> dict[str, tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
+    """What the rates of both errors count, and of what they are shares.
+
+    Args:
+        fake: Bool `[n]`, whether each picture is fake.
+        scores: Float `[n]`.
+        threshold: Scores at or above it are decided fake.
+
+    Returns:
+        Of `fpr` and `fnr` two arrays, bool `[n]`; see `bootstrap.intervals`.
+    """
+    called_fake = metrics.decide(scores, threshold)
+    return {"fpr": (called_fake & ~fake, ~fake), "fnr": (~called_fake & fake, fake)}
+
+
+def _undecided(
+    fake: NDArray[np.bool_], decisions: NDArray[Any]
+) -> dict[str, tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
+    """The pictures that shares count, and those of which they are shares."""
+    called_real, called_fake = (decisions == name for name in metrics.BINARY_CLASSES)
+    is_sure = called_real | called_fake
+    right = called_fake == fake
+    return {
+        "unsure_share": (~is_sure, np.ones_like(is_sure)),
+        "decided_accuracy": (is_sure & right, is_sure),
+        "decided_fpr": (is_sure & ~right & ~fake, is_sure & ~fake),
+        "decided_fnr": (is_sure & ~right & fake, is_sure & fake),
+    }
+
+
 def manipulation_rows(
     fake: ArrayLike,
     scores: ArrayLike,
@@ -212,6 +311,8 @@ def summarize(
     num_resamples: int = 0,
     seed: int = 0,
     evidence: ArrayLike | None = None,
+    decisions: Sequence[str] | None = None,
+    flips: Mapping[str, NDArray[np.bool_]] | None = None,
 ) -> dict[str, Any]:
     """Computes the metrics that `metrics.summarize` leaves out, ready for JSON.
 
@@ -227,12 +328,22 @@ def summarize(
             intervals.
         seed: Seed of the resamples.
         evidence: See `metrics.summarize`.
+        decisions: `n` decisions, `real`, `fake` or `unsure`; None where all pictures
+            are decided by the threshold.
+        flips: Bool `[n]`, whether a mild change gives each picture another decision, by
+            what was done.
 
     Returns:
-        With videos: `video_auc`, `video_accuracy`, `num_videos` (the number of scores)
-        and `num_real_videos`. With more than one manipulation: `manipulations`, see
+        With `decisions`: `unsure_share`, and of the others `decided_accuracy`,
+        `decided_fpr` and `decided_fnr`, with intervals like those below. With
+        `flips`: `flip_share` (of pictures with any), and `flips`, the share for each
+        change. With videos:
+        `video_auc`, `video_accuracy`, `num_videos` (the number of scores) and
+        `num_real_videos`. With more than one manipulation: `manipulations`, see
         `manipulation_rows`. With resamples: `accuracy_interval`, `auc_interval`,
-        `average_precision_interval` and, with videos, `video_auc_interval`, each
+        `average_precision_interval`, `equal_error_rate_interval`,
+        `calibration_error_interval`, `fpr_interval`, `fnr_interval` (of photographs
+        Wilson's) and, with videos, `video_auc_interval`, each
         `[low, high]` or None where undefined, and `interval_level`, `interval_unit`
         (`video` or `picture`, whichever was drawn) and `num_resamples`. With real and
         fake pictures: `found_at_false_alarms`, a row for each of `FALSE_ALARM_RATES`
@@ -254,6 +365,17 @@ def summarize(
         result["video_accuracy"] = float(right.mean())
         result["num_videos"] = len(videos.names)
         result["num_real_videos"] = int(np.sum(~videos.fake))
+    shares: dict[str, tuple[NDArray[np.bool_], NDArray[np.bool_]]] = {}
+    everything = np.ones(np.asarray(fake).size, np.bool_)
+    if decisions is not None:
+        shares = _undecided(np.asarray(fake, np.bool_), np.array(decisions))
+    if flips:
+        shares["flip_share"] = np.any(list(flips.values()), axis=0), everything
+        result["flips"] = {name: float(own.mean()) for name, own in flips.items()}
+    if shares:
+        for name, (part, whole) in shares.items():
+            result[name] = _share(part, whole)
+    shares |= error_shares(np.asarray(fake, np.bool_), scores, threshold)
     if num_resamples:
         groups = np.arange(len(np.asarray(scores)))
         ends_of = bootstrap.intervals(
@@ -268,12 +390,21 @@ def summarize(
             else (videos.fake, videos.evidence, videos.files),
             rates=FALSE_ALARM_RATES,
             evidence=ranks,
+            shares=shares,
         )
         for row, rate in zip(found_rows, FALSE_ALARM_RATES, strict=False):
             ends = ends_of[bootstrap.found_name(rate)]
             row["interval"] = None if ends is None else list(ends)
         for rate in FALSE_ALARM_RATES:
             del ends_of[bootstrap.found_name(rate)]
+        for name, (part, whole) in shares.items():
+            if videos is None:
+                # Also where no picture counts, and all resamples agree.
+                counts = int(part.sum()), int(whole.sum())
+                ends_of[name] = metrics.wilson_interval(*counts)
+            elif _share(part, whole) in (0, 1):
+                # Frames of a video are not independent, and how much, nothing tells.
+                ends_of[name] = None
         for name, ends in ends_of.items():
             result[f"{name}_interval"] = None if ends is None else list(ends)
         result["interval_level"] = bootstrap.LEVEL

@@ -278,6 +278,7 @@ class Scorer:
         settings: InputConfig,
         *,
         treatment: Treatment | None = None,
+        change: Callable[[batching.Batch], batching.Batch] | None = None,
         label: str = "",
     ) -> Scored:
         """Scores every picture of a dataset once.
@@ -288,6 +289,7 @@ class Scorer:
             framing: Region and size of the network's input.
             settings: How pictures are read.
             treatment: Perturbation of each decoded picture, the same in every call.
+            change: From each batch to the one that is scored.
             label: Label of the progress line; without it no progress is shown.
 
         Returns:
@@ -303,6 +305,8 @@ class Scorer:
             process_index=jax.process_index(),
             process_count=jax.process_count(),
         )
+        if change is not None:
+            batches = map(change, batches)
         quiet = not label or jax.process_index() > 0
         with progress.Progress(dataset.num_examples, label=label, quiet=quiet) as shown:
             return self.score_batches(

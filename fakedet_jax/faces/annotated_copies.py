@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes copies of pictures and videos with the boxes and scores of their faces drawn.
 
-Pictures become PNG files and videos become MP4 files without sound. A copy never
+Pictures become PNG files and videos become MP4 files with their sound. A copy never
 overwrites a file that was scored.
 """
 
 import collections
 import concurrent.futures
+import contextlib
 import io
 import logging
 import math
@@ -26,7 +27,7 @@ from fakedet_jax.faces import annotation, shots
 from fakedet_jax.faces.annotation import Mark, MovingMark
 from fakedet_jax.faces.extraction import Row
 from fakedet_jax.faces.stream import FaceFile
-from fakedet_jax.media import options, video
+from fakedet_jax.media import options, sound, video
 from fakedet_jax.media.decode import decode, read_file
 from fakedet_jax.media.options import MediaConfig
 from fakedet_jax.runtime import storage
@@ -204,7 +205,7 @@ def write_video(
     is_stopped: threading.Event,
     how: MediaConfig = options.DEFAULT,
 ) -> None:
-    """Writes an annotated copy of a video as MP4 without sound, atomically.
+    """Writes an annotated copy of a video as MP4 with its sound, atomically.
 
     The copy contains all frames that can be decoded, with their timestamps.
 
@@ -227,18 +228,25 @@ def write_video(
     ):
         import av
 
-        with av.open(file, "w", format="mp4") as container:
-            writer = None
+        with (
+            av.open(file, "w", format="mp4") as container,
+            contextlib.ExitStack() as stack,
+        ):
+            writer = track = None
             for frame in frames:
                 if is_stopped.is_set():
                     raise OSError("stopped")
                 found = [mark.at(frame.number) for mark in moving]
                 marks = [mark for mark in found if mark is not None]
                 picture = annotation.draw(frame.picture, marks)
-                writer = writer or _VideoWriter(container, picture.shape, rate)
-                writer.add(picture, frame)
-            if writer is not None:
+                if writer is None or track is None:
+                    writer = _VideoWriter(container, picture.shape, rate)
+                    track = stack.enter_context(sound.open_sound(path, container))
+                # Players expect sound and pictures of a time side by side.
+                track.pass_on(writer.add(picture, frame))
+            if writer is not None and track is not None:
                 writer.finish()
+                track.pass_on(math.inf)
 
 
 class _VideoWriter:
@@ -270,7 +278,8 @@ class _VideoWriter:
         context.colorspace = context.color_primaries = context.color_trc = _BT709
         self._last = -1
 
-    def add(self, picture: np.ndarray, source: video.Frame) -> None:
+    def add(self, picture: np.ndarray, source: video.Frame) -> float:
+        """Encodes a picture, and returns its time in seconds."""
         import av
 
         time: float | Fraction = source.time
@@ -287,6 +296,7 @@ class _VideoWriter:
         frame.time_base = _TIME_BASE
         frame.duration = round(1 / self._rate / _TIME_BASE)
         self._container.mux(self._stream.encode(frame))
+        return float(frame.pts * _TIME_BASE)
 
     def finish(self) -> None:
         self._container.mux(self._stream.encode())

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, features
 
 # Okabe and Ito's orange and green, which colour-blind readers can tell apart.
-FAKE_COLOUR, REAL_COLOUR = "#D55E00", "#009E73"
+_COLOURS = {"fake": "#D55E00", "real": "#009E73", "unsure": "#7A7A7A"}
 
 # Smaller pictures are enlarged, because a label would not fit into them.
 _LEAST_SIDE = 240
@@ -26,29 +26,32 @@ class Mark:
     Attributes:
         box: Left, top, right, bottom in pixels.
         score: Evidence of being fake, 0 to 1.
-        is_fake: The decision.
+        decision: `real`, `fake` or `unsure`.
         seen: What the network saw: left, top, right, bottom in pixels; empty where it
             is not drawn.
+        number: Number of the face, which stands before the decision; None for none.
     """
 
     box: tuple[float, ...]
     score: float
-    is_fake: bool
+    decision: str
     seen: tuple[float, ...] = ()
+    number: int | None = None
 
     @property
     def text(self) -> str:
         """Text of the label.
 
-        >>> Mark((0, 0, 9, 9), 0.934, True).text
+        >>> Mark((0, 0, 9, 9), 0.934, "fake").text
         'fake 0.93'
         """
-        return f"{'fake' if self.is_fake else 'real'} {self.score:.2f}"
+        number = "" if self.number is None else f"{self.number}: "
+        return f"{number}{self.decision} {self.score:.2f}"
 
     @property
     def colour(self) -> str:
         """Colour of box and label, hexadecimal RGB."""
-        return FAKE_COLOUR if self.is_fake else REAL_COLOUR
+        return _COLOURS[self.decision]
 
 
 class MovingMark:
@@ -162,10 +165,11 @@ def draw(picture: np.ndarray, marks: Iterable[Mark]) -> np.ndarray:
             # Thinner than the box of the face.
             _draw_box(canvas, mark.seen, mark.colour, image.size, max(1, line // 2))
         _draw_box(canvas, mark.box, mark.colour, image.size, line)
-    for mark in reversed(enlarged):
+    taken: list[_Place] = []
+    for mark in enlarged:
         # The label of a small face must not hide its neighbours.
         letters = min(max((mark.box[2] - mark.box[0]) / 4, short / 54), short / 24)
-        _draw_label(canvas, mark, image.size, _font(max(14, round(letters))))
+        _draw_label(canvas, mark, image.size, _font(max(14, round(letters))), taken)
     return np.asarray(image)
 
 
@@ -196,20 +200,68 @@ def _draw_box(
     canvas.rectangle(corners.tolist(), outline=colour, width=line)
 
 
+# Left, top, right and bottom of a label.
+_Place = tuple[int, int, int, int]
+
+
 def _draw_label(
     canvas: ImageDraw.ImageDraw,
     mark: Mark,
     size: tuple[int, int],
     font: ImageFont.ImageFont | ImageFont.FreeTypeFont,
+    taken: list[_Place],
 ) -> None:
-    """Writes the label above the box, or inside it if there is no room above."""
+    """Writes the label where there is room, and adds its place to `taken`."""
     left, top, right, bottom = canvas.textbbox((0, 0), mark.text, font=font)
     margin = math.ceil((bottom - top) / 4)
-    width, height = right - left + 2 * margin, bottom - top + 2 * margin
-    x = round(max(0, min(mark.box[0], size[0] - width)))
-    y = round(mark.box[1] - height if mark.box[1] >= height else mark.box[1])
-    y = max(0, min(y, size[1] - round(height)))
+    width = round(right - left + 2 * margin)
+    height = round(bottom - top + 2 * margin)
+    place = _place(mark.box, (width, height), size, taken)
+    taken.append(place)
+    x, y = place[:2]
     canvas.rectangle((x, y, x + width - 1, y + height - 1), fill=mark.colour)
     canvas.text(
         (x + margin - left, y + margin - top), mark.text, fill="white", font=font
     )
+
+
+def _place(
+    box: tuple[float, ...],
+    label: tuple[int, int],
+    size: tuple[int, int],
+    taken: Sequence[_Place],
+) -> _Place:
+    """Chooses the place of a label.
+
+    Args:
+        box: Of the face.
+        label: Width and height of the label.
+        size: Width and height of the picture.
+        taken: Places of other labels.
+
+    Returns:
+        The first that covers no other label of: above the box, at its upper edge,
+        beneath it, at its lower edge, each flush left or flush right; where all do, the
+        one that covers least.
+    """
+    width, height = label
+    tops = (box[1] - height, box[1], box[3], box[3] - height)
+    candidates = []
+    for number, y in enumerate(tops):
+        # Within the picture, "above" and "beneath" may have no room.
+        if number % 2 == 0 and not 0 <= y <= size[1] - height:
+            continue
+        for x in (box[0], box[2] - width):
+            left = round(max(0, min(x, size[0] - width)))
+            top = round(max(0, min(y, size[1] - height)))
+            candidates.append((left, top, left + width, top + height))
+    return min(
+        candidates, key=lambda place: sum(_overlap(place, other) for other in taken)
+    )
+
+
+def _overlap(first: _Place, second: _Place) -> int:
+    """The common area of two places in pixels."""
+    width = min(first[2], second[2]) - max(first[0], second[0])
+    height = min(first[3], second[3]) - max(first[1], second[1])
+    return max(0, width) * max(0, height)

@@ -15,6 +15,7 @@ import numpy as np
 from fakedet_jax.config import CompareConfig
 from fakedet_jax.data.dataset import class_of_label
 from fakedet_jax.errors import RequestError
+from fakedet_jax.jobs import origin
 from fakedet_jax.report import comparison
 from fakedet_jax.report.evaluation import Evaluation
 from fakedet_jax.runtime import records, storage, tables
@@ -49,12 +50,27 @@ def compare(config: CompareConfig) -> dict[str, Evaluation]:
     paths = [Path(path) for path in config.paths]
     names = _names(config, paths)
     runs = {name: _read(path) for name, path in zip(names, paths, strict=True)}
+    of_frames = [
+        name for name, path in zip(names, paths, strict=True) if _is_of_frames(path)
+    ]
     for sentences in comparison.differences(runs).values():
         for sentence in sentences:
             _LOGGER.warning("%s", sentence)
     with storage.writing_to(config.output, "output"):
-        comparison.write_comparison(config.output, runs)
-    _LOGGER.info("wrote %s", config.output / "comparison.csv")
+        comparison.write_comparison(
+            config.output,
+            runs,
+            of_frames=of_frames,
+            config={
+                **dict(zip(names, paths, strict=True)),
+                **origin.describe(),
+            },
+        )
+    _LOGGER.info(
+        "wrote %s; open %s to read it",
+        config.output / "comparison.csv",
+        config.output / "report.html",
+    )
     return runs
 
 
@@ -136,16 +152,17 @@ class _Summary:
     threshold: float
     num_examples: int
     fake_classes: frozenset[str]
+    num_videos: int = 0
+
+
+def _is_of_frames(path: Path) -> bool:
+    """Whether a run was measured on frames of videos."""
+    return path.is_dir() and _read_summary(path).num_videos > 0
 
 
 def _read_evaluation(folder: Path) -> Evaluation:
     """Reads what `report.write_evaluation` wrote."""
-    summary = records.read(
-        folder / "metrics.json",
-        _Summary,
-        advice=_AGAIN,
-        if_missing=f"name WORKDIR/evaluations/NAME or {_AGAIN}",
-    )
+    summary = _read_summary(folder)
     rows = list(_read_scores(folder / "scores.csv"))
     if len(rows) != summary.num_examples:
         raise RequestError(
@@ -154,6 +171,15 @@ def _read_evaluation(folder: Path) -> Evaluation:
         )
     labels = {row.label: row.label in summary.fake_classes for row in rows}
     return _to_evaluation(folder / "scores.csv", rows, labels, summary.threshold)
+
+
+def _read_summary(folder: Path) -> _Summary:
+    return records.read(
+        folder / "metrics.json",
+        _Summary,
+        advice=_AGAIN,
+        if_missing=f"name WORKDIR/evaluations/NAME or {_AGAIN}",
+    )
 
 
 class _Row(NamedTuple):

@@ -64,7 +64,11 @@ def convert(config: ConvertConfig) -> dict[str, Any]:
         stored = converted.write(
             config.output, detector, config.options, variables, card
         )
-    return {**stored, "comparison": dataclasses.asdict(comparison)}
+    return {
+        **stored,
+        "comparison": dataclasses.asdict(comparison),
+        "verbose": config.verbose,
+    }
 
 
 def _system(config: ConvertConfig, name: str) -> System:
@@ -82,39 +86,27 @@ def to_text(result: Mapping[str, Any]) -> str:
         result: Of `convert`.
 
     Returns:
-        Lines of text: the file, and between two summaries every array with its two
-        names.
+        Lines of text: the file, every array with its two names if that was asked for,
+        what did not match, and one line that sums up.
     """
     comparison = result["comparison"]
-    arrays = result["arrays"]
-    matched = comparison["matched"]
-    rows = [("", shown(name), f"→ {path}", arrays[path]) for name, path in matched]
-    # Hundreds of arrays are longer than a screen, which shows only one of its ends.
-    summary = _summary(result)
-    return "\n".join(
-        [
-            "{source} ({format}, names of {layout}, sha256 {sha256}) → {model}".format(
-                **result
-            ),
-            *summary,
-            *text_table(rows, left=range(4)),
-            *summary,
-        ]
-    )
-
-
-def _summary(result: Mapping[str, Any]) -> list[str]:
-    comparison = result["comparison"]
-    num_expected = len(result["arrays"]) - len(comparison["derived"])
     lines = [
-        f"{len(comparison['matched'])} of {text.counted(num_expected, 'array')} matched"
+        "{source} ({format}, names of {layout}, sha256 {sha256}) → {model}".format(
+            **result
+        )
     ]
-    if unused := comparison["unused"]:
-        arrays = text.counted(len(unused), "array")
-        lines.append(f"{arrays} besides, not needed")
+    if result["verbose"]:
+        arrays = result["arrays"]
+        matched = comparison["matched"]
+        rows = [("", shown(name), f"→ {path}", arrays[path]) for name, path in matched]
+        lines += text_table(rows, left=range(4))
+    return "\n".join([*lines, *_differences(comparison), _summary(result)])
+
+
+def _differences(comparison: Mapping[str, Any]) -> list[str]:
     dropped, initialised = comparison["dropped"], comparison["initialised"]
     notes = comparison["notes"]
-    for title, names in (
+    titled = (
         (f"{len(dropped)} superfluous, ignored", dropped),
         (
             f"{len(initialised)} missing or of another shape, ignored, initial values "
@@ -122,7 +114,18 @@ def _summary(result: Mapping[str, Any]) -> list[str]:
             initialised,
         ),
         (text.counted(len(notes), "note"), notes),
-    ):
-        if names:
-            lines.append(f"{title}: {', '.join(map(shown, names))}")
-    return [*lines, f"digest {result['digest']}"]
+    )
+    return [
+        f"{title}: {', '.join(map(shown, names))}" for title, names in titled if names
+    ]
+
+
+def _summary(result: Mapping[str, Any]) -> str:
+    comparison = result["comparison"]
+    num_expected = len(result["arrays"]) - len(comparison["derived"])
+    num_matched = len(comparison["matched"])
+    line = f"{num_matched} of {text.counted(num_expected, 'array')} matched"
+    if unused := comparison["unused"]:
+        line += f", {text.counted(len(unused), 'array')} besides not needed"
+    more = "" if result["verbose"] else "; `verbose` lists them"
+    return f"{line}; digest {result['digest']}{more}"

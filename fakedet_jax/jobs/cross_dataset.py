@@ -22,6 +22,7 @@ from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import data as evaluation_data
 from fakedet_jax.jobs.evaluate import Evaluator
 from fakedet_jax.report import cross_dataset as report
+from fakedet_jax.report.evaluation import Evaluation
 from fakedet_jax.workdir import Workdir
 
 _LOGGER = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ def evaluate_datasets(config: CrossDatasetConfig) -> dict[str, Any]:
     workdir = evaluator.workdir
     trained_on, training_folder = _training(workdir)
     rows = []
+    evaluations: list[Evaluation] = []
     for target in targets:
         _LOGGER.info("evaluating on %s", target.name)
         row = {
@@ -74,7 +76,10 @@ def evaluate_datasets(config: CrossDatasetConfig) -> dict[str, Any]:
             "in_domain": target.folder.resolve() == training_folder,
         }
         try:
-            row |= _evaluate(config, evaluator, target)
+            found, evaluation = _evaluate(config, evaluator, target)
+            row |= found
+            if evaluation is not None:
+                evaluations.append(evaluation)
         except RequestError as error:
             _LOGGER.warning("%s was not evaluated: %s", target.name, error)
             row["reason"] = str(error)
@@ -100,6 +105,11 @@ def evaluate_datasets(config: CrossDatasetConfig) -> dict[str, Any]:
             "threshold": evaluator.info.threshold,
             "num_resamples": config.num_resamples,
         },
+        pooled=report.pooled_row(
+            evaluations, num_resamples=config.num_resamples, seed=config.seed
+        )
+        if len(evaluations) > 1
+        else None,
     )
     _LOGGER.info("wrote %s", folder / "cross_dataset.md")
     return summary
@@ -107,8 +117,8 @@ def evaluate_datasets(config: CrossDatasetConfig) -> dict[str, Any]:
 
 def _evaluate(
     config: CrossDatasetConfig, evaluator: Evaluator, target: _Target
-) -> dict[str, Any]:
-    """The numbers of a row."""
+) -> tuple[dict[str, Any], Evaluation | None]:
+    """The numbers of a row, and the scores."""
     own = EvaluateConfig(
         workdir=config.workdir,
         split=config.split,
@@ -117,7 +127,8 @@ def _evaluate(
         name=_folder_of(config, target),
     )
     chosen = evaluation_data.choose(own, evaluator.info, pictures=target.name)
-    return {"dataset": chosen.dataset.name, **evaluator.evaluate(chosen)}
+    summary, evaluation = evaluator.measure(chosen)
+    return {"dataset": chosen.dataset.name, **summary}, evaluation
 
 
 def check_complete(summary: Mapping[str, Any]) -> None:

@@ -5,7 +5,6 @@
 import collections
 import concurrent.futures
 import dataclasses
-import datetime
 import functools
 import logging
 from pathlib import Path
@@ -14,17 +13,18 @@ from typing import Any
 import jax
 import numpy as np
 
-from fakedet_jax import __version__, report, systems
+from fakedet_jax import report, systems
 from fakedet_jax.config import DataConfig, EvaluateConfig, MeasureConfig
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.errors import ImageError
 from fakedet_jax.evaluation import data as evaluation_data
+from fakedet_jax.evaluation import stability
 from fakedet_jax.evaluation.data import EvaluationData
 from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.evaluation.scoring import Scored, Scorer
 from fakedet_jax.faces import expected
 from fakedet_jax.faces.cropping import TAKEN_WHOLE
-from fakedet_jax.jobs import compute, threshold
+from fakedet_jax.jobs import compute, origin, threshold
 from fakedet_jax.jobs.saturation import Saturation
 from fakedet_jax.media.decode import decode, read_size, to_input
 from fakedet_jax.perturb import specification
@@ -84,6 +84,7 @@ class Evaluator:
             mesh,
             threshold=config.threshold,
             max_false_alarms=config.max_false_alarms,
+            unsure_rates=config.unsure_rates,
         )
         batch_size = parallel.round_up_batch_size(config.batch_size, mesh)
         self._scorer = Scorer(self._detector.log_probability_fn, mesh, batch_size)
@@ -110,6 +111,24 @@ class Evaluator:
         Raises:
             RequestError: None of the pictures can be read.
         """
+        summary, _ = self.measure(chosen)
+        return summary
+
+    def measure(
+        self, chosen: EvaluationData
+    ) -> tuple[dict[str, Any], report.Evaluation | None]:
+        """Does the same as `evaluate`, and keeps the scores.
+
+        Args:
+            chosen: The dataset and the name.
+
+        Returns:
+            The content of `metrics.json` and the evaluation; nothing but in the first
+            process.
+
+        Raises:
+            RequestError: None of the pictures can be read.
+        """
         config, info, dataset = self._config, self.info, chosen.dataset
         treatment = None
         if self._condition is not None:
@@ -123,13 +142,24 @@ class Evaluator:
             treatment=treatment,
             label="evaluate",
         )
+        changed = {}
+        for name in stability.CHANGES if config.stability else ():
+            changed[name] = self._scorer.score_dataset(
+                self._detector.variables,
+                dataset,
+                info.framing,
+                config.input,
+                treatment=treatment,
+                change=functools.partial(stability.change, name=name),
+                label=name,
+            )
         complete = None
         if self._detector.diagnose is not None:
             complete = self._detector.diagnose(
                 self._scorer, dataset, config.input, treatment
             )
         if jax.process_index() > 0:
-            return {}
+            return {}, None
         evaluation = evaluation_data.to_evaluation(
             info,
             dataset,
@@ -138,6 +168,8 @@ class Evaluator:
             manipulations=chosen.manipulations,
             left_out=chosen.left_out,
             notes=_notes(self.workdir, dataset, config.input.num_threads),
+            changed=changed,
+            grouped=chosen.groups,
         )
         facts: dict[str, Any] = {}
         _LOGGER.info("classes: %s", dataset.reading)
@@ -146,6 +178,12 @@ class Evaluator:
         if info.max_false_alarms is not None:
             facts["max_false_alarms"] = info.max_false_alarms
             facts["threshold_real_pictures"] = info.num_real
+        if chosen.groups is not None:
+            facts["group_by"] = chosen.group_by
+        facts["calibration"] = info.calibration.kind
+        if info.unsure_between is not None:
+            facts["unsure_between"] = list(info.unsure_between)
+            facts["unsure_rates"] = list(info.unsure_rates or ())
         panels = self._training if config.report else {}
         if complete is not None:
             diagnosis = complete(evaluation)
@@ -160,6 +198,8 @@ class Evaluator:
             title=chosen.title,
             facts=facts,
             threshold_origin=_tell_origin(info),
+            unsure_origin=info.unsure_origin,
+            calibration=info.calibration.reason,
             config=_describe(
                 config, chosen.data, dataset.reading, self.workdir, self._detector
             ),
@@ -179,7 +219,7 @@ class Evaluator:
         saturation.tell()
         page = f"; open {folder / 'report.html'} to read it" if config.report else ""
         _LOGGER.info("wrote %s%s", folder / "metrics.json", page)
-        return summary
+        return summary, evaluation
 
 
 def _tell_origin(info: DetectorInfo) -> str:
@@ -308,6 +348,5 @@ def _describe(
         **detector.settings,
         "threshold": info.threshold_origin,
         "seed": config.seed,
-        "version": __version__,
-        "date": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}",
+        **origin.describe(),
     }

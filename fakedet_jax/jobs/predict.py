@@ -3,6 +3,7 @@
 """`mode=predict`: scores photographs, videos and folders of both, as CSV."""
 
 import contextlib
+import functools
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +11,14 @@ from pathlib import Path
 from fakedet_jax import settings, systems
 from fakedet_jax.config import PartsConfig, PredictConfig
 from fakedet_jax.errors import RequestError
-from fakedet_jax.evaluation import log_odds
+from fakedet_jax.evaluation import log_odds, stability
 from fakedet_jax.evaluation.info import DetectorInfo
-from fakedet_jax.evaluation.predictions import PredictionOutput, open_table
+from fakedet_jax.evaluation.operating_point import UNSURE
+from fakedet_jax.evaluation.predictions import (
+    FileResult,
+    PredictionOutput,
+    open_table,
+)
 from fakedet_jax.evaluation.scoring import Scorer
 from fakedet_jax.faces.annotated_copies import AnnotatedCopies
 from fakedet_jax.faces.stream import NO_PICTURE
@@ -37,7 +43,8 @@ def predict(config: PredictConfig) -> dict[str, int]:
         config: The settings.
 
     Returns:
-        The number of rows that are `fake`, `real` and `error`; for parts see there.
+        The number of rows that are `fake`, `real` and `error`, and `unsure` where that
+        was asked for; for parts see there.
 
     Raises:
         RequestError: The settings are invalid, or there is no file.
@@ -58,6 +65,7 @@ def predict(config: PredictConfig) -> dict[str, int]:
         mesh,
         threshold=config.threshold,
         max_false_alarms=config.max_false_alarms,
+        unsure_rates=config.unsure_rates,
     )
     files = open_files(
         config,
@@ -73,6 +81,7 @@ def predict(config: PredictConfig) -> dict[str, int]:
     scorer = Scorer(detector.log_probability_fn, mesh, files.batch_size)
     batches = files.batches(detector.info.framing)
     saturation = Saturation()
+    score = stability.choose_stream(scorer, changes=config.stability)
     with (
         _open_output(config, files, detector.info) as output,
         progress.Progress(
@@ -80,9 +89,10 @@ def predict(config: PredictConfig) -> dict[str, int]:
         ) as shown,
         contextlib.closing(batches),
     ):
-        for items, values, _ in scorer.stream(detector.variables, batches):
-            odds = detector.info.log_odds(values).tolist() if len(values) else []
-            saturation.add(log_odds.scores(odds))
+        for items, values, _ in score(detector.variables, batches):
+            odds = detector.info.log_odds_of_all(values)
+            saturation.add(log_odds.scores(odds[:, 0]))
+            rows = odds.tolist()
             for item in items:
                 if item.row is None:
                     output.finish(item.file)
@@ -90,7 +100,7 @@ def predict(config: PredictConfig) -> dict[str, int]:
                 elif item.position == NO_PICTURE:
                     output.add(item.file, item.row, None)
                 else:
-                    output.add(item.file, item.row, odds[item.position])
+                    output.add(item.file, item.row, rows[item.position])
             output.flush()
     _summarise(config, output, len(found), detector.info)
     saturation.tell()
@@ -157,7 +167,18 @@ def _open_output(
                 )
             )
         yield PredictionOutput(
-            found, info.threshold, table, frame_table, copies, info.framing
+            found,
+            info.point,
+            table,
+            frame_table,
+            copies,
+            info.framing,
+            functools.partial(
+                FileResult,
+                all_faces=files.cropping.all_faces,
+                min_track_frames=config.min_track_frames,
+            ),
+            stability=config.stability,
         )
 
 
@@ -171,13 +192,19 @@ def _summarise(
     """
     threshold.tell(info)
     num_fake, num_real = output.counts["fake"], output.counts["real"]
+    num_unsure = output.counts[UNSURE]
+    num_faces = num_fake + num_real + num_unsure
     faces = ""
-    if num_fake + num_real != output.num_scored:
-        faces = f"{text.counted(num_fake + num_real, 'face')}: "
+    if num_faces != output.num_scored:
+        faces = f"{text.counted(num_faces, 'face')}: "
+    decisions = (
+        f"{num_fake:,} fake, {num_real:,} real at threshold {info.threshold:.4g}"
+    )
+    if info.unsure_between is not None or config.stability:
+        decisions = f"{num_fake:,} fake, {num_real:,} real, {num_unsure:,} unsure"
     _LOGGER.info(
         f"{text.counted(num_files, 'file')}: {output.num_scored:,} scored "
-        f"({faces}{num_fake:,} fake, {num_real:,} real at threshold "
-        f"{info.threshold:.4g}), {output.num_failed:,} with an error"
+        f"({faces}{decisions}), {output.num_failed:,} with an error"
     )
     tell_notes(output.notes)
     if config.annotated is not None and output.num_scored:

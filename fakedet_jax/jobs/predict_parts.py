@@ -11,9 +11,10 @@ from fakedet_jax import systems
 from fakedet_jax.bulk import work
 from fakedet_jax.config import PredictConfig
 from fakedet_jax.errors import RequestError
-from fakedet_jax.evaluation import log_odds, metrics
+from fakedet_jax.evaluation import log_odds, stability
 from fakedet_jax.evaluation.info import DetectorInfo
-from fakedet_jax.evaluation.predictions import FileResult
+from fakedet_jax.evaluation.operating_point import OperatingPoint
+from fakedet_jax.evaluation.predictions import STABILITY_HEADER, FileResult
 from fakedet_jax.evaluation.scoring import Scorer
 from fakedet_jax.faces import stream
 from fakedet_jax.faces.stream import Reading
@@ -33,6 +34,11 @@ _COLUMNS = {
     work.ERROR: "string",
     "note": "string",
     "log_odds": "double",
+    "mean_score": "double",
+    "faces": "int32",
+    "frames": "int32",
+    "least": "double",
+    "most": "double",
     "model_id": "string",
     work.INPUT: "int64",
 }
@@ -71,6 +77,7 @@ def _open_job(
         mesh,
         threshold=config.threshold,
         max_false_alarms=config.max_false_alarms,
+        unsure_rates=config.unsure_rates,
     )
     info = detector.info
     batch_size = compute.choose_batch_size(
@@ -79,12 +86,19 @@ def _open_job(
     scorer = Scorer(detector.log_probability_fn, mesh, batch_size)
     model = model_id(detector)
     saturation = Saturation()
+    left_out = () if config.stability else STABILITY_HEADER
     return parts.Job(
-        columns=_COLUMNS,
+        columns={name: kind for name, kind in _COLUMNS.items() if name not in left_out},
         facts={
             "detector": info.detector,
             "model_id": model,
             "threshold": info.threshold,
+            "min_track_frames": config.min_track_frames,
+            **(
+                {"unsure_between": list(info.unsure_between)}
+                if info.unsure_between
+                else {}
+            ),
             **parts.common_facts(batch_size, how),
         },
         cropping=how,
@@ -96,10 +110,17 @@ def _open_job(
                 batch_size=batch_size,
                 reading=reading,
             ),
-            compute=functools.partial(scorer.stream, detector.variables),
+            compute=functools.partial(
+                stability.choose_stream(scorer, changes=config.stability),
+                detector.variables,
+            ),
             to_results=functools.partial(_log_odds, info, saturation),
-            start_file=FileResult,
-            to_rows=functools.partial(_rows, model, info.threshold),
+            start_file=functools.partial(
+                FileResult,
+                all_faces=how.all_faces,
+                min_track_frames=config.min_track_frames,
+            ),
+            to_rows=functools.partial(_rows, model, info.point, config.stability),
         ),
         tell=functools.partial(_tell, info, saturation),
     )
@@ -110,10 +131,10 @@ MODE = parts.Mode("predict", tuple(_COLUMNS), _open_job)
 
 def _log_odds(
     info: DetectorInfo, saturation: Saturation, values: np.ndarray
-) -> list[float]:
-    odds = info.log_odds(values)
-    saturation.add(log_odds.scores(odds))
-    found: list[float] = odds.tolist()
+) -> list[list[float]]:
+    odds = info.log_odds_of_all(values)
+    saturation.add(log_odds.scores(odds[:, 0]))
+    found: list[list[float]] = odds.tolist()
     return found
 
 
@@ -123,13 +144,17 @@ def _tell(info: DetectorInfo, saturation: Saturation) -> None:
 
 
 def _rows(
-    model: str, threshold: float, task: work.Task, file: FileResult
+    model: str,
+    point: OperatingPoint,
+    has_range: bool,
+    task: work.Task,
+    file: FileResult,
 ) -> list[work.Row]:
     rows: list[work.Row] = []
     for face in file.faces():
         decision = None
-        if face.score is not None:
-            decision = "fake" if metrics.decide(face.score, threshold) else "real"
+        if face.scores:
+            decision = point.decide_together(face.scores)
         rows.append(
             (
                 task.input.path,
@@ -139,6 +164,10 @@ def _rows(
                 face.reason or None,
                 face.note or None,
                 face.log_odds,
+                face.mean_score,
+                face.faces or None,
+                face.frames or None,
+                *(face.range if has_range else ()),
                 model,
                 task.number,
                 *task.input.carried,

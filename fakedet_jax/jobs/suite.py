@@ -25,7 +25,7 @@ from fakedet_jax.evaluation import data as evaluation_data
 from fakedet_jax.evaluation.condition_scores import ConditionScores
 from fakedet_jax.evaluation.perturbed import Pictures
 from fakedet_jax.evaluation.scoring import Scored, Scorer
-from fakedet_jax.jobs import compute
+from fakedet_jax.jobs import compute, origin
 from fakedet_jax.media import batching
 from fakedet_jax.media.decode import to_input
 from fakedet_jax.media.framing import Framing
@@ -137,10 +137,17 @@ def evaluate_suite(config: SuiteConfig) -> dict[str, Any]:
                 evaluations[0],
                 evaluations[1:],
                 title=chosen.title,
+                config={
+                    "detector": detector.info.detector,
+                    "workdir": config.workdir,
+                    "threshold": detector.info.threshold_origin,
+                    **origin.describe(),
+                },
             )
     _LOGGER.info(
-        "wrote robustness.csv, robustness.png and robustness_heatmap.png into %s",
+        "wrote robustness.csv and two figures into %s; open %s to read them",
         folder,
+        folder / "report.html",
     )
     return summary
 

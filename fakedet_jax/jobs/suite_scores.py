@@ -19,6 +19,7 @@ from fakedet_jax.config import ForeignScoresConfig
 from fakedet_jax.data.dataset import BINARY_CLASSES
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import suite_export
+from fakedet_jax.jobs import origin
 from fakedet_jax.perturb import suites
 from fakedet_jax.report import robustness
 from fakedet_jax.report.evaluation import Evaluation
@@ -72,9 +73,10 @@ def evaluate_foreign(config: ForeignScoresConfig) -> dict[str, Any]:
             conditions[0],
             conditions[1:],
             title=f"{name} on {export.title}, decided at {THRESHOLD}",
+            config={"scores": config.scores, **origin.describe()},
         )
     _LOGGER.info(
-        "wrote robustness.csv, robustness.png and robustness_heatmap.png into %s; "
+        "wrote robustness.csv, two figures and report.html into %s; "
         "scores of at least %g were decided fake",
         config.output,
         THRESHOLD,

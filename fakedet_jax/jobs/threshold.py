@@ -15,7 +15,9 @@ def tell(info: DetectorInfo) -> None:
     Args:
         info: The detector.
     """
-    if info.max_false_alarms is not None:
+    if info.unsure_origin:
+        _LOGGER.info("%s", info.unsure_origin)
+    elif info.max_false_alarms is not None:
         _LOGGER.info("%s", info.threshold_origin)
     if info.doubt:
         _LOGGER.warning("%s", info.doubt)

@@ -16,12 +16,13 @@ from fakedet_jax.data import splits as data_splits
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.data.folder import VALIDATION_FRACTION, note_folders
 from fakedet_jax.errors import RequestError
+from fakedet_jax.evaluation import calibration
 from fakedet_jax.evaluation.info import FEW_PICTURES
 from fakedet_jax.faces import expected
 from fakedet_jax.jobs import compute
 from fakedet_jax.runtime import parallel, storage
 from fakedet_jax.runtime.signals import StopRequest
-from fakedet_jax.systems.base import FitRequest
+from fakedet_jax.systems.base import FitRequest, read_info
 from fakedet_jax.training.recipe import change
 
 _LOGGER = logging.getLogger(__name__)
@@ -110,7 +111,18 @@ def train(config: TrainConfig) -> None:
                 stop=stop,
             )
         )
+    _tell_calibration(config)
     _LOGGER.info("done; evaluate with `mode=evaluate` `workdir=%s`", config.workdir)
+
+
+def _tell_calibration(config: TrainConfig) -> None:
+    """Logs how scores were calibrated, and warns where what was asked for was not."""
+    wanted = getattr(config.options, "calibration", None)
+    if wanted is None:
+        return
+    found = read_info(workdir.open_workdir(config.workdir)).calibration
+    failed = wanted not in (calibration.AUTO, found.kind)
+    _LOGGER.log(logging.WARNING if failed else logging.INFO, "%s", found.reason)
 
 
 def _load_splits(data: DataConfig, needs_fakes: bool) -> dict[str, Dataset]:

@@ -20,7 +20,7 @@ from jax.sharding import Mesh
 from numpy.typing import ArrayLike, NDArray
 
 from fakedet_jax import systems
-from fakedet_jax.config import FaceConfig, OperatingPointConfig
+from fakedet_jax.config import FaceConfig, VerdictConfig
 from fakedet_jax.errors import ImageError, RequestError
 from fakedet_jax.evaluation import log_odds, metrics, scoring
 from fakedet_jax.evaluation.info import DetectorInfo
@@ -47,6 +47,9 @@ def load(
     *,
     threshold: float | None = None,
     max_false_alarms: float | None = None,
+    unsure: bool = False,
+    false_alarm_rate: float | None = None,
+    miss_rate: float | None = None,
     face_detector: str | None = None,
     face_detector_model: str | os.PathLike[str] | None = None,
     devices: Sequence[jax.Device] | None = None,
@@ -59,6 +62,10 @@ def load(
             of the training.
         max_false_alarms: Instead of a threshold: the largest share of the real
             validation pictures of the training that may be called fake.
+        unsure: Whether `verdicts` leaves scores between two thresholds undecided.
+        false_alarm_rate: Largest share of the real validation pictures that may be
+            called fake then; 0.05 by default. It turns `unsure` on.
+        miss_rate: The same for fake ones that may be called real.
         face_detector: `yunet`, `haar` or `none`: how faces are found in pictures; by
             default as in the training.
         face_detector_model: ONNX file of `yunet`.
@@ -77,7 +84,13 @@ def load(
 no detector was trained in that folder; run `mode=train` `workdir=no_such_run` first
     """
     opened = open_workdir(Path(workdir))
-    point = OperatingPointConfig(threshold=threshold, max_false_alarms=max_false_alarms)
+    point = VerdictConfig(
+        threshold=threshold,
+        max_false_alarms=max_false_alarms,
+        unsure=unsure,
+        false_alarm_rate=false_alarm_rate,
+        miss_rate=miss_rate,
+    )
     mesh = parallel.data_mesh(devices)
     how = cropping.choose(
         opened.faces,
@@ -88,7 +101,13 @@ no detector was trained in that folder; run `mode=train` `workdir=no_such_run` f
         expected=expected.from_record(opened.pictures),
     )
     with precision.using(opened.matmul_precision):
-        fitted = systems.load(opened, mesh, **vars(point))
+        fitted = systems.load(
+            opened,
+            mesh,
+            threshold=point.threshold,
+            max_false_alarms=point.max_false_alarms,
+            unsure_rates=point.unsure_rates,
+        )
     return Detector(opened, fitted, how, mesh)
 
 
@@ -230,6 +249,18 @@ class Detector:
             Bool array of the same shape, True for fake; False for NaN.
         """
         return metrics.decide(scores, self.threshold)
+
+    def verdicts(self, scores: ArrayLike) -> list[str]:
+        """Decides scores as `mode=predict` does.
+
+        Args:
+            scores: Float `[n]`, finite, as `score` returns.
+
+        Returns:
+            `real`, `fake` or, if the detector was loaded with `unsure` or a rate,
+            `unsure`.
+        """
+        return self.info.point.decide(scores)
 
     def features(
         self, pictures: Pictures, kind: str | None = None, *, scale: bool = False

@@ -128,7 +128,26 @@ def open_stream(path: str | Path, num_threads: int = 1) -> Iterator["VideoStream
     av = _import_av()
     with _open_file(Path(path)) as file, _reasons(av):
         announced = asf.read_duration(file)
-        file.seek(0)
+    with open_container(path) as container:
+        yield VideoStream(av, container, num_threads, announced)
+
+
+@contextlib.contextmanager
+def open_container(path: str | Path) -> Iterator["av.container.InputContainer"]:
+    """Opens a video file during a `with` block; no other file is ever opened.
+
+    Args:
+        path: The file; links are followed.
+
+    Yields:
+        The file. Errors of FFmpeg while it is open become `ImageError`s.
+
+    Raises:
+        ImageError: The file cannot be used; the message is the reason.
+        RequestError: PyAV is not installed.
+    """
+    av = _import_av()
+    with _open_file(Path(path)) as file, _reasons(av):
         try:
             container = av.open(
                 file,
@@ -142,7 +161,7 @@ def open_stream(path: str | Path, num_threads: int = 1) -> Iterator["VideoStream
                 "cannot be decoded: its format is not one of those that are read"
             ) from error
         with container:
-            yield VideoStream(av, container, num_threads, announced)
+            yield container
 
 
 class VideoStream:
@@ -167,7 +186,7 @@ class VideoStream:
         self._av = av
         self._announced = announced
         self._container = container
-        stream, self.notes = _find_stream(container)
+        stream, self.notes = find_stream(container)
         self._stream = stream
         if stream.codec_context is None:
             raise ImageError("cannot be decoded: there is no decoder for its codec")
@@ -498,7 +517,7 @@ def _reasons(av: ModuleType) -> Iterator[None]:
         raise unreadable(error) from error
 
 
-def _find_stream(
+def find_stream(
     container: "av.container.InputContainer",
 ) -> "tuple[av.VideoStream, list[str]]":
     """Chooses the picture stream, and says so if there are several."""

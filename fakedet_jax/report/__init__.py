@@ -8,7 +8,8 @@ from fakedet_jax.report.evaluation import (
     telling_indices,
     write_evaluation,
 )
-from fakedet_jax.report.page import Example, Panel
+from fakedet_jax.report.html import Panel
+from fakedet_jax.report.page import Example
 from fakedet_jax.report.traces import traces_figure
 from fakedet_jax.report.training import training_curves
 

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fakedet_jax.evaluation import metrics
-from fakedet_jax.report import canvas, curves
+from fakedet_jax.evaluation import delong, metrics
+from fakedet_jax.evaluation.bootstrap import Interval
+from fakedet_jax.report import canvas, curves, html
 from fakedet_jax.report.curves import Curve
 from fakedet_jax.report.evaluation import Evaluation
 from fakedet_jax.report.text_table import number, text_table
@@ -35,6 +36,12 @@ _SHORT = {
     "fnr": "FNR",
 }
 _MARK = "*"
+# Columns of the table behind the metrics.
+_COUNTED = ("threshold", "num_examples", "num_fake")
+_INTERVALS = (
+    *("auc_low", "auc_high"),
+    *("auc_change", "auc_change_low", "auc_change_high"),
+)
 
 # The palette of Okabe and Ito without yellow, which is too pale on white. Once all
 # colours are used, the next style of line begins.
@@ -75,35 +82,104 @@ class _Entry(NamedTuple):
     name: str
 
 
-def write_comparison(folder: Path, runs: Mapping[str, Evaluation]) -> None:
-    """Writes `precision_recall.png`, `roc.png` and `comparison.csv`.
+def write_comparison(
+    folder: Path,
+    runs: Mapping[str, Evaluation],
+    *,
+    of_frames: Collection[str] = (),
+    config: Mapping[str, object] | None = None,
+) -> None:
+    """Writes `precision_recall.png`, `roc.png`, `comparison.csv` and `report.html`.
 
     The table has a row for each run: its name, the eight metrics (an empty cell for an
-    undefined one), the threshold, the numbers of pictures and of fakes, and a note if
-    the run is not comparable with the first one.
+    undefined one), the threshold, the numbers of pictures and of fakes, the ends of the
+    interval of the AUC, the change of the AUC from the first run on the same pictures
+    with the ends of its interval (see `evaluation.delong`), and a note if the run is
+    not comparable with the first one.
 
     Args:
         folder: the folder; it is created if missing, and files of the same names are
             replaced.
         runs: evaluations of real and fake pictures by name, at most `MAX_RUNS`.
+        of_frames: names of runs on frames of videos, which have no intervals.
+        config: settings that the page lists, name to value.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for name, curve in (
-        ("precision_recall", curves.PRECISION_RECALL),
-        ("roc", curves.ROC),
+    drawn = []
+    for name, curve, title in (
+        ("precision_recall", curves.PRECISION_RECALL, "Precision against recall"),
+        ("roc", curves.ROC, "Fakes found against false alarms (ROC)"),
     ):
-        canvas.save(folder / f"{name}.png", comparison_figure(curve, runs))
+        figure = comparison_figure(curve, runs)
+        drawn.append((html.Panel(title, figure, ""), canvas.render(figure)))
+        storage.write_bytes(folder / f"{name}.png", drawn[-1][1])
     notes = differences(runs)
-    rows = []
+    changes = _changes(runs, {*notes, *of_frames})
+    shown, rows = [], []
     for name, run in runs.items():
         summary = run.summarize()
         values = [summary[metric] for metric in metrics.BINARY_METRICS]
         counts = summary["num_examples"], int(run.fake.sum())
         note = "; ".join(notes.get(name, ()))
-        rows.append([name, *values, run.threshold, *counts, note])
-    counted = ("threshold", "num_examples", "num_fake", "note")
-    header = ("name", *metrics.BINARY_METRICS, *counted)
+        ends = None
+        if name not in of_frames:
+            ends = delong.auc_interval(run.fake, run.evidence)
+        change = changes.get(name)
+        cells = [None] * 3 if change is None else [change[0], *change[1]]
+        rows.append(
+            [name, *values, run.threshold, *counts, *(ends or [None] * 2), *cells, note]
+        )
+        shown.append(
+            {**summary, "name": name, "interval": ends, "is_marked": name in notes}
+        )
+    header = ("name", *metrics.BINARY_METRICS, *_COUNTED, *_INTERVALS, "note")
     storage.write_csv(folder / "comparison.csv", header, rows)
+    page = html.render(
+        "comparison.html.j2",
+        title="Comparison of evaluations",
+        runs=shown,
+        mark=_MARK,
+        notes=[sentence for own in notes.values() for sentence in own],
+        changes=[
+            {
+                "name": name,
+                "difference": difference,
+                "interval": ends,
+                "words": _in_words(ends),
+            }
+            for name, (difference, ends) in changes.items()
+        ],
+        panels=html.embed(drawn),
+        config=config or {},
+    )
+    storage.write_text(folder / "report.html", page)
+
+
+def _changes(
+    runs: Mapping[str, Evaluation], left_out: Collection[str]
+) -> dict[str, tuple[float, Interval]]:
+    """The change of the AUC from the first run, of runs on the same pictures."""
+    if not runs:
+        return {}
+    (first_name, first), *others = runs.items()
+    places = {name: place for place, name in enumerate(first.names)}
+    found = {}
+    for name, run in others:
+        if {name, first_name} & set(left_out) or len(places) < len(first.names):
+            continue
+        order = np.argsort([places[one] for one in run.names])
+        change = delong.difference_interval(
+            first.fake, first.evidence, run.evidence[order]
+        )
+        if change is not None:
+            found[name] = change
+    return found
+
+
+def _in_words(ends: Interval) -> str:
+    if ends[0] > 0:
+        return "better"
+    return "worse" if ends[1] < 0 else "no clear difference"
 
 
 def comparison_table(runs: Mapping[str, Evaluation]) -> str:

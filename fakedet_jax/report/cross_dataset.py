@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fakedet_jax.evaluation import bootstrap
+import numpy as np
+
+from fakedet_jax.evaluation import bootstrap, metrics, protocol
 from fakedet_jax.report import canvas
+from fakedet_jax.report.evaluation import Evaluation
 from fakedet_jax.report.text_table import markdown_table, number, text_table
 from fakedet_jax.report.wording import printable
 from fakedet_jax.runtime import storage
@@ -17,8 +20,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MARK = "*"
+# What the row of all datasets is called; no folder name has brackets and a space.
+POOLED = "(all together)"
 
-_METRICS = ("accuracy", "auc", "video_auc", "average_precision")
+_METRICS = (
+    *("accuracy", "auc", "video_auc", "average_precision"),
+    *("fpr", "fnr", "equal_error_rate"),
+)
 # The entries of a row of `cross_dataset.json`; None if they are not known.
 _ENTRIES = (
     *("name", "dataset", "split", "trained_on", "in_domain", "data_dir"),
@@ -31,6 +39,9 @@ _HEADINGS = {
     "auc": "AUC (frames)",
     "video_auc": "AUC (videos)",
     "average_precision": "AP",
+    "fpr": "false alarms",
+    "fnr": "misses",
+    "equal_error_rate": "EER",
 }
 
 # For frames and for videos: the distance of the mark from the middle of the row, and
@@ -49,6 +60,7 @@ def write_cross_dataset(
     *,
     title: str,
     facts: Mapping[str, Any],
+    pooled: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Writes `cross_dataset.csv`, `.md`, `.png` and, last, `.json`.
 
@@ -60,11 +72,12 @@ def write_cross_dataset(
             has none.
         title: the heading of the figure and of the document.
         facts: further entries of `cross_dataset.json`.
+        pooled: a result of `pooled_row`, for a last row of all datasets together.
 
     Returns:
-        The content of `cross_dataset.json`: `title`, `interval_level`, the facts and
-        `rows`. A row has the columns of the CSV file, with intervals as `[low, high]`;
-        values that a dataset does not define are None.
+        The content of `cross_dataset.json`: `title`, `interval_level`, the facts,
+        `rows` and `pooled`, a row or None. A row has the columns of the CSV file, with
+        intervals as `[low, high]`; values that a dataset does not define are None.
     """
     folder.mkdir(parents=True, exist_ok=True)
     # A measurement that is repeated is incomplete until it has finished again.
@@ -73,9 +86,10 @@ def write_cross_dataset(
         "title": title,
         "interval_level": bootstrap.LEVEL,
         **facts,
-        "rows": [{key: row.get(key) for key in _ENTRIES} for row in rows],
+        "rows": [_entries(row) for row in rows],
+        "pooled": None if pooled is None else _entries(pooled),
     }
-    cells = [_csv_cells(row) for row in summary["rows"]]
+    cells = [_csv_cells(row) for row in _all_rows(summary)]
     storage.write_csv(
         folder / "cross_dataset.csv",
         list(cells[0]),
@@ -85,6 +99,63 @@ def write_cross_dataset(
     canvas.save(folder / "cross_dataset.png", cross_dataset_figure(summary))
     storage.write_json(folder / "cross_dataset.json", summary)
     return summary
+
+
+def pooled_row(
+    evaluations: Sequence[Evaluation], *, num_resamples: int, seed: int
+) -> dict[str, Any]:
+    """Measures all pictures of several datasets together, by one threshold.
+
+    A detector whose scores are higher on one dataset than on another has a lower AUC on
+    both together than on each.
+
+    Args:
+        evaluations: of the same detector, at least one.
+        num_resamples: bootstrap samples of the confidence intervals; 0 for none.
+        seed: of the bootstrap samples.
+
+    Returns:
+        A row for `write_cross_dataset`.
+    """
+    fake, scores, evidence = (
+        np.concatenate([getattr(own, name) for own in evaluations])
+        for name in ("fake", "scores", "evidence")
+    )
+    threshold = evaluations[0].threshold
+    row = metrics.summarize(
+        fake.astype(np.int64),
+        scores,
+        threshold,
+        evidence=evidence,
+        num_skipped=sum(len(own.skipped) for own in evaluations),
+    )
+    row |= {"name": POOLED, "in_domain": False}
+    if num_resamples:
+        groups: list[Any] = []
+        for own in evaluations:
+            start = 1 + max(map(int, groups[-1])) if groups else 0
+            groups.append(start + own.file_numbers)
+        shares = protocol.error_shares(fake, scores, threshold)
+        ends_of = bootstrap.intervals(
+            fake,
+            scores,
+            threshold,
+            np.concatenate(groups),
+            num_resamples=num_resamples,
+            seed=seed,
+            evidence=evidence,
+            shares=shares,
+        )
+        if all(own.videos is None for own in evaluations):
+            ends_of |= {
+                name: metrics.wilson_interval(int(part.sum()), int(whole.sum()))
+                for name, (part, whole) in shares.items()
+            }
+        row |= {
+            f"{name}_interval": None if ends is None else list(ends)
+            for name, ends in ends_of.items()
+        }
+    return row
 
 
 def cross_dataset_table(summary: Mapping[str, Any]) -> str:
@@ -162,6 +233,16 @@ def cross_dataset_figure(summary: Mapping[str, Any]) -> "Figure":
     return figure
 
 
+def _entries(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: row.get(key) for key in _ENTRIES}
+
+
+def _all_rows(summary: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The rows of the datasets, and that of all of them if there is one."""
+    pooled = summary.get("pooled")
+    return [*summary["rows"], *([] if pooled is None else [pooled])]
+
+
 def _csv_cells(row: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the cells by column: an interval has two."""
     cells = {}
@@ -176,7 +257,7 @@ def _csv_cells(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _cells(summary: Mapping[str, Any]) -> list[list[str]]:
     """Returns the table; numbers that no dataset has, have no column."""
-    rows = summary["rows"]
+    rows = _all_rows(summary)
     keys = [key for key in _METRICS if any(row[key] is not None for row in rows)]
     has_videos = "video_auc" in keys
     head = ["dataset", "split", "pictures", *(["videos"] if has_videos else [])]
@@ -187,7 +268,7 @@ def _cells(summary: Mapping[str, Any]) -> list[list[str]]:
         lines.append(
             [
                 f"{printable(row['name'])}{mark}",
-                row["split"],
+                row["split"] or "",
                 *(number(count, ",") for count in counts),
                 *(_value(row, key) for key in keys),
             ]
@@ -196,14 +277,14 @@ def _cells(summary: Mapping[str, Any]) -> list[list[str]]:
 
 
 def _value(row: Mapping[str, Any], key: str) -> str:
-    """Formats a metric, with its interval if it is an AUC and has one.
+    """Formats a metric, with its interval if it is an AUC or the rate of false alarms.
 
     >>> _value({"auc": 0.91234, "auc_interval": [0.9, 0.925]}, "auc")
     '0.912 [0.900, 0.925]'
     """
     interval = row[f"{key}_interval"]
     shown = number(row[key], ".3f")
-    if interval is None or key not in _LOOKS:
+    if interval is None or key not in (*_LOOKS, "fpr"):
         return shown
     return f"{shown} [{interval[0]:.3f}, {interval[1]:.3f}]"
 

@@ -132,6 +132,51 @@ def draw(
     return figure
 
 
+def reliability(
+    fake: _Fake, scores: _Scores, error: float | None, *, has_intervals: bool = True
+) -> "Figure":
+    """Draws the share of fakes among pictures that score alike.
+
+    Args:
+        fake: bool `[n]`, whether each picture is fake.
+        scores: float `[n]`, in [0, 1].
+        error: the expected calibration error; None without pictures.
+        has_intervals: whether pictures are independent, which frames of a video are
+            not, so that shares have intervals.
+
+    Returns:
+        The figure; a sentence replaces what no picture defines.
+    """
+    figure, axes = canvas.titled_axes("Scores and shares of fakes", _SIZE)
+    axes.set(
+        xlim=(0, 1),
+        ylim=(0, 1),
+        xlabel="Mean score",
+        ylabel="Share of fakes among them",
+    )
+    if error is None:
+        canvas.message(axes, "A reliability diagram needs pictures.")
+        return figure
+    found = metrics.reliability(fake, scores)
+    axes.plot([0, 1], [0, 1], label="as scored", **canvas.CHANCE)
+    for count, score, share in zip(*found, strict=True):
+        ends = metrics.wilson_interval(round(share * count), int(count)) or (0.0, 1.0)
+        if has_intervals:
+            axes.plot([score, score], ends, color=canvas.FAKE_COLOUR, linewidth=1.4)
+    axes.plot(
+        found.mean_scores,
+        found.shares_fake,
+        "o-",
+        color=canvas.FAKE_COLOUR,
+        linewidth=2.2,
+        markersize=7,
+        clip_on=False,
+        label=f"calibration error {error:.3f}",
+    )
+    canvas.legend_beneath(figure, axes)
+    return figure
+
+
 def _roc_points(fake: _Fake, scores: _Scores) -> _Points:
     curve = metrics.roc_curve(fake, scores)
     return curve and (curve.false_positive_rate, curve.true_positive_rate)

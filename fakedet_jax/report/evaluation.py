@@ -17,7 +17,8 @@ from fakedet_jax.data.dataset import describe_classes
 from fakedet_jax.data.prepared.facts import Facts
 from fakedet_jax.data.prepared.left_out import LeftOut
 from fakedet_jax.evaluation import metrics, protocol
-from fakedet_jax.report import canvas, curves, figures, page
+from fakedet_jax.evaluation.operating_point import UNSURE, OperatingPoint
+from fakedet_jax.report import canvas, curves, figures, html, page
 from fakedet_jax.report.text_table import text_table
 from fakedet_jax.runtime import storage
 
@@ -33,6 +34,10 @@ class Evaluation:
         log_odds: float64 `[n]`, whose sigmoids are the scores; None if only scores are
             known, as of another program.
         threshold: scores at or above it are decided fake.
+        unsure_between: scores from the first to below the second are not decided; None
+            to decide all.
+        changed: float64 `[n]`, the scores after mild changes, by what was done; a
+            picture is not decided where they change the decision.
         classes: the name of every class.
         is_fake: whether each class is fake.
         predicted: int64 `[n]`, the class that a multi-class detector chose; None if the
@@ -46,6 +51,7 @@ class Evaluation:
             that were not prepared.
         manipulations: the manipulation of each of the `n` pictures; None if they are
             not to be reported separately.
+        groups: the group of each of the `n` pictures; None for no groups.
         notes: how each of the `n` pictures differs from those of the training, empty
             for most; None where that is not known.
     """
@@ -64,7 +70,10 @@ class Evaluation:
     facts: Facts | None = None
     manipulations: Sequence[str] | None = None
     notes: Sequence[str] | None = None
+    groups: Sequence[str] | None = None
     log_odds: NDArray[Any] | None = None
+    unsure_between: tuple[float, float] | None = None
+    changed: Mapping[str, NDArray[Any]] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Makes arrays of numbers, and checks that all have one for each picture.
@@ -82,7 +91,14 @@ class Evaluation:
         if self.predicted is not None:
             object.__setattr__(self, "predicted", np.asarray(self.predicted, np.int64))
         lengths = {"labels": len(self.labels), "scores": len(self.scores)}
-        for name in ("log_odds", "predicted", "facts", "manipulations", "notes"):
+        for name in (
+            "log_odds",
+            "predicted",
+            "facts",
+            "manipulations",
+            "groups",
+            "notes",
+        ):
             if getattr(self, name) is not None:
                 lengths[name] = len(getattr(self, name))
         for name, length in lengths.items():
@@ -104,12 +120,42 @@ class Evaluation:
         """Whether each picture is decided fake, bool `[n]`."""
         return metrics.decide(self.scores, self.threshold)
 
+    @property
+    def decisions(self) -> list[str]:
+        """The decision of each picture: `real`, `fake` or `unsure`."""
+        found = self._point.decide(self.scores)
+        flipped = self.flips.values()
+        return [
+            UNSURE if any(flips) else decision
+            for decision, *flips in zip(found, *flipped, strict=True)
+        ]
+
+    @property
+    def flips(self) -> dict[str, NDArray[np.bool_]]:
+        """Whether each change gives each picture another decision, bool `[n]`."""
+        before = np.array(self._point.decide(self.scores))
+        return {
+            name: np.array(self._point.decide(scores)) != before
+            for name, scores in self.changed.items()
+        }
+
+    @property
+    def _point(self) -> OperatingPoint:
+        return OperatingPoint(self.threshold, self.unsure_between)
+
     @functools.cached_property
     def videos(self) -> protocol.VideoScores | None:
         """The scores of whole videos; None if no picture is a frame of one."""
         if self.facts is None or not any(self.facts.videos):
             return None
         return protocol.video_scores(self.fake, self.scores, self.facts, self.log_odds)
+
+    @property
+    def file_numbers(self) -> NDArray[np.int64]:
+        """Numbers the files that the pictures are from, int64 `[n]`, from 0."""
+        if self.facts is None:
+            return np.arange(len(self.names))
+        return protocol.file_numbers(self.facts)
 
     @property
     def without_score(self) -> list[tuple[str, int]]:
@@ -130,6 +176,30 @@ class Evaluation:
             evidence=self.evidence,
         )
 
+    def summarize_groups(self, num_resamples: int, seed: int) -> dict[str, Any]:
+        """Measures each group; see `protocol.group_rows`.
+
+        Args:
+            num_resamples: bootstrap samples of the confidence intervals; 0 for none.
+            seed: of the bootstrap samples.
+
+        Returns:
+            `groups`, the rows; nothing without groups.
+        """
+        if self.groups is None:
+            return {}
+        rows = protocol.group_rows(
+            self.fake,
+            self.scores,
+            self.threshold,
+            self.groups,
+            facts=self.facts,
+            num_resamples=num_resamples,
+            seed=seed,
+            evidence=self.evidence,
+        )
+        return {"groups": rows}
+
     def summarize_protocol(self, num_resamples: int, seed: int) -> dict[str, Any]:
         """Computes intervals and metrics of videos; see `protocol.summarize`.
 
@@ -147,6 +217,8 @@ class Evaluation:
             num_resamples=num_resamples,
             seed=seed,
             evidence=self.evidence,
+            decisions=self.decisions if self.unsure_between or self.changed else None,
+            flips=self.flips,
         )
 
 
@@ -156,9 +228,11 @@ def write_evaluation(
     *,
     title: str,
     threshold_origin: str = "",
+    unsure_origin: str = "",
+    calibration: str = "",
     config: Mapping[str, object] | None = None,
     examples: Sequence[page.Example] = (),
-    panels: Mapping[str, page.Panel] | None = None,
+    panels: Mapping[str, html.Panel] | None = None,
     facts: Mapping[str, Any] | None = None,
     num_resamples: int = 0,
     seed: int = 0,
@@ -167,9 +241,10 @@ def write_evaluation(
     """Writes an evaluation as tables, numbers, figures and a page.
 
     The files are `scores.csv`, for frames of videos `video_scores.csv`, `skipped.csv`,
-    `roc.png`, `precision_recall.png`, `confusion_matrix.png`, `scores.png`, one PNG
-    file for each of `panels`, `report.html` and, last, `metrics.json`: a folder that
-    contains it is complete. Each file is written whole or not at all.
+    `roc.png`, `precision_recall.png`, `confusion_matrix.png`, `scores.png`,
+    `reliability.png`, one PNG file for each of `panels`, `report.html` and, last,
+    `metrics.json`: a folder that contains it is complete. Each file is written whole or
+    not at all.
 
     Args:
         folder: the folder; it is created if missing, and files of the same names are
@@ -177,6 +252,8 @@ def write_evaluation(
         evaluation: the results.
         title: the heading of the page, such as the detector and the dataset.
         threshold_origin: a sentence that says how the threshold was chosen, if known.
+        unsure_origin: a sentence that says which pictures are not decided, if any.
+        calibration: a sentence that says how scores were calibrated, if known.
         config: settings to list, name to value.
         examples: pictures to show, as `telling_indices` chooses them.
         panels: further figures of the page, by the names of their files.
@@ -193,6 +270,7 @@ def write_evaluation(
     (folder / "metrics.json").unlink(missing_ok=True)
     summary = evaluation.summarize()
     summary.update(evaluation.summarize_protocol(num_resamples, seed))
+    summary.update(evaluation.summarize_groups(num_resamples, seed))
     # The names of the classes alone do not tell which of them are fake.
     pairs = zip(evaluation.classes, evaluation.is_fake, strict=True)
     summary["fake_classes"] = sorted({name for name, is_fake in pairs if is_fake})
@@ -200,9 +278,10 @@ def write_evaluation(
     summary["num_left_out"] = len(evaluation.left_out)
     summary["without_score"] = dict(evaluation.without_score)
     summary.update(facts or {})
+    header = ("path", "label", "score", "predicted", "decision", "note", "log_odds")
     storage.write_csv(
         folder / "scores.csv",
-        ("path", "label", "score", "predicted", "decision", "note", "log_odds"),
+        (*header, *(("least", "most") if evaluation.changed else ())),
         _score_rows(evaluation),
     )
     _write_video_scores(folder / "video_scores.csv", evaluation)
@@ -220,6 +299,8 @@ def write_evaluation(
             summary,
             title=title,
             threshold_origin=threshold_origin,
+            unsure_origin=unsure_origin,
+            calibration=calibration,
             panels=panels or {},
             examples=examples,
             facts=facts or {},
@@ -234,7 +315,7 @@ def _write_page(
     evaluation: Evaluation,
     summary: dict[str, Any],
     *,
-    panels: Mapping[str, page.Panel],
+    panels: Mapping[str, html.Panel],
     **content: Any,
 ) -> None:
     """Writes the figures, and the page that shows them."""
@@ -310,7 +391,7 @@ def telling_indices(
 
 def _score_rows(
     evaluation: Evaluation,
-) -> Iterator[tuple[str, str, float, str, str, str, float | str]]:
+) -> Iterator[tuple[str | float, ...]]:
     outcomes: tuple[str, ...]
     if evaluation.predicted is None:
         outcomes = metrics.decision_classes(evaluation.classes, evaluation.is_fake)
@@ -324,15 +405,24 @@ def _score_rows(
         evaluation.labels.tolist(),
         evaluation.scores.tolist(),
         predicted.tolist(),
-        evaluation.decided.tolist(),
+        evaluation.decisions,
         evaluation.notes or itertools.repeat("", len(evaluation.names)),
         _log_odds_cells(evaluation.log_odds, len(evaluation.names)),
+        _ranges(evaluation),
         strict=True,
     )
-    for name, label, score, outcome, is_fake, note, odds in rows:
-        decision = metrics.BINARY_CLASSES[is_fake]
+    for name, label, score, outcome, decision, note, odds, ends in rows:
         label_name = evaluation.classes[label]
-        yield name, label_name, score, outcomes[outcome], decision, note, odds
+        yield name, label_name, score, outcomes[outcome], decision, note, odds, *ends
+
+
+def _ranges(evaluation: Evaluation) -> Iterable[list[float]]:
+    """The least and the most of the scores of each picture, if it was changed."""
+    if not evaluation.changed:
+        return itertools.repeat([], len(evaluation.names))
+    scores = np.stack([evaluation.scores, *evaluation.changed.values()])
+    ends: list[list[float]] = np.stack([scores.min(0), scores.max(0)], axis=1).tolist()
+    return ends
 
 
 def _log_odds_cells(
@@ -381,36 +471,46 @@ def _write_video_scores(path: Path, evaluation: Evaluation) -> None:
     )
 
 
-def _draw(evaluation: Evaluation, summary: Mapping[str, Any]) -> dict[str, page.Panel]:
+def _draw(evaluation: Evaluation, summary: Mapping[str, Any]) -> dict[str, html.Panel]:
     fake, threshold = evaluation.fake, evaluation.threshold
     labels, scores = evaluation.labels, evaluation.scores
     classes, is_fake = evaluation.classes, evaluation.is_fake
     matrix = np.asarray(summary["confusion_matrix"], np.int64)
+    error = summary["calibration_error"]
     return {
-        "scores": page.Panel(
+        "scores": html.Panel(
             "Distribution of the scores",
             figures.score_histogram(labels, scores, threshold, classes, is_fake),
             "One row per class. The further apart real (blue) and fake (orange) lie, "
             "the better. Bars on the wrong side of the dashed line are mistakes.",
         ),
-        "confusion_matrix": page.Panel(
+        "confusion_matrix": html.Panel(
             "Which class was taken for which",
             figures.confusion(matrix, summary["classes"]),
             "Each row is a true class and adds up to 100 %. A perfect detector has "
             "100 % on the diagonal.",
         ),
-        "roc": page.Panel(
+        "roc": html.Panel(
             "Fakes found against false alarms (ROC)",
             curves.draw(curves.ROC, fake, scores, threshold, evaluation.evidence),
             "Every point of the curve is a threshold. Further left there are fewer "
             "false alarms, but fewer fakes are found.",
         ),
-        "precision_recall": page.Panel(
+        "precision_recall": html.Panel(
             "Precision against recall",
             curves.draw(
                 curves.PRECISION_RECALL, fake, scores, threshold, evaluation.evidence
             ),
             "The share of alarms that are right against the share of fakes that are "
             "found. It depends on the share of fakes in this set (dashed line).",
+        ),
+        "reliability": html.Panel(
+            "Are scores probabilities?",
+            curves.reliability(
+                fake, scores, error, has_intervals=evaluation.videos is None
+            ),
+            "Each point is a tenth of the pictures or so: the mean of their scores, "
+            "and the share of fakes among them, for pictures that are no frames with "
+            "its 95 % interval. On the dashed line both are the same.",
         ),
     }

@@ -6,13 +6,11 @@ The page is written for readers who decide, not only for those who train. Its te
 its layout are in `page.html.j2`. Every value that goes into it is escaped.
 """
 
-import base64
 import collections
 import functools
 import io
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -20,33 +18,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fakedet_jax.evaluation import metrics
-from fakedet_jax.report import wording
-from fakedet_jax.runtime import text
+from fakedet_jax.report import html
 
 if TYPE_CHECKING:
-    import jinja2
-    from matplotlib.figure import Figure
-
     from fakedet_jax.report.evaluation import Evaluation
 
-_DASH = "\N{EN DASH}"
 _MAX_SKIPPED_LISTED = 50
 # A share of fakes as low as this is common where people upload their own pictures.
 _RARE = 0.01
-
-
-class Panel(NamedTuple):
-    """A figure of the page.
-
-    Attributes:
-        title: the heading.
-        figure: what is drawn.
-        caption: one or two sentences below the figure.
-    """
-
-    title: str
-    figure: "Figure"
-    caption: str
 
 
 class Example(NamedTuple):
@@ -71,7 +50,9 @@ def render(
     *,
     title: str,
     threshold_origin: str,
-    panels: Sequence[tuple[Panel, bytes]],
+    unsure_origin: str,
+    calibration: str,
+    panels: Sequence[tuple[html.Panel, bytes]],
     examples: Sequence[Example],
     facts: Mapping[str, object],
     config: Mapping[str, object],
@@ -83,6 +64,8 @@ def render(
         summary: the content of `metrics.json`.
         title: the heading.
         threshold_origin: a sentence that says how the threshold was chosen.
+        unsure_origin: a sentence that says which pictures are not decided.
+        calibration: a sentence that says how scores were calibrated.
         panels: the figures in order, each with its PNG file.
         examples: pictures to show; their scores tell which were decided correctly.
         facts: further results to list, name to value.
@@ -96,7 +79,8 @@ def render(
     num_fake = int(evaluation.fake.sum())
     cards = [_card(one, summary) for one in examples]
     reasons = collections.Counter(reason for _, reason in skipped)
-    return _template().render(
+    return html.render(
+        "page.html.j2",
         title=title,
         summary=summary,
         has_videos="num_videos" in summary,
@@ -105,12 +89,12 @@ def render(
         interval=functools.partial(_interval, summary),
         rare=_precision_where_rare(summary, num_fake),
         threshold_origin=threshold_origin,
+        unsure_origin=unsure_origin,
+        calibration=calibration,
         class_rows=_class_rows(evaluation),
         needed_for=needed_for,
-        panels=[
-            {"title": panel.title, "caption": panel.caption, "url": _data_url(png)}
-            for panel, png in panels
-        ],
+        of_hundred=_of_hundred,
+        panels=html.embed(panels),
         alarms=[card for card in cards if not (card["is_right"] or card["is_fake"])],
         misses=[card for card in cards if not card["is_right"] and card["is_fake"]],
         successes=[card for card in cards if card["is_right"]],
@@ -131,48 +115,6 @@ def needed_for(rate: float) -> str:
     'needs at least 1,000 real pictures'
     """
     return f"needs at least {math.ceil(1 / rate):,} real pictures"
-
-
-@functools.cache
-def _template() -> "jinja2.Template":
-    # Imported here because only evaluations write pages.
-    import jinja2
-
-    environment = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        finalize=_finalize,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "as_text": _as_text,
-        "count": lambda number: f"{number:,}",
-        "of_hundred": _of_hundred,
-        "percent": _percent,
-        "pictures": functools.partial(text.counted, noun="picture"),
-    }
-    return environment.get_template("page.html.j2")
-
-
-def _finalize(value: object) -> object:
-    """Makes text printable before it is escaped; leaves markup as it is."""
-    is_text = isinstance(value, str) and not hasattr(value, "__html__")
-    return wording.printable(str(value)) if is_text else value
-
-
-def _percent(value: float | None) -> str:
-    from markupsafe import Markup
-
-    # The space keeps the number and its sign on one line; as text it would be escaped.
-    return _DASH if value is None else Markup(f"{100 * value:.1f}\N{NO-BREAK SPACE}%")
-
-
-def _as_text(value: object) -> str:
-    if value is None:
-        return _DASH
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _of_hundred(share: float) -> str:
@@ -253,12 +195,8 @@ def _card(example: Example, summary: Mapping[str, Any]) -> dict[str, Any]:
     decided = bool(metrics.decide([example.score], summary["threshold"])[0])
     return {
         **example._asdict(),
-        "url": _data_url(buffer.getvalue()),
+        "url": html.data_url(buffer.getvalue()),
         "is_fake": is_fake,
         "is_decided_fake": decided,
         "is_right": is_fake == decided,
     }
-
-
-def _data_url(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fakedet_jax.evaluation import metrics
+from fakedet_jax.evaluation import delong, metrics
 from fakedet_jax.perturb.perturbation import MIX, OPERATIONS
 from fakedet_jax.perturb.suites import Suite
-from fakedet_jax.report import canvas
+from fakedet_jax.report import canvas, html
 from fakedet_jax.report.evaluation import Evaluation, rows_without_score
 from fakedet_jax.report.text_table import text_table
 from fakedet_jax.report.wording import minus
@@ -33,16 +33,16 @@ if TYPE_CHECKING:
 UNPERTURBED = "none"
 
 _COUNTS = ("num_examples", "num_skipped")
-# Drops of the AUC in points and their colours. They are the same for all runs, so that
-# heat maps can be compared by eye. A negative drop is a gain.
+# Changes of the AUC in points and their colours. They are the same for all runs, so
+# that heat maps can be compared by eye.
 _SCALE = (
-    (-5.0, "#86bcdc"),  # canvas.REAL_COLOUR, paler
+    (-20.0, "#8a3c00"),
+    (-12.0, canvas.FAKE_COLOUR),
     (0.0, "#f1f2f4"),  # not white, like the page
-    (12.0, canvas.FAKE_COLOUR),
-    (20.0, "#8a3c00"),
+    (5.0, "#86bcdc"),  # canvas.REAL_COLOUR, paler
 )
-# From this drop on, white is easier to read than black.
-_DARK_DROP = 12.0
+# Up to this change, white is easier to read than black.
+_DARK_CHANGE = -12.0
 # The heat map is as wide as this many columns, or wider.
 _LEAST_COLUMNS = 5
 # The distance of the column of mixes from the others.
@@ -56,13 +56,14 @@ def write_robustness(
     evaluations: Sequence[Evaluation],
     *,
     title: str,
+    config: Mapping[str, object] | None = None,
 ) -> dict[str, Any]:
     """Writes the results of a suite as tables, numbers and figures.
 
     The files are `robustness.csv` (one row for the unperturbed pictures and one for
-    each condition), `skipped.csv`, `robustness.png`, `robustness_heatmap.png` and,
-    last, `robustness.json`: a folder that contains it is complete. Each file is written
-    whole or not at all.
+    each condition), `skipped.csv`, `robustness.png`, `robustness_heatmap.png`,
+    `report.html` and, last, `robustness.json`: a folder that contains it is complete.
+    Each file is written whole or not at all.
 
     Args:
         folder: the folder; it is created if missing, and files of the same names are
@@ -71,15 +72,18 @@ def write_robustness(
         baseline: the evaluation of the unperturbed pictures, real and fake.
         evaluations: one for each condition, of the same pictures.
         title: the heading of the figures, such as the detector and the dataset.
+        config: settings that the page lists, name to value.
 
     Returns:
         The content of `robustness.json`: `suite`, `version`, `seed`, `threshold`,
         `reading` (of the classes), `num_examples`, `num_skipped`; `baseline` with the
-        eight metrics; `conditions`, each with `operation`, `strength` and the metrics;
-        `mean_auc_drop`, the mean over the conditions of the baseline's AUC minus
-        theirs; and `mean_auc_drop_by_operation`. The strength "mix" means that a
-        strength, and for the operation "mix" also an operation, was drawn for each
-        picture. Mixes repeat other conditions, so means do not include them.
+        eight metrics; `conditions`, each with `operation`, `strength`, the metrics and
+        `auc_change`; where pictures are no frames of videos, `auc_interval` of each and
+        `auc_change_interval` (see `evaluation.delong`); `mean_auc_drop`, the mean over
+        the conditions of the baseline's AUC minus theirs; and
+        `mean_auc_drop_by_operation`. The strength "mix" means that a strength, and for
+        the operation "mix" also an operation, was drawn for each picture. Mixes repeat
+        other conditions, so means do not include them.
 
     Raises:
         ValueError: The numbers of conditions and evaluations differ.
@@ -101,11 +105,64 @@ def write_robustness(
     )
     skipped = ((path, reason) for path, reason, _ in rows_without_score(baseline))
     storage.write_csv(folder / "skipped.csv", ("path", "reason"), skipped)
-    canvas.save(folder / "robustness.png", robustness_figure(summary, title=title))
-    heatmap = robustness_heatmap(summary, title=title)
-    canvas.save(folder / "robustness_heatmap.png", heatmap)
+    drawn = []
+    for name, panel in _panels(summary, title).items():
+        drawn.append((panel, canvas.render(panel.figure)))
+        storage.write_bytes(folder / f"{name}.png", drawn[-1][1])
+    page = _page(summary, title, drawn, config or {})
+    storage.write_text(folder / "report.html", page)
     storage.write_json(folder / "robustness.json", summary)
     return summary
+
+
+def _panels(summary: Mapping[str, Any], title: str) -> dict[str, html.Panel]:
+    return {
+        "robustness": html.Panel(
+            "AUC against strength",
+            robustness_figure(summary, title=title),
+            "One panel for each operation, mostly from mild to severe. The dashed line "
+            "is the AUC of the unperturbed pictures.",
+        ),
+        "robustness_heatmap": html.Panel(
+            "Change of the AUC",
+            robustness_heatmap(summary, title=title),
+            "Each cell has its strength above its AUC in per cent. The colours are the "
+            "same for every detector.",
+        ),
+    }
+
+
+def _page(
+    summary: Mapping[str, Any],
+    title: str,
+    panels: Sequence[tuple[html.Panel, bytes]],
+    config: Mapping[str, object],
+) -> str:
+    rows = [
+        {
+            "auc_interval": None,
+            "auc_change_interval": None,
+            **row,
+            "title": "everything"
+            if row["operation"] == MIX
+            else OPERATIONS[row["operation"]].title,
+            "strength": _strength(row),
+        }
+        for row in summary["conditions"]
+    ]
+    return html.render(
+        "robustness.html.j2",
+        title=f"{title}: robustness",
+        summary=summary,
+        baseline={"auc_interval": None, **summary["baseline"]},
+        rows=rows,
+        worst=min(rows, key=lambda row: row["auc_change"], default=None),
+        has_mixes=_has_mixes(summary),
+        panels=html.embed(panels),
+        percent=html.percent,
+        points=html.points,
+        config=config,
+    )
 
 
 def robustness_figure(summary: Mapping[str, Any], *, title: str) -> "Figure":
@@ -158,11 +215,11 @@ def robustness_figure(summary: Mapping[str, Any], *, title: str) -> "Figure":
 
 
 def robustness_heatmap(summary: Mapping[str, Any], *, title: str) -> "Figure":
-    """Draws the drop of every condition, one row for each operation.
+    """Draws the change of every condition, one row for each operation.
 
     A cell shows the strength and, below it, the AUC in per cent. Its colour is the
-    drop, blue for a gain, on a scale that is the same for every run and clipped at its
-    ends. The last column holds the mixes.
+    change, blue for a gain, on a scale that is the same for every run and clipped at
+    its ends. The last column holds the mixes.
 
     Args:
         summary: as `write_robustness` returns it.
@@ -172,14 +229,14 @@ def robustness_heatmap(summary: Mapping[str, Any], *, title: str) -> "Figure":
         The figure.
     """
     least, most = _SCALE[0][0], _SCALE[-1][0]
-    stops = [((drop - least) / (most - least), name) for drop, name in _SCALE]
+    stops = [((value - least) / (most - least), name) for value, name in _SCALE]
     rows = _by_operation(summary)
     num_singles = max(len(_split_mixes(row)[0]) for row in rows.values())
     edges = [*range(num_singles + 1)]
-    if any(row["strength"] == MIX for row in summary["conditions"]):
+    if _has_mixes(summary):
         edges += [num_singles + _GAP, num_singles + _GAP + 1]
     num_columns = max(edges[-1], _LEAST_COLUMNS)
-    drops = np.full((len(rows), len(edges) - 1), np.nan)
+    changes = np.full((len(rows), len(edges) - 1), np.nan)
     figure = canvas.figure((3.0 + 0.72 * num_columns, 1.9 + 0.57 * len(rows)))
     axes = figure.subplots()
     baseline = summary["baseline"]["auc"]
@@ -188,8 +245,8 @@ def robustness_heatmap(summary: Mapping[str, Any], *, title: str) -> "Figure":
         single, mixed = _split_mixes(row)
         columns = [*range(len(single)), *[len(edges) - 2] * len(mixed)]
         for column, one in zip(columns, [*single, *mixed], strict=True):
-            drops[place, column] = 100 * (baseline - one["auc"])
-            is_dark = drops[place, column] >= _DARK_DROP
+            changes[place, column] = 100 * one["auc_change"]
+            is_dark = changes[place, column] <= _DARK_CHANGE
             centre = (edges[column] + 0.5, place + 0.5)
             colour = "white" if is_dark else canvas.INK
             look: dict[str, Any] = {"colour": colour, "fontweight": "bold"}
@@ -201,7 +258,7 @@ def robustness_heatmap(summary: Mapping[str, Any], *, title: str) -> "Figure":
     drawn = axes.pcolormesh(
         edges,
         range(len(rows) + 1),
-        np.ma.masked_invalid(drops),
+        np.ma.masked_invalid(changes),
         cmap=canvas.colours(*stops),
         vmin=least,
         vmax=most,
@@ -215,7 +272,7 @@ def robustness_heatmap(summary: Mapping[str, Any], *, title: str) -> "Figure":
         figure,
         axes,
         drawn,
-        f"drop from {100 * baseline:.1f} (unperturbed), points of AUC",
+        f"change from {100 * baseline:.1f} (unperturbed), points of AUC",
         location="bottom",
         anchor=(0, 0),
         shrink=_LEAST_COLUMNS / num_columns,
@@ -236,7 +293,7 @@ def robustness_table(summary: Mapping[str, Any]) -> str:
 
     Returns:
         Lines of text: the heading, the unperturbed pictures, one line for each
-        condition, and the mean drop.
+        condition, and the mean change.
     """
     baseline = summary["baseline"]
     rows = [
@@ -248,16 +305,15 @@ def robustness_table(summary: Mapping[str, Any]) -> str:
             row["operation"],
             _strength(row),
             f"{row['auc']:.4f}",
-            f"{row['auc'] - baseline['auc']:+.4f}",
+            f"{row['auc_change']:+.4f}",
             f"{row['accuracy']:.4f}",
         )
         for row in summary["conditions"]
     ]
-    has_mixes = any(row["strength"] == MIX for row in summary["conditions"])
     mean = (
-        f"mean AUC drop {summary['mean_auc_drop']:.4f}"
-        f"{', without mixes' if has_mixes else ''} ({summary['suite']}, version "
-        f"{summary['version']}; {summary['num_examples']} pictures, "
+        f"mean change of the AUC {-summary['mean_auc_drop']:+.4f}"
+        f"{', without mixes' if _has_mixes(summary) else ''} ({summary['suite']}, "
+        f"version {summary['version']}; {summary['num_examples']} pictures, "
         f"{summary['num_skipped']} skipped)"
     )
     return "\n".join([*text_table(rows), mean])
@@ -267,6 +323,8 @@ def _summarize(
     suite: Suite, baseline: Evaluation, evaluations: Sequence[Evaluation]
 ) -> dict[str, Any]:
     whole = baseline.summarize()
+    # Frames of one video are not independent.
+    has_intervals = baseline.videos is None
     conditions = []
     drops: dict[str, list[float]] = {name: [] for name in suite.operations}
     for condition, evaluation in zip(suite.conditions, evaluations, strict=True):
@@ -276,8 +334,11 @@ def _summarize(
                 "operation": condition.operation,
                 "strength": condition.strength,
                 **{name: own[name] for name in metrics.BINARY_METRICS},
+                "auc_change": own["auc"] - whole["auc"],
             }
         )
+        if has_intervals:
+            conditions[-1] |= _intervals(baseline, evaluation)
         if condition.strength != MIX:
             drops[condition.operation].append(whole["auc"] - own["auc"])
     return {
@@ -293,9 +354,32 @@ def _summarize(
         "mean_auc_drop_by_operation": {
             name: statistics.fmean(own) for name, own in drops.items()
         },
-        "baseline": {name: whole[name] for name in metrics.BINARY_METRICS},
+        "baseline": {
+            **{name: whole[name] for name in metrics.BINARY_METRICS},
+            **({"auc_interval": _interval(baseline)} if has_intervals else {}),
+        },
         "conditions": conditions,
     }
+
+
+def _interval(evaluation: Evaluation) -> list[float] | None:
+    ends = delong.auc_interval(evaluation.fake, evaluation.evidence)
+    return None if ends is None else list(ends)
+
+
+def _intervals(baseline: Evaluation, evaluation: Evaluation) -> dict[str, Any]:
+    """The intervals of a condition, in which each picture is its own control."""
+    found = delong.difference_interval(
+        baseline.fake, baseline.evidence, evaluation.evidence
+    )
+    return {
+        "auc_interval": _interval(evaluation),
+        "auc_change_interval": None if found is None else list(found[1]),
+    }
+
+
+def _has_mixes(summary: Mapping[str, Any]) -> bool:
+    return any(row["strength"] == MIX for row in summary["conditions"])
 
 
 def _by_operation(summary: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
@@ -341,7 +425,7 @@ def _draw_panel(
     canvas.style(axes)
     axes.set_title(kind.title, loc="left", fontsize=11, fontweight="bold")
     axes.set_title(
-        f"mean drop {minus(f'{100 * drop:z.1f}')} points",
+        f"mean change {minus(f'{-100 * drop:+z.1f}')} points",
         loc="right",
         fontsize=9,
         color=canvas.GREY,

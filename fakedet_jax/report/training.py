@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fakedet_jax.report import canvas
+from fakedet_jax.report import canvas, figures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 _LOSSES = ("loss",)
 _QUALITIES = ("accuracy", "auc", "average_precision", "f1")
+# The part of the steps in which losses may be far above all that follow.
+_FIRST_SHARE = 0.1
+_SPIKE = 2
 # Longer series are drawn pale, with a running average on top.
 _MAX_MARKED_POINTS = 40
 _STYLES = (
@@ -51,7 +54,9 @@ def training_curves(
         axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
     above.set_ylabel("Loss")
     below.set_ylabel("Share")
-    _draw_series(above, _series(rows, _LOSSES), "upper right")
+    losses = _series(rows, _LOSSES)
+    _draw_series(above, losses, "upper right")
+    _leave_out_the_first_spike(above, losses)
     _draw_series(below, _series(rows, _QUALITIES), "lower right")
     if best_step is not None and rows:
         for axes in (above, below):
@@ -73,6 +78,20 @@ def _series(
             if name.endswith(endings) and value is not None:
                 points.setdefault(name, []).append((row["step"], value))
     return {name: np.asarray(pairs, np.float64) for name, pairs in points.items()}
+
+
+def _leave_out_the_first_spike(
+    axes: "Axes", losses: Mapping[str, NDArray[np.float64]]
+) -> None:
+    """Ends the axis where the first losses, far above all others, do not flatten it."""
+    if not losses:
+        return
+    steps, values = np.concatenate(list(losses.values())).T
+    is_later = steps > steps.min() + _FIRST_SHARE * (steps.max() - steps.min())
+    low, high = figures.robust_range(values, is_later)
+    if is_later.any() and values.max() > _SPIKE * values[is_later].max():
+        axes.set_ylim(low, high)
+        axes.set_ylabel(f"Loss (up to {values.max():.3g}, cut off)")
 
 
 def _draw_series(

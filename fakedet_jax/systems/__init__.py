@@ -213,6 +213,7 @@ def load(
     *,
     threshold: float | None = None,
     max_false_alarms: float | None = None,
+    unsure_rates: tuple[float, float] | None = None,
 ) -> "Fitted":
     """Loads the detector of a workdir onto a mesh.
 
@@ -222,6 +223,9 @@ def load(
         threshold: Takes the place of that of the training, if it is given.
         max_false_alarms: If it is given, the threshold is the lowest that calls at most
             this share of the real validation pictures fake.
+        unsure_rates: If they are given, scores are `unsure` where more than these
+            shares of real pictures called fake, and of fakes called real, would be
+            wrong.
 
     Raises:
         RequestError: There is none, or it is damaged, or the workdir does not know the
@@ -233,7 +237,9 @@ def load(
     fitted = opened.system().load(opened, mesh)
     if max_false_alarms is not None:
         return fitted.with_false_alarms(max_false_alarms)
-    return fitted if threshold is None else fitted.with_threshold(threshold)
+    if threshold is not None:
+        return fitted.with_threshold(threshold)
+    return fitted if unsure_rates is None else fitted.with_unsure(*unsure_rates)
 
 
 def open_backbone(

@@ -112,6 +112,19 @@ class Fitted:
         """
         return dataclasses.replace(self, info=self.info.at_false_alarms(rate))
 
+    def with_unsure(self, false_alarm_rate: float, miss_rate: float) -> "Fitted":
+        """The same detector, which decides only where few decisions are wrong.
+
+        Args:
+            false_alarm_rate: See `DetectorInfo.unsure_at`.
+            miss_rate: See `DetectorInfo.unsure_at`.
+
+        Raises:
+            RequestError: The scores of the validation pictures are not known.
+        """
+        info = self.info.unsure_at(false_alarm_rate, miss_rate)
+        return dataclasses.replace(self, info=info)
+
 
 @dataclasses.dataclass(frozen=True)
 class Plan:

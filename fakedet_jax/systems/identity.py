@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
+from fakedet_jax.evaluation.calibration import NONE
+
 if TYPE_CHECKING:
     from fakedet_jax.systems.base import Fitted
 
@@ -18,7 +20,7 @@ _NUM_DIGITS = 16
 
 
 def model_id(detector: "Fitted") -> str:
-    """Digest of a detector's arrays, classes, framing and threshold.
+    """Digest of a detector's arrays, classes, framing, calibration and thresholds.
 
     Args:
         detector: The detector; its arrays may lie on devices.
@@ -28,13 +30,17 @@ def model_id(detector: "Fitted") -> str:
         same but for last digits, which depend on the machine.
     """
     info = detector.info
-    facts = {
+    facts: dict[str, Any] = {
         "detector": info.detector,
         "classes": info.classes,
         "is_fake": info.is_fake,
         "framing": dataclasses.asdict(info.framing),
         "threshold": info.threshold,
     }
+    if info.calibration.kind != NONE:
+        facts["calibration"] = [info.calibration.slope, info.calibration.offset]
+    if info.unsure_between is not None:
+        facts["unsure_between"] = list(info.unsure_between)
     hashed = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     leaves, _ = jax.tree_util.tree_flatten_with_path(detector.variables)
     for path, leaf in leaves:

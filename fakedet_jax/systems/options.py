@@ -68,3 +68,10 @@ class SelectionOptions(Options):
         above=0,
         below=1,
     )
+    calibration: str = option(
+        "auto",
+        "How scores are calibrated on the validation pictures, which changes neither "
+        "their order nor decisions: none, temperature, platt, or auto, which takes the "
+        "one of least cross-validated log loss.",
+        choices=("auto", "none", "temperature", "platt"),
+    )

@@ -8,7 +8,7 @@ import numpy as np
 
 from fakedet_jax.data.dataset import BINARY_CLASSES, Dataset
 from fakedet_jax.errors import RequestError
-from fakedet_jax.evaluation import log_odds, metrics
+from fakedet_jax.evaluation import calibration, log_odds, metrics, operating_point
 from fakedet_jax.evaluation.info import DetectorInfo, kept_log_odds
 from fakedet_jax.evaluation.scoring import Scored
 from fakedet_jax.training import loop
@@ -20,8 +20,9 @@ def judge(
     scored: Scored,
     select_by: str,
     max_false_alarms: float | None = None,
+    calibrate: str = calibration.NONE,
 ) -> loop.Verdict:
-    """Chooses the threshold on validation pictures and says how good the state is.
+    """Chooses calibration and threshold on validation pictures, and judges the state.
 
     Args:
         info: The detector, with any threshold.
@@ -31,6 +32,7 @@ def judge(
             or `loss` (mean cross-entropy).
         max_false_alarms: Largest share of the real pictures that the threshold may call
             fake; None to weigh both errors the same.
+        calibrate: See `calibration.fit`.
 
     Returns:
         The verdict; its facts are `info` with the chosen threshold.
@@ -51,8 +53,7 @@ def judge(
             f"the validation at step {info.step} gives probabilities that are not "
             "numbers"
         )
-    evidence = info.log_odds(log_probabilities)
-    scores = log_odds.scores(evidence)
+    evidence = log_odds.of_classes(log_probabilities, info.is_fake)
     fake = np.asarray(dataset.is_fake)[labels].astype(np.int32)
     chosen = log_probabilities[np.arange(len(labels)), labels]
     auc = metrics.auc(fake, evidence)
@@ -63,7 +64,8 @@ def judge(
     if auc is not None:
         values["auc"] = auc
     merit = -values["loss"] if select_by == "loss" else values.get(select_by, 0.0)
-    threshold = metrics.best_threshold(fake, scores)
+    line = calibration.fit(evidence, fake, calibrate)
+    threshold = operating_point.best(evidence, fake, line)
     num_fake = int(fake.sum())
     origin = (
         f"The threshold was chosen on {len(fake) - num_fake} real and {num_fake} fake "
@@ -82,7 +84,8 @@ def judge(
         threshold_origin=origin,
         threshold_pictures=(len(fake) - num_fake, num_fake),
         validation=values,
-        **kept_log_odds(evidence[fake == 0]),
+        calibration=line,
+        **kept_log_odds(evidence[fake == 0], evidence[fake == 1]),
     )
     if max_false_alarms is not None and info.num_real:
         info = info.at_false_alarms(max_false_alarms)

@@ -82,8 +82,8 @@ def _fails(capsys, *arguments, code=2):
             "--perturb_copies=x: could not convert",
         ),
         (["--mode=train", "--workdir"], "Missing value for flag --workdir"),
-        (["--mode=train", "a.jpg"], "--mode=train takes no files, found 'a.jpg'"),
-        (["--mode=evaluate", "x"], "--mode=evaluate takes no files, found 'x'"),
+        (["--mode=train", "a.jpg"], "`fakedet train` takes no files, found 'a.jpg'"),
+        (["--mode=evaluate", "x"], "`fakedet evaluate` takes no files, found 'x'"),
         (["--flagfile=/nowhere"], "/nowhere"),
         (["--mode=train", "--process_id=0"], "belong together; give all three"),
         ([*_CLUSTER, "--coordinator_address=nowhere"], "expected HOST:PORT of process"),
@@ -106,7 +106,7 @@ def test_a_workdir_without_a_detector_is_named(capsys, tmp_path, mode, exists):
 
 def test_predict_without_files_says_what_is_missing(capsys, tmp_path):
     line = _fails(capsys, "--mode=predict", f"--workdir={tmp_path}")
-    assert "--mode=predict: name files or folders" in line
+    assert "`fakedet predict`: name files or folders" in line
 
 
 @pytest.mark.parametrize("flag", ["task=binary", "real_classes=x"])
@@ -132,7 +132,7 @@ def test_a_flag_that_would_be_ignored_is_refused(capsys, tmp_path, flag):
 def test_a_flag_that_the_mode_does_not_use_is_refused(capsys, mode, flag, users):
     line = _fails(capsys, f"--mode={mode}", f"--{flag}")
     name = flag.partition("=")[0].removeprefix("no")
-    assert f"--{name}: --mode={mode} does not use it, only {users}" in line
+    assert f"--{name}: `fakedet {mode}` does not use it, only {users}" in line
 
 
 @pytest.mark.parametrize(
@@ -170,6 +170,31 @@ def test_a_flag_of_another_detector_is_refused(capsys, detector, flag, users):
 def test_a_wrong_operating_point_is_refused(capsys, mode, flags, message):
     needed = {"suite": ["--suite=amten"], "cross_dataset": ["--datasets=a"]}
     files = ["a.jpg"] if mode == "predict" else needed.get(mode, [])
+    assert message in _fails(capsys, mode, "--workdir=w", *flags, *files)
+
+
+@pytest.mark.parametrize("mode", ["predict", "evaluate", "cross_dataset"])
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--false_alarm_rate=0"], "--false_alarm_rate: expected a number between 0"),
+        (["--miss_rate=1"], "--miss_rate: expected a number between 0 and 1, found 1"),
+        (["--miss_rate=-1"], "--miss_rate: expected a number between 0 and 1"),
+        (
+            ["--unsure", "--threshold=0.5"],
+            "--unsure and --threshold: the first leaves scores between two thresholds "
+            "unsure, the second decides all by one; give one",
+        ),
+        (
+            ["--miss_rate=0.1", "--max_false_alarms=0.1"],
+            "--miss_rate and --max_false_alarms: the first leaves",
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_rates_of_unsure_scores_are_refused(capsys, mode, flags, message):
+    needed = {"predict": ["a.jpg"], "cross_dataset": ["--datasets=a"]}
+    files = needed.get(mode, [])
     assert message in _fails(capsys, mode, "--workdir=w", *flags, *files)
 
 
@@ -258,7 +283,7 @@ def test_older_forms_of_evaluate_are_handed_on(capsys, flags, job, mode):
     with mock.patch(f"fakedet_jax.jobs.{job}", side_effect=error) as reached:
         assert tiny.run_cli("--mode=evaluate", "--workdir=w", *flags) == 1
     assert isinstance(reached.call_args.args[0], modes.MODES[mode].settings)
-    assert f"goes away in the next version; give --mode={mode}" in (
+    assert f"goes away in the next version; give `fakedet {mode}`" in (
         capsys.readouterr().err
     )
 
@@ -358,7 +383,7 @@ def test_prepare_prints_what_it_made(tmp_path, capsys):
         ),
         (
             ["--mode=cross_dataset", "--workdir=w", "--datasets=a", "--suite=amten"],
-            "--suite: --mode=cross_dataset does not use it",
+            "--suite: `fakedet cross_dataset` does not use it",
         ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -9,12 +9,15 @@ import pytest
 
 from fakedet_jax.deployment import program
 from fakedet_jax.evaluation import log_odds
+from fakedet_jax.evaluation.calibration import Calibration
 from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.systems.base import Fitted
 
+_NONE = Calibration()
 
-def _fitted(is_fake, log_probability_fn, variables=None):
+
+def _fitted(is_fake, log_probability_fn, variables=None, calibration=_NONE):
     info = DetectorInfo(
         detector="made_up",
         classes=tuple(f"class {number}" for number in range(len(is_fake))),
@@ -24,16 +27,22 @@ def _fitted(is_fake, log_probability_fn, variables=None):
         threshold=0.5,
         threshold_origin="",
         step=0,
+        calibration=calibration,
     )
     return Fitted(info, variables, log_probability_fn)
 
 
+@pytest.mark.parametrize("line", [_NONE, Calibration("platt", 0.3, -1.5)], ids=str)
 @pytest.mark.parametrize("is_fake", [(False, True), (False, False, True, True, False)])
-def test_scores_are_those_of_the_detector(is_fake):
+def test_scores_are_those_of_the_detector(is_fake, line):
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 20, (8, len(is_fake))).astype(np.float32)
     values = np.asarray(jax.nn.log_softmax(logits))
-    fitted = _fitted(is_fake, lambda variables, crops: variables[: crops.shape[0]])
+    fitted = _fitted(
+        is_fake,
+        lambda variables, crops: variables[: crops.shape[0]],
+        calibration=line,
+    )
     made = program.make(
         Fitted(fitted.info, jnp.asarray(values), fitted.log_probability_fn)
     )

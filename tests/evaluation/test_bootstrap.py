@@ -31,6 +31,10 @@ def test_weighted_metrics_equal_scikit_learn(levels):
         assert found.average_precision[place] == pytest.approx(
             sklearn.metrics.average_precision_score(fake, scores, **sample), abs=1e-12
         )
+        repeated = np.repeat(np.arange(fake.size), row[groups].astype(int))
+        assert found.equal_error_rate[place] == pytest.approx(
+            metrics.equal_error_rate(fake[repeated], scores[repeated]), abs=1e-12
+        )
 
 
 def test_what_a_resample_does_not_define_is_nan():
@@ -58,14 +62,26 @@ def test_intervals_equal_those_of_resamples_that_are_written_out(num_groups):
     fake, scores, groups = _task(20, num_groups)
     # A class of one group is often missing from a resample.
     fake = groups > 0
-    values = {"accuracy": [], "auc": [], "average_precision": []}
+    values = {"accuracy": [], "auc": [], "average_precision": [], "found": []}
+    values["calibration_error"] = []
+    bins = metrics.equal_mass_bins(scores)
     for indices in _drawn(fake, groups, 50, seed=4):
         labels, own = fake[indices], scores[indices]
         values["accuracy"].append(np.mean((own >= 0.5) == labels))
         values["auc"].append(sklearn.metrics.roc_auc_score(labels, own))
         ap = sklearn.metrics.average_precision_score(labels, own)
         values["average_precision"].append(ap)
-    found = bootstrap.intervals(fake, scores, 0.5, groups, num_resamples=50, seed=4)
+        values["found"].append(np.mean(own[labels] >= 0.3))
+        error = [
+            abs(np.sum((own - labels)[bins[indices] == number])) for number in range(10)
+        ]
+        values["calibration_error"].append(sum(error) / len(own))
+    found = bootstrap.intervals(
+        *(fake, scores, 0.5, groups),
+        num_resamples=50,
+        seed=4,
+        shares={"found": (fake & (scores >= 0.3), fake)},
+    )
     for name, own in values.items():
         expected = np.percentile(own, [2.5, 97.5])
         assert found[name] == pytest.approx(expected, abs=1e-12), name

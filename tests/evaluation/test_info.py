@@ -10,6 +10,7 @@ import pytest
 
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import log_odds, metrics
+from fakedet_jax.evaluation.calibration import Calibration
 from fakedet_jax.evaluation.info import MAX_KEPT, DetectorInfo, kept_log_odds
 from fakedet_jax.media.framing import Framing
 
@@ -148,3 +149,55 @@ def test_of_very_many_scores_evenly_spaced_ones_are_kept():
     info = dataclasses.replace(_INFO, **kept).at_false_alarms(0.001)
     assert np.mean(scores >= info.threshold) == pytest.approx(0.001, rel=0.05)
     assert f"of the {number:,} real" in info.threshold_origin
+
+
+def _with_both(num_real=200, num_fake=100, gap=1.0, **changes):
+    rng = np.random.default_rng(0)
+    kept = kept_log_odds(rng.normal(-gap, 1, num_real), rng.normal(gap, 1, num_fake))
+    return dataclasses.replace(_INFO, **kept, **changes)
+
+
+@pytest.mark.parametrize(
+    "line", [Calibration(), Calibration("platt", 0.2, 0.5)], ids=lambda line: line.kind
+)
+def test_what_may_be_wrong_too_often_is_unsure(line):
+    info = _with_both(calibration=line).unsure_at(0.05, 0.1)
+    low, high = info.unsure_between
+    assert low < high
+    real, fake = (
+        info.point.decide(log_odds.scores(line(kept)))
+        for kept in (info.real_log_odds, info.fake_log_odds)
+    )
+    assert (real.count("fake"), fake.count("real")) == (10, 10)
+    assert real.count("unsure") > 0 < fake.count("unsure")
+    assert "10 of 200 and 10 of 100" in info.unsure_origin
+    assert not info.doubt
+
+
+def test_where_both_rates_are_kept_by_one_threshold_nothing_is_unsure():
+    info = _with_both(gap=9.0).unsure_at(0.05, 0.05)
+    low, high = info.unsure_between
+    assert low == high
+    assert set(info.point.decide([0.0, low, 1.0])) == {"real", "fake"}
+
+
+@pytest.mark.parametrize(
+    ("false_alarms", "misses", "doubts"),
+    [
+        (0.001, 0.1, ["false alarms need at least 1,000 real", "there are 200"]),
+        (0.1, 0.001, ["misses need at least 1,000 fake", "there are 100"]),
+        (0.001, 0.001, ["1,000 real", "; at most 0.1 % misses need"]),
+    ],
+)
+def test_rates_that_the_pictures_are_too_few_for_are_doubtful(
+    false_alarms, misses, doubts
+):
+    doubt = _with_both().unsure_at(false_alarms, misses).doubt
+    assert all(part in doubt for part in doubts)
+
+
+def test_without_scores_of_fakes_nothing_can_be_unsure():
+    with pytest.raises(RequestError, match=r"`miss_rate`: .* fake validation pictures"):
+        _with_scores(200).unsure_at(0.05, 0.05)
+    with pytest.raises(RequestError, match="`false_alarm_rate`: "):
+        _INFO.unsure_at(0.05, 0.05)

@@ -8,11 +8,15 @@ import math
 import numpy as np
 import pytest
 import scipy.stats
+import sklearn.calibration
 import sklearn.metrics
 
 from fakedet_jax.evaluation import metrics
 
-NUMBERS = {*metrics.BINARY_METRICS, "threshold", "num_examples", "num_skipped"}
+NUMBERS = {
+    *(*metrics.BINARY_METRICS, "equal_error_rate", "calibration_error"),
+    *("threshold", "num_examples", "num_skipped"),
+}
 
 
 def _random_task(seed, levels):
@@ -152,6 +156,51 @@ def test_best_threshold_refuses_scores_out_of_range():
         metrics.best_threshold([0, 1], [0.5, 1.5])
 
 
+@pytest.mark.parametrize("levels", [3, 20, 10**9])
+def test_both_errors_are_the_same_at_the_equal_error_rate(levels):
+    rng = np.random.default_rng(levels)
+    fake = rng.random(300) < 0.4
+    scores = np.round(levels * np.clip(rng.normal(0.4 + 0.2 * fake, 0.3), 0, 1))
+    found = metrics.equal_error_rate(fake, scores)
+    alarms, hits, _ = sklearn.metrics.roc_curve(fake, scores, drop_intermediate=False)
+    # The misses where there are as many false alarms, on the curve's straight pieces.
+    assert 1 - np.interp(found, alarms, hits) == pytest.approx(found, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("fake_scores", "rate"), [([0.7, 0.8], 0), ([0.1, 0.2], 1), ([0.5, 0.5], 0.5)]
+)
+def test_the_equal_error_rate_of_clear_cases(fake_scores, rate):
+    scores = [0.5, 0.5, *fake_scores]
+    assert metrics.equal_error_rate([0, 0, 1, 1], scores) == rate
+
+
+def test_bins_of_the_calibration_error_hold_equally_many():
+    rng = np.random.default_rng(0)
+    scores = rng.random(1000)
+    fake = rng.random(1000) < scores**2
+    found = metrics.reliability(fake, scores)
+    assert found.counts.tolist() == [100] * 10
+    shares, means = sklearn.calibration.calibration_curve(
+        fake, scores, n_bins=10, strategy="quantile"
+    )
+    np.testing.assert_allclose(found.mean_scores, means, atol=2e-3)
+    np.testing.assert_allclose(found.shares_fake, shares, atol=0.02)
+    assert found.error == pytest.approx(np.mean(np.abs(means - shares)), abs=5e-3)
+
+
+def test_scores_that_are_shares_have_no_calibration_error():
+    scores = np.repeat([0.2, 0.5, 0.8], 20)
+    fake = np.tile(np.arange(20), 3) < 20 * scores
+    assert metrics.reliability(fake, scores).error == pytest.approx(0)
+    assert metrics.reliability(fake, 1 - scores).error == pytest.approx(0.4)
+
+
+def test_equal_scores_are_in_one_bin():
+    scores = np.repeat([0.0, 1.0], [70, 30])
+    assert metrics.reliability(scores == 1, scores).counts.tolist() == [70, 30]
+
+
 def test_summarize_by_hand():
     result = metrics.summarize(
         [0, 0, 0, 1, 1], [0.1, 0.5, 0.7, 0.4, 0.9], 0.5, num_skipped=2
@@ -165,6 +214,10 @@ def test_summarize_by_hand():
         "auc": 4 / 6,
         "fpr": 2 / 3,
         "fnr": 1 / 2,
+        # Between 1/3 and 2/3 of false alarms, half of the fakes are missed.
+        "equal_error_rate": pytest.approx(1 / 2),
+        # One bin: a mean score of 0.52, and two fakes of five.
+        "calibration_error": pytest.approx(0.52 - 2 / 5),
         "threshold": 0.5,
         "num_examples": 5,
         "num_skipped": 2,
@@ -206,13 +259,16 @@ def test_summarize_without_predicted_classes_is_binary():
     assert result["classes"] == ["real", "fake"]
 
 
+_OF_FAKES = {"recall", "average_precision", "auc", "equal_error_rate", "fnr"}
+
+
 @pytest.mark.parametrize(
     ("labels", "scores", "undefined"),
     [
         ([], [], NUMBERS - {"threshold", "num_examples", "num_skipped"}),
-        ([0], [0.1], {"precision", "recall", "f1", "average_precision", "auc", "fnr"}),
-        ([0], [0.9], {"recall", "average_precision", "auc", "fnr"}),
-        ([1], [0.9], {"auc", "fpr"}),
+        ([0], [0.1], {"precision", "f1", *_OF_FAKES}),
+        ([0], [0.9], _OF_FAKES),
+        ([1], [0.9], {"auc", "equal_error_rate", "fpr"}),
         ([0, 1], [0.1, 0.1], {"precision"}),
     ],
 )

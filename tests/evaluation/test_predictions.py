@@ -4,6 +4,7 @@
 
 import csv
 import dataclasses
+import functools
 import io
 import logging
 import math
@@ -12,7 +13,13 @@ from pathlib import Path
 import pytest
 
 from fakedet_jax.evaluation import log_odds, metrics
-from fakedet_jax.evaluation.predictions import FRAME_HEADER, HEADER, PredictionOutput
+from fakedet_jax.evaluation.operating_point import OperatingPoint
+from fakedet_jax.evaluation.predictions import (
+    FRAME_HEADER,
+    HEADER,
+    FileResult,
+    PredictionOutput,
+)
 from fakedet_jax.faces.extraction import DAMAGED, LEFT_OUT, NO_FACE, NOTED, WRITTEN, Row
 from fakedet_jax.faces.stream import FaceFile
 from fakedet_jax.media.framing import Framing
@@ -40,19 +47,24 @@ def left_out(reason, frame=-1, face=-1):
     return Row(LEFT_OUT, reason, frame=frame, face=face), None
 
 
-def write(*files, threshold=0.5, copies=None):
+def write(*files, threshold=0.5, unsure_between=None, copies=None, **settings):
     """What becomes of files and their rows: the output and its two tables."""
+    start = functools.partial(FileResult, **settings)
     table, frames = io.StringIO(), io.StringIO()
     given = [file for file, _ in files]
-    output = PredictionOutput(given, threshold, table, frames, copies)
+    point = OperatingPoint(threshold, unsure_between)
+    output = PredictionOutput(given, point, table, frames, copies, None, start)
     for number, (_, rows) in enumerate(files):
         for row, score in rows:
             is_known = score is not None and math.isfinite(score)
             odds = float(log_odds.of_scores(score)) if is_known else score
-            output.add(number, row, odds)
+            output.add(number, row, None if odds is None else [odds])
         output.finish(number)
     parsed = [list(csv.reader(io.StringIO(t.getvalue()))) for t in (table, frames)]
     assert parsed[0].pop(0) == list(HEADER)
+    output.written_counts = [row[-3:] for row in parsed[0]]
+    for row in parsed[0]:
+        del row[-3:]
     output.written_log_odds = [_check_odds(row, 2) for row in parsed[0]]
     output.written_notes = [row.pop() for row in parsed[0]]
     assert parsed[1].pop(0) == list(FRAME_HEADER)
@@ -82,6 +94,45 @@ def test_the_mean_is_what_is_decided_on(second, decision):
     assert rows[0][3] == decision
 
 
+def test_scores_between_two_thresholds_are_unsure():
+    copies = Copies()
+    rows = [(PHOTO, [scored(-1, score)]) for score in (0.2, 0.5, 0.8)]
+    output, table, frames = write(*rows, unsure_between=(0.3, 0.7), copies=copies)
+    assert [row[3] for row in table] == ["real", "unsure", "fake"]
+    assert [row[5] for row in frames] == ["real", "unsure", "fake"]
+    assert output.counts == {"real": 1, "unsure": 1, "fake": 1, "error": 0}
+    drawn = [mark.text for _, ((_, mark),), _ in copies.added]
+    assert drawn == ["real 0.20", "unsure 0.50", "fake 0.80"]
+
+
+def _stable(*rows):
+    """The table of a video whose frames have log-odds as they are and changed."""
+    table = io.StringIO()
+    output = PredictionOutput([VIDEO], OperatingPoint(0.5), table, stability=True)
+    for frame, odds in enumerate(rows):
+        output.add(0, scored(frame, None)[0], odds)
+    output.finish(0)
+    (row,) = csv.DictReader(io.StringIO(table.getvalue()))
+    return row
+
+
+def test_a_decision_that_a_mild_change_turns_round_is_unsure():
+    assert _stable([2.0, 1.0, 3.0])["decision"] == "fake"
+    row = _stable([2.0, -1.0, 3.0])
+    assert row["decision"] == "unsure"
+    found = [float(row[name]) for name in ("score", "least", "most")]
+    assert found == pytest.approx(log_odds.scores([2.0, -1.0, 3.0]))
+
+
+def test_changed_scores_of_a_video_are_means_of_its_frames():
+    # One frame flips, but the mean of all does not.
+    row = _stable([2.0, -0.1], [3.0, 4.0])
+    assert row["decision"] == "fake"
+    means = log_odds.scores([[2.0, -0.1], [3.0, 4.0]]).mean(0)
+    assert float(row["least"]) == pytest.approx(means.min())
+    assert float(row["most"]) == pytest.approx(means.max())
+
+
 def test_each_face_has_its_row():
     rows = [scored(0, 0.25, face=1), scored(0, 0.9, face=0), scored(1, 0.75, face=1)]
     _, table, _ = write((VIDEO, rows))
@@ -91,6 +142,68 @@ def test_each_face_has_its_row():
 def test_the_log_odds_of_a_video_are_those_of_its_mean_score():
     output, _, _ = write((VIDEO, [scored(0, 0.2), scored(1, 0.7)]))
     assert output.written_log_odds == [pytest.approx(math.log(0.45 / 0.55))]
+
+
+def test_a_video_has_a_row_for_all_faces():
+    rows = [scored(0, 0.25, face=1), scored(0, 0.9), scored(1, 0.75, face=1)]
+    output, table, _ = write((VIDEO, rows), all_faces=True)
+    assert [row[1:4] for row in table] == [
+        ["0", "0.9", "fake"],
+        ["1", "0.5", "fake"],
+        # One forged face makes a forged video.
+        ["all", "0.9", "fake"],
+    ]
+    means = [float(mean) for mean, _, _ in output.written_counts]
+    assert means == pytest.approx([0.9, 0.5, 0.7])
+    assert [row[1:] for row in output.written_counts] == [
+        ["1", "1"],
+        ["1", "2"],
+        ["2", "3"],
+    ]
+    # Faces are counted, and the video is not one more.
+    assert output.counts == {"fake": 2, "real": 0, "error": 0}
+
+
+def test_a_video_without_a_score_has_the_reason_for_all_faces():
+    output, table, _ = write((VIDEO, [left_out(NO_FACE, 0)]), all_faces=True)
+    reason = "has no usable frame (1 × shows no face)"
+    assert [row[1:] for row in table] == [
+        ["0", "", "", reason],
+        ["all", "", "", reason],
+    ]
+    assert output.written_counts == [["", "", ""]] * 2
+    assert output.counts["error"] == 1
+
+
+def test_a_photograph_has_no_row_for_all_faces():
+    _, table, _ = write((PHOTO, [scored(-1, 0.25)]), all_faces=True)
+    assert [row[1] for row in table] == ["0"]
+
+
+def test_a_face_in_few_frames_has_no_row(caplog):
+    rows = [scored(0, 0.25), scored(1, 0.35), scored(1, 0.9, face=1)]
+    _, table, frames = write((VIDEO, rows), all_faces=True, min_track_frames=2)
+    assert [row[1:3] for row in table] == [["0", "0.3"], ["all", "0.3"]]
+    assert len(frames) == 3
+    assert "1 face seen in fewer than 2 frames has no row" in caplog.text
+    _, table, _ = write((VIDEO, rows), all_faces=True, min_track_frames=3)
+    reason = "has no face that is not seen in fewer than 3 frames"
+    assert [row[1:] for row in table] == [
+        ["0", "", "", reason],
+        ["all", "", "", reason],
+    ]
+    # It is for videos.
+    _, table, _ = write((PHOTO, [scored(-1, 0.25)]), min_track_frames=2)
+    assert table[0][2] == "0.25"
+
+
+def test_a_face_needs_a_tenth_of_the_frames_where_one_has_them():
+    rows = [scored(frame, 0.25) for frame in range(20)]
+    rows += [scored(3, 0.9, face=1), scored(4, 0.9, face=2), scored(5, 0.9, face=2)]
+    _, table, _ = write((VIDEO, rows), all_faces=True)
+    assert [row[1] for row in table] == ["0", "2", "all"]
+    _, table, _ = write((VIDEO, [scored(n, 0.9, face=n) for n in range(20)]))
+    assert len(table) == 20
 
 
 def test_a_face_that_is_too_small_has_its_reason_beside_the_others():
@@ -196,9 +309,9 @@ def test_a_video_without_a_finite_score_counts_its_frames():
 def test_the_written_score_decides_as_the_table_does(odds):
     threshold = float(log_odds.scores(odds))
     table = io.StringIO()
-    output = PredictionOutput([PHOTO] * 3, threshold, table)
+    output = PredictionOutput([PHOTO] * 3, OperatingPoint(threshold), table)
     for number, change in enumerate((-1e-12, 0, 1e-12)):
-        output.add(number, scored(-1, None)[0], odds + change)
+        output.add(number, scored(-1, None)[0], [odds + change])
         output.finish(number)
     rows = list(csv.DictReader(io.StringIO(table.getvalue())))
     for row in rows:
@@ -223,8 +336,9 @@ def test_what_the_network_saw_is_drawn():
     copies = Copies()
     row = dataclasses.replace(scored(-1, 0.25)[0], crop_box=(10, 20, 70, 60))
     table = io.StringIO()
-    output = PredictionOutput([PHOTO], 0.5, table, None, copies, Framing.square(16))
-    output.add(0, row, -1.0)
+    point = OperatingPoint(0.5)
+    output = PredictionOutput([PHOTO], point, table, None, copies, Framing.square(16))
+    output.add(0, row, [-1.0])
     output.finish(0)
     ((_, ((_, mark),), _),) = copies.added
     # The central square of a crop of 60 × 40 pixels.

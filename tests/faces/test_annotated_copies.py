@@ -22,7 +22,7 @@ from fakedet_jax.media.decode import decode
 from tests.data.pictures import colourful, encode
 from tests.media.media_files import write_video
 
-MARK = Mark((80, 100, 200, 220), 0.9, True)
+MARK = Mark((80, 100, 200, 220), 0.9, "fake")
 
 
 def face_file(path, name=None):
@@ -128,7 +128,7 @@ def test_boxes_of_a_video_do_not_glide_over_a_cut(tmp_path, folder):
     path = write_video(
         tmp_path / "v.mp4", [*[first] * 6, *[second] * 6, *dissolve, *[third] * 3]
     )
-    marks = [Mark((x, 40, x + 30, 70), 0.9, True) for x in (10, 60, 110)]
+    marks = [Mark((x, 40, x + 30, 70), 0.9, "fake") for x in (10, 60, 110)]
     scored = [
         (Row(WRITTEN, frame=frame, face=0), mark)
         for frame, mark in zip((0, 10, 22), marks, strict=True)

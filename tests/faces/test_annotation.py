@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of drawing faces and following them through videos."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import ImageColor
@@ -10,8 +12,8 @@ from fakedet_jax.faces.annotation import Mark, MovingMark, draw
 from tests.data.pictures import colourful
 
 GROUND = np.full((300, 400, 3), 128, np.uint8)
-FAKE = Mark((100, 120, 200, 240), 0.93, True)
-REAL = Mark((100, 120, 200, 240), 0.07, False)
+FAKE = Mark((100, 120, 200, 240), 0.93, "fake")
+REAL = Mark((100, 120, 200, 240), 0.07, "real")
 
 
 def rgb(mark):
@@ -45,12 +47,25 @@ def test_the_label_is_above_the_box():
     assert 90 < top < 110
 
 
+def test_the_number_of_a_face_stands_before_its_decision():
+    assert dataclasses.replace(FAKE, number=3).text == "3: fake 0.93"
+
+
+def test_labels_do_not_cover_each_other():
+    boxes = [(100, 120, 160, 180), (110, 124, 170, 184), (120, 128, 180, 188)]
+    marks = [Mark(box, 0.5, "fake") for box in boxes]
+    grounds = sum((draw(GROUND, [mark]) == rgb(FAKE)).all(-1).sum() for mark in marks)
+    together = (draw(GROUND, marks) == rgb(FAKE)).all(-1).sum()
+    # Lines of the boxes cross, and labels hide some of them.
+    assert together > 0.8 * grounds
+
+
 @pytest.mark.parametrize(
     "box",
     [(0, 0, 400, 300), (-50, -60, 30, 20), (380, 290, 500, 400), (390, 0, 391, 1)],
 )
 def test_everything_is_drawn_within_the_picture(box):
-    picture = draw(GROUND, [Mark(box, 0.5, True)])
+    picture = draw(GROUND, [Mark(box, 0.5, "fake")])
     assert picture.shape == GROUND.shape
     labelled = (picture == rgb(FAKE)).all(-1).sum()
     assert labelled > 300  # Most of the ground of a label is there.
@@ -61,7 +76,7 @@ def test_letters_grow_with_the_face():
     for side in (20, 200):
         wide = np.full((2000, 2000, 3), 128, np.uint8)
         _, top, _, _ = changed(
-            draw(wide, [Mark((900, 900, 900 + side, 1000), 1, True)])
+            draw(wide, [Mark((900, 900, 900 + side, 1000), 1, "fake")])
         )
         heights.append(900 - top)
     assert heights[0] < heights[1]
@@ -87,7 +102,11 @@ def test_the_picture_itself_stays_as_it_is():
 
 def moving(frames, looked_at):
     marks = [
-        Mark((10.0 * frame, 0, 10.0 * frame + 5, 5), frame / 100, frame > 50)
+        Mark(
+            (10.0 * frame, 0, 10.0 * frame + 5, 5),
+            frame / 100,
+            ("real", "fake")[frame > 50],
+        )
         for frame in frames
     ]
     return MovingMark(frames, marks, looked_at)
@@ -106,7 +125,7 @@ def test_the_score_is_that_of_the_nearest_scored_frame():
         0.6,
         0.6,
     ]
-    assert [followed.at(frame).is_fake for frame in (49, 51)] == [False, True]
+    assert [followed.at(frame).decision for frame in (49, 51)] == ["real", "fake"]
 
 
 def test_a_face_is_shown_half_way_to_where_it_was_not_found():
@@ -123,7 +142,7 @@ def test_a_face_is_shown_up_to_the_ends_of_the_video():
 
 
 def test_what_the_network_saw_is_a_thinner_box_of_the_same_colour():
-    mark = Mark((100, 120, 200, 240), 0.93, True, seen=(80, 100, 230, 250))
+    mark = Mark((100, 120, 200, 240), 0.93, "fake", seen=(80, 100, 230, 250))
     picture = draw(GROUND, [mark])
     assert tuple(picture[200, 80]) == tuple(picture[249, 150]) == rgb(FAKE)
     thin = (picture[180, :90] != 128).any(-1).sum()
@@ -132,14 +151,14 @@ def test_what_the_network_saw_is_a_thinner_box_of_the_same_colour():
 
 
 def test_what_the_network_saw_moves_with_the_face():
-    first = Mark((0, 0, 10, 10), 0.2, False, seen=(0, 0, 20, 20))
-    second = Mark((10, 0, 20, 10), 0.2, False, seen=(10, 0, 30, 20))
+    first = Mark((0, 0, 10, 10), 0.2, "real", seen=(0, 0, 20, 20))
+    second = Mark((10, 0, 20, 10), 0.2, "real", seen=(10, 0, 30, 20))
     moving = MovingMark([0, 10], [first, second], [0, 10])
     assert moving.at(5).seen == (5, 0, 25, 20)
 
 
 def cut_at(frames, looked_at, *cuts):
-    marks = [Mark((10.0 * f, 0, 10.0 * f + 5, 5), f / 100, False) for f in frames]
+    marks = [Mark((10.0 * f, 0, 10.0 * f + 5, 5), f / 100, "real") for f in frames]
     return MovingMark(frames, marks, looked_at, cuts)
 
 

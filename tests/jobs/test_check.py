@@ -162,7 +162,7 @@ def test_results_are_written(crops, tmp_path, unmeasured):
 @pytest.mark.parametrize(
     ("paths", "message"),
     [
-        ([], "--mode=check takes one folder with a folder for each class"),
+        ([], "`fakedet check` takes one folder with a folder for each class"),
         (["a", "b"], "found 'a', 'b'"),
         (["/nowhere"], "'/nowhere' is not a folder"),
     ],

@@ -5,6 +5,7 @@
 import csv
 import json
 import shutil
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -14,7 +15,8 @@ from PIL import Image
 from fakedet_jax import workdir as workdirs
 from fakedet_jax.config import DataConfig, EvaluateConfig
 from fakedet_jax.errors import RequestError
-from fakedet_jax.evaluation import bootstrap, log_odds, metrics, protocol
+from fakedet_jax.evaluation import bootstrap, log_odds, metrics, protocol, stability
+from fakedet_jax.evaluation.operating_point import OperatingPoint
 from fakedet_jax.jobs import evaluate
 from fakedet_jax.perturb import apply
 from fakedet_jax.perturb.perturbation import Perturbation
@@ -432,6 +434,116 @@ def test_too_few_real_pictures_for_a_share_are_warned_of(workdir, capsys):
     errors = capsys.readouterr().err
     assert "at most 1 % false alarms: 0 of the 3 real pictures" in errors
     assert "need at least 100 real validation pictures, there are 3" in errors
+
+
+def test_unsure_pictures_are_counted_and_the_others_measured(workdir):
+    summary, folder = _evaluate(
+        workdir, name="unsure", report=True, false_alarm_rate=0.34, miss_rate=0.34
+    )
+    low, high = summary["unsure_between"]
+    rows = _rows(folder / "scores.csv")
+    expected = OperatingPoint(0.5, (low, high)).decide(
+        [float(row["score"]) for row in rows]
+    )
+    assert [row["decision"] for row in rows] == expected
+    sure = [row for row in rows if row["decision"] != "unsure"]
+    assert summary["unsure_share"] == pytest.approx(1 - len(sure) / len(rows))
+    right = sum(row["decision"] == row["label"] for row in sure)
+    assert summary["decided_accuracy"] == pytest.approx(right / len(sure))
+    assert summary["unsure_share_interval"][0] <= summary["unsure_share"]
+    assert summary["unsure_rates"] == [0.34, 0.34]
+    page = (folder / "report.html").read_text("utf-8")
+    assert "Accuracy of the decided" in page
+    assert "are unsure, so that at most 34 %" in page
+
+
+def _write_table(path, rows):
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([("path", "camera", "note"), *rows])
+    return path
+
+
+def test_groups_of_a_table_have_their_own_metrics(workdir, tmp_path):
+    whole, folder = _evaluate(workdir, name="ungrouped")
+    rows = _rows(folder / "scores.csv")
+    cameras = {
+        row["path"]: "left" if place % 3 else "right" for place, row in enumerate(rows)
+    }
+    # The end of a path names it, and what is not named is a group too.
+    ends = [
+        ("/".join(Path(name).parts[-3:]), camera, name)
+        for name, camera in list(cameras.items())[1:]
+    ]
+    table = _write_table(tmp_path / "labels.csv", ends)
+    summary, grouped = _evaluate(
+        workdir, name="grouped", report=True, group_by="camera", group_table=table
+    )
+    assert {key: summary[key] for key in ("auc", "accuracy")} == {
+        key: whole[key] for key in ("auc", "accuracy")
+    }
+    found = {row["name"]: row for row in summary["groups"]}
+    assert list(found) == ["(unknown)", "left", "right"]
+    assert found["(unknown)"]["num_real"] + found["(unknown)"]["num_fake"] == 1
+    own = [row for row in rows if cameras[row["path"]] == "left"]
+    fake = [row["label"] == "fake" for row in own]
+    scores = [float(row["log_odds"]) for row in own]
+    left = found["left"]
+    assert (left["num_real"], left["num_fake"]) == (fake.count(False), sum(fake))
+    assert left["auc"] == pytest.approx(metrics.auc(fake, scores))
+    assert left["fpr_interval"][0] <= left["fpr"] <= left["fpr_interval"][1]
+    assert left["auc_interval"][0] <= left["auc"] <= left["auc_interval"][1]
+    page = (grouped / "report.html").read_text("utf-8")
+    assert "Group by group" in page
+    assert "camera" in page
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--group_by=camera"], "--group_table: expected a table and one of its"),
+        (["--group_table={table}"], "--group_by: expected a table and one of its"),
+        (["--group_by=lens", "--group_table={table}"], "found no lens"),
+        (["--group_by=camera", "--group_table=no.csv"], "'no.csv' is missing; give"),
+        (
+            ["--group_by=camera", "--group_table={table}"],
+            "--group_table: expected paths",
+        ),
+    ],
+    ids=["no table", "no column", "another column", "missing", "other pictures"],
+)
+def test_a_wrong_table_of_groups_is_refused(workdir, tmp_path, capsys, flags, message):
+    table = _write_table(tmp_path / "labels.csv", [("a.png", "left", "")])
+    flags = [flag.format(table=table) for flag in flags]
+    assert tiny.run_cli("--mode=evaluate", f"--workdir={workdir}", *flags) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert message in error
+
+
+def test_verdicts_that_mild_changes_flip_are_counted(workdir):
+    summary, folder = _evaluate(workdir, name="stable", report=True, stability=True)
+    rows = _rows(folder / "scores.csv")
+    threshold = summary["threshold"]
+    flipped = [float(row["least"]) < threshold <= float(row["most"]) for row in rows]
+    assert summary["flip_share"] == pytest.approx(np.mean(flipped))
+    assert [row["decision"] == "unsure" for row in rows] == flipped
+    assert summary["unsure_share"] == summary["flip_share"]
+    assert list(summary["flips"]) == list(stability.CHANGES)
+    assert max(summary["flips"].values()) <= summary["flip_share"]
+    low, high = summary["flip_share_interval"]
+    assert low <= summary["flip_share"] <= high
+    plain, other = _evaluate(workdir, name="plain")
+    assert (plain["auc"], plain["accuracy"]) == (summary["auc"], summary["accuracy"])
+    assert _scores(folder) == _scores(other)
+    assert "Verdicts that flip" in (folder / "report.html").read_text("utf-8")
+
+
+def test_without_unsure_pictures_nothing_is_said_of_them(workdir):
+    summary, folder = _evaluate(workdir, name="sure", report=True)
+    assert not any("unsure" in name for name in summary)
+    assert summary["calibration"] == "none"
+    page = (folder / "report.html").read_text("utf-8")
+    assert "not calibrated: there are 3 real and 3 fake validation" in page
+    assert "unsure" not in page.lower()
 
 
 def test_the_share_is_refused_where_no_scores_are_stored(damaged, capsys):

@@ -18,7 +18,8 @@ import pytest
 from PIL import Image
 
 from fakedet_jax import systems
-from fakedet_jax.runtime import compilation_cache
+from fakedet_jax.evaluation.predictions import HEADER
+from fakedet_jax.runtime import compilation_cache, parallel
 from tests import tiny
 from tests.data import pictures
 
@@ -80,9 +81,7 @@ def _predict(capfd, *arguments):
 def _parse(text):
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     rows = list(reader)
-    assert reader.fieldnames == [
-        *("path", "face", "score", "decision", "error", "note", "log_odds")
-    ]
+    assert tuple(reader.fieldnames) == HEADER
     return rows
 
 
@@ -255,6 +254,41 @@ def test_a_given_threshold_decides(workdir, data_dir, capfd):
         assert "the threshold was chosen" not in errors
 
 
+def test_unsure_scores_are_neither_real_nor_fake(workdir, data_dir, capfd):
+    folder = data_dir / "test"
+    flags = (f"--workdir={workdir}", "--false_alarm_rate=0.1", "--miss_rate=0.1")
+    rows, errors = _predict(capfd, *flags, folder)
+    with tiny.registered():
+        info = systems.load(workdir, parallel.data_mesh(), unsure_rates=(0.1, 0.1)).info
+    scores = [float(row["score"]) for row in rows]
+    assert [row["decision"] for row in rows] == info.point.decide(scores)
+    assert info.unsure_origin in errors
+    assert "at most 10 % misses need at least 10 fake validation pictures" in errors
+    # The defaults of both rates.
+    for flag in ("--unsure", "--miss_rate=0.05"):
+        _, errors = _predict(capfd, f"--workdir={workdir}", flag, folder)
+        assert "at most 5 % of real pictures are called fake and 5 % of fakes" in errors
+
+
+def test_faces_are_scored_after_mild_changes_too(workdir, data_dir, capfd):
+    folder, flags = data_dir / "test", (f"--workdir={workdir}", "--stability")
+    assert tiny.run_cli("--mode=predict", *flags, str(folder)) == 0
+    text, errors = capfd.readouterr()
+    rows = list(csv.DictReader(io.StringIO(text)))
+    plain, _ = _predict(capfd, f"--workdir={workdir}", folder)
+    assert [row["score"] for row in rows] == [row["score"] for row in plain]
+    with tiny.registered():
+        threshold = systems.load(workdir, parallel.data_mesh()).info.threshold
+    for row in filter(lambda row: row["score"], rows):
+        least, most = float(row["least"]), float(row["most"])
+        assert least <= float(row["score"]) <= most
+        assert least < most
+        is_unsure = least < threshold <= most
+        assert (row["decision"] == "unsure") == is_unsure
+    num_unsure = sum(row["decision"] == "unsure" for row in rows)
+    assert f"{num_unsure} unsure)" in errors
+
+
 def test_one_file_is_no_files(workdir, data_dir, capfd):
     good = data_dir / "test" / "real" / "000.png"
     _, errors = _predict(capfd, f"--workdir={workdir}", good)
@@ -264,7 +298,7 @@ def test_one_file_is_no_files(workdir, data_dir, capfd):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "--mode=predict: name files or folders"),
+        ([], "`fakedet predict`: name files or folders"),
         (["{empty}"], "`paths`: no photographs or videos in "),
         (["{empty}/a.jpg", "--output={full}"], "--output: '"),
         (

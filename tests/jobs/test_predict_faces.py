@@ -170,7 +170,7 @@ def test_all_faces_have_rows_where_that_is_asked_for(
     rows, _ = run(workdir, tmp_path, *paths)
     assert [row["face"] for row in rows] == ["0", "0"]
     rows, counts = run(workdir, tmp_path, *paths, all_faces=True)
-    assert [row["face"] for row in rows] == ["0", "1", "0", "1"]
+    assert [row["face"] for row in rows] == ["0", "1", "0", "1", "all"]
     assert counts["fake"] + counts["real"] == 4
 
 
@@ -310,8 +310,10 @@ def test_both_of_two_people_are_followed(workdir, shared_data, tmp_path):
         all_faces=True,
         frame_scores=tmp_path / "frames.csv",
     )
-    assert [row["face"] for row in rows] == [str(n) for n in range(len(rows))]
-    assert len(rows) >= 2 and all(row["score"] for row in rows)
+    *faces, whole = rows
+    assert [row["face"] for row in faces] == [str(n) for n in range(len(faces))]
+    assert whole["face"] == "all" and whole["faces"] == str(len(faces))
+    assert len(faces) >= 2 and all(row["score"] for row in rows)
     frames = read(tmp_path / "frames.csv")
     assert {row["frame"] for row in frames} == {"0", "40", "80"}
     assert all(float(row["detector_score"]) > 0.85 for row in frames)

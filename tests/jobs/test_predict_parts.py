@@ -97,11 +97,13 @@ def test_every_input_has_its_row(workdir, mixed, tmp_path, capfd):
     assert len({row["model_id"] for row in rows}) == 1
 
 
-def test_scores_are_those_of_a_single_table(workdir, photographs, tmp_path):
+@pytest.mark.parametrize("flags", [[], ["--stability", "--miss_rate=0.4"]], ids=str)
+def test_scores_are_those_of_a_single_table(workdir, photographs, tmp_path, flags):
     single = tmp_path / "single.csv"
-    arguments = (f"--workdir={workdir}", "--batch_size=8", f"--output={single}")
+    arguments = (f"--workdir={workdir}", "--batch_size=8", f"--output={single}", *flags)
     assert tiny.run_cli("--mode=predict", *arguments, str(photographs)) == 0
-    assert _predict(workdir, tmp_path / "run", photographs, "--part_format=csv") == 0
+    arguments = (photographs, "--part_format=csv", *flags)
+    assert _predict(workdir, tmp_path / "run", *arguments) == 0
     merged = tmp_path / "merged.csv"
     assert tiny.run_cli("--mode=merge", f"--output={merged}", f"{tmp_path}/run") == 0
     with single.open() as one, merged.open() as other:
@@ -109,7 +111,9 @@ def test_scores_are_those_of_a_single_table(workdir, photographs, tmp_path):
     assert [row["path"] for row in found] == [row["path"] for row in expected]
     assert [row["decision"] for row in found] == [row["decision"] for row in expected]
     for row, whole in zip(found, expected, strict=True):
-        assert float(row["score"]) == pytest.approx(float(whole["score"]), rel=1e-5)
+        for name in ("score", *(("least", "most") if flags else ())):
+            assert float(row[name]) == pytest.approx(float(whole[name]), rel=1e-5)
+        assert ("least" in row) == ("least" in whole) == bool(flags)
 
 
 def test_crops_of_a_prepared_dataset_have_their_scores(workdir, prepared_dir, tmp_path):

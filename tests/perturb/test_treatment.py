@@ -62,7 +62,7 @@ def test_without_a_choice_a_picture_stays_as_it_is():
 def test_a_single_picture_is_perturbed_as_in_a_batch(operation):
     (perturbation, *_) = suites.mix_of(operation).choices
     treatment = _fixed(perturbation, seed=3)
-    pictures = samples.pictures()
+    pictures = samples.pictures(samples.SIZES[:2])
     key = jax.random.key(3, impl="threefry2x32")
     chosen = [apply.Chosen(picture, perturbation, 5) for picture in pictures]
     expected = apply.apply_each(chosen, key=key)

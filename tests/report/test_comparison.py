@@ -10,6 +10,7 @@ import pytest
 from sklearn import metrics as reference
 
 from fakedet_jax import report
+from fakedet_jax.evaluation import delong
 from fakedet_jax.report import canvas, comparison, curves
 from tests.report import samples
 
@@ -39,7 +40,7 @@ def _named(*names):
 def test_files_of_a_comparison(tmp_path):
     comparison.write_comparison(tmp_path / "new", RUNS)
     found = sorted(path.name for path in (tmp_path / "new").iterdir())
-    assert found == ["comparison.csv", "precision_recall.png", "roc.png"]
+    assert found == ["comparison.csv", "precision_recall.png", "report.html", "roc.png"]
 
 
 def test_columns_of_the_table(tmp_path):
@@ -57,8 +58,45 @@ def test_columns_of_the_table(tmp_path):
         "threshold",
         "num_examples",
         "num_fake",
+        "auc_low",
+        "auc_high",
+        "auc_change",
+        "auc_change_low",
+        "auc_change_high",
         "note",
     ]
+
+
+def test_runs_on_the_same_pictures_have_the_interval_of_their_difference(tmp_path):
+    first, other = make_run(0), make_run(0, 4.0)
+    order = np.random.default_rng(0).permutation(len(other.names))
+    shuffled = dataclasses.replace(
+        other,
+        names=[other.names[place] for place in order],
+        labels=other.labels[order],
+        scores=other.scores[order],
+    )
+    runs = {"first": first, "other": shuffled, "elsewhere": make_run(1)}
+    comparison.write_comparison(tmp_path, runs)
+    rows = {row["name"]: row for row in _rows(tmp_path)}
+    change, ends = delong.difference_interval(first.fake, first.scores, other.scores)
+    found = rows["other"]
+    assert float(found["auc_change"]) == pytest.approx(change)
+    assert (
+        float(found["auc_change_low"]),
+        float(found["auc_change_high"]),
+    ) == pytest.approx(ends)
+    assert rows["first"]["auc_change"] == rows["elsewhere"]["auc_change"] == ""
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert page.count("<td>better</td>") == 1
+    assert "disagree on what is real" in page
+
+
+def test_runs_of_frames_have_no_intervals(tmp_path):
+    runs = {"first": make_run(0), "frames": make_run(0, 4.0)}
+    comparison.write_comparison(tmp_path, runs, of_frames=["frames"])
+    _, row = _rows(tmp_path)
+    assert row["auc_low"] == row["auc_change"] == ""
 
 
 @pytest.mark.parametrize("name", RUNS)

@@ -32,6 +32,7 @@ def test_all_files_are_written_and_no_temporary_one_stays(written):
         "precision_recall.png",
         "confusion_matrix.png",
         "scores.png",
+        "reliability.png",
         "drawn.png",
         "report.html",
     }

@@ -70,7 +70,7 @@ def test_every_tag_is_closed(reader):
 def test_nothing_is_loaded(reader):
     assert not {"link", "iframe", "object", "a"} & set(reader.tags)
     sources = [value for name, value in reader.attributes if name in {"src", "href"}]
-    assert len(sources) == 4 + 1 + 2
+    assert len(sources) == 5 + 1 + 2
     for source in sources:
         start, png = source.split(",")
         assert start == "data:image/png;base64"

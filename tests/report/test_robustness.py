@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from fakedet_jax import report
-from fakedet_jax.evaluation import metrics
+from fakedet_jax.evaluation import delong, metrics
 from fakedet_jax.perturb import suites
 from fakedet_jax.perturb.perturbation import OPERATIONS
 from fakedet_jax.report import canvas, robustness
+from fakedet_jax.report.evaluation import Evaluation
+from fakedet_jax.report.wording import minus
 from tests.report import samples
 
 SUITE = suites.create("fakespotter")
@@ -53,6 +55,7 @@ def test_the_files_are_complete(written):
         "robustness.csv",
         "robustness.json",
         "robustness.png",
+        "report.html",
         "robustness_heatmap.png",
         "skipped.csv",
     }
@@ -93,7 +96,9 @@ def test_each_operation_has_a_panel_with_its_aucs(written):
         assert list(curve.get_ydata()) == _aucs(summary, operation)
         assert list(level.get_ydata()) == [summary["baseline"]["auc"]] * 2
         drop = summary["mean_auc_drop_by_operation"][operation]
-        assert axes.get_title(loc="right") == f"mean drop {100 * drop:.1f} points"
+        assert axes.get_title(loc="right") == minus(
+            f"mean change {-100 * drop:+.1f} points"
+        )
         assert axes.get_ylim() == (0.5, 1.01)
     assert samples.ticks(figure.axes[0].xaxis) == ["90", "70", "50", "30", "10"]
     baseline = f"unperturbed {summary['baseline']['auc']:.3f}"
@@ -126,13 +131,13 @@ def _heatmap(summary):
     return axes, axes.collections[0], bar
 
 
-def test_the_heatmap_shows_the_drop_of_each_condition(written):
+def test_the_heatmap_shows_the_change_of_each_condition(written):
     summary, _, _ = written
     axes, mesh, bar = _heatmap(summary)
     aucs = np.array([_aucs(summary, operation) for operation in SUITE.operations])
-    drops = 100 * (summary["baseline"]["auc"] - aucs)
-    np.testing.assert_allclose(mesh.get_array(), drops)
-    assert mesh.get_clim() == (-5, 20)
+    changes = 100 * (aucs - summary["baseline"]["auc"])
+    np.testing.assert_allclose(mesh.get_array(), changes)
+    assert mesh.get_clim() == (-20, 5)
     assert (axes.get_xlim(), axes.get_ylim()) == ((0, 5), (4, 0))
     assert "points of AUC" in bar.get_xlabel()
 
@@ -159,7 +164,10 @@ def test_the_cells_of_the_heatmap_have_strength_and_auc(written):
 @pytest.mark.parametrize(("change", "is_blue"), [(-0.1, False), (0.04, True)])
 def test_drops_are_orange_and_gains_are_blue(written, change, is_blue):
     baseline = {**written[0]["baseline"], "auc": 0.9}
-    conditions = [{**row, "auc": 0.9 + change} for row in written[0]["conditions"]]
+    conditions = [
+        {**row, "auc": 0.9 + change, "auc_change": change}
+        for row in written[0]["conditions"]
+    ]
     summary = {**written[0], "baseline": baseline, "conditions": conditions}
     _, mesh, _ = _heatmap(summary)
     red, _, blue, _ = mesh.to_rgba(mesh.get_array())[0, 0]
@@ -170,13 +178,13 @@ def test_drops_are_orange_and_gains_are_blue(written, change, is_blue):
 def test_mixes_have_the_last_column_of_the_heatmap(mixed):
     summary, _ = mixed
     axes, mesh, _ = _heatmap(summary)
-    drops = np.ma.filled(mesh.get_array(), np.nan)
+    changes = np.ma.filled(mesh.get_array(), np.nan)
     # 12 strengths of scaling, a gap, and the mixes; the last row mixes everything.
-    assert drops.shape == (9, 14)
-    assert np.isfinite(drops[:, -1]).all()
-    assert np.isnan(drops[-1, :-1]).all()
-    mix = 100 * (summary["baseline"]["auc"] - _aucs(summary, "mix")[0])
-    assert drops[-1, -1] == pytest.approx(mix)
+    assert changes.shape == (9, 14)
+    assert np.isfinite(changes[:, -1]).all()
+    assert np.isnan(changes[-1, :-1]).all()
+    mix = 100 * (_aucs(summary, "mix")[0] - summary["baseline"]["auc"])
+    assert changes[-1, -1] == pytest.approx(mix)
     assert "Everything" in samples.texts(axes)
 
 
@@ -218,7 +226,7 @@ def test_the_table_has_a_line_for_each_condition(written):
     lines = robustness.robustness_table(summary).splitlines()
     assert len(lines) == 1 + 1 + 20 + 1
     assert lines[2].split()[:2] == ["jpeg", "90"]
-    assert f"{summary['mean_auc_drop']:.4f}" in lines[-1]
+    assert f"{-summary['mean_auc_drop']:+.4f}" in lines[-1]
     assert len({len(line) for line in lines[:-1]}) == 1
 
 
@@ -254,3 +262,35 @@ def test_the_table_names_the_mixes(mixed):
 def test_the_table_says_what_is_in_the_mean(mixed, written):
     lines = [robustness.robustness_table(one[0]) for one in (mixed, written)]
     assert ["without mixes" in text for text in lines] == [True, False]
+
+
+def test_a_change_has_the_interval_of_pairs(written):
+    summary, _, evaluations = written
+    baseline = _evaluation(0.2)
+    for row, evaluation in zip(summary["conditions"], evaluations, strict=True):
+        change, ends = delong.difference_interval(
+            baseline.fake, baseline.scores, evaluation.scores
+        )
+        assert row["auc_change"] == pytest.approx(change)
+        assert row["auc_change_interval"] == list(ends)
+        assert row["auc_interval"][0] <= row["auc"] <= row["auc_interval"][1]
+
+
+def test_the_page_shows_figures_and_conditions(written):
+    summary, folder, _ = written
+    page = (folder / "report.html").read_text("utf-8")
+    assert page.count("data:image/png;base64,") == 2
+    assert "tiny on $pictures_: robustness" in page
+    worst = min(row["auc_change"] for row in summary["conditions"])
+    assert minus(f"most by {100 * worst:+.1f}") in page
+    assert page.count("<tr><td>") == 21
+
+
+def test_frames_of_videos_have_no_intervals(tmp_path, monkeypatch):
+    monkeypatch.setattr(Evaluation, "videos", property(lambda _: object()))
+    evaluations = [_evaluation(0.3)] * 20
+    summary = robustness.write_robustness(
+        tmp_path, SUITE, _evaluation(0.2), evaluations, title="films"
+    )
+    assert not any("auc_interval" in row for row in summary["conditions"])
+    assert "frames have no intervals" in (tmp_path / "report.html").read_text()

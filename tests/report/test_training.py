@@ -38,6 +38,15 @@ def test_losses_are_above_and_metrics_below():
     canvas.render(figure)
 
 
+def test_the_first_spike_does_not_flatten_the_losses():
+    losses = [40.0, 9.0, *(0.7 - 0.01 * step for step in range(40))]
+    rows = [{"step": step, "loss": loss} for step, loss in enumerate(losses)]
+    (above, _) = report.training_curves(rows).axes
+    assert above.get_ylim()[0] < min(losses)
+    assert 0.7 < above.get_ylim()[1] < 2
+    assert above.get_ylabel() == "Loss (up to 40, cut off)"
+
+
 def test_a_long_series_is_drawn_with_its_running_average():
     figure = report.training_curves(_rows(150))
     raw, average, _ = figure.axes[0].lines

@@ -124,29 +124,23 @@ def test_other_arrays_are_named(tmp_path, other, name):
         store.read_tree(1, _abstract(other))
 
 
-def _damaged_copies(content):
-    """What may be left of a file: nothing at all (None), or its start."""
-    return (None, content[:9])
-
-
 def test_whatever_file_is_lost_the_damage_is_named(tmp_path):
     paths = [path for path in _save(tmp_path, 1).rglob("*") if path.is_file()]
     assert len(paths) > 5
-    for path in paths:
+    for number, path in enumerate(paths):
         content = path.read_bytes()
-        for left in _damaged_copies(content):
-            path.unlink()
-            if left is not None:
-                path.write_bytes(left)
-            with checkpoint.Store(tmp_path, read_only=True) as store:
-                try:
-                    assert store.read_facts(1) == {"step": 1}
-                    found = store.read_tree(1, _abstract(_TREE))
-                    jax.tree.map(np.testing.assert_array_equal, found, _TREE)
-                except RequestError as error:
-                    assert str(tmp_path / "1") in str(error)
-                    assert "\n" not in str(error)
-            path.write_bytes(content)
+        path.unlink()
+        if number % 2:  # Nothing at all may be left of a file, or its start.
+            path.write_bytes(content[:9])
+        with checkpoint.Store(tmp_path, read_only=True) as store:
+            try:
+                assert store.read_facts(1) == {"step": 1}
+                found = store.read_tree(1, _abstract(_TREE))
+                jax.tree.map(np.testing.assert_array_equal, found, _TREE)
+            except RequestError as error:
+                assert str(tmp_path / "1") in str(error)
+                assert "\n" not in str(error)
+        path.write_bytes(content)
 
 
 def test_a_full_disk_is_an_os_error_of_one_line(tmp_path):

@@ -116,7 +116,8 @@ def test_the_facts_are_the_detector_with_what_was_found(dataset):
         name: getattr(info, name)
         for name in (
             *("threshold", "threshold_origin", "threshold_pictures"),
-            *("real_log_odds", "num_real"),
+            *("real_log_odds", "num_real", "fake_log_odds", "num_fake"),
+            "calibration",
         )
     }
     assert info == dataclasses.replace(before, **chosen, validation=info.validation)
@@ -158,6 +159,46 @@ def test_the_log_odds_of_real_pictures_are_kept(dataset):
     kept = log_odds.scores(facts["real_log_odds"])
     np.testing.assert_allclose(kept, expected, rtol=1e-6)
     assert facts["num_real"] == 3
+
+
+def _sure_pictures(tmp_path, counts):
+    root = pictures.write_folder(tmp_path / "data", counts, 16)
+    dataset = catalog.load(DataConfig("folder", root), "all")
+    rng = np.random.default_rng(0)
+    odds = 9 * rng.normal(2.0 * dataset.fake_labels - 1, 2)
+    values = np.stack([np.zeros_like(odds), odds], -1)
+    values -= np.logaddexp(*values.T)[:, None]
+    info = _info(("real", "glow"))
+    return info, dataset, Scored(values, np.ones(len(odds), np.bool_))
+
+
+def test_calibration_changes_the_scores_and_no_decision(tmp_path):
+    task = _sure_pictures(tmp_path, {"real": 40, "glow": 40})
+    plain, calibrated = (
+        DetectorInfo.from_json(judge(*task, "auc", calibrate=kind).facts)
+        for kind in ("none", "auto")
+    )
+    assert (plain.calibration.kind, plain.calibration.slope) == ("none", 1)
+    assert calibrated.calibration.kind in ("temperature", "platt")
+    assert calibrated.calibration.slope < 0.5
+    scores, others = (
+        log_odds.scores(info.log_odds(task[2].values)) for info in (plain, calibrated)
+    )
+    assert np.argsort(scores).tolist() == np.argsort(others).tolist()
+    assert plain.point.decide(scores) == calibrated.point.decide(others)
+    rate, other = (
+        info.at_false_alarms(0.1).point.decide(own)
+        for info, own in ((plain, scores), (calibrated, others))
+    )
+    assert rate == other
+    assert plain.validation == calibrated.validation
+
+
+def test_ten_validation_pictures_are_too_few_to_calibrate_on(tmp_path):
+    task = _sure_pictures(tmp_path, {"real": 5, "glow": 5})
+    facts = judge(*task, "auc", calibrate="platt").facts
+    assert facts["calibration"]["kind"] == "none"
+    assert "there are 5 real and 5 fake" in facts["calibration"]["reason"]
 
 
 def test_a_share_of_false_alarms_chooses_the_threshold(dataset):

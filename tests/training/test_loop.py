@@ -98,7 +98,7 @@ def test_nothing_is_compiled_twice(data_dir, tmp_path, caplog):
         if record.getMessage().startswith("Compiling")
     ]
     assert compiled.count("jit(train_step)") == 1
-    assert compiled.count("jit(probabilities)") == 1
+    assert compiled.count("jit(log_probabilities)") == 1
 
 
 def test_a_step_takes_nothing_from_the_host_but_the_batch(data_dir, tmp_path):

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fakedet_jax.report import canvas, figures
-from fakedet_jax.report.page import Panel
+from fakedet_jax.report.html import Panel
 from fakedet_jax.report.wording import minus
 from fakedet_jax.systems.exif_anomaly import embedding_map
 

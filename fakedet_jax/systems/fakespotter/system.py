@@ -219,7 +219,12 @@ class FakeSpotter:
             values = np.asarray(classify(params, validation_inputs))
             scored = Scored(values, to_judge.valid)
             return judge(
-                info, validation, scored, options.select_by, options.max_false_alarms
+                info,
+                validation,
+                scored,
+                options.select_by,
+                options.max_false_alarms,
+                options.calibration,
             )
 
         with writers.create(

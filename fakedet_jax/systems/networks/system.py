@@ -253,7 +253,12 @@ class NetworkDetector:
             )
             options: NetworkOptions = config.options
             return judge(
-                info, dataset, scored, options.select_by, options.max_false_alarms
+                info,
+                dataset,
+                scored,
+                options.select_by,
+                options.max_false_alarms,
+                options.calibration,
             )
 
         return validate
