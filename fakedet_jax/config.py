@@ -884,7 +884,13 @@ class DeployConfig(OperatingPointConfig):
     """A trained detector as a file of its own."""
 
     workdir: Path = option(help="Folder of the training run.")
-    output: Path = option(help="File to write, such as detector.zip.")
+    output: Path = option(help="File to write, such as detector.zip or detector.onnx.")
+    format: str = option(
+        "stablehlo",
+        "stablehlo is a .zip file that JAX runs on all its platforms, onnx an .onnx "
+        "file for other runtimes.",
+        choices=("stablehlo", "onnx"),
+    )
     batch_size: int | None = option(
         None,
         "Crops of each call; by default any number. JAX 0.10 reads a file that JAX "

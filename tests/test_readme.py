@@ -23,6 +23,7 @@ SKIPPED = {
     "FILE.pth": "ImageNet's weights are not at hand",
     "--weights=START": "ImageNet's weights are not at hand",
     "--weights=IMAGENET": "ImageNet's weights are not at hand",
+    "--format=onnx": "its converter is installed by itself",
     "--dataset=exif_faces": "takes many photographs",
     "--mode=study": "trains for an hour; see tests/cli/studies",
     "exif_anomaly_synthetic_faces.flags": "trains for an hour",

@@ -2,4 +2,4 @@
 # SPDX-License-Identifier: Apache-2.0
 """A trained detector as a file of its own, which runs without this package."""
 
-__all__ = ["checking", "program", "stablehlo"]
+__all__ = ["checking", "onnx_file", "plain", "program", "stablehlo"]

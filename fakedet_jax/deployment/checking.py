@@ -55,7 +55,7 @@ def largest_difference(
     crops: np.ndarray,
     batch_size: int | None,
 ) -> float:
-    """The largest difference between the scores of two forms of a detector.
+    """The largest difference between two forms of a detector.
 
     Args:
         fitted: The detector of the workdir.
@@ -65,18 +65,32 @@ def largest_difference(
         batch_size: The number of crops that it takes; None for any.
 
     Returns:
-        Of the scores; infinite where only one of the two gives a number.
+        Of scores, and of log-odds in proportion to one plus their size, since scores
+        near 0 and 1 hide what differs; infinite where only one of the two gives a
+        number.
     """
     log_probabilities = jax.jit(fitted.log_probability_fn)
-    expected, found = [], []
+    worst = 0.0
     # Batches of several sizes, the last of a single picture, where any size is taken.
     for batch in _batches(crops, batch_size):
         with precision.using(workdir.matmul_precision):
             values = np.asarray(log_probabilities(fitted.variables, batch))
-        expected.append(log_odds.scores(fitted.info.log_odds(values)))
-        found.append(np.asarray(deployed(batch)["scores"], np.float64))
-    differences = np.abs(np.concatenate(expected) - np.concatenate(found))
-    same = np.isnan(np.concatenate(expected)) & np.isnan(np.concatenate(found))
+        evidence = fitted.info.log_odds(values)
+        found = deployed(batch)
+        worst = max(
+            worst,
+            _difference(log_odds.scores(evidence), found["scores"]),
+            _difference(evidence, found["log_odds"], 1 + np.abs(evidence)),
+        )
+    return worst
+
+
+def _difference(
+    expected: np.ndarray, found: np.ndarray, scale: np.ndarray | float = 1.0
+) -> float:
+    with np.errstate(invalid="ignore"):
+        differences = np.abs(expected - np.asarray(found, np.float64)) / scale
+    same = np.isnan(expected) & np.isnan(found)
     differences = np.where(same, 0.0, differences)
     return float(np.where(np.isnan(differences), np.inf, differences).max())
 

@@ -12,7 +12,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable, Mapping
-from typing import IO, Any
+from typing import Any
 
 import jax
 import numpy as np
@@ -69,11 +69,10 @@ def export(program: CropsFn, framing: Framing, batch_size: int | None) -> bytes:
         ) from error
 
 
-def write(file: IO[bytes], artefact: bytes, about: Mapping[str, Any]) -> None:
-    """Writes the archive.
+def to_bytes(artefact: bytes, about: Mapping[str, Any]) -> bytes:
+    """The bytes of the archive.
 
     Args:
-        file: To write to.
         artefact: Of `export`.
         about: What the detector says of itself, JSON-able.
     """
@@ -81,9 +80,11 @@ def write(file: IO[bytes], artefact: bytes, about: Mapping[str, Any]) -> None:
         ABOUT: json.dumps(about, indent=2, allow_nan=False).encode(),
         PROGRAM: artefact,
     }
+    file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, content in members.items():
             archive.writestr(zipfile.ZipInfo(name), content)
+    return file.getvalue()
 
 
 def read(content: bytes) -> Callable[[np.ndarray], Mapping[str, np.ndarray]]:

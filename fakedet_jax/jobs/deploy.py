@@ -11,7 +11,7 @@ import jax
 
 from fakedet_jax import systems
 from fakedet_jax.config import DeployConfig
-from fakedet_jax.deployment import checking, program, stablehlo
+from fakedet_jax.deployment import checking, onnx_file, program, stablehlo
 from fakedet_jax.errors import RequestError
 from fakedet_jax.models import precision
 from fakedet_jax.runtime import parallel, storage
@@ -19,8 +19,9 @@ from fakedet_jax.workdir import open_workdir
 
 _LOGGER = logging.getLogger(__name__)
 
-# Largest difference of a score from that of the workdir.
-TOLERANCE = 1e-5
+# Largest difference from the workdir. Another runtime rounds otherwise.
+TOLERANCES = {"stablehlo": 1e-5, "onnx": 1e-4}
+_SUFFIXES = {"stablehlo": ".zip", "onnx": ".onnx"}
 
 
 class Mismatch(RuntimeError):  # noqa: N818 - what is wrong, in one word.
@@ -52,32 +53,36 @@ def deploy(config: DeployConfig) -> dict[str, Any]:
             max_false_alarms=config.max_false_alarms,
         )
         framing = fitted.info.framing
+        exporter = onnx_file if config.format == "onnx" else stablehlo
         try:
-            artefact = stablehlo.export(
-                program.make(fitted), framing, config.batch_size
-            )
+            exported = exporter.export(program.make(fitted), framing, config.batch_size)
         except RequestError as error:
             raise RequestError(f"{workdir.title}: {error}") from error
-    about = program.describe(workdir, fitted, config.batch_size)
-    about |= {"platforms": list(stablehlo.PLATFORMS), "jax": jax.__version__}
     crops, what = checking.pictures(workdir, framing)
+    about = {
+        **program.describe(workdir, fitted, config.batch_size),
+        "jax": jax.__version__,
+        "checked": {"pictures": len(crops), "what": what},
+    }
+    if config.format == "stablehlo":
+        about["platforms"] = list(stablehlo.PLATFORMS)
+    tolerance = TOLERANCES[config.format]
     with (
         storage.writing_to(config.output, "output", "file"),
         storage.atomic_file(config.output) as file,
     ):
-        about["checked"] = {"pictures": len(crops), "what": what}
-        stablehlo.write(file, artefact, about)
+        file.write(exporter.to_bytes(exported, about))
         # What is compared is what was written, before it gets its name.
         file.flush()
         content = Path(file.name).read_bytes()
         difference = checking.largest_difference(
-            fitted, workdir, stablehlo.read(content), crops, config.batch_size
+            fitted, workdir, exporter.read(content), crops, config.batch_size
         )
-        if not difference <= TOLERANCE:
+        if not difference <= tolerance:
             raise Mismatch(
                 f"the scores of {workdir.title} as a file differ by {difference:.2g} "
                 f"from those of the workdir on {len(crops)} {what}, expected at most "
-                f"{TOLERANCE:g}; no file was written"
+                f"{tolerance:g}; no file was written"
             )
     _LOGGER.info(
         "compared on %d %s: scores differ by at most %.2g", len(crops), what, difference
@@ -98,12 +103,13 @@ def to_text(result: Mapping[str, Any]) -> str:
     """
     batch, height, width, _ = result["input"]["shape"]
     size = "any number" if batch is None else f"{batch:,}"
-    checked = result["checked"]
+    checked, platforms = result["checked"], result.get("platforms")
     return "\n".join(
         [
             f"{result['detector']} → {result['file']}: {result['bytes'] / 1e6:.1f} MB",
-            f"takes {size} of RGB crops of {height} × {width}, on "
-            f"{', '.join(result['platforms'])}; threshold {result['threshold']:.4g}",
+            f"takes {size} of RGB crops of {height} × {width}"
+            + (f", on {', '.join(platforms)}" if platforms else "")
+            + f"; threshold {result['threshold']:.4g}",
             f"scores differ by at most {result['largest_difference']:.2g} from those "
             f"of the workdir on {checked['pictures']} {checked['what']}",
         ]
@@ -111,8 +117,12 @@ def to_text(result: Mapping[str, Any]) -> str:
 
 
 def _check_output(config: DeployConfig) -> None:
-    """Refuses a name that says something else than the file is."""
-    if config.output.suffix != ".zip":
+    """Refuses what would be found out late."""
+    suffix = _SUFFIXES[config.format]
+    if config.output.suffix != suffix:
         raise RequestError(
-            f"`output`: expected the name of a .zip file, found {str(config.output)!r}"
+            f"`output`: expected the name of a {suffix} file with "
+            f"`format={config.format}`, found {str(config.output)!r}"
         )
+    if config.format == "onnx":
+        onnx_file.check_installed()

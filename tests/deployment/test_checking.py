@@ -25,6 +25,12 @@ def _by_brightness(variables, crops):
     return jnp.log(jnp.stack([1 - score, score], -1))
 
 
+def _outputs(scores):
+    with np.errstate(divide="ignore"):
+        evidence = np.log(scores) - np.log(1 - scores)
+    return {"scores": scores, "log_odds": np.clip(evidence, -1e30, 1e30)}
+
+
 CROPS = np.arange(0, 250, 10, np.uint8)[:, None, None, None].repeat(3, -1)
 
 
@@ -39,9 +45,9 @@ def test_all_pictures_are_compared_in_batches_of_the_size(batch_size):
 
     def deployed(crops):
         seen.append(len(crops))
-        return {"scores": crops.mean((1, 2, 3), np.float32) / 255}
+        return _outputs(crops.mean((1, 2, 3), np.float32) / 255)
 
-    assert _compared(deployed, batch_size) < 1e-6
+    assert _compared(deployed, batch_size) < 1e-5
     assert seen == {None: [24, 1], 4: [4] * 7, 25: [25], 40: [40]}[batch_size]
 
 
@@ -49,11 +55,28 @@ def test_all_pictures_are_compared_in_batches_of_the_size(batch_size):
 def test_one_wrong_score_is_found(value):
     def deployed(crops):
         scores = crops.mean((1, 2, 3), np.float32) / 255
-        scores[crops[:, 0, 0, 0] == 20] = value
-        return {"scores": scores}
+        outputs = _outputs(scores.copy())
+        outputs["scores"][crops[:, 0, 0, 0] == 20] = value
+        return outputs
 
     expected = np.inf if np.isnan(value) else 0.5 - 20 / 255
     assert _compared(deployed) == pytest.approx(expected, abs=1e-6)
+
+
+def test_scores_that_are_rounded_to_one_hide_nothing():
+    def certain(variables, crops):
+        evidence = crops[:, 0, 0, 0].astype(jnp.float32) + 100
+        return jnp.stack([-evidence, jnp.zeros_like(evidence)], -1)
+
+    def deployed(crops):
+        evidence = crops[:, 0, 0, 0].astype(np.float32) + 100
+        evidence[evidence == 120] += 1
+        return {"scores": np.ones(len(crops)), "log_odds": evidence}
+
+    found = checking.largest_difference(
+        _fitted((False, True), certain), Opened(), deployed, CROPS, None
+    )
+    assert found == pytest.approx(1 / 121)
 
 
 def test_generated_pictures_are_of_the_size_and_differ():

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of artefacts of JAX."""
 
-import io
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -38,11 +36,10 @@ def test_networks_take_batches_of_any_size(name):
         variables,
     )
     artefact = stablehlo.export(program.make(fitted), detector.framing, None)
-    file = io.BytesIO()
-    stablehlo.write(file, artefact, {})
+    content = stablehlo.to_bytes(artefact, {})
     crops = np.random.default_rng(0).integers(0, 256, (3, *shape), np.uint8)
     for number in (1, 3):
-        found = stablehlo.read(file.getvalue())(crops[:number])
+        found = stablehlo.read(content)(crops[:number])
         values = jax.jit(fitted.log_probability_fn)(variables, crops[:number])
         expected = fitted.info.log_odds(np.asarray(values))
         np.testing.assert_allclose(found["log_odds"], expected, rtol=1e-4, atol=1e-4)

@@ -129,7 +129,7 @@ def test_a_file_that_scores_otherwise_is_not_kept(workdir, tmp_path, monkeypatch
 
     def wrong(content):
         call = read(content)
-        return lambda crops: {"scores": call(crops)["scores"] + 2e-5}
+        return lambda crops: {**call(crops), "scores": call(crops)["scores"] + 2e-5}
 
     monkeypatch.setattr(job.stablehlo, "read", wrong)
     with (
@@ -183,9 +183,24 @@ def test_what_needs_one_size_says_so(workdir, tmp_path, monkeypatch):
         deploy(DeployConfig(workdir=workdir, output=output, batch_size=4))
 
 
+@pytest.mark.filterwarnings("ignore")  # Of the converter and its packages.
+def test_an_onnx_file_scores_the_same(workdir, tmp_path):
+    pytest.importorskip("jax2onnx")
+    output = tmp_path / "detector.onnx"
+    with tiny.registered():
+        result = deploy(DeployConfig(workdir=workdir, output=output, format="onnx"))
+    assert result["largest_difference"] < 1e-4
+    session = pytest.importorskip("onnxruntime").InferenceSession(output.read_bytes())
+    _, found = session.run(None, {"crops": CROPS})
+    np.testing.assert_allclose(found, _expected(workdir, CROPS), atol=1e-4)
+    about = json.loads(session.get_modelmeta().custom_metadata_map["fakedet_jax"])
+    assert about["threshold"] == result["threshold"]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"output": "a.zip", "format": "onnx"}, "expected the name of a .onnx file"),
         ({"output": "detector.pkl"}, "`output`: expected the name of a .zip file"),
         ({"output": "gone/detector.zip"}, "`output`: .* cannot be written"),
         ({"workdir": "gone"}, "`workdir`: .* is missing"),
