@@ -10,7 +10,7 @@ DEMO := demo
 RESULTS := results
 PRINT_SITE = -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
 
-.PHONY: demo results test test-readme test-slow test-fuzz test-ray lint clean
+.PHONY: demo results test test-readme test-readme-quick test-slow test-fuzz test-ray test-ray-quick lint clean
 .PHONY: compile-env test-compile test-compile-quick test-compile-slow
 
 demo: $(VENV)/.ready
@@ -42,10 +42,14 @@ results: $(VENV)/.ready
 		experiments/tables/results_amtennet.json
 
 test: $(VENV)/.ready-test
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not readme and not compiler" --doctest-modules fakedet_jax tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal --durations=30 \
+		-m "not slow and not readme and not compiler" --doctest-modules fakedet_jax tests
 
 test-readme: $(VENV)/.ready-test
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m readme tests/test_readme.py
+
+test-readme-quick: $(VENV)/.ready-test
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "readme and not slow" tests/test_readme.py
 
 test-slow: $(VENV)/.ready-test
 	$(BIN)/python -m pytest -m "slow and not compiler" tests
@@ -56,6 +60,10 @@ test-fuzz: $(VENV)/.ready-test
 # Ray is large and few need it, so it has its own environment.
 test-ray: $(RAY_VENV)/.ready
 	$(RAY_VENV)/bin/python -m pytest tests/bulk/test_ray_engine.py tests/prepare/test_ray_tasks.py
+
+# Two workers, of which some are killed.
+test-ray-quick: $(RAY_VENV)/.ready
+	$(RAY_VENV)/bin/python -m pytest tests/bulk/test_ray_engine.py -k test_killed_workers
 
 # The compilers for TPUs and NVIDIA GPUs; neither devices nor drivers are needed.
 compile-env: $(COMPILE_VENV)/.ready
@@ -90,16 +98,20 @@ $(VENV)/.ready-test: setup.cfg pyproject.toml constraints.txt | $(VENV)/bin/pyth
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
 	touch $@ $(VENV)/.ready
 
-$(RAY_VENV)/.ready: setup.cfg pyproject.toml constraints.txt constraints-ray.txt \
-		| $(RAY_VENV)/bin/python
+# These two have only what the tests' environment lacks, and look there for all else.
+define look_into_tests_environment
+	echo "import site; site.addsitedir('$$($(BIN)/python $(PRINT_SITE))')" \
+		> "$$($(1) $(PRINT_SITE))/base.pth"
+endef
+
+$(RAY_VENV)/.ready: $(VENV)/.ready-test constraints-ray.txt | $(RAY_VENV)/bin/python
+	$(call look_into_tests_environment,$(RAY_VENV)/bin/python)
 	$(RAY_VENV)/bin/python -m pip install --quiet --constraint constraints.txt \
-		--constraint constraints-ray.txt --editable '.[test,ray]'
+		--requirement constraints-ray.txt
 	touch $@
 
-# It has only what the tests' environment lacks, and looks there for all else.
 $(COMPILE_VENV)/.ready: $(VENV)/.ready-test constraints-compile.txt | $(COMPILE_BIN)/python
-	echo "import site; site.addsitedir('$$($(BIN)/python $(PRINT_SITE))')" \
-		> "$$($(COMPILE_BIN)/python $(PRINT_SITE))/base.pth"
+	$(call look_into_tests_environment,$(COMPILE_BIN)/python)
 	$(COMPILE_BIN)/python -m pip install --quiet --no-deps \
 		--requirement constraints-compile.txt
 	touch $@

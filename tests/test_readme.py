@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The commands of README.md and its pages work as they are written, on twenty pictures.
 
-Run by `make test-readme`. Names in capitals stand for files and folders, which are made
+Run by `make test-readme`; `.ci/run` runs those of README.md. Names in capitals stand for files and folders, which are made
 here of real faces; trainings are cut to an epoch or two.
 """
 
@@ -63,7 +63,8 @@ def _blocks():
             commands = [line for line in commands if line.startswith("python main.py")]
             # A page may repeat what README.md says.
             if set(commands) - seen:
-                yield pytest.param(commands, id=f"{page.stem}-{number}")
+                marks = [] if page.stem == "README" else [pytest.mark.slow]
+                yield pytest.param(commands, id=f"{page.stem}-{number}", marks=marks)
             seen |= set(commands)
 
 
