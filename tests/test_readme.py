@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The commands of README.md and its pages work as they are written, on twenty pictures.
 
-Run by `make test-readme`; `.ci/run` runs those of README.md. Names in capitals stand for files and folders, which are made
-here of real faces; trainings are cut to an epoch or two.
+Run by `make test-readme`; `.ci/run` runs those of README.md. Names in capitals stand
+for files and folders, which are made here of real faces; trainings are cut to an epoch
+or two.
 """
 
 import os
