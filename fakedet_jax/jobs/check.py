@@ -43,8 +43,8 @@ _NUM_SAMPLED = 40
 _MIN_SHARE_OF_CROP = 0.4
 _NOTHING_TO_RUN = (
     "none yet: collect some hundred pictures of each side, or run this again with the "
-    "weights of a face-recognition network (`backbone`, `weights`), with which "
-    "fakespotter learns from fewer"
+    "weights of a face-recognition network (`backbone`, `weights`), which knows faces "
+    "already"
 )
 # Faces of one side are framed otherwise than those of the other.
 _MAX_RATIO_OF_SHARES = 1.15
