@@ -703,6 +703,11 @@ class PredictConfig(FilesConfig, VerdictConfig):
         minimum=1,
     )
     frame_scores: Path | None = option(None, "CSV file for the scores of each frame.")
+    provenance: bool = option(
+        False,
+        "Whether a column tells what the file of a photograph says of its own origin: "
+        "C2PA, IPTC, generators, camera. It never changes a score.",
+    )
     annotated: Path | None = option(
         None, "Folder for copies of the inputs with boxes and scores drawn on them."
     )

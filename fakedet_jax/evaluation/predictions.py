@@ -42,8 +42,9 @@ FRAME_HEADER = (
 )
 
 
-# Further columns with `stability`.
+# Further columns with `stability`, and with `provenance`.
 STABILITY_HEADER = ("least", "most")
+PROVENANCE = "provenance"
 
 # Of the frames that were searched, a face has a score in at least this share by
 # default; what a face detector sees for a moment is often no face.
@@ -205,6 +206,7 @@ class PredictionOutput:
         start_file: Callable[[bool], FileResult] = FileResult,
         *,
         stability: bool = False,
+        has_provenance: bool = False,
     ):
         """Writes the headers.
 
@@ -217,6 +219,7 @@ class PredictionOutput:
             framing: Of the network, to draw what it saw.
             start_file: From whether a file is a video to what collects its rows.
             stability: Whether log-odds after changes are added too.
+            has_provenance: Whether rows tell what the file says of its origin.
         """
         self.counts = collections.Counter(fake=0, real=0, error=0)
         self.num_scored = self.num_failed = 0
@@ -233,7 +236,14 @@ class PredictionOutput:
         self._start_file = start_file
         self._current: FileResult | None = None
         self._stability = stability
-        self._table.writerow((*HEADER, *(STABILITY_HEADER if stability else ())))
+        self._has_provenance = has_provenance
+        self._table.writerow(
+            (
+                *HEADER,
+                *(STABILITY_HEADER if stability else ()),
+                *((PROVENANCE,) if has_provenance else ()),
+            )
+        )
         if self._frame_table is not None:
             self._frame_table.writerow(FRAME_HEADER)
 
@@ -263,6 +273,7 @@ class PredictionOutput:
                     *(face.reason, face.note, face.log_odds),
                     *(face.mean_score, *counts),
                     *(face.range if self._stability else ()),
+                    *((result.provenance,) if self._has_provenance else ()),
                 )
             )
         if result.note:

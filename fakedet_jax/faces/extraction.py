@@ -16,7 +16,7 @@ from fakedet_jax.errors import ImageError, RequestError
 from fakedet_jax.faces import crops, masks, shots, tracking
 from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.faces.face import Face, largest_first
-from fakedet_jax.media import exif
+from fakedet_jax.media import exif, provenance
 from fakedet_jax.media.decode import (
     check_sides,
     decode_with_header,
@@ -65,6 +65,8 @@ class Row:
             for videos and for files that are no pictures.
         note: How the picture differs from those of the training, and what was done
             about it; empty where there is nothing to say.
+        provenance: What the file says of its origin, see `provenance.describe`; empty
+            where that was not asked for, and for videos.
     """
 
     status: str
@@ -80,6 +82,7 @@ class Row:
     height: int = 0
     tags: tuple[float, ...] = ()
     note: str = ""
+    provenance: str = ""
 
 
 # A row, and the crop of a written one: uint8 [height, width, 3].
@@ -101,6 +104,7 @@ def extract(
     tags: Sequence[float] | None = None,
     needs_tags: bool = False,
     mask: Path | None = None,
+    has_provenance: bool = False,
 ) -> Iterator[Outcome]:
     """Extracts the faces of a file.
 
@@ -117,6 +121,8 @@ def extract(
         mask: Video of masks of a manipulated video. Only faces that were forged are cut
             out, or of them the main one, and frames without any are skipped; see
             `masks`.
+        has_provenance: Whether the rows of a picture tell what its file says of its
+            origin.
 
     Yields:
         At least one outcome; for a video at least one per selected frame.
@@ -126,7 +132,11 @@ def extract(
     """
     try:
         if kind == "photo":
-            yield from _from_photo(path, name, cropping, tags, needs_tags)
+            encoded = read_file(path)
+            outcomes = _from_photo(encoded, name, cropping, tags, needs_tags)
+            origin = provenance.describe(encoded) if has_provenance else ""
+            for row, pixels in outcomes:
+                yield dataclasses.replace(row, provenance=origin), pixels
         else:
             yield from _from_video(path, name, cropping, map_fn, mask)
     except ImageError as error:
@@ -185,13 +195,12 @@ class Guarded:
 
 
 def _from_photo(
-    path: Path,
+    encoded: bytes,
     name: str,
     cropping: Cropping,
     given: Sequence[float] | None,
     needs_tags: bool,
 ) -> Iterator[Outcome]:
-    encoded = read_file(path)
     sniff_format(encoded)  # What is no picture has no tags to be told about.
     tags = tuple(given or ())
     reasons: Mapping[str, str] = dict.fromkeys(exif.TAGS, GIVEN_EMPTY)

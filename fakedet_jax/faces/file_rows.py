@@ -18,6 +18,7 @@ class FileRows(Generic[_Result]):
             crop, or the crop has no result.
         problems: Defects of the file as a whole, such as a video that ends too early.
         note: How the file differs from the training pictures, else empty.
+        provenance: What the file says of its origin; empty where that is not known.
     """
 
     def __init__(self, is_video: bool) -> None:
@@ -29,11 +30,13 @@ class FileRows(Generic[_Result]):
         self.rows: list[tuple[Row, _Result | None]] = []
         self.problems: list[str] = []
         self.note = ""
+        self.provenance = ""
         self._is_video = is_video
 
     def add(self, row: Row, result: _Result | None) -> None:
         """Adds a row, and the result of its crop; None if it has none."""
         self.note = self.note or row.note
+        self.provenance = self.provenance or row.provenance
         if row.status != NOTED:
             self.rows.append((row, result))
         if row.frame < 0 and row.face < 0:

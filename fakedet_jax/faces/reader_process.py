@@ -46,12 +46,14 @@ class Task(NamedTuple):
         name: Its path relative to the data folder.
         kind: `photo` or `video`.
         example: The crop of a prepared dataset that is meant instead of a file.
+        has_provenance: Whether rows tell what the file says of its origin.
     """
 
     path: Path
     name: str
     kind: str
     example: Example | None = None
+    has_provenance: bool = False
 
     def extract(
         self, cropping: Cropping, map_fn: extraction.MapFn = map
@@ -60,7 +62,13 @@ class Task(NamedTuple):
         if self.example is not None:
             return extraction.extract_example(self.example, cropping.media)
         return extraction.extract(
-            self.path, self.name, self.kind, cropping, map_fn, tags=()
+            self.path,
+            self.name,
+            self.kind,
+            cropping,
+            map_fn,
+            tags=(),
+            has_provenance=self.has_provenance,
         )
 
 

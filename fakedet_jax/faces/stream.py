@@ -232,6 +232,7 @@ def stream_faces(
     framing: Framing,
     batch_size: int,
     reading: Reading = _THREADS,
+    has_provenance: bool = False,
 ) -> Generator[FaceBatch, None, None]:
     """Finds the faces of files, cuts them out, and fills batches across files.
 
@@ -244,6 +245,7 @@ def stream_faces(
         framing: Region and size of the network's input.
         batch_size: Rows per batch.
         reading: Who reads the files.
+        has_provenance: Whether rows tell what a file says of its origin.
 
     Yields:
         Items in the order of the files, and the batch of their crops, padded at its
@@ -264,7 +266,9 @@ def stream_faces(
         while True:
             room = max(0, max_pending - len(pending))
             for file in itertools.islice(waiting, room):
-                pending.append(None if file is None else _start(readers, file))
+                pending.append(
+                    None if file is None else _start(readers, file, has_provenance)
+                )
             if not pending:
                 break
             outcomes = pending.popleft()
@@ -317,10 +321,14 @@ def _open_readers(
         yield threads
 
 
-def _start(readers: _Readers, file: FaceFile) -> Iterator[Outcome]:
+def _start(
+    readers: _Readers, file: FaceFile, has_provenance: bool
+) -> Iterator[Outcome]:
     if file.error is not None:
         return iter([(Row(LEFT_OUT, file.error), None)])
-    return readers.start(Task(file.path, file.name, file.kind, file.example))
+    return readers.start(
+        Task(file.path, file.name, file.kind, file.example, has_provenance)
+    )
 
 
 class _Filling:

@@ -35,11 +35,14 @@ class Files:
     batch_size: int
     reading: Reading
 
-    def batches(self, framing: Framing) -> Generator[FaceBatch, None, None]:
+    def batches(
+        self, framing: Framing, *, has_provenance: bool = False
+    ) -> Generator[FaceBatch, None, None]:
         """Starts to read the files; see `faces.stream.stream_faces`.
 
         Args:
             framing: Region and size of the network's input.
+            has_provenance: Whether rows tell what a file says of its origin.
 
         Returns:
             Items in the order of the files, with the batches of their crops. Close it
@@ -51,6 +54,7 @@ class Files:
             framing=framing,
             batch_size=self.batch_size,
             reading=self.reading,
+            has_provenance=has_provenance,
         )
 
 

@@ -79,7 +79,7 @@ def predict(config: PredictConfig) -> dict[str, int]:
     )
     found = files.found
     scorer = Scorer(detector.log_probability_fn, mesh, files.batch_size)
-    batches = files.batches(detector.info.framing)
+    batches = files.batches(detector.info.framing, has_provenance=config.provenance)
     saturation = Saturation()
     score = stability.choose_stream(scorer, changes=config.stability)
     with (
@@ -179,6 +179,7 @@ def _open_output(
                 min_track_frames=config.min_track_frames,
             ),
             stability=config.stability,
+            has_provenance=config.provenance,
         )
 
 

@@ -14,7 +14,11 @@ from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import log_odds, stability
 from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.evaluation.operating_point import OperatingPoint
-from fakedet_jax.evaluation.predictions import STABILITY_HEADER, FileResult
+from fakedet_jax.evaluation.predictions import (
+    PROVENANCE,
+    STABILITY_HEADER,
+    FileResult,
+)
 from fakedet_jax.evaluation.scoring import Scorer
 from fakedet_jax.faces import stream
 from fakedet_jax.faces.stream import Reading
@@ -22,6 +26,7 @@ from fakedet_jax.jobs import compute, parts
 from fakedet_jax.jobs.files import choose_cropping
 from fakedet_jax.jobs.saturation import Saturation
 from fakedet_jax.jobs.threshold import tell as tell_threshold
+from fakedet_jax.media import provenance
 from fakedet_jax.runtime import storage
 from fakedet_jax.systems.identity import model_id
 from fakedet_jax.workdir import open_workdir
@@ -39,6 +44,7 @@ _COLUMNS = {
     "frames": "int32",
     "least": "double",
     "most": "double",
+    PROVENANCE: "string",
     "model_id": "string",
     work.INPUT: "int64",
 }
@@ -86,7 +92,10 @@ def _open_job(
     scorer = Scorer(detector.log_probability_fn, mesh, batch_size)
     model = model_id(detector)
     saturation = Saturation()
-    left_out = () if config.stability else STABILITY_HEADER
+    left_out = (
+        *(() if config.stability else STABILITY_HEADER),
+        *(() if config.provenance else (PROVENANCE,)),
+    )
     return parts.Job(
         columns={name: kind for name, kind in _COLUMNS.items() if name not in left_out},
         facts={
@@ -99,6 +108,12 @@ def _open_job(
                 if info.unsure_between
                 else {}
             ),
+            # Without the library that reads them, rows are others.
+            **(
+                {PROVENANCE: {"c2pa": provenance.c2pa_version()}}
+                if config.provenance
+                else {}
+            ),
             **parts.common_facts(batch_size, how),
         },
         cropping=how,
@@ -109,6 +124,7 @@ def _open_job(
                 framing=info.framing,
                 batch_size=batch_size,
                 reading=reading,
+                has_provenance=config.provenance,
             ),
             compute=functools.partial(
                 stability.choose_stream(scorer, changes=config.stability),
@@ -120,7 +136,9 @@ def _open_job(
                 all_faces=how.all_faces,
                 min_track_frames=config.min_track_frames,
             ),
-            to_rows=functools.partial(_rows, model, info.point, config.stability),
+            to_rows=functools.partial(
+                _rows, model, info.point, config.stability, config.provenance
+            ),
         ),
         tell=functools.partial(_tell, info, saturation),
     )
@@ -147,6 +165,7 @@ def _rows(
     model: str,
     point: OperatingPoint,
     has_range: bool,
+    has_provenance: bool,
     task: work.Task,
     file: FileResult,
 ) -> list[work.Row]:
@@ -168,6 +187,7 @@ def _rows(
                 face.faces or None,
                 face.frames or None,
                 *(face.range if has_range else ()),
+                *((file.provenance or None,) if has_provenance else ()),
                 model,
                 task.number,
                 *task.input.carried,

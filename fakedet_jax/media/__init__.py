@@ -14,6 +14,7 @@ __all__ = [
     "heif",
     "metadata",
     "options",
+    "provenance",
     "resampling",
     "tiff",
     "video",

@@ -8,8 +8,7 @@ headers are read, never pixels. Every setting is a number in its
 unit or is missing for a stated reason; no exception or warning of Pillow escapes.
 
 Pillow parses the directories of tags. The choice among tags and the check of their
-values is done here: readers of EXIF return whatever a file contains. The pixels of a
-PNG are removed first, because Pillow decodes them to find EXIF data behind them.
+values is done here: readers of EXIF return whatever a file contains.
 
 >>> tags = ExifTags(iso=100.0, aperture=2.8, reasons={"exposure_time": ABSENT})
 >>> to_array(tags)
@@ -22,17 +21,11 @@ import math
 import numbers
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from PIL import (
-    AvifImagePlugin,
-    Image,
-    PngImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
+from PIL import Image, TiffImagePlugin
 from PIL.ExifTags import IFD, Base
 
 from fakedet_jax.errors import ImageError
@@ -103,14 +96,10 @@ def read_tags(encoded: bytes) -> ExifTags:
     Raises:
         ImageError: The bytes are no picture in a known format.
     """
-    kind = formats.sniff_format(encoded)
     try:
-        directory, damage = _read_directory(encoded, kind)
+        directory, damage = _read_directory(encoded, _TAG_NUMBERS)
     except _MissingError as missing:
         return _without_tags(str(missing))
-    except Exception as error:
-        # Damaged data bring out errors of a dozen types in the readers.
-        return _without_tags(f"{UNREADABLE}: {one_line(error)}")
     values: dict[str, Any] = {}
     reasons: dict[str, str] = {}
     for name, read in _READERS.items():
@@ -123,22 +112,31 @@ def read_tags(encoded: bytes) -> ExifTags:
     return ExifTags(**values, reasons=reasons)
 
 
+def read_values(encoded: bytes, numbers: Sequence[int]) -> tuple[dict[int, Any], str]:
+    """Reads the values of any tags from the bytes of a picture file, unchecked.
+
+    Args:
+        encoded: The bytes of a file.
+        numbers: The numbers of the tags.
+
+    Returns:
+        The values as Pillow decodes them, by number, and why there are none; an empty
+        string if the EXIF data could be read.
+
+    Raises:
+        ImageError: The bytes are no picture in a known format.
+    """
+    try:
+        return _read_directory(encoded, numbers)[0], ""
+    except _MissingError as missing:
+        return {}, str(missing)
+
+
 def to_array(tags: ExifTags) -> np.ndarray:
     """The settings as float32 `[4]` in the order of `TAGS`, NaN for missing ones."""
     values = (getattr(tags, name) for name in TAGS)
     return np.array([math.nan if v is None else v for v in values], np.float32)
 
-
-# The chunks that matter here, without pixels and frames.
-_PNG_CHUNKS = (b"IHDR", b"eXIf", b"tEXt", b"zTXt", b"iTXt")
-_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
-
-# Opened, these know their EXIF data without decoding a pixel.
-_HEADERS: dict[str, Callable[[io.BytesIO], Image.Image]] = {
-    "PNG": PngImagePlugin.PngImageFile,
-    "WebP": WebPImagePlugin.WebPImageFile,
-    "AVIF": AvifImagePlugin.AvifImageFile,
-}
 
 _ISO_OR_MORE = 65535
 
@@ -177,8 +175,10 @@ def _without_tags(reason: str) -> ExifTags:
     return ExifTags(reasons=dict.fromkeys(TAGS, reason))
 
 
-def _read_directory(encoded: bytes, kind: str) -> tuple[dict[int, Any], str]:
-    """Reads the values of `_TAG_NUMBERS` that a file contains.
+def _read_directory(
+    encoded: bytes, numbers: Sequence[int]
+) -> tuple[dict[int, Any], str]:
+    """Reads the values of some tags that a file contains.
 
     Returns:
         The values as Pillow decodes them, and Pillow's warning about damaged EXIF
@@ -186,37 +186,45 @@ def _read_directory(encoded: bytes, kind: str) -> tuple[dict[int, Any], str]:
 
     Raises:
         _MissingError: The file has no readable EXIF data.
+        ImageError: The bytes are no picture in a known format.
     """
+    kind = formats.sniff_format(encoded)
     damage = ""
     try:
-        # Warnings are errors at first, so that undamaged data are read only once.
-        with decode.warnings_lock, warnings.catch_warnings():
-            warnings.filterwarnings("error", module=r"PIL\b")
-            directory = _collect(_open_exif(encoded, kind))
-    except Warning as warning:
-        damage = one_line(warning)
-        with decode.quiet_pillow():
-            directory = _collect(_open_exif(encoded, kind))
+        try:
+            # Warnings are errors at first, so that undamaged data are read only once.
+            with decode.warnings_lock, warnings.catch_warnings():
+                warnings.filterwarnings("error", module=r"PIL\b")
+                directory = _collect(_open_exif(encoded, kind, numbers), numbers)
+        except Warning as warning:
+            damage = one_line(warning)
+            with decode.quiet_pillow():
+                directory = _collect(_open_exif(encoded, kind, numbers), numbers)
+    except _MissingError:
+        raise
+    except Exception as error:
+        # Damaged data bring out errors of a dozen types in the readers.
+        raise _MissingError(f"{UNREADABLE}: {one_line(error)}") from error
     if directory is None:
         raise _MissingError(f"{UNREADABLE}: {damage}" if damage else NO_EXIF)
     return directory, damage
 
 
-def _collect(exif: Image.Exif | None) -> dict[int, Any] | None:
-    """Reads the values of `_TAG_NUMBERS` from EXIF data; `None` if there are none."""
+def _collect(exif: Image.Exif | None, numbers: Sequence[int]) -> dict[int, Any] | None:
+    """Reads the values of some tags from EXIF data; `None` if there are none."""
     if not exif:
         return None
     # TIFF/EP, the standard of raw files, has the same tags in the main directory.
-    directory = {tag: exif[tag] for tag in _TAG_NUMBERS if tag in exif}
+    directory = {tag: exif[tag] for tag in numbers if tag in exif}
     if IFD.Exif in exif:
         details = exif.get_ifd(IFD.Exif)
         if not details:
             raise _MissingError(f"{UNREADABLE}: its directory is empty or out of place")
-        directory.update((tag, details[tag]) for tag in _TAG_NUMBERS if tag in details)
+        directory.update((tag, details[tag]) for tag in numbers if tag in details)
     return directory
 
 
-def _open_exif(encoded: bytes, kind: str) -> Image.Exif | None:
+def _open_exif(encoded: bytes, kind: str, numbers: Sequence[int]) -> Image.Exif | None:
     """Finds the EXIF data of a file and lets Pillow read their main directory."""
     if kind == "JPEG":
         _, block = metadata.split_jpeg(encoded)
@@ -227,14 +235,12 @@ def _open_exif(encoded: bytes, kind: str) -> Image.Exif | None:
         return _load(_heic_block(encoded))
     if kind == "JPEG 2000":
         return _load(metadata.jp2_exif(encoded))
-    if kind == "PNG":
-        encoded = _png_header(encoded)
-    if kind in _HEADERS:
-        return _load(metadata.exif_of_info(_HEADERS[kind](io.BytesIO(encoded)).info))
+    if kind in metadata.HEADERS:
+        return _load(metadata.exif_of_info(metadata.read_info(encoded, kind)))
     if kind == "TIFF":
         exif = TiffImagePlugin.TiffImageFile(io.BytesIO(encoded)).getexif()
-        # Every TIFF has a main directory, even without camera settings.
-        has_settings = any(tag in exif for tag in (IFD.Exif, *_TAG_NUMBERS))
+        # Every TIFF has a main directory, even without the tags that are asked for.
+        has_settings = any(tag in exif for tag in (IFD.Exif, *numbers))
         return exif if has_settings else None
     raise _MissingError(f"{UNSUPPORTED}: {kind}")
 
@@ -245,20 +251,6 @@ def _load(block: bytes | None) -> Image.Exif | None:
     exif = Image.Exif()
     exif.load(block)
     return exif
-
-
-def _png_header(encoded: bytes) -> bytes:
-    """Removes the pixels from a PNG, so that chunks behind them become header."""
-    kept = [encoded[:8]]
-    position = 8
-    while position + 12 <= len(encoded):
-        end = position + 12 + int.from_bytes(encoded[position : position + 4], "big")
-        if end > len(encoded):
-            break
-        if encoded[position + 4 : position + 8] in _PNG_CHUNKS:
-            kept.append(encoded[position:end])
-        position = end
-    return b"".join([*kept, _PNG_END])
 
 
 def _heic_block(encoded: bytes) -> bytes:

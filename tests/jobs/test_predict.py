@@ -15,7 +15,7 @@ from unittest import mock
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from fakedet_jax import systems
 from fakedet_jax.evaluation.predictions import HEADER
@@ -287,6 +287,32 @@ def test_faces_are_scored_after_mild_changes_too(workdir, data_dir, capfd):
         assert (row["decision"] == "unsure") == is_unsure
     num_unsure = sum(row["decision"] == "unsure" for row in rows)
     assert f"{num_unsure} unsure)" in errors
+
+
+def test_what_a_file_says_of_its_origin_is_told_and_changes_no_score(
+    workdir, tmp_path, capfd
+):
+    picture = pictures.colourful(24, 24, 7)
+    info = PngImagePlugin.PngInfo()
+    info.add_text("parameters", "a face, Steps: 20, Sampler: Euler")
+    files = {
+        "made.png": pictures.encode(picture, pnginfo=info),
+        "none.png": pictures.encode(picture),
+        "text.png": b"no picture at all",
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    flags = (f"--workdir={workdir}", "--provenance", str(tmp_path))
+    assert tiny.run_cli("--mode=predict", *flags) == 0
+    rows = list(csv.DictReader(io.StringIO(capfd.readouterr().out)))
+    assert tuple(rows[0]) == (*HEADER, "provenance")
+    assert [row["provenance"] for row in rows] == [
+        "generator: a Stable Diffusion web UI (PNG parameters); camera: none",
+        "camera: none",
+        "",
+    ]
+    assert rows[0]["score"] == rows[1]["score"] != ""
+    assert rows[2]["error"].startswith("is not a picture")
 
 
 def test_one_file_is_no_files(workdir, data_dir, capfd):

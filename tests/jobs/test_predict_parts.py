@@ -97,7 +97,9 @@ def test_every_input_has_its_row(workdir, mixed, tmp_path, capfd):
     assert len({row["model_id"] for row in rows}) == 1
 
 
-@pytest.mark.parametrize("flags", [[], ["--stability", "--miss_rate=0.4"]], ids=str)
+@pytest.mark.parametrize(
+    "flags", [[], ["--stability", "--miss_rate=0.4", "--provenance"]], ids=str
+)
 def test_scores_are_those_of_a_single_table(workdir, photographs, tmp_path, flags):
     single = tmp_path / "single.csv"
     arguments = (f"--workdir={workdir}", "--batch_size=8", f"--output={single}", *flags)
@@ -114,6 +116,8 @@ def test_scores_are_those_of_a_single_table(workdir, photographs, tmp_path, flag
         for name in ("score", *(("least", "most") if flags else ())):
             assert float(row[name]) == pytest.approx(float(whole[name]), rel=1e-5)
         assert ("least" in row) == ("least" in whole) == bool(flags)
+        assert row.get("provenance") == whole.get("provenance")
+        assert ("provenance" in row) == bool(flags)
 
 
 def test_crops_of_a_prepared_dataset_have_their_scores(workdir, prepared_dir, tmp_path):

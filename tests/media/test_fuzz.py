@@ -24,6 +24,7 @@ from fakedet_jax.faces.boxes_file import read_boxes
 from fakedet_jax.media.decode import decode
 from fakedet_jax.media.exif import TAGS, read_tags
 from fakedet_jax.media.options import MediaConfig
+from fakedet_jax.media.provenance import describe
 from fakedet_jax.media.video import Evenly, read_frames
 from tests.data.pictures import colourful, encode
 from tests.media.media_files import write_video
@@ -121,6 +122,7 @@ def test_damaged_pictures_and_their_metadata():
                 tags = read_tags(encoded)
                 missing = {name for name in TAGS if getattr(tags, name) is None}
                 assert missing == set(tags.reasons)
+                assert describe(encoded).isprintable()
     assert min(num_read, num_refused) > NUM_INPUTS // 20
 
 
