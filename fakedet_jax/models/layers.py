@@ -195,7 +195,10 @@ class BatchNorm(nn.Module):
                 weight.value = self.fraction * weight.value + 1.0
         else:
             # Nothing was averaged yet where the weight is zero; Caffe then uses zeros.
-            per_weight = jnp.where(weight.value > 0, 1.0 / weight.value, 0.0)
+            is_known = weight.value > 0
+            per_weight = jnp.where(
+                is_known, 1.0 / jnp.where(is_known, weight.value, 1.0), 0.0
+            )
             mean, variance = mean_sum.value * per_weight, var_sum.value * per_weight
         factor = scale * lax.rsqrt(variance + self.epsilon)
         shifted = (values - mean[:, None, None]) * factor[:, None, None]
