@@ -64,7 +64,7 @@ def _computation(batches):
     return work.Computation(
         open_batches,
         compute,
-        to_results=lambda values: values.tolist(),
+        to_results=lambda values: [[value] for value in values.tolist()],
         start_file=FileResult,
         to_rows=lambda task, file: [
             (task.input.path, face.score, face.reason or None, task.number)
