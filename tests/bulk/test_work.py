@@ -42,7 +42,7 @@ def _claim(folder, num_inputs=7, unit_size=2):
 
 
 def _computation(batches):
-    """Scores are mean grey values; notes the numbers of real rows of each batch."""
+    """Log-odds are mean grey values; notes the numbers of real rows of each batch."""
 
     def compute(tagged):
         for items, batch in tagged:
@@ -67,7 +67,7 @@ def _computation(batches):
         to_results=lambda values: [[value] for value in values.tolist()],
         start_file=FileResult,
         to_rows=lambda task, file: [
-            (task.input.path, face.score, face.reason or None, task.number)
+            (task.input.path, face.log_odds, face.reason or None, task.number)
             for face in file.faces()
         ],
     )
