@@ -104,7 +104,10 @@ def test_evaluation_finds_the_same(alone, together):
     )
     assert list(found) == list(expected)
     for name, value in expected.items():
-        if isinstance(value, float):
+        is_numbers = isinstance(value, list) and all(
+            isinstance(one, float) for one in value
+        )
+        if isinstance(value, float) or is_numbers:
             assert found[name] == pytest.approx(value, rel=1e-5)
         else:
             assert found[name] == value

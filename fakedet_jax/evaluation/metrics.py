@@ -351,10 +351,11 @@ def equal_mass_bins(scores: ArrayLike) -> NDArray[np.int64]:
     number = max(1, min(_MAX_BINS, values.size // _FEWEST_IN_BIN))
     if not values.size:
         return np.zeros(0, np.int64)
-    shares = np.arange(1, number) / number
-    edges = np.unique(np.quantile(values, shares, method="higher"))
+    # The place of the first of equal scores decides for all of them.
+    places = np.searchsorted(np.sort(values), values)
+    edges = np.ceil(np.arange(1, number) / number * (values.size - 1))
     _, bins = np.unique(
-        np.searchsorted(edges, values, side="right"), return_inverse=True
+        np.searchsorted(edges, places, side="right"), return_inverse=True
     )
     return bins.astype(np.int64)
 

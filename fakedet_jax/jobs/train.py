@@ -120,7 +120,10 @@ def _tell_calibration(config: TrainConfig) -> None:
     wanted = getattr(config.options, "calibration", None)
     if wanted is None:
         return
-    found = read_info(workdir.open_workdir(config.workdir)).calibration
+    try:
+        found = read_info(workdir.open_workdir(config.workdir)).calibration
+    except RequestError:  # Nothing was chosen yet; who uses the workdir is told.
+        return
     failed = wanted not in (calibration.AUTO, found.kind)
     _LOGGER.log(logging.WARNING if failed else logging.INFO, "%s", found.reason)
 

@@ -11,7 +11,7 @@ import pytest
 
 from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.faces.detector import WholePicture
-from fakedet_jax.faces.extraction import LEFT_OUT, WRITTEN, extract
+from fakedet_jax.faces.extraction import LEFT_OUT, WRITTEN
 from fakedet_jax.faces.process_readers import ProcessReaders
 from fakedet_jax.faces.reader_process import Task
 from fakedet_jax.media.decode import to_input
@@ -54,7 +54,7 @@ def check_complete(found, tasks):
     """Checks that files gave all that is in them."""
     how = Cropping(WholePicture(), scale=None, selection=EveryNth(1))
     for task in tasks:
-        expected = list(extract(*task, how, tags=()))
+        expected = list(task.extract(how))
         assert len(found[task.name]) == len(expected)
         for (row, picture), (wanted, pixels) in zip(
             found[task.name], expected, strict=True

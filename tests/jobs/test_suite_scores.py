@@ -260,9 +260,9 @@ def test_the_name_stands_in_the_heading(exported, tmp_path, text, monkeypatch):
     titles = []
     write = suite_scores.robustness.write_robustness
 
-    def remember(*arguments, title):
+    def remember(*arguments, title, **more):
         titles.append(title)
-        return write(*arguments, title=title)
+        return write(*arguments, title=title, **more)
 
     monkeypatch.setattr(suite_scores.robustness, "write_robustness", remember)
     _evaluate(exported, tmp_path, text)
