@@ -20,7 +20,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, special
+from scipy import special
 
 from fakedet_jax.evaluation.log_odds import LARGEST
 
@@ -157,6 +157,9 @@ def _fit_line(
     """Slope and offset; None where the slope would not be positive."""
     if kind == NONE:
         return 1.0, 0.0
+    # Imported here because it is slow, and only trainings fit.
+    from scipy import optimize
+
     scale = float(log_odds.std()) or 1.0
     num_fake = fake.sum()
     num_real = fake.size - num_fake
