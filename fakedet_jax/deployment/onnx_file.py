@@ -19,7 +19,7 @@ import jax
 import numpy as np
 
 from fakedet_jax.deployment import plain
-from fakedet_jax.deployment.program import INPUT, OUTPUTS, CropsFn
+from fakedet_jax.deployment.program import INPUT, OUTPUTS, CropsFn, crops_of
 from fakedet_jax.errors import RequestError
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.runtime.text import one_line
@@ -55,11 +55,8 @@ def export(program: CropsFn, framing: Framing, batch_size: int | None) -> Any:
     Raises:
         RequestError: It has a part that cannot be translated, or a package is missing.
     """
-    from jax import export as jax_export
-
     converter, _, _ = _import()
-    batch = batch_size or jax_export.symbolic_shape("batch")[0]
-    crops = jax.ShapeDtypeStruct((batch, *framing.shape), np.uint8)
+    crops = crops_of(framing, batch_size)
 
     def in_order(crops: jax.Array) -> tuple[jax.Array, ...]:
         found = program(crops)

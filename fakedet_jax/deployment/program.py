@@ -13,6 +13,7 @@ import numpy as np
 from fakedet_jax import __version__
 from fakedet_jax.evaluation import log_odds
 from fakedet_jax.evaluation.calibration import NONE
+from fakedet_jax.media.framing import Framing
 from fakedet_jax.runtime import parallel, storage
 from fakedet_jax.systems.base import Fitted
 from fakedet_jax.workdir import Workdir
@@ -50,6 +51,19 @@ def make(fitted: Fitted) -> CropsFn:
         return dict(zip(OUTPUTS, (jax.nn.sigmoid(evidence), evidence), strict=True))
 
     return program
+
+
+def crops_of(framing: Framing, batch_size: int | None) -> jax.ShapeDtypeStruct:
+    """The input of a program.
+
+    Args:
+        framing: Of the crops.
+        batch_size: The number of crops of a call; None for any.
+    """
+    from jax import export
+
+    batch = batch_size or export.symbolic_shape("batch")[0]
+    return jax.ShapeDtypeStruct((batch, *framing.shape), np.uint8)
 
 
 def describe(

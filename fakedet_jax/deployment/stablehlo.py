@@ -17,7 +17,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from fakedet_jax.deployment.program import CropsFn
+from fakedet_jax.deployment.program import CropsFn, crops_of
 from fakedet_jax.errors import RequestError
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.runtime.text import one_line
@@ -43,8 +43,7 @@ def export(program: CropsFn, framing: Framing, batch_size: int | None) -> bytes:
     """
     from jax import export as jax_export
 
-    batch = batch_size or jax_export.symbolic_shape("batch")[0]
-    crops = jax.ShapeDtypeStruct((batch, *framing.shape), np.uint8)
+    crops = crops_of(framing, batch_size)
     try:
         exported = jax_export.export(jax.jit(program), platforms=PLATFORMS)(crops)
     except (jax.errors.InconclusiveDimensionOperation, TypeError) as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 from fakedet_jax import settings, systems
 from fakedet_jax.config import PartsConfig, PredictConfig
 from fakedet_jax.errors import RequestError
-from fakedet_jax.evaluation import log_odds, stability
+from fakedet_jax.evaluation import stability
 from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.evaluation.operating_point import UNSURE
 from fakedet_jax.evaluation.predictions import (
@@ -90,9 +90,7 @@ def predict(config: PredictConfig) -> dict[str, int]:
         contextlib.closing(batches),
     ):
         for items, values, _ in score(detector.variables, batches):
-            odds = detector.info.log_odds_of_all(values)
-            saturation.add(log_odds.scores(odds[:, 0]))
-            rows = odds.tolist()
+            rows = saturation.read(detector.info, values)
             for item in items:
                 if item.row is None:
                     output.finish(item.file)

@@ -4,14 +4,13 @@
 
 import functools
 
-import numpy as np
 from jax.sharding import Mesh
 
 from fakedet_jax import systems
 from fakedet_jax.bulk import work
 from fakedet_jax.config import PredictConfig
 from fakedet_jax.errors import RequestError
-from fakedet_jax.evaluation import log_odds, stability
+from fakedet_jax.evaluation import stability
 from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.evaluation.operating_point import OperatingPoint
 from fakedet_jax.evaluation.predictions import (
@@ -130,7 +129,7 @@ def _open_job(
                 stability.choose_stream(scorer, changes=config.stability),
                 detector.variables,
             ),
-            to_results=functools.partial(_log_odds, info, saturation),
+            to_results=functools.partial(saturation.read, info),
             start_file=functools.partial(
                 FileResult,
                 all_faces=how.all_faces,
@@ -145,15 +144,6 @@ def _open_job(
 
 
 MODE = parts.Mode("predict", tuple(_COLUMNS), _open_job)
-
-
-def _log_odds(
-    info: DetectorInfo, saturation: Saturation, values: np.ndarray
-) -> list[list[float]]:
-    odds = info.log_odds_of_all(values)
-    saturation.add(log_odds.scores(odds[:, 0]))
-    found: list[list[float]] = odds.tolist()
-    return found
 
 
 def _tell(info: DetectorInfo, saturation: Saturation) -> None:

@@ -7,6 +7,8 @@ import logging
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fakedet_jax.evaluation import log_odds
+from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.runtime import text
 
 _LOGGER = logging.getLogger(__name__)
@@ -31,6 +33,21 @@ class Saturation:
         rounded = values.round(_DIGITS)
         self._num_scores += values.size
         self._num_extreme += int(np.sum((rounded == 0) | (rounded == 1)))
+
+    def read(self, info: DetectorInfo, values: np.ndarray) -> list[list[float]]:
+        """Turns what a detector gives for pictures into log-odds, and counts them.
+
+        Args:
+            info: The detector.
+            values: See `DetectorInfo.log_odds_of_all`.
+
+        Returns:
+            For each picture its log-odds, as it is and after changes if there are any.
+        """
+        odds = info.log_odds_of_all(values)
+        self.add(log_odds.scores(odds[:, 0]))
+        found: list[list[float]] = odds.tolist()
+        return found
 
     def tell(self) -> None:
         """Logs a warning of one line if most scores are 0 or 1."""

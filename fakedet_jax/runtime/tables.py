@@ -96,10 +96,7 @@ def to_number(text: str, path: Path, line: int) -> float:
     Raises:
         RequestError: The cell is no such number.
     """
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
+    number = _to_float(text)
     if not math.isfinite(number):
         raise RequestError(
             f"{str(path)!r}, line {line}: expected a finite number, found {text!r}"
@@ -121,13 +118,18 @@ def to_score(text: str, path: Path, line: int) -> float:
     Raises:
         RequestError: The cell is not such a number.
     """
-    try:
-        score = float(text)
-    except ValueError:
-        score = math.nan
+    score = _to_float(text)
     # False for NaN too.
     if not 0 <= score <= 1:
         raise RequestError(
             f"{str(path)!r}, line {line}: expected a score from 0 to 1, found {text!r}"
         )
     return score
+
+
+def _to_float(text: str) -> float:
+    """A cell as a number; NaN for what is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
