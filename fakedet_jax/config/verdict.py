@@ -39,6 +39,14 @@ class OperatingPointConfig(Settings):
                 "fake; give one"
             )
 
+    @property
+    def unsure_rates(self) -> tuple[float, float] | None:
+        """Shares of real pictures called fake and of fakes called real.
+
+        None where every score is decided.
+        """
+        return None
+
 
 # Shares of wrong decisions of either kind where `unsure` is asked for without them.
 _UNSURE_RATE = 0.05
@@ -98,10 +106,7 @@ class VerdictConfig(OperatingPointConfig):
 
     @property
     def unsure_rates(self) -> tuple[float, float] | None:
-        """Shares of real pictures called fake and of fakes called real.
-
-        None where every score is decided.
-        """
+        """See `OperatingPointConfig`."""
         rates = self.false_alarm_rate, self.miss_rate
         if not self.unsure and rates == (None, None):
             return None
