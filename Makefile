@@ -52,7 +52,8 @@ test-readme-quick: $(VENV)/.ready-test
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "readme and not slow" tests/test_readme.py
 
 test-slow: $(VENV)/.ready-test
-	$(BIN)/python -m pytest -m "slow and not compiler" tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal --durations=30 \
+		-m "slow and not compiler and not readme" tests
 
 test-fuzz: $(VENV)/.ready-test
 	FAKEDET_FUZZ=100000 $(BIN)/python -m pytest tests/media/test_fuzz.py

@@ -294,6 +294,7 @@ def test_one_device_trains_as_eight(trained, root, tmp_path, monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_the_embedding_of_another_run_is_taken(refit, trained, tmp_path, no_training):
     workdir = refit(tmp_path / "workdir", covariance="diagonal")
     assert tiny.arrays(workdir / "best") == tiny.arrays(trained / "best")
@@ -315,6 +316,7 @@ def test_the_same_mixture_is_fitted_to_the_same_embedding(refit, trained, tmp_pa
     ).read_bytes()
 
 
+@pytest.mark.slow
 def test_a_recogniser_can_embed(root, tmp_path, no_training):
     workdir = _fit(
         root / "photographs",

@@ -463,6 +463,7 @@ def test_one_device_fits_what_eight_fit(trained, tmp_path, fit, monkeypatch):
     assert alone["thresholds"].sharding.num_devices == 1
 
 
+@pytest.mark.slow
 def test_all_other_ways_to_count_give_a_detector(root, tmp_path, fit):
     workdir = fit(tmp_path, neuron="channel", site="activation", dtype="bfloat16")
     fitted = _load(workdir)
@@ -597,6 +598,7 @@ def test_without_a_cache_folder_it_is_the_users(tmp_path, fit, monkeypatch):
 
 
 @pytest.mark.parametrize("number", [1, 3])
+@pytest.mark.slow
 def test_it_is_exported_for_batches_of_any_size(trained, root, number):
     fitted = _load(trained, parallel.data_mesh(jax.devices()[:1]))
     artefact = stablehlo.export(program.make(fitted), fitted.info.framing, None)
