@@ -711,6 +711,16 @@ class PredictConfig(FilesConfig, VerdictConfig):
     annotated: Path | None = option(
         None, "Folder for copies of the inputs with boxes and scores drawn on them."
     )
+    report: Path | None = option(
+        None,
+        "New or empty folder for a page on which the results are reviewed: sorted and "
+        "filtered, each with its face, its box, its scores over time.",
+    )
+    maps: bool = option(
+        False,
+        "Whether the page of `report` shows what the network reacts to in each face; "
+        "takes as long as scoring it 70 times.",
+    )
     batch_size: int | None = option(  # type: ignore[assignment]
         None,
         "Pictures per step, rounded up to a multiple of the devices; by default 64, or "
@@ -719,6 +729,18 @@ class PredictConfig(FilesConfig, VerdictConfig):
     )
     input: FileInputConfig = part(FileInputConfig)
     compute: PredictComputeConfig = part(PredictComputeConfig)
+
+    def __post_init__(self) -> None:
+        """Checks the settings.
+
+        Raises:
+            RequestError: A value is not valid, or settings contradict each other.
+        """
+        super().__post_init__()
+        if self.maps and self.report is None:
+            raise RequestError(
+                "`maps`: they are shown on the page of `report`; name a folder for it"
+            )
 
     @property
     def has_parts(self) -> bool:
