@@ -15,7 +15,7 @@
   rows.forEach((row, number) => {
     row.number = number;
     row.kind = row.decision || "skipped";
-    row.name = file_name(row.file.path);
+    row.name = row.file.name;
     row.words = [row.file.path, label(row), row.reason, row.file.note, row.file.origin]
       .filter(Boolean).join("\n").toLowerCase();
   });
@@ -54,10 +54,6 @@
   const percent = (share) => `${100 * share}%`;
   const count = (number) => number.toLocaleString("en");
   const minus = (text) => text.replace("-", "−");
-
-  function file_name(path) {
-    return path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1) || path;
-  }
 
   function label(row) {
     if (row.face === "all") return "all faces";
@@ -358,8 +354,9 @@
         ? "The picture with the face; the dashed region is what the network saw"
         : "The picture";
       figures.push(make("figure", {},
-        make("div", { class: "boxed" },
+        at(make("div", { class: "boxed" },
           make("img", { src: row.picture, alt: "The whole picture" }), ...boxes),
+        { maxWidth: `calc(65vh * ${row.size[0] / row.size[1]})` }),
         make("figcaption", {}, caption)));
     }
     return figures.length ? [make("div", { class: "pictures" }, ...figures)] : [];
@@ -386,7 +383,7 @@
       [make("dt", {}, name), make("dd", {}, shown_score(row.changed[place]))]);
     return [
       make("h3", {}, "The score after changes that nobody would notice"),
-      make("dl", { class: "facts-list" }, make("dt", {}, "as it is"),
+      make("dl", { class: "facts-list pairs" }, make("dt", {}, "as it is"),
         make("dd", {}, shown_score(row.score)), ...facts),
     ];
   }
@@ -399,7 +396,7 @@
     return [
       make("h3", {}, "What the network reacts to"),
       make("p", { class: "legend" }, about.maps_note),
-      make("div", { class: "pictures" }, ...figures),
+      make("div", { class: "pictures maps" }, ...figures),
     ];
   }
 
@@ -442,17 +439,30 @@
 
   function timeline(row) {
     if (!row.file.tracks) return [];
-    const keys = row.file.tracks.map((track, place) => make("span", {},
-      at(make("span", { class: "dot" }), { background: colour(place) }),
+    const tracks = row.file.tracks;
+    const keys = tracks.map((track, place) => make("span", {},
+      at(make("span", { class: "dot" }), { background: colour(row, place) }),
       `face ${track.face} `));
+    const legend = has_colours(row) ? keys
+      : [row.face === "all" ? `Scores of ${count(tracks.length)} faces`
+        : `Face ${row.face} is drawn dark, the other faces of the video grey`];
     return [
       make("h3", {}, "Scores of the video"),
       make("div", { class: "timeline" }),
-      row.file.tracks.length > 1 ? make("p", { class: "legend" }, ...keys) : "",
+      tracks.length > 1 ? make("p", { class: "legend" }, ...legend) : "",
     ];
   }
 
-  const colour = (place) => TRACK_COLOURS[place % TRACK_COLOURS.length];
+  // Of more tracks, no reader tells the colours apart.
+  const has_colours = (row) => row.file.tracks.length <= TRACK_COLOURS.length;
+
+  const is_own = (row, place) =>
+    row.face === "all" || row.file.tracks[place].face === row.face;
+
+  function colour(row, place) {
+    if (has_colours(row)) return TRACK_COLOURS[place];
+    return is_own(row, place) ? TRACK_COLOURS[0] : "#9aa3af";
+  }
 
   function draw_timeline(row) {
     const home = dialog.querySelector(".timeline");
@@ -485,18 +495,21 @@
     parts.push(draw("text", { x: left, y: height - 6 }, shown(start)),
       draw("text", { x: width - right, y: height - 6, "text-anchor": "end" },
         end > start ? shown(end) : ""));
-    tracks.forEach((track, place) => {
-      const is_own = row.face === "all" || track.face === row.face;
+    // What a reader looks for is drawn last, above the others.
+    const places = [...tracks.keys()].sort((one, other) => is_own(row, one) - is_own(row, other));
+    for (const place of places) {
+      const track = tracks[place];
+      const own = is_own(row, place);
       const points = track.points.map(([time, score]) => `${x(time)},${y(score)}`);
       parts.push(draw("polyline", { points: points.join(" "), fill: "none",
-        stroke: colour(place), "stroke-width": is_own ? 2.5 : 1, opacity: is_own ? 1 : 0.6 }));
-      if (points.length > 200) return;
+        stroke: colour(row, place), "stroke-width": own ? 2.5 : 1, opacity: own ? 1 : 0.6 }));
+      if (points.length > 200) continue;
       for (const [time, score] of track.points) {
-        parts.push(draw("circle", { cx: x(time), cy: y(score), r: is_own ? 4 : 2.5,
-          fill: colour(place) }, draw("title", {},
+        parts.push(draw("circle", { cx: x(time), cy: y(score), r: own ? 4 : 2.5,
+          fill: colour(row, place) }, draw("title", {},
           `face ${track.face}, ${shown(time)}: ${shown_score(score)}`)));
       }
-    });
+    }
     home.replaceChildren(draw("svg", { viewBox: `0 0 ${width} ${height}`, role: "img",
       "aria-label": `Scores of ${tracks.length} faces over time` }, ...parts));
   }

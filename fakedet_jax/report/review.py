@@ -17,7 +17,7 @@ import dataclasses
 import itertools
 import math
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -204,7 +204,7 @@ class Review:
         """
         file, best = self._files[number], self._best
         self._best = {}
-        entry = _file_entry(file, result)
+        entry = _file_entry(file, result, {face.face for face, _ in judged})
         seen: list[tuple[int, int, _Seen]] = []
         frames: set[int] = set()
         highest = max(best.values(), key=lambda one: one.log_odds, default=None)
@@ -308,23 +308,34 @@ def _about(info: DetectorInfo, layers_of: str) -> dict[str, Any]:
     }
 
 
-def _file_entry(file: FaceFile, result: FileResult) -> dict[str, Any]:
-    """What the page says of a file as a whole; its faces are added later."""
+def _file_entry(
+    file: FaceFile, result: FileResult, with_row: Collection[int | None]
+) -> dict[str, Any]:
+    """What the page says of a file as a whole; its faces are added later.
+
+    Args:
+        file: The file.
+        result: Its rows.
+        with_row: Numbers of the faces that have a row.
+    """
     is_scored = any(odds for _, odds in result.rows)
     entry: dict[str, Any] = {
         "path": wording.printable(str(file.path)),
+        "name": wording.printable(file.path.name),
         "note": wording.printable(result.note),
         "origin": wording.printable(result.provenance),
         "problems": [*map(wording.printable, result.problems)] if is_scored else [],
     }
     if file.kind == "video":
-        entry |= {"is_video": True, **_tracks(result)}
+        entry |= {"is_video": True, **_tracks(result, with_row)}
     return {name: value for name, value in entry.items() if value} | {"faces": []}
 
 
-def _tracks(result: FileResult) -> dict[str, Any]:
+def _tracks(result: FileResult, with_row: Collection[int | None]) -> dict[str, Any]:
     """The scores of each face of a video over time."""
-    scored = [(row, odds[0]) for row, odds in result.rows if odds]
+    scored = [
+        (row, odds[0]) for row, odds in result.rows if odds and row.face in with_row
+    ]
     if not scored:
         return {}
     has_times = all(math.isfinite(row.time) for row, _ in scored)

@@ -310,7 +310,7 @@ def _layer_comparison(
     faces = "the real faces of the training"
     if found is None:
         faces = "the faces of the training, real and fake"
-        found = parallel.to_host(scaling)
+        found = jax.tree.map(parallel.to_host, scaling)
     reference = {name: np.asarray(found[name], np.float32) for name in found}
 
     def compare(variables: Any, images: jax.Array) -> jax.Array:
