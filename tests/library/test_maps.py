@@ -4,6 +4,7 @@
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import fakedet_jax as fd
 from fakedet_jax.errors import ImageError
 from fakedet_jax.evaluation import log_odds
 from fakedet_jax.library.maps import MapMaker
+from fakedet_jax.systems.features import Feature
 from tests import tiny
 from tests.data.pictures import colourful
 
@@ -77,6 +79,22 @@ def test_any_number_of_pictures_takes_one_program(detector):
     np.testing.assert_array_equal(part.occlusion, whole.occlusion[:3])
     np.testing.assert_array_equal(part.gradient, whole.gradient[:3])
     assert whole.occlusion.shape[0] == 20
+
+
+def test_traces_are_the_feature_of_that_name(detector):
+    def traces(request):
+        assert request.mesh == detector._mesh
+        return Feature(
+            compute=jax.jit(lambda images: images.astype(jnp.float32) - 7),
+            row_shape=(tiny.SIZE, tiny.SIZE, 3),
+            dtype=np.dtype(np.float32),
+            layers=("trace",),
+        )
+
+    fitted = dataclasses.replace(detector._fitted, features={"traces": traces})
+    pictures = _pictures(18)
+    found = MapMaker(fitted, detector._mesh)(pictures)
+    np.testing.assert_array_equal(found.traces, pictures.astype(np.float32) - 7)
 
 
 def test_a_network_has_the_maps_of_its_kind(detector):
