@@ -174,8 +174,13 @@ def _open_output(
 ) -> Iterator[PredictionOutput]:
     found, info = files.found, fitted.info
     with contextlib.ExitStack() as stack:
-        table = stack.enter_context(open_table(config.output, "output"))
         frame_table = copies = review = None
+        # First, as the tables may lie within its folder, which must be empty.
+        if config.report is not None:
+            review = stack.enter_context(
+                open_review(config, config.report, files, fitted, mesh, title=title)
+            )
+        table = stack.enter_context(open_table(config.output, "output"))
         if config.frame_scores is not None:
             frame_table = stack.enter_context(
                 open_table(config.frame_scores, "frame_scores")
@@ -188,10 +193,6 @@ def _open_output(
                     config.input.num_threads,
                     files.cropping.media,
                 )
-            )
-        if config.report is not None:
-            review = stack.enter_context(
-                open_review(config, config.report, files, fitted, mesh, title=title)
             )
         yield PredictionOutput(
             found,

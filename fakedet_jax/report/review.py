@@ -131,8 +131,9 @@ class Review:
         check_folder(folder)
         self._is_new = not folder.exists()
         kinds = [FACES, PICTURES, *([MAPS] if maps_fn else [])]
-        for kind in kinds:
-            storage.make_folder(folder / kind, FIELD)
+        with storage.writing_to(folder, FIELD):
+            for kind in kinds:
+                (folder / kind).mkdir(parents=True)
         self._folder = folder
         self._files = files
         self._info = info

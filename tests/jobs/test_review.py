@@ -91,7 +91,9 @@ def test_a_run_without_any_score_has_its_page(workdir, tmp_path):
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"no picture")
     folder = tmp_path / "page"
-    assert _predict(workdir, f"--report={folder}", broken) == 1
+    table = folder / "scores.csv"  # It may lie beside the page.
+    assert _predict(workdir, f"--report={folder}", f"--output={table}", broken) == 1
+    assert table.is_file()
     (entry,) = reviews.read(folder)
     assert entry["faces"][0]["reason"]
 
@@ -143,6 +145,11 @@ def test_a_run_that_fails_leaves_no_page(workdir, data_dir, tmp_path, monkeypatc
     monkeypatch.setattr(review.copies, "write_small", fail)
     assert _predict(workdir, f"--report={folder}", data_dir / "test") == 2
     assert not folder.exists()
+    # A folder that cannot be made is known before the table is begun.
+    (tmp_path / "file").touch()
+    arguments = (f"--report={tmp_path}/file/page", f"--output={tmp_path}/s.csv")
+    assert _predict(workdir, *arguments, data_dir / "test") == 2
+    assert not (tmp_path / "s.csv").exists()
 
 
 def test_a_switch_and_a_folder_share_a_flag(workdir):
