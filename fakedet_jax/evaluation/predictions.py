@@ -142,16 +142,15 @@ class FileResult(FileRows[Sequence[float]]):
         ]
         if left := len(found) - len(results):
             seen = f"seen in fewer than {text.counted(least, 'frame')}"
-            if not results:
-                reason = f"has no face that is not {seen}"
-                results = [FaceResult(0, None, reason=reason, note=self.note)]
-                return [*results, _of_all(results)] if self._has_all else results
             verb = "has" if left == 1 else "have"
             self.problems.append(f"{text.counted(left, 'face')} {seen} {verb} no row")
         results += [
             FaceResult(face, None, reason=reason, note=self.note)
             for face, reason in self.skipped().items()
         ]
+        if not results:
+            reason = f"shows no face in at least {text.counted(least, 'frame')}"
+            results = [FaceResult(0, None, reason=reason, note=self.note)]
         results.sort(key=lambda result: result.face or 0)
         return [*results, _of_all(results)] if self._has_all else results
 

@@ -65,13 +65,7 @@ def predict(config: PredictConfig) -> dict[str, int]:
     workdir = open_workdir(config.workdir)
     cache = storage.user_cache_dir() / "compiled"
     compute.set_up(config.compute, workdir, default_cache=cache)
-    detector = systems.load(
-        workdir,
-        mesh,
-        threshold=config.threshold,
-        max_false_alarms=config.max_false_alarms,
-        unsure_rates=config.unsure_rates,
-    )
+    detector = systems.load(workdir, mesh, config)
     files = open_files(
         config,
         workdir,

@@ -103,13 +103,7 @@ no detector was trained in that folder; run `mode=train` `workdir=no_such_run` f
         expected=expected.from_record(opened.pictures),
     )
     with precision.using(opened.matmul_precision):
-        fitted = systems.load(
-            opened,
-            mesh,
-            threshold=point.threshold,
-            max_false_alarms=point.max_false_alarms,
-            unsure_rates=point.unsure_rates,
-        )
+        fitted = systems.load(opened, mesh, point)
     return Detector(opened, fitted, how, mesh)
 
 

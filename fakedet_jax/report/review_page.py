@@ -20,6 +20,8 @@ from typing import Any
 from fakedet_jax.report import html
 from fakedet_jax.runtime import storage
 
+# One script, in this order.
+SCRIPTS = tuple(f"review_{part}.js" for part in ("data", "table", "detail", "timeline"))
 _PLACE = '<script type="application/json" id="rows">'
 # Characters with a meaning in HTML; within the strings of JSON they may be escapes.
 _ESCAPES = str.maketrans({sign: f"\\u{ord(sign):04x}" for sign in "<>&"})
@@ -45,7 +47,7 @@ def writing(
     """
     from markupsafe import Markup
 
-    script, style = _read("review.js"), _read("review.css")
+    script, style = "\n".join(map(_read, SCRIPTS)), _read("review.css")
     digest = hashlib.sha256(script.encode()).digest()
     page = html.render(
         "review.html.j2",
