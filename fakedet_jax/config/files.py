@@ -12,6 +12,7 @@ from fakedet_jax.config.faces import FaceConfig, FrameConfig, search_size_option
 from fakedet_jax.config.networks import BackboneFeatureConfig
 from fakedet_jax.config.verdict import VerdictConfig
 from fakedet_jax.config.work import PartsConfig
+from fakedet_jax.errors import RequestError
 from fakedet_jax.media.options import MediaConfig
 from fakedet_jax.settings import Settings, option, part
 
@@ -70,6 +71,16 @@ class PredictConfig(FilesConfig, VerdictConfig):
     annotated: Path | None = option(
         None, "Folder for copies of the inputs with boxes and scores drawn on them."
     )
+    report: Path | None = option(
+        None,
+        "New or empty folder for a page on which the results are reviewed: sorted and "
+        "filtered, each with its face, its box, its scores over time.",
+    )
+    maps: bool = option(
+        False,
+        "Whether the page of `report` shows what the network reacts to in each face; "
+        "takes as long as scoring it 70 times.",
+    )
     batch_size: int | None = option(  # type: ignore[assignment]
         None,
         "Pictures per step, rounded up to a multiple of the devices; by default 64, or "
@@ -78,6 +89,18 @@ class PredictConfig(FilesConfig, VerdictConfig):
     )
     input: FileInputConfig = part(FileInputConfig)
     compute: PredictComputeConfig = part(PredictComputeConfig)
+
+    def __post_init__(self) -> None:
+        """Checks the settings.
+
+        Raises:
+            RequestError: A value is not valid, or settings contradict each other.
+        """
+        super().__post_init__()
+        if self.maps and self.report is None:
+            raise RequestError(
+                "`maps`: they are shown on the page of `report`; name a folder for it"
+            )
 
     @property
     def has_parts(self) -> bool:

@@ -61,7 +61,7 @@ def check(config: PredictConfig) -> PredictConfig:
     Raises:
         RequestError: A setting is for a single table.
     """
-    for name in ("frame_scores", "annotated"):
+    for name in ("frame_scores", "annotated", "report"):
         if getattr(config, name) is not None:
             raise RequestError(
                 f"`{name}`: a folder of parts has tables of faces only; leave it out, "
