@@ -22,8 +22,8 @@ True
 True
 """
 
-from fakedet_jax.fusion.fitting import Fitted, fit
+from fakedet_jax.fusion.fitting import MOST, Fitted, fit
 from fakedet_jax.fusion.folds import Folds, leave_groups_out
 from fakedet_jax.fusion.model import Fusion, log_odds
 
-__all__ = ["Fitted", "Folds", "Fusion", "fit", "leave_groups_out", "log_odds"]
+__all__ = ["MOST", "Fitted", "Folds", "Fusion", "fit", "leave_groups_out", "log_odds"]

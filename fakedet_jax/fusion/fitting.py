@@ -15,8 +15,8 @@ from fakedet_jax.fusion import model
 from fakedet_jax.fusion.folds import Folds
 from fakedet_jax.fusion.model import NUM_PIECES, Fusion
 
-# Log-odds beyond are as good as certain; infinite ones have no rank of their own.
-_MOST = 40.0
+# Infinite log-odds count as these. Of scores in float64, none but 0 has more.
+MOST = 1000.0
 
 
 # Of the squares of the weights; from 3 to 30 makes little difference.
@@ -33,6 +33,8 @@ class Fitted:
     Attributes:
         fusion: The fusion, fitted to all rows.
         fake: Bool `[n]`, whether each row is fake.
+        member_aucs: AUC of each member on the rows where it has log-odds; None where
+            it is undefined.
         folds: The folds in which groups were left out, `NUM_DEALS` times.
         left_out: Float64 `[NUM_DEALS, n]`, log-odds of each row from a fusion that was
             fitted without its fold.
@@ -40,6 +42,7 @@ class Fitted:
 
     fusion: Fusion
     fake: NDArray[np.bool_]
+    member_aucs: tuple[float | None, ...]
     folds: tuple[Folds, ...]
     left_out: NDArray[np.float64]
 
@@ -48,6 +51,23 @@ class Fitted:
         """AUC of the rows that were left out, of all folds together."""
         areas = [metrics.auc(self.fake, found) or 0.0 for found in self.left_out]
         return float(np.mean(areas))
+
+    @property
+    def summary(self) -> str:
+        """How good it is and how that is known, a sentence."""
+        dealt = self.folds[0]
+        kept = {
+            (True, True): "generators and sources of photographs",
+            (True, False): "generators",
+            (False, True): "sources of photographs",
+            (False, False): "nothing but rows",
+        }[dealt.fake_groups, dealt.real_groups]
+        return (
+            f"Fused, the AUC is {self.auc:.3f} and the calibration error "
+            f"{self.calibration_error:.3f} on pictures whose fold was left out, where "
+            f"{kept} are kept together; the members have "
+            f"{', '.join(_shown(area) for area in self.member_aucs)}."
+        )
 
     @property
     def calibration_error(self) -> float:
@@ -98,7 +118,12 @@ def fit(
     left_out = np.stack([_left_out(given, is_fake, names, own) for own in folds])
     weights = group_folds.weights(is_fake, groups)
     fusion = _fit(members, given, is_fake, weights)
-    return Fitted(fusion, is_fake, folds, left_out)
+    known = [~np.isnan(column) for column in given.T]
+    member_aucs = tuple(
+        metrics.auc(is_fake[own], column[own])
+        for own, column in zip(known, given.T, strict=True)
+    )
+    return Fitted(fusion, is_fake, member_aucs, folds, left_out)
 
 
 def _checked(
@@ -115,7 +140,7 @@ def _checked(
         raise ValueError("a row has no score of any member")
     if is_fake.all() or not is_fake.any():
         raise ValueError("expected real and fake rows, found one kind")
-    return np.clip(given, -_MOST, _MOST), is_fake
+    return np.clip(given, -MOST, MOST), is_fake
 
 
 def _left_out(
@@ -146,10 +171,12 @@ def _fit(
     from scipy import optimize
 
     knots = np.stack([_knots(column) for column in values.T])
-    rows = model.inputs(knots, values)
-    # Curves are centred, so that the penalty pulls towards what all have in common.
-    means = np.average(rows, axis=0, weights=weights)
-    rows = rows - means
+    known = np.ma.masked_invalid(model.curves(knots, values))
+    means = np.ma.average(known, axis=0, weights=weights).filled(0)
+    rows = model.inputs(knots, means, values)
+    # Centred, so that the penalty does not pull on the offset.
+    centre = np.append(means, np.zeros(len(members)))
+    rows = rows - centre
 
     def loss(point: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         found = rows @ point[:-1] + point[-1]
@@ -166,8 +193,9 @@ def _fit(
     return Fusion(
         tuple(members),
         tuple(map(tuple, knots.tolist())),
+        tuple(means.tolist()),
         tuple(point[:-1].tolist()),
-        float(point[-1] - means @ point[:-1]),
+        float(point[-1] - centre @ point[:-1]),
     )
 
 
@@ -182,3 +210,7 @@ def _knots(column: NDArray[np.float64]) -> NDArray[np.float64]:
         found = found[0] + np.array([-1.0, 1.0])
     # Equal ones, of scores that are often the same, are spread over the others.
     return np.interp(even, np.linspace(0, 1, found.size), found)
+
+
+def _shown(area: float | None) -> str:
+    return "none" if area is None else f"{area:.3f}"

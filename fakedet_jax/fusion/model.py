@@ -5,7 +5,7 @@
 The log-odds of each member become its rank among the rows of the fit, from 0 to 1. The
 fused log-odds are a sum of rising piecewise linear curves of these ranks, of the lower
 rank of each two members (both say so) and of the higher one (one of them says so). A
-member without a score adds a constant and takes no part in pairs.
+member without a score counts as the mean of those with one, plus a constant.
 """
 
 import dataclasses
@@ -24,6 +24,21 @@ NUM_PIECES = 8
 def pairs(num_members: int) -> list[tuple[int, int]]:
     """The pairs of members, in the order of their curves."""
     return list(itertools.combinations(range(num_members), 2))
+
+
+def parameter_shapes(num_members: int) -> dict[str, tuple[int, ...]]:
+    """Shapes of what `log_odds` takes, by name.
+
+    Args:
+        num_members: Number of members.
+    """
+    num_columns = (num_members + 2 * len(pairs(num_members))) * NUM_PIECES
+    return {
+        "knots": (num_members, NUM_PIECES + 1),
+        "means": (num_columns,),
+        "weights": (num_columns + num_members,),
+        "offset": (),
+    }
 
 
 def ranks(knots: Any, values: Any, xp: ModuleType = np) -> Any:
@@ -55,8 +70,8 @@ def curve_inputs(rank: Any, xp: ModuleType = np) -> Any:
     return xp.clip(rank[..., None] * NUM_PIECES - xp.arange(NUM_PIECES), 0, 1)
 
 
-def inputs(knots: Any, values: Any, xp: ModuleType = np) -> Any:
-    """The rows that the fused log-odds are linear in.
+def curves(knots: Any, values: Any, xp: ModuleType = np) -> Any:
+    """What the curves of members and pairs are linear in.
 
     Args:
         knots: See `ranks`.
@@ -64,35 +79,50 @@ def inputs(knots: Any, values: Any, xp: ModuleType = np) -> Any:
         xp: See `ranks`.
 
     Returns:
-        Float `[n, columns]`: curves of members, of lower and of higher ranks of pairs,
-        then 1 for each member that is missing.
+        Float `[n, columns]`: of members, of lower and of higher ranks of pairs; NaN
+        where a member has no log-odds.
     """
     missing = xp.isnan(values)
-    rank = ranks(knots, values, xp)
-    curves = [xp.where(missing[..., None], 0, curve_inputs(rank, xp))]
+    rank = xp.where(missing, xp.nan, ranks(knots, values, xp))
+    found = [curve_inputs(rank, xp)]
     if values.shape[1] > 1:
         first, second = map(np.array, zip(*pairs(values.shape[1]), strict=True))
-        absent = (missing[:, first] | missing[:, second])[..., None]
         for choose in (xp.minimum, xp.maximum):
-            rank_of_two = choose(rank[:, first], rank[:, second])
-            curves.append(xp.where(absent, 0, curve_inputs(rank_of_two, xp)))
-    flat = [curve.reshape(len(values), -1) for curve in curves]
-    return xp.concatenate([*flat, xp.where(missing, 1, 0)], axis=1)
+            found.append(curve_inputs(choose(rank[:, first], rank[:, second]), xp))
+    return xp.concatenate([one.reshape(len(values), -1) for one in found], axis=1)
+
+
+def inputs(knots: Any, means: Any, values: Any, xp: ModuleType = np) -> Any:
+    """The rows that the fused log-odds are linear in.
+
+    Args:
+        knots: See `ranks`.
+        means: Float `[columns]`, which take the place of NaN in `curves`.
+        values: See `ranks`.
+        xp: See `ranks`.
+
+    Returns:
+        Float `[n, columns + members]`: `curves`, then 1 for each member that is
+        missing.
+    """
+    found = curves(knots, values, xp)
+    filled = xp.where(xp.isnan(found), means, found)
+    return xp.concatenate([filled, xp.where(xp.isnan(values), 1, 0)], axis=1)
 
 
 def log_odds(parameters: Mapping[str, Any], values: Any, xp: ModuleType = np) -> Any:
     """The fused log-odds, a pure function.
 
     Args:
-        parameters: `knots`, see `ranks`; `weights`, float `[columns]`; `offset`, float
-            `[]`, added to the weighted sum.
+        parameters: `knots`, see `ranks`; `means`, see `inputs`; `weights`, float
+            `[columns + members]`; `offset`, float `[]`, added to the weighted sum.
         values: Float `[n, members]`, log-odds of the members; NaN where there are none.
         xp: NumPy, or its twin of JAX.
 
     Returns:
         Float `[n]`.
     """
-    rows = inputs(parameters["knots"], values, xp)
+    rows = inputs(parameters["knots"], parameters["means"], values, xp)
     return parameters["offset"] + rows @ parameters["weights"]
 
 
@@ -103,12 +133,14 @@ class Fusion:
     Attributes:
         members: Their names.
         knots: Log-odds at even ranks, `members` lists of `NUM_PIECES + 1`.
+        means: Of the columns of `curves`, over the rows of the fit.
         weights: Of the columns of `inputs`; those of curves are not negative.
         offset: Added to their weighted sum.
     """
 
     members: tuple[str, ...]
     knots: tuple[tuple[float, ...], ...]
+    means: tuple[float, ...]
     weights: tuple[float, ...]
     offset: float
 
@@ -119,14 +151,13 @@ class Fusion:
             ValueError: They do not belong together.
         """
         num_members = len(self.members)
-        num_curves = num_members + 2 * len(pairs(num_members))
         sizes = [len(row) for row in self.knots]
-        if (
-            sizes != [NUM_PIECES + 1] * num_members
-            or len(self.weights) != num_curves * NUM_PIECES + num_members
+        shapes = parameter_shapes(num_members)
+        if sizes != [NUM_PIECES + 1] * num_members or any(
+            (len(getattr(self, name)),) != shapes[name] for name in ("means", "weights")
         ):
             raise ValueError(
-                f"knots and weights are not those of {num_members} members"
+                f"knots, means and weights are not those of {num_members} members"
             )
         if not num_members or not np.all(np.diff(self.knots) > 0):
             raise ValueError("knots: expected rising numbers for each member")
@@ -136,6 +167,7 @@ class Fusion:
         """What `log_odds` takes."""
         return {
             "knots": np.array(self.knots),
+            "means": np.array(self.means),
             "weights": np.array(self.weights),
             "offset": np.array(self.offset),
         }

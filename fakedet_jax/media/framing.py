@@ -28,7 +28,8 @@ class Framing:
     height: int
     width: int
     central_share: float = 1.0
-    parts: "tuple[Framing, ...]" = ()
+    # Trainings that go on compare texts of framings, and have no parts.
+    parts: "tuple[Framing, ...]" = dataclasses.field(default=(), repr=False)
 
     @classmethod
     def square(cls, side: int) -> "Framing":
@@ -47,6 +48,14 @@ class Framing:
         """
         height = max(part.height for part in parts)
         return cls(height, sum(part.width for part in parts), parts=tuple(parts))
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The fields, JSON-able; without `parts` where there are none."""
+        fields = dataclasses.asdict(self)
+        if not self.parts:
+            del fields["parts"]
+        return fields
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "Framing":

@@ -44,6 +44,7 @@ def test_the_systems_are_the_published_ones():
         "autogan",
         "fakespotter",
         "exif_anomaly",
+        "fusion",
     ]
     assert systems.DEFAULT == "amtennet"
     for name in systems.names():
