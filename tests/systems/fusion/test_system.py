@@ -47,9 +47,11 @@ def _registered():
 def root(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fusion")
     data_dir = pictures.write_folder(folder / "pictures", COUNTS, tiny.SIZE + 4)
-    tiny.fit(data_dir, folder / "network", num_epochs=1)
+    tiny.fit(data_dir, folder / "network", recipe={"num_epochs": 1})
     weights = tiny.write_weights(folder / "weights")
-    train.train(tiny.spotter_config(data_dir, folder / "counts", weights=weights))
+    train.train(
+        tiny.spotter_config(data_dir, folder / "counts", weights, folder / "cache")
+    )
     return folder
 
 
@@ -201,7 +203,7 @@ def test_members_that_disagree_on_classes_are_refused(root, members, tmp_path):
     other = tiny.fit(
         root / "pictures",
         tmp_path / "other",
-        num_epochs=1,
+        recipe={"num_epochs": 1},
         data=tiny.config.DataConfig(
             "folder", root / "pictures", real_classes=("glow",)
         ),
