@@ -41,8 +41,13 @@ def test_every_release_says_whose_it_is(release):
 @pytest.mark.parametrize("release, layout", of_backbones())
 def test_names_and_shapes_are_those_of_the_network(release, layout):
     backbone = backbones.create(release["backbone"])
-    arrays = mapping.expected(backbone.layers, layout, store.abstract(backbone))
-    assert len(arrays) == release["num_arrays"]
+    shapes = store.abstract(backbone)
+    arrays = {
+        name: shape
+        for layers in (backbone.layers, *backbone.layouts)
+        for name, shape in mapping.expected(layers, layout, shapes).items()
+    }
+    assert len(arrays) == release["num_arrays"] * (1 + len(backbone.layouts))
     for name, shape in release["layouts"][layout]["arrays"].items():
         assert arrays[name] == tuple(shape), name
 

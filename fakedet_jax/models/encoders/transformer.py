@@ -1,0 +1,301 @@
+# Copyright 2026 The fakedet_jax Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Layers of vision transformers, which the families of encoders put together.
+
+Tokens have the shape `[batch, tokens, width]`. Layers compute in `dtype`; parameters,
+the statistics of normalisations and the weights of the attention are float32.
+
+What counts as a layer of a transformer, for coverage, is a choice of this toolkit: each
+linear layer, that is the patch embedding, four layers in each block (queries, keys and
+values are one) and a projection at the end; and each block as a whole, whose output is
+the sum that the next block takes. The outputs of `block3` are
+
+| Name | site "layer" | site "activation" |
+|---|---|---|
+| `block3/qkv` | queries, keys, values `[b, t, 3 × width]` | what the attention mixed |
+| `block3/attention` | projection of what was mixed | after the layer scale |
+| `block3/fc1` | `[b, t, mlp_width]` | after GELU |
+| `block3/fc2` | `[b, t, width]` | after the layer scale |
+| `block3` | the tokens behind the block | the same |
+
+References:
+    Dosovitskiy et al.: "An image is worth 16×16 words: transformers for image
+    recognition at scale", ICLR 2021.
+    Touvron et al.: "Going deeper with image transformers", ICCV 2021 (layer scale).
+    Su et al.: "RoFormer: enhanced transformer with rotary position embedding", 2021.
+"""
+
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from fakedet_jax.errors import RequestError
+from fakedet_jax.models import channel_last, precision
+from fakedet_jax.models.backbone import SITES
+from fakedet_jax.models.encoders.size import EncoderSize
+
+Dtype = channel_last.Dtype
+Activation = Callable[[jax.Array], jax.Array]
+# Turns queries and keys `[batch, tokens, heads, features]` by their positions.
+Rotation = Callable[[jax.Array], jax.Array]
+
+
+class Outputs(dict[str, jax.Array]):
+    """Outputs of layers by name, in network order.
+
+    Args:
+        site: Where they are taken, one of `models.backbone.SITES`.
+
+    Raises:
+        KeyError: There is no such site.
+    """
+
+    def __init__(self, site: str) -> None:
+        super().__init__()
+        self._index = {name: index for index, name in enumerate(SITES)}[site]
+
+    def keep(self, name: str, layer: jax.Array, activation: jax.Array) -> None:
+        """Keeps the output of a layer, or what became of it."""
+        self[name] = (layer, activation)[self._index]
+
+
+class Parameter(nn.Module):
+    """Learned numbers that are added or inserted: tokens, positions, layer scales.
+
+    Attributes:
+        shape: Of `value`.
+        value_init: Its initialiser.
+    """
+
+    shape: tuple[int, ...]
+    value_init: channel_last.Initializer = nn.initializers.normal(0.02)
+
+    @nn.compact
+    def __call__(self) -> jax.Array:
+        """The numbers, float32."""
+        value: jax.Array = self.param("value", self.value_init, self.shape)
+        return value
+
+
+class LayerNorm(nn.Module):
+    """Normalises each token, then scales and shifts its features.
+
+    Attributes:
+        epsilon: Added to the variance.
+        dtype: Dtype of the output; the computation is in float32.
+    """
+
+    epsilon: float = 1e-5
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, tokens: jax.Array) -> jax.Array:
+        """Normalises `[..., features]`."""
+        features = (tokens.shape[-1],)
+        scale = self.param("scale", nn.initializers.ones, features)
+        bias = self.param("bias", nn.initializers.zeros, features)
+        values = tokens.astype(jnp.float32)
+        centred = values - values.mean(-1, keepdims=True)
+        variance = jnp.square(centred).mean(-1, keepdims=True)
+        normalised = centred * lax.rsqrt(variance + self.epsilon)
+        return (normalised * scale + bias).astype(self.dtype)
+
+
+class PatchEmbedding(nn.Module):
+    """A linear layer over each patch, `[b, h, w, 3]` → `[b, patches, features]`.
+
+    It is the convolution of published files, written as one matrix product.
+    Parameters: `kernel` `[patch, patch, 3, features]`, `bias` `[features]`.
+
+    Attributes:
+        features: Number of output features.
+        patch: Side of a patch, pixels.
+        use_bias: Whether the layer has a bias.
+        dtype: Dtype of the computation and the output.
+    """
+
+    features: int
+    patch: int
+    use_bias: bool = False
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, images: jax.Array) -> jax.Array:
+        """Embeds patches, row by row."""
+        batch, height, width, depth = images.shape
+        side = self.patch
+        shape = (side, side, depth, self.features)
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
+        rows, columns = height // side, width // side
+        patches = images.astype(self.dtype).reshape(
+            batch, rows, side, columns, side, depth
+        )
+        patches = patches.transpose(0, 1, 3, 2, 4, 5).reshape(
+            batch, rows * columns, side * side * depth
+        )
+        matrix = kernel.astype(self.dtype).reshape(-1, self.features)
+        product = jnp.matmul(patches, matrix, precision=precision.of_products())
+        if not self.use_bias:
+            return product
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        return product + channel_last.per_feature(bias, product)
+
+
+class Block(nn.Module):
+    """A block of a transformer: attention, then an MLP, each added to its input.
+
+    Attributes:
+        num_heads: Heads of the attention.
+        mlp_width: Features between the two layers of the MLP.
+        activation: Non-linearity between them.
+        epsilon: Of the normalisations.
+        layer_scale: Whether both branches are multiplied by learned numbers.
+        dtype: Dtype of the computation and of the tokens.
+        site: Where layer outputs are taken; see the table of this module.
+    """
+
+    num_heads: int
+    mlp_width: int
+    activation: Activation
+    epsilon: float = 1e-5
+    layer_scale: bool = False
+    dtype: Dtype = jnp.float32
+    site: str = "layer"
+
+    @nn.compact
+    def __call__(
+        self, tokens: jax.Array, rotate: Rotation | None = None
+    ) -> tuple[jax.Array, Outputs]:
+        """Applies the block.
+
+        Args:
+            tokens: `[batch, tokens, width]`.
+            rotate: Turns queries and keys by their positions.
+
+        Returns:
+            Tokens of the same shape, and the outputs of the four layers by name.
+        """
+        out = Outputs(self.site)
+        width = tokens.shape[-1]
+        mixed = self._attend(self._norm("norm1")(tokens), rotate, out)
+        tokens = tokens + self._branch("attention", width, mixed, "scale1", out)
+        hidden = self._dense("fc1", self.mlp_width)(self._norm("norm2")(tokens))
+        activation = self.activation(hidden)
+        out.keep("fc1", hidden, activation)
+        tokens = tokens + self._branch("fc2", width, activation, "scale2", out)
+        return tokens, out
+
+    def _attend(
+        self, tokens: jax.Array, rotate: Rotation | None, out: Outputs
+    ) -> jax.Array:
+        width = tokens.shape[-1]
+        qkv = self._dense("qkv", 3 * width)(tokens)
+        mixed = attend(qkv, self.num_heads, rotate)
+        out.keep("qkv", qkv, mixed)
+        return mixed
+
+    def _branch(
+        self, name: str, width: int, hidden: jax.Array, scale: str, out: Outputs
+    ) -> jax.Array:
+        """The linear layer at the end of a branch, and its layer scale."""
+        linear = scaled = self._dense(name, width)(hidden)
+        if self.layer_scale:
+            start = nn.initializers.constant(1e-5)
+            factors = Parameter((width,), start, name=scale)()
+            scaled = linear * channel_last.per_feature(factors, linear)
+        out.keep(name, linear, scaled)
+        return scaled
+
+    def _norm(self, name: str) -> LayerNorm:
+        return LayerNorm(self.epsilon, self.dtype, name=name)
+
+    def _dense(self, name: str, features: int) -> channel_last.Dense:
+        return channel_last.Dense(features, dtype=self.dtype, name=name)
+
+
+def blocks(
+    tokens: jax.Array,
+    size: EncoderSize,
+    out: Outputs,
+    make: Callable[[str], Block],
+    rotate: Rotation | None = None,
+) -> jax.Array:
+    """Applies all blocks of an encoder, within its module.
+
+    Args:
+        tokens: `[batch, tokens, width]`.
+        size: Of the encoder.
+        out: Where the outputs of the layers and blocks go.
+        make: From a name to a block.
+        rotate: Turns queries and keys by their positions.
+
+    Returns:
+        Tokens of the same shape.
+    """
+    for number in range(size.depth):
+        name = f"block{number}"
+        tokens, found = make(name)(tokens, rotate)
+        out.update({f"{name}/{layer}": values for layer, values in found.items()})
+        out[name] = tokens
+    return tokens
+
+
+def attend(qkv: jax.Array, num_heads: int, rotate: Rotation | None = None) -> jax.Array:
+    """Each token as a mean of all, weighted by the similarity of queries and keys.
+
+    Args:
+        qkv: Queries, keys and values side by side, `[batch, tokens, 3 × width]`.
+        num_heads: Number of heads, each of which has `width / num_heads` features.
+        rotate: Turns queries and keys by their positions.
+
+    Returns:
+        `[batch, tokens, width]` in the same dtype; sums and weights are float32.
+    """
+    batch, length, features = qkv.shape
+    heads = qkv.reshape(batch, length, 3, num_heads, -1)
+    queries, keys, values = (heads[:, :, index] for index in range(3))
+    if rotate is not None:
+        queries, keys = rotate(queries), rotate(keys)
+    with precision.scope():
+        mixed = jax.nn.dot_product_attention(queries, keys, values)
+    return mixed.reshape(batch, length, features // 3)
+
+
+def with_prefix(tokens: jax.Array, *prefix: jax.Array) -> jax.Array:
+    """Puts learned tokens, `[width]` or `[n, width]`, before those of each picture."""
+    batch, _, width = tokens.shape
+    learned = jnp.concatenate([jnp.atleast_2d(values) for values in prefix])
+    shape = (batch, learned.shape[0], width)
+    before = jnp.broadcast_to(learned.astype(tokens.dtype), shape)
+    return jnp.concatenate([before, tokens], axis=1)
+
+
+def quick_gelu(values: jax.Array) -> jax.Array:
+    """`x · σ(1.702 x)`, with which OpenAI trained CLIP instead of GELU."""
+    return values * jax.nn.sigmoid(np.float32(1.702).astype(values.dtype) * values)
+
+
+def gelu(values: jax.Array) -> jax.Array:
+    """`x · Φ(x)`, exactly."""
+    return jax.nn.gelu(values, approximate=False)
+
+
+def check_images(images: jax.Array, size: EncoderSize) -> None:
+    """Refuses pictures of another size than that for which positions were learned.
+
+    Args:
+        images: `[batch, height, width, 3]`.
+        size: Of the encoder.
+
+    Raises:
+        RequestError: They are.
+    """
+    if images.ndim != 4 or images.shape[1:] != (size.side, size.side, 3):
+        raise RequestError(
+            f"images: {size.name} has learned positions for [batch, {size.side}, "
+            f"{size.side}, 3], found {list(images.shape)}; resize them"
+        )
