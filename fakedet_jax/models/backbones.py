@@ -15,7 +15,7 @@ from fakedet_jax.models import (
     vgg16,
 )
 from fakedet_jax.models.backbone import Backbone, PackagedWeights
-from fakedet_jax.models.encoders import clip
+from fakedet_jax.models.encoders import clip, dinov2, dinov3, perception
 from fakedet_jax.runtime.registry import Registry
 
 __all__ = ["create", "names", "register", "unregister"]
@@ -104,5 +104,6 @@ register(
         onnx_epsilon=1e-5,
     )
 )
-for encoder in clip.BACKBONES:
-    register(encoder)
+for family in (clip, dinov2, dinov3, perception):
+    for encoder in family.BACKBONES:
+        register(encoder)

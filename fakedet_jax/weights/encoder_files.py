@@ -15,8 +15,9 @@ from fakedet_jax.models.parameters import Layer
 from fakedet_jax.weights.tensors import TensorFile
 
 # The layers of an encoder by which a file is recognised, and its size.
-_PATCHES, _POSITIONS, _REGISTERS = "patch_embedding", "positions", "registers"
-_IN_BLOCK = "block0/attention"
+_PATCHES, _POSITIONS, _IN_BLOCK = "patch_embedding", "positions", "block0/attention"
+# Ends of the names of registers in files.
+_REGISTERS = (".register_tokens", ".storage_tokens")
 
 
 def layout(backbone: Backbone, tensor_file: TensorFile) -> tuple[Layer, ...]:
@@ -92,12 +93,15 @@ def _seen(
     pattern = re.compile(rf"{re.escape(prefix + start)}\.(\d+)\.{re.escape(end)}\..*")
     numbers = {match[1] for name in tensors if (match := pattern.fullmatch(name))}
     found = {"width": width, "depth": len(numbers), "patch": patch}
-    for layer in (_POSITIONS, _REGISTERS):
-        if layer in names:
-            array = tensors.get(prefix + names[layer])
-            rows = 0 if array is None else math.prod(array.shape[:-1])
-            found[layer] = rows
+    if _POSITIONS in names:
+        found[_POSITIONS] = _rows(tensors.get(prefix + names[_POSITIONS]))
+    registers = (tensors[n] for n in tensors if f".{n}".endswith(_REGISTERS))
+    found["registers"] = _rows(next(registers, None))
     return found
+
+
+def _rows(array: np.ndarray | None) -> int:
+    return 0 if array is None else math.prod(array.shape[:-1])
 
 
 def _numbers(size: EncoderSize, layers: Sequence[Layer]) -> dict[str, int]:
@@ -106,22 +110,25 @@ def _numbers(size: EncoderSize, layers: Sequence[Layer]) -> dict[str, int]:
     found = {"width": size.width, "depth": size.depth, "patch": size.patch}
     if _POSITIONS in names:
         found[_POSITIONS] = 1 + size.grid**2
-    if _REGISTERS in names:
-        found[_REGISTERS] = size.num_registers
+    found["registers"] = size.num_registers
     return found
 
 
 def _described(numbers: Mapping[str, int]) -> str:
     """A size for reading.
 
-    >>> _described({"width": 768, "depth": 12, "patch": 16, "positions": 197})
-    '768 features, 12 blocks, patches of 16 pixels, 197 positions'
+    >>> _described({"width": 768, "depth": 12, "patch": 16, "registers": 4})
+    '768 features, 12 blocks, patches of 16 pixels, 4 registers'
     """
     words = {
         "width": "{} features",
         "depth": "{} blocks",
         "patch": "patches of {} pixels",
         _POSITIONS: "{} positions",
-        _REGISTERS: "{} registers",
+        "registers": "{} registers",
     }
-    return ", ".join(words[name].format(number) for name, number in numbers.items())
+    return ", ".join(
+        words[name].format(number)
+        for name, number in numbers.items()
+        if number or name != "registers"
+    )

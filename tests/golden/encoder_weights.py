@@ -12,9 +12,12 @@ import numpy as np
 from fakedet_jax.models.encoders.size import EncoderSize
 
 # Two blocks and few features; the published ones have the same shapes but for the size.
-# Two rows and columns of patches, except where positions are interpolated.
 NARROW = {
     "clip": EncoderSize("narrow CLIP", 32, 2, 2, 14, 28, 16),
+    # Positions of 5 × 5 patches, of which 3 × 3 are seen.
+    "dinov2": EncoderSize("narrow DINOv2", 32, 2, 2, 14, 70, input_side=42),
+    "dinov3": EncoderSize("narrow DINOv3", 32, 2, 2, 16, 48, num_registers=4),
+    "perception": EncoderSize("narrow PE-Core", 32, 2, 2, 14, 42, 16),
 }
 # Pictures of each case.
 NUM_PICTURES = 2

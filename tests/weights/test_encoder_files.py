@@ -2,19 +2,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of fakedet_jax.weights.encoder_files: layouts and sizes."""
 
+import functools
+
 import numpy as np
 import pytest
 
 from fakedet_jax.errors import RequestError
 from fakedet_jax.models import backbones
-from fakedet_jax.models.encoders import clip
+from fakedet_jax.models.encoders import clip, dinov2, dinov3, perception
 from fakedet_jax.weights import encoder_files, mapping, store
 from tests.models.encoders import narrow
 
 
+@functools.cache
+def abstract(backbone):
+    return store.abstract(backbone)
+
+
 def shaped(backbone, layers, prefix=""):
     """A file with arrays of the right names and shapes, which take no memory."""
-    shapes = mapping.expected(layers, "torch", store.abstract(backbone))
+    shapes = mapping.expected(layers, "torch", abstract(backbone))
     return narrow.tensor_file(
         {
             prefix + name: np.broadcast_to(np.float32(0), shape)
@@ -39,17 +46,18 @@ def _split(shapes):
 
 @pytest.mark.parametrize("prefix", ["", "model.encoder."])
 @pytest.mark.parametrize("index", [0, 1])
-def test_layouts_are_told_by_names(index, prefix):
-    backbone = backbones.create("clip_vit_b16")
+@pytest.mark.parametrize(
+    "name", ["clip_vit_b16", "dinov2_vit_b14_reg", "dinov3_vit_b16"]
+)
+def test_layouts_are_told_by_names(name, index, prefix):
+    backbone = backbones.create(name)
     layers = (backbone.layers, *backbone.layouts)[index]
     file = shaped(backbone, layers, prefix)
     assert encoder_files.layout(backbone, file) is layers
     encoder_files.check_size(backbone, layers, file)
 
 
-@pytest.mark.parametrize(
-    "size", [clip.VIT_B32, clip.VIT_L14, clip.VIT_L14_336, clip.VIT_H14, clip.VIT_G14]
-)
+@pytest.mark.parametrize("size", [clip.VIT_B32, clip.VIT_L14_336, clip.VIT_H14])
 @pytest.mark.parametrize("index", [0, 1])
 def test_another_size_is_named(size, index):
     other = clip.backbone("other", size)
@@ -57,6 +65,37 @@ def test_another_size_is_named(size, index):
     message = rf"'weights' holds {size.name} \(\d+ features, .* positions\), expected "
     with pytest.raises(RequestError, match=message + "CLIP ViT-B/16 .768 features, 12"):
         store.convert(backbones.create("clip_vit_b16"), file)
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "message"),
+    [
+        (
+            "dinov2_vit_b14",
+            dinov2.backbone("other", dinov2.with_registers(dinov2.VIT_B14)),
+            r"DINOv2 ViT-B/14 with registers \(.*, 4 registers\), expected DINOv2 ",
+        ),
+        (
+            "dinov2_vit_b14_reg",
+            dinov2.backbone("other", dinov2.VIT_B14),
+            r"DINOv2 ViT-B/14 \(.*1370 positions\), expected DINOv2 ViT-B/14 with regi",
+        ),
+        (
+            "dinov3_vit_b16",
+            dinov3.backbone("other", dinov3.SIZES[0]),
+            r"DINOv3 ViT-S/16 \(384 features, .*, 4 registers\), expected DINOv3 ViT-B",
+        ),
+        (
+            "pe_core_l14",
+            perception.backbone("other", perception.SIZES[0]),
+            r"PE-Core-B/16 \(768 features, .*197 positions\), expected PE-Core-L/14",
+        ),
+    ],
+)
+def test_the_sizes_of_all_families_are_told(name, other, message):
+    for layers in (other.layers, *other.layouts):
+        with pytest.raises(RequestError, match=message):
+            store.convert(backbones.create(name), shaped(other, layers))
 
 
 def test_an_unknown_size_is_described():

@@ -2,4 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Image encoders that others trained on hundreds of millions of pictures."""
 
-__all__ = ["clip", "size", "transformer"]
+__all__ = [
+    "clip",
+    "dinov2",
+    "dinov3",
+    "perception",
+    "positions",
+    "size",
+    "transformer",
+]

@@ -84,17 +84,8 @@ class Clip(nn.Module):
             RequestError: The pictures have another size.
         """
         size = self.size
-        transformer.check_images(images, size)
         out = transformer.Outputs(self.site)
-        patches = transformer.PatchEmbedding(
-            size.width, size.patch, dtype=self.dtype, name="patch_embedding"
-        )(images)
-        first = transformer.Parameter((size.width,), name="class_token")()
-        shape = (1 + size.grid**2, size.width)
-        positions = transformer.Parameter(shape, name="positions")()
-        tokens = transformer.with_prefix(patches, first) + positions.astype(self.dtype)
-        tokens = transformer.LayerNorm(dtype=self.dtype, name="norm_pre")(tokens)
-        out.keep("patch_embedding", patches, tokens)
+        tokens = embed(images, size, self.dtype, out)
         tokens = transformer.blocks(tokens, size, out, self._block)
         norm = transformer.LayerNorm(dtype=self.dtype, name="norm_post")
         embedding = norm(tokens[:, 0])
@@ -114,6 +105,39 @@ class Clip(nn.Module):
             site=self.site,
             name=name,
         )
+
+
+def embed(
+    images: jax.Array,
+    size: EncoderSize,
+    dtype: channel_last.Dtype,
+    out: transformer.Outputs,
+) -> jax.Array:
+    """The tokens that enter the first block, within the module of an encoder.
+
+    Args:
+        images: Float `[batch, side, side, 3]`.
+        size: Of the encoder.
+        dtype: Dtype of the computation and of the tokens.
+        out: Where the output of the patch embedding goes.
+
+    Returns:
+        `[batch, 1 + patches, width]`, the class token first.
+
+    Raises:
+        RequestError: The pictures have another size.
+    """
+    transformer.check_images(images, size)
+    patches = transformer.PatchEmbedding(
+        size.width, size.patch, dtype=dtype, name="patch_embedding"
+    )(images)
+    first = transformer.Parameter((size.width,), name="class_token")()
+    shape = (1 + size.grid**2, size.width)
+    positions = transformer.Parameter(shape, name="positions")()
+    tokens = transformer.with_prefix(patches, first) + positions.astype(dtype)
+    tokens = transformer.LayerNorm(dtype=dtype, name="norm_pre")(tokens)
+    out.keep("patch_embedding", patches, tokens)
+    return tokens
 
 
 def openai_layers(size: EncoderSize) -> Iterator[Layer]:

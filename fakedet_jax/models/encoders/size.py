@@ -19,6 +19,8 @@ class EncoderSize:
         features: Features of the embedding; 0 where it is as wide as a token.
         num_registers: Tokens that stand for nothing in the picture.
         mlp_ratio: Features between the two layers of a block's MLP, in widths.
+        input_side: Side of the pictures that the network sees, pixels; by default
+            `side`.
     """
 
     name: str
@@ -30,11 +32,21 @@ class EncoderSize:
     features: int = 0
     num_registers: int = 0
     mlp_ratio: float = 4
+    input_side: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.input_side:
+            object.__setattr__(self, "input_side", self.side)
 
     @property
     def grid(self) -> int:
-        """Patches along a side."""
+        """Patches along a side for which positions were learned."""
         return self.side // self.patch
+
+    @property
+    def input_grid(self) -> int:
+        """Patches along a side of what the network sees."""
+        return self.input_side // self.patch
 
     @property
     def mlp_width(self) -> int:

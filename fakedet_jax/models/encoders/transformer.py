@@ -285,7 +285,7 @@ def gelu(values: jax.Array) -> jax.Array:
 
 
 def check_images(images: jax.Array, size: EncoderSize) -> None:
-    """Refuses pictures of another size than that for which positions were learned.
+    """Refuses pictures of another size than that of the encoder.
 
     Args:
         images: `[batch, height, width, 3]`.
@@ -294,8 +294,9 @@ def check_images(images: jax.Array, size: EncoderSize) -> None:
     Raises:
         RequestError: They are.
     """
-    if images.ndim != 4 or images.shape[1:] != (size.side, size.side, 3):
+    side = size.input_side
+    if images.ndim != 4 or images.shape[1:] != (side, side, 3):
         raise RequestError(
-            f"images: {size.name} has learned positions for [batch, {size.side}, "
-            f"{size.side}, 3], found {list(images.shape)}; resize them"
+            f"images: {size.name} takes [batch, {side}, {side}, 3], found "
+            f"{list(images.shape)}; resize them"
         )
