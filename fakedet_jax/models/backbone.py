@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The type of a face-recognition network."""
+"""The type of a backbone: a face-recognition network or an image encoder."""
 
 import dataclasses
 from collections.abc import Callable
@@ -8,6 +8,7 @@ from typing import Any
 
 import flax.linen as nn
 
+from fakedet_jax.models.encoders.size import EncoderSize
 from fakedet_jax.models.parameters import Layer
 from fakedet_jax.models.preprocessing import Preprocessing
 
@@ -43,7 +44,8 @@ class Backbone:
             maps `(images, *, train=False)` to `(embedding, out)`. `images` are float
             `[batch, height, width, 3]`, preprocessed; the embedding is float32
             `[batch, features]`; `out` maps the names of all convolutional and
-            fully-connected layers, in network order, to their outputs, channel-last.
+            fully-connected layers, in network order, to their outputs, channel-last;
+            those of encoders are `[batch, tokens, width]`, also of whole blocks.
         preprocessing: Preprocessing of the input.
         layers: All layers with parameters, with their names in published files.
         embedding: Description of the embedding: layer, size and scale.
@@ -53,6 +55,10 @@ class Backbone:
             as a classifier behind the embedding.
         onnx_epsilon: Of a network that is also published as ONNX, what its
             normalisations add to the variance; None for others.
+        layouts: `layers` again, with the names in files of other publishers.
+        size: Of an encoder, its size; None for others.
+        sizes: Of an encoder, all known sizes of its family, so that files of another
+            one can be told.
     """
 
     name: str
@@ -63,3 +69,6 @@ class Backbone:
     packaged: PackagedWeights | None = None
     unused: tuple[str, ...] = ()
     onnx_epsilon: float | None = None
+    layouts: tuple[tuple[Layer, ...], ...] = ()
+    size: EncoderSize | None = None
+    sizes: tuple[EncoderSize, ...] = ()

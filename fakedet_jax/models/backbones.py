@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The face-recognition networks, by the name that the setting `backbone` takes.
+"""Face-recognition networks and encoders, by the name that `backbone` takes.
 
 A new backbone is a module with its network and layers, and a row here. Other packages
 add theirs with `register`.
@@ -15,6 +15,7 @@ from fakedet_jax.models import (
     vgg16,
 )
 from fakedet_jax.models.backbone import Backbone, PackagedWeights
+from fakedet_jax.models.encoders import clip, dinov2, dinov3, perception
 from fakedet_jax.runtime.registry import Registry
 
 __all__ = ["create", "names", "register", "unregister"]
@@ -103,3 +104,6 @@ register(
         onnx_epsilon=1e-5,
     )
 )
+for family in (clip, dinov2, dinov3, perception):
+    for encoder in family.BACKBONES:
+        register(encoder)

@@ -13,6 +13,8 @@ In Flax variables, a layer `NAME` has these arrays:
   all `[features]`, and `batch_stats/NAME/weight`, the number that divides the sums
 - `affine`: `params/NAME/{scale,bias}`, both `[features]`
 - `prelu`: `params/NAME/slope` `[features]`
+- `matrix`: `params/NAME/kernel` `[in_features, features]`, in files the same
+- `array`: `params/NAME/value`, any numbers that are no layer of their own
 
 `fakedet_jax.weights.mapping` describes the arrays of published files.
 """
@@ -21,7 +23,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-KINDS = ("conv", "dense", "norm", "caffe_norm", "affine", "prelu")
+KINDS = ("conv", "dense", "norm", "caffe_norm", "affine", "prelu", "matrix", "array")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +33,11 @@ class Layer:
     Attributes:
         name: Path of the Flax module.
         kind: One of `KINDS`.
-        torch: Name in PyTorch's keys, without `.weight`; None where no file has it.
+        torch: Name in PyTorch's keys, without `.weight`; None where no file has it. A
+            star stands for `weight` or `bias` where they follow something else than a
+            point. `a.(q,k?,v)` joins the features of `a.q`, `a.k` and `a.v` in this
+            order, and `k` may lack a bias, which is then zero. Of `matrix` and
+            `array` it is the whole key.
         caffe: Name of the Caffe layer (for `norm` and `caffe_norm` of the BatchNorm
             layer).
         keras: Name of the Keras layer.

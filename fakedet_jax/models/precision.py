@@ -71,6 +71,11 @@ def of_products() -> lax.Precision | None:
     return lax.Precision.HIGHEST if _setting() is None else None
 
 
+def scope() -> contextlib.AbstractContextManager[object]:
+    """`of_products()` for functions of JAX that take none, while they are traced."""
+    return using("float32") if _setting() is None else contextlib.nullcontext()
+
+
 def _setting() -> str | None:
     found: str | None = jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
     return found

@@ -10,6 +10,8 @@
 | caffe_norm | `scale`, `bias`, `mean_sum`, `var_sum` | as norm | as norm | as norm |
 | affine | `scale`, `bias` | `weight`, `bias` | `scale`, `shift` | `gamma`, `beta` |
 | prelu | `slope` | `weight` | `slope` | `alpha` |
+| matrix | `kernel` IO | its name, IO | – | – |
+| array | `value` | its name | – | – |
 
 The `weight` of a `caffe_norm`, which divides its sums, is 1, because the mean and the
 variance in files are divided already. A layer and its array are separated by `.` in
@@ -21,6 +23,7 @@ import collections
 import dataclasses
 import fnmatch
 import functools
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -30,7 +33,14 @@ from flax import traverse_util
 
 from fakedet_jax.errors import RequestError
 from fakedet_jax.models.parameters import Layer
-from fakedet_jax.weights.tensors import EXTRA_FLOATS, TensorFile, listed, shown
+from fakedet_jax.weights import renaming
+from fakedet_jax.weights.tensors import (
+    EXTRA_FLOATS,
+    TensorFile,
+    UnreadableError,
+    listed,
+    shown,
+)
 
 # Nested dicts of arrays, or of objects that have a shape.
 Variables = Mapping[str, Any]
@@ -44,6 +54,8 @@ _ARRAYS = {
     "caffe_norm": (*_NORM[:2], "batch_stats/mean_sum", "batch_stats/var_sum"),
     "affine": _NORM[:2],
     "prelu": ("params/slope",),
+    "matrix": ("params/kernel",),
+    "array": ("params/value",),
 }
 # Names in each layout of the arrays of normalisations, in the order of `_ARRAYS`, and
 # of all other layers.
@@ -57,8 +69,6 @@ _OTHER_NAMES = {
     "caffe": {"kernel": "weight", "bias": "bias", "slope": "slope"},
     "keras": {"kernel": "kernel", "bias": "bias", "slope": "alpha"},
 }
-# How many prefixes are tried where a file holds several networks.
-_MAX_PREFIXES = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,8 +121,12 @@ class _Slot:
 
     def fits(self, array: np.ndarray) -> bool:
         # In Keras, the slopes of a PReLU have additional axes of size 1.
-        alike = self.path.endswith("/slope") and array.shape[-1:] == self.shape
-        return array.shape == self.file_shape or (alike and array.size == self.shape[0])
+        # Tokens and positions may have an axis of the batch.
+        leaf = self.path.rpartition("/")[2]
+        padded = leaf in ("slope", "value") and array.size == math.prod(self.shape)
+        return array.shape == self.file_shape or (
+            padded and _without_ones(array.shape) == _without_ones(self.shape)
+        )
 
 
 def to_variables(
@@ -150,16 +164,19 @@ def to_variables(
         layers, tensor_file.layout, _flatten_shapes(shapes), tensor_file.tensors
     )
     derived = _derived(layers, tensor_file.layout)
-    tensors, prefix = _without_prefix(tensor_file.tensors, slots)
+    wanted = [slot.name for slot in slots]
+    tensors, prefix = renaming.without_prefix(tensor_file.tensors, wanted)
     originals: dict[str, str] = {}
     if tensor_file.layout == "keras":
         tensors, originals = _renumbered(tensors, slots)
-    wanted = {slot.name for slot in slots}
+    elif tensor_file.layout == "torch":
+        tensors = _joined(tensors, wanted, tensor_file)
     missing = [slot for slot in slots if slot.name not in tensors]
     present = [slot for slot in slots if slot.name in tensors]
     matched = [slot for slot in present if slot.fits(tensors[slot.name])]
     misshaped = [slot for slot in present if not slot.fits(tensors[slot.name])]
-    unknown = [name for name in tensors if name not in wanted]
+    known = set(wanted)
+    unknown = [name for name in tensors if name not in known]
 
     def is_ignored(*names: str, patterns: Sequence[str] = ignore) -> bool:
         return any(fnmatch.fnmatchcase(n, p) for n in names for p in patterns)
@@ -314,10 +331,17 @@ def _layer_slots(
             # The file is ours, or no published file is known to have this layer.
             yield _Slot(path, shape, path, shape)
             continue
+        if layer.kind in ("matrix", "array"):
+            yield _Slot(path, shape, foreign, shape)
+            continue
         is_norm = layer.kind in ("norm", "caffe_norm", "affine")
         name = _NORM_NAMES[layout][index] if is_norm else _OTHER_NAMES[layout][leaf]
         separator = "." if layout == "torch" else "/"
-        name = f"{foreign}{separator}{name}"
+        name = (
+            foreign.replace("*", name)
+            if "*" in foreign
+            else f"{foreign}{separator}{name}"
+        )
         depthwise = f"{foreign}{separator}depthwise_kernel"
         swapped = (*shape[:2], *shape[:1:-1])
         if layout == "keras" and leaf == "kernel" and depthwise in tensors:
@@ -372,31 +396,13 @@ def _is_number(name: str, array: np.ndarray) -> bool:
     return array.ndim == 0 and "scale" not in name
 
 
-def _without_prefix(
-    tensors: dict[str, np.ndarray], slots: Sequence[_Slot]
-) -> tuple[dict[str, np.ndarray], str]:
-    """Removes the prefix that names have in a file of a network with this one inside.
-
-    Returns:
-        The arrays by their names without the prefix, and the prefix.
-    """
-    wanted = {slot.name for slot in slots}
-    best, most = "", len(wanted.intersection(tensors))
-    first = slots[0].name
-    candidates = [name.removesuffix(first) for name in tensors if name.endswith(first)]
-    for prefix in candidates[:_MAX_PREFIXES]:
-        found = sum(
-            name.startswith(prefix) and name[len(prefix) :] in wanted
-            for name in tensors
-        )
-        if prefix.endswith((".", "/")) and found > most:
-            best, most = prefix, found
-    if not best:
-        return tensors, ""
-    renamed = {name: name.removeprefix(best) for name in tensors}
-    if len(set(renamed.values())) < len(tensors):
-        return tensors, ""
-    return {renamed[name]: array for name, array in tensors.items()}, best
+def _joined(
+    tensors: dict[str, np.ndarray], wanted: Sequence[str], tensor_file: TensorFile
+) -> dict[str, np.ndarray]:
+    try:
+        return renaming.joined(tensors, wanted)
+    except UnreadableError as error:
+        raise RequestError(f"`weights`: {str(tensor_file.path)!r} {error}") from error
 
 
 def _renumbered(
@@ -509,6 +515,15 @@ def _dtype_notes(arrays: Sequence[np.ndarray]) -> list[str]:
     ]
 
 
-def _format_shape(shape: Sequence[int]) -> str:
+def _without_ones(shape: Sequence[int]) -> tuple[int, ...]:
+    """The shape without its first axes of size 1.
 
+    >>> _without_ones((1, 1, 3, 1)), _without_ones((1,))
+    ((3, 1), ())
+    """
+    first = next((i for i, size in enumerate(shape) if size != 1), len(shape))
+    return tuple(shape[first:])
+
+
+def _format_shape(shape: Sequence[int]) -> str:
     return " × ".join(map(str, shape)) or "a number"

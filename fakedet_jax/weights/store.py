@@ -15,7 +15,14 @@ import fakedet_jax
 from fakedet_jax.errors import RequestError
 from fakedet_jax.models.backbone import Backbone
 from fakedet_jax.runtime import storage
-from fakedet_jax.weights import folder, formats, mapping, operations, packaged
+from fakedet_jax.weights import (
+    encoder_files,
+    folder,
+    formats,
+    mapping,
+    operations,
+    packaged,
+)
 from fakedet_jax.weights.mapping import Comparison, Variables
 from fakedet_jax.weights.tensors import TensorFile
 
@@ -203,8 +210,10 @@ def _map(
         tensor_file = operations.by_order(
             backbone.layers, tensor_file, backbone.onnx_epsilon, backbone.name
         )
+    layers = encoder_files.layout(backbone, tensor_file)
+    encoder_files.check_size(backbone, layers, tensor_file)
     return mapping.to_variables(
-        backbone.layers,
+        layers,
         tensor_file,
         abstract(backbone),
         ignore=ignore,

@@ -42,8 +42,12 @@ def test_every_release_says_whose_it_is(release):
 @pytest.mark.slow
 def test_names_and_shapes_are_those_of_the_network(release, layout):
     backbone = backbones.create(release["backbone"])
-    arrays = mapping.expected(backbone.layers, layout, store.abstract(backbone))
-    assert len(arrays) == release["num_arrays"]
+    shapes = store.abstract(backbone)
+    arrays = {}
+    for layers in (backbone.layers, *backbone.layouts):
+        found = mapping.expected(layers, layout, shapes)
+        assert len(found) == release["num_arrays"]
+        arrays |= found
     for name, shape in release["layouts"][layout]["arrays"].items():
         assert arrays[name] == tuple(shape), name
 

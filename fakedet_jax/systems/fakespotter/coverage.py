@@ -61,8 +61,9 @@ from fakedet_jax.models.preprocessing import Preprocessing
 from fakedet_jax.runtime import parallel
 
 # What one neuron is; the paper leaves it open. "unit": every number in a layer's
-# output. "channel": the spatial mean of a feature plane, as in DeepXplore (Pei, Cao,
-# Yang, Jana, SOSP 2017). Fully-connected layers are the same in both.
+# output. "channel": the mean of a feature over the plane, or over the tokens of an
+# encoder, as in DeepXplore (Pei, Cao, Yang, Jana, SOSP 2017). Fully-connected layers
+# are the same in both.
 NEURONS = ("unit", "channel")
 
 Variables = Mapping[str, Any]
@@ -96,8 +97,8 @@ class Coverage:
     Attributes:
         module: `module.apply(variables, images, train=False) → (embedding, out)`, where
             `out` maps the layers' names, in network order, to outputs
-            `[batch, height, width, features]` or `[batch, features]` of any float
-            dtype.
+            `[batch, height, width, features]`, `[batch, tokens, features]` or
+            `[batch, features]` of any float dtype.
         preprocessing: Of the module's input.
         neuron: What is counted, one of `NEURONS`.
 
@@ -224,9 +225,9 @@ class Coverage:
 
         XLA fuses it with the layer itself.
         """
-        if self.neuron == "channel" and values.ndim == 4:
-            thresholds = thresholds * math.prod(values.shape[1:3])
-            values = values.sum((1, 2))
+        if self.neuron == "channel" and values.ndim > 2:
+            thresholds = thresholds * math.prod(values.shape[1:-1])
+            values = values.sum(tuple(range(1, values.ndim - 1)))
         thresholds = thresholds.reshape(-1, *[1] * (values.ndim - 1))
         return (values > thresholds).sum(_neuron_axes(values), dtype=jnp.int32)
 
