@@ -171,8 +171,11 @@ def _fit(
     from scipy import optimize
 
     knots = np.stack([_knots(column) for column in values.T])
-    known = np.ma.masked_invalid(model.curves(knots, values))
-    means = np.ma.average(known, axis=0, weights=weights).filled(0)
+    known = model.curves(knots, values)
+    shares = weights[:, None] * ~np.isnan(known)
+    # A column that nobody knows has no mean, and no weight either.
+    sums = (shares * np.nan_to_num(known)).sum(0)
+    means = sums / np.maximum(shares.sum(0), np.finfo(np.float64).tiny)
     rows = model.inputs(knots, means, values)
     # Centred, so that the penalty does not pull on the offset.
     centre = np.append(means, np.zeros(len(members)))

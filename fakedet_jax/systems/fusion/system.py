@@ -23,7 +23,8 @@ import numpy as np
 from jax.sharding import Mesh
 
 from fakedet_jax import fusion, systems
-from fakedet_jax.config import BenchmarkConfig, TrainConfig
+from fakedet_jax.config import BenchmarkConfig, DataConfig, TrainConfig
+from fakedet_jax.data import catalog
 from fakedet_jax.data.dataset import BINARY_CLASSES, Dataset
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation.info import DetectorInfo
@@ -106,9 +107,11 @@ class FusedDetector:
         """All of them, though only validation pictures are scored.
 
         Raises:
-            RequestError: Validation has no real or no fake pictures, or members were
-                trained with other classes.
+            RequestError: Validation has no real or no fake pictures, or a member was
+                trained on some of them.
         """
+        for path in config.options.members:
+            _check_held_out(path, config.data, validation)
         if len(set(validation.fake_labels.tolist())) < 2:
             raise RequestError(
                 f"`dataset`: a fusion is fitted to validation pictures, and those of "
@@ -325,6 +328,30 @@ def _check_classes(paths: Sequence[str], members: Sequence[Fitted]) -> None:
                     f"{name!r} {BINARY_CLASSES[reading]} for {other!r} and "
                     f"{BINARY_CLASSES[fake]} for {path!r}"
                 )
+
+
+def _check_held_out(path: str, config: DataConfig, validation: Dataset) -> None:
+    """Refuses a member that knows validation pictures: it would be trusted too much.
+
+    Raises:
+        RequestError: It was trained on some of them, as the same folder was split
+            otherwise then.
+    """
+    try:
+        data = open_workdir(Path(path), "members").data
+    except RequestError:  # Of a converted detector; nobody knows.
+        return
+    if (data.dataset, data.data_dir) != (config.dataset, config.data_dir):
+        return
+    trained = catalog.load(data, "train", needs="either")
+    known = set(trained.names) & set(validation.names)
+    if known:
+        raise RequestError(
+            f"`members`: {path!r} was trained on {len(known)} of the "
+            f"{validation.num_examples} validation pictures, such as {min(known)!r}; "
+            "train it with the same share held out (`validation_fraction` was "
+            f"{data.validation_fraction}, now {config.validation_fraction})"
+        )
 
 
 def _score(members: Sequence[Fitted], request: FitRequest) -> Scored:

@@ -3,6 +3,7 @@
 """Tests of fakedet_jax.systems.fusion: of a network and neuron counts, both tiny."""
 
 import csv
+import dataclasses
 import json
 import shutil
 
@@ -211,6 +212,29 @@ def test_members_that_disagree_on_classes_are_refused(root, members, tmp_path):
     request = _config(root, (members[0], str(other)), tmp_path / "fused")
     with pytest.raises(RequestError, match=r"'glow' fake for .* and real for"):
         train.train(request)
+
+
+def test_a_member_that_knows_validation_pictures_is_refused(members, tmp_path):
+    data_dir = pictures.write_folder(
+        tmp_path / "pictures", {"real": 30, "fake": 30}, tiny.SIZE
+    )
+    kept = tiny.config.DataConfig("folder", data_dir, validation_fraction=0.2)
+    member = tiny.fit(
+        data_dir, tmp_path / "member", data=kept, recipe={"num_epochs": 1}
+    )
+    for fraction, is_known in ((0.5, True), (0.2, False)):
+        config = tiny.train_config(
+            data_dir,
+            tmp_path / f"fused_{fraction}",
+            detector="fusion",
+            members=(members[0], str(member)),
+            data=dataclasses.replace(kept, validation_fraction=fraction),
+        )
+        if is_known:
+            with pytest.raises(RequestError, match=r"was trained on \d+ of the"):
+                train.train(config)
+        else:
+            train.train(config)
 
 
 def test_validation_needs_both_kinds(root, members, tmp_path):
