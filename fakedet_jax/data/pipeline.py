@@ -182,6 +182,7 @@ def train_iterator(
     seed: int,
     flip: bool,
     treatment: Treatment | None = None,
+    forgery: rows.Forgery | None = None,
     num_workers: int = 0,
     num_threads: int = 8,
     process_index: int = 0,
@@ -199,6 +200,7 @@ def train_iterator(
         seed: Seed of order and flips, from 0 to 2³² - 1.
         flip: Whether to mirror half of the pictures, chosen at random.
         treatment: Perturbation of the pictures; None for none.
+        forgery: Which real pictures become fakes; None for none.
         num_workers: Worker processes that read; 0 reads in threads. Grain requires
             parsed absl flags if this is not 0.
         num_threads: Reading threads in each process.
@@ -212,11 +214,13 @@ def train_iterator(
     Raises:
         RequestError: The dataset is empty.
     """
-    choose = rows.Choose(flip, treatment)
-    load = rows.LoadExample(dataset.source, dataset.labels, framing, treatment)
+    choose = rows.Choose(flip, treatment, forgery)
+    load = rows.LoadExample(dataset.source, dataset.labels, framing, treatment, forgery)
     settings = {"seed": seed, "flip": flip, "framing": repr(framing)}
     if treatment is not None:
         settings["treatment"] = repr(treatment)
+    if forgery is not None:
+        settings["forgery"] = repr(forgery)
     return endless(
         dataset,
         Reader(choose, load, batching.stack_rows, settings),

@@ -38,6 +38,18 @@ class NetworkOptions(PictureOptions, SelectionOptions, LoopOptions):
         minimum=1,
         maximum=_MAX_COPIES,
     )
+    self_blended: float | None = option(
+        None,
+        "Share of the real training pictures that are shown as fakes, each blended "
+        "with an altered copy of itself; drawn anew in every epoch.",
+        above=0,
+        below=1,
+    )
+
+    @property
+    def makes_fakes(self) -> bool:
+        """Whether some are made of the real pictures."""
+        return self.self_blended is not None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -35,6 +35,7 @@ from fakedet_jax.systems.base import (
     read_variables,
 )
 from fakedet_jax.systems.features import FeatureFn
+from fakedet_jax.systems.networks import self_blending
 from fakedet_jax.systems.networks.options import NetworkOptions
 from fakedet_jax.systems.options import PictureOptions
 from fakedet_jax.systems.programs import ProgramRequest, Programs
@@ -122,7 +123,13 @@ class NetworkDetector:
     def training_pictures(
         self, config: TrainConfig, train: Dataset, validation: Dataset
     ) -> Dataset:
-        """All of them."""
+        """All of them.
+
+        Raises:
+            RequestError: Fakes are to be made, and it is not clear of which class.
+        """
+        if config.options.makes_fakes:
+            self_blending.class_of_fakes(train)
         return train
 
     def fit(self, request: FitRequest) -> None:
@@ -150,6 +157,7 @@ class NetworkDetector:
                 seed=config.seed,
                 flip=options.flip,
                 treatment=treatment,
+                forgery=self_blending.forgery(options.self_blended, pictures),
                 **training_run.reading(request),
             ),
             validate=self._validator(request, model),
@@ -227,7 +235,11 @@ class NetworkDetector:
     ) -> Callable[[int, Any], loop.Verdict]:
         config = request.config
         # The step and the threshold are chosen under the conditions of the training.
-        dataset, treatment = _treated(config, request.validation, copies=1)
+        validation, fakes = request.validation, "fake"
+        if config.options.makes_fakes and not validation.fake_labels.any():
+            validation = self_blending.with_fakes(validation)
+            fakes = "self-blended"
+        dataset, treatment = _treated(config, validation, copies=1)
         batch_size = parallel.round_up_batch_size(
             min(request.recipe.batch_size, dataset.num_examples), request.mesh
         )
@@ -259,6 +271,7 @@ class NetworkDetector:
                 options.select_by,
                 options.max_false_alarms,
                 options.calibration,
+                fakes,
             )
 
         return validate
