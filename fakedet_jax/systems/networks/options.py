@@ -46,6 +46,14 @@ class NetworkOptions(PictureOptions, SelectionOptions, LoopOptions):
         below=1,
     )
 
+    weight_averaging: float | None = option(
+        None,
+        "Decay, such as 0.99, of an exponential moving average of the network's "
+        "variables over the steps, which is validated and kept in their place.",
+        above=0,
+        below=1,
+    )
+
     @property
     def makes_fakes(self) -> bool:
         """Whether some are made of the real pictures."""

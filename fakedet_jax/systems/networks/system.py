@@ -228,6 +228,7 @@ class NetworkDetector:
             "num_microbatches": options.num_microbatches,
             "objective": steps.classification(self.loss),
             "project": self.project,
+            "averaging": options.weight_averaging,
         }
 
     def _validator(
