@@ -41,6 +41,7 @@ def with_altered(
         facts=None,
         portraits=None,
         folders=(),
+        sources=(),
     )
 
 

@@ -46,6 +46,12 @@ class NetworkOptions(PictureOptions, SelectionOptions, LoopOptions):
         below=1,
     )
 
+    balance: str = option(
+        "none",
+        "What is drawn equally often: classes, and those that were merged into one; "
+        "folders, also the folders within these; or none, each picture once an epoch.",
+        choices=("none", "classes", "folders"),
+    )
     weight_averaging: float | None = option(
         None,
         "Decay, such as 0.99, of an exponential moving average of the network's "

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from fakedet_jax.config import BenchmarkConfig, TrainConfig
-from fakedet_jax.data import pipeline
+from fakedet_jax.data import balance, pipeline
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation.info import DetectorInfo
@@ -126,10 +126,12 @@ class NetworkDetector:
         """All of them.
 
         Raises:
-            RequestError: Fakes are to be made, and it is not clear of which class.
+            RequestError: Fakes are to be made, and it is not clear of which class; or
+                the pictures cannot be balanced as wanted.
         """
         if config.options.makes_fakes:
             self_blending.class_of_fakes(train)
+        balance.create(train, config.options.balance, config.seed)
         return train
 
     def fit(self, request: FitRequest) -> None:
@@ -158,6 +160,7 @@ class NetworkDetector:
                 flip=options.flip,
                 treatment=treatment,
                 forgery=self_blending.forgery(options.self_blended, pictures),
+                balance=options.balance,
                 **training_run.reading(request),
             ),
             validate=self._validator(request, model),

@@ -301,12 +301,15 @@ def test_an_impossible_number_of_copies_is_refused(copies):
         NetworkOptions(perturb=("jpeg:60",), perturb_copies=copies)
 
 
-def test_an_averaged_training_can_be_stopped_and_goes_on_exactly(data_dir, tmp_path):
+def test_an_averaged_and_balanced_training_can_be_stopped_and_goes_on_exactly(
+    data_dir, tmp_path
+):
     def fit(name, decay=0.9):
         return tiny.fit(
             data_dir,
             tmp_path / name,
             weight_averaging=decay,
+            balance="classes",
             recipe={"num_epochs": 1},
         )
 
@@ -328,3 +331,9 @@ def test_an_averaged_training_can_be_stopped_and_goes_on_exactly(data_dir, tmp_p
 def test_an_impossible_decay_is_refused(decay):
     with pytest.raises(RequestError, match="`weight_averaging`: expected a number"):
         NetworkOptions(weight_averaging=decay)
+
+
+def test_folders_that_are_not_there_are_refused_before_the_training(data_dir, tmp_path):
+    with pytest.raises(RequestError, match="give `balance=classes`"):
+        tiny.fit(data_dir, tmp_path / "workdir", balance="folders")
+    assert not (tmp_path / "workdir").exists()
