@@ -44,9 +44,15 @@ def together(data_dir, tmp_path_factory):
 
 
 def _train_flags(data_dir, workdir):
-    # Each process perturbs its own pictures.
-    perturb = "--perturb=none,median_filter:3,gaussian_noise:0.01"
-    return [*tiny.train_flags(data_dir, workdir), "--detector=plain", perturb]
+    # Each process perturbs and forges its own pictures, which are drawn together.
+    return [
+        *tiny.train_flags(data_dir, workdir),
+        "--detector=plain",
+        "--perturb=none,median_filter:3,gaussian_noise:0.01",
+        "--self_blended=0.5",
+        "--balance=classes",
+        "--weight_averaging=0.9",
+    ]
 
 
 def _evaluate_flags(workdir):

@@ -83,6 +83,8 @@ class Dataset:
             they were merged.
         folders: The folder of each example within its class, empty for none; nothing
             for datasets that have no folders.
+        sources: The class of each example before classes were merged; nothing where
+            they were not.
     """
 
     name: str
@@ -96,6 +98,7 @@ class Dataset:
     portraits: "Portraits | None" = None
     reading: str = ""
     folders: Sequence[str] = ()
+    sources: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         sizes = {len(self.source), len(self.names), len(self.labels)}
@@ -147,6 +150,7 @@ class Dataset:
             is_fake=(False, True),
             source=_RelabelledSource(self.source, mapping),
             labels=self.fake_labels,
+            sources=self.sources or [self.classes[label] for label in self.labels],
         )
 
     def subset(self, indices: Sequence[int] | np.ndarray) -> "Dataset":
@@ -160,6 +164,7 @@ class Dataset:
             facts=None if self.facts is None else self.facts.at(chosen),
             portraits=None if self.portraits is None else self.portraits.at(chosen),
             folders=[self.folders[index] for index in chosen] if self.folders else (),
+            sources=[self.sources[index] for index in chosen] if self.sources else (),
         )
 
 

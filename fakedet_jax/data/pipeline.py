@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from fakedet_jax.data import balance as balancing
 from fakedet_jax.data import rows
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.errors import ImageError, RequestError
@@ -166,12 +167,14 @@ class Reader:
         finish: Makes a batch of rows.
         settings: All settings that decide how examples are read, JSON-able; a saved
             position is valid for the same settings only.
+        balance: Which examples are drawn equally often; see `balance.create`.
     """
 
     choose: Callable[[int, np.random.Generator], Any]
     load: Callable[[Any], dict[str, Any]]
     finish: Callable[[list[dict[str, Any]]], batching.Batch]
     settings: Mapping[str, Any]
+    balance: str = balancing.NONE
 
 
 def train_iterator(
@@ -182,6 +185,8 @@ def train_iterator(
     seed: int,
     flip: bool,
     treatment: Treatment | None = None,
+    forgery: rows.Forgery | None = None,
+    balance: str = balancing.NONE,
     num_workers: int = 0,
     num_threads: int = 8,
     process_index: int = 0,
@@ -199,6 +204,8 @@ def train_iterator(
         seed: Seed of order and flips, from 0 to 2³² - 1.
         flip: Whether to mirror half of the pictures, chosen at random.
         treatment: Perturbation of the pictures; None for none.
+        forgery: Which real pictures become fakes; None for none.
+        balance: Which pictures are drawn equally often; see `balance.create`.
         num_workers: Worker processes that read; 0 reads in threads. Grain requires
             parsed absl flags if this is not 0.
         num_threads: Reading threads in each process.
@@ -210,16 +217,18 @@ def train_iterator(
         could not be decoded as the dataset has.
 
     Raises:
-        RequestError: The dataset is empty.
+        RequestError: The dataset is empty, or cannot be balanced.
     """
-    choose = rows.Choose(flip, treatment)
-    load = rows.LoadExample(dataset.source, dataset.labels, framing, treatment)
+    choose = rows.Choose(flip, treatment, forgery)
+    load = rows.LoadExample(dataset.source, dataset.labels, framing, treatment, forgery)
     settings = {"seed": seed, "flip": flip, "framing": repr(framing)}
     if treatment is not None:
         settings["treatment"] = repr(treatment)
+    if forgery is not None:
+        settings["forgery"] = repr(forgery)
     return endless(
         dataset,
-        Reader(choose, load, batching.stack_rows, settings),
+        Reader(choose, load, batching.stack_rows, settings, balance),
         batch_size=batch_size,
         seed=seed,
         num_workers=num_workers,
@@ -256,7 +265,7 @@ def endless(
         The iterator; see `train_iterator`.
 
     Raises:
-        RequestError: The dataset is empty.
+        RequestError: The dataset is empty, or cannot be balanced.
     """
     import grain
 
@@ -267,7 +276,11 @@ def endless(
     # Order and choices are made before the examples are divided among the processes, so
     # that they do not depend on the number of processes.
     examples = grain.MapDataset.range(dataset.num_examples).seed(seed)
-    examples = examples.shuffle().repeat().random_map(reader.choose)
+    examples = examples.shuffle().repeat()
+    balanced = balancing.create(dataset, reader.balance, seed)
+    if balanced is not None:
+        examples = examples.map_with_index(balanced)
+    examples = examples.random_map(reader.choose)
     skip = _SkipFailures(dataset)
 
     def start(number: int) -> Any:
@@ -286,6 +299,8 @@ def endless(
         "num_examples": dataset.num_examples,
         "dataset_digest": dataset.digest,
     }
+    if balanced is not None:
+        settings["balance"] = reader.balance
     layout = {
         "num_workers": num_workers,
         "batch_size": batch_size,

@@ -55,7 +55,8 @@ def train(config: TrainConfig) -> None:
         )
     data = dataclasses.replace(config.data, validation_fraction=fraction)
     config = dataclasses.replace(config, data=data)
-    splits = _load_splits(config.data, system.needs_fakes)
+    needs_fakes = system.needs_fakes and not config.options.makes_fakes
+    splits = _load_splits(config.data, needs_fakes)
     train, validation = splits["train"], splits["validation"]
     pictures = system.training_pictures(config, train, validation)
     faces = catalog.read_faces(config.data)
@@ -74,7 +75,7 @@ def train(config: TrainConfig) -> None:
     if must_write and jax.process_index() == 0:
         config.workdir.mkdir(parents=True, exist_ok=True)
         if is_new:
-            sizes = _check_pictures(config, splits, system.needs_fakes)
+            sizes = _check_pictures(config, splits, needs_fakes)
             record["pictures"] = expected.of_pictures(sizes).record
         elif recipe.schedule == "cosine":
             _LOGGER.warning(

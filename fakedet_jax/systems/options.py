@@ -21,6 +21,11 @@ class Options(Settings):
 
     Benchmark: ClassVar[type[Settings]] = Settings
 
+    @property
+    def makes_fakes(self) -> bool:
+        """Whether the training makes fakes itself, so that photographs are enough."""
+        return False
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PictureOptions(Options):

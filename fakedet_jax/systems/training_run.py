@@ -49,6 +49,7 @@ def create(
     *,
     seed: int,
     frozen: Sequence[str] = (),
+    averaging: float | None = None,
     **options: Any,
 ) -> Training:
     """The state of a network before its first step, and the step.
@@ -62,17 +63,21 @@ def create(
         num_steps: Updates of the whole run.
         seed: Seed of the initial parameters and of the network's random choices.
         frozen: Parameters that are not trained.
+        averaging: Decay of the moving average that is judged and kept; None for none.
         **options: Other arguments of `steps.make_train_step`.
     """
     optimizer = optim.create_optimizer(recipe, num_steps, frozen)
     return Training(
-        lambda: steps.create_train_state(model, preprocessing, optimizer, seed),
+        lambda: steps.create_train_state(
+            model, preprocessing, optimizer, seed, is_averaged=averaging is not None
+        ),
         steps.make_train_step(
             model,
             preprocessing,
             optimizer,
             optim.create_schedule(recipe, num_steps),
             seed=seed,
+            averaging=averaging,
             **options,
         ),
     )

@@ -21,6 +21,7 @@ def judge(
     select_by: str,
     max_false_alarms: float | None = None,
     calibrate: str = calibration.NONE,
+    fakes: str = "fake",
 ) -> loop.Verdict:
     """Chooses calibration and threshold on validation pictures, and judges the state.
 
@@ -33,6 +34,7 @@ def judge(
         max_false_alarms: Largest share of the real pictures that the threshold may call
             fake; None to weigh both errors the same.
         calibrate: See `calibration.fit`.
+        fakes: What kind of pictures the fakes are, in words.
 
     Returns:
         The verdict; its facts are `info` with the chosen threshold.
@@ -68,9 +70,9 @@ def judge(
     threshold = operating_point.best(evidence, fake, line)
     num_fake = int(fake.sum())
     origin = (
-        f"The threshold was chosen on {len(fake) - num_fake} real and {num_fake} fake "
-        "pictures of the validation split: it has the best mean of the rates at which "
-        "both are recognised there."
+        f"The threshold was chosen on {len(fake) - num_fake} real and {num_fake} "
+        f"{fakes} pictures of the validation split: it has the best mean of the rates "
+        "at which both are recognised there."
     )
     if auc is None:
         kind = BINARY_CLASSES[int(fake[0])]

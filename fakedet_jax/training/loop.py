@@ -103,7 +103,8 @@ def train(
         batches: Endless training batches of this process: uint8 `image`
             `[local batch, height, width, 3]` and the targets `label`
             `[local batch, …]`.
-        validate: From step and variables to a verdict, the same in every process.
+        validate: From step and the variables that are judged to a verdict, the same
+            in every process.
         states: Checkpoints to resume from.
         bests: Checkpoints of the best state.
         writer: Records the metrics.
@@ -170,7 +171,7 @@ def train(
         saved_bests.append(best["step"])
 
     def save_best(step: int, facts: Mapping[str, Any], previous: int) -> None:
-        bests.save(step, state.variables, facts)
+        bests.save(step, state.judged, facts)
         # Saving has waited for the previous best. A run that resumes from an earlier
         # state needs the best step of that time.
         bests.keep_only({*saved_bests, previous, step})
@@ -206,7 +207,7 @@ def train(
             shown.update(config.batch_size, pending.loss)
             if step % config.steps_per_epoch == 0 or is_last:
                 check(step)
-                verdict = validate(step, state.variables)
+                verdict = validate(step, state.judged)
                 writer.write(step, verdict.metrics)
                 _LOGGER.debug("step %d: %s", step, dict(verdict.metrics))
                 # Of equals the later one is kept, as it has seen more examples.

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pure functions of one step of training or scoring, the same for every network."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -111,12 +112,35 @@ class TrainState:
         """Parameters and other variables, as the network's `apply` takes them."""
         return {"params": self.params, **self.model_state}
 
+    @property
+    def judged(self) -> Variables:
+        """The variables that are validated, and kept as a detector."""
+        return self.variables
+
+
+@flax.struct.dataclass
+class AveragedState(TrainState):
+    """A state that also keeps a moving average of its variables.
+
+    Attributes:
+        average: Of the parameters and the other variables, as `apply` takes them.
+    """
+
+    average: Any
+
+    @property
+    def judged(self) -> Variables:
+        """The average."""
+        return self.average
+
 
 def create_train_state(
     model: nn.Module,
     preprocessing: Preprocessing,
     optimizer: optax.GradientTransformation,
     seed: int,
+    *,
+    is_averaged: bool = False,
 ) -> TrainState:
     """The state of a network before its first step.
 
@@ -127,6 +151,7 @@ def create_train_state(
         preprocessing: From uint8 pictures to the network's input.
         optimizer: The update rule.
         seed: Seed of the initial parameters.
+        is_averaged: Whether it keeps an average, which the first step overwrites.
 
     Returns:
         The state, at step 0.
@@ -136,7 +161,11 @@ def create_train_state(
     model_state = {key: value for key, value in variables.items() if key != "params"}
     params = variables["params"]
     opt_state = optimizer.init(params)
-    return TrainState(jnp.zeros((), jnp.int32), params, model_state, opt_state)
+    step = jnp.zeros((), jnp.int32)
+    if is_averaged:
+        average = jax.tree.map(jnp.zeros_like, dict(variables))
+        return AveragedState(step, params, model_state, opt_state, average)
+    return TrainState(step, params, model_state, opt_state)
 
 
 def make_train_step(
@@ -149,6 +178,7 @@ def make_train_step(
     num_microbatches: int = 1,
     objective: Objective | None = None,
     project: Callable[[Any], Any] | None = None,
+    averaging: float | None = None,
 ) -> Callable[[TrainState, jax.Array, jax.Array], tuple[TrainState, Metrics]]:
     """The update of one batch, as a pure function.
 
@@ -164,6 +194,7 @@ def make_train_step(
         objective: The function to minimise; the cross-entropy of labels by default.
         project: From updated parameters to those that satisfy a constraint; None for
             no constraint.
+        averaging: See `move_average`, for an `AveragedState`; None for none.
 
     Returns:
         `step(state, images, targets)`, where images are uint8
@@ -226,10 +257,52 @@ def make_train_step(
             **scalars,
             "learning_rate": jnp.asarray(schedule(state.step), jnp.float32),
         }
-        state = TrainState(state.step + 1, params, model_state, opt_state)
-        return state, metrics
+        changed = dataclasses.replace(
+            state,
+            step=state.step + 1,
+            params=params,
+            model_state=model_state,
+            opt_state=opt_state,
+        )
+        if averaging is None:
+            return changed, metrics
+        assert isinstance(changed, AveragedState)
+        average = move_average(
+            changed.average, changed.variables, averaging, changed.step
+        )
+        return dataclasses.replace(changed, average=average), metrics
 
     return train_step
+
+
+def move_average(average: Any, newest: Any, decay: float, step: jax.Array | int) -> Any:
+    """The exponential moving average of arrays after one more step.
+
+    After step `t` it is `Σ_s d^(t−s) · x_s / Σ_s d^(t−s)` over the steps `s` from 1 to
+    `t`: Adam's correction of the bias is contained, so that a short run does not
+    remember how it was initialised. `optax.ema` gives the same; in this form the
+    average itself is the state, and what does not change keeps its value exactly.
+
+    Args:
+        average: The average so far, a tree of arrays; not used at step 1.
+        newest: The arrays after this step, a tree of the same structure. Those that are
+            not floating-point are not averaged.
+        decay: d, above 0 and below 1; about `1 / (1 − d)` steps count.
+        step: t, from 1.
+
+    Returns:
+        A tree of the same structure.
+    """
+    passed = -jnp.expm1(step * jnp.log(jnp.float32(decay)))  # 1 − d^t
+    weight = (1 - decay) / passed
+
+    def move(old: jax.Array, new: jax.Array) -> jax.Array:
+        if not jnp.issubdtype(new.dtype, jnp.floating):
+            return new
+        moved = old + weight.astype(new.dtype) * (new - old)
+        return jnp.where(step == 1, new, moved)
+
+    return jax.tree.map(move, average, newest)
 
 
 def make_log_probability_fn(

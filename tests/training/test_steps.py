@@ -35,7 +35,10 @@ def _make(model, preprocessing=tiny.PREPROCESSING, recipe=None, **settings):
     step = steps.make_train_step(
         model, preprocessing, optimizer, schedule, **{"seed": 1, **settings}
     )
-    return step, steps.create_train_state(model, preprocessing, optimizer, seed=1)
+    is_averaged = settings.get("averaging") is not None
+    return step, steps.create_train_state(
+        model, preprocessing, optimizer, seed=1, is_averaged=is_averaged
+    )
 
 
 def _train(num_devices, model, batches, **settings):
@@ -275,3 +278,66 @@ def test_a_constraint_holds_after_every_step():
         state, metrics = step(state, images, labels)
         assert jnp.abs(state.params["conv"]["kernel"]).sum() == pytest.approx(1)
     assert 0 < metrics["loss"] < 1
+
+
+def test_the_average_is_that_of_optax():
+    """Of the variables after each step, with Adam's correction of the bias."""
+    batches = _examples(tiny.SIZE, 8, num_batches=6)
+    mesh = parallel.data_mesh(jax.devices()[:1])
+    step, state = _make(tiny.Net(3), averaging=0.8)
+    compiled = loop.compile_step(step, mesh)
+    state = parallel.replicate(mesh, state)
+    ema = optax.ema(0.8, debias=True)
+    ema_state = ema.init(state.variables)
+    for images, labels in batches:
+        state, _ = compiled(
+            state, *parallel.put_batch(mesh, {"a": images, "b": labels}).values()
+        )
+        variables = jax.device_get(state.variables)
+        expected, ema_state = ema.update(variables, ema_state)
+        jax.tree.map(
+            lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-4),
+            jax.device_get(state.judged),
+            expected,
+        )
+    # It is another thing than the last state.
+    kernels = [each["params"]["fc"]["kernel"] for each in (state.judged, variables)]
+    assert np.abs(kernels[0] - kernels[1]).max() > 1e-3
+
+
+def test_averaging_does_not_change_the_steps():
+    batches = _examples(tiny.SIZE, 8, num_batches=4)
+    plain, averaged = (
+        _train(1, tiny.Net(3), batches, averaging=decay) for decay in (None, 0.9)
+    )
+    np.testing.assert_allclose(averaged[0], plain[0], rtol=1e-6)
+
+
+def test_eight_devices_give_the_average_of_one():
+    batches = _examples(tiny.SIZE, 16, num_batches=8)
+    (_, one), (_, eight) = (
+        _train(n, tiny.Net(3), batches, averaging=0.9) for n in (1, 8)
+    )
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5),
+        eight.judged,
+        one.judged,
+    )
+
+
+def test_what_does_not_change_keeps_its_value_in_the_average():
+    constant = jnp.float32(np.random.default_rng(0).normal(size=100))
+    average = {"frozen": jnp.zeros(100), "count": jnp.zeros((), jnp.int32)}
+    for step in range(1, 30):
+        newest = {"frozen": constant, "count": jnp.int32(step)}
+        average = steps.move_average(average, newest, 0.9, step)
+    np.testing.assert_array_equal(average["frozen"], constant)
+    assert average["count"] == 29 and average["count"].dtype == jnp.int32
+
+
+def test_an_average_by_hand():
+    # Each value weighs twice as much as the one before.
+    average = jnp.float32(99)
+    for step, value in enumerate((4.0, 8.0, 16.0), 1):
+        average = steps.move_average(average, jnp.float32(value), 0.5, step)
+    assert float(average) == pytest.approx((4 * 1 + 8 * 2 + 16 * 4) / 7)

@@ -10,14 +10,12 @@ nothing.
 """
 
 import dataclasses
-import io
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 
-from fakedet_jax.data import pipeline
-from fakedet_jax.data.dataset import Dataset, Record, Source
+from fakedet_jax.data import altered, pipeline
+from fakedet_jax.data.dataset import Dataset, Source
 from fakedet_jax.data.portraits import Portraits
 from fakedet_jax.errors import ImageError, RequestError
 from fakedet_jax.media import batching
@@ -102,18 +100,10 @@ def with_manipulated(dataset: Dataset, portraits: Portraits, seed: int) -> Datas
         `2 n` examples of the classes `CLASSES`: first the photographs, then in the same
         order what became of them.
     """
-    num = dataset.num_examples
-    names = [_spoilt_name(name, index) for index, name in enumerate(dataset.names)]
-    source = _WithManipulated(dataset.source, portraits, seed)
-    return Dataset(
-        name=dataset.name,
-        split=dataset.split,
-        classes=CLASSES,
-        is_fake=(False, True),
-        source=source,
-        names=[*dataset.names, *names],
-        labels=np.repeat(np.arange(2, dtype=np.int32), num),
-    )
+    names = [f"{name} {_kind_of(index)}" for index, name in enumerate(dataset.names)]
+    spoil = _Spoil(portraits.landmarks, seed)
+    both = altered.with_altered(dataset.as_binary(), spoil, 1, names)
+    return dataclasses.replace(both, classes=CLASSES, reading="")
 
 
 class _Reading(NamedTuple):
@@ -185,41 +175,22 @@ def _stack(elements: list[dict[str, Any]]) -> batching.Batch:
     return batching.stack_rows([row for one in elements for row in one["rows"]])
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
-class _WithManipulated:
-    """Records of another source, and then each of them manipulated."""
+@dataclasses.dataclass(frozen=True)
+class _Spoil:
+    """Manipulates each photograph in its way: the kinds take turns."""
 
-    source: Source
-    portraits: Portraits
+    landmarks: np.ndarray = dataclasses.field(repr=False)
     seed: int
 
-    def __len__(self) -> int:
-        return 2 * len(self.source)
-
-    def __getitem__(self, place: int) -> Record:
-        index = place % len(self.source)
-        record = dataclasses.replace(self.source[index], label=0)
-        if place < len(self.source):
-            return record
-        picture = decode(record.encoded)
-        landmarks = self.portraits.landmarks[index]
-        picture = _spoil(picture, landmarks, _kind_of(index), [self.seed, index])
-        buffer = io.BytesIO()
-        # It is read once and soon: not worth being small.
-        Image.fromarray(picture).save(buffer, "PNG", compress_level=0)
-        return Record(buffer.getvalue(), 1, _spoilt_name(record.name, index))
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.source!r}, seed={self.seed})"
+    def __call__(self, picture: np.ndarray, index: int) -> np.ndarray:
+        return _spoil(
+            picture, self.landmarks[index], _kind_of(index), [self.seed, index]
+        )
 
 
 def _kind_of(index: int) -> str:
     """How a photograph is manipulated where the kinds take turns."""
     return manipulations.KINDS[index % len(manipulations.KINDS)]
-
-
-def _spoilt_name(name: str, index: int) -> str:
-    return f"{name} {_kind_of(index)}"
 
 
 def _spoil(

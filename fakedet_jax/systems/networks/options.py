@@ -38,6 +38,32 @@ class NetworkOptions(PictureOptions, SelectionOptions, LoopOptions):
         minimum=1,
         maximum=_MAX_COPIES,
     )
+    self_blended: float | None = option(
+        None,
+        "Share of the real training pictures that are shown as fakes, each blended "
+        "with an altered copy of itself; drawn anew in every epoch.",
+        above=0,
+        below=1,
+    )
+
+    balance: str = option(
+        "none",
+        "What is drawn equally often: classes, and those that were merged into one; "
+        "folders, also the folders within these; or none, each picture once an epoch.",
+        choices=("none", "classes", "folders"),
+    )
+    weight_averaging: float | None = option(
+        None,
+        "Decay, such as 0.99, of an exponential moving average of the network's "
+        "variables over the steps, which is validated and kept in their place.",
+        above=0,
+        below=1,
+    )
+
+    @property
+    def makes_fakes(self) -> bool:
+        """Whether some are made of the real pictures."""
+        return self.self_blended is not None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

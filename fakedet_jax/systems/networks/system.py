@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from fakedet_jax.config import BenchmarkConfig, TrainConfig
-from fakedet_jax.data import pipeline
+from fakedet_jax.data import balance, pipeline
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation.info import DetectorInfo
@@ -35,6 +35,7 @@ from fakedet_jax.systems.base import (
     read_variables,
 )
 from fakedet_jax.systems.features import FeatureFn
+from fakedet_jax.systems.networks import self_blending
 from fakedet_jax.systems.networks.options import NetworkOptions
 from fakedet_jax.systems.options import PictureOptions
 from fakedet_jax.systems.programs import ProgramRequest, Programs
@@ -122,7 +123,15 @@ class NetworkDetector:
     def training_pictures(
         self, config: TrainConfig, train: Dataset, validation: Dataset
     ) -> Dataset:
-        """All of them."""
+        """All of them.
+
+        Raises:
+            RequestError: Fakes are to be made, and it is not clear of which class; or
+                the pictures cannot be balanced as wanted.
+        """
+        if config.options.makes_fakes:
+            self_blending.class_of_fakes(train)
+        balance.create(train, config.options.balance, config.seed)
         return train
 
     def fit(self, request: FitRequest) -> None:
@@ -150,6 +159,8 @@ class NetworkDetector:
                 seed=config.seed,
                 flip=options.flip,
                 treatment=treatment,
+                forgery=self_blending.forgery(options.self_blended, pictures),
+                balance=options.balance,
                 **training_run.reading(request),
             ),
             validate=self._validator(request, model),
@@ -220,6 +231,7 @@ class NetworkDetector:
             "num_microbatches": options.num_microbatches,
             "objective": steps.classification(self.loss),
             "project": self.project,
+            "averaging": options.weight_averaging,
         }
 
     def _validator(
@@ -227,7 +239,11 @@ class NetworkDetector:
     ) -> Callable[[int, Any], loop.Verdict]:
         config = request.config
         # The step and the threshold are chosen under the conditions of the training.
-        dataset, treatment = _treated(config, request.validation, copies=1)
+        validation, fakes = request.validation, "fake"
+        if config.options.makes_fakes and not validation.fake_labels.any():
+            validation = self_blending.with_fakes(validation)
+            fakes = "self-blended"
+        dataset, treatment = _treated(config, validation, copies=1)
         batch_size = parallel.round_up_batch_size(
             min(request.recipe.batch_size, dataset.num_examples), request.mesh
         )
@@ -259,6 +275,7 @@ class NetworkDetector:
                 options.select_by,
                 options.max_false_alarms,
                 options.calibration,
+                fakes,
             )
 
         return validate

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fakedet_jax.errors import ImageError
-from fakedet_jax.faces import crops
+from fakedet_jax.faces import crops, regions
 from fakedet_jax.systems.exif_anomaly import manipulations
 from tests.data.pictures import colourful
 
@@ -45,10 +45,10 @@ def weights(region, crop):
 def edited_regions(points, kind):
     """Those that an edit may touch."""
     if kind.startswith("mouth"):
-        return [manipulations.mouth_region(points)]
+        return [regions.mouth_region(points)]
     if kind == "warp":
-        return [manipulations.face_region(points)]
-    return [manipulations.eye_region(points, eye) for eye in (0, 1)]
+        return [regions.face_region(points)]
+    return [regions.eye_region(points, eye) for eye in (0, 1)]
 
 
 @pytest.mark.parametrize("degrees", [0, 17, -40])
@@ -70,7 +70,7 @@ def test_one_eye_is_edited_and_both_are_drawn(seed):
     crop, points = noise(128), landmarks(128)
     found = manipulate(crop, points, "eye_flip", seed)
     changed = [
-        (found != crop)[weights(manipulations.eye_region(points, eye), crop) == 1].any()
+        (found != crop)[weights(regions.eye_region(points, eye), crop) == 1].any()
         for eye in (0, 1)
     ]
     expected = int(np.random.default_rng(seed).integers(2))
@@ -97,7 +97,7 @@ def test_a_rotated_mouth_by_hand():
     expected[86, 56] = (10, 20, 30)
     expected[80, 45] = (200, 0, 100)
     found = manipulate(crop, points, "mouth_rotation")
-    core = weights(manipulations.mouth_region(points), crop) == 1
+    core = weights(regions.mouth_region(points), crop) == 1
     np.testing.assert_array_equal(found[core], expected[core])
     assert core[86, 56] and core[80, 45]
 
@@ -106,14 +106,14 @@ def test_a_mirrored_mouth_by_hand():
     points = np.array([(38, 50), (62, 50), (50, 64), (40, 80), (60, 80)])
     crop = noise(100)
     found = manipulate(crop, points, "mouth_flip")
-    core = weights(manipulations.mouth_region(points), crop) == 1
+    core = weights(regions.mouth_region(points), crop) == 1
     np.testing.assert_array_equal(found[core], crop[:, ::-1][core])
 
 
 def test_a_turned_face_is_mirrored_along_its_eyes():
     # A face that lies on its side: left and right of it are up and down.
     crop, points = noise(100), landmarks(100, degrees=90)
-    region = manipulations.mouth_region(points)
+    region = regions.mouth_region(points)
     assert region.centre[1] == 50
     found = manipulate(crop, points, "mouth_flip")
     core = weights(region, crop) == 1
@@ -224,7 +224,7 @@ def test_the_eye_in_the_crop_is_taken():
 def test_of_a_turned_face_the_nearer_eye_is_taken(far):
     crop, points = noise(128), landmarks(128)
     points[2, 0] += 8 if far else -8
-    shown = weights(manipulations.eye_region(points, far), crop)
+    shown = weights(regions.eye_region(points, far), crop)
     for seed in range(4):
         found = manipulate(crop, points, "eye_flip", seed)
         np.testing.assert_array_equal(found[shown > 0], crop[shown > 0])
@@ -232,19 +232,19 @@ def test_of_a_turned_face_the_nearer_eye_is_taken(far):
 
 def test_of_a_turned_face_the_region_around_an_eye_is_narrower():
     points = landmarks(128)
-    ahead = manipulations.eye_region(points, 0).radii
+    ahead = regions.eye_region(points, 0).radii
     points[2, 0] -= 3
-    turned = manipulations.eye_region(points, 0).radii
+    turned = regions.eye_region(points, 0).radii
     assert turned[0] < ahead[0] and turned[1] == ahead[1]
 
 
 def test_the_region_around_a_mouth_follows_its_width():
     points = landmarks(128)
-    ahead = manipulations.mouth_region(points).radii[0]
+    ahead = regions.mouth_region(points).radii[0]
     points[3:, 0] = 64 + 0.7 * (points[3:, 0] - 64)
-    assert manipulations.mouth_region(points).radii[0] < ahead
+    assert regions.mouth_region(points).radii[0] < ahead
     points[3:, 0] = 64
-    assert manipulations.mouth_region(points).radii[0] > 10
+    assert regions.mouth_region(points).radii[0] > 10
 
 
 @pytest.mark.parametrize(

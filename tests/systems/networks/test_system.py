@@ -299,3 +299,41 @@ def test_perturbations_are_checked_before_data_are_read(tmp_path, changes, messa
 def test_an_impossible_number_of_copies_is_refused(copies):
     with pytest.raises(RequestError, match="`perturb_copies`: expected a number from"):
         NetworkOptions(perturb=("jpeg:60",), perturb_copies=copies)
+
+
+def test_an_averaged_and_balanced_training_can_be_stopped_and_goes_on_exactly(
+    data_dir, tmp_path
+):
+    def fit(name, decay=0.9):
+        return tiny.fit(
+            data_dir,
+            tmp_path / name,
+            weight_averaging=decay,
+            balance="classes",
+            recipe={"num_epochs": 1},
+        )
+
+    whole = tiny.result(fit("whole"))
+    stop = tiny.at_step(2, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with stop, pytest.raises(Stopped):
+        fit("parts")
+    with pytest.raises(RequestError, match=r"weight_averaging=0.9 \(now 0.5\)"):
+        fit("parts", decay=0.5)
+    assert tiny.result(fit("parts")) == whole
+    # The detector is the average, and not the last state.
+    best, state = whole["best"], whole["state"]
+    assert best["step"] == state["step"]
+    kernel = "['params']['fc']['kernel']"
+    assert best[kernel] == state[f"['average']{kernel}"] != state[kernel]
+
+
+@pytest.mark.parametrize("decay", [0.0, 1.0, float("nan")])
+def test_an_impossible_decay_is_refused(decay):
+    with pytest.raises(RequestError, match="`weight_averaging`: expected a number"):
+        NetworkOptions(weight_averaging=decay)
+
+
+def test_folders_that_are_not_there_are_refused_before_the_training(data_dir, tmp_path):
+    with pytest.raises(RequestError, match="give `balance=classes`"):
+        tiny.fit(data_dir, tmp_path / "workdir", balance="folders")
+    assert not (tmp_path / "workdir").exists()
