@@ -4,13 +4,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RAY_VENV := .venv-ray
+REVIEW_VENV := .venv-review
 COMPILE_VENV ?= .venv-compile
 COMPILE_BIN = $(COMPILE_VENV)/bin
 DEMO := demo
 RESULTS := results
 PRINT_SITE = -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
 
-.PHONY: demo results test test-readme test-readme-quick test-slow test-fuzz test-ray test-ray-quick lint clean
+.PHONY: demo results test test-readme test-readme-quick test-slow test-fuzz test-ray test-ray-quick test-review lint clean
 .PHONY: compile-env test-compile test-compile-quick test-compile-slow
 
 demo: $(VENV)/.ready
@@ -52,7 +53,8 @@ test-readme-quick: $(VENV)/.ready-test
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "readme and not slow" tests/test_readme.py
 
 test-slow: $(VENV)/.ready-test
-	$(BIN)/python -m pytest -m "slow and not compiler" tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal --durations=30 \
+		-m "slow and not compiler and not readme" tests
 
 test-fuzz: $(VENV)/.ready-test
 	FAKEDET_FUZZ=100000 $(BIN)/python -m pytest tests/media/test_fuzz.py
@@ -64,6 +66,10 @@ test-ray: $(RAY_VENV)/.ready
 # Two workers, of which some are killed.
 test-ray-quick: $(RAY_VENV)/.ready
 	$(RAY_VENV)/bin/python -m pytest tests/bulk/test_ray_engine.py -k test_killed_workers
+
+# The page of a review in Chromium, which must be installed.
+test-review: $(REVIEW_VENV)/.ready
+	$(REVIEW_VENV)/bin/python -m pytest tests/report/test_review_browser.py
 
 # The compilers for TPUs and NVIDIA GPUs; neither devices nor drivers are needed.
 compile-env: $(COMPILE_VENV)/.ready
@@ -83,9 +89,9 @@ lint: $(VENV)/.ready-test
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) $(RAY_VENV) $(COMPILE_VENV) $(DEMO)
+	rm -rf $(VENV) $(RAY_VENV) $(REVIEW_VENV) $(COMPILE_VENV) $(DEMO)
 
-$(VENV)/bin/python $(RAY_VENV)/bin/python $(COMPILE_BIN)/python:
+$(VENV)/bin/python $(RAY_VENV)/bin/python $(REVIEW_VENV)/bin/python $(COMPILE_BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(@:/bin/python=)
@@ -98,7 +104,7 @@ $(VENV)/.ready-test: setup.cfg pyproject.toml constraints.txt | $(VENV)/bin/pyth
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
 	touch $@ $(VENV)/.ready
 
-# These two have only what the tests' environment lacks, and look there for all else.
+# These have only what the tests' environment lacks, and look there for all else.
 define look_into_tests_environment
 	echo "import site; site.addsitedir('$$($(BIN)/python $(PRINT_SITE))')" \
 		> "$$($(1) $(PRINT_SITE))/base.pth"
@@ -108,6 +114,11 @@ $(RAY_VENV)/.ready: $(VENV)/.ready-test constraints-ray.txt | $(RAY_VENV)/bin/py
 	$(call look_into_tests_environment,$(RAY_VENV)/bin/python)
 	$(RAY_VENV)/bin/python -m pip install --quiet --constraint constraints.txt \
 		--requirement constraints-ray.txt
+	touch $@
+
+$(REVIEW_VENV)/.ready: $(VENV)/.ready-test | $(REVIEW_VENV)/bin/python
+	$(call look_into_tests_environment,$(REVIEW_VENV)/bin/python)
+	$(REVIEW_VENV)/bin/python -m pip install --quiet --constraint constraints.txt playwright
 	touch $@
 
 $(COMPILE_VENV)/.ready: $(VENV)/.ready-test constraints-compile.txt | $(COMPILE_BIN)/python

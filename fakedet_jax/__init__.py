@@ -30,6 +30,7 @@ _NAMES = {
 
 # Where the parts that research code imports from the package live.
 _SUBMODULES = {
+    "attribution": "evaluation.attribution",
     "checkpoint": "runtime.checkpoint",
     "coverage": "systems.fakespotter.coverage",
     "data": "data",

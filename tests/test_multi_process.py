@@ -124,6 +124,7 @@ def test_one_goes_on_with_the_run_of_two(data_dir, alone, together, capsys):
         )
 
 
+@pytest.mark.slow
 def test_processes_share_the_units_of_a_prediction(alone, data_dir, tmp_path):
     flags = [
         "--mode=predict",

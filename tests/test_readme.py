@@ -112,7 +112,7 @@ def place(tmp_path_factory, shared_data):
 @pytest.mark.readme
 @pytest.mark.parametrize("commands", list(_blocks()))
 def test_the_commands_of_a_block_work(commands, place):
-    made = ["RUN", "SPOTTER", "DIR", "COPIES", "COMPARISON", "SCORES"]
+    made = ["RUN", "SPOTTER", "DIR", "COPIES", "COMPARISON", "SCORES", "REVIEW"]
     for name in (*made, "FACES"):
         shutil.rmtree(place / name, ignore_errors=True)
     if "--mode=prepare" not in commands[0]:

@@ -232,6 +232,9 @@ def _definer(types: Sequence[Any]) -> Any:
     if any(typing.get_origin(one) is tuple for one in types):
         return flags.DEFINE_list
     kinds = {str if one is Path else one for one in types}
+    if kinds == {bool, str}:
+        # Of a mode it is a switch, of another a place: as text it can be both.
+        return flags.DEFINE_string
     if len(kinds) > 1:
         raise TypeError(f"one flag cannot hold values of {kinds}")
     return {

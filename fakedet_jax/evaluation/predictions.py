@@ -27,6 +27,7 @@ from fakedet_jax.runtime import storage, text
 
 if TYPE_CHECKING:
     from fakedet_jax.faces.annotated_copies import AnnotatedCopies
+    from fakedet_jax.report.review import Review
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -141,16 +142,15 @@ class FileResult(FileRows[Sequence[float]]):
         ]
         if left := len(found) - len(results):
             seen = f"seen in fewer than {text.counted(least, 'frame')}"
-            if not results:
-                reason = f"has no face that is not {seen}"
-                results = [FaceResult(0, None, reason=reason, note=self.note)]
-                return [*results, _of_all(results)] if self._has_all else results
             verb = "has" if left == 1 else "have"
             self.problems.append(f"{text.counted(left, 'face')} {seen} {verb} no row")
         results += [
             FaceResult(face, None, reason=reason, note=self.note)
             for face, reason in self.skipped().items()
         ]
+        if not results:
+            reason = f"shows no face in at least {text.counted(least, 'frame')}"
+            results = [FaceResult(0, None, reason=reason, note=self.note)]
         results.sort(key=lambda result: result.face or 0)
         return [*results, _of_all(results)] if self._has_all else results
 
@@ -207,6 +207,7 @@ class PredictionOutput:
         *,
         stability: bool = False,
         has_provenance: bool = False,
+        review: "Review | None" = None,
     ):
         """Writes the headers.
 
@@ -220,6 +221,7 @@ class PredictionOutput:
             start_file: From whether a file is a video to what collects its rows.
             stability: Whether log-odds after changes are added too.
             has_provenance: Whether rows tell what the file says of its origin.
+            review: Writer of the page on which results are reviewed.
         """
         self.counts = collections.Counter(fake=0, real=0, error=0)
         self.num_scored = self.num_failed = 0
@@ -237,6 +239,7 @@ class PredictionOutput:
         self._current: FileResult | None = None
         self._stability = stability
         self._has_provenance = has_provenance
+        self._review = review
         self._table.writerow(
             (
                 *HEADER,
@@ -247,11 +250,26 @@ class PredictionOutput:
         if self._frame_table is not None:
             self._frame_table.writerow(FRAME_HEADER)
 
-    def add(self, file: int, row: Row, log_odds: Sequence[float] | None) -> None:
-        """Adds a row of the file of that number; see `FileResult` for its log-odds."""
+    def add(
+        self,
+        file: int,
+        row: Row,
+        log_odds: Sequence[float] | None,
+        picture: np.ndarray | None = None,
+    ) -> None:
+        """Adds a row of the file of that number.
+
+        Args:
+            file: The number.
+            row: The row.
+            log_odds: See `FileResult`; None without a crop.
+            picture: The crop as the network saw it, for the review.
+        """
         if self._current is None:
             self._current = self._start_file(self._files[file].kind == "video")
         self._current.add(row, log_odds)
+        if self._review is not None and log_odds is not None and picture is not None:
+            self._review.see(row, log_odds[0], picture)
 
     def finish(self, number: int) -> None:
         """Writes the results of a file, after all of its rows were added."""
@@ -259,10 +277,13 @@ class PredictionOutput:
         assert result is not None  # Each file has a row.
         self._current = None
         faces = result.faces()
-        for face in faces:
-            decision = ""
-            if face.scores:
-                decision = self._point.decide_together(face.scores)
+        decisions = [
+            self._point.decide_together(face.scores) if face.scores else ""
+            for face in faces
+        ]
+        if self._review is not None:
+            self._review.finish(number, result, [*zip(faces, decisions, strict=True)])
+        for face, decision in zip(faces, decisions, strict=True):
             if face.face is not None:
                 self.counts[decision or "error"] += 1
             number_or_all = ALL if face.face is None else face.face
@@ -299,7 +320,7 @@ class PredictionOutput:
                         row.box,
                         scores[0],
                         self._point.decide_together(scores),
-                        _seen(row, self._framing),
+                        region_seen(row, self._framing),
                         number=row.face if is_numbered else None,
                     ),
                 )
@@ -380,7 +401,7 @@ def open_table(path: Path | None, field: str) -> Iterator[TextIO]:
         yield stream
 
 
-def _seen(row: Row, framing: Framing | None) -> tuple[float, ...]:
+def region_seen(row: Row, framing: Framing | None) -> tuple[float, ...]:
     """The region of the picture that a network saw; empty where it is not known.
 
     Of a crop that was aligned, it is the smallest box around that region.

@@ -46,12 +46,7 @@ def deploy(config: DeployConfig) -> dict[str, Any]:
     workdir = open_workdir(config.workdir)
     mesh = parallel.data_mesh(jax.devices()[:1])
     with precision.using(workdir.matmul_precision):
-        fitted = systems.load(
-            workdir,
-            mesh,
-            threshold=config.threshold,
-            max_false_alarms=config.max_false_alarms,
-        )
+        fitted = systems.load(workdir, mesh, config)
         framing = fitted.info.framing
         exporter = onnx_file if config.format == "onnx" else stablehlo
         try:

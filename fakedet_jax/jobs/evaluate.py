@@ -79,13 +79,7 @@ class Evaluator:
         mesh = parallel.data_mesh()
         self.workdir = open_workdir(config.workdir)
         compute.set_up(config.compute, self.workdir)
-        self._detector = systems.load(
-            self.workdir,
-            mesh,
-            threshold=config.threshold,
-            max_false_alarms=config.max_false_alarms,
-            unsure_rates=config.unsure_rates,
-        )
+        self._detector = systems.load(self.workdir, mesh, config)
         batch_size = parallel.round_up_batch_size(config.batch_size, mesh)
         self._scorer = Scorer(self._detector.log_probability_fn, mesh, batch_size)
 

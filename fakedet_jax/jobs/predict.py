@@ -5,8 +5,10 @@
 import contextlib
 import functools
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from jax.sharding import Mesh
 
 from fakedet_jax import settings, systems
 from fakedet_jax.config import PartsConfig, PredictConfig
@@ -24,8 +26,11 @@ from fakedet_jax.faces.annotated_copies import AnnotatedCopies
 from fakedet_jax.faces.stream import NO_PICTURE
 from fakedet_jax.jobs import compute, threshold
 from fakedet_jax.jobs.files import Files, open_files, tell_notes
+from fakedet_jax.jobs.review import open_review
 from fakedet_jax.jobs.saturation import Saturation
+from fakedet_jax.report.review import PAGE, check_folder
 from fakedet_jax.runtime import parallel, progress, storage, text
+from fakedet_jax.systems.base import Fitted
 from fakedet_jax.workdir import open_workdir
 
 _LOGGER = logging.getLogger(__name__)
@@ -60,13 +65,7 @@ def predict(config: PredictConfig) -> dict[str, int]:
     workdir = open_workdir(config.workdir)
     cache = storage.user_cache_dir() / "compiled"
     compute.set_up(config.compute, workdir, default_cache=cache)
-    detector = systems.load(
-        workdir,
-        mesh,
-        threshold=config.threshold,
-        max_false_alarms=config.max_false_alarms,
-        unsure_rates=config.unsure_rates,
-    )
+    detector = systems.load(workdir, mesh, config)
     files = open_files(
         config,
         workdir,
@@ -83,22 +82,25 @@ def predict(config: PredictConfig) -> dict[str, int]:
     saturation = Saturation()
     score = stability.choose_stream(scorer, changes=config.stability)
     with (
-        _open_output(config, files, detector.info) as output,
+        _open_output(config, files, detector, mesh, workdir.title) as output,
         progress.Progress(
             len(found), label="predict", unit="files", quiet=config.output is None
         ) as shown,
         contextlib.closing(batches),
     ):
-        for items, values, _ in score(detector.variables, batches):
+        # The batches are kept for the pictures of the review.
+        tagged = (((items, batch), batch) for items, batch in batches)
+        for (items, batch), values, _ in score(detector.variables, tagged):
             rows = saturation.read(detector.info, values)
             for item in items:
                 if item.row is None:
                     output.finish(item.file)
                     shown.update(1)
-                elif item.position == NO_PICTURE:
+                elif item.position == NO_PICTURE or batch is None:
                     output.add(item.file, item.row, None)
                 else:
-                    output.add(item.file, item.row, rows[item.position])
+                    picture = batch["image"][item.position]
+                    output.add(item.file, item.row, rows[item.position], picture)
             output.flush()
     _summarise(config, output, len(found), detector.info)
     saturation.tell()
@@ -129,28 +131,50 @@ def _check(config: PredictConfig) -> None:
             "`frame_scores`: expected a file other than `output`, found "
             f"{str(config.output)!r} for both"
         )
-    if config.annotated is None:
+    _check_folder("annotated", config.annotated, config.paths)
+    _check_folder("report", config.report, config.paths)
+    if config.report is None:
         return
-    annotated = config.annotated.resolve()
-    for path in config.paths:
-        # A copy there would later be taken for an original.
-        if annotated == Path(path).resolve().parent or (
-            Path(path).is_dir() and annotated.is_relative_to(Path(path).resolve())
+    check_folder(config.report)
+    if config.annotated and config.annotated.resolve() == config.report.resolve():
+        raise RequestError(
+            "`report`: expected a folder other than `annotated`, found "
+            f"{str(config.report)!r} for both"
+        )
+
+
+def _check_folder(name: str, folder: Path | None, paths: Sequence[str]) -> None:
+    """Refuses a folder of pictures within the scored ones.
+
+    Raises:
+        RequestError: What is written there would later be taken for an original.
+    """
+    if folder is None:
+        return
+    resolved = folder.resolve()
+    for path in paths:
+        if resolved == Path(path).resolve().parent or (
+            Path(path).is_dir() and resolved.is_relative_to(Path(path).resolve())
         ):
             raise RequestError(
-                f"`annotated`: expected a folder outside the scored ones, found "
-                f"{str(config.annotated)!r} within {path!r}; name another"
+                f"`{name}`: expected a folder outside the scored ones, found "
+                f"{str(folder)!r} within {path!r}; name another"
             )
 
 
 @contextlib.contextmanager
 def _open_output(
-    config: PredictConfig, files: Files, info: DetectorInfo
+    config: PredictConfig, files: Files, fitted: Fitted, mesh: Mesh, title: str
 ) -> Iterator[PredictionOutput]:
-    found = files.found
+    found, info = files.found, fitted.info
     with contextlib.ExitStack() as stack:
+        frame_table = copies = review = None
+        # First, as the tables may lie within its folder, which must be empty.
+        if config.report is not None:
+            review = stack.enter_context(
+                open_review(config, config.report, files, fitted, mesh, title=title)
+            )
         table = stack.enter_context(open_table(config.output, "output"))
-        frame_table = copies = None
         if config.frame_scores is not None:
             frame_table = stack.enter_context(
                 open_table(config.frame_scores, "frame_scores")
@@ -178,6 +202,7 @@ def _open_output(
             ),
             stability=config.stability,
             has_provenance=config.provenance,
+            review=review,
         )
 
 
@@ -208,6 +233,8 @@ def _summarise(
     tell_notes(output.notes)
     if config.annotated is not None and output.num_scored:
         _LOGGER.info("copies with boxes and scores are in %s", config.annotated)
+    if config.report is not None:
+        _LOGGER.info("open %s to review the results", config.report / PAGE)
     if not output.num_scored:
         # Scripts check the exit code, not the `error` column.
         what = "the only file could not be scored"

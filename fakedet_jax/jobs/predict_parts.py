@@ -61,7 +61,7 @@ def check(config: PredictConfig) -> PredictConfig:
     Raises:
         RequestError: A setting is for a single table.
     """
-    for name in ("frame_scores", "annotated"):
+    for name in ("frame_scores", "annotated", "report"):
         if getattr(config, name) is not None:
             raise RequestError(
                 f"`{name}`: a folder of parts has tables of faces only; leave it out, "
@@ -77,13 +77,7 @@ def _open_job(
     cache = storage.user_cache_dir() / "compiled"
     compute.set_up(config.compute, workdir, default_cache=cache)
     how = choose_cropping(config, workdir)
-    detector = systems.load(
-        workdir,
-        mesh,
-        threshold=config.threshold,
-        max_false_alarms=config.max_false_alarms,
-        unsure_rates=config.unsure_rates,
-    )
+    detector = systems.load(workdir, mesh, config)
     info = detector.info
     batch_size = compute.choose_batch_size(
         config.batch_size, num_inputs, detector, mesh

@@ -81,12 +81,7 @@ def evaluate_suite(config: SuiteConfig) -> dict[str, Any]:
     batch_size = parallel.round_up_batch_size(config.batch_size, mesh)
     workdir = open_workdir(config.workdir)
     compute.set_up(config.compute, workdir)
-    detector = systems.load(
-        workdir,
-        mesh,
-        threshold=config.threshold,
-        max_false_alarms=config.max_false_alarms,
-    )
+    detector = systems.load(workdir, mesh, config)
     values = {name: value for name, value in vars(config).items() if name in _SHARED}
     chosen = evaluation_data.choose(EvaluateConfig(**values), detector.info)
     dataset = chosen.dataset

@@ -23,11 +23,13 @@ from fakedet_jax import systems
 from fakedet_jax.config import FaceConfig, VerdictConfig
 from fakedet_jax.errors import ImageError, RequestError
 from fakedet_jax.evaluation import log_odds, metrics, scoring
+from fakedet_jax.evaluation.attribution import Maps
 from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.faces import cropping, expected, extraction, opencv
 from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.jobs.files import tell_notes
 from fakedet_jax.library import pictures as pictures_
+from fakedet_jax.library.maps import MapMaker
 from fakedet_jax.library.pictures import Picture, Pictures
 from fakedet_jax.media import batching
 from fakedet_jax.media.decode import to_input
@@ -101,13 +103,7 @@ no detector was trained in that folder; run `mode=train` `workdir=no_such_run` f
         expected=expected.from_record(opened.pictures),
     )
     with precision.using(opened.matmul_precision):
-        fitted = systems.load(
-            opened,
-            mesh,
-            threshold=point.threshold,
-            max_false_alarms=point.max_false_alarms,
-            unsure_rates=point.unsure_rates,
-        )
+        fitted = systems.load(opened, mesh, point)
     return Detector(opened, fitted, how, mesh)
 
 
@@ -137,7 +133,9 @@ class Detector:
         self._fitted = fitted
         self._cropping = how
         self._mesh = mesh
-        self._features: dict[str, Feature] = {}  # Compiled once.
+        # Compiled once.
+        self._features: dict[str, Feature] = {}
+        self._map_maker: MapMaker | None = None
         self._log_probabilities = jax.jit(
             fitted.log_probability_fn, out_shardings=parallel.batch_sharding(mesh)
         )
@@ -304,6 +302,32 @@ class Detector:
         """
         return self.features(pictures, "traces", scale=scale)
 
+    def maps(self, pictures: Pictures, *, scale: bool = False) -> Maps:
+        """Computes what the network reacts to: evidence of it, not of the pictures.
+
+        Args:
+            pictures: One picture or several; see the class.
+            scale: Whether arrays of floats are taken, 0 for black and 1 for white.
+
+        Returns:
+            Occlusion for every detector; gradient × input, traces and layers for those
+            that have them.
+
+        Raises:
+            RequestError: See `score`.
+            ImageError: A picture cannot be used.
+        """
+        found = pictures_.split(pictures, scale=scale)
+        inputs = np.zeros((len(found), *self.info.framing.shape), np.uint8)
+        with contextlib.closing(self._batches(found, _MAX_BATCH_SIZE, None)) as batches:
+            for batch in batches:
+                mask = batch["mask"]
+                inputs[batch["index"][mask]] = batch["image"][mask]
+        with precision.using(self._precision):
+            if self._map_maker is None:
+                self._map_maker = MapMaker(self._fitted, self._mesh)
+            return self._map_maker(inputs)
+
     def _kind(self, kind: str | None) -> str:
         known = self.kinds_of_features
         if kind is None and known:
@@ -318,12 +342,7 @@ class Detector:
     def _feature(self, kind: str) -> Feature:
         if kind in self._features:
             return self._features[kind]
-        request = FeatureRequest(
-            mesh=self._mesh,
-            open_batches=lambda: iter(()),
-            pictures="these very pictures",
-            are_training_pictures=False,
-        )
+        request = FeatureRequest.of_pictures(self._mesh, "these very pictures")
         return self._features.setdefault(kind, self._fitted.features[kind](request))
 
     def _stream(

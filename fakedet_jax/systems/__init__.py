@@ -18,7 +18,7 @@ from fakedet_jax.runtime.registry import Registry
 if TYPE_CHECKING:
     from jax.sharding import Mesh
 
-    from fakedet_jax.config import BackboneFeatureConfig
+    from fakedet_jax.config import BackboneFeatureConfig, OperatingPointConfig
     from fakedet_jax.media.framing import Framing
     from fakedet_jax.settings import Settings
     from fakedet_jax.systems.base import Fitted, System
@@ -208,24 +208,15 @@ def title(settings: Mapping[str, Any]) -> str:
 
 
 def load(
-    workdir: "Path | Workdir",
-    mesh: "Mesh",
-    *,
-    threshold: float | None = None,
-    max_false_alarms: float | None = None,
-    unsure_rates: tuple[float, float] | None = None,
+    workdir: "Path | Workdir", mesh: "Mesh", point: "OperatingPointConfig | None" = None
 ) -> "Fitted":
     """Loads the detector of a workdir onto a mesh.
 
     Args:
         workdir: The folder, or the workdir opened.
         mesh: The devices.
-        threshold: Takes the place of that of the training, if it is given.
-        max_false_alarms: If it is given, the threshold is the lowest that calls at most
-            this share of the real validation pictures fake.
-        unsure_rates: If they are given, scores are `unsure` where more than these
-            shares of real pictures called fake, and of fakes called real, would be
-            wrong.
+        point: Which scores are decided fake, and which are not decided; by default all
+            are, by the threshold of the training.
 
     Raises:
         RequestError: There is none, or it is damaged, or the workdir does not know the
@@ -235,11 +226,15 @@ def load(
 
     opened = open_workdir(workdir) if isinstance(workdir, Path) else workdir
     fitted = opened.system().load(opened, mesh)
-    if max_false_alarms is not None:
-        return fitted.with_false_alarms(max_false_alarms)
-    if threshold is not None:
-        return fitted.with_threshold(threshold)
-    return fitted if unsure_rates is None else fitted.with_unsure(*unsure_rates)
+    if point is None:
+        return fitted
+    if point.unsure_rates is not None:
+        return fitted.with_unsure(*point.unsure_rates)
+    if point.max_false_alarms is not None:
+        return fitted.with_false_alarms(point.max_false_alarms)
+    if point.threshold is not None:
+        return fitted.with_threshold(point.threshold)
+    return fitted
 
 
 def open_backbone(

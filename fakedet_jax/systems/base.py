@@ -56,6 +56,23 @@ DiagnoseFn = Callable[[Scorer, Dataset, InputConfig, Treatment | None], Diagnosi
 
 
 @dataclasses.dataclass(frozen=True)
+class LayerComparison:
+    """How the layers of a network differ from those of faces that it knows.
+
+    Attributes:
+        names: Of the layers.
+        compare_fn: Pure, from variables and pictures to float32 `[batch, layers]`: the
+            distance of each layer from its mean over these faces, in their standard
+            deviations.
+        faces: What faces they are, in words.
+    """
+
+    names: tuple[str, ...]
+    compare_fn: PictureFn
+    faces: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Fitted:
     """A trained detector, ready to score.
 
@@ -67,6 +84,9 @@ class Fitted:
         features: What can be extracted with it, by name.
         diagnose: More about the pictures of an evaluation; None for nothing.
         settings: Of its kind, for the report's table of settings.
+        has_gradient: Whether `log_probability_fn` tells by its gradient what it reacts
+            to; what counts has none.
+        layers: How layers are compared, where that tells something.
     """
 
     info: DetectorInfo
@@ -75,6 +95,8 @@ class Fitted:
     features: Mapping[str, FeatureFn] = dataclasses.field(default_factory=dict)
     diagnose: DiagnoseFn | None = None
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    has_gradient: bool = True
+    layers: LayerComparison | None = None
 
     @property
     def probability_fn(self) -> PictureFn:

@@ -69,6 +69,16 @@ class FeatureRequest:
     are_training_pictures: bool
     thresholds: Path | None = None
 
+    @classmethod
+    def of_pictures(cls, mesh: Mesh, pictures: str) -> "FeatureRequest":
+        """For pictures in memory, to which nothing is fitted.
+
+        Args:
+            mesh: The devices.
+            pictures: What the pictures are, in words.
+        """
+        return cls(mesh, lambda: iter(()), pictures, are_training_pictures=False)
+
 
 FeatureFn = Callable[[FeatureRequest], Feature]
 

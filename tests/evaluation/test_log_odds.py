@@ -83,7 +83,9 @@ def test_a_training_that_is_sure_of_everything_ranks_as_a_moderate_one():
 def test_tables_and_curves_tell_saturated_scores_apart(tmp_path):
     logits, fake = _logits()
     found = _evaluation(300 * logits, fake)
-    summary = report.write_evaluation(tmp_path, found, title="t", num_resamples=20)
+    summary = report.write_evaluation(
+        tmp_path, found, title="t", num_resamples=20, has_page=False
+    )
     with (tmp_path / "scores.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     written = np.array([float(row["log_odds"]) for row in rows])

@@ -187,11 +187,16 @@ def test_a_face_in_few_frames_has_no_row(caplog):
     assert len(frames) == 3
     assert "1 face seen in fewer than 2 frames has no row" in caplog.text
     _, table, _ = write((VIDEO, rows), all_faces=True, min_track_frames=3)
-    reason = "has no face that is not seen in fewer than 3 frames"
+    reason = "shows no face in at least 3 frames"
     assert [row[1:] for row in table] == [
         ["0", "", "", reason],
         ["all", "", "", reason],
     ]
+    # Faces with a reason of their own keep their rows.
+    rows.append(left_out("face too small", 0, face=2))
+    _, table, _ = write((VIDEO, rows), all_faces=True, min_track_frames=3)
+    assert [row[1] for row in table] == ["2", "all"]
+    assert "face too small" in table[0][4]
     # It is for videos.
     _, table, _ = write((PHOTO, [scored(-1, 0.25)]), min_track_frames=2)
     assert table[0][2] == "0.25"

@@ -321,6 +321,7 @@ def _num_found(detector, picture, boxes):
 
 @pytest.mark.shared_data
 @pytest.mark.parametrize(("size", "expected"), [(92, 24), (62, 22), (46, 18)])
+@pytest.mark.slow
 def test_small_faces_of_a_large_photograph_are_found(shared_data, size, expected):
     model = shared_data.parent / "models" / "face_detection_yunet.onnx"
     picture, boxes = group_of(shared_data / "faces256", round(1.3 * size))

@@ -48,11 +48,13 @@ def results(measured):
     return measured[0]
 
 
+@pytest.mark.slow
 def test_the_file_holds_the_results(measured):
     results, path = measured
     assert json.loads(path.read_text()) == results
 
 
+@pytest.mark.slow
 def test_machine_and_settings_are_named(results):
     expected = {
         "detector": "amtennet",
@@ -72,29 +74,35 @@ def test_machine_and_settings_are_named(results):
 @pytest.mark.parametrize(
     "name", ["train", "evaluation", "pipeline", "traces_jit", "traces_pmap"]
 )
+@pytest.mark.slow
 def test_every_speed_is_measured(results, name):
     assert results[f"{name}_images_per_second"] > 0
 
 
 @pytest.mark.parametrize("name", ["train", "evaluation"])
+@pytest.mark.slow
 def test_lowering_and_compiling_are_measured_apart(results, name):
     assert results[f"{name}_lower_seconds"] > 0
     assert results[f"{name}_compile_seconds"] > 0
 
 
+@pytest.mark.slow
 def test_host_memory_is_that_of_a_process_with_jax(results):
     assert 2**26 < results["peak_host_bytes"] < 2**40
 
 
+@pytest.mark.slow
 def test_a_platform_that_does_not_tell_its_memory_gives_none(results):
     assert results["peak_device_bytes"] is None
 
 
+@pytest.mark.slow
 def test_bfloat16_is_measured_only_where_it_is_used(results):
     assert results["matmul_float32_flops_per_second"] > 0
     assert results["matmul_bfloat16_flops_per_second"] is None
 
 
+@pytest.mark.slow
 def test_arithmetic_is_three_times_that_of_a_hand_calculation(results):
     # Forward, gradient of the inputs, gradient of the weights; the first layer lacks
     # the second, and elementwise operations come on top.
@@ -102,6 +110,7 @@ def test_arithmetic_is_three_times_that_of_a_hand_calculation(results):
     assert results["train_flops_per_image"] == pytest.approx(by_hand, rel=0.05)
 
 
+@pytest.mark.slow
 def test_ratios_are_those_of_the_speeds(results):
     train = results["train_images_per_second"]
     flops = results["train_flops_per_image"] * train
@@ -113,6 +122,7 @@ def test_ratios_are_those_of_the_speeds(results):
     )
 
 
+@pytest.mark.slow
 def test_the_table_is_aligned(results):
     lines = benchmark.to_table(results).splitlines()[3:]
     ends = {line.index("  images/s") for line in lines if "images/s" in line}
@@ -122,6 +132,7 @@ def test_the_table_is_aligned(results):
     assert len(ends) == 1
 
 
+@pytest.mark.slow
 def test_the_table_names_what_is_not_available(results):
     table = benchmark.to_table(results)
     assert table.startswith(

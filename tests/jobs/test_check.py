@@ -129,6 +129,7 @@ def test_faces_that_are_framed_otherwise_are_warned_of():
     assert check._framed_otherwise({"real": [0.0], "fake": near}) == []
 
 
+@pytest.mark.slow
 def test_real_faces_are_found_and_the_commands_are_accepted(shared_data, unmeasured):
     found = _check(shared_data / "faces256")
     assert found["framing"]["are_crops"] and found["framing"]["are_alike"]
@@ -143,6 +144,7 @@ def test_real_faces_are_found_and_the_commands_are_accepted(shared_data, unmeasu
         flags.read(modes.MODES[mode].settings, values)
 
 
+@pytest.mark.slow
 def test_framing_gives_a_well_known_collection_away(shared_data, unmeasured):
     found = _check(shared_data / "unsplash_vs_stylegan2")
     assert not found["framing"]["are_alike"]

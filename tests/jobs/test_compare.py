@@ -27,7 +27,7 @@ def _write_evaluation(folder, *, scores=(0.1, 0.2, 0.9), **changes):
         classes=("real_ffhq", "photos", "stylegan2"),
         is_fake=(False, False, True),
     )
-    report.write_evaluation(folder, evaluation, title="test")
+    report.write_evaluation(folder, evaluation, title="test", has_page=False)
     _edit(folder, fake_classes=["stylegan2"])
     if changes:
         _edit(folder, **changes)

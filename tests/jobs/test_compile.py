@@ -119,6 +119,7 @@ def test_a_training_step_over_devices(tmp_path):
     ],
     ids=str,
 )
+@pytest.mark.slow
 def test_every_system_has_programs(settings, title):
     found = _compile(num_devices=2, **settings)
     assert compile_job.to_table(found).startswith(title)

@@ -47,6 +47,7 @@ def test_every_mode_asks_for_determinism_before_anything_else(mode, capsys):
     assert line.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_deterministic_training_tells_xla_and_config_json(tmp_path):
     data_dir = tiny.write_pictures(tmp_path / "pictures")
     flags = tiny.train_flags(data_dir, tmp_path / "workdir")

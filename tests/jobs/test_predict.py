@@ -18,6 +18,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from fakedet_jax import systems
+from fakedet_jax.config import VerdictConfig
 from fakedet_jax.evaluation.predictions import HEADER
 from fakedet_jax.runtime import compilation_cache, parallel
 from tests import tiny
@@ -259,7 +260,8 @@ def test_unsure_scores_are_neither_real_nor_fake(workdir, data_dir, capfd):
     flags = (f"--workdir={workdir}", "--false_alarm_rate=0.1", "--miss_rate=0.1")
     rows, errors = _predict(capfd, *flags, folder)
     with tiny.registered():
-        info = systems.load(workdir, parallel.data_mesh(), unsure_rates=(0.1, 0.1)).info
+        point = VerdictConfig(false_alarm_rate=0.1, miss_rate=0.1)
+        info = systems.load(workdir, parallel.data_mesh(), point).info
     scores = [float(row["score"]) for row in rows]
     assert [row["decision"] for row in rows] == info.point.decide(scores)
     assert info.unsure_origin in errors

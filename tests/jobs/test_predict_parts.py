@@ -394,6 +394,7 @@ def _check_killed_run(workdir, long_list, uninterrupted, output, num_kills):
     assert _contents(output) == uninterrupted
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on(workdir, long_list, uninterrupted, tmp_path):
     _check_killed_run(workdir, long_list, uninterrupted, tmp_path / "run", 2)
 

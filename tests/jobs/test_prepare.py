@@ -228,6 +228,7 @@ def start(root, output, log, place, **options):
     )
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bytes(
     root, done, tmp_path
 ):

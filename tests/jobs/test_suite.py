@@ -147,6 +147,7 @@ def test_pictures_that_are_not_kept_are_decoded_again(workdir, measured, monkeyp
     assert summary == measured[0]
 
 
+@pytest.mark.slow
 def test_the_batch_size_does_not_matter(workdir, measured):
     summary, _ = _measure(workdir, batch_size=8)
     for found, expected in zip(
@@ -226,6 +227,7 @@ def test_a_wrong_shard_is_refused(workdir):
     _assert_refused(workdir, "`shard`: expected NUMBER/PROCESSES", shard="2/2")
 
 
+@pytest.mark.slow
 def test_skipped_files_are_counted_and_named(workdir, data_dir, tmp_path):
     root = shutil.copytree(data_dir, tmp_path / "data")
     bad = root / "test" / "real" / "001.png"

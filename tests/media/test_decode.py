@@ -468,6 +468,7 @@ def test_the_limit_is_that_of_the_setting():
         decode(_jpeg_of_size(9000, 8000), MediaConfig(max_megapixels=1))
 
 
+@pytest.mark.slow
 def test_two_hundred_megapixels_are_within_the_default_limit():
     # A JPEG of one colour, so that it is quick to write and read.
     encoded = encode(Image.new("L", (16320, 12240), 90), "JPEG")

@@ -47,6 +47,7 @@ def test_embedding_is_that_of_pytorch():
 
 
 @pytest.mark.parametrize("num_classes", [8631, 10575])
+@pytest.mark.slow
 def test_published_files_have_a_classifier_that_is_not_needed(num_classes, tmp_path):
     tensors = {
         **backbone_weights.torch_tensors(NAME),

@@ -75,6 +75,7 @@ def test_compiled_is_eager():
     np.testing.assert_allclose(compiled, embedding, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_maps_over_a_leading_axis():
     variables, images = _inputs()
     model = mobilefacenet.MobileFaceNet()
@@ -87,6 +88,7 @@ def test_maps_over_a_leading_axis():
     np.testing.assert_allclose(mapped[:, 0], expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_bfloat16_gives_nearly_the_same_direction():
     variables, images = _inputs()
     model = mobilefacenet.MobileFaceNet(dtype=jnp.bfloat16)
@@ -97,6 +99,7 @@ def test_bfloat16_gives_nearly_the_same_direction():
     assert ((found * expected).sum(1) / lengths).min() > 0.999
 
 
+@pytest.mark.slow
 def test_training_uses_and_moves_all_statistics():
     variables, images = _inputs()
     model = mobilefacenet.MobileFaceNet()

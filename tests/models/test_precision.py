@@ -92,6 +92,7 @@ def test_a_function_that_is_jitted_already_is_traced_again():
 
 
 @pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.slow
 def test_cpus_compute_the_same_in_all(network):
     module, shape = NETWORKS[network]
     inputs = jax.random.normal(jax.random.key(0), shape)

@@ -214,6 +214,7 @@ def test_evaluated_layers_equal_pytorch(depth):
         _assert_close([values.mean(), values.std()], expected, name)
 
 
+@pytest.mark.slow
 def test_training_loss_equals_pytorch():
     _assert_close(_stepped()[0], _golden(34)["train_loss"])
 

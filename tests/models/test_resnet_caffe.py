@@ -40,15 +40,18 @@ def test_first_block_in_order():
 
 @pytest.mark.parametrize("site", ["layer", "activation"])
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.slow
 def test_layers_are_those_of_pytorch(name, site):
     assert backbone_outputs.deviating_layers(name, site) == {}
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.slow
 def test_embedding_is_that_of_pytorch(name):
     assert backbone_outputs.embedding_deviation(name) < backbone_outputs.TOLERANCE
 
 
+@pytest.mark.slow
 def test_embedding_is_the_mean_of_the_last_block():
     embedding, outputs = backbone_outputs.seeded_outputs("vggface2_senet50")
     mean = outputs["activation"]["conv5_3_1x1_increase"].mean((1, 2))

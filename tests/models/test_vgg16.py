@@ -29,14 +29,17 @@ def test_shapes(layer, shape):
 
 
 # The golden layers cover fc6, and with it the order of its 25,088 inputs.
+@pytest.mark.slow
 def test_layers_are_those_of_pytorch():
     assert backbone_outputs.deviating_layers(NAME, "layer") == {}
 
 
+@pytest.mark.slow
 def test_embedding_is_that_of_pytorch():
     assert backbone_outputs.embedding_deviation(NAME) < backbone_outputs.TOLERANCE
 
 
+@pytest.mark.slow
 def test_both_sites_are_after_the_relu():
     _, outputs = backbone_outputs.seeded_outputs(NAME)
     for name, output in outputs["layer"].items():

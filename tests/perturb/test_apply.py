@@ -67,6 +67,7 @@ def test_the_results_are_those_of_the_operations():
 
 
 @pytest.mark.parametrize("condition", [*CONDITIONS, MIXES[0]], ids=str)
+@pytest.mark.slow
 def test_neighbours_and_devices_do_not_matter(condition):
     expected = _apply(condition, PICTURES)
     _assert_equal(_apply(condition, PICTURES, mesh=_mesh(1)), expected)
@@ -75,6 +76,7 @@ def test_neighbours_and_devices_do_not_matter(condition):
 
 
 @pytest.mark.parametrize("operation", [*OPERATIONS, MIX])
+@pytest.mark.slow
 def test_no_condition_of_any_suite_depends_on_the_batch(operation, monkeypatch):
     conditions = [
         condition

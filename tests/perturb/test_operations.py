@@ -145,6 +145,7 @@ def test_the_longest_sides_fit_the_integers(side):
 
 @pytest.mark.parametrize("perturb", [_blur, _resize, _noise, _median, _mean])
 @pytest.mark.parametrize(("extra", "fill"), [(64, 0), (27, 255)])
+@pytest.mark.slow
 def test_the_padding_does_not_matter(perturb, extra, fill):
     pictures = samples.pictures()
     images, sizes = samples.batch(pictures)

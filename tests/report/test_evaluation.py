@@ -104,6 +104,7 @@ def test_an_evaluation_that_fails_is_not_complete(tmp_path, monkeypatch):
     ],
     ids=["nothing", "one real", "one fake", "all alike"],
 )
+@pytest.mark.slow
 def test_degenerate_evaluations_are_written(tmp_path, changes):
     result = report.write_evaluation(tmp_path, evaluation(**changes), title="t")
     assert json.loads((tmp_path / "metrics.json").read_text()) == result
@@ -117,7 +118,7 @@ def test_predicted_classes_are_named_in_the_scores(tmp_path):
         is_fake=(False, True, True),
         predicted=np.array([0, 2, 2, 0]),
     )
-    report.write_evaluation(tmp_path, found, title="t")
+    report.write_evaluation(tmp_path, found, title="t", has_page=False)
     with (tmp_path / "scores.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["label"] for row in rows] == ["real", "gan", "diffusion", "gan"]
@@ -131,7 +132,7 @@ def test_scores_of_videos_are_means(tmp_path):
         scores=np.array([0.25, 0.75, 0.75, 0.125]),
         facts=samples.facts(["a\udcff", "a\udcff", "b", "c"]),
     )
-    report.write_evaluation(tmp_path, found, title="t")
+    report.write_evaluation(tmp_path, found, title="t", has_page=False)
     assert (tmp_path / "video_scores.csv").read_bytes() == (
         b"path,label,score,predicted,num_frames,log_odds\r\n"
         b"a\\udcff,real,0.5,fake,2,\r\n"
@@ -142,7 +143,9 @@ def test_scores_of_videos_are_means(tmp_path):
 
 def test_photographs_have_no_scores_of_videos(tmp_path):
     facts = samples.facts("abcd", is_video=False)
-    result = report.write_evaluation(tmp_path, evaluation(facts=facts), title="t")
+    result = report.write_evaluation(
+        tmp_path, evaluation(facts=facts), title="t", has_page=False
+    )
     assert not (tmp_path / "video_scores.csv").exists()
     assert "num_videos" not in result
 

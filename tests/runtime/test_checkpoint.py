@@ -124,6 +124,7 @@ def test_other_arrays_are_named(tmp_path, other, name):
         store.read_tree(1, _abstract(other))
 
 
+@pytest.mark.slow
 def test_whatever_file_is_lost_the_damage_is_named(tmp_path):
     paths = [path for path in _save(tmp_path, 1).rglob("*") if path.is_file()]
     assert len(paths) > 5

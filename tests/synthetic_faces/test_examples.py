@@ -47,6 +47,7 @@ _STATISTICS = ("red", "green", "blue", "red_std", "green_std", "blue_std", "leng
 
 
 @pytest.mark.parametrize("statistic", _STATISTICS)
+@pytest.mark.slow
 def test_plain_statistics_do_not_give_fakes_away(plain_statistics, statistic):
     rows, fake = plain_statistics
     values = rows[:, _STATISTICS.index(statistic)]

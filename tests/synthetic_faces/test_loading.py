@@ -241,6 +241,7 @@ def fresh_process(tmp_path_factory):
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_bytes_do_not_depend_on_the_number_of_processes(fresh_process):
     here = {
         example.name: hashlib.sha256(example.encoded).hexdigest()

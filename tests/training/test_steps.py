@@ -93,6 +93,7 @@ def _ranked_batches(batch_size, num_batches):
     return batches
 
 
+@pytest.mark.slow
 def test_pairs_on_different_devices_count():
     # Of eight pictures on eight devices no pair lies on one.
     batches = _ranked_batches(8, num_batches=3)

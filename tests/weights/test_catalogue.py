@@ -39,6 +39,7 @@ def test_every_release_says_whose_it_is(release):
 
 
 @pytest.mark.parametrize("release, layout", of_backbones())
+@pytest.mark.slow
 def test_names_and_shapes_are_those_of_the_network(release, layout):
     backbone = backbones.create(release["backbone"])
     shapes = store.abstract(backbone)

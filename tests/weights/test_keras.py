@@ -138,6 +138,7 @@ def test_bombs(path):
         formats.read(path)
 
 
+@pytest.mark.slow
 def test_small_arrays_in_large_chunks(path):
     with h5py.File(path, "w") as file:
         file.create_dataset(

@@ -61,6 +61,7 @@ def write(tmp_path):
 
 
 @pytest.mark.parametrize("name, layout", [*layouts()])
+@pytest.mark.slow
 def test_every_layout_gives_the_same_numbers(name, layout, write):
     _, card = store.load(backbones.create(name), write(name, layout))
     same = folder.digest(backbone_outputs.seeded_variables(name))
@@ -68,6 +69,7 @@ def test_every_layout_gives_the_same_numbers(name, layout, write):
 
 
 @pytest.mark.parametrize("name, layout, num_layers", [*runs()])
+@pytest.mark.slow
 def test_the_network_of_a_file_is_that_of_pytorch(name, layout, num_layers, write):
     variables, _ = store.load(backbones.create(name), write(name, layout))
     pictures = backbone_weights.make_pictures(name)

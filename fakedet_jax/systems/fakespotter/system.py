@@ -31,6 +31,7 @@ from fakedet_jax.systems.base import (
     Benchmark,
     FitRequest,
     Fitted,
+    LayerComparison,
     Plan,
     read_info,
     read_variables,
@@ -57,6 +58,9 @@ _LOGGER = logging.getLogger(__name__)
 # Pictures that go through the backbone at a time; the classifier's batches are of the
 # recipe.
 _COUNT_BATCH = 32
+
+# In `DetectorInfo.details`: mean and deviation over the real training pictures.
+_REAL_SHARES = "real_shares"
 
 # The paper's optimiser (section 4.1); batch size and epochs are choices.
 _RECIPE = Recipe(
@@ -146,6 +150,8 @@ class FakeSpotter:
                 str(workdir.record["weights"]),
                 parallel.to_host(variables["thresholds"]),
             ),
+            has_gradient=False,
+            layers=_layer_comparison(settings, info, variables["scaling"]),
         )
 
     def benchmark(self, config: BenchmarkConfig, mesh: Mesh) -> Benchmark:
@@ -198,6 +204,8 @@ class FakeSpotter:
         to_judge = counter.count(validation, thresholds)
         sizes = settings.network.layer_sizes.values()
         scaling = _scaling(counts, sizes)
+        real = _scaling(counts[labels == 0], sizes)
+        real_shares = {name: values.tolist() for name, values in real.items()}
         model = CoverageClassifier(options.widths)
         inputs = _standardise(scaling, counts, sizes)
         validation_inputs = _standardise(scaling, to_judge.values, sizes)
@@ -215,6 +223,7 @@ class FakeSpotter:
                 threshold=0.5,
                 threshold_origin="",
                 step=step,
+                details={_REAL_SHARES: real_shares},
             )
             values = np.asarray(classify(params, validation_inputs))
             scored = Scored(values, to_judge.valid)
@@ -283,6 +292,32 @@ def _scaling(counts: np.ndarray, sizes: Any) -> dict[str, np.ndarray]:
         "mean": features.mean(0).astype(np.float32),
         "deviation": deviation.astype(np.float32),
     }
+
+
+def _layer_comparison(
+    settings: CountSettings, info: DetectorInfo, scaling: Any
+) -> LayerComparison:
+    """Compares the shares of layers with those of the training faces.
+
+    Args:
+        settings: What is counted.
+        info: Of the detector; tells the shares of real faces, unless an earlier version
+            trained it.
+        scaling: Mean and deviation over all training faces.
+    """
+    network = settings.network
+    found = info.details.get(_REAL_SHARES)
+    faces = "the real faces of the training"
+    if found is None:
+        faces = "the faces of the training, real and fake"
+        found = jax.tree.map(parallel.to_host, scaling)
+    reference = {name: np.asarray(found[name], np.float32) for name in found}
+
+    def compare(variables: Any, images: jax.Array) -> jax.Array:
+        counts = network.counts(variables["backbone"], images, variables["thresholds"])
+        return _standardise(reference, counts, network.layer_sizes.values())
+
+    return LayerComparison(tuple(network.layer_sizes), compare, faces)
 
 
 def _standardise(scaling: Any, counts: Any, sizes: Any) -> jax.Array:

@@ -37,6 +37,7 @@ def small(monkeypatch):
         yield
 
 
+@pytest.mark.slow
 def test_everything_is_measured(small):
     results = benchmark.benchmark(_CONFIG)
     for name, *_ in benchmark_anomaly.ROWS:

@@ -214,6 +214,7 @@ def test_what_ranks_nothing_is_not_asked_to(root, detector):
     assert looks.embeddings.valid.all()
 
 
+@pytest.mark.slow
 def test_a_suite_is_measured(root, workdir, compared):
     config = SuiteConfig(
         workdir=workdir,

@@ -111,6 +111,7 @@ def test_bfloat16_keeps_parameters_embedding_and_heads_in_float32(name):
 
 
 @pytest.mark.parametrize("name", face_ranker.names())
+@pytest.mark.slow
 def test_heads_are_linear_in_the_embedding(name):
     heads, out = _applied(name)
     params = _variables(name)["params"]["heads"]

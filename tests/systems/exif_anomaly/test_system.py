@@ -18,7 +18,7 @@ from PIL import ExifTags
 from fakedet_jax import mixture, systems
 from fakedet_jax.deployment import program, stablehlo
 from fakedet_jax.errors import RequestError
-from fakedet_jax.evaluation import log_odds
+from fakedet_jax.evaluation import attribution, log_odds
 from fakedet_jax.jobs import train
 from fakedet_jax.media.decode import decode, to_input
 from fakedet_jax.runtime import checkpoint, parallel, signals
@@ -90,6 +90,24 @@ def _images(folder):
 def _scores(workdir, images):
     fitted = _load(workdir)
     return np.asarray(jax.jit(fitted.probability_fn)(fitted.variables, images))[:, 1]
+
+
+def test_its_log_odds_have_a_gradient(trained, root):
+    fitted = _load(trained)
+    images = _images(root / "others")[:2]
+    odds = attribution.log_odds_fn(fitted.log_probability_fn, fitted.info.is_fake)
+    found = np.asarray(attribution.gradient_times_input(odds, fitted.variables, images))
+    assert fitted.has_gradient
+    assert np.isfinite(found).all()
+    # Along the picture itself, as a slightly brighter one tells.
+    step = 1e-3
+    low, high = (
+        np.asarray(odds(fitted.variables, images * np.float32(1 + sign * step)))
+        for sign in (-1, 1)
+    )
+    slope = (high.astype(np.float64) - low) / (2 * step)
+    assert np.abs(slope).min() > 0
+    np.testing.assert_allclose(found.sum((1, 2)), slope, rtol=0.05, atol=0.02)
 
 
 def _rows(path):
@@ -294,6 +312,7 @@ def test_one_device_trains_as_eight(trained, root, tmp_path, monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_the_embedding_of_another_run_is_taken(refit, trained, tmp_path, no_training):
     workdir = refit(tmp_path / "workdir", covariance="diagonal")
     assert tiny.arrays(workdir / "best") == tiny.arrays(trained / "best")
@@ -315,6 +334,7 @@ def test_the_same_mixture_is_fitted_to_the_same_embedding(refit, trained, tmp_pa
     ).read_bytes()
 
 
+@pytest.mark.slow
 def test_a_recogniser_can_embed(root, tmp_path, no_training):
     workdir = _fit(
         root / "photographs",

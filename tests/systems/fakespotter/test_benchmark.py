@@ -49,6 +49,7 @@ def results(workdir):
     return benchmark.benchmark(config)
 
 
+@pytest.mark.slow
 def test_every_row_is_measured(results):
     names = {row[0] for row in benchmark_coverage.ROWS}
     # What rounded products do is measured where they are asked for.
@@ -58,23 +59,27 @@ def test_every_row_is_measured(results):
     assert json.loads(json.dumps(results)) == results
 
 
+@pytest.mark.slow
 def test_the_cost_is_the_ratio_of_the_speeds(results):
     ratio = results["forward_images_per_second"] / results["counts_images_per_second"]
     assert results["counts_cost"] == pytest.approx(ratio - 1)
 
 
+@pytest.mark.slow
 def test_the_area_in_float32_is_that_of_the_evaluation(results, workdir):
     summary = evaluate.evaluate(evaluate.EvaluateConfig(workdir=workdir))
     assert results["auc_float32"] == pytest.approx(summary["auc"])
     assert 0 <= results["auc_bfloat16"] <= 1
 
 
+@pytest.mark.slow
 def test_bfloat16_moves_some_counts_a_little(results):
     assert 0 < results["bfloat16_equal_counts"] < 1
     assert 0 < results["bfloat16_mean_change"] < results["bfloat16_largest_change"]
     assert results["bfloat16_mean_change"] < 0.05
 
 
+@pytest.mark.slow
 def test_rounded_products_are_compared_with_exact_ones(workdir):
     results = benchmark.benchmark(_config(workdir=workdir, matmul_precision="tf32"))
     # CPUs do not round.

@@ -425,6 +425,7 @@ def test_no_output_outlives_its_counting(neuron, function):
 
 
 @pytest.mark.parametrize("function", ["means", "counts"])
+@pytest.mark.slow
 def test_memory_of_a_cpu_does_not_grow_with_the_batch(function):
     net = Coverage(Deep(), Preprocessing(Framing.square(32)))
     pictures = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)

@@ -3,6 +3,7 @@
 """Tests of fakedet_jax.systems.fakespotter.system, from the command to the verdict."""
 
 import csv
+import dataclasses
 import json
 import logging
 import os
@@ -116,6 +117,27 @@ def test_the_workdir_is_complete(trained, root):
     # 40 rows of counts, half of them mirrored, in batches of 16.
     assert [row["step"] for row in rows] == [3, 6, 9]
     assert {"train/loss", "validation/auc"} <= set(rows[0])
+
+
+@pytest.mark.parametrize("kinds", [("real",), ("real", "fake")])
+def test_layers_are_compared_with_those_of_the_training(trained, root, kinds):
+    detector = _load(trained)
+    if len(kinds) > 1:  # Earlier versions did not keep what real faces have.
+        info = dataclasses.replace(detector.info, details={})
+        settings = neuron_counts.CountSettings(tiny.BACKBONE)
+        scaling = detector.variables["scaling"]
+        layers = fakespotter._layer_comparison(settings, info, scaling)
+    else:
+        layers = detector.layers
+    assert layers.names == tuple(tiny.LAYER_SIZES)
+    assert ("fake" in layers.faces) == (len(kinds) > 1)
+    images = np.concatenate([_images(root / "pictures/train" / kind) for kind in kinds])
+    both = np.concatenate([images, images[:, :, ::-1]])  # As for the training.
+    distances = np.asarray(jax.jit(layers.compare_fn)(detector.variables, both))
+    assert distances.shape == (len(both), len(tiny.LAYER_SIZES))
+    np.testing.assert_allclose(distances.mean(0), 0, atol=1e-4)
+    np.testing.assert_allclose(distances.std(0), 1, atol=1e-4)
+    assert not detector.has_gradient
 
 
 def test_the_detector_says_what_it_is(trained):
@@ -463,6 +485,7 @@ def test_one_device_fits_what_eight_fit(trained, tmp_path, fit, monkeypatch):
     assert alone["thresholds"].sharding.num_devices == 1
 
 
+@pytest.mark.slow
 def test_all_other_ways_to_count_give_a_detector(root, tmp_path, fit):
     workdir = fit(tmp_path, neuron="channel", site="activation", dtype="bfloat16")
     fitted = _load(workdir)
@@ -597,6 +620,7 @@ def test_without_a_cache_folder_it_is_the_users(tmp_path, fit, monkeypatch):
 
 
 @pytest.mark.parametrize("number", [1, 3])
+@pytest.mark.slow
 def test_it_is_exported_for_batches_of_any_size(trained, root, number):
     fitted = _load(trained, parallel.data_mesh(jax.devices()[:1]))
     artefact = stablehlo.export(program.make(fitted), fitted.info.framing, None)

@@ -278,6 +278,7 @@ def test_gradients_equal_pytorch(golden):
         )
 
 
+@pytest.mark.slow
 def test_sharded_loss_equals_the_whole():
     _assert_close(_sharded_step()[1], _golden_step()[0])
 
@@ -300,6 +301,7 @@ def test_sharded_step_gathers_nothing():
     assert "all-gather" not in _sharded_step()[0]
 
 
+@pytest.mark.slow
 def test_the_batch_norm_fraction_reaches_the_running_statistics():
     model = amtennet.ModelBase(2, batch_norm_fraction=0.5)
     planes = np.ones((1, 12, 32, 32), np.float32)

@@ -88,6 +88,7 @@ def test_every_variant_is_counted():
 
 
 @each_variant
+@pytest.mark.slow
 def test_parameters_that_change(name):
     usual, found = _counts("amten"), _counts(name)
     differences = {layer: found.get(layer, 0) - usual[layer] for layer in usual}
@@ -101,6 +102,7 @@ def test_parameters_in_all(name):
 
 
 @each_variant
+@pytest.mark.slow
 def test_frozen_parameters_are_there(name):
     params = _shapes(name)["params"]
     frozen = amtennet.frozen(amtennet.VARIANTS[name])
@@ -173,6 +175,7 @@ def test_reused_trace_equals_scipy(name):
 
 
 @each_with_trace
+@pytest.mark.slow
 def test_traces_know_the_variant_by_its_parameters(name):
     params = _extractor(name)
     variables = {"params": {"amten": params, "base": {}}}
@@ -205,6 +208,7 @@ def test_without_the_extractor_the_cnn_sees_the_picture():
     assert "conv2" not in out
 
 
+@pytest.mark.slow
 def test_average_pooling():
     planes = np.random.default_rng(9).normal(size=(1, 2, 40, 40)).astype(np.float32)
     model = amtennet.ModelBase(2, pool="average")

@@ -171,6 +171,7 @@ def test_predicted_scores_are_those_of_pytorch(workdir, pictures, tmp_path):
     assert decisions == ["real", "fake", "real", "real"]
 
 
+@pytest.mark.slow
 def test_evaluation_of_the_workdir(workdir, pictures):
     code = tiny.run_cli(
         "--mode=evaluate",

@@ -57,6 +57,7 @@ OPTIONS = [
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.slow
 def test_every_option_is_a_network_of_its_own(options):
     config = tiny.train_config(None, None, detector="amtennet", **options)
     detector = systems.create("amtennet", config.options)

@@ -64,6 +64,7 @@ def test_spectrum_equals_numpy(name):
 
 @pytest.mark.parametrize("width", [8, 9])
 @pytest.mark.parametrize("decimals", [0, 7], ids=["ties", "no ties"])
+@pytest.mark.slow
 def test_percentiles_of_whole_spectra_by_their_halves(width, decimals):
     rng = np.random.default_rng(width)
     half = rng.normal(0, 3, (2, 3, 11, width // 2 + 1)).round(decimals)
@@ -121,6 +122,7 @@ def test_random_crops_depend_on_the_key_alone():
     assert not np.array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_spectrum_of_a_random_crop_is_cut_along_the_batch():
     mesh = parallel.data_mesh()
     images = _noise(8, 24, 24, 3)

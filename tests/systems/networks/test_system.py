@@ -245,6 +245,7 @@ _PERTURB = ("none", "jpeg:mix", "median_filter:3")
 
 
 @pytest.mark.parametrize("copies", [None, 1.5])
+@pytest.mark.slow
 def test_a_training_on_perturbed_pictures_can_be_stopped(data_dir, tmp_path, copies):
     def fit(name):
         return tiny.fit(
