@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pure functions of one step of training or scoring, the same for every network."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import flax.linen as nn
@@ -13,7 +13,7 @@ import optax
 from jax import lax
 
 from fakedet_jax.models.preprocessing import Preprocessing
-from fakedet_jax.training import optim
+from fakedet_jax.training import freezing, optim
 
 Variables = Any
 Metrics = dict[str, jax.Array]
@@ -149,6 +149,7 @@ def make_train_step(
     num_microbatches: int = 1,
     objective: Objective | None = None,
     project: Callable[[Any], Any] | None = None,
+    frozen: Collection[str] = (),
 ) -> Callable[[TrainState, jax.Array, jax.Array], tuple[TrainState, Metrics]]:
     """The update of one batch, as a pure function.
 
@@ -164,6 +165,9 @@ def make_train_step(
         objective: The function to minimise; the cross-entropy of labels by default.
         project: From updated parameters to those that satisfy a constraint; None for
             no constraint.
+        frozen: Paths of parameters that the optimizer leaves as they are. No gradients
+            of them are computed, and normalisations without others use their running
+            statistics.
 
     Returns:
         `step(state, images, targets)`, where images are uint8
@@ -176,13 +180,17 @@ def make_train_step(
     measure = objective or classification("cross_entropy")
 
     def loss_fn(params, model_state, images, targets, key):  # type: ignore[no-untyped-def]
-        (outputs, _), updated = model.apply(
-            {"params": params, **model_state},
-            preprocessing(images),
-            train=True,
-            mutable=list(model_state),
-            rngs={"dropout": key},
-        )
+        if frozen:
+            params = freezing.without_gradient(params, frozen)
+        variables = {"params": params, **model_state}
+        with freezing.statistics_held(variables, frozen):
+            (outputs, _), updated = model.apply(
+                variables,
+                preprocessing(images),
+                train=True,
+                mutable=list(model_state),
+                rngs={"dropout": key},
+            )
         loss, scalars = measure(outputs, targets)
         return loss, (updated, scalars)
 
@@ -222,6 +230,8 @@ def make_train_step(
         params = optax.apply_updates(state.params, updates)
         if project is not None:
             params = project(params)
+        if frozen:
+            params = freezing.restored(params, state.params, frozen)
         metrics = {
             **scalars,
             "learning_rate": jnp.asarray(schedule(state.step), jnp.float32),

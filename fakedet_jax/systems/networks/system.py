@@ -55,7 +55,9 @@ class NetworkDetector:
             `(images, train) → (logits, outputs)`.
         preprocessing: Of its input.
         recipe: The published way to train it.
-        frozen: Parameters that are not trained.
+        frozen: Paths of parameters that are never trained.
+        trainable: Pattern of the paths of those that are trained unless the setting
+            `trainable` has another one; None for all.
         loss: One of `steps.LOSSES`.
         project: From parameters to those that keep a constraint of the network;
             applied after every update.
@@ -74,6 +76,7 @@ class NetworkDetector:
     preprocessing: Preprocessing
     recipe: Recipe
     frozen: tuple[str, ...] = ()
+    trainable: str | None = None
     loss: str = "cross_entropy"
     project: Callable[[Any], Any] | None = None
     pretrained: Backbone | None = None
@@ -109,7 +112,12 @@ class NetworkDetector:
                 "`perturb_copies`: there is nothing to do to the pictures; give "
                 "`perturb` too, or leave it out"
             )
-        self.model(2, options.dtype, options.batch_norm_fraction)
+        training_run.check_trainable(
+            self.model(2, options.dtype, options.batch_norm_fraction),
+            self.preprocessing,
+            options.trainable or self.trainable,
+            self.frozen,
+        )
         if options.weights is None:
             return Plan({"weights": None})
         if self.pretrained is None:
@@ -217,6 +225,7 @@ class NetworkDetector:
         """How it is trained besides its recipe: options of `training_run.create`."""
         return {
             "frozen": self.frozen,
+            "trainable": options.trainable or self.trainable,
             "num_microbatches": options.num_microbatches,
             "objective": steps.classification(self.loss),
             "project": self.project,
