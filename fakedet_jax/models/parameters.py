@@ -21,7 +21,10 @@ In Flax variables, a layer `NAME` has these arrays:
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fakedet_jax.models.backbone import Backbone
 
 KINDS = ("conv", "dense", "norm", "caffe_norm", "affine", "prelu", "matrix", "array")
 
@@ -73,7 +76,12 @@ class Published:
         adapt: Maps variables with the published values, already in our layout, to
             those of our network, with the same paths and shapes; for instance with the
             opposite sign where the authors number the classes the other way round.
+        encoder: Of a detector that is a head behind an encoder: the encoder, in the
+            module `encoder` of the network. `layers` are then those of the head.
+        own_file: Whether the encoder is published by others, in a file of its own.
     """
 
     layers: tuple[Layer, ...]
     adapt: Callable[[Any], Any] = lambda variables: variables
+    encoder: "Backbone | None" = None
+    own_file: bool = False

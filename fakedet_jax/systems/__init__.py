@@ -86,6 +86,11 @@ for _name, _options, _system in (
     ("xception", _NETWORK, "networks.xception:DETECTOR"),
     ("autogan", _NETWORK, "networks.spectrum:DETECTOR"),
     (
+        "linear_probe",
+        "networks.options:LinearProbeOptions",
+        "networks.linear_probe:create",
+    ),
+    (
         "fakespotter",
         "fakespotter.options:FakeSpotterOptions",
         "fakespotter.system:SYSTEM",

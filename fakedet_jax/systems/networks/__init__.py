@@ -10,6 +10,8 @@ __all__ = [
     "benchmark",
     "converted",
     "hand_crafted",
+    "headed",
+    "linear_probe",
     "mesonet",
     "mislnet",
     "options",

@@ -3,7 +3,9 @@
 """Training options of detectors that are one network."""
 
 import dataclasses
+from pathlib import Path
 
+from fakedet_jax.config import BackboneConfig
 from fakedet_jax.settings import option
 from fakedet_jax.systems.options import LoopOptions, PictureOptions, SelectionOptions
 
@@ -53,4 +55,16 @@ class AmtenNetOptions(NetworkOptions):
         None,
         "Residual layer in AMTEN's place: hand_crafted, srm or constrained.",
         is_architecture=True,
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LinearProbeOptions(BackboneConfig, PictureOptions, SelectionOptions):
+    """What the training of a linear layer on cached embeddings can be asked for."""
+
+    cache_dir: Path | None = option(
+        None,
+        "Folder where neuron counts and embeddings are cached; the user's cache folder "
+        "by default.",
+        may_change=True,
     )

@@ -29,10 +29,14 @@ COUNTS = {
     "hand_crafted_res": 8_484_354,
     "xception": 20_811_050,
     "autogan": 21_285_698,
+    # Of which 769 are trained.
+    "linear_probe": 303_966_977,
 }
 
 
 NETWORKS = [systems.create(name) for name in COUNTS]
+# Heads of encoders, which are too large to be trained here.
+ENCODERS = ("linear_probe", "gend")
 
 
 def _variables(detector):
@@ -153,7 +157,7 @@ def test_a_workdir_of_another_variant_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        *((one.name, {}) for one in NETWORKS),
+        *((one.name, {}) for one in NETWORKS if one.name not in ENCODERS),
         *(("amtennet", {"residual": kind}) for kind in residuals.KINDS),
     ],
     ids=str,
@@ -195,4 +199,4 @@ def test_every_network_learns_a_batch_by_heart(name, options):
 def test_the_networks_to_start_from_have_names_for_convert():
     found = {systems.create(name).pretrained for name in systems.names()} - {None}
     names = sorted(network.name for network in found)
-    assert names == ["resnet34", "resnet50", "xception_imagenet"]
+    assert names == [*("clip_vit_l14", "resnet34", "resnet50", "xception_imagenet")]
