@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fakedet_jax.models.backbone import Backbone
+    from fakedet_jax.models.encoders.size import EncoderSize
 
 KINDS = ("conv", "dense", "norm", "caffe_norm", "affine", "prelu", "matrix", "array")
 
@@ -78,10 +79,13 @@ class Published:
             opposite sign where the authors number the classes the other way round.
         encoder: Of a detector that is a head behind an encoder: the encoder, in the
             module `encoder` of the network. `layers` are then those of the head.
-        own_file: Whether the encoder is published by others, in a file of its own.
+        size: Of a vision transformer, its size; None for others.
+        sizes: Of a vision transformer, all published sizes, so that files of another
+            one can be told.
     """
 
     layers: tuple[Layer, ...]
     adapt: Callable[[Any], Any] = lambda variables: variables
     encoder: "Backbone | None" = None
-    own_file: bool = False
+    size: "EncoderSize | None" = None
+    sizes: "tuple[EncoderSize, ...]" = ()

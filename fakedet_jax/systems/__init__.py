@@ -90,6 +90,13 @@ for _name, _options, _system in (
         "networks.options:LinearProbeOptions",
         "networks.linear_probe:create",
     ),
+    ("gend", "networks.options:GendOptions", "networks.gend:create"),
+    ("cnndetection", _NETWORK, "networks.cnndetection:DETECTOR"),
+    (
+        "community_forensics",
+        "networks.options:CommunityForensicsOptions",
+        "networks.community_forensics:create",
+    ),
     (
         "fakespotter",
         "fakespotter.options:FakeSpotterOptions",

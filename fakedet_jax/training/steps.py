@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pure functions of one step of training or scoring, the same for every network."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -63,6 +63,9 @@ LOSSES: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
 # From a network's first output `[batch, columns]` and the targets `[batch, …]` to the
 # mean loss of the batch and other scalars to record.
 Objective = Callable[[jax.Array, jax.Array], tuple[jax.Array, Metrics]]
+
+# From a network's named outputs and the targets to a loss that is added, and scalars.
+Regularizer = Callable[[Mapping[str, jax.Array], jax.Array], tuple[jax.Array, Metrics]]
 
 
 def classification(loss: str) -> Objective:
@@ -148,6 +151,7 @@ def make_train_step(
     seed: int,
     num_microbatches: int = 1,
     objective: Objective | None = None,
+    regularizer: Regularizer | None = None,
     project: Callable[[Any], Any] | None = None,
     frozen: Collection[str] = (),
 ) -> Callable[[TrainState, jax.Array, jax.Array], tuple[TrainState, Metrics]]:
@@ -163,6 +167,7 @@ def make_train_step(
         num_microbatches: Number of parts of a batch whose gradients are averaged before
             the update, at least 1; batch statistics move with every part.
         objective: The function to minimise; the cross-entropy of labels by default.
+        regularizer: What is added to it; None for nothing.
         project: From updated parameters to those that satisfy a constraint; None for
             no constraint.
         frozen: Paths of parameters that the optimizer leaves as they are. No gradients
@@ -184,7 +189,7 @@ def make_train_step(
             params = freezing.without_gradient(params, frozen)
         variables = {"params": params, **model_state}
         with freezing.statistics_held(variables, frozen):
-            (outputs, _), updated = model.apply(
+            (outputs, named), updated = model.apply(
                 variables,
                 preprocessing(images),
                 train=True,
@@ -192,6 +197,9 @@ def make_train_step(
                 rngs={"dropout": key},
             )
         loss, scalars = measure(outputs, targets)
+        if regularizer is not None:
+            added, more = regularizer(named, targets)
+            loss, scalars = loss + added, {**scalars, **more}
         return loss, (updated, scalars)
 
     gradient_fn = jax.value_and_grad(loss_fn, has_aux=True)

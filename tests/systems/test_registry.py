@@ -43,6 +43,9 @@ def test_the_systems_are_the_published_ones():
         "xception",
         "autogan",
         "linear_probe",
+        "gend",
+        "cnndetection",
+        "community_forensics",
         "fakespotter",
         "exif_anomaly",
     ]

@@ -59,8 +59,7 @@ def convert(
         )
     elif encoder_weights is not None:
         raise RequestError(
-            f"`encoder_weights`: {detector.name} has no encoder of its own file; leave "
-            "it out"
+            f"`encoder_weights`: {detector.name} has no encoder; leave it out"
         )
     else:
         variables, card, comparison = store.convert(
@@ -83,6 +82,8 @@ def _as_backbone(detector: NetworkDetector, release: Published) -> Backbone:
         preprocessing=detector.preprocessing,
         layers=release.layers,
         embedding="logits of real and fake",
+        size=release.size,
+        sizes=release.sizes,
     )
 
 

@@ -90,11 +90,16 @@ def start_from(fresh: Mapping[str, Any], trained: Mapping[str, Any]) -> dict[str
 
     Args:
         fresh: Of the whole network.
-        trained: Of the encoder.
+        trained: Of the encoder, possibly with a projection that the network lacks.
     """
+
+    def of_encoder(name: str) -> Any:
+        kept = fresh[name][ENCODER]
+        return {layer: trained[name][layer] for layer in kept}
+
     return {
-        name: {**collection, ENCODER: trained[name]}
-        if name in trained
+        name: {**collection, ENCODER: of_encoder(name)}
+        if ENCODER in collection
         else dict(collection)
         for name, collection in fresh.items()
     }

@@ -244,7 +244,6 @@ def create(options: LinearProbeOptions | None = None) -> LinearProbe:
         published=Published(
             (Layer(headed.HEAD, "dense", torch="fc", bias=True),),
             encoder=backbone,
-            own_file=True,
         ),
         features=functools.partial(headed.features, network, preprocessing),
         Options=LinearProbeOptions,

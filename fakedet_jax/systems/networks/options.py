@@ -68,3 +68,27 @@ class LinearProbeOptions(BackboneConfig, PictureOptions, SelectionOptions):
         "by default.",
         may_change=True,
     )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GendOptions(BackboneConfig, NetworkOptions):
+    """GenD can tune any image encoder; its added losses have weights."""
+
+    uniformity: float = option(
+        0.5, "Weight of the loss that spreads embeddings over the sphere.", minimum=0
+    )
+    alignment: float = option(
+        0.1, "Weight of the loss that draws embeddings of a class together.", minimum=0
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CommunityForensicsOptions(NetworkOptions):
+    """Community Forensics was published for two sizes of inputs."""
+
+    input_side: int | None = option(
+        None,
+        "Side of the network's input, 384 (the default) or 224 pixels.",
+        choices=(384, 224),
+        is_architecture=True,
+    )

@@ -59,6 +59,7 @@ class NetworkDetector:
         trainable: Pattern of the paths of those that are trained unless the setting
             `trainable` has another one; None for all.
         loss: One of `steps.LOSSES`.
+        regularizer: See `steps.make_train_step`.
         project: From parameters to those that keep a constraint of the network;
             applied after every update.
         pretrained: The network whose published weights it can start from, if any.
@@ -81,6 +82,7 @@ class NetworkDetector:
     frozen: tuple[str, ...] = ()
     trainable: str | None = None
     loss: str = "cross_entropy"
+    regularizer: steps.Regularizer | None = None
     project: Callable[[Any], Any] | None = None
     pretrained: Backbone | None = None
     needs_weights: bool = False
@@ -257,6 +259,7 @@ class NetworkDetector:
             "trainable": options.trainable or self.trainable,
             "num_microbatches": options.num_microbatches,
             "objective": steps.classification(self.loss),
+            "regularizer": self.regularizer,
             "project": self.project,
         }
 

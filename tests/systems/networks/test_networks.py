@@ -31,6 +31,10 @@ COUNTS = {
     "autogan": 21_285_698,
     # Of which 769 are trained.
     "linear_probe": 303_966_977,
+    # Of which 104,450 are trained.
+    "gend": 303_181_826,
+    "cnndetection": 23_510_081,
+    "community_forensics": 21_811_969,
 }
 
 
