@@ -18,7 +18,9 @@ class ConvertConfig(Settings):
     """Published weights, stored as ours."""
 
     model: str = option(help="Network or detector that the weights belong to.")
-    weights: Path = option(help="Weight file.")
+    weights: Path = option(
+        help="Weight file; hf://OWNER/NAME/FILE for one of Hugging Face."
+    )
     output: Path = option(help="Folder for the result.")
     encoder_weights: Path | None = option(
         None,
