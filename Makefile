@@ -11,6 +11,9 @@ DEMO := demo
 RESULTS := results
 PRINT_SITE = -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
 
+# Tests start hundreds of processes, which read compiled modules faster.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo results test test-readme test-readme-quick test-slow test-fuzz test-ray test-ray-quick test-review lint clean
 .PHONY: compile-env test-compile test-compile-quick test-compile-slow
 

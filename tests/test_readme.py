@@ -33,7 +33,7 @@ SKIPPED = {
     "--dataset=exif_faces": "takes many photographs",
     "--mode=study": "trains for an hour; see tests/cli/studies",
     "exif_anomaly_synthetic_faces.flags": "trains for an hour",
-    "--scores=SCORES.csv": "needs scores of another program",
+    "--scores=SCORES.csv": "needs scores of other programs",
     "OTHER_RUN": "needs another run",
     "--mode=compile": "needs compilers for absent devices; see tests/compiler",
     "--features=embedding --workdir=RUN": "needs the run of another block",
@@ -117,7 +117,16 @@ def place(tmp_path_factory, shared_data):
 @pytest.mark.readme
 @pytest.mark.parametrize("commands", list(_blocks()))
 def test_the_commands_of_a_block_work(commands, place):
-    made = ["RUN", "SPOTTER", "DIR", "COPIES", "COMPARISON", "SCORES", "REVIEW"]
+    made = [
+        "RUN",
+        "SPOTTER",
+        "FUSED",
+        "DIR",
+        "COPIES",
+        "COMPARISON",
+        "SCORES",
+        "REVIEW",
+    ]
     for name in (*made, "FACES"):
         shutil.rmtree(place / name, ignore_errors=True)
     if "--mode=prepare" not in commands[0]:
@@ -142,13 +151,14 @@ def _is_training(command):
 
 
 def _run(command, place):
-    arguments = [*command.split()[2:], *QUICK * _is_training(command)]
+    # A fusion is fitted and has no epochs.
+    has_epochs = _is_training(command) and "--detector=fusion" not in command
     done = subprocess.run(
         [
             sys.executable,
             str(ROOT / "main.py"),
-            *arguments,
-            *QUICK * _is_training(command),
+            *command.split()[2:],
+            *QUICK * has_epochs,
         ],
         cwd=place,
         env=_environment(place),

@@ -316,6 +316,13 @@ MODES: dict[str, Mode] = {
         "fakedet compare --output=COMPARISON RUN/evaluations/one RUN/evaluations/two",
         _job("jobs.compare:compare", "report.comparison:comparison_table"),
     ),
+    "fuse": Mode(
+        config.FuseConfig,
+        "makes one score of the scores of several detectors in a table.",
+        "fakedet fuse --scores=TABLE.csv --members=ONE,TWO --label=label "
+        "--group_by=generator --output=DIR",
+        _job("jobs.fuse:fuse", "jobs.fuse:to_text"),
+    ),
     "study": Mode(
         config.StudyConfig,
         "runs the trainings and tests of a table; flags of train go to all of them.",

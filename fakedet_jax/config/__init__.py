@@ -32,6 +32,7 @@ from fakedet_jax.config.files import (
     MergeConfig,
     PredictConfig,
 )
+from fakedet_jax.config.fusion import FuseConfig, FusionMembersConfig
 from fakedet_jax.config.machine import BenchmarkConfig, CompileConfig
 from fakedet_jax.config.networks import (
     BackboneConfig,
@@ -73,6 +74,8 @@ __all__ = [
     "FirstPrecisionConfig",
     "ForeignScoresConfig",
     "FrameConfig",
+    "FuseConfig",
+    "FusionMembersConfig",
     "InputConfig",
     "MeasureConfig",
     "MediaConfig",

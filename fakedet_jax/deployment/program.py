@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a deployed detector computes, and what it says of itself."""
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fakedet_jax import __version__
+from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import log_odds
 from fakedet_jax.evaluation.calibration import NONE
 from fakedet_jax.media.framing import Framing
@@ -36,7 +36,15 @@ def make(fitted: Fitted) -> CropsFn:
         Pure function from uint8 RGB `[batch, height, width, 3]`, of the size of the
         network's input, to `scores` from 0 to 1 and `log_odds`, float32 `[batch]`,
         calibrated as the detector is.
+
+    Raises:
+        RequestError: The detector is of several networks with framings of their own.
     """
+    if fitted.info.framing.parts:
+        raise RequestError(
+            "it sees each picture in several framings, which a file of its own cannot "
+            "make; deploy its members one by one"
+        )
     variables = jax.tree.map(parallel.to_host, fitted.variables)
     is_fake = np.array(fitted.info.is_fake)
     line = fitted.info.calibration
@@ -101,7 +109,7 @@ def describe(
         "classes": list(info.classes),
         "is_fake": list(info.is_fake),
         "task": info.task,
-        "framing": dataclasses.asdict(info.framing),
+        "framing": info.framing.record,
         "faces": workdir.faces,
         "matmul_precision": workdir.matmul_precision,
     }

@@ -125,7 +125,7 @@ class DetectorInfo:
         fields = _up_to_date(facts)
         try:
             info = cls(**fields)
-            framing = Framing(**facts["framing"])
+            framing = Framing.from_json(facts["framing"])
             calibration = Calibration(**fields.get("calibration", {}))
         except TypeError as error:
             raise RequestError(

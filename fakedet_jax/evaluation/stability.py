@@ -17,6 +17,7 @@ import numpy as np
 
 from fakedet_jax.evaluation.scoring import BatchResult, Scorer
 from fakedet_jax.media.batching import Batch
+from fakedet_jax.media.framing import Framing
 from fakedet_jax.perturb import codecs, operations
 
 _Tag = TypeVar("_Tag")
@@ -54,30 +55,44 @@ CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def change(batch: Batch, name: str) -> Batch:
+def change(batch: Batch, name: str, framing: Framing) -> Batch:
     """A batch with changed pictures.
 
     Args:
         batch: See `media.batching`.
         name: One of `CHANGES`.
+        framing: Of the pictures. The inputs of several networks, which lie beside each
+            other, are changed one by one.
     """
-    return {**batch, "image": CHANGES[name](batch["image"])}
+    images = batch["image"]
+    if not framing.parts:
+        return {**batch, "image": CHANGES[name](images)}
+    changed = np.zeros_like(images)
+    for start, part in zip(framing.columns, framing.parts, strict=False):
+        place = np.s_[:, : part.height, start : start + part.width]
+        own = {**batch, "image": np.ascontiguousarray(images[place])}
+        changed[place] = change(own, name, part)["image"]
+    return {**batch, "image": changed}
 
 
 def choose_stream(
-    scorer: Scorer, *, changes: bool
+    scorer: Scorer, framing: Framing, *, changes: bool
 ) -> Callable[[Any, Iterable[tuple[_Tag, Batch | None]]], Iterator[BatchResult[_Tag]]]:
     """What scores batches: `stream` with changes, and else `Scorer.stream`."""
-    return functools.partial(stream, scorer) if changes else scorer.stream
+    return functools.partial(stream, scorer, framing) if changes else scorer.stream
 
 
 def stream(
-    scorer: Scorer, variables: Any, batches: Iterable[tuple[_Tag, Batch | None]]
+    scorer: Scorer,
+    framing: Framing,
+    variables: Any,
+    batches: Iterable[tuple[_Tag, Batch | None]],
 ) -> Iterator[BatchResult[_Tag]]:
     """Scores batches as they are and under each change; see `Scorer.stream`.
 
     Args:
         scorer: Of the detector.
+        framing: Of its input.
         variables: Its variables, on the mesh.
         batches: Tagged batches of this process.
 
@@ -92,7 +107,7 @@ def stream(
                 if batch is None or name is None:
                     yield (name, tag), batch
                 else:
-                    yield (name, tag), change(batch, name)
+                    yield (name, tag), change(batch, name, framing)
 
     collected: list[np.ndarray] = []
     for (_, tag), values, indices in scorer.stream(variables, expanded()):

@@ -144,7 +144,9 @@ class Evaluator:
                 info.framing,
                 config.input,
                 treatment=treatment,
-                change=functools.partial(stability.change, name=name),
+                change=functools.partial(
+                    stability.change, name=name, framing=self.info.framing
+                ),
                 label=name,
             )
         complete = None
@@ -302,7 +304,7 @@ def _examples(
                 evaluation.names[row],
                 dataset.classes[evaluation.labels[row]],
                 float(evaluation.scores[row]),
-                to_input(decode(encoded), info.framing),
+                to_input(decode(encoded), info.framing.largest),
             )
         )
     return examples

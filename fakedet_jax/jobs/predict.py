@@ -80,7 +80,9 @@ def predict(config: PredictConfig) -> dict[str, int]:
     scorer = Scorer(detector.log_probability_fn, mesh, files.batch_size)
     batches = files.batches(detector.info.framing, has_provenance=config.provenance)
     saturation = Saturation()
-    score = stability.choose_stream(scorer, changes=config.stability)
+    score = stability.choose_stream(
+        scorer, detector.info.framing, changes=config.stability
+    )
     with (
         _open_output(config, files, detector, mesh, workdir.title) as output,
         progress.Progress(

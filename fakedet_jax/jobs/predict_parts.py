@@ -120,7 +120,7 @@ def _open_job(
                 has_provenance=config.provenance,
             ),
             compute=functools.partial(
-                stability.choose_stream(scorer, changes=config.stability),
+                stability.choose_stream(scorer, info.framing, changes=config.stability),
                 detector.variables,
             ),
             to_results=functools.partial(saturation.read, info),

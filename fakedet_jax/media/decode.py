@@ -244,11 +244,17 @@ def to_input(picture: np.ndarray, framing: Framing) -> np.ndarray:
 
     Args:
         picture: uint8 `[height, width, 3]`.
-        framing: Region and size.
+        framing: Region and size. Inputs of several networks are cut out one by one and
+            lie beside each other; what they leave free is zero.
 
     Returns:
         uint8 `[framing.height, framing.width, 3]`.
     """
+    if framing.parts:
+        sheet = np.zeros(framing.shape, np.uint8)
+        for start, part in zip(framing.columns, framing.parts, strict=False):
+            sheet[: part.height, start : start + part.width] = to_input(picture, part)
+        return sheet
     height, width = picture.shape[:2]
     box = framing.region(height, width)
     left, top, right, bottom = map(round, box)

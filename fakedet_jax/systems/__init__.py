@@ -107,6 +107,7 @@ for _name, _options, _system in (
         "exif_anomaly.options:ExifAnomalyOptions",
         "exif_anomaly.system:SYSTEM",
     ),
+    ("fusion", "fusion.options:FusionOptions", "fusion.system:SYSTEM"),
 ):
     _SYSTEMS.register(_name, _row(_options, _system))
 

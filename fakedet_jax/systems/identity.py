@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tells trained detectors apart by what they compute, wherever their files lie."""
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
@@ -34,7 +33,7 @@ def model_id(detector: "Fitted") -> str:
         "detector": info.detector,
         "classes": info.classes,
         "is_fake": info.is_fake,
-        "framing": dataclasses.asdict(info.framing),
+        "framing": info.framing.record,
         "threshold": info.threshold,
     }
     if info.calibration.kind != NONE:

@@ -57,15 +57,9 @@ class LoopOptions(Options):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SelectionOptions(Options):
-    """How the best step is chosen."""
+class ThresholdOptions(Options):
+    """How the threshold is chosen, and what scores mean."""
 
-    select_by: str = option(
-        "accuracy",
-        "Validation metric that chooses the best step: accuracy, auc or loss; on a "
-        "tie the later step is chosen.",
-        choices=("accuracy", "auc", "loss"),
-    )
     max_false_alarms: float | None = option(
         None,
         "Largest share of the real validation pictures that the threshold may call "
@@ -79,4 +73,16 @@ class SelectionOptions(Options):
         "their order nor decisions: none, temperature, platt, or auto, which takes the "
         "one of least cross-validated log loss.",
         choices=("auto", "none", "temperature", "platt"),
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SelectionOptions(ThresholdOptions):
+    """How the best step is chosen."""
+
+    select_by: str = option(
+        "accuracy",
+        "Validation metric that chooses the best step: accuracy, auc or loss; on a "
+        "tie the later step is chosen.",
+        choices=("accuracy", "auc", "loss"),
     )

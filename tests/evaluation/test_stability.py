@@ -29,7 +29,9 @@ def _batch(images):
 
 
 def _changed(images, name):
-    return stability.change(_batch(images), name)["image"][: len(images)]
+    return stability.change(_batch(images), name, Framing.square(images.shape[1]))[
+        "image"
+    ][: len(images)]
 
 
 def test_jpeg_is_that_of_pillow(images):
@@ -59,7 +61,9 @@ def test_values_are_those_of_each_change_in_turn(images):
 
     scorer = scoring.Scorer(mean_fn, parallel.data_mesh(), 8)
     tagged = [("a", _batch(images[:3])), ("b", None), ("c", _batch(images[3:]))]
-    first, none, last = stability.stream(scorer, np.float32(2), iter(tagged))
+    first, none, last = stability.stream(
+        scorer, Framing.square(_SIZE), np.float32(2), iter(tagged)
+    )
     assert [first.tag, none.tag, last.tag] == ["a", "b", "c"]
     assert first.values.shape == (3, 4, 3)
     assert (len(none.values), len(last.values)) == (0, 2)

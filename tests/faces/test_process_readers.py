@@ -104,6 +104,7 @@ def test_a_process_that_dies_within_a_video_repeats_nothing(tasks):
     check_complete({"2.mp4": found}, [tasks[2]])
 
 
+@pytest.mark.slow
 def test_a_file_that_takes_too_long_is_given_up(tasks):
     photos = [task for task in tasks if task.kind == "photo"]
     found = read(photos, Slow(victim="3.png"), seconds_per_file=2.5)

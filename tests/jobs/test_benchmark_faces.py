@@ -11,6 +11,7 @@ from fakedet_jax.runtime import measurement
 
 
 @pytest.mark.shared_data
+@pytest.mark.slow
 def test_every_speed_is_positive(shared_data, monkeypatch):
     monkeypatch.setattr(measurement, "_RUN_SECONDS", 0.01)
     monkeypatch.setattr(benchmark_faces, "_NUM_CROPS", 16)

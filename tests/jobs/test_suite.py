@@ -136,6 +136,7 @@ def test_a_condition_is_an_evaluation_of_perturbed_files(
     }
 
 
+@pytest.mark.slow
 def test_a_repetition_gives_the_same_bytes(workdir, measured):
     _, folder = _measure(workdir)
     assert _contents(folder) == _contents(measured[1])
@@ -214,6 +215,7 @@ def test_a_suite_that_was_stopped_goes_on(workdir, measured, monkeypatch):
     assert written == list(range(2, len(SUITE.conditions)))
 
 
+@pytest.mark.slow
 def test_scores_of_other_pictures_are_not_taken_over(workdir, tmp_path):
     counts = {"fake": 3, "real": 3}
     for name in ("one", "other"):

@@ -154,6 +154,7 @@ def test_a_rate_that_rises_again_is_warned_of(data_dir, tmp_path, capsys):
     assert "--num_epochs was raised" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_run_takes_other_workers(data_dir, trained, tmp_path, caplog):
     workers = config.InputConfig(num_workers=1)
     stop = tiny.at_step(6, lambda: os.kill(os.getpid(), signal.SIGTERM))
@@ -167,6 +168,7 @@ def test_a_run_takes_other_workers(data_dir, trained, tmp_path, caplog):
     assert found["metrics"] == expected["metrics"]
 
 
+@pytest.mark.slow
 def test_a_detector_is_scored_with_the_precision_of_its_training(data_dir, tmp_path):
     flags = tiny.train_flags(data_dir, tmp_path)
     assert tiny.run_cli(*flags, "--matmul_precision=tf32") == 0
@@ -371,6 +373,7 @@ def test_the_config_says_what_was_asked_for(trained, data_dir):
         assert open_workdir(trained).data.data_dir == data_dir
 
 
+@pytest.mark.slow
 def test_bfloat16_computes_and_keeps_float32(data_dir, tmp_path):
     workdir = tiny.fit(data_dir, tmp_path, dtype="bfloat16", recipe={"num_epochs": 1})
     kernel = tiny.arrays(workdir / "best")["['params']['conv']['kernel']"]

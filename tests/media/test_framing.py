@@ -47,5 +47,18 @@ def test_a_region_never_leaves_the_picture():
 
 
 def test_json_round_trip():
-    fields = json.loads(json.dumps(dataclasses.asdict(VGGFACE2)))
-    assert Framing(**fields) == VGGFACE2
+    both = Framing.beside([VGGFACE2, MOBILEFACENET])
+    for framing in (VGGFACE2, both):
+        for fields in (framing.record, dataclasses.asdict(framing)):
+            assert Framing.from_json(json.loads(json.dumps(fields))) == framing
+    assert list(VGGFACE2.record) == ["height", "width", "central_share"]
+
+
+def test_inputs_of_several_networks_lie_beside_each_other():
+    both = Framing.beside([MOBILEFACENET, VGGFACE2])
+    assert both.shape == (224, 96 + 224, 3)
+    assert both.columns == (0, 96, 320)
+    # It is shown as the network that sees most of a picture.
+    assert both.largest == MOBILEFACENET
+    assert both.region(300, 300) == MOBILEFACENET.region(300, 300)
+    assert str(both) == "112 × 96 and 224 × 224"

@@ -36,10 +36,12 @@ def test_shapes(layer, shape):
 
 
 @pytest.mark.parametrize("site", ["layer", "activation"])
+@pytest.mark.slow
 def test_layers_are_those_of_pytorch(site):
     assert backbone_outputs.deviating_layers(NAME, site) == {}
 
 
+@pytest.mark.slow
 def test_embedding_is_that_of_pytorch():
     assert backbone_outputs.embedding_deviation(NAME) < backbone_outputs.TOLERANCE
     lengths = np.linalg.norm(backbone_outputs.seeded_outputs(NAME)[0], axis=1)

@@ -197,6 +197,7 @@ def _both(modules, planes):
     return second(jnp.tanh(first(planes)))
 
 
+@pytest.mark.slow
 def test_modules_picture_by_picture_have_their_own_parameters():
     planes = _batches(1)[0]
     variables = _Pair().init(jax.random.key(0), planes)

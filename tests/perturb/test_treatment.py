@@ -59,6 +59,7 @@ def test_without_a_choice_a_picture_stays_as_it_is():
 
 
 @pytest.mark.parametrize("operation", OPERATIONS.names())
+@pytest.mark.slow
 def test_a_single_picture_is_perturbed_as_in_a_batch(operation):
     (perturbation, *_) = suites.mix_of(operation).choices
     treatment = _fixed(perturbation, seed=3)

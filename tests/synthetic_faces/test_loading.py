@@ -65,6 +65,7 @@ def test_more_people_are_for_training_only():
         assert {examples.split_of(identity, 403) for identity in identities} == {split}
 
 
+@pytest.mark.slow
 def test_pictures_of_validation_and_test_do_not_depend_on_how_many_train():
     for identity in (300, 399):
         usual = examples.make_examples(0, identity, 400)

@@ -48,6 +48,7 @@ def test_the_systems_are_the_published_ones():
         "community_forensics",
         "fakespotter",
         "exif_anomaly",
+        "fusion",
     ]
     assert systems.DEFAULT == "amtennet"
     for name in systems.names():
@@ -64,6 +65,7 @@ def test_a_name_belongs_to_one_system(registered):
         systems.register(FOREIGN)
 
 
+@pytest.mark.slow
 def test_a_detector_from_outside_is_trained_and_evaluated(registered, tmp_path):
     pictures = tiny.write_pictures(tmp_path / "pictures")
     workdir = tmp_path / "workdir"

@@ -35,6 +35,7 @@ def _traced_steps(folder):
     return found
 
 
+@pytest.mark.slow
 def test_the_named_steps_are_traced_and_change_nothing(data_dir, tmp_path):
     plain = tiny.result(tiny.fit(data_dir, tmp_path / "plain"))
     workdir, folder = tmp_path / "traced", tmp_path / "new" / "trace"

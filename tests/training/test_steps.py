@@ -135,6 +135,7 @@ def test_the_scalars_of_an_objective_are_reported():
 
 
 @pytest.mark.parametrize("num_devices", [1, 8])
+@pytest.mark.slow
 def test_accumulated_gradients_are_those_of_the_whole_batch(num_devices):
     model = tiny.Net(3, noisy=False)
     batches = _examples(tiny.SIZE, 32, num_batches=3)

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fakedet_jax.media.framing import Framing
-from fakedet_jax.models import channel_last, precision
+from fakedet_jax.models import channel_last
 from fakedet_jax.models.backbone import Backbone
 from fakedet_jax.models.encoders import clip, positions, transformer
 from fakedet_jax.models.encoders.size import EncoderSize
@@ -123,21 +123,15 @@ class AttentionPool(nn.Module):
     def __call__(self, tokens: jax.Array) -> tuple[jax.Array, transformer.Outputs]:
         """Maps `[batch, tokens, width]` to `[batch, 1, width]`, and layers' outputs."""
         out = transformer.Outputs(self.site)
-        batch, length, width = tokens.shape
+        width = tokens.shape[-1]
         probe = transformer.Parameter((width,), name="probe")().astype(self.dtype)
-        queries, keys_values = JoinedQueries(width, dtype=self.dtype, name="qkv")(
-            probe[None], tokens
-        )
-        queries = queries.reshape(1, 1, self.num_heads, -1)
-        heads = keys_values.reshape(batch, length, 2, self.num_heads, -1)
-        with precision.scope():
-            mixed = jax.nn.dot_product_attention(
-                jnp.broadcast_to(queries, (batch, *queries.shape[1:])),
-                heads[:, :, 0],
-                heads[:, :, 1],
-            ).reshape(batch, 1, width)
-        out.keep("qkv", keys_values, mixed)
-        pooled = self._dense("attention", width)(mixed)
+        asking = jnp.broadcast_to(probe, (tokens.shape[0], 1, width))
+        qkv = transformer.QueriesKeysValues(
+            self.num_heads, dtype=self.dtype, name="qkv"
+        )(tokens, asking)
+        mixed = transformer.attend(*qkv)
+        out.keep("qkv", transformer.joined(*qkv[1:]), transformer.joined(mixed))
+        pooled = transformer.FromHeads(width, dtype=self.dtype, name="attention")(mixed)
         out.keep("attention", pooled, pooled)
         norm = transformer.LayerNorm(dtype=self.dtype, name="norm")
         hidden = self._dense("fc1", self.mlp_width)(norm(pooled))
@@ -149,40 +143,6 @@ class AttentionPool(nn.Module):
 
     def _dense(self, name: str, features: int) -> channel_last.Dense:
         return channel_last.Dense(features, dtype=self.dtype, name=name)
-
-
-class JoinedQueries(nn.Module):
-    """The layer of queries, keys and values, of which queries see other tokens.
-
-    Parameters: `kernel` `[width, 3 × width]`, `bias` `[3 × width]`, as of a block.
-
-    Attributes:
-        width: Features of each.
-        dtype: Dtype of the computation and the output.
-    """
-
-    width: int
-    dtype: channel_last.Dtype = jnp.float32
-
-    @nn.compact
-    def __call__(
-        self, asking: jax.Array, tokens: jax.Array
-    ) -> tuple[jax.Array, jax.Array]:
-        """Queries of `asking`, and keys and values side by side of `tokens`."""
-        shape = (tokens.shape[-1], 3 * self.width)
-        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
-        bias = self.param("bias", nn.initializers.zeros, shape[1:])
-
-        def linear(inputs: jax.Array, part: slice) -> jax.Array:
-            product = jnp.matmul(
-                inputs.astype(self.dtype),
-                kernel[:, part].astype(self.dtype),
-                precision=precision.of_products(),
-            )
-            return product + channel_last.per_feature(bias[part], product)
-
-        first, rest = slice(self.width), slice(self.width, None)
-        return linear(asking, first), linear(tokens, rest)
 
 
 def angles(size: EncoderSize) -> np.ndarray:

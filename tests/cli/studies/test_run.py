@@ -161,6 +161,7 @@ def test_pictures_that_were_moved_are_found(copy_of_done, data_dir, tmp_path):
     assert summary["trainings"][0]["tests"]["Raw"]["mean"] is not None
 
 
+@pytest.mark.slow
 def test_a_new_seed_is_trained_alone(copy_of_done):
     commands = _Commands()
     settings = {**vars(copy_of_done), "seeds": (0, 1, 2)}

@@ -22,24 +22,27 @@ def variables():
 
 def test_attention_is_a_mean_weighted_by_similarity():
     rng = np.random.default_rng(0)
-    qkv = rng.standard_normal((2, 3, 12)).astype(np.float32)
-    found = transformer.attend(jnp.asarray(qkv), 2)
+    queries = rng.standard_normal((2, 1, 2, 4)).astype(np.float32)
+    keys, values = rng.standard_normal((2, 2, 3, 2, 4)).astype(np.float32)
+    found = transformer.attend(*map(jnp.asarray, (queries, keys, values)))
+    assert found.shape == (2, 1, 2, 4)
     for picture in range(2):
         for head in range(2):
-            queries, keys, values = (
-                qkv[picture, :, start : start + 2] for start in range(2 * head, 12, 4)
+            asking, known, told = (
+                part[picture, :, head] for part in (queries, keys, values)
             )
-            similarity = np.exp(queries @ keys.T / np.sqrt(2))
+            similarity = np.exp(asking @ known.T / np.sqrt(4))
             weights = similarity / similarity.sum(1, keepdims=True)
-            own = found[picture, :, 2 * head : 2 * head + 2]
-            np.testing.assert_allclose(own, weights @ values, rtol=1e-4, atol=1e-5)
+            own = found[picture, :, head]
+            np.testing.assert_allclose(own, weights @ told, rtol=1e-4, atol=1e-5)
 
 
 def test_products_of_the_attention_are_float32_without_a_choice():
     def text():
-        qkv = jax.ShapeDtypeStruct((1, 3, 12), jnp.float32)
+        heads = jax.ShapeDtypeStruct((1, 3, 2, 4), jnp.float32)
         # A new function, as JAX keeps what it has traced.
-        return jax.jit(lambda qkv: transformer.attend(qkv, 2)).lower(qkv).as_text()
+        attend = jax.jit(lambda *heads: transformer.attend(*heads))
+        return attend.lower(heads, heads, heads).as_text()
 
     assert "precision = [HIGHEST, HIGHEST]" in text()
     with precision.using("bfloat16"):

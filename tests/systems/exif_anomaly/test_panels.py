@@ -115,6 +115,7 @@ def test_the_heading_says_which_side_is_fake():
         ([-np.inf] * 3, [0, 1, 2]),
     ],
 )
+@pytest.mark.slow
 def test_histograms_of_few_values(values, labels):
     figure = _histogram(np.array(values, np.float64), np.array(labels, np.int64))
     for label, axes in enumerate(figure.axes):

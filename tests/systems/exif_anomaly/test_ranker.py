@@ -190,6 +190,7 @@ def _trained_embeddings():
     return first["embedding"], second["embedding"], state["batch_stats"]
 
 
+@pytest.mark.slow
 def test_embeddings_of_the_small_network_are_normalised_over_the_batch():
     embedding = np.asarray(_trained_embeddings()[0], np.float64)
     norm = _variables("small")["params"]["body"]["fc_bn"]

@@ -85,6 +85,7 @@ def test_manipulated_loss_is_that_of_a_loop(seed):
 
 
 @pytest.mark.parametrize("num_devices", [1, 8])
+@pytest.mark.slow
 def test_total_is_the_sum_over_the_whole_batch_on_any_devices(num_devices):
     outputs, tags, labels, mask = batch(7)
     mesh = parallel.data_mesh(jax.devices()[:num_devices])
@@ -98,6 +99,7 @@ def test_total_is_the_sum_over_the_whole_batch_on_any_devices(num_devices):
     np.testing.assert_allclose(gradient, expected, atol=1e-6, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_mask_is_the_same_as_fewer_rows():
     outputs, tags, labels, mask = batch(3)
     outputs[~mask] = np.nan  # What fills a batch may be anything.

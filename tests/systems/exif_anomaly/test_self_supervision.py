@@ -309,6 +309,7 @@ def test_the_number_of_threads_does_not_matter(broken, paired):
     assert_same(first, second)
 
 
+@pytest.mark.slow
 def test_worker_processes_give_the_same_batches(broken, parsed_flags):
     expected = first_batches(broken, 6, flip=True)
     with make(broken, flip=True, num_workers=2) as iterator:

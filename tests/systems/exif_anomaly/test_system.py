@@ -285,6 +285,7 @@ def _only_one_device(monkeypatch):
     monkeypatch.setattr(parallel, "data_mesh", lambda *unused: mesh)
 
 
+@pytest.mark.slow
 def test_one_device_scores_and_fits_as_eight(
     refit, trained, root, tmp_path, monkeypatch
 ):

@@ -413,6 +413,7 @@ def _temporary_bytes(function, *arguments):
 
 @pytest.mark.parametrize("neuron", coverage.NEURONS)
 @pytest.mark.parametrize("function", ["means", "counts"])
+@pytest.mark.slow
 def test_no_output_outlives_its_counting(neuron, function):
     net = Coverage(Deep(), Preprocessing(Framing.square(32)), neuron)
     images = jax.ShapeDtypeStruct((8, 32, 32, 3), jnp.uint8)

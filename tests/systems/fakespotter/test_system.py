@@ -614,6 +614,7 @@ def test_an_untrained_workdir_is_refused(trained, tmp_path):
         _load(workdir)
 
 
+@pytest.mark.slow
 def test_without_a_cache_folder_it_is_the_users(tmp_path, fit, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     fit(tmp_path / "workdir", cache_dir=None)
