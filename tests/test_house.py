@@ -26,6 +26,7 @@ FLOORS = (
     (
         *("systems.base", "systems.identity", "systems.programs"),
         *("systems.training_run", "systems.verdict", "systems.advice"),
+        *("systems.table_run", "systems.feature_cache"),
     ),
     ("systems.features", "fusion"),
     ("workdir", "evaluation", "report", "training"),

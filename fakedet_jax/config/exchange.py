@@ -18,8 +18,15 @@ class ConvertConfig(Settings):
     """Published weights, stored as ours."""
 
     model: str = option(help="Network or detector that the weights belong to.")
-    weights: Path = option(help="Weight file.")
+    weights: Path = option(
+        help="Weight file; hf://OWNER/NAME/FILE for one of Hugging Face."
+    )
     output: Path = option(help="Folder for the result.")
+    encoder_weights: Path | None = option(
+        None,
+        "Weights of the encoder, for a detector whose file holds only what is behind "
+        "it: a weight file, or a folder that the mode convert wrote.",
+    )
     container: str | None = option(
         None,
         "Container of a checkpoint that holds the weights, such as state_dict_ema; "

@@ -11,10 +11,12 @@ from fakedet_jax.settings import Settings, option
 
 @dataclasses.dataclass(frozen=True)
 class BackboneConfig(Settings):
-    """A face-recognition network and its weights."""
+    """A face-recognition network or an image encoder, and its weights."""
 
     backbone: str | None = option(
-        None, "Backbone, a face-recognition network.", is_architecture=True
+        None,
+        "Backbone, a face-recognition network or an image encoder.",
+        is_architecture=True,
     )
     weights: Path | None = option(
         None,

@@ -51,6 +51,10 @@ def convert(config: ConvertConfig) -> dict[str, Any]:
     store.check_output(config.output)
     tensor_file = formats.read(config.weights, config.container)
     if config.model in networks:
+        if config.encoder_weights is not None:
+            raise RequestError(
+                f"`encoder_weights`: {config.model} is a network itself; leave it out"
+            )
         backbone = networks[config.model]
         variables, card, comparison = store.convert(
             backbone, tensor_file, ignore=config.ignore
@@ -59,7 +63,10 @@ def convert(config: ConvertConfig) -> dict[str, Any]:
     else:
         detector = published[config.model]
         variables, card, comparison = converted.convert(
-            detector, tensor_file, ignore=config.ignore
+            detector,
+            tensor_file,
+            encoder_weights=config.encoder_weights,
+            ignore=config.ignore,
         )
         stored = converted.write(
             config.output, detector, config.options, variables, card

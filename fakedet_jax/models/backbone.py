@@ -72,3 +72,27 @@ class Backbone:
     layouts: tuple[tuple[Layer, ...], ...] = ()
     size: EncoderSize | None = None
     sizes: tuple[EncoderSize, ...] = ()
+
+    def without_projection(self) -> "Backbone":
+        """The same encoder, whose embedding is what others project.
+
+        Raises:
+            ValueError: It is no encoder.
+        """
+        if self.size is None:
+            raise ValueError(f"{self.name} is no encoder")
+        if not self.size.features:
+            return self
+        build, size = self.build, dataclasses.replace(self.size, features=0)
+
+        def shorter(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
+            return tuple(one for one in layers if one.name != "projection")
+
+        return dataclasses.replace(
+            self,
+            build=lambda dtype, site: build(dtype, site).clone(size=size),
+            layers=shorter(self.layers),
+            layouts=tuple(map(shorter, self.layouts)),
+            embedding=f"what {self.name} projects, not of unit length",
+            size=size,
+        )

@@ -21,7 +21,11 @@ In Flax variables, a layer `NAME` has these arrays:
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fakedet_jax.models.backbone import Backbone
+    from fakedet_jax.models.encoders.size import EncoderSize
 
 KINDS = ("conv", "dense", "norm", "caffe_norm", "affine", "prelu", "matrix", "array")
 
@@ -73,7 +77,15 @@ class Published:
         adapt: Maps variables with the published values, already in our layout, to
             those of our network, with the same paths and shapes; for instance with the
             opposite sign where the authors number the classes the other way round.
+        encoder: Of a detector that is a head behind an encoder: the encoder, in the
+            module `encoder` of the network. `layers` are then those of the head.
+        size: Of a vision transformer, its size; None for others.
+        sizes: Of a vision transformer, all published sizes, so that files of another
+            one can be told.
     """
 
     layers: tuple[Layer, ...]
     adapt: Callable[[Any], Any] = lambda variables: variables
+    encoder: "Backbone | None" = None
+    size: "EncoderSize | None" = None
+    sizes: "tuple[EncoderSize, ...]" = ()

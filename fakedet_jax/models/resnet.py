@@ -101,18 +101,38 @@ class ResNet(nn.Module):
                 shortcut = conv_norm(shortcut, *block.projection)
             hidden = nn.relu(hidden + shortcut)
         pooled = hidden.mean((1, 2), dtype=jnp.float32)
-        # As torch.nn.Linear draws it.
-        bound = pooled.shape[-1] ** -0.5
-        out["fc"] = channel_last.Dense(
-            self.num_classes,
-            dtype=self.dtype,
-            kernel_init=DENSE_INIT,
-            bias_init=lambda key, shape: jax.random.uniform(
-                key, shape, minval=-bound, maxval=bound
-            ),
-            name="fc",
-        )(pooled)
+        out["fc"] = linear(pooled, self.num_classes, "fc", dtype=self.dtype)
         return out["fc"].astype(jnp.float32), out
+
+
+def linear(
+    values: jax.Array,
+    features: int,
+    name: str,
+    *,
+    dtype: channel_last.Dtype = jnp.float32,
+    kernel_init: channel_last.Initializer = DENSE_INIT,
+) -> jax.Array:
+    """Applies a linear layer whose initial values `torch.nn.Linear` draws.
+
+    Args:
+        values: `[batch, in_features]`.
+        features: Number of outputs.
+        name: Of the layer, within the module that calls.
+        dtype: Dtype of the computation and the output.
+        kernel_init: Another initialiser of the kernel.
+    """
+    bound = values.shape[-1] ** -0.5
+    layer = channel_last.Dense(
+        features,
+        dtype=dtype,
+        kernel_init=kernel_init,
+        bias_init=lambda key, shape: jax.random.uniform(
+            key, shape, minval=-bound, maxval=bound
+        ),
+        name=name,
+    )
+    return layer(values)
 
 
 def layers(depth: int) -> tuple[Layer, ...]:

@@ -86,6 +86,18 @@ for _name, _options, _system in (
     ("xception", _NETWORK, "networks.xception:DETECTOR"),
     ("autogan", _NETWORK, "networks.spectrum:DETECTOR"),
     (
+        "linear_probe",
+        "networks.options:LinearProbeOptions",
+        "networks.linear_probe:create",
+    ),
+    ("gend", "networks.options:GendOptions", "networks.gend:create"),
+    ("cnndetection", _NETWORK, "networks.cnndetection:DETECTOR"),
+    (
+        "community_forensics",
+        "networks.options:CommunityForensicsOptions",
+        "networks.community_forensics:create",
+    ),
+    (
         "fakespotter",
         "fakespotter.options:FakeSpotterOptions",
         "fakespotter.system:SYSTEM",

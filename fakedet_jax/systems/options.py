@@ -46,13 +46,18 @@ class PictureOptions(Options):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LoopOptions(Options):
-    """Intervals of the training loop."""
+    """The training loop: its intervals, and what it trains."""
 
     log_every: int = option(
         20, "Steps between two records of the metrics.", minimum=1, may_change=True
     )
     checkpoint_every: int = option(
         200, "Steps between two checkpoints.", minimum=1, may_change=True
+    )
+    trainable: str | None = option(
+        None,
+        "Regular expression: only those parameters are trained whose path, such as "
+        "conv1/kernel, holds a match. By default those of the published training are.",
     )
 
 

@@ -3,20 +3,24 @@
 """Runs the training loop in the workdir of a request, the same for every network."""
 
 import dataclasses
+import logging
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from fakedet_jax.data.pipeline import TrainIterator
 from fakedet_jax.models.preprocessing import Preprocessing
 from fakedet_jax.runtime import checkpoint, parallel
 from fakedet_jax.systems.base import FitRequest
-from fakedet_jax.training import loop, optim, steps, writers
+from fakedet_jax.training import freezing, loop, optim, steps, writers
 from fakedet_jax.training.recipe import Recipe
+
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +54,7 @@ def create(
     seed: int,
     frozen: Sequence[str] = (),
     averaging: float | None = None,
+    trainable: str | None = None,
     **options: Any,
 ) -> Training:
     """The state of a network before its first step, and the step.
@@ -62,10 +67,17 @@ def create(
         recipe: The optimisation.
         num_steps: Updates of the whole run.
         seed: Seed of the initial parameters and of the network's random choices.
-        frozen: Parameters that are not trained.
+        frozen: Paths of parameters that are never trained.
+        trainable: Pattern of the paths of those that are; see `freezing.select`.
         averaging: Decay of the moving average that is judged and kept; None for none.
         **options: Other arguments of `steps.make_train_step`.
+
+    Raises:
+        RequestError: The pattern matches nothing.
     """
+    if trainable is not None:
+        frozen = freezing.select(_parameters(model, preprocessing), trainable, frozen)
+        options["frozen"] = frozen
     optimizer = optim.create_optimizer(recipe, num_steps, frozen)
     return Training(
         lambda: steps.create_train_state(
@@ -81,6 +93,47 @@ def create(
             **options,
         ),
     )
+
+
+def check_trainable(
+    model: nn.Module,
+    preprocessing: Preprocessing,
+    trainable: str | None,
+    frozen: Sequence[str] = (),
+) -> None:
+    """Refuses a pattern that matches no parameter; says how many are trained.
+
+    Args:
+        model: See `create`.
+        preprocessing: See `create`.
+        trainable: See `create`.
+        frozen: See `create`.
+
+    Raises:
+        RequestError: It matches none, or is no pattern.
+    """
+    if trainable is None:
+        return
+    params = _parameters(model, preprocessing)
+    held = freezing.select(params, trainable, frozen)
+    marks = jax.tree.leaves(freezing.mask(params, held))
+    sizes = [leaf.size for leaf in jax.tree.leaves(params)]
+    trained = sum(
+        size for size, is_held in zip(sizes, marks, strict=True) if not is_held
+    )
+    _LOGGER.info(
+        "trained are %d of %d arrays of parameters, %d of %d numbers",
+        marks.count(False),
+        len(marks),
+        trained,
+        sum(sizes),
+    )
+
+
+def _parameters(model: nn.Module, preprocessing: Preprocessing) -> Any:
+    """Shapes of the parameters of a network; nothing is computed."""
+    pictures = jax.ShapeDtypeStruct((1, *preprocessing.framing.shape), jnp.float32)
+    return jax.eval_shape(model.init, jax.random.key(0), pictures)["params"]
 
 
 def reading(request: FitRequest) -> dict[str, int]:

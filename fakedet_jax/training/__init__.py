@@ -3,6 +3,7 @@
 """Trains networks: loop, steps, optimisers, recipes and the record of metrics."""
 
 __all__ = [
+    "freezing",
     "loop",
     "optim",
     "recipe",

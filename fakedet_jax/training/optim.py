@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from fakedet_jax.training import freezing
 from fakedet_jax.training.recipe import Recipe
 
 Schedule = Callable[[Any], Any]
@@ -91,7 +92,7 @@ def create_optimizer(
         return jax.tree.map(
             lambda update, is_frozen: jnp.zeros_like(update) if is_frozen else update,
             updates,
-            frozen_mask(updates, frozen),
+            freezing.mask(updates, frozen),
         )
 
     # Not `optax.masked`: its state, though empty, would change the layout of
@@ -236,7 +237,7 @@ def caffe_multipliers(params: Params, frozen: Collection[str] = ()) -> Params:
     Raises:
         ValueError: A frozen path is not among the parameters.
     """
-    paths = _paths(params)
+    paths = freezing.paths(params)
     known = set(jax.tree.leaves(paths))
 
     def multipliers(path: str, is_frozen: bool) -> Multipliers:
@@ -247,33 +248,4 @@ def caffe_multipliers(params: Params, frozen: Collection[str] = ()) -> Params:
             return Multipliers(2.0, 0.0)
         return Multipliers(1.0, 1.0)
 
-    return jax.tree.map(multipliers, paths, frozen_mask(params, frozen))
-
-
-def frozen_mask(params: Params, frozen: Collection[str]) -> Params:
-    """Marks the parameters that are not trained.
-
-    Args:
-        params: Nested dicts of arrays.
-        frozen: Paths of parameters: their keys, joined by slashes.
-
-    Returns:
-        A tree of bools of the same structure.
-
-    Raises:
-        ValueError: A path is not among the parameters.
-
-    >>> frozen_mask({"fc": {"kernel": 1.0, "bias": 0.0}}, ["fc/bias"])
-    {'fc': {'bias': True, 'kernel': False}}
-    """
-    paths = _paths(params)
-    if unknown := set(frozen).difference(jax.tree.leaves(paths)):
-        raise ValueError(f"no parameter named {', '.join(sorted(unknown))} to freeze")
-    return jax.tree.map(lambda path: path in frozen, paths)
-
-
-def _paths(params: Params) -> Params:
-    """The path of each parameter, in its place in the tree."""
-    return jax.tree_util.tree_map_with_path(
-        lambda path, _: jax.tree_util.keystr(path, simple=True, separator="/"), params
-    )
+    return jax.tree.map(multipliers, paths, freezing.mask(params, frozen))

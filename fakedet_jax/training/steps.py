@@ -3,7 +3,7 @@
 """Pure functions of one step of training or scoring, the same for every network."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -14,7 +14,7 @@ import optax
 from jax import lax
 
 from fakedet_jax.models.preprocessing import Preprocessing
-from fakedet_jax.training import optim
+from fakedet_jax.training import freezing, optim
 
 Variables = Any
 Metrics = dict[str, jax.Array]
@@ -64,6 +64,9 @@ LOSSES: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
 # From a network's first output `[batch, columns]` and the targets `[batch, …]` to the
 # mean loss of the batch and other scalars to record.
 Objective = Callable[[jax.Array, jax.Array], tuple[jax.Array, Metrics]]
+
+# From a network's named outputs and the targets to a loss that is added, and scalars.
+Regularizer = Callable[[Mapping[str, jax.Array], jax.Array], tuple[jax.Array, Metrics]]
 
 
 def classification(loss: str) -> Objective:
@@ -177,8 +180,10 @@ def make_train_step(
     seed: int,
     num_microbatches: int = 1,
     objective: Objective | None = None,
+    regularizer: Regularizer | None = None,
     project: Callable[[Any], Any] | None = None,
     averaging: float | None = None,
+    frozen: Collection[str] = (),
 ) -> Callable[[TrainState, jax.Array, jax.Array], tuple[TrainState, Metrics]]:
     """The update of one batch, as a pure function.
 
@@ -192,9 +197,13 @@ def make_train_step(
         num_microbatches: Number of parts of a batch whose gradients are averaged before
             the update, at least 1; batch statistics move with every part.
         objective: The function to minimise; the cross-entropy of labels by default.
+        regularizer: What is added to it; None for nothing.
         project: From updated parameters to those that satisfy a constraint; None for
             no constraint.
         averaging: See `move_average`, for an `AveragedState`; None for none.
+        frozen: Paths of parameters that the optimizer leaves as they are. No gradients
+            of them are computed, and normalisations without others use their running
+            statistics.
 
     Returns:
         `step(state, images, targets)`, where images are uint8
@@ -207,14 +216,21 @@ def make_train_step(
     measure = objective or classification("cross_entropy")
 
     def loss_fn(params, model_state, images, targets, key):  # type: ignore[no-untyped-def]
-        (outputs, _), updated = model.apply(
-            {"params": params, **model_state},
-            preprocessing(images),
-            train=True,
-            mutable=list(model_state),
-            rngs={"dropout": key},
-        )
+        if frozen:
+            params = freezing.without_gradient(params, frozen)
+        variables = {"params": params, **model_state}
+        with freezing.statistics_held(variables, frozen):
+            (outputs, named), updated = model.apply(
+                variables,
+                preprocessing(images),
+                train=True,
+                mutable=list(model_state),
+                rngs={"dropout": key},
+            )
         loss, scalars = measure(outputs, targets)
+        if regularizer is not None:
+            added, more = regularizer(named, targets)
+            loss, scalars = loss + added, {**scalars, **more}
         return loss, (updated, scalars)
 
     gradient_fn = jax.value_and_grad(loss_fn, has_aux=True)
@@ -253,6 +269,8 @@ def make_train_step(
         params = optax.apply_updates(state.params, updates)
         if project is not None:
             params = project(params)
+        if frozen:
+            params = freezing.restored(params, state.params, frozen)
         metrics = {
             **scalars,
             "learning_rate": jnp.asarray(schedule(state.step), jnp.float32),

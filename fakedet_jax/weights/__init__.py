@@ -12,6 +12,7 @@ __all__ = [
     "dlib_files",
     "folder",
     "formats",
+    "hub",
     "keras",
     "mapping",
     "onnx_files",

@@ -62,7 +62,7 @@ def check_size(
         f"`weights`: {str(tensor_file.path)!r} holds "
         f"{known[0] if known else 'an encoder of an unknown size'} "
         f"({_described(seen)}), expected {backbone.size.name} "
-        f"({_described(expected)}); choose the backbone of this size, if there is one, "
+        f"({_described(expected)}); choose the network of this size, if there is one, "
         "or give other weights"
     )
 

@@ -17,6 +17,7 @@ from fakedet_jax.weights import (
     caffe,
     dlib_files,
     folder,
+    hub,
     keras,
     onnx_files,
     safetensors_files,
@@ -53,8 +54,9 @@ def read(path: Path, container: str | None = None) -> TensorFile:
     """Reads all arrays of a weight file, or of a network in several files.
 
     Args:
-        path: The file, whose extension is ignored; the index of several files; or a
-            folder with such files or with a converted network.
+        path: The file, whose extension is ignored; the index of several files; a
+            folder with such files or with a converted network; or a file of Hugging
+            Face, see `hub.local`.
         container: The container of a checkpoint that holds the weights; see
             `checkpoints.select`.
 
@@ -65,6 +67,7 @@ def read(path: Path, container: str | None = None) -> TensorFile:
         RequestError: The file does not exist, has an unknown format, is damaged, or
             holds something other than arrays.
     """
+    path = hub.local(path)
     try:
         if path.is_dir():
             return _read_folder(path, container)

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import fakedet_jax
 from fakedet_jax.errors import RequestError
 from fakedet_jax.models.backbone import Backbone
+from fakedet_jax.models.preprocessing import Preprocessing
 from fakedet_jax.runtime import storage
 from fakedet_jax.weights import (
     encoder_files,
@@ -74,22 +75,43 @@ def convert(
         RequestError: The file does not fit.
     """
     variables, comparison = _map(backbone, tensor_file, ignore)
-    card = {
-        "model": backbone.name,
+    card = describe(
+        backbone.name, tensor_file, backbone.preprocessing, variables, comparison
+    )
+    return variables, card, comparison
+
+
+def describe(
+    model: str,
+    tensor_file: TensorFile,
+    preprocessing: Preprocessing,
+    variables: Variables,
+    comparison: Comparison,
+) -> dict[str, Any]:
+    """The card of converted weights.
+
+    Args:
+        model: Name of the network.
+        tensor_file: Where they came from.
+        preprocessing: Of the network's input.
+        variables: The weights.
+        comparison: Of the file with the network.
+    """
+    return {
+        "model": model,
         "source": tensor_file.path.name,
         "sha256": tensor_file.sha256,
         "bytes": tensor_file.num_bytes,
         "format": tensor_file.format,
         "layout": tensor_file.layout,
         "num_tensors": len(tensor_file.tensors),
-        "preprocessing": dataclasses.asdict(backbone.preprocessing),
+        "preprocessing": dataclasses.asdict(preprocessing),
         "notes": list(comparison.notes),
         "ignored": sorted({*comparison.dropped, *comparison.initialised}),
         "initialised": list(comparison.initialised),
         "toolkit_version": fakedet_jax.__version__,
         **folder.identity(variables),
     }
-    return variables, card, comparison
 
 
 def save(

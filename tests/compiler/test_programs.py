@@ -20,13 +20,12 @@ import jax.numpy as jnp
 import pytest
 from jax.sharding import SingleDeviceSharding
 
-from fakedet_jax import systems
 from fakedet_jax.compiler import Program, cost, hlo, targets
 from fakedet_jax.errors import RequestError
 from fakedet_jax.mixture import em, fitting, model
 from fakedet_jax.models import backbones, channel_last
 from fakedet_jax.runtime import parallel
-from fakedet_jax.systems.networks.system import NetworkDetector
+from tests.systems.networks import whole
 
 pytestmark = pytest.mark.compiler
 
@@ -35,11 +34,7 @@ _ROOT = Path(__file__).parents[2]
 # Whole networks need most of it, and take the longest on a busy machine.
 _TIMEOUT_SECONDS = 1500
 
-_NETWORKS = [
-    name
-    for name in systems.names()
-    if isinstance(systems.create(name), NetworkDetector)
-]
+_NETWORKS = whole.NAMES
 _QUICK = ("amtennet", "xception")
 
 # Of encoders, one of each kind; the others differ in size.

@@ -9,16 +9,12 @@ import pytest
 
 from fakedet_jax import systems
 from fakedet_jax.deployment import program, stablehlo
-from fakedet_jax.systems.networks.system import NetworkDetector
 from fakedet_jax.training import steps
 from tests.deployment.test_program import _fitted
+from tests.systems.networks import whole
 
 _QUICK = ("meso4",)
-_NETWORKS = tuple(
-    name
-    for name in systems.names()
-    if isinstance(systems.create(name), NetworkDetector) and name not in _QUICK
-)
+_NETWORKS = tuple(name for name in whole.NAMES if name not in _QUICK)
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,8 @@ _BASE = 10_000.0
 class PerceptionEncoder(nn.Module):
     """A vision transformer with a class token, attention pooling and a projection.
 
+    With a size of no features the embedding is the pool of all tokens.
+
     Attributes:
         size: Width, depth and so on.
         dtype: Dtype of the computation; the embedding is float32.
@@ -81,10 +83,12 @@ class PerceptionEncoder(nn.Module):
         )
         pooled, found = pool(norm(tokens))
         out.update({f"pool/{name}": values for name, values in found.items()})
-        projection = channel_last.Dense(
-            size.features, use_bias=False, dtype=self.dtype, name="projection"
-        )
-        embedding = out["projection"] = projection(pooled[:, 0])
+        embedding = pooled[:, 0]
+        if size.features:
+            projection = channel_last.Dense(
+                size.features, use_bias=False, dtype=self.dtype, name="projection"
+            )
+            embedding = out["projection"] = projection(embedding)
         return embedding.astype(jnp.float32), dict(out)
 
     def _block(self, name: str) -> transformer.Block:

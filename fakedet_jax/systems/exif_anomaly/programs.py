@@ -100,5 +100,6 @@ def ranking(
         recipe,
         _NUM_STEPS,
         seed=0,
+        trainable=options.trainable,
         objective=ranking_training.make_objective(options.manipulated_weight),
     )

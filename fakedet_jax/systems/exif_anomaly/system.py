@@ -30,8 +30,10 @@ from fakedet_jax.evaluation.info import DetectorInfo, kept_log_odds
 from fakedet_jax.evaluation.scoring import Scorer
 from fakedet_jax.models import pretrained
 from fakedet_jax.models.backbone import Backbone
+from fakedet_jax.models.dtypes import DTYPES
 from fakedet_jax.runtime import checkpoint, parallel, text
 from fakedet_jax.runtime.signals import Stopped
+from fakedet_jax.systems import training_run
 from fakedet_jax.systems.base import (
     Benchmark,
     FitRequest,
@@ -107,7 +109,13 @@ class ExifAnomaly:
             network: Backbone | None = embedding.backbones.create(options.backbone)
         else:
             parallel.local_batch_size(recipe.batch_size, mesh)
-            network = face_ranker.create(str(named["embedder"])).pretrained
+            embedder = face_ranker.create(str(named["embedder"]))
+            training_run.check_trainable(
+                embedder.build(DTYPES[options.dtype]),
+                embedder.preprocessing,
+                options.trainable,
+            )
+            network = embedder.pretrained
         if options.weights is None and options.backbone is None:
             return Plan({**named, "weights": None, "pretrained": None})
         if network is None:
@@ -289,7 +297,7 @@ class ExifAnomaly:
 
 def _refuse_training(config: TrainConfig, reason: str) -> None:
     """Refuses settings of the network's training, where there is none."""
-    fields = ("embedder", "paired", "manipulated_weight", "flip")
+    fields = ("embedder", "paired", "manipulated_weight", "flip", "trainable")
     refuse(config.options, fields, reason)
     if config.profile is not None:
         raise RequestError(

@@ -87,6 +87,7 @@ def train(
         validate=_validator(request, embedded.framing, embedded.rank),
         start_from=START_BODY_FROM,
         best_folder=_BESTS,
+        trainable=options.trainable,
         objective=make_objective(options.manipulated_weight),
     )
     whole = parallel.replicated(request.mesh)

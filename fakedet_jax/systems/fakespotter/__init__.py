@@ -4,7 +4,6 @@
 
 __all__ = [
     "benchmark",
-    "cache",
     "classifier",
     "counts",
     "coverage",

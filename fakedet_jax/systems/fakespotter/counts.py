@@ -14,7 +14,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from fakedet_jax.config import CountConfig, InputConfig
-from fakedet_jax.data import inspection, pipeline
+from fakedet_jax.data import pipeline
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation.scoring import PictureFn, Scored, Scorer
@@ -25,15 +25,9 @@ from fakedet_jax.models.dtypes import DTYPES
 from fakedet_jax.runtime import parallel, progress
 from fakedet_jax.settings import Settings, option
 from fakedet_jax.systems.fakespotter import coverage
-from fakedet_jax.systems.fakespotter.cache import Rows, Table, open_table
+from fakedet_jax.systems.feature_cache import CheckFn, FeatureCache, agree_on_rows
 
 _LOGGER = logging.getLogger(__name__)
-
-# Rows per file of the cache; a run can be stopped after each file.
-_PART_ROWS = 512
-
-# Called after each batch or part; raises an exception to stop the work.
-CheckFn = Callable[[], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -232,15 +226,14 @@ class NeuronCounter:
 class CachedCounter:
     """Computes thresholds and counts once and keeps them on disk.
 
-    A cached table is used again only for the same weights, settings, bytes and order of
-    the pictures, kind of device and version of JAX.
+    See `FeatureCache`; a table depends on the weights and settings, too.
     """
 
     def __init__(
         self,
         settings: CountSettings,
         create_counter: Callable[[], NeuronCounter],
-        folder: Path,
+        folder: Path | None,
         *,
         weights_digest: str,
         num_threads: int,
@@ -251,19 +244,23 @@ class CachedCounter:
         Args:
             settings: Which neurons are counted.
             create_counter: Makes the counter; called when a table is not in the cache.
-            folder: Folder of the cache.
+            folder: See `FeatureCache`.
             weights_digest: Digest of the weights.
-            num_threads: Threads that read the files to compute their digest.
+            num_threads: See `FeatureCache`.
             check: Called after each batch or part; raises an exception to stop the
                 work.
         """
-        self._settings = settings
-        self._counter = functools.cache(create_counter)
-        self._folder = folder
-        self._weights_digest = weights_digest
-        self._digest = functools.cache(
-            lambda dataset: inspection.digest_contents(dataset, num_threads)
+        described = settings.described(weights_digest)
+        # The cache adds it itself.
+        del described["matmul_precision"]
+        self._cache = FeatureCache(
+            folder,
+            described,
+            settings.backbone.preprocessing,
+            num_threads=num_threads,
+            check=check,
         )
+        self._counter = functools.cache(create_counter)
         self._check = check
         self._num_layers = len(settings.network.layer_sizes)
 
@@ -281,9 +278,9 @@ class CachedCounter:
                 cannot be written.
         """
         empty = {"thresholds": np.zeros((0, self._num_layers), np.float32)}
-        table = self._table("thresholds", dataset, empty)
+        table = self._cache.table("thresholds", dataset, empty)
         rows = table.read()["thresholds"]
-        if _agree_on_rows(len(rows)):
+        if agree_on_rows(len(rows)):
             return rows[0]
         table.prepare()
         thresholds = self._counter().fit_thresholds(dataset, self._check)
@@ -307,61 +304,12 @@ class CachedCounter:
         Raises:
             RequestError: The cache cannot be written.
         """
-        empty = {
-            "counts": np.zeros((0, self._num_layers), np.int32),
-            "valid": np.zeros(0, np.bool_),
-        }
-        table = self._table(
+        return self._cache.rows(
             "counts",
             dataset,
-            empty,
+            np.zeros((0, self._num_layers), np.int32),
+            lambda part: self._counter().count(part, thresholds, mirrored=mirrored),
+            doing="counting neurons of",
             thresholds=thresholds.tobytes().hex(),
             mirrored=mirrored,
         )
-        rows = table.read()
-        done = min(_agree_on_rows(len(rows["counts"])), dataset.num_examples)
-        parts = [{name: values[:done] for name, values in rows.items()}]
-        if done < dataset.num_examples:
-            table.prepare()
-            _LOGGER.info(
-                "counting neurons of %d pictures%s; %d are in the cache",
-                dataset.num_examples - done,
-                ", mirrored" if mirrored else "",
-                done,
-            )
-        quiet = jax.process_index() > 0 or done == dataset.num_examples
-        with progress.Progress(
-            dataset.num_examples, label="counts", initial=done, quiet=quiet
-        ) as shown:
-            for start in range(done, dataset.num_examples, _PART_ROWS):
-                stop = min(start + _PART_ROWS, dataset.num_examples)
-                part = dataset.subset(range(start, stop))
-                scored = self._counter().count(part, thresholds, mirrored=mirrored)
-                parts.append({"counts": scored.values, "valid": scored.valid})
-                if jax.process_index() == 0:
-                    table.append(start, parts[-1])
-                self._check()
-                shown.update(stop - start)
-        joined = {name: np.concatenate([part[name] for part in parts]) for name in rows}
-        return Scored(joined["counts"], joined["valid"])
-
-    def _table(self, what: str, dataset: Dataset, empty: Rows, **more: Any) -> Table:
-        described = self._settings.described(self._weights_digest)
-        if described["matmul_precision"] == "float32":
-            # Tables of before there was a choice stay valid.
-            del described["matmul_precision"]
-        key = {
-            "what": what,
-            **described,
-            "preprocessing": dataclasses.asdict(self._settings.backbone.preprocessing),
-            "pictures": self._digest(dataset),
-            "platform": jax.devices()[0].device_kind,
-            "jax": jax.__version__,
-            **more,
-        }
-        return open_table(self._folder, key, empty)
-
-
-def _agree_on_rows(num_rows: int) -> int:
-    """Returns the number of rows that the caches of all processes have in common."""
-    return -parallel.agree_on_maximum(-num_rows)

@@ -36,6 +36,7 @@ class FakeSpotterOptions(CountConfig, PictureOptions, SelectionOptions):
     )
     cache_dir: Path | None = option(
         None,
-        "Folder where neuron counts are cached; the user's cache folder by default.",
+        "Folder where neuron counts and embeddings are cached; the user's cache folder "
+        "by default.",
         may_change=True,
     )

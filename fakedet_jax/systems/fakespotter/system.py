@@ -12,7 +12,6 @@ epoch is chosen on the validation split.
 """
 
 import dataclasses
-import logging
 from typing import Any
 
 import jax
@@ -21,12 +20,11 @@ import numpy as np
 from jax.sharding import Mesh
 
 from fakedet_jax.config import BenchmarkConfig, TrainConfig
-from fakedet_jax.data.dataset import BINARY_CLASSES, Dataset
-from fakedet_jax.errors import RequestError
+from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.evaluation.scoring import Scored
-from fakedet_jax.runtime import checkpoint, parallel, storage
-from fakedet_jax.runtime.signals import Stopped
+from fakedet_jax.runtime import parallel
+from fakedet_jax.systems import table_run
 from fakedet_jax.systems.base import (
     Benchmark,
     FitRequest,
@@ -47,13 +45,9 @@ from fakedet_jax.systems.fakespotter.counts import (
 from fakedet_jax.systems.fakespotter.features import backbone_features
 from fakedet_jax.systems.fakespotter.options import FakeSpotterOptions
 from fakedet_jax.systems.programs import ProgramRequest, Programs
-from fakedet_jax.systems.verdict import judge
-from fakedet_jax.training import loop, table_training, writers
 from fakedet_jax.training.recipe import Recipe
 from fakedet_jax.weights import store
 from fakedet_jax.workdir import Workdir
-
-_LOGGER = logging.getLogger(__name__)
 
 # Pictures that go through the backbone at a time; the classifier's batches are of the
 # recipe.
@@ -94,11 +88,7 @@ class FakeSpotter:
         """
         del recipe, mesh  # The batches of the classifier are not cut.
         options: FakeSpotterOptions = config.options
-        if config.profile is not None:
-            raise RequestError(
-                f"`profile_dir`: {self.name} trains on counts, in steps that are not "
-                "traced; leave it out"
-            )
+        table_run.refuse_profile(config, "counts")
         settings = count_settings(options, options.dtype)
         weights, card = store.load(settings.backbone, options.weights)
         return Plan({"weights": card["digest"]}, weights)
@@ -121,13 +111,15 @@ class FakeSpotter:
             Stopped: The run was asked to stop; what was counted is in the cache.
             NonFiniteLossError: The training diverged.
         """
-        config = request.config
-        folder = config.workdir / "best"
-        with checkpoint.Store(folder, max_to_keep=None) as bests:
-            if bests.steps():
-                _LOGGER.info("%s is trained already", config.workdir)
-                return
-            self._train(request, bests)
+        settings = count_settings(request.config.options, request.config.options.dtype)
+        table_run.fit(
+            request,
+            self.name,
+            settings.backbone.preprocessing.framing,
+            lambda train, validation: self._prepare(
+                request, settings, train, validation
+            ),
+        )
 
     def load(self, workdir: Workdir, mesh: Mesh) -> Fitted:
         """Loads the detector of a workdir.
@@ -167,11 +159,7 @@ class FakeSpotter:
         return programs.create(request)
 
     def _counter(self, request: FitRequest, settings: CountSettings) -> CachedCounter:
-        config, stop = request.config, request.stop
-
-        def check() -> None:
-            if signum := parallel.agree_on_maximum(stop.signum or 0):
-                raise Stopped(signum)
+        config = request.config
 
         def create_counter() -> NeuronCounter:
             return NeuronCounter(
@@ -185,78 +173,53 @@ class FakeSpotter:
         return CachedCounter(
             settings,
             create_counter,
-            config.options.cache_dir or storage.user_cache_dir() / "features",
+            config.options.cache_dir,
             weights_digest=str(request.plan.record["weights"]),
             num_threads=config.input.num_threads,
-            check=check,
+            check=table_run.stopping(request.stop),
         )
 
-    def _train(self, request: FitRequest, bests: checkpoint.Store) -> None:
-        config, options = request.config, request.config.options
-        settings = count_settings(options, options.dtype)
+    def _prepare(
+        self,
+        request: FitRequest,
+        settings: CountSettings,
+        train: Dataset,
+        validation: Dataset,
+    ) -> table_run.Task:
+        options: FakeSpotterOptions = request.config.options
         counter = self._counter(request, settings)
-        train, validation = request.train.as_binary(), request.validation.as_binary()
         thresholds = counter.fit_thresholds(train)
-        sides = (False, True) if options.flip else (False,)
-        counted = [counter.count(train, thresholds, mirrored=side) for side in sides]
-        counts = np.concatenate([part.values[part.valid] for part in counted])
-        labels = np.concatenate([train.labels[part.valid] for part in counted])
+        counts, labels = table_run.training_rows(
+            lambda side: counter.count(train, thresholds, mirrored=side),
+            train,
+            options.flip,
+        )
         to_judge = counter.count(validation, thresholds)
         sizes = settings.network.layer_sizes.values()
         scaling = _scaling(counts, sizes)
         real = _scaling(counts[labels == 0], sizes)
-        real_shares = {name: values.tolist() for name, values in real.items()}
         model = CoverageClassifier(options.widths)
-        inputs = _standardise(scaling, counts, sizes)
         validation_inputs = _standardise(scaling, to_judge.values, sizes)
         classify = jax.jit(
             lambda params, inputs: _log_probabilities(model, params, inputs)
         )
-
-        def validate(step: int, params: Any) -> loop.Verdict:
-            info = DetectorInfo(
-                detector=self.name,
-                classes=BINARY_CLASSES,
-                is_fake=(False, True),
-                task="binary",
-                framing=settings.backbone.preprocessing.framing,
-                threshold=0.5,
-                threshold_origin="",
-                step=step,
-                details={_REAL_SHARES: real_shares},
-            )
-            values = np.asarray(classify(params, validation_inputs))
-            scored = Scored(values, to_judge.valid)
-            return judge(
-                info,
-                validation,
-                scored,
-                options.select_by,
-                options.max_false_alarms,
-                options.calibration,
-            )
-
-        with writers.create(
-            config.workdir, process_index=jax.process_index()
-        ) as writer:
-            best = table_training.train(
-                model,
-                np.asarray(inputs),
-                labels,
-                recipe=request.recipe,
-                seed=config.seed,
-                validate=validate,
-                writer=writer,
-                stop=request.stop,
-            )
-        variables = {
-            "backbone": request.plan.weights,
-            "thresholds": thresholds,
-            "scaling": scaling,
-            "classifier": best.params,
-        }
-        placed = parallel.replicate(request.mesh, variables)
-        bests.save(best.step, placed, best.verdict.facts)
+        return table_run.Task(
+            model,
+            np.asarray(_standardise(scaling, counts, sizes)),
+            labels,
+            score=lambda params: Scored(
+                np.asarray(classify(params, validation_inputs)), to_judge.valid
+            ),
+            complete=lambda params: {
+                "backbone": request.plan.weights,
+                "thresholds": thresholds,
+                "scaling": scaling,
+                "classifier": params,
+            },
+            details={
+                _REAL_SHARES: {name: values.tolist() for name, values in real.items()}
+            },
+        )
 
 
 def make_log_probability_fn(settings: CountSettings, widths: tuple[int, ...]) -> Any:

@@ -8,8 +8,13 @@ Each module has a network and its detector; `system` trains and loads them.
 __all__ = [
     "amtennet",
     "benchmark",
+    "cnndetection",
+    "community_forensics",
     "converted",
+    "gend",
     "hand_crafted",
+    "headed",
+    "linear_probe",
     "mesonet",
     "mislnet",
     "options",

@@ -5,7 +5,6 @@
 import dataclasses
 import logging
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -14,7 +13,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from fakedet_jax.compiler import Program
-from fakedet_jax.config import BenchmarkConfig, TrainConfig
+from fakedet_jax.config import BenchmarkConfig
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.errors import RequestError
 from fakedet_jax.models import precision
@@ -60,12 +59,7 @@ class NetworkBenchmark(Benchmark):
             RequestError: They do not fit, or there is nothing to compare with.
         """
         recipe = dataclasses.replace(detector.recipe, batch_size=config.batch_size)
-        settings = TrainConfig(
-            detector=detector.name,
-            workdir=Path(),
-            options=detector.Options(dtype=config.dtype),
-        )
-        detector.plan(settings, recipe, mesh)
+        detector.check(detector.Options(dtype=config.dtype), recipe, mesh)
         if config.compare is not None:
             torch_peer.check(detector.name)
             peer.load()

@@ -3,9 +3,8 @@
 """Meso-4 and MesoInception-4: very small networks for faces in compressed videos.
 
 Geometry, initial values and batch normalisation are those of the authors' Keras
-definition, whose last layer is a single sigmoid. Here, the logits of two classes are
-`[0, z]`, so that softmax gives class 1, the fake one, the probability `sigmoid(z)`. In
-the authors' weights 1 means real; `from_published` converts them.
+definition, whose last layer is a single sigmoid (`models.evidence`). In the authors'
+weights 1 means real; `from_published` converts them.
 
 References:
     Afchar, Nozick, Yamagishi, Echizen: "MesoNet: a compact facial video forgery
@@ -22,7 +21,7 @@ import jax
 import jax.numpy as jnp
 
 from fakedet_jax.media.framing import Framing
-from fakedet_jax.models import channel_last
+from fakedet_jax.models import channel_last, evidence
 from fakedet_jax.models.parameters import Layer, Published
 from fakedet_jax.models.preprocessing import Preprocessing
 from fakedet_jax.systems.networks.system import NetworkDetector
@@ -139,10 +138,8 @@ class MesoNet(nn.Module):
             hidden = max_pool_same(norm(hidden, train=train), _POOLS[number - 1])
         hidden = hidden.reshape(hidden.shape[0], -1)
         hidden = nn.leaky_relu(dense(hidden, "fc1", 16), 0.1)
-        if self.num_classes != 2:
-            return dense(hidden, "fc2", self.num_classes).astype(jnp.float32), out
-        evidence = dense(hidden, "fc2", 1).astype(jnp.float32)
-        return jnp.concatenate([jnp.zeros_like(evidence), evidence], axis=-1), out
+        outputs = dense(hidden, "fc2", evidence.num_outputs(self.num_classes))
+        return evidence.to_logits(outputs), out
 
 
 def max_pool_same(planes: jax.Array, window: int) -> jax.Array:

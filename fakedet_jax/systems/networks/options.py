@@ -3,7 +3,9 @@
 """Training options of detectors that are one network."""
 
 import dataclasses
+from pathlib import Path
 
+from fakedet_jax.config import BackboneConfig
 from fakedet_jax.settings import option
 from fakedet_jax.systems.options import LoopOptions, PictureOptions, SelectionOptions
 
@@ -78,5 +80,41 @@ class AmtenNetOptions(NetworkOptions):
     residual: str | None = option(
         None,
         "Residual layer in AMTEN's place: hand_crafted, srm or constrained.",
+        is_architecture=True,
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LinearProbeOptions(BackboneConfig, PictureOptions, SelectionOptions):
+    """What the training of a linear layer on cached embeddings can be asked for."""
+
+    cache_dir: Path | None = option(
+        None,
+        "Folder where neuron counts and embeddings are cached; the user's cache folder "
+        "by default.",
+        may_change=True,
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GendOptions(BackboneConfig, NetworkOptions):
+    """GenD can tune any image encoder; its added losses have weights."""
+
+    uniformity: float = option(
+        0.5, "Weight of the loss that spreads embeddings over the sphere.", minimum=0
+    )
+    alignment: float = option(
+        0.1, "Weight of the loss that draws embeddings of a class together.", minimum=0
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CommunityForensicsOptions(NetworkOptions):
+    """Community Forensics was published for two sizes of inputs."""
+
+    input_side: int | None = option(
+        None,
+        "Side of the network's input, 384 (the default) or 224 pixels.",
+        choices=(384, 224),
         is_architecture=True,
     )

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 
 from fakedet_jax.compiler import Program
 from fakedet_jax.systems import programs, training_run
-from fakedet_jax.systems.networks.options import NetworkOptions
 from fakedet_jax.systems.networks.system import NetworkDetector
+from fakedet_jax.systems.options import PictureOptions
 from fakedet_jax.systems.programs import ProgramRequest, Programs
 from fakedet_jax.training import steps
 
@@ -17,7 +17,7 @@ _NUM_STEPS = 1000
 
 
 def training(
-    detector: NetworkDetector, options: NetworkOptions, num_classes: int
+    detector: NetworkDetector, options: PictureOptions, num_classes: int
 ) -> training_run.Training:
     """The training by the published recipe.
 
@@ -27,7 +27,7 @@ def training(
         num_classes: Of its output.
     """
     return training_run.create(
-        detector.model(num_classes, options.dtype, options.batch_norm_fraction),
+        detector.trained_model(num_classes, options),
         detector.preprocessing,
         detector.recipe,
         _NUM_STEPS,
@@ -46,7 +46,7 @@ def create(
         request: For what they are made.
         num_classes: Of the detector's output.
     """
-    assert isinstance(request.options, NetworkOptions)
+    assert isinstance(request.options, PictureOptions)
     options = request.options
 
     def train() -> Program:

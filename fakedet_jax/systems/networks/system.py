@@ -56,15 +56,21 @@ class NetworkDetector:
             `(images, train) → (logits, outputs)`.
         preprocessing: Of its input.
         recipe: The published way to train it.
-        frozen: Parameters that are not trained.
+        frozen: Paths of parameters that are never trained.
+        trainable: Pattern of the paths of those that are trained unless the setting
+            `trainable` has another one; None for all.
         loss: One of `steps.LOSSES`.
+        regularizer: See `steps.make_train_step`.
         project: From parameters to those that keep a constraint of the network;
             applied after every update.
         pretrained: The network whose published weights it can start from, if any.
+        needs_weights: Whether a training without these makes no sense.
         start_from: From its own fresh variables and those weights to the variables
             that the training starts with.
         published: How a whole detector that others trained is read, if any is.
         features: From its variables to what can be extracted with them.
+        architecture: Options that decided its network, for `config.json`, where those
+            that nobody named are not the defaults of their class.
         Options: The class of its training options.
         needs_fakes: See `System`.
         can_go_on: See `System`.
@@ -75,13 +81,17 @@ class NetworkDetector:
     preprocessing: Preprocessing
     recipe: Recipe
     frozen: tuple[str, ...] = ()
+    trainable: str | None = None
     loss: str = "cross_entropy"
+    regularizer: steps.Regularizer | None = None
     project: Callable[[Any], Any] | None = None
     pretrained: Backbone | None = None
+    needs_weights: bool = False
     start_from: Callable[[Any, Any], Any] | None = None
     published: Published | None = None
     features: Callable[[Any], Mapping[str, FeatureFn]] | None = None
-    Options: type[NetworkOptions] = NetworkOptions
+    architecture: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    Options: type[PictureOptions] = NetworkOptions
     needs_fakes: bool = True
     can_go_on: bool = True
 
@@ -90,14 +100,17 @@ class NetworkDetector:
         """Of its input."""
         return self.preprocessing.framing
 
-    def plan(self, config: TrainConfig, recipe: Recipe, mesh: Mesh) -> Plan:
-        """Refuses what `fit` could not do, and reads the weights to start from.
+    def check(self, options: Any, recipe: Recipe, mesh: Mesh) -> None:
+        """Refuses what `fit` could not do.
+
+        Args:
+            options: Of the training.
+            recipe: The optimisation, after flags.
+            mesh: The devices.
 
         Raises:
-            RequestError: A setting is unknown, the batch cannot be cut evenly, or the
-                weights do not fit.
+            RequestError: A setting is unknown, or the batch cannot be cut evenly.
         """
-        options: NetworkOptions = config.options
         parallel.local_batch_size(recipe.batch_size, mesh)
         if recipe.batch_size % (mesh.size * options.num_microbatches):
             raise RequestError(
@@ -110,15 +123,31 @@ class NetworkDetector:
                 "`perturb_copies`: there is nothing to do to the pictures; give "
                 "`perturb` too, or leave it out"
             )
-        self.model(2, options.dtype, options.batch_norm_fraction)
-        if options.weights is None:
-            return Plan({"weights": None})
+        training_run.check_trainable(
+            self.trained_model(2, options),
+            self.preprocessing,
+            options.trainable or self.trainable,
+            self.frozen,
+        )
+
+    def plan(self, config: TrainConfig, recipe: Recipe, mesh: Mesh) -> Plan:
+        """Refuses what `fit` could not do, and reads the weights to start from.
+
+        Raises:
+            RequestError: See `check`; or the weights do not fit.
+        """
+        options: NetworkOptions = config.options
+        self.check(options, recipe, mesh)
         if self.pretrained is None:
+            if options.weights is None:
+                return Plan({**self.architecture, "weights": None})
             raise RequestError(
                 f"`weights`: {self.name} starts from no published weights; leave it out"
             )
+        if options.weights is None and not self.needs_weights:
+            return Plan({**self.architecture, "weights": None})
         weights, card = store.load(self.pretrained, options.weights)
-        return Plan({"weights": card["digest"]}, weights)
+        return Plan({**self.architecture, "weights": card["digest"]}, weights)
 
     def training_pictures(
         self, config: TrainConfig, train: Dataset, validation: Dataset
@@ -145,9 +174,7 @@ class NetworkDetector:
         config = request.config
         options: NetworkOptions = config.options
         pictures, treatment = _treated(config, request.train, options.perturb_copies)
-        model = self.model(
-            request.train.num_classes, options.dtype, options.batch_norm_fraction
-        )
+        model = self.trained_model(request.train.num_classes, options)
         training_run.run(
             request,
             model,
@@ -219,17 +246,31 @@ class NetworkDetector:
             )
         return model.clone(batch_norm_fraction=batch_norm_fraction)
 
+    def trained_model(self, num_classes: int, options: Any) -> nn.Module:
+        """Its network as it is trained.
+
+        Args:
+            num_classes: Of its output.
+            options: Of the training.
+
+        Raises:
+            RequestError: The network has not what they name.
+        """
+        return self.model(num_classes, options.dtype, options.batch_norm_fraction)
+
     def abstract_variables(self, model: nn.Module) -> Any:
         """Shapes of the variables of its network; nothing is computed."""
         pictures = jax.ShapeDtypeStruct((1, *self.framing.shape), jnp.float32)
         return jax.eval_shape(model.init, jax.random.key(0), pictures)
 
-    def step_options(self, options: NetworkOptions) -> dict[str, Any]:
+    def step_options(self, options: Any) -> dict[str, Any]:
         """How it is trained besides its recipe: options of `training_run.create`."""
         return {
             "frozen": self.frozen,
+            "trainable": options.trainable or self.trainable,
             "num_microbatches": options.num_microbatches,
             "objective": steps.classification(self.loss),
+            "regularizer": self.regularizer,
             "project": self.project,
             "averaging": options.weight_averaging,
         }

@@ -20,7 +20,7 @@ from fakedet_jax.models import precision
 from fakedet_jax.models.backbone import SITES
 from fakedet_jax.runtime import parallel
 from fakedet_jax.runtime.signals import Stopped
-from fakedet_jax.systems.fakespotter import counts as neuron_counts
+from fakedet_jax.systems import feature_cache
 from fakedet_jax.systems.fakespotter import coverage
 from fakedet_jax.systems.fakespotter.counts import (
     CachedCounter,
@@ -53,7 +53,7 @@ def dataset(folder):
 @pytest.fixture
 def small_parts(monkeypatch):
     """Parts of the cache of four rows."""
-    monkeypatch.setattr(neuron_counts, "_PART_ROWS", 4)
+    monkeypatch.setattr(feature_cache, "_PART_ROWS", 4)
 
 
 def _counter(settings=_SETTINGS, mesh=None):

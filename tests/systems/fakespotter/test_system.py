@@ -23,6 +23,7 @@ from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs import train
 from fakedet_jax.media.decode import decode, to_input
 from fakedet_jax.runtime import parallel, signals
+from fakedet_jax.systems import feature_cache, table_run
 from fakedet_jax.systems.fakespotter import (
     counts as neuron_counts,
 )
@@ -331,7 +332,7 @@ def test_another_cache_is_no_other_run(trained, root, tmp_path):
 
 
 def test_a_run_that_was_stopped_goes_on(root, trained, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(neuron_counts, "_PART_ROWS", 8)
+    monkeypatch.setattr(feature_cache, "_PART_ROWS", 8)
     places = (root / "pictures", tmp_path / "workdir", root / "weights")
     flags = tiny.spotter_flags(*places, tmp_path / "cache")
     counted = []
@@ -359,7 +360,7 @@ def test_a_run_that_was_stopped_goes_on(root, trained, tmp_path, monkeypatch, ca
 
 
 def test_a_stop_between_epochs_trains_anew(root, trained, tmp_path, fit, monkeypatch):
-    write, epochs = fakespotter.writers.MetricWriter.write, []
+    write, epochs = table_run.writers.MetricWriter.write, []
 
     def writing(self, step, values):
         write(self, step, values)
@@ -367,7 +368,7 @@ def test_a_stop_between_epochs_trains_anew(root, trained, tmp_path, fit, monkeyp
         if len(epochs) == 2:
             os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(fakespotter.writers.MetricWriter, "write", writing)
+    monkeypatch.setattr(table_run.writers.MetricWriter, "write", writing)
     with pytest.raises(signals.Stopped, match="SIGINT"):
         fit(tmp_path)
     assert epochs == [3, 6]
@@ -395,13 +396,13 @@ def test_a_damaged_cache_changes_nothing(root, trained, tmp_path, fit, caplog):
 def _tables(monkeypatch):
     """What the classifier is trained on, noted."""
     noted = []
-    original = fakespotter.table_training.train
+    original = table_run.table_training.train
 
     def training(model, features, labels, **keywords):
         noted.append((features, labels))
         return original(model, features, labels, **keywords)
 
-    monkeypatch.setattr(fakespotter.table_training, "train", training)
+    monkeypatch.setattr(table_run.table_training, "train", training)
     return noted
 
 
@@ -534,7 +535,7 @@ def test_other_detectors_have_no_backbone(root, tmp_path, capsys):
     for name in ("tiny", "amtennet"):
         chosen = (f"--detector={name}", "--batch_size=8")
         assert tiny.run_cli(*flags, *chosen, "--backbone=mobilefacenet") == 2
-        message = f"--backbone: {name} has no such option, only fakespotter, exif"
+        message = f"--backbone: {name} has no such option, only linear_probe, "
         assert _complaint(capsys).startswith(f"fakedet: {message}")
 
 

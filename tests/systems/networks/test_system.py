@@ -4,12 +4,14 @@
 
 import dataclasses
 import json
+import logging
 import math
 import os
 import signal
 from unittest import mock
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -107,8 +109,7 @@ def test_every_network_can_follow_its_own_recipe():
         detector = systems.create(name)
         if isinstance(detector, NetworkDetector):
             config = tiny.train_config(None, None, detector=name)
-            plan = detector.plan(config, detector.recipe, mesh)
-            assert plan.weights is None
+            detector.check(config.options, detector.recipe, mesh)
 
 
 def _rewrite(path, **changes):
@@ -165,7 +166,8 @@ def test_an_unknown_name_lists_the_valid_ones():
     names = ", ".join(systems.names())
     assert names == (
         "amtennet, meso4, mesoinception4, mislnet, hand_crafted_res, xception, "
-        "autogan, fakespotter, exif_anomaly"
+        "autogan, linear_probe, gend, cnndetection, community_forensics, "
+        "fakespotter, exif_anomaly, fusion"
     )
     with pytest.raises(RequestError, match=f"`detector`: expected {names}, found 'x'"):
         systems.create("x")
@@ -337,3 +339,32 @@ def test_folders_that_are_not_there_are_refused_before_the_training(data_dir, tm
     with pytest.raises(RequestError, match="give `balance=classes`"):
         tiny.fit(data_dir, tmp_path / "workdir", balance="folders")
     assert not (tmp_path / "workdir").exists()
+
+
+def test_chosen_parts_are_trained_and_the_others_stay(data_dir, tmp_path, caplog):
+    with caplog.at_level(logging.INFO, logger="fakedet_jax"):
+        workdir = tiny.fit(
+            data_dir, tmp_path / "workdir", trainable="^fc/", recipe={"num_epochs": 1}
+        )
+    # fc has 8 × 2 + 2 numbers; the rest 216 + 8 + 16.
+    assert "trained are 2 of 6 arrays of parameters, 18 of 258 numbers" in caplog.text
+    with tiny.registered():
+        fitted = systems.load(workdir, parallel.data_mesh())
+    fresh = jax.jit(tiny.DETECTOR.model(2, "float32").init)(
+        jax.random.key(0), jnp.zeros((1, *tiny.DETECTOR.framing.shape))
+    )
+    for collection in fresh:
+        for name, arrays in fresh[collection].items():
+            for leaf, start in arrays.items():
+                same = bool((fitted.variables[collection][name][leaf] == start).all())
+                assert same is (name != "fc"), f"{collection}/{name}/{leaf}"
+    config = json.loads((workdir / "config.json").read_text())
+    assert config["trainable"] == "^fc/"
+    with pytest.raises(RequestError, match=r"trainable='\^fc/' \(now None\)"):
+        tiny.fit(data_dir, workdir, recipe={"num_epochs": 1})
+
+
+def test_a_pattern_of_no_parameter_is_refused_before_pictures_are_read(tmp_path):
+    config = tiny.train_config(tmp_path, tmp_path, trainable="encoder")
+    with pytest.raises(RequestError, match=r"`trainable`: 'encoder' .* bn/bias, bn/sc"):
+        tiny.DETECTOR.plan(config, tiny.DETECTOR.recipe, parallel.data_mesh())

@@ -10,20 +10,32 @@ is damaged or cut short is computed anew.
 
 import contextlib
 import dataclasses
+import functools
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
-from fakedet_jax.data.dataset import digest_of
+from fakedet_jax.data import inspection
+from fakedet_jax.data.dataset import Dataset, digest_of
 from fakedet_jax.errors import RequestError
-from fakedet_jax.runtime import records, storage
+from fakedet_jax.evaluation.scoring import Scored
+from fakedet_jax.models import precision
+from fakedet_jax.models.preprocessing import Preprocessing
+from fakedet_jax.runtime import parallel, progress, records, storage
 
 _LOGGER = logging.getLogger(__name__)
+
+# Rows per file; a run can be stopped after each file.
+_PART_ROWS = 512
+
+# Called after each batch or part; raises an exception to stop the work.
+CheckFn = Callable[[], None]
 
 # Of the files; a change makes all tables of before unknown.
 FORMAT = 1
@@ -150,6 +162,121 @@ class Table:
             name: np.concatenate([column, *(part[name] for part in parts)])
             for name, column in self.empty.items()
         }
+
+
+class FeatureCache:
+    """Computes features of pictures once and keeps them on disk.
+
+    A table is used again only for the same key, bytes and order of the pictures,
+    precision of products, kind of device and version of JAX.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None,
+        described: Mapping[str, Any],
+        preprocessing: Preprocessing,
+        *,
+        num_threads: int,
+        check: CheckFn,
+    ) -> None:
+        """Prepares the cache; nothing is read yet.
+
+        Args:
+            folder: Folder of the tables; in the user's cache folder by default.
+            described: What the features depend on besides the pictures: the network,
+                the digest of its weights and so on, JSON-able.
+            preprocessing: Of the network's input.
+            num_threads: Threads that read the files to compute their digest.
+            check: Called after each part; raises an exception to stop the work.
+        """
+        self._folder = folder or storage.user_cache_dir() / "features"
+        self._described = {
+            **described,
+            "preprocessing": dataclasses.asdict(preprocessing),
+        }
+        self._digest = functools.cache(
+            lambda dataset: inspection.digest_contents(dataset, num_threads)
+        )
+        self._check = check
+
+    def table(self, what: str, dataset: Dataset, empty: Rows, **more: Any) -> Table:
+        """The table of some features, with or without rows yet.
+
+        Args:
+            what: Name of the features.
+            dataset: The pictures.
+            empty: See `open_table`.
+            **more: What else the rows depend on.
+        """
+        key = {
+            "what": what,
+            **self._described,
+            "pictures": self._digest(dataset),
+            "platform": jax.devices()[0].device_kind,
+            "jax": jax.__version__,
+            **more,
+        }
+        if (chosen := precision.chosen()) != "float32":
+            # Tables of before there was a choice stay valid.
+            key["matmul_precision"] = chosen
+        return open_table(self._folder, key, empty)
+
+    def rows(
+        self,
+        what: str,
+        dataset: Dataset,
+        column: np.ndarray,
+        compute: Callable[[Dataset], Scored],
+        doing: str,
+        **more: Any,
+    ) -> Scored:
+        """Features of every picture of a dataset, computed or read from the cache.
+
+        Args:
+            what: Name of the features.
+            dataset: The pictures.
+            column: `[0, …]` of the shape and dtype of the features.
+            compute: From a part of the pictures to their features.
+            doing: What is done to the pictures, such as "counting neurons of".
+            **more: What else the features depend on.
+
+        Returns:
+            `[num_examples, …]`, the same in every process.
+
+        Raises:
+            RequestError: The cache cannot be written.
+        """
+        empty = {what: column, "valid": np.zeros(0, np.bool_)}
+        table = self.table(what, dataset, empty, **more)
+        rows = table.read()
+        total = dataset.num_examples
+        done = min(agree_on_rows(len(rows[what])), total)
+        parts = [{name: values[:done] for name, values in rows.items()}]
+        if done < total:
+            table.prepare()
+            mirrored = ", mirrored" if more.get("mirrored") else ""
+            _LOGGER.info(
+                "%s %d pictures%s; %d are in the cache",
+                *(doing, total - done, mirrored, done),
+            )
+        quiet = jax.process_index() > 0 or done == total
+        with progress.Progress(total, label=what, initial=done, quiet=quiet) as shown:
+            for start in range(done, total, _PART_ROWS):
+                stop = min(start + _PART_ROWS, total)
+                scored = compute(dataset.subset(range(start, stop)))
+                parts.append({what: scored.values, "valid": scored.valid})
+                if jax.process_index() == 0:
+                    table.append(start, parts[-1])
+                self._check()
+                shown.update(stop - start)
+        joined = {name: np.concatenate([part[name] for part in parts]) for name in rows}
+        return Scored(joined[what], joined["valid"])
+
+
+def agree_on_rows(num_rows: int) -> int:
+    """Returns the number of rows that the caches of all processes have in common."""
+    return -parallel.agree_on_maximum(-num_rows)
 
 
 def open_table(folder: Path, key: Mapping[str, Any], empty: Rows) -> Table:

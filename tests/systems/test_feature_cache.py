@@ -1,6 +1,6 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of fakedet_jax.systems.fakespotter.cache: what is read is what was written."""
+"""Tests of fakedet_jax.systems.feature_cache: what is read is what was written."""
 
 import io
 import logging
@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from fakedet_jax.errors import RequestError
-from fakedet_jax.systems.fakespotter import cache as feature_cache
-from fakedet_jax.systems.fakespotter.cache import open_table
+from fakedet_jax.systems import feature_cache
+from fakedet_jax.systems.feature_cache import open_table
 
 _KEY = {"what": "counts", "pictures": "abc"}
 _EMPTY = {"counts": np.zeros((0, 3), np.int32), "valid": np.zeros(0, np.bool_)}
