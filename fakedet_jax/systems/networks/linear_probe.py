@@ -100,6 +100,12 @@ class LinearProbe(NetworkDetector):
         weights, card = store.load(self.backbone, config.options.weights)
         return Plan({**self.architecture, "weights": card["digest"]}, weights)
 
+    def training_pictures(
+        self, config: TrainConfig, train: Dataset, validation: Dataset
+    ) -> Dataset:
+        """All of them, each as often as it is there."""
+        return train
+
     def fit(self, request: FitRequest) -> None:
         """Embeds the pictures, or reads their embeddings from the cache, and trains.
 
