@@ -40,6 +40,6 @@ def test_mean_and_deviation_are_in_the_order_of_the_network(bgr):
 def test_settings_are_plain_data():
     settings = Preprocessing(Framing.square(5), bgr=True, mean=MEAN)
     fields = json.loads(json.dumps(dataclasses.asdict(settings)))
-    framing = Framing(**fields.pop("framing"))
+    framing = Framing.from_json(fields.pop("framing"))
     triples = {name: tuple(fields.pop(name)) for name in ("mean", "std")}
     assert Preprocessing(framing, **fields, **triples) == settings

@@ -219,6 +219,7 @@ def test_training_loss_equals_pytorch():
     _assert_close(_stepped()[0], _golden(34)["train_loss"])
 
 
+@pytest.mark.slow
 def test_gradients_equal_pytorch():
     gradients = _stepped()[1]
     for key, expected in _golden(34)["gradient_norms"].items():

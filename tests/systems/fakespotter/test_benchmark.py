@@ -89,6 +89,7 @@ def test_rounded_products_are_compared_with_exact_ones(workdir):
     assert "products in tf32" in benchmark.to_table(results)
 
 
+@pytest.mark.slow
 def test_a_backbone_needs_no_weights(tmp_path):
     config = _config(backbone=tiny.BACKBONE.name)
     results = benchmark.benchmark(config)
@@ -113,6 +114,7 @@ def test_wrong_settings_are_refused(changes, message):
         benchmark.benchmark(_config(**changes))
 
 
+@pytest.mark.slow
 def test_a_workdir_has_its_own_backbone(workdir):
     config = _config(workdir=workdir, backbone=tiny.BACKBONE.name)
     with pytest.raises(RequestError, match="`workdir`, `backbone`: the network comes"):

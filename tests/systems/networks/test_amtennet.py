@@ -283,6 +283,7 @@ def test_sharded_loss_equals_the_whole():
     _assert_close(_sharded_step()[1], _golden_step()[0])
 
 
+@pytest.mark.slow
 def test_sharded_running_means_equal_the_whole():
     found, expected = _sharded_step()[2], _golden_step()[2]
     for name in expected:

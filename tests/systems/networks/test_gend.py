@@ -202,6 +202,7 @@ def workdir(published, tmp_path_factory):
     return root / "workdir"
 
 
+@pytest.mark.slow
 def test_training_leaves_all_else_as_published(workdir):
     fitted = systems.load(workdir, parallel.data_mesh())
     given = narrow.variables("clip_hugging_face", CLIP)
@@ -220,6 +221,7 @@ def test_training_leaves_all_else_as_published(workdir):
     assert (config["backbone"], config["uniformity"]) == ("narrow_clip", 0.5)
 
 
+@pytest.mark.slow
 def test_it_predicts_and_deploys(workdir, tmp_path):
     table = tmp_path / "scores.csv"
     pictures = str(workdir.parent / "pictures" / "test")
@@ -238,6 +240,7 @@ def test_a_training_without_weights_is_refused(tmp_path, capsys):
     assert complaint.startswith("--weights: --backbone=clip_vit_l14 needs its weights")
 
 
+@pytest.mark.slow
 def test_a_converted_encoder_can_be_started_from(published, tmp_path):
     variables, card = store.load(CLIP, published / "encoder")
     store.save(tmp_path / "encoder", variables, card)
