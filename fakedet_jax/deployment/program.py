@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a deployed detector computes, and what it says of itself."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -13,6 +13,7 @@ from fakedet_jax import __version__
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import log_odds
 from fakedet_jax.evaluation.calibration import NONE
+from fakedet_jax.evaluation.scoring import log_odds_fn
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.runtime import parallel, storage
 from fakedet_jax.systems.base import Fitted
@@ -46,12 +47,11 @@ def make(fitted: Fitted) -> CropsFn:
             "make; deploy its members one by one"
         )
     variables = jax.tree.map(parallel.to_host, fitted.variables)
-    is_fake = np.array(fitted.info.is_fake)
+    evidence_fn = log_odds_fn(fitted.log_probability_fn, fitted.info.is_fake)
     line = fitted.info.calibration
 
     def program(crops: jax.Array) -> dict[str, jax.Array]:
-        logarithms = fitted.log_probability_fn(variables, crops)
-        evidence = _log_sum(logarithms, is_fake) - _log_sum(logarithms, ~is_fake)
+        evidence = evidence_fn(variables, crops)
         if line.kind != NONE:
             evidence = line.slope * evidence + line.offset
         # NaN is left as it is; infinities are as `log_odds.of_classes` has them.
@@ -113,11 +113,3 @@ def describe(
         "faces": workdir.faces,
         "matmul_precision": workdir.matmul_precision,
     }
-
-
-def _log_sum(logarithms: jax.Array, chosen: Sequence[bool] | np.ndarray) -> jax.Array:
-    """Logarithm of the sum of the probabilities of some classes, `[batch]`."""
-    columns = np.flatnonzero(chosen)
-    if len(columns) == 1:  # As it is, without another rounding.
-        return logarithms[:, columns[0]]
-    return jax.nn.logsumexp(logarithms[:, columns], axis=-1)

@@ -13,14 +13,13 @@ References:
 """
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fakedet_jax.evaluation.scoring import LogProbabilityFn, PictureFn
+from fakedet_jax.evaluation.scoring import PictureFn
 
 CELLS = 8
 
@@ -50,37 +49,13 @@ class Maps:
     layers_of: str = ""
 
 
-def log_odds_fn(
-    log_probability_fn: LogProbabilityFn, is_fake: Sequence[bool]
-) -> PictureFn:
-    """The log-odds of the fake classes together, which can be differentiated.
-
-    Args:
-        log_probability_fn: Of a detector.
-        is_fake: Whether each of its classes is fake.
-
-    Returns:
-        `fn(variables, images)` from `[batch, height, width, 3]`, 0 to 255, to float32
-        `[batch]`.
-    """
-    fake = np.flatnonzero(is_fake)
-    real = np.flatnonzero(~np.asarray(is_fake, np.bool_))
-
-    def log_odds(variables: Any, images: jax.Array) -> jax.Array:
-        values = log_probability_fn(variables, images)
-        logsumexp = jax.nn.logsumexp
-        return logsumexp(values[:, fake], -1) - logsumexp(values[:, real], -1)
-
-    return log_odds
-
-
 def occlusion(
     log_odds: PictureFn, variables: Any, images: jax.Array, *, cells: int = CELLS
 ) -> jax.Array:
     """What the log-odds lose when a cell is covered with the picture's mean colour.
 
     Args:
-        log_odds: See `log_odds_fn`.
+        log_odds: See `scoring.log_odds_fn`.
         variables: Of the detector.
         images: uint8 `[batch, height, width, 3]`; no side has fewer pixels than there
             are cells.
@@ -113,7 +88,7 @@ def gradient_times_input(
     """The part of each pixel in the log-odds, as far as these are linear.
 
     Args:
-        log_odds: See `log_odds_fn`.
+        log_odds: See `scoring.log_odds_fn`.
         variables: Of the detector.
         images: uint8 `[batch, height, width, 3]`.
 

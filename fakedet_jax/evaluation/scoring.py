@@ -8,7 +8,7 @@ a backbone, or any other array with a row for each picture.
 
 import dataclasses
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import jax
@@ -34,6 +34,36 @@ PictureFn = Callable[[Any, jax.Array], jax.Array]
 # From variables and uint8 `[batch, height, width, 3]` to the logarithms of class
 # probabilities, float32 `[batch, classes]`.
 LogProbabilityFn = PictureFn
+
+
+def log_odds_fn(
+    log_probability_fn: LogProbabilityFn, is_fake: Sequence[bool]
+) -> PictureFn:
+    """The log-odds of the fake classes together, which can be differentiated.
+
+    Args:
+        log_probability_fn: Of a detector.
+        is_fake: Whether each of its classes is fake.
+
+    Returns:
+        `fn(variables, images)` from `[batch, height, width, 3]`, 0 to 255, to float32
+        `[batch]`, not calibrated.
+    """
+    fake = np.asarray(is_fake, np.bool_)
+
+    def log_odds(variables: Any, images: jax.Array) -> jax.Array:
+        logarithms = log_probability_fn(variables, images)
+        return _log_sum(logarithms, fake) - _log_sum(logarithms, ~fake)
+
+    return log_odds
+
+
+def _log_sum(logarithms: jax.Array, chosen: np.ndarray) -> jax.Array:
+    """Logarithm of the sum of the probabilities of some classes, `[batch]`."""
+    columns = np.flatnonzero(chosen)
+    if len(columns) == 1:  # As it is, without another rounding.
+        return logarithms[:, columns[0]]
+    return jax.nn.logsumexp(logarithms[:, columns], axis=-1)
 
 
 class BatchResult(NamedTuple, Generic[_Tag]):

@@ -47,10 +47,14 @@ class Fitted:
     left_out: NDArray[np.float64]
 
     @property
+    def deal_aucs(self) -> list[float]:
+        """AUC of the rows that were left out, of all folds together, by deal."""
+        return [metrics.auc(self.fake, found) or 0.0 for found in self.left_out]
+
+    @property
     def auc(self) -> float:
-        """AUC of the rows that were left out, of all folds together."""
-        areas = [metrics.auc(self.fake, found) or 0.0 for found in self.left_out]
-        return float(np.mean(areas))
+        """Its mean over the deals."""
+        return float(np.mean(self.deal_aucs))
 
     @property
     def summary(self) -> str:

@@ -240,10 +240,9 @@ def _check(table: _Table, config: FuseConfig) -> None:
 
 
 def _figures(fitted: fusion.Fitted) -> dict[str, Any]:
-    areas = [metrics.auc(fitted.fake, found) or 0.0 for found in fitted.left_out]
     return {
         "auc": fitted.auc,
-        "auc_of_each_deal": areas,
+        "auc_of_each_deal": fitted.deal_aucs,
         "calibration_error": fitted.calibration_error,
         "sources_kept_together": fitted.folds[0].real_groups,
     }

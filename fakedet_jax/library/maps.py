@@ -39,9 +39,7 @@ class MapMaker:
         self._fitted = fitted
         self._mesh = mesh
         self._batch_size = parallel.round_up_batch_size(_BATCH_SIZE, mesh)
-        log_odds = attribution.log_odds_fn(
-            fitted.log_probability_fn, fitted.info.is_fake
-        )
+        log_odds = scoring.log_odds_fn(fitted.log_probability_fn, fitted.info.is_fake)
 
         def occlusion(variables: Any, images: jax.Array) -> jax.Array:
             return attribution.occlusion(log_odds, variables, images)

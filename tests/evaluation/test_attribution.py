@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fakedet_jax.evaluation import attribution, log_odds
+from fakedet_jax.evaluation import attribution, log_odds, scoring
 
 HEIGHT, WIDTH = 18, 21  # Neither is a multiple of the cells.
 
@@ -33,13 +33,13 @@ def weights():
 
 @pytest.fixture(scope="module")
 def linear():
-    return attribution.log_odds_fn(_linear, (False, True))
+    return scoring.log_odds_fn(_linear, (False, True))
 
 
 @pytest.mark.parametrize("is_fake", [(False, True, True), (False, True, False)])
 def test_log_odds_are_those_of_the_scores(is_fake):
     values = jax.nn.log_softmax(jnp.array([[1.0, -2.0, 0.5], [90.0, 3.0, -90.0]]))
-    found = attribution.log_odds_fn(lambda _, __: values, is_fake)(None, None)
+    found = scoring.log_odds_fn(lambda _, __: values, is_fake)(None, None)
     expected = log_odds.of_classes(np.asarray(values), is_fake)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
@@ -76,7 +76,7 @@ def test_occlusion_finds_the_only_corner_at_which_a_network_looks(images):
 
     bright = images.copy()
     bright[:, -3:, :3] = 255
-    odds = attribution.log_odds_fn(corner, (False, True))
+    odds = scoring.log_odds_fn(corner, (False, True))
     found = np.asarray(attribution.occlusion(odds, None, bright))
     # 2 of the 18 rows and 2 of the 21 columns are of the last and the first cell.
     assert (found[:, -1, 0] > 0.1).all()

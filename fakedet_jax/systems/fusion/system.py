@@ -28,7 +28,12 @@ from fakedet_jax.data import catalog
 from fakedet_jax.data.dataset import BINARY_CLASSES, Dataset
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation.info import DetectorInfo
-from fakedet_jax.evaluation.scoring import LogProbabilityFn, Scored, Scorer
+from fakedet_jax.evaluation.scoring import (
+    LogProbabilityFn,
+    Scored,
+    Scorer,
+    log_odds_fn,
+)
 from fakedet_jax.fusion import model
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.runtime import checkpoint, parallel
@@ -260,16 +265,18 @@ def make_member_fn(members: Sequence[Fitted]) -> LogProbabilityFn:
     """
     framing = Framing.beside([member.info.framing for member in members])
     places = list(zip(framing.columns, framing.parts, strict=False))
+    evidence_fns = [
+        log_odds_fn(member.log_probability_fn, member.info.is_fake)
+        for member in members
+    ]
 
     def member_log_odds(variables: Any, images: jax.Array) -> jax.Array:
         columns = []
-        for member, own, (start, part) in zip(members, variables, places, strict=True):
+        for evidence, own, (start, part) in zip(
+            evidence_fns, variables, places, strict=True
+        ):
             pictures = images[:, : part.height, start : start + part.width]
-            logarithms = member.log_probability_fn(own, pictures)
-            fake = np.flatnonzero(member.info.is_fake)
-            real = np.flatnonzero(~np.array(member.info.is_fake))
-            odds = jax.nn.logsumexp(logarithms[:, fake], axis=-1)
-            odds -= jax.nn.logsumexp(logarithms[:, real], axis=-1)
+            odds = evidence(own, pictures)
             columns.append(jnp.clip(odds.astype(jnp.float32), -_MOST, _MOST))
         return jnp.stack(columns, axis=1)
 

@@ -18,7 +18,7 @@ from PIL import ExifTags
 from fakedet_jax import mixture, systems
 from fakedet_jax.deployment import program, stablehlo
 from fakedet_jax.errors import RequestError
-from fakedet_jax.evaluation import attribution, log_odds
+from fakedet_jax.evaluation import attribution, log_odds, scoring
 from fakedet_jax.jobs import train
 from fakedet_jax.media.decode import decode, to_input
 from fakedet_jax.runtime import checkpoint, parallel, signals
@@ -95,7 +95,7 @@ def _scores(workdir, images):
 def test_its_log_odds_have_a_gradient(trained, root):
     fitted = _load(trained)
     images = _images(root / "others")[:2]
-    odds = attribution.log_odds_fn(fitted.log_probability_fn, fitted.info.is_fake)
+    odds = scoring.log_odds_fn(fitted.log_probability_fn, fitted.info.is_fake)
     found = np.asarray(attribution.gradient_times_input(odds, fitted.variables, images))
     assert fitted.has_gradient
     assert np.isfinite(found).all()
