@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import attribution, scoring
 from fakedet_jax.evaluation.attribution import Maps
 from fakedet_jax.evaluation.scoring import PictureFn, Scorer
@@ -34,7 +35,15 @@ class MapMaker:
         Args:
             fitted: The detector, on the mesh.
             mesh: The devices.
+
+        Raises:
+            RequestError: It sees each face in several framings, and a map has one.
         """
+        if fitted.info.framing.parts:
+            raise RequestError(
+                f"`maps`: {fitted.info.detector} sees each face in several framings, "
+                "which have no map in common; draw those of its members"
+            )
         self.layers_of = fitted.layers.faces if fitted.layers else ""
         self._fitted = fitted
         self._mesh = mesh

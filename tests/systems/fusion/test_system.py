@@ -247,6 +247,17 @@ def test_validation_needs_both_kinds(root, members, tmp_path):
         train.train(config)
 
 
+def test_maps_of_several_framings_are_refused(root, workdir, tmp_path, capsys):
+    report = tmp_path / "report"
+    flags = (f"--workdir={workdir}", f"--report={report}", "--maps")
+    code = tiny.run_cli("--mode=predict", *flags, str(root / "pictures" / "test"))
+    assert code == 2
+    assert "--maps: fusion sees each face in several framings" in (
+        capsys.readouterr().err
+    )
+    assert not report.exists()
+
+
 def test_what_runs_one_network_is_refused(workdir):
     fitted = systems.load(workdir, parallel.data_mesh(jax.devices()[:1]))
     with pytest.raises(RequestError, match="deploy its members one by one"):
