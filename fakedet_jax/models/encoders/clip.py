@@ -86,25 +86,12 @@ class Clip(nn.Module):
         size = self.size
         out = transformer.Outputs(self.site)
         tokens = embed(images, size, self.dtype, out)
-        tokens = transformer.blocks(tokens, size, out, self._block)
+        tokens = transformer.blocks(
+            tokens, size, out,
+            activation=self.activation, dtype=self.dtype, site=self.site,
+        )  # fmt: skip
         norm = transformer.LayerNorm(dtype=self.dtype, name="norm_post")
-        embedding = norm(tokens[:, 0])
-        if size.features:
-            projection = channel_last.Dense(
-                size.features, use_bias=False, dtype=self.dtype, name="projection"
-            )
-            embedding = out["projection"] = projection(embedding)
-        return embedding.astype(jnp.float32), dict(out)
-
-    def _block(self, name: str) -> transformer.Block:
-        return transformer.Block(
-            num_heads=self.size.num_heads,
-            mlp_width=self.size.mlp_width,
-            activation=self.activation,
-            dtype=self.dtype,
-            site=self.site,
-            name=name,
-        )
+        return project(norm(tokens[:, 0]), size, self.dtype, out), dict(out)
 
 
 def embed(
@@ -138,6 +125,31 @@ def embed(
     tokens = transformer.LayerNorm(dtype=dtype, name="norm_pre")(tokens)
     out.keep("patch_embedding", patches, tokens)
     return tokens
+
+
+def project(
+    token: jax.Array,
+    size: EncoderSize,
+    dtype: channel_last.Dtype,
+    out: transformer.Outputs,
+) -> jax.Array:
+    """The embedding of a token, within the module of an encoder.
+
+    Args:
+        token: `[batch, width]`.
+        size: Of the encoder.
+        dtype: Dtype of the computation.
+        out: Where the output of the projection goes.
+
+    Returns:
+        float32 `[batch, features]`, or the token where the size has no features.
+    """
+    if size.features:
+        projection = channel_last.Dense(
+            size.features, use_bias=False, dtype=dtype, name="projection"
+        )
+        token = out["projection"] = projection(token)
+    return token.astype(jnp.float32)
 
 
 def openai_layers(size: EncoderSize) -> Iterator[Layer]:

@@ -14,7 +14,6 @@ References:
 """
 
 import dataclasses
-import functools
 from collections.abc import Iterator
 
 import flax.linen as nn
@@ -107,26 +106,13 @@ class Dinov2(nn.Module):
             prefix.append(transformer.Parameter(count, name="registers")())
         tokens = transformer.with_prefix(patches + places.astype(self.dtype), *prefix)
         out.keep("patch_embedding", patches, tokens)
-        make = functools.partial(block, size, EPSILON, self.dtype, self.site)
-        tokens = transformer.blocks(tokens, size, out, make)
+        tokens = transformer.blocks(
+            tokens, size, out,
+            activation=transformer.gelu, epsilon=EPSILON, layer_scale=True,
+            dtype=self.dtype, site=self.site,
+        )  # fmt: skip
         norm = transformer.LayerNorm(EPSILON, jnp.float32, name="norm_post")
         return norm(tokens[:, 0]), dict(out)
-
-
-def block(
-    size: EncoderSize, epsilon: float, dtype: channel_last.Dtype, site: str, name: str
-) -> transformer.Block:
-    """A block with layer scales and GELU."""
-    return transformer.Block(
-        num_heads=size.num_heads,
-        mlp_width=size.mlp_width,
-        activation=transformer.gelu,
-        epsilon=epsilon,
-        layer_scale=True,
-        dtype=dtype,
-        site=site,
-        name=name,
-    )
 
 
 def facebook_layers(size: EncoderSize) -> Iterator[Layer]:

@@ -6,7 +6,6 @@ References:
     Siméoni et al.: "DINOv3", 2025, arXiv 2508.10104.
 """
 
-import functools
 import math
 from collections.abc import Iterator
 
@@ -82,8 +81,11 @@ class Dinov3(nn.Module):
         rotate = positions.rotation(
             angles(size), 1 + size.num_registers, interleaved=False
         )
-        make = functools.partial(dinov2.block, size, _EPSILON, self.dtype, self.site)
-        tokens = transformer.blocks(tokens, size, out, make, rotate)
+        tokens = transformer.blocks(
+            tokens, size, out, rotate,
+            activation=transformer.gelu, epsilon=_EPSILON, layer_scale=True,
+            dtype=self.dtype, site=self.site,
+        )  # fmt: skip
         norm = transformer.LayerNorm(_EPSILON, jnp.float32, name="norm_post")
         return norm(tokens[:, 0]), dict(out)
 

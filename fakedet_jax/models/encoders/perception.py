@@ -76,30 +76,17 @@ class PerceptionEncoder(nn.Module):
         out = transformer.Outputs(self.site)
         tokens = clip.embed(images, size, self.dtype, out)
         rotate = positions.rotation(angles(size), 1, interleaved=True)
-        tokens = transformer.blocks(tokens, size, out, self._block, rotate)
+        tokens = transformer.blocks(
+            tokens, size, out, rotate,
+            activation=transformer.gelu, dtype=self.dtype, site=self.site,
+        )  # fmt: skip
         norm = transformer.LayerNorm(dtype=self.dtype, name="norm_post")
         pool = AttentionPool(
             _POOL_HEADS, size.mlp_width, dtype=self.dtype, site=self.site, name="pool"
         )
         pooled, found = pool(norm(tokens))
         out.update({f"pool/{name}": values for name, values in found.items()})
-        embedding = pooled[:, 0]
-        if size.features:
-            projection = channel_last.Dense(
-                size.features, use_bias=False, dtype=self.dtype, name="projection"
-            )
-            embedding = out["projection"] = projection(embedding)
-        return embedding.astype(jnp.float32), dict(out)
-
-    def _block(self, name: str) -> transformer.Block:
-        return transformer.Block(
-            num_heads=self.size.num_heads,
-            mlp_width=self.size.mlp_width,
-            activation=transformer.gelu,
-            dtype=self.dtype,
-            site=self.site,
-            name=name,
-        )
+        return clip.project(pooled[:, 0], size, self.dtype, out), dict(out)
 
 
 class AttentionPool(nn.Module):

@@ -26,6 +26,7 @@ References:
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -306,8 +307,8 @@ def blocks(
     tokens: jax.Array,
     size: EncoderSize,
     out: Outputs,
-    make: Callable[[str], Block],
     rotate: Rotation | None = None,
+    **settings: Any,
 ) -> jax.Array:
     """Applies all blocks of an encoder, within its module.
 
@@ -315,15 +316,16 @@ def blocks(
         tokens: `[batch, tokens, width]`.
         size: Of the encoder.
         out: Where the outputs of the layers and blocks go.
-        make: From a name to a block.
         rotate: Turns queries and keys by their positions.
+        **settings: Of each `Block`, but what the size tells.
 
     Returns:
         Tokens of the same shape.
     """
     for number in range(size.depth):
         name = f"block{number}"
-        tokens, found = make(name)(tokens, rotate)
+        block = Block(size.num_heads, size.mlp_width, name=name, **settings)
+        tokens, found = block(tokens, rotate)
         out.update({f"{name}/{layer}": values for layer, values in found.items()})
         out[name] = tokens
     return tokens

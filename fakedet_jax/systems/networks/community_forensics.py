@@ -81,23 +81,16 @@ class CommunityForensics(nn.Module):
         positions = transformer.Parameter(shape, name="positions")()
         tokens = transformer.with_prefix(patches, first) + positions.astype(self.dtype)
         out.keep("patch_embedding", patches, tokens)
-        tokens = transformer.blocks(tokens, size, out, self._block)
+        tokens = transformer.blocks(
+            tokens, size, out,
+            activation=transformer.gelu, epsilon=_EPSILON, dtype=self.dtype,
+        )  # fmt: skip
         norm = transformer.LayerNorm(_EPSILON, name="norm_post")
         found = resnet.linear(
             norm(tokens[:, 0]), evidence.num_outputs(self.num_classes), "fc"
         )
         out["fc"] = found
         return evidence.to_logits(found), dict(out)
-
-    def _block(self, name: str) -> transformer.Block:
-        return transformer.Block(
-            num_heads=self.size.num_heads,
-            mlp_width=self.size.mlp_width,
-            activation=transformer.gelu,
-            epsilon=_EPSILON,
-            dtype=self.dtype,
-            name=name,
-        )
 
 
 def layers(size: EncoderSize) -> Iterator[Layer]:
