@@ -6,6 +6,7 @@ __all__ = [
     "clip",
     "dinov2",
     "dinov3",
+    "layout",
     "perception",
     "positions",
     "size",

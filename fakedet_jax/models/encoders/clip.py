@@ -21,7 +21,7 @@ import jax.numpy as jnp
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.models import channel_last
 from fakedet_jax.models.backbone import Backbone
-from fakedet_jax.models.encoders import transformer
+from fakedet_jax.models.encoders import layout, transformer
 from fakedet_jax.models.encoders.size import EncoderSize
 from fakedet_jax.models.parameters import Layer
 from fakedet_jax.models.preprocessing import Preprocessing
@@ -45,6 +45,24 @@ UNUSED = (
     *("logit_bias", "text.*", "text_model.*", "*.position_ids"),
     *("input_resolution", "context_length", "vocab_size"),
 )
+# Layers of a block in files of OpenAI and OpenCLIP.
+_OPENAI = {
+    "norm1": "ln_1",
+    "qkv": "attn.in_proj_*",
+    "attention": "attn.out_proj",
+    "norm2": "ln_2",
+    "fc1": "mlp.c_fc",
+    "fc2": "mlp.c_proj",
+}
+# And in those of Hugging Face.
+_HUGGING_FACE = {
+    "norm1": "layer_norm1",
+    "qkv": "self_attn.(q_proj,k_proj,v_proj)",
+    "attention": "self_attn.out_proj",
+    "norm2": "layer_norm2",
+    "fc1": "mlp.fc1",
+    "fc2": "mlp.fc2",
+}
 
 
 class Clip(nn.Module):
@@ -158,14 +176,7 @@ def openai_layers(size: EncoderSize) -> Iterator[Layer]:
     yield Layer("class_token", "array", "visual.class_embedding")
     yield Layer("positions", "array", "visual.positional_embedding")
     yield Layer("norm_pre", "affine", "visual.ln_pre")
-    for number in range(size.depth):
-        ours, torch = f"block{number}", f"visual.transformer.resblocks.{number}"
-        yield Layer(f"{ours}/norm1", "affine", f"{torch}.ln_1")
-        yield Layer(f"{ours}/qkv", "dense", f"{torch}.attn.in_proj_*", bias=True)
-        yield Layer(f"{ours}/attention", "dense", f"{torch}.attn.out_proj", bias=True)
-        yield Layer(f"{ours}/norm2", "affine", f"{torch}.ln_2")
-        yield Layer(f"{ours}/fc1", "dense", f"{torch}.mlp.c_fc", bias=True)
-        yield Layer(f"{ours}/fc2", "dense", f"{torch}.mlp.c_proj", bias=True)
+    yield from layout.blocks(size, "visual.transformer.resblocks", _OPENAI)
     yield Layer("norm_post", "affine", "visual.ln_post")
     if size.features:
         yield Layer("projection", "matrix", "visual.proj")
@@ -179,16 +190,7 @@ def hugging_face_layers(size: EncoderSize) -> Iterator[Layer]:
     positions = f"{model}.embeddings.position_embedding.weight"
     yield Layer("positions", "array", positions)
     yield Layer("norm_pre", "affine", f"{model}.pre_layrnorm")
-    for number in range(size.depth):
-        ours, torch = f"block{number}", f"{model}.encoder.layers.{number}"
-        yield Layer(f"{ours}/norm1", "affine", f"{torch}.layer_norm1")
-        qkv = f"{torch}.self_attn.(q_proj,k_proj,v_proj)"
-        yield Layer(f"{ours}/qkv", "dense", qkv, bias=True)
-        attention = f"{torch}.self_attn.out_proj"
-        yield Layer(f"{ours}/attention", "dense", attention, bias=True)
-        yield Layer(f"{ours}/norm2", "affine", f"{torch}.layer_norm2")
-        yield Layer(f"{ours}/fc1", "dense", f"{torch}.mlp.fc1", bias=True)
-        yield Layer(f"{ours}/fc2", "dense", f"{torch}.mlp.fc2", bias=True)
+    yield from layout.blocks(size, f"{model}.encoder.layers", _HUGGING_FACE)
     yield Layer("norm_post", "affine", f"{model}.post_layernorm")
     if size.features:
         yield Layer("projection", "dense", "visual_projection")

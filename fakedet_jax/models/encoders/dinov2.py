@@ -23,7 +23,7 @@ import jax.numpy as jnp
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.models import channel_last
 from fakedet_jax.models.backbone import Backbone
-from fakedet_jax.models.encoders import positions, transformer
+from fakedet_jax.models.encoders import layout, positions, transformer
 from fakedet_jax.models.encoders.size import EncoderSize
 from fakedet_jax.models.parameters import Layer
 from fakedet_jax.models.preprocessing import Preprocessing
@@ -48,6 +48,28 @@ def with_registers(size: EncoderSize) -> EncoderSize:
 
 SIZES = (*_PLAIN, *map(with_registers, _PLAIN))
 EPSILON = 1e-6
+# Layers of a block in files of the authors.
+_FACEBOOK = {
+    "norm1": "norm1",
+    "qkv": "attn.qkv",
+    "attention": "attn.proj",
+    "scale1": "ls1.gamma",
+    "norm2": "norm2",
+    "fc1": "mlp.fc1",
+    "fc2": "mlp.fc2",
+    "scale2": "ls2.gamma",
+}
+# And in those of Hugging Face.
+_HUGGING_FACE = {
+    "norm1": "norm1",
+    "qkv": "attention.attention.(query,key,value)",
+    "attention": "attention.output.dense",
+    "scale1": "layer_scale1.lambda1",
+    "norm2": "norm2",
+    "fc1": "mlp.fc1",
+    "fc2": "mlp.fc2",
+    "scale2": "layer_scale2.lambda1",
+}
 
 
 class Dinov2(nn.Module):
@@ -127,16 +149,7 @@ def facebook_layers(size: EncoderSize) -> Iterator[Layer]:
 
 def facebook_blocks(size: EncoderSize) -> Iterator[Layer]:
     """The blocks and the last normalisation of DINOv2 and DINOv3."""
-    for number in range(size.depth):
-        ours, torch = f"block{number}", f"blocks.{number}"
-        yield Layer(f"{ours}/norm1", "affine", f"{torch}.norm1")
-        yield Layer(f"{ours}/qkv", "dense", f"{torch}.attn.qkv", bias=True)
-        yield Layer(f"{ours}/attention", "dense", f"{torch}.attn.proj", bias=True)
-        yield Layer(f"{ours}/scale1", "array", f"{torch}.ls1.gamma")
-        yield Layer(f"{ours}/norm2", "affine", f"{torch}.norm2")
-        yield Layer(f"{ours}/fc1", "dense", f"{torch}.mlp.fc1", bias=True)
-        yield Layer(f"{ours}/fc2", "dense", f"{torch}.mlp.fc2", bias=True)
-        yield Layer(f"{ours}/scale2", "array", f"{torch}.ls2.gamma")
+    yield from layout.blocks(size, "blocks", _FACEBOOK)
     yield Layer("norm_post", "affine", "norm")
 
 
@@ -149,20 +162,7 @@ def hugging_face_layers(size: EncoderSize) -> Iterator[Layer]:
     yield Layer("positions", "array", f"{before}.position_embeddings")
     if size.num_registers:
         yield Layer("registers", "array", f"{before}.register_tokens")
-    for number in range(size.depth):
-        ours, torch = f"block{number}", f"encoder.layer.{number}"
-        attention = f"{torch}.attention"
-        yield Layer(f"{ours}/norm1", "affine", f"{torch}.norm1")
-        qkv = f"{attention}.attention.(query,key,value)"
-        yield Layer(f"{ours}/qkv", "dense", qkv, bias=True)
-        yield Layer(
-            f"{ours}/attention", "dense", f"{attention}.output.dense", bias=True
-        )
-        yield Layer(f"{ours}/scale1", "array", f"{torch}.layer_scale1.lambda1")
-        yield Layer(f"{ours}/norm2", "affine", f"{torch}.norm2")
-        yield Layer(f"{ours}/fc1", "dense", f"{torch}.mlp.fc1", bias=True)
-        yield Layer(f"{ours}/fc2", "dense", f"{torch}.mlp.fc2", bias=True)
-        yield Layer(f"{ours}/scale2", "array", f"{torch}.layer_scale2.lambda1")
+    yield from layout.blocks(size, "encoder.layer", _HUGGING_FACE)
     yield Layer("norm_post", "affine", "layernorm")
 
 

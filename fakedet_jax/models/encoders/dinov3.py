@@ -17,7 +17,7 @@ import numpy as np
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.models import channel_last
 from fakedet_jax.models.backbone import Backbone
-from fakedet_jax.models.encoders import dinov2, positions, transformer
+from fakedet_jax.models.encoders import dinov2, layout, positions, transformer
 from fakedet_jax.models.encoders.size import EncoderSize
 from fakedet_jax.models.parameters import Layer
 from fakedet_jax.models.preprocessing import Preprocessing
@@ -32,6 +32,17 @@ SIZES = (
 _EPSILON = 1e-5
 # Base of the wavelengths, in halves of the picture's side.
 _BASE = 100.0
+# Layers of a block in files of Hugging Face.
+_HUGGING_FACE = {
+    "norm1": "norm1",
+    "qkv": "attention.(q_proj,k_proj?,v_proj)",
+    "attention": "attention.o_proj",
+    "scale1": "layer_scale1.lambda1",
+    "norm2": "norm2",
+    "fc1": "mlp.up_proj",
+    "fc2": "mlp.down_proj",
+    "scale2": "layer_scale2.lambda1",
+}
 
 
 class Dinov3(nn.Module):
@@ -123,18 +134,7 @@ def hugging_face_layers(size: EncoderSize) -> Iterator[Layer]:
     yield Layer("patch_embedding", "conv", f"{before}.patch_embeddings", bias=True)
     yield Layer("class_token", "array", f"{before}.cls_token")
     yield Layer("registers", "array", f"{before}.register_tokens")
-    for number in range(size.depth):
-        ours, torch = f"block{number}", f"layer.{number}"
-        attention = f"{torch}.attention"
-        yield Layer(f"{ours}/norm1", "affine", f"{torch}.norm1")
-        qkv = f"{attention}.(q_proj,k_proj?,v_proj)"
-        yield Layer(f"{ours}/qkv", "dense", qkv, bias=True)
-        yield Layer(f"{ours}/attention", "dense", f"{attention}.o_proj", bias=True)
-        yield Layer(f"{ours}/scale1", "array", f"{torch}.layer_scale1.lambda1")
-        yield Layer(f"{ours}/norm2", "affine", f"{torch}.norm2")
-        yield Layer(f"{ours}/fc1", "dense", f"{torch}.mlp.up_proj", bias=True)
-        yield Layer(f"{ours}/fc2", "dense", f"{torch}.mlp.down_proj", bias=True)
-        yield Layer(f"{ours}/scale2", "array", f"{torch}.layer_scale2.lambda1")
+    yield from layout.blocks(size, "layer", _HUGGING_FACE)
     yield Layer("norm_post", "affine", "norm")
 
 

@@ -23,7 +23,7 @@ import jax.numpy as jnp
 
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.models import channel_last, evidence, pretrained, resnet
-from fakedet_jax.models.encoders import transformer
+from fakedet_jax.models.encoders import layout, transformer
 from fakedet_jax.models.encoders.size import EncoderSize
 from fakedet_jax.models.parameters import Layer, Published
 from fakedet_jax.models.preprocessing import Preprocessing
@@ -38,6 +38,15 @@ SIZES = {
     side: EncoderSize(_NAME.format(side), 384, 12, 6, 16, side) for side in (384, 224)
 }
 _RESIZED = {384: 440, 224: 256}
+# Layers of a block in files of timm.
+_TIMM = {
+    "norm1": "norm1",
+    "qkv": "attn.qkv",
+    "attention": "attn.proj",
+    "norm2": "norm2",
+    "fc1": "mlp.fc1",
+    "fc2": "mlp.fc2",
+}
 
 
 class CommunityForensics(nn.Module):
@@ -102,14 +111,7 @@ def layers(size: EncoderSize) -> Iterator[Layer]:
     yield Layer("patch_embedding", "conv", "patch_embed.proj", bias=True)
     yield Layer("class_token", "array", "cls_token")
     yield Layer("positions", "array", "pos_embed")
-    for number in range(size.depth):
-        ours, torch = f"block{number}", f"blocks.{number}"
-        yield Layer(f"{ours}/norm1", "affine", f"{torch}.norm1")
-        yield Layer(f"{ours}/qkv", "dense", f"{torch}.attn.qkv", bias=True)
-        yield Layer(f"{ours}/attention", "dense", f"{torch}.attn.proj", bias=True)
-        yield Layer(f"{ours}/norm2", "affine", f"{torch}.norm2")
-        yield Layer(f"{ours}/fc1", "dense", f"{torch}.mlp.fc1", bias=True)
-        yield Layer(f"{ours}/fc2", "dense", f"{torch}.mlp.fc2", bias=True)
+    yield from layout.blocks(size, "blocks", _TIMM)
     yield Layer("norm_post", "affine", "norm")
     yield Layer("fc", "dense", "head", bias=True)
 
