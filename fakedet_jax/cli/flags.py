@@ -101,15 +101,23 @@ def as_flags(message: str) -> str:
     """Writes the settings that a message names as the flags that set them.
 
     Below the command line a setting stands between backquotes, `name` or `name=value`.
-    A mode becomes the command that runs it.
+    A mode and the settings right after it become the command that runs it.
 
     >>> as_flags("`no_such_setting`: left as it is")
     '`no_such_setting`: left as it is'
     >>> as_flags("run `mode=evaluate` again")
     'run `fakedet evaluate` again'
     """
-    message = re.sub(r"`mode=(\w+)`", r"`fakedet \1`", message)
+    message = re.sub(r"`mode=(\w+)`((?: `\w+(?:=[^`]*)?`)*)", _as_command, message)
     return re.sub(r"`(\w+)(=[^`]*)?`", _as_flag, message)
+
+
+def _as_command(found: re.Match[str]) -> str:
+    mode, settings = found.groups()
+    words = as_flags(settings)
+    if "`" in words:  # Not all of them are flags.
+        return f"`fakedet {mode}`{words}"
+    return f"`fakedet {mode}{words}`"
 
 
 def _as_flag(setting: re.Match[str]) -> str:

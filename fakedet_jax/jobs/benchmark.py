@@ -25,7 +25,7 @@ from fakedet_jax import systems
 from fakedet_jax.config import BenchmarkConfig, DataConfig
 from fakedet_jax.data import catalog
 from fakedet_jax.data.dataset import Dataset
-from fakedet_jax.jobs import benchmark_faces, compute
+from fakedet_jax.jobs import benchmark_faces, benchmark_files, compute
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.models.dtypes import DTYPES
 from fakedet_jax.report.text_table import text_table
@@ -42,6 +42,7 @@ _NUM_JPEGS = 64
 # How the table shows a result: its name, what it is, its unit and what divides it.
 _ROWS: tuple[tuple[str, str, str, float], ...] = (
     ("pipeline_images_per_second", "Input pipeline alone", "images/s", 1),
+    *benchmark_files.ROWS,
     *benchmark_faces.ROWS,
     ("peak_host_bytes", "Peak memory, host", "MiB", 2**20),
     ("peak_device_bytes", "Peak memory, fullest device", "MiB", 2**20),
@@ -88,6 +89,8 @@ def benchmark(config: BenchmarkConfig) -> Results:
             name: {"label": label, "unit": unit, "divisor": divisor}
             for name, label, unit, divisor in (*subject.rows, *_ROWS)
         }
+        # First, because what it refuses should not take minutes.
+        scoring = subject.scoring(dataset.num_classes) if config.files else None
         results |= subject.measure(dataset)
         _LOGGER.info("measuring: input pipeline")
         results["pipeline_images_per_second"] = benchmark_faces.reading_speed(
@@ -97,6 +100,17 @@ def benchmark(config: BenchmarkConfig) -> Results:
             config.input,
             config.num_repeats,
         )
+        if scoring is not None:
+            _LOGGER.info("measuring: files")
+            results |= benchmark_files.measure_files(
+                *scoring,
+                mesh,
+                subject.framing,
+                dataset,
+                batch_size=config.batch_size,
+                num_repeats=config.num_repeats,
+                settings=config.input,
+            )
     if config.face_detector_model is not None:
         _LOGGER.info("measuring: faces")
         results |= benchmark_faces.measure_faces(

@@ -207,6 +207,23 @@ class Benchmark:
         """
         raise NotImplementedError
 
+    def scoring(self, num_classes: int) -> tuple[LogProbabilityFn, Any]:
+        """What `predict` computes, before any training.
+
+        Args:
+            num_classes: Classes of the detector.
+
+        Returns:
+            A function of variables and pictures, and variables on the mesh.
+
+        Raises:
+            RequestError: There are none without a training.
+        """
+        raise RequestError(
+            "`files`: only detectors that are one network can be measured on files; "
+            "leave it out"
+        )
+
     def ratios(self, results: Mapping[str, Any]) -> dict[str, Any]:
         """Puts results into proportion to those of the machine; nothing by default.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import fakedet_jax
-from fakedet_jax import settings, systems
+from fakedet_jax import cli, settings, systems
 from fakedet_jax.cli import flags, help, modes
 from tests import tiny
 
@@ -94,6 +94,21 @@ def test_help_for_an_unknown_detector_is_refused(capsys):
 
 def test_settings_are_shown_as_flags():
     assert "needs --size" in " ".join(help.of_mode("predict", {}).split())
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ("run `mode=evaluate` again", "run `fakedet evaluate` again"),
+        ("use `workdir=a b`", "use --workdir=a b"),
+        ("`mode=train` `workdir=w`, or", "`fakedet train --workdir=w`, or"),
+        ("`mode=train` `seed` `workdir=w`", "`fakedet train --seed --workdir=w`"),
+        ("`mode=train` `no_flag`", "`fakedet train` `no_flag`"),
+    ],
+)
+def test_a_mode_and_its_settings_are_shown_as_a_command(told, shown):
+    cli.define_flags()
+    assert flags.as_flags(told) == shown
 
 
 @pytest.mark.parametrize("words", ["", "train --help"])

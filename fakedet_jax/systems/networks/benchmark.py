@@ -16,6 +16,7 @@ from fakedet_jax.compiler import Program
 from fakedet_jax.config import BenchmarkConfig
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.errors import RequestError
+from fakedet_jax.evaluation.scoring import LogProbabilityFn
 from fakedet_jax.models import precision
 from fakedet_jax.runtime import measurement, parallel, peer
 from fakedet_jax.systems.base import Benchmark
@@ -94,6 +95,16 @@ class NetworkBenchmark(Benchmark):
         if config.compare is not None:
             results |= self._compare(dataset.num_classes, batch)
         return results
+
+    def scoring(self, num_classes: int) -> tuple[LogProbabilityFn, Any]:
+        """Class log-probabilities, and variables as training starts with them."""
+        detector, dtype = self._detector, self._config.dtype
+        _, state = self._create(num_classes, dtype)
+        model = detector.model(num_classes, dtype)
+        return (
+            steps.make_log_probability_fn(model, detector.preprocessing),
+            state.variables,
+        )
 
     def ratios(self, results: Mapping[str, Any]) -> Results:
         """What follows from all measurements together."""
