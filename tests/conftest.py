@@ -11,12 +11,16 @@ from pathlib import Path
 
 import pytest
 
-_NUM_DEVICES = "--xla_force_host_platform_device_count=8"
 os.environ["JAX_PLATFORMS"] = "cpu"
-if _NUM_DEVICES not in os.environ.get("XLA_FLAGS", ""):
-    os.environ["XLA_FLAGS"] = (
-        f"{os.environ.get('XLA_FLAGS', '')} {_NUM_DEVICES}".strip()
-    )
+_flags = os.environ.get("XLA_FLAGS", "").split()
+for _flag in (
+    "--xla_force_host_platform_device_count=8",
+    # Tests compile more than they compute.
+    "--xla_backend_optimization_level=1",
+):
+    if _flag not in _flags:
+        _flags.append(_flag)
+os.environ["XLA_FLAGS"] = " ".join(_flags)
 # Many tests compile the same steps again, in this process and in others.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     _cache = tempfile.mkdtemp(prefix="fakedet-tests-")

@@ -170,11 +170,8 @@ def _run(command, place):
 
 
 def _environment(place):
-    """The variables of a user, who has one device."""
-    flags = os.environ.get("XLA_FLAGS", "").split()
-    own = [flag for flag in flags if "device_count" not in flag]
+    """The variables of a user, who has one device and sets no flags of XLA."""
     return {
-        **os.environ,
+        **{name: os.environ[name] for name in os.environ if name != "XLA_FLAGS"},
         "XDG_CACHE_HOME": str(place / "cache"),
-        "XLA_FLAGS": " ".join(own),
     }

@@ -38,6 +38,7 @@ from fakedet_jax.models.backbone import Backbone
 from fakedet_jax.models.parameters import Layer
 from fakedet_jax.models.preprocessing import Preprocessing
 from fakedet_jax.systems.exif_anomaly import ranker as face_ranker
+from fakedet_jax.systems.networks import amtennet
 from fakedet_jax.systems.networks.system import NetworkDetector
 from fakedet_jax.training import loop, optim
 from fakedet_jax.weights import folder, store
@@ -108,6 +109,31 @@ DETECTOR = NetworkDetector(
 # Nothing in it depends on the place of a picture within its batch.
 PLAIN = dataclasses.replace(
     DETECTOR, name="plain", build=functools.partial(Net, noisy=False)
+)
+
+
+class TraceNet(nn.Module):
+    """AMTEN with a linear classifier of the mean strengths of its traces."""
+
+    num_classes: int
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, images: jax.Array, *, train: bool = False
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        traces, out = amtennet.Amten(self.dtype, name="amten")(images)
+        logits = nn.Dense(self.num_classes, name="fc")(jnp.abs(traces).mean((2, 3)))
+        return logits.astype(jnp.float32), out
+
+
+# Compiles in a tenth of the time of AMTENnet, and has its traces.
+TRACING = NetworkDetector(
+    name="tracing",
+    build=TraceNet,
+    preprocessing=amtennet.PREPROCESSING,
+    recipe=DETECTOR.recipe,
+    features=amtennet.create().features,
 )
 
 
@@ -417,11 +443,13 @@ def _logging_restored() -> Iterator[None]:
 def start(
     *arguments: str, signal_at: tuple[int, int] | None = None, num_devices: int = 8
 ) -> subprocess.Popen[str]:
-    """Runs the command line in a process of its own."""
+    """Runs the command line in a process of its own, compiled as here."""
+    count = "--xla_force_host_platform_device_count="
+    others = [flag for flag in os.environ["XLA_FLAGS"].split() if count not in flag]
     environment = {
         **os.environ,
         "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": f"--xla_force_host_platform_device_count={num_devices}",
+        "XLA_FLAGS": " ".join([*others, f"{count}{num_devices}"]),
     }
     if signal_at is not None:
         environment["TINY_SIGNAL"] = "{}:{}".format(*signal_at)

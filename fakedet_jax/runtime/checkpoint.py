@@ -22,10 +22,11 @@ import sys
 import time
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Any, Self
 
 import jax
+import numpy as np
 
 from fakedet_jax.errors import RequestError
 
@@ -78,7 +79,9 @@ class Store:
                 folder.absolute(),
                 # Named here so that a read-only store knows its items too.
                 item_handlers={
-                    "tree": ocp.StandardCheckpointHandler(),
+                    "tree": ocp.PyTreeCheckpointHandler(
+                        type_handler_registry=_registry(ocp)
+                    ),
                     "facts": ocp.JsonCheckpointHandler(),
                 },
                 options=options,
@@ -100,7 +103,7 @@ class Store:
             OSError: The disk is full, or the step before could not be written.
         """
         arguments = self._ocp.args.Composite(
-            tree=self._ocp.args.StandardSave(tree),
+            tree=self._ocp.args.PyTreeSave(tree),
             facts=self._ocp.args.JsonSave(dict(facts)),
         )
         with _disk_errors(self._folder):
@@ -133,7 +136,12 @@ class Store:
             RequestError: The step is damaged, or its arrays have other names or shapes.
         """
         arguments = self._ocp.args.Composite(
-            tree=self._ocp.args.StandardRestore(abstract)
+            tree=self._ocp.args.PyTreeRestore(
+                abstract,
+                restore_args=self._ocp.checkpoint_utils.construct_restore_args(
+                    abstract
+                ),
+            )
         )
         with _damage(self._folder, step):
             # Checked first, as Orbax finds a difference only while it reads.
@@ -205,6 +213,21 @@ def abstract_like(tree: Any, sharding: Any) -> Any:
     return jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
         tree,
+    )
+
+
+def _registry(ocp: ModuleType) -> Any:
+    """How Orbax writes arrays: each copy of one device whole, by one process.
+
+    By default it cuts an array of which every device has a copy into a slice for each
+    device. On one host that writes nothing faster, and compiles a program for each
+    shape and device before the first step is stored.
+    """
+    handlers = ocp.type_handlers
+    return handlers.create_type_handler_registry(
+        (np.number, handlers.ScalarHandler()),
+        (np.ndarray, handlers.NumpyHandler()),
+        (jax.Array, handlers.ArrayHandler(use_replica_parallel=False)),
     )
 
 

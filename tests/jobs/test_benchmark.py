@@ -12,6 +12,7 @@ from fakedet_jax.jobs import benchmark
 from fakedet_jax.media.decode import decode
 from fakedet_jax.runtime import measurement
 from fakedet_jax.systems.networks import benchmark as benchmark_network
+from tests import tiny
 
 PLAIN = BenchmarkConfig(
     detector="amtennet", input=InputConfig(num_threads=2), batch_size=8, num_repeats=1
@@ -159,9 +160,10 @@ def test_made_pictures_are_jpegs_of_the_promised_size(monkeypatch):
     assert len(set(encoded)) == len(encoded)
 
 
-def test_a_dataset_can_be_named_for_the_pipeline(picture_folder):
-    with benchmark._dataset(DataConfig("folder", picture_folder)) as dataset:
-        assert dataset.num_examples == 8
+def test_a_dataset_can_be_named_for_the_pipeline(tmp_path):
+    root = tiny.write_pictures(tmp_path / "pictures")
+    with benchmark._dataset(DataConfig("folder", root)) as dataset:
+        assert dataset.num_examples == 20
         assert dataset.split == "train"
 
 

@@ -20,20 +20,25 @@ from fakedet_jax.config import (
     FaceConfig,
     FrameConfig,
     InputConfig,
+    TrainConfig,
 )
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import scoring
 from fakedet_jax.faces import detection, extraction
 from fakedet_jax.faces.cropping import Cropping
-from fakedet_jax.jobs import extract
+from fakedet_jax.jobs import extract, train
 from fakedet_jax.media.decode import decode, to_input
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.media.video import Evenly
 from fakedet_jax.runtime import parallel
 from fakedet_jax.systems.networks import traces
-from tests.data.pictures import colourful, encode
+from tests import tiny
+from tests.data.pictures import colourful, encode, write_folder
 from tests.media.media_files import cut, write_video
 from tests.prepare.detectors import Scripted
+
+# Of the network; pictures of this size are not resampled.
+_SIDE = 128
 
 ARRAYS = {
     "notes",
@@ -48,6 +53,43 @@ ARRAYS = {
     "settings",
     "thresholds",
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tracing():
+    """The detector of `trained_workdir` is known."""
+    with tiny.registration(systems, tiny.TRACING):
+        yield
+
+
+@pytest.fixture(scope="module")
+def picture_folder(tmp_path_factory):
+    """Splits of two classes; every file can be read. Not to be changed."""
+    counts = {
+        "train/real": 4,
+        "train/fake": 4,
+        "validation/real": 2,
+        "validation/fake": 2,
+        "test/real": 3,
+        "test/fake": 2,
+    }
+    return write_folder(tmp_path_factory.mktemp("extract") / "in", counts, _SIDE)
+
+
+@pytest.fixture(scope="module")
+def trained_workdir(tmp_path_factory, picture_folder, tracing):
+    """The workdir of a detector with traces after two steps. Not to be changed."""
+    workdir = tmp_path_factory.mktemp("extract") / "workdir"
+    train.train(
+        TrainConfig(
+            detector=tiny.TRACING.name,
+            workdir=workdir,
+            data=DataConfig("folder", picture_folder),
+            input=InputConfig(num_threads=2),
+            recipe={"num_epochs": 2},
+        )
+    )
+    return workdir
 
 
 @pytest.fixture(scope="module")
@@ -290,7 +332,7 @@ def test_no_readable_files_are_counted(tmp_path, request_for, mixed):
 
 
 def test_unknown_features_are_refused_with_the_valid_names(tmp_path, request_for):
-    message = "`features`: the detector 'amtennet' of `workdir` has no edges, only trac"
+    message = "`features`: the detector 'tracing' of `workdir` has no edges, only trace"
     with pytest.raises(RequestError, match=message):
         extract.extract(request_for(tmp_path, features="edges"))
 
