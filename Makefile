@@ -15,7 +15,7 @@ PRINT_SITE = -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo results test test-readme test-readme-quick test-slow test-fuzz test-ray test-ray-quick test-review lint clean
-.PHONY: compile-env test-compile test-compile-quick test-compile-slow
+.PHONY: compile-env environments test-compile test-compile-quick test-compile-slow
 
 demo: $(VENV)/.ready
 	$(BIN)/python main.py --flagfile=experiments/quickstart.flags --workdir=$(DEMO)/workdir
@@ -85,6 +85,9 @@ test-compile-quick: $(COMPILE_VENV)/.ready
 
 test-compile-slow: $(COMPILE_VENV)/.ready
 	$(COMPILE_BIN)/python -m pytest -m "compiler and slow" tests/compiler
+
+# What `.ci/run` needs: installing keeps one core busy, so it runs beside the checks.
+environments: $(RAY_VENV)/.ready $(COMPILE_VENV)/.ready
 
 lint: $(VENV)/.ready-test
 	$(BIN)/ruff format --check .

@@ -3,6 +3,7 @@
 """Settings for all tests; pytest reads this before any test imports JAX."""
 
 import atexit
+import collections
 import os
 import shutil
 import tempfile
@@ -27,6 +28,18 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     atexit.register(shutil.rmtree, _cache, ignore_errors=True)
     os.environ["JAX_COMPILATION_CACHE_DIR"] = _cache
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+
+
+@pytest.hookimpl(tryfirst=True)  # Before any are deselected.
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks as slow what the mark `few` leaves out."""
+    seen: collections.Counter[str] = collections.Counter()
+    for item in items:
+        if few := item.get_closest_marker("few"):
+            function = item.nodeid.partition("[")[0]
+            if seen[function] >= few.args[0]:
+                item.add_marker(pytest.mark.slow)
+            seen[function] += 1
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,7 @@ for files and folders, which are made here of real faces; trainings are cut to a
 or two.
 """
 
+import fcntl
 import os
 import re
 import shutil
@@ -76,8 +77,20 @@ def _blocks():
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory, shared_data):
-    """A folder with all that the commands name."""
-    place = tmp_path_factory.mktemp("readme")
+    """A folder with all that the commands name: a copy of one for all processes."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    made = base / "readme"
+    with (base / "readme.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            _fill(made, shared_data)
+    place = tmp_path_factory.mktemp("readme") / "place"
+    return shutil.copytree(made, place, symlinks=True)
+
+
+def _fill(place, shared_data):
     faces = shared_data / "faces256"
     kinds = sorted(path.name for path in (faces / "train").iterdir())
     for folder in ("PICTURES", "OTHER", "MEDIA"):
@@ -110,8 +123,12 @@ def place(tmp_path_factory, shared_data):
         "--output=WEIGHTS",
         place,
     )
-    _run("python main.py --mode=train --data_dir=PICTURES --workdir=TRAINED", place)
-    return place
+    # As README.md does it, so that its command finds the compiled program.
+    _run(
+        "python main.py --mode=train --detector=amtennet --schedule=cosine "
+        "--num_epochs=60 --data_dir=PICTURES --workdir=TRAINED",
+        place,
+    )
 
 
 @pytest.mark.readme

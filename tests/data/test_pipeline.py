@@ -442,6 +442,7 @@ def test_a_treatment_leaves_order_and_flips_as_they_are(dataset):
     assert_same(plain, treated)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("changed", [{}, {"num_threads": 7}, {"num_workers": 2}])
 def test_treated_batches_are_drawn_anew_and_can_be_repeated(
     dataset, parsed_flags, changed

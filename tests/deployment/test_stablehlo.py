@@ -17,6 +17,7 @@ _QUICK = ("meso4",)
 _NETWORKS = tuple(name for name in whole.NAMES if name not in _QUICK)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [*_QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in _NETWORKS)],

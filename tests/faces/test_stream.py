@@ -64,6 +64,7 @@ def gather(files, how=WHOLE, **settings):
     return found, batches
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("how", [WHOLE, TWO])
 @pytest.mark.parametrize(
     "reading", [Reading(num_threads=1), Reading(num_threads=4), Reading(num_workers=3)]

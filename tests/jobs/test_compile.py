@@ -129,6 +129,7 @@ def test_every_system_has_programs(settings, title):
         assert found["collectives"] == []
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("name", "theirs"),
     [("float32", "HIGHEST"), ("tf32", "HIGH"), ("bfloat16", "DEFAULT")],

@@ -75,6 +75,7 @@ def test_one_of_each_is_in_the_singular(config):
     assert "1 note: b" in text
 
 
+@pytest.mark.slow
 def test_what_was_ignored_is_told(config):
     arrays = networks.torch_arrays(networks.random_arrays())
     del arrays["head.weight"]
@@ -93,6 +94,7 @@ def test_nothing_is_written_when_the_file_does_not_fit(config):
     assert not config.output.parent.exists()
 
 
+@pytest.mark.slow
 def test_a_residual_network_of_torchvision_is_stored(tmp_path):
     arrays = make_resnet_golden.make_weights(50)
     rng = np.random.default_rng(0)

@@ -271,6 +271,7 @@ def test_the_seed_decides_what_a_mix_does(workdir):
     assert scores[0] == scores[1] != scores[2]
 
 
+@pytest.mark.slow
 def test_an_evaluation_is_named_after_what_was_done(workdir):
     _evaluate(workdir, name="", perturb="jpeg:60", report=True)
     folder = workdir / "evaluations" / "folder_test_jpeg_60"

@@ -55,6 +55,7 @@ def _merged(folder, path):
     return parquet.read_table(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("features", ["coverage", "embedding"])
 def test_parts_hold_what_one_file_holds(root, thresholds, tmp_path, features):
     more = [f"--thresholds={thresholds}"] if features == "coverage" else []

@@ -115,6 +115,7 @@ def test_the_baseline_is_what_evaluate_gives(workdir, measured):
     assert summary["threshold"] == evaluated["threshold"]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("index", [4, 9, 14, 19])
 def test_a_condition_is_an_evaluation_of_perturbed_files(
     workdir, data_dir, measured, tmp_path, index
@@ -157,6 +158,7 @@ def test_the_batch_size_does_not_matter(workdir, measured):
         assert found["auc"] == expected["auc"]
 
 
+@pytest.mark.slow
 def test_a_mix_of_other_conditions_is_not_scored_again(workdir, monkeypatch):
     scored = []
     run = apply.apply

@@ -53,6 +53,7 @@ def _complaint(capsys):
     return lines[-1]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_is_answered_with_its_code_and_how_to_go_on(
     data_dir, trained, tmp_path, capsys, signum
@@ -109,6 +110,7 @@ def test_a_full_disk_ends_the_run_and_space_continues_it(
         assert tiny.result(workdir) == tiny.result(trained)
 
 
+@pytest.mark.slow
 def test_a_full_disk_does_not_harm_the_detector(data_dir, tmp_path):
     with _small_disk(tmp_path / "disk", "2m") as disk:
         workdir = disk / "workdir"

@@ -103,6 +103,7 @@ def _decode(ffmpeg, path, flags, shape):
     return np.frombuffer(done.stdout, np.uint8).reshape(-1, *shape)
 
 
+@pytest.mark.few(12)
 @pytest.mark.parametrize(
     "clip", _CLIPS, ids=lambda clip: "-".join(map(str, clip[:5])).replace("/", ":")
 )

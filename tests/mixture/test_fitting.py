@@ -85,6 +85,7 @@ def test_ends_where_scikit_learn_does(covariance_type):
     assert found.num_iterations == expected.n_iter_
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("covariance_type", TYPES)
 def test_one_and_eight_devices_are_equal(covariance_type):
     one, eight = (
@@ -100,6 +101,7 @@ def test_one_and_eight_devices_are_equal(covariance_type):
     _assert_same(eight, one)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("covariance_type", TYPES)
 @pytest.mark.parametrize("batch_size", [7, 1000])
 def test_streaming_equals_in_memory(monkeypatch, covariance_type, batch_size):
@@ -124,6 +126,7 @@ def test_a_stream_is_traced_once(monkeypatch, num_devices):
     assert accumulate_fn._cache_size() == 1
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("covariance_type", TYPES)
 def test_a_compiler_gets_what_a_fit_runs(monkeypatch, covariance_type):
     runs = []

@@ -52,6 +52,7 @@ def test_unknown_name_is_an_error_that_lists_the_names():
         backbones.create("vgg")
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", TABLE)
 def test_numbers_of_parameters(name):
     variables = backbone_outputs.output_shapes(name)[0]
@@ -59,6 +60,7 @@ def test_numbers_of_parameters(name):
     assert found == TABLE[name][:2]
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("site", SITES)
 @pytest.mark.parametrize("name", TABLE)
 def test_outputs_come_in_the_order_of_the_layers(name, site):
@@ -113,6 +115,7 @@ def test_names_are_unique(name):
         assert len(found) == len(set(found)), field
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", TABLE)
 def test_embedding_is_float32_and_has_its_width(name):
     _, embedding, _ = backbone_outputs.output_shapes(name, dtype=jnp.bfloat16)

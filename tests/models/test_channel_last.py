@@ -79,6 +79,7 @@ def test_convolution(name):
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "name", ["strided pointwise", "strided depthwise", "global depthwise"]
 )
@@ -260,6 +261,7 @@ def _choose(monkeypatch, platform):
     monkeypatch.setattr(lax, "platform_dependent", choose)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("platform", ["cpu", "cuda", "default"])
 def test_forms_of_pooling_have_one_gradient(monkeypatch, platform):
     planes = _random(2, 9, 8, 3)
@@ -291,6 +293,7 @@ def _gradient_of_ones(layer, planes):
     return jax.jit(jax.grad(loss))(params)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "layer",
     [

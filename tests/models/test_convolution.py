@@ -118,6 +118,7 @@ def _found(case, batch=2):
     return _value_and_gradients(convolution.conv2d, _operands(case, batch), **settings)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("case", CASES)
 def test_value_and_gradients_equal_xla(case):
     settings = {"padding": case[4], "stride": case[5]}

@@ -102,6 +102,7 @@ def test_large_planes_have_the_maxima_of_the_loop(size):
     np.testing.assert_array_equal(pooling.max_pool(planes), expected)
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(("size", "window", "stride"), CASES)
 def test_maximum_equals_the_loop(size, window, stride):
     planes = _planes(size)
@@ -126,6 +127,7 @@ def _by_window(planes, window, stride):
 FORMS = [pooling.max_pool, _by_taps, _by_window]
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize("function", FORMS)
 @pytest.mark.parametrize(("size", "window", "stride"), CASES)
 def test_gradient_goes_to_the_first_maximum(size, window, stride, function):
@@ -136,6 +138,7 @@ def test_gradient_goes_to_the_first_maximum(size, window, stride, function):
     np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(("size", "window", "stride"), CASES)
 def test_average_divides_by_what_a_window_holds(size, window, stride):
     planes = _planes(size)

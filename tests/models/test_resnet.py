@@ -37,6 +37,7 @@ def _shapes(depth, num_classes, dtype=jnp.float32):
     return variables, logits, {name: out[name] for name in ordered}
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("depth", "num_classes", "count"),
     [
@@ -58,6 +59,7 @@ def test_outputs_are_all_layers_with_kernels_in_network_order(depth, num_kernels
     assert (list(out), len(out)) == (kernels, num_kernels)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("depth", "name", "shape"),
     [
@@ -200,6 +202,7 @@ def _assert_close(found, expected, name=""):
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=atol, err_msg=name)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("depth", DEPTHS)
 def test_evaluated_logits_equal_pytorch(depth):
     _assert_close(_evaluated(depth)[0], _golden(depth)["eval_logits"])
@@ -227,6 +230,7 @@ def test_gradients_equal_pytorch():
         _assert_close(norm, expected, key)
 
 
+@pytest.mark.slow
 def test_variables_after_a_step_equal_pytorch():
     after = _stepped()[2]
     for key, expected in _golden(34)["after_step"].items():

@@ -43,6 +43,7 @@ def _assert_equal(found, expected):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("condition", CONDITIONS, ids=str)
 def test_pictures_keep_their_order_and_sizes(condition):
     perturbed = _apply(condition, PICTURES)

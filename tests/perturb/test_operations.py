@@ -156,6 +156,7 @@ def test_the_padding_does_not_matter(perturb, extra, fill):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("perturb", [_blur, _resize, _noise, _median, _mean])
 def test_a_batch_gives_what_single_pictures_give(perturb):
     pictures = [samples.random(64, 64, seed) for seed in range(3)]

@@ -252,6 +252,7 @@ def test_figures_hold_as_many_runs_as_are_allowed(curve):
 _LONG = "a detector with a long name on MobileFaceNet, activations, seed"
 
 
+@pytest.mark.few(3)
 @BOTH
 @pytest.mark.parametrize(
     "names",

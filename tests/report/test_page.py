@@ -41,6 +41,7 @@ def test_every_name_is_escaped(reader):
     assert alternatives.count(HOSTILE) == 2
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", ['"><b>', "' onerror='x", "a&lt;b", "{{ title }}"])
 def test_names_cannot_become_markup(tmp_path, name):
     picture = np.zeros((2, 2, 3), np.uint8)
@@ -124,6 +125,7 @@ def test_no_skipped_file_is_stated(tmp_path):
     assert "None. Every file has a score." in content
 
 
+@pytest.mark.slow
 def test_manipulations_have_rows(tmp_path):
     reader = _written(tmp_path, evaluation(manipulations=["", HOSTILE, "", "swap"]))
     assert "script" not in reader.tags

@@ -41,6 +41,7 @@ def _run(flags):
     return done.stdout.strip()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [

@@ -94,6 +94,7 @@ def test_plugins_are_imported_once(install):
     assert plugins.load() == plugins.load() == ("good",)
 
 
+@pytest.mark.slow
 def test_worker_processes_know_the_plugins(install, tmp_path):
     # Grain asks for it.
     flags.FLAGS.mark_as_parsed()

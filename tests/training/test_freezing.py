@@ -122,6 +122,7 @@ def _trained(norm, frozen, **changes):
 BODY = ("body/conv/bias", "body/conv/kernel", "body/norm/bias", "body/norm/scale")
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("norm", [linen_norm, torch_norm, caffe_norm])
 def test_a_linear_layer_on_frozen_features_learns_as_by_hand(norm):
     model, before, after, images, labels = _trained(norm, BODY)

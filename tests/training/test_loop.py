@@ -65,6 +65,7 @@ def test_a_finished_run_is_left_as_it_is(data_dir, tmp_path):
         assert tiny.result(tiny.fit(data_dir, tmp_path)) == first
 
 
+@pytest.mark.slow
 def test_a_run_whose_newest_checkpoint_is_lost_goes_on_from_the_one_before(
     data_dir, whole, tmp_path
 ):
@@ -137,6 +138,7 @@ def _spoilt(spoil):
     return mock.patch.object(steps, "make_train_step", make_spoilt)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_loss_that_is_not_finite_ends_the_run(data_dir, tmp_path, value):
     def spoil(state, metrics):

@@ -78,6 +78,7 @@ def test_every_published_detector_has_a_release():
     assert names >= {name for name in systems.names() if systems.create(name).published}
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("release, layout", of_detectors())
 def test_names_and_shapes_are_those_of_the_detector(release, layout):
     detector = systems.create(release["detector"])

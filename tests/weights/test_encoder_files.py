@@ -57,6 +57,7 @@ def test_layouts_are_told_by_names(name, index, prefix):
     encoder_files.check_size(backbone, layers, file)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("size", [clip.VIT_B32, clip.VIT_L14_336, clip.VIT_H14])
 @pytest.mark.parametrize("index", [0, 1])
 def test_another_size_is_named(size, index):

@@ -40,6 +40,7 @@ def test_every_encoder_is_in_the_list():
     assert found == list(TABLE)
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("name", TABLE)
 def test_numbers_of_parameters(name):
     variables, _, _ = traced(name)

@@ -53,6 +53,7 @@ def test_there_is_no_network_to_compare_with(small):
         benchmark.benchmark(dataclasses.replace(_CONFIG, compare="torch"))
 
 
+@pytest.mark.slow
 def test_scikit_learn_is_not_needed(small, monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.mixture", None)
     monkeypatch.setattr(benchmark_anomaly.AnomalyBenchmark, "_network", lambda self: {})

@@ -121,6 +121,7 @@ def test_heads_are_linear_in_the_embedding(name):
     np.testing.assert_array_equal(out["heads"], heads)
 
 
+@pytest.mark.slow
 def test_the_body_of_the_published_network_is_a_resnet_with_768_outputs():
     body = {key: tree["body"] for key, tree in _variables("resnet50").items()}
     network = resnet.ResNet(50, 768)

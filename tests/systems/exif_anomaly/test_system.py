@@ -264,6 +264,7 @@ def test_another_mixture_in_its_workdir_is_refused(root, trained):
 
 
 # In the middle of an epoch, and before the last step of all.
+@pytest.mark.few(1)
 @pytest.mark.parametrize("step", [5, 6])
 def test_a_run_that_was_stopped_goes_on(root, trained, tmp_path, step):
     workdir = tmp_path / "workdir"

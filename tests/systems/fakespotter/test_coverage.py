@@ -225,6 +225,7 @@ def test_calls_alike_are_traced_once(variables, thresholds):
     assert counts_fn._cache_size() == 1
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("num_devices", [1, 2, 8])
 @pytest.mark.parametrize("neuron", coverage.NEURONS)
 def test_counts_on_any_number_of_devices(variables, thresholds, neuron, num_devices):
@@ -237,6 +238,7 @@ def test_counts_on_any_number_of_devices(variables, thresholds, neuron, num_devi
     np.testing.assert_array_equal(parallel.to_host(found), expected)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("function", ["means", "counts"])
 @pytest.mark.parametrize("neuron", coverage.NEURONS)
 def test_devices_exchange_nothing(variables, thresholds, neuron, function):
@@ -296,6 +298,7 @@ def test_thresholds_on_eight_devices(variables, thresholds):
     np.testing.assert_allclose(coverage.finish_thresholds(state), thresholds, rtol=1e-6)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("num_devices", [1, 8])
 @pytest.mark.parametrize("batch_size", [8, 16])
 def test_values_that_cancel_keep_their_digits(num_devices, batch_size):

@@ -56,6 +56,7 @@ def test_embeddings_are_those_of_pytorch(root, tmp_path):
     np.testing.assert_allclose(found, expected, atol=narrow.TOLERANCE * scale)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("neuron", coverage.NEURONS)
 def test_counts_are_those_of_the_outputs(root, tmp_path, neuron):
     _, out = narrow.run(CLIP, narrow.variables("clip_hugging_face", CLIP))

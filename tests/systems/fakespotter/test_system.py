@@ -163,6 +163,7 @@ def test_the_classifier_has_five_dense_layers(trained):
     ]
 
 
+@pytest.mark.slow
 def test_other_widths_give_another_classifier(tmp_path, fit):
     variables = _load(fit(tmp_path, widths=(7,))).variables
     shapes = [layer["kernel"].shape for layer in variables["classifier"].values()]
@@ -276,6 +277,7 @@ def test_the_same_seed_gives_the_same_detector(trained, tmp_path, fit):
     ).read_text()
 
 
+@pytest.mark.slow
 def test_another_seed_gives_another_detector(trained, tmp_path, fit):
     found = tiny.arrays(fit(tmp_path, seed=1) / "best")
     expected = tiny.arrays(trained / "best")
@@ -446,6 +448,7 @@ def test_unreadable_pictures_are_left_out_and_named(root, tmp_path, fit, monkeyp
     )
 
 
+@pytest.mark.slow
 def test_many_classes_become_real_and_fake(tmp_path, fit, monkeypatch):
     names = {"train": (6, 4, 3), "validation": (2, 2, 2), "test": (2, 3, 2)}
     counts = {

@@ -214,6 +214,7 @@ def test_members_that_disagree_on_classes_are_refused(root, members, tmp_path):
         train.train(request)
 
 
+@pytest.mark.slow
 def test_a_member_that_knows_validation_pictures_is_refused(members, tmp_path):
     data_dir = pictures.write_folder(
         tmp_path / "pictures", {"real": 30, "fake": 30}, tiny.SIZE

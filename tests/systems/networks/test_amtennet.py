@@ -71,6 +71,7 @@ def test_parameters_of_each_layer():
     assert found == {**expected, **NORMS}
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("num_classes", "count"), [(2, 2_023_050), (8, 2_024_856)])
 def test_parameters_in_all(num_classes, count):
     assert _count(_shapes(num_classes)[0]["params"]) == count
@@ -291,6 +292,7 @@ def test_sharded_running_means_equal_the_whole():
             _assert_close(found[name], expected[name], name)
 
 
+@pytest.mark.slow
 def test_sharded_gradients_equal_the_whole():
     found, expected = _sharded_step()[3], _golden_step()[3]
     assert found.keys() == expected.keys()

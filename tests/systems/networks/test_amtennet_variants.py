@@ -95,6 +95,7 @@ def test_parameters_that_change(name):
     assert {k: v for k, v in differences.items() if v} == CHANGES[name]
 
 
+@pytest.mark.few(3)
 @each_variant
 def test_parameters_in_all(name):
     assert sum(_counts(name).values()) == TOTALS[name]
@@ -112,6 +113,7 @@ def test_frozen_parameters_are_there(name):
         assert factors["amten"]["conv1"]["bias"] == (0.0, 0.0)
 
 
+@pytest.mark.few(3)
 @each_variant
 def test_published_layers_describe_the_network(name):
     layers = amtennet.published_layers(amtennet.VARIANTS[name])
@@ -163,6 +165,7 @@ def _scipy_reused(name, params, picture):
 PICTURE = np.random.default_rng(8).integers(0, 256, (9, 11, 3), dtype=np.uint8)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", [n for n in CHANGES if n != "model_base"])
 def test_reused_trace_equals_scipy(name):
     params = _extractor(name)

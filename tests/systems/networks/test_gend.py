@@ -142,6 +142,7 @@ def convert(file, output, *flags):
     return tiny.run_cli("--mode=convert", *chosen, f"--output={output}", *flags)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", ["model", "less"])
 def test_a_published_checkpoint_scores_as_in_pytorch(published, tmp_path, name):
     assert convert(published / name, tmp_path / "gend") == 0

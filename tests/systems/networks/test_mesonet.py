@@ -89,6 +89,7 @@ def test_training_drops_features_and_moves_statistics_a_hundredth():
     np.testing.assert_allclose(mean, 0.99 * before + 0.01 * batch, atol=1e-6)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(("size", "window"), [(8, 2), (7, 2), (8, 4), (13, 4), (14, 4)])
 def test_pooling_pads_as_keras_does(size, window):
     values = np.random.default_rng(size).normal(size=(1, size, size, 1)) - 9

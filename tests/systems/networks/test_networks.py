@@ -52,6 +52,7 @@ def _count(detector):
     return sum(leaf.size for leaf in jax.tree.leaves(_variables(detector)["params"]))
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("detector", NETWORKS, ids=lambda one: one.name)
 def test_the_number_of_parameters_is_pinned(detector):
     assert _count(detector) == COUNTS[detector.name]

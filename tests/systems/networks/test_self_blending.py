@@ -185,6 +185,7 @@ def test_an_impossible_share_is_refused(share, tmp_path):
         tiny.train_config(tmp_path, tmp_path, self_blended=share)
 
 
+@pytest.mark.slow
 def test_a_training_can_be_stopped_and_goes_on_exactly(data_dir, tmp_path):
     def fit(name, **changes):
         settings = {"self_blended": 0.5, "recipe": {"num_epochs": 1}, **changes}

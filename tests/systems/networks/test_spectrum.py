@@ -55,6 +55,7 @@ def _compiled():
     return jax.jit(spectrum.spectrum, compiler_options=QUICK)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", PICTURES)
 def test_spectrum_equals_numpy(name):
     images = PICTURES[name]

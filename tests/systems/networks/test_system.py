@@ -303,6 +303,7 @@ def test_an_impossible_number_of_copies_is_refused(copies):
         NetworkOptions(perturb=("jpeg:60",), perturb_copies=copies)
 
 
+@pytest.mark.slow
 def test_an_averaged_and_balanced_training_can_be_stopped_and_goes_on_exactly(
     data_dir, tmp_path
 ):
