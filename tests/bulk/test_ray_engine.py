@@ -143,6 +143,17 @@ def test_parts_are_those_of_a_run_without_an_engine(
 
 
 @needs_ray
+def test_the_crops_of_a_prepared_dataset_are_scored(
+    workdir, prepared_dir, plugin, tmp_path
+):
+    alone, on_ray = tmp_path / "alone", tmp_path / "run"
+    assert tiny.run_cli(*_arguments(workdir, prepared_dir, alone)) == 0
+    assert tiny.run_cli(*_on_ray(workdir, prepared_dir, on_ray)) == 0
+    assert len(_parts(alone)) > 1
+    assert _parts(on_ray) == _parts(alone)
+
+
+@needs_ray
 def test_killed_workers_are_replaced(workdir, listed, expected, plugin, tmp_path):
     output = tmp_path / "run"
     process = tiny.start(*_on_ray(workdir, listed, output))
