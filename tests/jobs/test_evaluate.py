@@ -280,6 +280,64 @@ def test_an_evaluation_is_named_after_what_was_done(workdir):
     assert (found["perturb"], found["seed"]) == ("jpeg:60", 0)
 
 
+def _default_names(workdir, *requests):
+    """The folders of evaluations without a name, in the order of the requests."""
+    made = []
+    evaluations = workdir / "evaluations"
+    for settings in requests:
+        before = {path.name for path in evaluations.glob("*")}
+        _evaluate(workdir, name="", num_resamples=0, **settings)
+        new = {path.name for path in evaluations.glob("*")} - before
+        made.append(new.pop() if new else "")
+        assert not new
+    return made
+
+
+def test_no_evaluation_takes_the_place_of_another(damaged, data_dir, tmp_path):
+    other = pictures.write_folder(
+        tmp_path / "more faces", {"test/real": 2, "test/fake": 2}, 16
+    )
+    made = _default_names(
+        damaged,
+        {},
+        {"data": _folder(data_dir)},
+        {"data": _folder(other)},
+        {"data": _folder(other), "threshold": 0.25},
+        {"threshold": 0.25},
+        {"threshold": 0.25},
+        {"max_false_alarms": 0.4},
+        {"false_alarm_rate": 0.4, "miss_rate": 0.3},
+        {"perturb": "jpeg:60", "stability": True},
+    )
+    assert made == [
+        "folder_test",
+        "",  # Named or not, these are the pictures of the training.
+        "folder_more_faces_test",
+        "folder_more_faces_test_threshold_0.25",
+        "folder_test_threshold_0.25",
+        "",  # The same request again.
+        "folder_test_max_false_alarms_0.4",
+        "folder_test_unsure_0.4_0.3",
+        "folder_test_jpeg_60_stability",
+    ]
+
+
+def test_two_folders_of_one_name_need_another(damaged, tmp_path):
+    counts = {"test/real": 2, "test/fake": 2}
+    first, second = (
+        pictures.write_folder(tmp_path / place / "faces", counts, 16)
+        for place in ("one", "two")
+    )
+    _default_names(damaged, {"data": _folder(first)})
+    path = damaged / "evaluations" / "folder_faces_test" / "metrics.json"
+    before = path.read_bytes()
+    with pytest.raises(RequestError, match=r"`name`: .*folder_faces_test.*/one/faces"):
+        _evaluate(damaged, name="", data=_folder(second))
+    assert path.read_bytes() == before
+    _evaluate(damaged, name="second", data=_folder(second))
+    assert _default_names(damaged, {"data": _folder(first)}) == [""]
+
+
 def test_an_unknown_perturbation_is_refused(workdir):
     with pytest.raises(RequestError, match="`perturb`: jpeg: expected a whole"):
         _evaluate(workdir, perturb="jpeg:600")
