@@ -4,6 +4,7 @@
 
 import dataclasses
 import json
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,6 +24,8 @@ from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.evaluation.scoring import Scored
 from fakedet_jax.perturb.treatment import Treatment
 from fakedet_jax.workdir import Workdir, open_workdir
+
+_LOGGER = logging.getLogger(__name__)
 
 # The folder of the evaluated pictures, in `metrics.json`.
 DATA_DIR = "data_dir"
@@ -84,6 +87,8 @@ def choose(
         raise RequestError(
             f"`split`: {data.dataset} has no pictures in the split {config.split!r}"
         )
+    if not is_of_training:
+        _tell_part(dataset, data)
     manipulations = _manipulations(dataset)
     # Classes of another dataset mean nothing to the detector, but real and fake do.
     if not _has_classes_of(info, dataset):
@@ -285,6 +290,21 @@ def _is_of_training(trained: Workdir, data: DataConfig) -> bool:
     if own is None or data.data_dir is None:
         return own is data.data_dir
     return own.resolve() == data.data_dir.resolve()
+
+
+def _tell_part(dataset: Dataset, data: DataConfig) -> None:
+    """Says so where pictures that were never split are evaluated in part.
+
+    Of the training's own pictures a split is what nobody trained on; others all are.
+    """
+    whole = dataset.num_in_all
+    if whole is None or whole == dataset.num_examples:
+        return
+    where = data.data_dir or data.dataset
+    _LOGGER.info(
+        f"the split {dataset.split} has {dataset.num_examples:,} of {whole:,} pictures "
+        f"of {where}; `split=all` takes all"
+    )
 
 
 def _facts_of(dataset: Dataset, indices: Sequence[int]) -> Facts | None:

@@ -338,6 +338,36 @@ def test_two_folders_of_one_name_need_another(damaged, tmp_path):
     assert _default_names(damaged, {"data": _folder(first)}) == [""]
 
 
+def test_a_part_of_other_pictures_is_told(
+    workdir, data_dir, prepared_dir, tmp_path, caplog
+):
+    root = pictures.write_folder(tmp_path / "whole", {"real": 20, "fake": 20}, 16)
+
+    def told(path, split="test"):
+        caplog.clear()
+        with caplog.at_level("INFO", "fakedet_jax"):
+            summary, _ = _evaluate(workdir, data=_folder(path), split=split)
+        lines = [line for line in caplog.messages if "pictures of" in line]
+        return summary["num_examples"], lines
+
+    count, lines = told(root)
+    assert 0 < count < 40
+    assert lines == [
+        f"the split test has {count} of 40 pictures of {root}; `split=all` takes all"
+    ]
+    count, lines = told(prepared_dir)
+    whole, no_lines = told(prepared_dir, "all")
+    assert f"has {count} of {whole} pictures of" in lines[0]
+    assert not no_lines
+    assert told(root, "all") == (40, [])
+    # What the training held out, and splits that are folders, are no surprise.
+    assert told(data_dir) == (11, [])
+    other = pictures.write_folder(
+        tmp_path / "split", {"test/real": 2, "test/fake": 2, "train/real": 2}, 16
+    )
+    assert told(other) == (4, [])
+
+
 def test_an_unknown_perturbation_is_refused(workdir):
     with pytest.raises(RequestError, match="`perturb`: jpeg: expected a whole"):
         _evaluate(workdir, perturb="jpeg:600")
