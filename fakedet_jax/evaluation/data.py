@@ -315,7 +315,10 @@ def _facts_of(dataset: Dataset, indices: Sequence[int]) -> Facts | None:
 
 
 def _manipulations(dataset: Dataset) -> list[str]:
-    names = [dataset.classes[label] for label in dataset.labels.tolist()]
+    # Classes that were merged are lost to the labels.
+    names = list(dataset.sources) or [
+        dataset.classes[label] for label in dataset.labels.tolist()
+    ]
     if dataset.facts is None:
         return names
     known = zip(dataset.facts.manipulations, names, strict=True)

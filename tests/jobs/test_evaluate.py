@@ -419,6 +419,27 @@ def test_several_fake_classes_are_several_manipulations(workdir, tmp_path):
     assert rows["stylegan"]["auc"] == expected
 
 
+def test_classes_that_were_merged_are_manipulations(data_dir, workdir, tmp_path):
+    counts = {"real_photos": 4, "glow": 3, "stylegan": 2}
+    root = pictures.write_folder(tmp_path / "other", counts, 16)
+    apart, _ = _evaluate(workdir, data=_folder(root), split="all")
+    merged, folder = _evaluate(
+        workdir, data=_folder(root, task="binary"), split="all", report=True
+    )
+    different = {name for name in merged if merged[name] != apart[name]}
+    assert not different and merged.keys() == apart.keys()
+    assert [row["name"] for row in merged["manipulations"]] == ["glow", "stylegan"]
+    rows = _rows(folder / "scores.csv")
+    assert {(Path(row["path"]).parent.name, row["label"]) for row in rows} == {
+        ("real_photos", "real"),
+        ("glow", "fake"),
+        ("stylegan", "fake"),
+    }
+    for row in rows:
+        assert row["manipulation"] == Path(row["path"]).parent.name
+    assert "Manipulation by manipulation" in (folder / "report.html").read_text()
+
+
 @pytest.fixture(scope="module")
 def of_videos(workdir, tmp_path_factory):
     """The summary and the folder of an evaluation of prepared videos."""
