@@ -18,7 +18,9 @@ class EvaluationConfig(SplitConfig, OperatingPointConfig):
 
     workdir: Path = option(help="Folder of the training run.")
     name: str = option(
-        "", "Name of the results folder; by default made of dataset and split."
+        "",
+        "Name of the results folder; by default made of dataset, split and, where they "
+        "are others than in the training, folder and threshold.",
     )
 
 

@@ -85,6 +85,8 @@ class Dataset:
             for datasets that have no folders.
         sources: The class of each example before classes were merged; nothing where
             they were not.
+        num_in_all: Number of examples in all splits; None where that was not counted,
+            as where folders say which split a picture is in.
     """
 
     name: str
@@ -99,6 +101,7 @@ class Dataset:
     reading: str = ""
     folders: Sequence[str] = ()
     sources: Sequence[str] = ()
+    num_in_all: int | None = None
 
     def __post_init__(self) -> None:
         sizes = {len(self.source), len(self.names), len(self.labels)}

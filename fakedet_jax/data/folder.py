@@ -115,6 +115,7 @@ def load_folder(
         for name, path_of_class in folders[folder].items()
         for path in _pictures_of_class(path_of_class)
     ]
+    num_in_all = len(files) if "all" in folders else None
     if bounds is not None:
         is_whole = subfolders == "together"
         files = _select(files, root, bounds, is_whole, num_threads)
@@ -138,6 +139,7 @@ def load_folder(
         names=[os.fspath(file.path) for file in files],
         labels=np.asarray([file.label for file in files], np.int32),
         folders=[file.folder for file in files],
+        num_in_all=num_in_all,
     )
     check_sides(dataset, str(root), needs)
     return dataset

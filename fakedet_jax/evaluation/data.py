@@ -3,6 +3,9 @@
 """What a trained detector is measured on, and what its scores there amount to."""
 
 import dataclasses
+import json
+import logging
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fakedet_jax import report
-from fakedet_jax.config import DataConfig, EvaluateConfig
+from fakedet_jax.config import DataConfig, EvaluateConfig, MeasureConfig
 from fakedet_jax.data import catalog, pipeline
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.data.prepared.facts import Facts
@@ -20,7 +23,12 @@ from fakedet_jax.evaluation import groups, log_odds
 from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.evaluation.scoring import Scored
 from fakedet_jax.perturb.treatment import Treatment
-from fakedet_jax.workdir import open_workdir
+from fakedet_jax.workdir import Workdir, open_workdir
+
+_LOGGER = logging.getLogger(__name__)
+
+# The folder of the evaluated pictures, in `metrics.json`.
+DATA_DIR = "data_dir"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,13 +77,18 @@ def choose(
     """
     trained = open_workdir(config.workdir)
     data = config.data or trained.data
-    name = _name(config, data)
+    is_of_training = _is_of_training(trained, data)
+    name = _name(config, data, is_of_training)
+    if not config.name and not is_of_training:
+        check_free(config.workdir / "evaluations" / name, data.data_dir)
     data = _with_classes_of(trained.record, data, config.split)
     dataset = catalog.load(data, config.split, needs="either")
     if not dataset.num_examples:
         raise RequestError(
             f"`split`: {data.dataset} has no pictures in the split {config.split!r}"
         )
+    if not is_of_training:
+        _tell_part(dataset, data)
     manipulations = _manipulations(dataset)
     # Classes of another dataset mean nothing to the detector, but real and fake do.
     if not _has_classes_of(info, dataset):
@@ -171,9 +184,59 @@ def to_evaluation(
     )
 
 
-def suffix(perturb: str) -> str:
-    """The end of an evaluation's name: the perturbation of its pictures, if any."""
-    return f"_{perturb.replace(':', '_')}" if perturb else ""
+def suffix(config: MeasureConfig) -> str:
+    """The end of an evaluation's name: what makes it another one of the same pictures.
+
+    Args:
+        config: The request.
+
+    Returns:
+        The perturbation, and which scores are decided where the request says it; empty
+        for pictures as they are, decided as the training chose.
+    """
+    parts = [config.perturb.replace(":", "_")] if config.perturb else []
+    for field in ("threshold", "max_false_alarms"):
+        value = getattr(config, field)
+        if value is not None:
+            parts.append(f"{field}_{float(value)}")
+    if config.unsure_rates is not None:
+        parts.append("_".join(["unsure", *map(str, config.unsure_rates)]))
+    if config.stability:
+        parts.append("stability")
+    return "".join(f"_{part}" for part in parts)
+
+
+def folder_name(folder: Path) -> str:
+    """What to call pictures after their folder: a plain name, or nothing.
+
+    >>> folder_name(Path("/no/such folder"))
+    'such_folder'
+    """
+    return re.sub(r"[^\w.-]+", "_", folder.resolve().name).strip(".")
+
+
+def check_free(results: Path, data_dir: Path | None) -> None:
+    """Refuses results of other pictures in the place of a new evaluation.
+
+    Args:
+        results: Folder of the new results, whose name nobody chose.
+        data_dir: Folder of the new pictures.
+
+    Raises:
+        RequestError: There are results of the pictures of another folder.
+    """
+    try:
+        earlier = json.loads((results / "metrics.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return  # No evaluation is complete there.
+    before = earlier.get(DATA_DIR) if isinstance(earlier, dict) else None
+    # Earlier versions did not write it.
+    if before is None or data_dir is None or before == str(data_dir.resolve()):
+        return
+    raise RequestError(
+        f"`name`: {str(results)!r} holds the evaluation of {before!r}, and this one is "
+        f"of {str(data_dir)!r}; give it a name of its own"
+    )
 
 
 def is_plain(name: str) -> bool:
@@ -206,10 +269,42 @@ def _check_finite(evidence: np.ndarray, names: Sequence[str]) -> None:
         )
 
 
-def _name(config: EvaluateConfig, data: DataConfig) -> str:
-    name = config.name or f"{data.dataset}_{config.split}{suffix(config.perturb)}"
+def _name(config: EvaluateConfig, data: DataConfig, is_of_training: bool) -> str:
+    if config.name:
+        name = config.name
+    else:
+        parts = [data.dataset, config.split]
+        if data.data_dir is not None and not is_of_training:
+            parts.insert(1, folder_name(data.data_dir))
+        name = "_".join(filter(None, parts)) + suffix(config)
     check_name(name)
     return name
+
+
+def _is_of_training(trained: Workdir, data: DataConfig) -> bool:
+    """Whether pictures lie where those of the training did."""
+    try:
+        own = trained.data.data_dir
+    except RequestError:
+        return False  # Of a converted detector nobody knows them.
+    if own is None or data.data_dir is None:
+        return own is data.data_dir
+    return own.resolve() == data.data_dir.resolve()
+
+
+def _tell_part(dataset: Dataset, data: DataConfig) -> None:
+    """Says so where pictures that were never split are evaluated in part.
+
+    Of the training's own pictures a split is what nobody trained on; others all are.
+    """
+    whole = dataset.num_in_all
+    if whole is None or whole == dataset.num_examples:
+        return
+    where = data.data_dir or data.dataset
+    _LOGGER.info(
+        f"the split {dataset.split} has {dataset.num_examples:,} of {whole:,} pictures "
+        f"of {where}; `split=all` takes all"
+    )
 
 
 def _facts_of(dataset: Dataset, indices: Sequence[int]) -> Facts | None:
@@ -220,7 +315,10 @@ def _facts_of(dataset: Dataset, indices: Sequence[int]) -> Facts | None:
 
 
 def _manipulations(dataset: Dataset) -> list[str]:
-    names = [dataset.classes[label] for label in dataset.labels.tolist()]
+    # Classes that were merged are lost to the labels.
+    names = list(dataset.sources) or [
+        dataset.classes[label] for label in dataset.labels.tolist()
+    ]
     if dataset.facts is None:
         return names
     known = zip(dataset.facts.manipulations, names, strict=True)

@@ -94,6 +94,13 @@ class Cropping:
         return self.otherwise, f"{difference}: {name} searched for the face"
 
     @property
+    def may_take_all(self) -> bool:
+        """Whether all faces of some pictures at least are cut out."""
+        return self.all_faces or (
+            self.otherwise is not None and self.otherwise.all_faces
+        )
+
+    @property
     def may_search(self) -> bool:
         """Whether a face detector searches some pictures at least."""
         return self.is_search or self.otherwise is not None

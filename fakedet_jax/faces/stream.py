@@ -169,7 +169,7 @@ def limit_batch_size(
     Returns:
         At most the number of files if each of them gives one crop at most.
     """
-    if cropping.all_faces or any(file.kind == "video" for file in files):
+    if cropping.may_take_all or any(file.kind == "video" for file in files):
         return batch_size
     return min(batch_size, len(files))
 

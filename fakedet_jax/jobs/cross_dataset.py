@@ -9,7 +9,6 @@ left there is the cross-dataset protocol of the field.
 import contextlib
 import dataclasses
 import logging
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -32,10 +31,17 @@ _FOLDER = "folder"
 
 @dataclasses.dataclass(frozen=True)
 class _Target:
-    """A dataset that was asked for: what to call it, and where it lies."""
+    """A dataset that was asked for.
+
+    Attributes:
+        name: What to call it.
+        folder: Where it lies.
+        is_named: Whether the request gave it the name.
+    """
 
     name: str
     folder: Path
+    is_named: bool
 
 
 def evaluate_datasets(config: CrossDatasetConfig) -> dict[str, Any]:
@@ -59,7 +65,7 @@ def evaluate_datasets(config: CrossDatasetConfig) -> dict[str, Any]:
     """
     targets = _targets(config)
     table_name = config.name or f"cross_dataset_{config.split}"
-    table_name += "" if config.name else evaluation_data.suffix(config.perturb)
+    table_name += "" if config.name else evaluation_data.suffix(config)
     _check(config, targets, table_name)
     evaluator = Evaluator(config)
     workdir = evaluator.workdir
@@ -77,7 +83,7 @@ def evaluate_datasets(config: CrossDatasetConfig) -> dict[str, Any]:
         }
         try:
             found, evaluation = _evaluate(config, evaluator, target)
-            row |= found
+            row = found | row  # The folder as it was given.
             if evaluation is not None:
                 evaluations.append(evaluation)
         except RequestError as error:
@@ -119,12 +125,15 @@ def _evaluate(
     config: CrossDatasetConfig, evaluator: Evaluator, target: _Target
 ) -> tuple[dict[str, Any], Evaluation | None]:
     """The numbers of a row, and the scores."""
+    name = _folder_of(config, target)
+    if not config.name and not target.is_named:
+        evaluation_data.check_free(config.workdir / "evaluations" / name, target.folder)
     own = EvaluateConfig(
         workdir=config.workdir,
         split=config.split,
         perturb=config.perturb,
         data=DataConfig(_FOLDER, target.folder, task="binary"),
-        name=_folder_of(config, target),
+        name=name,
     )
     chosen = evaluation_data.choose(own, evaluator.info, pictures=target.name)
     summary, evaluation = evaluator.measure(chosen)
@@ -153,7 +162,7 @@ def _folder_of(config: CrossDatasetConfig, target: _Target) -> str:
     """What the evaluation of a dataset is called: no two commands share one."""
     if config.name:
         return f"{config.name}_{target.name}"
-    return f"{target.name}_{config.split}{evaluation_data.suffix(config.perturb)}"
+    return f"{target.name}_{config.split}{evaluation_data.suffix(config)}"
 
 
 def _targets(config: CrossDatasetConfig) -> list[_Target]:
@@ -166,10 +175,9 @@ def _targets(config: CrossDatasetConfig) -> list[_Target]:
             raise RequestError(
                 f"`datasets`: expected different names, found {name!r} twice"
             )
-        if not name:
-            name = _unique(_name_of(folder), taken)
-            taken.add(name)
-        targets.append(_Target(name, folder))
+        own_name = name or _unique(_name_of(folder), taken)
+        taken.add(own_name)
+        targets.append(_Target(own_name, folder, is_named=bool(name)))
     return targets
 
 
@@ -202,7 +210,7 @@ def _name_of(folder: Path) -> str:
     with contextlib.suppress(RequestError):
         name = prepared.read_info(folder).name
     if name == _FOLDER:
-        name = re.sub(r"[^\w.-]+", "_", folder.resolve().name).strip(".")
+        name = evaluation_data.folder_name(folder)
     return name or "dataset"
 
 

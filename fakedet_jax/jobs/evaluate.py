@@ -168,6 +168,8 @@ class Evaluator:
             grouped=chosen.groups,
         )
         facts: dict[str, Any] = {}
+        if chosen.data.data_dir is not None:
+            facts[evaluation_data.DATA_DIR] = str(chosen.data.data_dir.resolve())
         _LOGGER.info("classes: %s", dataset.reading)
         if info.threshold_pictures is not None:
             facts["threshold_pictures"] = list(info.threshold_pictures)

@@ -199,7 +199,7 @@ def _open_output(
             info.framing,
             functools.partial(
                 FileResult,
-                all_faces=files.cropping.all_faces,
+                all_faces=files.cropping.may_take_all,
                 min_track_frames=config.min_track_frames,
             ),
             stability=config.stability,

@@ -126,7 +126,7 @@ def _open_job(
             to_results=functools.partial(saturation.read, info),
             start_file=functools.partial(
                 FileResult,
-                all_faces=how.all_faces,
+                all_faces=how.may_take_all,
                 min_track_frames=config.min_track_frames,
             ),
             to_rows=functools.partial(

@@ -281,7 +281,11 @@ def write_evaluation(
     header = ("path", "label", "score", "predicted", "decision", "note", "log_odds")
     storage.write_csv(
         folder / "scores.csv",
-        (*header, *(("least", "most") if evaluation.changed else ())),
+        (
+            *header,
+            *(("manipulation",) if evaluation.manipulations else ()),
+            *(("least", "most") if evaluation.changed else ()),
+        ),
         _score_rows(evaluation),
     )
     _write_video_scores(folder / "video_scores.csv", evaluation)
@@ -408,12 +412,18 @@ def _score_rows(
         evaluation.decisions,
         evaluation.notes or itertools.repeat("", len(evaluation.names)),
         _log_odds_cells(evaluation.log_odds, len(evaluation.names)),
+        zip(evaluation.manipulations)
+        if evaluation.manipulations
+        else itertools.repeat((), len(evaluation.names)),
         _ranges(evaluation),
         strict=True,
     )
-    for name, label, score, outcome, decision, note, odds, ends in rows:
-        label_name = evaluation.classes[label]
-        yield name, label_name, score, outcomes[outcome], decision, note, odds, *ends
+    for name, label, score, outcome, *more, made, ends in rows:
+        yield (
+            *(name, evaluation.classes[label], score, outcomes[outcome], *more),
+            *made,
+            *ends,
+        )
 
 
 def _ranges(evaluation: Evaluation) -> Iterable[list[float]]:

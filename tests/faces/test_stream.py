@@ -186,6 +186,8 @@ def test_a_batch_has_no_more_rows_than_there_can_be_crops(files):
     assert limit_batch_size(8, photos, WHOLE) == 3
     assert limit_batch_size(2, photos, WHOLE) == 2
     assert limit_batch_size(8, photos, TWO) == 8
+    searched = dataclasses.replace(WHOLE, otherwise=TWO)
+    assert limit_batch_size(8, photos, searched) == 8
     assert limit_batch_size(8, photos + videos, WHOLE) == 8
 
 

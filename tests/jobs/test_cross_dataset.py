@@ -181,6 +181,27 @@ def test_a_perturbed_evaluation_has_a_folder_of_its_own(workdir, folders):
         assert (workdir / "evaluations" / f"{name}_median_filter_5").is_dir()
 
 
+def test_a_threshold_of_its_own_has_folders_of_its_own(workdir, folders):
+    home, *_ = folders
+    _evaluate(workdir, home, threshold=0.25)
+    for name in ("home_test", "cross_dataset_test"):
+        assert (workdir / "evaluations" / f"{name}_threshold_0.25").is_dir()
+
+
+def test_folders_of_one_name_do_not_replace_each_other(workdir, tmp_path):
+    counts = {"test/real": 2, "test/fake": 2}
+    first, second = (
+        pictures.write_folder(tmp_path / place / "twins", counts, 16)
+        for place in ("one", "two")
+    )
+    (row,) = _evaluate(workdir, first)["rows"]
+    assert row["reason"] is None and row["data_dir"] == str(first)
+    with pytest.raises(RequestError, match=r"twins_test.*holds the evaluation of"):
+        _evaluate(workdir, second)
+    (row,) = _evaluate(workdir, f"twins={second}")["rows"]
+    assert row["reason"] is None
+
+
 def test_a_name_is_that_of_all_folders(workdir, folders):
     home, *_ = folders
     _evaluate(workdir, home, name="mine", split="all")

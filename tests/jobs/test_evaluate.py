@@ -281,6 +281,94 @@ def test_an_evaluation_is_named_after_what_was_done(workdir):
     assert (found["perturb"], found["seed"]) == ("jpeg:60", 0)
 
 
+def _default_names(workdir, *requests):
+    """The folders of evaluations without a name, in the order of the requests."""
+    made = []
+    evaluations = workdir / "evaluations"
+    for settings in requests:
+        before = {path.name for path in evaluations.glob("*")}
+        _evaluate(workdir, name="", num_resamples=0, **settings)
+        new = {path.name for path in evaluations.glob("*")} - before
+        made.append(new.pop() if new else "")
+        assert not new
+    return made
+
+
+def test_no_evaluation_takes_the_place_of_another(damaged, data_dir, tmp_path):
+    other = pictures.write_folder(
+        tmp_path / "more faces", {"test/real": 2, "test/fake": 2}, 16
+    )
+    made = _default_names(
+        damaged,
+        {},
+        {"data": _folder(data_dir)},
+        {"data": _folder(other)},
+        {"data": _folder(other), "threshold": 0.25},
+        {"threshold": 0.25},
+        {"threshold": 0.25},
+        {"max_false_alarms": 0.4},
+        {"false_alarm_rate": 0.4, "miss_rate": 0.3},
+        {"perturb": "jpeg:60", "stability": True},
+    )
+    assert made == [
+        "folder_test",
+        "",  # Named or not, these are the pictures of the training.
+        "folder_more_faces_test",
+        "folder_more_faces_test_threshold_0.25",
+        "folder_test_threshold_0.25",
+        "",  # The same request again.
+        "folder_test_max_false_alarms_0.4",
+        "folder_test_unsure_0.4_0.3",
+        "folder_test_jpeg_60_stability",
+    ]
+
+
+def test_two_folders_of_one_name_need_another(damaged, tmp_path):
+    counts = {"test/real": 2, "test/fake": 2}
+    first, second = (
+        pictures.write_folder(tmp_path / place / "faces", counts, 16)
+        for place in ("one", "two")
+    )
+    _default_names(damaged, {"data": _folder(first)})
+    path = damaged / "evaluations" / "folder_faces_test" / "metrics.json"
+    before = path.read_bytes()
+    with pytest.raises(RequestError, match=r"`name`: .*folder_faces_test.*/one/faces"):
+        _evaluate(damaged, name="", data=_folder(second))
+    assert path.read_bytes() == before
+    _evaluate(damaged, name="second", data=_folder(second))
+    assert _default_names(damaged, {"data": _folder(first)}) == [""]
+
+
+def test_a_part_of_other_pictures_is_told(
+    workdir, data_dir, prepared_dir, tmp_path, caplog
+):
+    root = pictures.write_folder(tmp_path / "whole", {"real": 20, "fake": 20}, 16)
+
+    def told(path, split="test"):
+        caplog.clear()
+        with caplog.at_level("INFO", "fakedet_jax"):
+            summary, _ = _evaluate(workdir, data=_folder(path), split=split)
+        lines = [line for line in caplog.messages if "pictures of" in line]
+        return summary["num_examples"], lines
+
+    count, lines = told(root)
+    assert 0 < count < 40
+    assert lines == [
+        f"the split test has {count} of 40 pictures of {root}; `split=all` takes all"
+    ]
+    count, lines = told(prepared_dir)
+    whole, no_lines = told(prepared_dir, "all")
+    assert f"has {count} of {whole} pictures of" in lines[0]
+    assert not no_lines
+    assert told(root, "all") == (40, [])
+    # What the training held out, and splits that are folders, are no surprise.
+    assert told(data_dir) == (11, [])
+    other = pictures.write_folder(
+        tmp_path / "split", {"test/real": 2, "test/fake": 2, "train/real": 2}, 16
+    )
+    assert told(other) == (4, [])
+
+
 def test_an_unknown_perturbation_is_refused(workdir):
     with pytest.raises(RequestError, match="`perturb`: jpeg: expected a whole"):
         _evaluate(workdir, perturb="jpeg:600")
@@ -330,6 +418,27 @@ def test_several_fake_classes_are_several_manipulations(workdir, tmp_path):
     labels = [row["label"] == "fake" for row in kept]
     expected = metrics.auc(labels, [float(row["score"]) for row in kept])
     assert rows["stylegan"]["auc"] == expected
+
+
+def test_classes_that_were_merged_are_manipulations(data_dir, workdir, tmp_path):
+    counts = {"real_photos": 4, "glow": 3, "stylegan": 2}
+    root = pictures.write_folder(tmp_path / "other", counts, 16)
+    apart, _ = _evaluate(workdir, data=_folder(root), split="all")
+    merged, folder = _evaluate(
+        workdir, data=_folder(root, task="binary"), split="all", report=True
+    )
+    different = {name for name in merged if merged[name] != apart[name]}
+    assert not different and merged.keys() == apart.keys()
+    assert [row["name"] for row in merged["manipulations"]] == ["glow", "stylegan"]
+    rows = _rows(folder / "scores.csv")
+    assert {(Path(row["path"]).parent.name, row["label"]) for row in rows} == {
+        ("real_photos", "real"),
+        ("glow", "fake"),
+        ("stylegan", "fake"),
+    }
+    for row in rows:
+        assert row["manipulation"] == Path(row["path"]).parent.name
+    assert "Manipulation by manipulation" in (folder / "report.html").read_text()
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from fakedet_jax.jobs.prepare import prepare
 from fakedet_jax.media.decode import decode
 from tests import tiny
 from tests.data.pictures import colourful, encode
-from tests.media.media_files import cut, write_video
+from tests.media.media_files import cut, moving, write_video
 from tests.prepare.detectors import Scripted
 
 FRAMES = config.FrameConfig(4)
@@ -172,6 +172,41 @@ def test_all_faces_have_rows_where_that_is_asked_for(
     rows, counts = run(workdir, tmp_path, *paths, all_faces=True)
     assert [row["face"] for row in rows] == ["0", "1", "0", "1", "all"]
     assert counts["fake"] + counts["real"] == 4
+
+
+@pytest.mark.parametrize("has_parts", [False, True])
+def test_a_detector_of_crops_gives_a_video_its_row_for_all_faces(
+    workdir, tmp_path, monkeypatch, has_parts
+):
+    main, brief = (20, 20, 120, 120), (180, 40, 280, 140)
+    boxes = {number: [main] for number in range(24)} | {5: [main, brief]}
+    create = detection.create
+
+    def only_search_as_told(name, **settings):
+        return Haar(boxes) if name == "haar" else create(name, **settings)
+
+    monkeypatch.setattr(detection, "create", only_search_as_told)
+    video = write_video(tmp_path / "v.mp4", moving(24, 240, 320))
+    output = tmp_path / ("parts" if has_parts else "scores.csv")
+    with tiny.registered():
+        predict(
+            config.PredictConfig(
+                workdir=workdir,
+                paths=(str(video),),
+                output=output,
+                all_faces=True,
+                parts=config.PartsConfig(part_format="csv" if has_parts else None),
+            )
+        )
+    (table,) = output.glob("part-*.csv") if has_parts else (output,)
+    rows = read(table)
+    # What was seen in one of 24 frames is less than a tenth, and has no row.
+    all_faces = "" if has_parts else "all"
+    assert [(row["face"], row["frames"]) for row in rows] == [
+        ("0", "24"),
+        (all_faces, "24"),
+    ]
+    assert all(row["note"].endswith("haar searched for the face") for row in rows)
 
 
 def test_a_file_without_a_face_has_one_row(workdir, media, tmp_path, detector):

@@ -126,7 +126,8 @@ def load(data_dir: str | Path, name: str, split: str) -> Dataset:
         RequestError: The dataset is missing or damaged, or the split is empty.
     """
     info = read_info(data_dir, name)
-    facts = load_facts(data_dir, name, split)
+    whole = _read_facts(data_dir, name)
+    facts = _of_split(whole, data_dir, name, split)
     return Dataset(
         name=name,
         split=split,
@@ -137,6 +138,7 @@ def load(data_dir: str | Path, name: str, split: str) -> Dataset:
         labels=facts.labels,
         facts=facts,
         portraits=facts.portraits,
+        num_in_all=len(whole),
     )
 
 
@@ -151,16 +153,25 @@ def load_facts(data_dir: str | Path, name: str, split: str) -> Facts:
     Raises:
         RequestError: The dataset is missing or damaged, or the split is empty.
     """
-    check_split(split)
+    return _of_split(_read_facts(data_dir, name), data_dir, name, split)
+
+
+def _read_facts(data_dir: str | Path, name: str) -> Facts:
+    """The facts of all splits."""
     _check_prepared(data_dir, name)
     path = folder_of(data_dir, name) / FILE_NAME
     try:
-        facts = Facts.load(path)
+        return Facts.load(path)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise RequestError(
             f"{str(path)!r}: expected a file that `mode=prepare` wrote, found "
             f"something else ({one_line(error)}); {_AGAIN}"
         ) from error
+
+
+def _of_split(facts: Facts, data_dir: str | Path, name: str, split: str) -> Facts:
+    """The facts of a split, at least one."""
+    check_split(split)
     chosen = facts.of_split(split)
     if not len(chosen):
         found = [name for name in SPLITS if name in set(facts.splits)]
