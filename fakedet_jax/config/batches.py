@@ -19,7 +19,9 @@ class BatchConfig(Settings):
     """How many pictures a trained network sees at once."""
 
     batch_size: int = option(
-        64, "Pictures per step, rounded up to a multiple of the devices.", minimum=1
+        64,
+        "Pictures per step, rounded up to a multiple of the number of devices.",
+        minimum=1,
     )
     compute: ComputeConfig = part(ComputeConfig)
 

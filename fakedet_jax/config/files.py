@@ -83,8 +83,9 @@ class PredictConfig(FilesConfig, VerdictConfig):
     )
     batch_size: int | None = option(  # type: ignore[assignment]
         None,
-        "Pictures per step, rounded up to a multiple of the devices; by default 64, or "
-        "for 256 files or more as many as the memory of GPUs and TPUs holds.",
+        "Pictures per step, rounded up to a multiple of the number of devices; by "
+        "default 64, or for 256 files or more as many as the memory of GPUs and TPUs "
+        "holds.",
         minimum=1,
     )
     input: FileInputConfig = part(FileInputConfig)

@@ -58,7 +58,7 @@ class VerdictConfig(OperatingPointConfig):
 
     unsure: bool = option(
         False,
-        "Whether scores between two thresholds are `unsure` instead of real or fake; "
+        'Whether scores between two thresholds are "unsure" instead of real or fake; '
         "on where a rate is given.",
     )
     false_alarm_rate: float | None = option(
@@ -79,7 +79,7 @@ class VerdictConfig(OperatingPointConfig):
     stability: bool = option(
         False,
         "Whether each face is scored after mild changes too (JPEG of quality 75, three "
-        "quarters of the size and back, a shift by a pixel), and is `unsure` where "
+        'quarters of the size and back, a shift by a pixel), and is "unsure" where '
         "these change the decision. Takes four times as long.",
     )
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compares a deployed detector with the one in the workdir before its file is kept."""
 
+import dataclasses
 import itertools
 import logging
 from collections.abc import Callable, Iterator, Mapping
@@ -48,13 +49,34 @@ def pictures(workdir: Workdir, framing: Framing) -> tuple[np.ndarray, str]:
     return _noise(framing), "generated pictures, as those of the training are gone"
 
 
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """How far two forms of a detector are apart, at most.
+
+    Attributes:
+        scores: Of scores; infinite where only one of the two gives a number.
+        log_odds: Of log-odds in proportion to one plus their size, since scores near 0
+            and 1 hide what differs; infinite as above.
+        num_decisions: How many pictures are decided otherwise.
+    """
+
+    scores: float
+    log_odds: float
+    num_decisions: int
+
+    @property
+    def largest(self) -> float:
+        """The larger of both."""
+        return max(self.scores, self.log_odds)
+
+
 def largest_difference(
     fitted: Fitted,
     workdir: Workdir,
     deployed: Callable[[np.ndarray], Mapping[str, np.ndarray]],
     crops: np.ndarray,
     batch_size: int | None,
-) -> float:
+) -> Difference:
     """The largest difference between two forms of a detector.
 
     Args:
@@ -65,24 +87,31 @@ def largest_difference(
         batch_size: The number of crops that it takes; None for any.
 
     Returns:
-        Of scores, and of log-odds in proportion to one plus their size, since scores
-        near 0 and 1 hide what differs; infinite where only one of the two gives a
-        number.
+        The largest of all pictures.
     """
     log_probabilities = jax.jit(fitted.log_probability_fn)
-    worst = 0.0
+    threshold = fitted.info.threshold
+    differences = []
+    num_decisions = num_seen = 0
     # Batches of several sizes, the last of a single picture, where any size is taken.
     for batch in _batches(crops, batch_size):
         with precision.using(workdir.matmul_precision):
             values = np.asarray(log_probabilities(fitted.variables, batch))
         evidence = fitted.info.log_odds(values)
         found = deployed(batch)
-        worst = max(
-            worst,
-            _difference(log_odds.scores(evidence), found["scores"]),
-            _difference(evidence, found["log_odds"], 1 + np.abs(evidence)),
+        scores = log_odds.scores(evidence)
+        differences.append(
+            (
+                _difference(scores, found["scores"]),
+                _difference(evidence, found["log_odds"], 1 + np.abs(evidence)),
+            )
         )
-    return worst
+        otherwise = (scores >= threshold) != (found["scores"] >= threshold)
+        # Pictures that fill the last batch were there before.
+        num_decisions += int(otherwise[: len(crops) - num_seen].sum())
+        num_seen += len(batch)
+    of_scores, of_log_odds = map(max, zip(*differences, strict=True))
+    return Difference(of_scores, of_log_odds, num_decisions)
 
 
 def _difference(

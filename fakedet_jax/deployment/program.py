@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from fakedet_jax import __version__
 from fakedet_jax.errors import RequestError
@@ -51,7 +52,13 @@ def make(fitted: Fitted) -> CropsFn:
     line = fitted.info.calibration
 
     def program(crops: jax.Array) -> dict[str, jax.Array]:
-        evidence = evidence_fn(variables, crops)
+        arrays = variables
+        if not fitted.has_gradient:
+            # XLA computes with constants ahead, and rounds otherwise then, which moves
+            # outputs of neurons across the thresholds above which they are counted.
+            # Networks are faster for it, and their scores change by some 1e-7.
+            arrays = lax.optimization_barrier(variables)
+        evidence = evidence_fn(arrays, crops)
         if line.kind != NONE:
             evidence = line.slope * evidence + line.offset
         # NaN is left as it is; infinities are as `log_odds.of_classes` has them.

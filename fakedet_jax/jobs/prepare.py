@@ -128,8 +128,8 @@ def to_text(summary: Mapping[str, Any]) -> str:
     ]
     if files["without_faces"] or files["missing"]:
         lines.append(
-            f"{files['without_faces']:,} files gave no face, {files['missing']:,} "
-            "missing"
+            f"{counted(files['without_faces'], 'file')} gave no face, "
+            f"{files['missing']:,} missing"
         )
     if frames["without_faces"]:
         lines.append(

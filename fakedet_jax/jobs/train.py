@@ -98,7 +98,7 @@ def train(config: TrainConfig) -> None:
     )
     if system.needs_fakes:
         _warn_of_few_pictures(
-            validation, getattr(config.options, "max_false_alarms", None)
+            train, validation, getattr(config.options, "max_false_alarms", None)
         )
     with StopRequest() as stop:
         system.fit(
@@ -167,7 +167,9 @@ def _load_splits(data: DataConfig, needs_fakes: bool) -> dict[str, Dataset]:
     return splits
 
 
-def _warn_of_few_pictures(validation: Dataset, max_false_alarms: float | None) -> None:
+def _warn_of_few_pictures(
+    train: Dataset, validation: Dataset, max_false_alarms: float | None
+) -> None:
     """Warns where the threshold will rest on few pictures."""
     num_fake = int(validation.fake_labels.sum())
     num_real = validation.num_examples - num_fake
@@ -185,12 +187,20 @@ def _warn_of_few_pictures(validation: Dataset, max_false_alarms: float | None) -
     elif 0 < min(num_real, num_fake) < FEW_PICTURES:
         _LOGGER.warning(
             "validation has %d real and %d fake pictures; with fewer than %d of each "
-            "the threshold is a rough one, so raise `validation_fraction` or add "
-            "pictures",
+            "the threshold is a rough one. About %s real and as many fake pictures, of "
+            "which the same share is held out, would be enough",
             num_real,
             num_fake,
             FEW_PICTURES,
+            f"{_enough_pictures(train, validation):,}",
         )
+
+
+def _enough_pictures(train: Dataset, validation: Dataset) -> int:
+    """Pictures of each kind, of which `FEW_PICTURES` would be held out; whole tens."""
+    held_out = validation.num_examples
+    needed = FEW_PICTURES * (train.num_examples + held_out) / held_out
+    return 10 * math.ceil(needed / 10)
 
 
 def _check_pictures(

@@ -83,7 +83,7 @@ def load(
     Traceback (most recent call last):
         ...
     fakedet_jax.errors.RequestError: `workdir`: 'no_such_run/config.json' is missing; \
-no detector was trained in that folder; run `mode=train` `workdir=no_such_run` first
+the folder 'no_such_run' does not exist; name that of a training
     """
     opened = open_workdir(Path(workdir))
     point = VerdictConfig(

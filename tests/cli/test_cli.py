@@ -101,7 +101,9 @@ def test_a_workdir_without_a_detector_is_named(capsys, tmp_path, mode, exists):
     workdir = tmp_path if exists else tmp_path / "nowhere"
     files = [str(tmp_path)] if mode == "predict" else []
     line = _fails(capsys, f"--mode={mode}", f"--workdir={workdir}", *files)
-    assert f"--workdir: '{workdir / 'config.json'}' is missing; no detector" in line
+    advice = "no detector was trained" if exists else f"the folder '{workdir}' does not"
+    assert f"--workdir: '{workdir / 'config.json'}' is missing; {advice}" in line
+    assert ("fakedet train" in line) == exists
 
 
 def test_predict_without_files_says_what_is_missing(capsys, tmp_path):

@@ -12,6 +12,7 @@ import pytest
 import fakedet_jax
 from fakedet_jax import cli, settings, systems
 from fakedet_jax.cli import flags, help, modes
+from fakedet_jax.evaluation import metrics, operating_point
 from tests import tiny
 
 _ROOT = Path(__file__).parents[2]
@@ -94,6 +95,13 @@ def test_help_for_an_unknown_detector_is_refused(capsys):
 
 def test_settings_are_shown_as_flags():
     assert "needs --size" in " ".join(help.of_mode("predict", {}).split())
+
+
+@pytest.mark.parametrize("mode", modes.MODES)
+def test_decisions_are_words_not_flags(mode):
+    decisions = {*metrics.BINARY_CLASSES, operating_point.UNSURE}
+    for leaf in settings.leaves(modes.MODES[mode].settings):
+        assert not decisions & set(re.findall(r"`(\w+)`", leaf.option.help)), leaf.name
 
 
 @pytest.mark.parametrize(

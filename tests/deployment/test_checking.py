@@ -47,7 +47,7 @@ def test_all_pictures_are_compared_in_batches_of_the_size(batch_size):
         seen.append(len(crops))
         return _outputs(crops.mean((1, 2, 3), np.float32) / 255)
 
-    assert _compared(deployed, batch_size) < 1e-5
+    assert _compared(deployed, batch_size).largest < 1e-5
     assert seen == {None: [24, 1], 4: [4] * 7, 25: [25], 40: [40]}[batch_size]
 
 
@@ -60,7 +60,19 @@ def test_one_wrong_score_is_found(value):
         return outputs
 
     expected = np.inf if np.isnan(value) else 0.5 - 20 / 255
-    assert _compared(deployed) == pytest.approx(expected, abs=1e-6)
+    found = _compared(deployed)
+    assert found.scores == pytest.approx(expected, abs=1e-6)
+    assert found.log_odds < 1e-5
+
+
+@pytest.mark.parametrize("batch_size", [None, 4, 40])
+def test_other_decisions_are_counted_once(batch_size):
+    def deployed(crops):
+        scores = crops.mean((1, 2, 3), np.float32) / 255
+        scores[np.isin(crops[:, 0, 0, 0], (0, 120))] = 0.6
+        return _outputs(scores)
+
+    assert _compared(deployed, batch_size).num_decisions == 2
 
 
 def test_scores_that_are_rounded_to_one_hide_nothing():
@@ -76,7 +88,8 @@ def test_scores_that_are_rounded_to_one_hide_nothing():
     found = checking.largest_difference(
         _fitted((False, True), certain), Opened(), deployed, CROPS, None
     )
-    assert found == pytest.approx(1 / 121)
+    assert found.scores == 0
+    assert found.log_odds == found.largest == pytest.approx(1 / 121)
 
 
 def test_generated_pictures_are_of_the_size_and_differ():

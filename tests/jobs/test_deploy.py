@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of detectors as files."""
 
+import contextlib
+import dataclasses
 import json
 import shutil
 import zipfile
@@ -107,6 +109,7 @@ def test_the_result_is_readable(deployed):
     assert first.startswith("tiny → ")
     assert "any number of RGB crops of 16 × 16, on cpu, cuda, tpu" in second
     assert "on 6 pictures of the split validation" in third
+    assert third.endswith("; decided otherwise: 0")
 
 
 def test_without_the_training_pictures_others_are_compared(workdir, tmp_path):
@@ -134,10 +137,33 @@ def test_a_file_that_scores_otherwise_is_not_kept(workdir, tmp_path, monkeypatch
     monkeypatch.setattr(job.stablehlo, "read", wrong)
     with (
         tiny.registered(),
-        pytest.raises(Mismatch, match=r"differ by 2e-05 .* no file"),
+        pytest.raises(Mismatch, match=r"differ by up to 2e-05 .* no file"),
     ):
         deploy(DeployConfig(workdir=workdir, output=tmp_path / "detector.zip"))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("shift", "is_kept"), [(0.01, True), (0.03, False)])
+def test_counts_may_move_scores_a_little(
+    workdir, tmp_path, monkeypatch, shift, is_kept
+):
+    read, load = stablehlo.read, systems.load
+
+    def moved(content):
+        call = read(content)
+        return lambda crops: {**call(crops), "scores": call(crops)["scores"] + shift}
+
+    monkeypatch.setattr(job.stablehlo, "read", moved)
+    monkeypatch.setattr(
+        systems,
+        "load",
+        lambda *args: dataclasses.replace(load(*args), has_gradient=False),
+    )
+    config = DeployConfig(workdir=workdir, output=tmp_path / "detector.zip")
+    refused = pytest.raises(Mismatch, match=r"expected at most 0.02 of both")
+    with tiny.registered(), contextlib.nullcontext() if is_kept else refused:
+        deploy(config)
+    assert config.output.exists() == is_kept
 
 
 def test_what_runs_on_the_host_is_refused_by_name(workdir, tmp_path, monkeypatch):

@@ -155,12 +155,12 @@ def test_the_summary_is_readable(done):
 
 def test_a_summary_names_what_is_missing_and_noted(done):
     summary = summary_of(done)
-    summary["files"]["missing"] = 3
+    summary["files"] |= {"without_faces": 1, "missing": 3}
     summary["video_frames"] = {"chosen": 9, "with_faces": 7, "without_faces": 2}
     summary |= {"left_out": {}, "notes": ["something is odd"]}
     summary["noted"] = {"ends too early": 2}
     lines = to_text(summary).splitlines()
-    assert "4 files gave no face, 3 missing" in lines
+    assert "1 file gave no face, 3 missing" in lines
     assert "2 of 9 frames of videos gave none" in lines
     assert lines[lines.index("Used, though:") + 1] == "2  ends too early"
     assert "Left out:" not in lines and lines[-1] == "something is odd"

@@ -451,7 +451,11 @@ def test_few_pictures_hold_out_a_larger_share_that_a_resumed_run_keeps(
     root = pictures.write_folder(tmp_path / "data", {"real": 40, "fake": 40}, 16)
     flags = tiny.train_flags(root, tmp_path / "workdir")
     assert tiny.run_cli(*flags, "--num_epochs=1") == 0
-    assert "validation gets 20 % of them instead of 5 %" in capsys.readouterr().err
+    errors = capsys.readouterr().err
+    assert "validation gets 20 % of them instead of 5 %" in errors
+    assert "raise --validation_fraction" not in errors
+    # 13 of 62 pictures are held out, so that 100 would be of 477.
+    assert "About 480 real and as many fake pictures" in errors
     stored = json.loads((tmp_path / "workdir" / "config.json").read_text())
     assert stored["validation_fraction"] == 0.2
     assert tiny.run_cli(*flags, "--num_epochs=2") == 0

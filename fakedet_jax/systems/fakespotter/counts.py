@@ -131,7 +131,7 @@ class NeuronCounter:
             variables: Variables of the backbone, on the host or on the mesh.
             mesh: The devices.
             batch_size: Pictures per step over all devices and hosts, rounded up to a
-                multiple of the devices.
+                multiple of the number of devices.
             reading: How pictures are read.
 
         Raises:
