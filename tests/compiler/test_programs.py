@@ -35,7 +35,7 @@ _ROOT = Path(__file__).parents[2]
 _TIMEOUT_SECONDS = 1500
 
 _NETWORKS = whole.NAMES
-_QUICK = ("amtennet", "xception")
+_QUICK = ("amtennet",)
 
 # Of encoders, one of each kind; the others differ in size.
 _ENCODERS = ("clip_vit_b16", "dinov3_vit_b16")
