@@ -98,7 +98,8 @@ def _stretched(axes: "Axes", plane: NDArray[np.float64], title: str) -> None:
     centred = plane - mean
     limit = float(np.quantile(np.abs(centred), 0.99)) or float(np.abs(centred).max())
     scale = limit or 1.0
-    note = f"grey is {mean:.3g}, black and white are ±{scale:.3g} from it"
+    black, white = mean - scale, mean + scale
+    note = f"black is {black:.3g}, grey {mean:.3g}, white {white:.3g}"
     if not limit:
         note = f"{mean:.3g} everywhere"
     _picture(axes, np.clip(centred / scale, -1, 1), title, note, limits=(-1, 1))

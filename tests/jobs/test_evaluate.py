@@ -106,6 +106,14 @@ def test_a_given_threshold_takes_its_place(workdir):
     assert "The threshold was given." in (folder / "report.html").read_text()
 
 
+def test_the_page_says_once_how_few_pictures_chose_the_threshold(workdir):
+    _, folder = _evaluate(workdir, name="page", report=True)
+    page = (folder / "report.html").read_text()
+    assert "chosen on 3 real and 3 fake pictures of the validation split" in page
+    assert "With fewer than 100 of each it is a rough one." in page
+    assert "validation pictures; with fewer" not in page
+
+
 def test_other_classes_are_evaluated_real_against_fake(workdir, tmp_path):
     root = pictures.write_folder(
         tmp_path / "other", {"real_photos": 4, "glow": 3, "stylegan": 3}, 16

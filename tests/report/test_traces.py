@@ -41,8 +41,10 @@ def test_the_panels_show_the_picture_and_its_traces():
         np.testing.assert_allclose(plane, np.clip(centred / scale, -1, 1))
         axes = figure.axes[3 + channel]
         assert axes.images[0].get_clim() == (-1, 1)
-        expected = f"grey is {traces[..., channel].mean():.3g}, black and white are"
-        assert axes.get_xlabel().startswith(expected)
+        mean = traces[..., channel].mean()
+        assert axes.get_xlabel() == (
+            f"black is {mean - scale:.3g}, grey {mean:.3g}, white {mean + scale:.3g}"
+        )
 
 
 def test_the_spectrum_has_a_peak_at_the_frequency_of_the_traces():
