@@ -1,10 +1,11 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""A dataset and an altered copy of each of its pictures, to choose or measure with."""
+"""Datasets with altered pictures, alone or beside the pictures themselves."""
 
 import dataclasses
 import io
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -45,6 +46,39 @@ def with_altered(
     )
 
 
+def altered(dataset: Dataset, alter: Alter) -> Dataset:
+    """Every picture of a dataset, altered.
+
+    Args:
+        dataset: The pictures.
+        alter: Alters a picture in the same way each time. It may raise `ImageError`.
+    """
+    return dataclasses.replace(dataset, source=_Altered(dataset.source, alter))
+
+
+def _alter(record: Record, alter: Alter, index: int, **changes: Any) -> Record:
+    """A record whose picture is altered."""
+    picture = alter(decode(record.encoded), index)
+    buffer = io.BytesIO()
+    # It is read once and soon: not worth being small.
+    Image.fromarray(picture).save(buffer, "PNG", compress_level=0)
+    return dataclasses.replace(record, encoded=buffer.getvalue(), **changes)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Altered:
+    """Records of another source, altered."""
+
+    source: Source
+    alter: Alter
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, index: int) -> Record:
+        return _alter(self.source[index], self.alter, index)
+
+
 @dataclasses.dataclass(frozen=True, repr=False)
 class _WithAltered:
     """Records of another source, and then each of them altered."""
@@ -62,11 +96,8 @@ class _WithAltered:
         record = self.source[index]
         if place < len(self.source):
             return record
-        picture = self.alter(decode(record.encoded), index)
-        buffer = io.BytesIO()
-        # It is read once and soon: not worth being small.
-        Image.fromarray(picture).save(buffer, "PNG", compress_level=0)
-        return Record(buffer.getvalue(), self.label, self.names[index])
+        name = self.names[index]
+        return _alter(record, self.alter, index, label=self.label, name=name)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.source!r}, {self.alter!r}, {self.label})"

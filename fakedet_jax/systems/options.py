@@ -10,6 +10,9 @@ from fakedet_jax.settings import Settings, option
 
 DTYPES = ("float32", "bfloat16")
 
+# The largest set of AMTENnet's authors has three copies; many more are a mistake.
+_MAX_COPIES = 100
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options(Settings):
@@ -42,6 +45,25 @@ class PictureOptions(Options):
         choices=DTYPES,
     )
     flip: bool = option(True, "Whether training pictures are mirrored at random.")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PerturbOptions(Options):
+    """How training pictures are perturbed; see `systems.perturbed`."""
+
+    perturb: tuple[str, ...] = option(
+        (),
+        "Perturbations of the training pictures, of which one is drawn for each "
+        "picture: none, OPERATION:STRENGTH, OPERATION:mix or mix.",
+    )
+    perturb_copies: float | None = option(
+        None,
+        "Size of a fixed perturbed training set, as a multiple of the training "
+        "pictures; by default perturbations are drawn anew in every epoch, or once "
+        "where features of the pictures are computed only once.",
+        minimum=1,
+        maximum=_MAX_COPIES,
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

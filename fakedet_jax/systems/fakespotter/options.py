@@ -8,7 +8,11 @@ from typing import ClassVar
 
 from fakedet_jax.config import CountConfig
 from fakedet_jax.settings import Settings, option
-from fakedet_jax.systems.options import PictureOptions, SelectionOptions
+from fakedet_jax.systems.options import (
+    PerturbOptions,
+    PictureOptions,
+    SelectionOptions,
+)
 
 _MAX_WIDTH = 65536
 
@@ -23,7 +27,7 @@ class BenchmarkOptions(CountConfig):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FakeSpotterOptions(CountConfig, PictureOptions, SelectionOptions):
+class FakeSpotterOptions(CountConfig, PictureOptions, SelectionOptions, PerturbOptions):
     """What the training can be asked for."""
 
     Benchmark: ClassVar[type[Settings]] = BenchmarkOptions

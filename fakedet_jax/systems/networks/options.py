@@ -7,14 +7,16 @@ from pathlib import Path
 
 from fakedet_jax.config import BackboneConfig
 from fakedet_jax.settings import option
-from fakedet_jax.systems.options import LoopOptions, PictureOptions, SelectionOptions
-
-# The paper's largest set has three copies; many more are a mistake.
-_MAX_COPIES = 100
+from fakedet_jax.systems.options import (
+    LoopOptions,
+    PerturbOptions,
+    PictureOptions,
+    SelectionOptions,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class NetworkOptions(PictureOptions, SelectionOptions, LoopOptions):
+class NetworkOptions(PictureOptions, SelectionOptions, LoopOptions, PerturbOptions):
     """What every network detector can be asked for."""
 
     batch_norm_fraction: float | None = option(
@@ -27,18 +29,6 @@ class NetworkOptions(PictureOptions, SelectionOptions, LoopOptions):
     )
     num_microbatches: int = option(
         1, "Parts of a batch that are computed one by one, to save memory.", minimum=1
-    )
-    perturb: tuple[str, ...] = option(
-        (),
-        "Perturbations of the training pictures, of which one is drawn for each "
-        "picture: none, OPERATION:STRENGTH, OPERATION:mix or mix.",
-    )
-    perturb_copies: float | None = option(
-        None,
-        "Size of a fixed perturbed training set, as a multiple of the training "
-        "pictures; by default perturbations are drawn anew in every epoch.",
-        minimum=1,
-        maximum=_MAX_COPIES,
     )
     self_blended: float | None = option(
         None,
@@ -85,7 +75,9 @@ class AmtenNetOptions(NetworkOptions):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class LinearProbeOptions(BackboneConfig, PictureOptions, SelectionOptions):
+class LinearProbeOptions(
+    BackboneConfig, PictureOptions, SelectionOptions, PerturbOptions
+):
     """What the training of a linear layer on cached embeddings can be asked for."""
 
     cache_dir: Path | None = option(

@@ -22,10 +22,8 @@ from fakedet_jax.models.backbone import Backbone
 from fakedet_jax.models.dtypes import DTYPES
 from fakedet_jax.models.parameters import Published
 from fakedet_jax.models.preprocessing import Preprocessing
-from fakedet_jax.perturb import specification
-from fakedet_jax.perturb.treatment import Treatment, fixed_set
 from fakedet_jax.runtime import parallel
-from fakedet_jax.systems import training_run
+from fakedet_jax.systems import perturbed, training_run
 from fakedet_jax.systems.base import (
     Benchmark,
     FitRequest,
@@ -117,12 +115,7 @@ class NetworkDetector:
                 f"`num_microbatches`: {options.num_microbatches} parts do not cut a "
                 f"batch of {recipe.batch_size} evenly over {mesh.size} devices"
             )
-        specification.parse_all(options.perturb)
-        if options.perturb_copies is not None and not options.perturb:
-            raise RequestError(
-                "`perturb_copies`: there is nothing to do to the pictures; give "
-                "`perturb` too, or leave it out"
-            )
+        perturbed.check(options)
         training_run.check_trainable(
             self.trained_model(2, options),
             self.preprocessing,
@@ -173,7 +166,9 @@ class NetworkDetector:
         """
         config = request.config
         options: NetworkOptions = config.options
-        pictures, treatment = _treated(config, request.train, options.perturb_copies)
+        pictures, treatment = perturbed.treatment(
+            options, request.train, config.seed, options.perturb_copies
+        )
         model = self.trained_model(request.train.num_classes, options)
         training_run.run(
             request,
@@ -284,7 +279,9 @@ class NetworkDetector:
         if config.options.makes_fakes and not validation.fake_labels.any():
             validation = self_blending.with_fakes(validation)
             fakes = "self-blended"
-        dataset, treatment = _treated(config, validation, copies=1)
+        dataset, treatment = perturbed.treatment(
+            config.options, validation, config.seed, copies=1
+        )
         batch_size = parallel.round_up_batch_size(
             min(request.recipe.batch_size, dataset.num_examples), request.mesh
         )
@@ -320,19 +317,3 @@ class NetworkDetector:
             )
 
         return validate
-
-
-def _treated(
-    config: TrainConfig, dataset: Dataset, copies: float | None
-) -> tuple[Dataset, Treatment | None]:
-    """The pictures that a run sees, and what is done to them.
-
-    It is drawn anew each time, unless there is a number of copies.
-    """
-    parts = specification.parse_all(config.options.perturb)
-    if not parts:
-        return dataset, None
-    if copies is None:
-        return dataset, Treatment(parts, config.seed)
-    examples, part_of = fixed_set(dataset.labels, len(parts), copies, config.seed)
-    return dataset.subset(examples), Treatment(parts, config.seed, part_of)

@@ -103,6 +103,15 @@ def _no_network(*unused, **unused_too):
     raise AssertionError("the network was asked for")
 
 
+def test_perturbed_pictures_have_counts_of_their_own(root, fit, trained, tmp_path):
+    perturb = ("none", "median_filter:3")
+    workdir = fit(tmp_path / "w", perturb=perturb, perturb_copies=2.0)
+    record = json.loads((workdir / "config.json").read_text())
+    assert (record["perturb"], record["perturb_copies"]) == (list(perturb), 2)
+    before, after = (_load(one).variables["scaling"] for one in (trained, workdir))
+    assert not np.allclose(before["mean"], after["mean"], rtol=1e-3)
+
+
 def test_the_workdir_is_complete(trained, root):
     config = json.loads((trained / "config.json").read_text())
     card = json.loads((root / "weights" / "card.json").read_text())

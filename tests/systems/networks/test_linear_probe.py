@@ -155,7 +155,9 @@ def test_it_evaluates_predicts_extracts_and_deploys(root, tmp_path, capsys):
     ("flag", "message"),
     [
         ("--trainable=fc", "--trainable: linear_probe has no such option"),
-        ("--perturb=jpeg:50", "--perturb: linear_probe has no such option"),
+        ("--balance=classes", "--balance: linear_probe has no such option"),
+        ("--perturb=jpeg", "--perturb: expected none"),
+        ("--perturb_copies=2", "--perturb_copies: there is nothing to do"),
         ("--profile_dir=trace", "--profile_dir: linear_probe trains on embeddings, in"),
         ("--backbone=gone", "--backbone: "),
     ],
