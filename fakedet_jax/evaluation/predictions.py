@@ -375,9 +375,25 @@ def _to_face(face: int, odds: list[Sequence[float]], note: str) -> FaceResult:
     )
 
 
+def partial_path(path: Path) -> Path:
+    """Where the rows of a table are until it is complete.
+
+    What is no regular file, such as a pipe, has no other place.
+
+    >>> partial_path(Path("out/scores.csv")).name
+    'scores.csv.part'
+    """
+    if path.exists() and not path.is_file():
+        return path
+    return path.with_name(f"{path.name}.part")
+
+
 @contextlib.contextmanager
 def open_table(path: Path | None, field: str) -> Iterator[TextIO]:
     """Opens a CSV file; bytes of names that are not UTF-8 are written as escapes.
+
+    It has its name only when it is complete, after the `with` block. Until then, and
+    after a failure, its rows are in `partial_path`, and an earlier table stays.
 
     Args:
         path: The file; `None` for standard output.
@@ -396,9 +412,17 @@ def open_table(path: Path | None, field: str) -> Iterator[TextIO]:
         return
     with storage.writing_to(path, field, "file"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        stream = path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
+        target = partial_path(path)
+        if path.is_file():
+            path.open("ab").close()  # Whether it may be replaced is known at once.
+        stream = target.open(
+            "w", encoding="utf-8", errors="backslashreplace", newline=""
+        )
     with stream:
         yield stream
+    if target != path:
+        with storage.writing_to(path, field, "file"):
+            target.replace(path)
 
 
 def region_seen(row: Row, framing: Framing | None) -> tuple[float, ...]:
