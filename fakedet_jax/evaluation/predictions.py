@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
 
-from fakedet_jax.evaluation import log_odds
+from fakedet_jax.evaluation import log_odds, stability
 from fakedet_jax.evaluation.operating_point import OperatingPoint
 from fakedet_jax.faces.annotation import Mark
 from fakedet_jax.faces.extraction import Row
@@ -96,6 +96,17 @@ class FaceResult:
         if not self.changed:
             return None, None
         return min(self.scores), max(self.scores)
+
+    def remark(self, point: OperatingPoint) -> str:
+        """What there is to say of this face beside `note`: why it is not decided."""
+        if not self.scores:
+            return ""
+        changes = tuple(stability.CHANGES) if self.changed else ()
+        return point.why_unsure(self.scores, changes)
+
+    def full_note(self, point: OperatingPoint) -> str:
+        """The `note` of its row: how the file differs, and what to say of the face."""
+        return "; ".join(filter(None, (self.note, self.remark(point))))
 
 
 class FileResult(FileRows[Sequence[float]]):
@@ -291,7 +302,7 @@ class PredictionOutput:
             self._table.writerow(
                 (
                     *(file.path, number_or_all, face.score, decision),
-                    *(face.reason, face.note, face.log_odds),
+                    *(face.reason, face.full_note(self._point), face.log_odds),
                     *(face.mean_score, *counts),
                     *(face.range if self._stability else ()),
                     *((result.provenance,) if self._has_provenance else ()),
