@@ -117,7 +117,8 @@ def _main(arguments: Sequence[str]) -> None:
     except RequestError as error:
         _exit(str(error), 2)
     except Stopped as stopped:
-        _exit(f"{stopped}; run the same command again to go on", 128 + stopped.signum)
+        message = "; ".join(filter(None, (str(stopped), stopped.advice)))
+        _exit(message, 128 + stopped.signum)
     except KeyboardInterrupt:
         _exit("interrupted", 128 + signal.SIGINT)
     except BrokenPipeError:

@@ -8,7 +8,7 @@ functions.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -60,6 +60,33 @@ class OperatingPoint:
         """
         found = set(self.decide(values))
         return found.pop() if len(found) == 1 else UNSURE
+
+    def why_unsure(self, values: Sequence[float], changes: Sequence[str]) -> str:
+        """Says why scores of a picture are `unsure` together.
+
+        Args:
+            values: Its score, and those after each of `changes`.
+            changes: What was done, in words.
+
+        Returns:
+            The reasons in a few words; empty where there is a decision.
+
+        >>> OperatingPoint(0.5, (0.4, 0.8)).why_unsure([0.6], [])
+        'unsure: score between the thresholds 0.4 and 0.8'
+        >>> OperatingPoint(0.5).why_unsure([0.6, 0.7, 0.4], ["JPEG 75", "shift"])
+        'unsure: real after shift'
+        """
+        decision, *others = self.decide(values)
+        reasons = []
+        if decision == UNSURE and self.unsure_between is not None:
+            low, high = self.unsure_between
+            reasons.append(f"score between the thresholds {low:.4g} and {high:.4g}")
+        reasons += [
+            f"{other} after {name}"
+            for name, other in zip(changes, others, strict=True)
+            if other != decision
+        ]
+        return f"{UNSURE}: {', '.join(reasons)}" if reasons else ""
 
 
 def choose(log_odds: ArrayLike, rule: Rule, calibration: Calibration) -> float:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
 
-from fakedet_jax.evaluation import log_odds
+from fakedet_jax.evaluation import log_odds, stability
 from fakedet_jax.evaluation.operating_point import OperatingPoint
 from fakedet_jax.faces.annotation import Mark
 from fakedet_jax.faces.extraction import Row
@@ -96,6 +96,17 @@ class FaceResult:
         if not self.changed:
             return None, None
         return min(self.scores), max(self.scores)
+
+    def remark(self, point: OperatingPoint) -> str:
+        """What there is to say of this face beside `note`: why it is not decided."""
+        if not self.scores:
+            return ""
+        changes = tuple(stability.CHANGES) if self.changed else ()
+        return point.why_unsure(self.scores, changes)
+
+    def full_note(self, point: OperatingPoint) -> str:
+        """The `note` of its row: how the file differs, and what to say of the face."""
+        return "; ".join(filter(None, (self.note, self.remark(point))))
 
 
 class FileResult(FileRows[Sequence[float]]):
@@ -291,7 +302,7 @@ class PredictionOutput:
             self._table.writerow(
                 (
                     *(file.path, number_or_all, face.score, decision),
-                    *(face.reason, face.note, face.log_odds),
+                    *(face.reason, face.full_note(self._point), face.log_odds),
                     *(face.mean_score, *counts),
                     *(face.range if self._stability else ()),
                     *((result.provenance,) if self._has_provenance else ()),
@@ -375,9 +386,25 @@ def _to_face(face: int, odds: list[Sequence[float]], note: str) -> FaceResult:
     )
 
 
+def partial_path(path: Path) -> Path:
+    """Where the rows of a table are until it is complete.
+
+    What is no regular file, such as a pipe, has no other place.
+
+    >>> partial_path(Path("out/scores.csv")).name
+    'scores.csv.part'
+    """
+    if path.exists() and not path.is_file():
+        return path
+    return path.with_name(f"{path.name}.part")
+
+
 @contextlib.contextmanager
 def open_table(path: Path | None, field: str) -> Iterator[TextIO]:
     """Opens a CSV file; bytes of names that are not UTF-8 are written as escapes.
+
+    It has its name only when it is complete, after the `with` block. Until then, and
+    after a failure, its rows are in `partial_path`, and an earlier table stays.
 
     Args:
         path: The file; `None` for standard output.
@@ -396,9 +423,17 @@ def open_table(path: Path | None, field: str) -> Iterator[TextIO]:
         return
     with storage.writing_to(path, field, "file"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        stream = path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
+        target = partial_path(path)
+        if path.is_file():
+            path.open("ab").close()  # Whether it may be replaced is known at once.
+        stream = target.open(
+            "w", encoding="utf-8", errors="backslashreplace", newline=""
+        )
     with stream:
         yield stream
+    if target != path:
+        with storage.writing_to(path, field, "file"):
+            target.replace(path)
 
 
 def region_seen(row: Row, framing: Framing | None) -> tuple[float, ...]:

@@ -20,6 +20,7 @@ from fakedet_jax.evaluation.predictions import (
     FileResult,
     PredictionOutput,
     open_table,
+    partial_path,
 )
 from fakedet_jax.evaluation.scoring import Scorer
 from fakedet_jax.faces.annotated_copies import AnnotatedCopies
@@ -30,6 +31,7 @@ from fakedet_jax.jobs.review import open_review
 from fakedet_jax.jobs.saturation import Saturation
 from fakedet_jax.report.review import PAGE, check_folder
 from fakedet_jax.runtime import parallel, progress, storage, text
+from fakedet_jax.runtime.signals import Stopped, StopRequest
 from fakedet_jax.systems.base import Fitted
 from fakedet_jax.workdir import open_workdir
 
@@ -53,6 +55,8 @@ def predict(config: PredictConfig) -> dict[str, int]:
 
     Raises:
         RequestError: The settings are invalid, or there is no file.
+        Stopped: The process was asked to stop; the table has the name of
+            `predictions.partial_path`.
         RuntimeError: No file could be scored; the table is complete.
     """
     compute.prepare(config.compute)
@@ -84,6 +88,7 @@ def predict(config: PredictConfig) -> dict[str, int]:
         scorer, detector.info.framing, changes=config.stability
     )
     with (
+        StopRequest() as stop,
         _open_output(config, files, detector, mesh, workdir.title) as output,
         progress.Progress(
             len(found), label="predict", unit="files", quiet=config.output is None
@@ -93,6 +98,8 @@ def predict(config: PredictConfig) -> dict[str, int]:
         # The batches are kept for the pictures of the review.
         tagged = (((items, batch), batch) for items, batch in batches)
         for (items, batch), values, _ in score(detector.variables, tagged):
+            if stop.signum:
+                raise Stopped(stop.signum, advice="")
             rows = saturation.read(detector.info, values)
             for item in items:
                 if item.row is None:
@@ -190,7 +197,7 @@ def _open_output(
                     files.cropping.media,
                 )
             )
-        yield PredictionOutput(
+        output = PredictionOutput(
             found,
             info.point,
             table,
@@ -206,6 +213,30 @@ def _open_output(
             has_provenance=config.provenance,
             review=review,
         )
+        try:
+            yield output
+        except BrokenPipeError:
+            raise  # Whoever read the output has seen enough.
+        except BaseException:
+            _tell_part(config, output, len(found))
+            raise
+
+
+def _tell_part(config: PredictConfig, output: PredictionOutput, num_files: int) -> None:
+    """Says what a run that ends early leaves."""
+    tables = [
+        str(partial_path(path))
+        for path in (config.output, config.frame_scores)
+        if path is not None
+    ]
+    if config.output is None:
+        tables.insert(0, "standard output")
+    verb = "has" if len(tables) == 1 else "have"
+    _LOGGER.warning(
+        f"{' and '.join(tables)} {verb} only {output.num_scored + output.num_failed:,} "
+        f"of {text.counted(num_files, 'file')}; a run with a folder as `output` can be "
+        "resumed"
+    )
 
 
 def _summarise(

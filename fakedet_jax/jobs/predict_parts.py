@@ -165,7 +165,7 @@ def _rows(
                 face.score,
                 decision,
                 face.reason or None,
-                face.note or None,
+                face.full_note(point) or None,
                 face.log_odds,
                 face.mean_score,
                 face.faces or None,

@@ -140,6 +140,20 @@ class Evaluation:
         }
 
     @property
+    def full_notes(self) -> list[str]:
+        """What there is to say of each picture: its note, and why it is not decided."""
+        scores = np.stack([self.scores, *self.changed.values()], axis=1).tolist()
+        notes = self.notes or [""] * len(self.names)
+        return [
+            "; ".join(
+                filter(None, (note, self._point.why_unsure(own, [*self.changed])))
+            )
+            if decision == UNSURE
+            else note
+            for note, decision, own in zip(notes, self.decisions, scores, strict=True)
+        ]
+
+    @property
     def _point(self) -> OperatingPoint:
         return OperatingPoint(self.threshold, self.unsure_between)
 
@@ -410,7 +424,7 @@ def _score_rows(
         evaluation.scores.tolist(),
         predicted.tolist(),
         evaluation.decisions,
-        evaluation.notes or itertools.repeat("", len(evaluation.names)),
+        evaluation.full_notes,
         _log_odds_cells(evaluation.log_odds, len(evaluation.names)),
         zip(evaluation.manipulations)
         if evaluation.manipulations

@@ -394,6 +394,8 @@ def _row_entry(
             "log_odds": _short(face.log_odds or 0.0),
             "frames": face.frames,
         }
+        if remark := face.remark(info.point):
+            entry["note"] = remark
         if face.changed:
             entry["range"] = [_short(min(face.scores)), _short(max(face.scores))]
             entry["changed"] = [*map(_short, face.changed)]

@@ -17,7 +17,8 @@ rows.forEach((row, number) => {
   row.number = number;
   row.kind = row.decision || "skipped";
   row.name = row.file.name;
-  row.words = [row.file.path, label(row), row.reason, row.file.note, row.file.origin]
+  row.remark = [row.file.note, row.note].filter(Boolean).join("; ");
+  row.words = [row.file.path, label(row), row.reason, row.remark, row.file.origin]
     .filter(Boolean).join("\n").toLowerCase();
 });
 

@@ -211,7 +211,7 @@ function facts(row) {
     ["Face detector", row.confidence === undefined ? ""
       : `confidence ${row.confidence.toFixed(2)}`],
     ["Says of its origin", file.origin],
-    ["Note", file.note],
+    ["Note", row.remark],
     ["Problem", (file.problems || []).join("; ")],
   ].filter(([, value]) => value);
   return make("dl", { class: "facts-list" }, ...found.flatMap(([name, value]) =>

@@ -20,7 +20,7 @@ const COLUMNS = [
 function name_cell(row) {
   const more = [row.file.is_video ? "video" : "", label(row)].filter(Boolean).join(", ");
   const folder = row.file.path.slice(0, -row.name.length);
-  const remark = row.reason || row.file.note;
+  const remark = row.reason || row.remark;
   return [
     make("button", { type: "button" }, make("bdi", {}, row.name)),
     more ? ` ${more}` : "",

@@ -3,6 +3,7 @@
 """Lets SIGTERM and SIGINT ask a long run to save and stop."""
 
 import signal
+import threading
 from types import FrameType
 from typing import Any, Self
 
@@ -13,19 +14,27 @@ class Stopped(Exception):  # noqa: N818 - not an error
     Attributes:
         signum: Number of the signal.
         step: The step that was saved, None where the work has no steps.
+        advice: What to do to go on; empty for a run that cannot.
     """
 
-    def __init__(self, signum: int, step: int | None = None) -> None:
+    def __init__(
+        self,
+        signum: int,
+        step: int | None = None,
+        advice: str = "run the same command again to go on",
+    ) -> None:
         where = "" if step is None else f" at step {step}"
         super().__init__(f"stopped by {signal.Signals(signum).name}{where}")
         self.signum = signum
         self.step = step
+        self.advice = advice
 
 
 class StopRequest:
     """Remembers the first SIGTERM or SIGINT while its `with` block runs.
 
-    A second signal has its usual effect at once.
+    A second signal has its usual effect at once. Only the main thread receives signals;
+    in another one the block is never asked to stop.
 
     Attributes:
         signum: Number of the signal, None before it came.
@@ -36,6 +45,8 @@ class StopRequest:
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
+        if threading.current_thread() is not threading.main_thread():
+            return self
         for signum in (signal.SIGTERM, signal.SIGINT):
             self._previous[signum] = signal.signal(signum, self._remember)
         return self

@@ -221,6 +221,7 @@ def test_every_setting_is_a_flag_and_every_flag_a_setting():
         (MemoryError(), 1, "MemoryError()"),
         (KeyboardInterrupt(), 130, "interrupted"),
         (signals.Stopped(15, 7), 143, "stopped by SIGTERM at step 7; run the same"),
+        (signals.Stopped(2, advice=""), 130, "fakedet: stopped by SIGINT\n"),
     ],
     ids=lambda value: type(value).__name__,
 )

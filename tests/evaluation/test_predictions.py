@@ -99,6 +99,8 @@ def test_scores_between_two_thresholds_are_unsure():
     rows = [(PHOTO, [scored(-1, score)]) for score in (0.2, 0.5, 0.8)]
     output, table, frames = write(*rows, unsure_between=(0.3, 0.7), copies=copies)
     assert [row[3] for row in table] == ["real", "unsure", "fake"]
+    reason = "unsure: score between the thresholds 0.3 and 0.7"
+    assert output.written_notes == ["", reason, ""]
     assert [row[5] for row in frames] == ["real", "unsure", "fake"]
     assert output.counts == {"real": 1, "unsure": 1, "fake": 1, "error": 0}
     drawn = [mark.text for _, ((_, mark),), _ in copies.added]
@@ -117,16 +119,38 @@ def _stable(*rows):
 
 
 def test_a_decision_that_a_mild_change_turns_round_is_unsure():
-    assert _stable([2.0, 1.0, 3.0])["decision"] == "fake"
-    row = _stable([2.0, -1.0, 3.0])
+    sure = _stable([2.0, 1.0, 3.0, 1.0])
+    assert (sure["decision"], sure["note"]) == ("fake", "")
+    row = _stable([2.0, -1.0, 3.0, 1.0])
     assert row["decision"] == "unsure"
     found = [float(row[name]) for name in ("score", "least", "most")]
     assert found == pytest.approx(log_odds.scores([2.0, -1.0, 3.0]))
+    assert row["note"] == "unsure: real after JPEG 75"
+    both = _stable([2.0, 3.0, -1.0, -2.0])
+    assert both["note"] == (
+        "unsure: real after resize 0.75 and back, real after shift by a pixel"
+    )
+
+
+def test_why_a_face_is_unsure_stands_beside_how_it_is_framed():
+    table = io.StringIO()
+    point = OperatingPoint(0.5, (0.4, 0.6))
+    output = PredictionOutput([PHOTO], point, table, stability=True)
+    row = dataclasses.replace(scored(-1, None)[0], note="is not square")
+    output.add(0, row, [0.0, 2.0, 0.0, 0.0])
+    output.finish(0)
+    (found,) = csv.DictReader(io.StringIO(table.getvalue()))
+    assert found["note"] == (
+        "is not square; unsure: score between the thresholds 0.4 and 0.6, fake after "
+        "JPEG 75"
+    )
+    # Files are counted by how they are framed.
+    assert output.notes == {"is not square": 1}
 
 
 def test_changed_scores_of_a_video_are_means_of_its_frames():
     # One frame flips, but the mean of all does not.
-    row = _stable([2.0, -0.1], [3.0, 4.0])
+    row = _stable([2.0, -0.1, 2.0, 2.0], [3.0, 4.0, 3.0, 3.0])
     assert row["decision"] == "fake"
     means = log_odds.scores([[2.0, -0.1], [3.0, 4.0]]).mean(0)
     assert float(row["least"]) == pytest.approx(means.min())

@@ -564,6 +564,9 @@ def test_unsure_pictures_are_counted_and_the_others_measured(workdir):
         [float(row["score"]) for row in rows]
     )
     assert [row["decision"] for row in rows] == expected
+    for row in rows:
+        reason = f"unsure: score between the thresholds {low:.4g} and {high:.4g}"
+        assert row["note"] == (reason if row["decision"] == "unsure" else "")
     sure = [row for row in rows if row["decision"] != "unsure"]
     assert summary["unsure_share"] == pytest.approx(1 - len(sure) / len(rows))
     right = sum(row["decision"] == row["label"] for row in sure)
@@ -644,6 +647,10 @@ def test_verdicts_that_mild_changes_flip_are_counted(workdir):
     flipped = [float(row["least"]) < threshold <= float(row["most"]) for row in rows]
     assert summary["flip_share"] == pytest.approx(np.mean(flipped))
     assert [row["decision"] == "unsure" for row in rows] == flipped
+    for row in rows:
+        other = "real" if float(row["score"]) >= threshold else "fake"
+        said = row["note"].startswith(f"unsure: {other} after ")
+        assert said if row["decision"] == "unsure" else row["note"] == ""
     assert summary["unsure_share"] == summary["flip_share"]
     assert list(summary["flips"]) == list(stability.CHANGES)
     assert max(summary["flips"].values()) <= summary["flip_share"]

@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of fakedet_jax.jobs.predict."""
 
+import concurrent.futures
 import csv
 import dataclasses
 import io
 import os
 import re
+import signal
 import struct
+import time
 import zlib
 from pathlib import Path
 from unittest import mock
@@ -357,3 +360,95 @@ def test_a_wrong_request_is_one_line(workdir, tmp_path, capfd, arguments, messag
     assert captured.out == ""
     assert captured.err.startswith(f"fakedet: {message}")
     assert captured.err.count("\n") == 1
+
+
+NUM_MANY = 400
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """More pictures than are scored before a test can act."""
+    folder = tmp_path_factory.mktemp("many") / "pictures"
+    return pictures.write_folder(folder, {"fake": NUM_MANY}, tiny.SIZE)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_table_that_is_interrupted_is_not_taken_for_complete(
+    workdir, many, tmp_path, number
+):
+    output, frames = tmp_path / "scores.csv", tmp_path / "frames.csv"
+    output.write_text("of an earlier run\n")
+    process = tiny.start(
+        "--mode=predict",
+        f"--workdir={workdir}",
+        f"--output={output}",
+        f"--frame_scores={frames}",
+        "--batch_size=8",
+        "--num_workers=0",
+        str(many),
+    )
+    part = tmp_path / "scores.csv.part"
+    while process.poll() is None and not (part.exists() and part.stat().st_size > 2000):
+        time.sleep(0.002)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    rows = _parse(part.read_text())
+    assert 0 < len(rows) < NUM_MANY
+    assert (
+        f"{part} and {frames}.part have only {len(rows)} of {NUM_MANY} files; a run "
+        "with a folder as --output can be resumed"
+    ) in errors
+    assert errors.rstrip().endswith(f"fakedet: stopped by {number.name}")
+    assert output.read_text() == "of an earlier run\n" and not frames.exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_table_that_fails_is_not_taken_for_complete(workdir, many, tmp_path, capfd):
+    output = tmp_path / "scores.csv"
+    tables = f"--output={output}", "--frame_scores=/dev/full"
+    command = f"--workdir={workdir}", *tables, "--num_workers=0", str(many)
+    assert tiny.run_cli("--mode=predict", *command) == 1
+    assert not output.exists()
+    rows = _parse(output.with_name("scores.csv.part").read_text())
+    assert (
+        f"{output}.part and /dev/full have only {len(rows)} of {NUM_MANY} files"
+        in capfd.readouterr().err
+    )
+
+
+def test_a_complete_table_takes_the_place_of_an_earlier_one(workdir, tmp_path, capfd):
+    picture = tmp_path / "a.png"
+    picture.write_bytes(pictures.encode(pictures.colourful(20, 20)))
+    output = tmp_path / "scores.csv"
+    output.write_text("of an earlier run\n")
+    _predict_quietly(capfd, f"--workdir={workdir}", f"--output={output}", picture)
+    assert len(_parse(output.read_text())) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "scores.csv"]
+
+
+def test_a_pipe_is_written_to_directly(workdir, tmp_path, capfd):
+    picture, pipe = tmp_path / "a.png", tmp_path / "pipe.csv"
+    picture.write_bytes(pictures.encode(pictures.colourful(20, 20)))
+    os.mkfifo(pipe)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(pipe.read_text)
+        _predict_quietly(capfd, f"--workdir={workdir}", f"--output={pipe}", picture)
+        assert len(_parse(reading.result())) == 1
+    assert pipe.is_fifo()
+
+
+@pytest.mark.parametrize("field", ["output", "frame_scores"])
+def test_a_table_that_cannot_be_written_is_refused_at_once(
+    workdir, many, tmp_path, capfd, field
+):
+    (tmp_path / "file").touch()
+    table = tmp_path / "file" / "scores.csv"
+    command = f"--workdir={workdir}", f"--{field}={table}", str(many)
+    assert tiny.run_cli("--mode=predict", *command) == 2
+    assert f"fakedet: --{field}: {str(table)!r} cannot" in capfd.readouterr().err
+
+
+def _predict_quietly(capfd, *arguments):
+    assert tiny.run_cli("--mode=predict", *map(str, arguments)) == 0
+    capfd.readouterr()

@@ -116,6 +116,7 @@ def test_scores_are_those_of_a_single_table(workdir, photographs, tmp_path, flag
         for name in ("score", *(("least", "most") if flags else ())):
             assert float(row[name]) == pytest.approx(float(whole[name]), rel=1e-5)
         assert ("least" in row) == ("least" in whole) == bool(flags)
+        assert row["note"] == whole["note"]
         assert row.get("provenance") == whole.get("provenance")
         assert ("provenance" in row) == bool(flags)
 

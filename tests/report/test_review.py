@@ -77,6 +77,7 @@ def test_the_least_and_the_most_after_changes_are_told(tmp_path):
     assert row["range"] == pytest.approx([low, high], abs=1e-6)
     assert row["changed"][0] == row["range"][1]
     assert row["decision"] == "unsure"
+    assert row["note"] == "unsure: fake after JPEG 75"
 
 
 def test_the_picture_around_a_face_is_copied_smaller(tmp_path, photo):

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of fakedet_jax.runtime.signals."""
 
+import concurrent.futures
 import os
 import signal
 
@@ -43,3 +44,14 @@ def test_the_handlers_of_before_are_given_back():
 
 def test_the_message_names_signal_and_step():
     assert str(Stopped(signal.SIGTERM, 7)) == "stopped by SIGTERM at step 7"
+
+
+def test_other_threads_are_never_asked_to_stop():
+    def run():
+        with StopRequest() as stop:
+            return stop.signum
+
+    before = signal.getsignal(signal.SIGTERM)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        assert pool.submit(run).result() is None
+    assert signal.getsignal(signal.SIGTERM) is before
