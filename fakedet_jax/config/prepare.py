@@ -44,6 +44,11 @@ class CheckConfig(Settings):
         "or apart.",
         choices=("together", "apart"),
     )
+    workdir: Path | None = option(
+        None,
+        "Folder of a training: tells whether the faces are framed like those of its "
+        "pictures, which must still be there.",
+    )
     network: BackboneConfig = part(BackboneConfig)
     num_threads: int = option(8, "Decoding threads.", minimum=1)
     output: Path | None = option(None, "JSON file for the results.")

@@ -10,7 +10,7 @@ import logging
 import math
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from fakedet_jax.runtime import parallel, storage
 from fakedet_jax.runtime.processes import available_cores
 from fakedet_jax.runtime.text import counted
 from fakedet_jax.systems import advice
+from fakedet_jax.workdir import Workdir, open_workdir
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -42,9 +43,8 @@ _NUM_SAMPLED = 40
 # A crop shows little but the face: side of its box / side of the picture.
 _MIN_SHARE_OF_CROP = 0.4
 _NOTHING_TO_RUN = (
-    "none yet: collect some hundred pictures of each side, or run this again with the "
-    "weights of a face-recognition network (`backbone`, `weights`), which knows faces "
-    "already"
+    "none yet: collect some hundred pictures of each side, or get the weights of a "
+    "face-recognition network, which knows faces already, and run this again"
 )
 # Faces of one side are framed otherwise than those of the other.
 _MAX_RATIO_OF_SHARES = 1.15
@@ -79,6 +79,7 @@ def check(config: CheckConfig) -> dict[str, Any]:
         subfolders=config.subfolders,
     )
     splits = _load(data)
+    workdir = None if config.workdir is None else open_workdir(config.workdir)
     if config.output is not None:
         storage.make_folder(config.output.parent, "output")
     _LOGGER.info("reading %s", counted(_total(splits), "picture"))
@@ -86,8 +87,18 @@ def check(config: CheckConfig) -> dict[str, Any]:
         split: inspection.inspect(dataset, config.num_threads)
         for split, dataset in splits.items()
     }
-    faces = _find_faces(splits, facts)
+    faces = _find_faces(splits.values())
     warnings, unchecked = _warnings(splits, facts, faces)
+    framing = _framing(facts, faces)
+    if workdir is not None and faces is not None:
+        try:
+            told = _compare_framing(_widths(faces), _trained_widths(workdir))
+            framing["like_training"] = not told
+            warnings += told
+        except RequestError as error:
+            unchecked.append(
+                f"whether faces are framed like those of the training: {error}"
+            )
     results: dict[str, Any] = {
         "data_dir": str(root),
         "classes": _classes(splits, facts),
@@ -98,7 +109,7 @@ def check(config: CheckConfig) -> dict[str, Any]:
             for fact in found
             if fact.error
         ],
-        "framing": _framing(facts, faces),
+        "framing": framing,
         "warnings": warnings,
         "unchecked": unchecked,
         "threshold": _threshold(splits.get("validation")),
@@ -134,7 +145,7 @@ def to_text(results: Mapping[str, Any]) -> str:
         for one in results["detectors"]
     ]
     sections = {
-        "Framing": [results["framing"]["summary"]],
+        "Framing": _framing_lines(results["framing"]),
         "Threshold": [results["threshold"]],
         "Warnings": results["warnings"] or ["none"],
         "Not checked": results["unchecked"],
@@ -147,6 +158,13 @@ def to_text(results: Mapping[str, Any]) -> str:
         if told:
             lines += ["", f"{title}:", *(f"  {line}" for line in told)]
     return "\n".join(lines)
+
+
+def _framing_lines(framing: Mapping[str, Any]) -> list[str]:
+    lines = [framing["summary"]]
+    if framing.get("like_training"):
+        lines.append("faces are as wide as those of the training")
+    return lines
 
 
 def _verdict(detector: Mapping[str, Any]) -> str:
@@ -222,10 +240,11 @@ def _size(sizes: Mapping[tuple[int, int], int]) -> str:
     return f"{len(sizes):,} sizes, longer side {min(sides):,} to {max(sides):,}"
 
 
-def _find_faces(
-    splits: Mapping[str, Dataset], facts: Mapping[str, Sequence[Facts]]
-) -> dict[str, list[float]] | None:
+def _find_faces(datasets: Collection[Dataset]) -> dict[str, list[float]] | None:
     """How much of some pictures a face takes: side of its box / side of the picture.
+
+    Args:
+        datasets: The splits; what cannot be read is passed over.
 
     Returns:
         For `real` and `fake`, a number for each picture that was searched, 0 without a
@@ -239,15 +258,14 @@ def _find_faces(
     with opencv.one_thread():
         for kind, is_fake in (("real", 0), ("fake", 1)):
             places = [
-                (split, index)
-                for split, dataset in splits.items()
+                (dataset, index)
+                for dataset in datasets
                 for index in np.flatnonzero(dataset.fake_labels == is_fake).tolist()
-                if not facts[split][index].error
             ]
             step = max(1, len(places) // _NUM_SAMPLED)
-            for split, index in places[::step][:_NUM_SAMPLED]:
+            for dataset, index in places[::step][:_NUM_SAMPLED]:
                 try:
-                    picture = decode(splits[split].source[index].encoded)
+                    picture = decode(dataset.source[index].encoded)
                     faces = detector.detect(picture)
                 except ImageError:
                     continue
@@ -328,14 +346,47 @@ def _warnings(
     return warnings, unchecked
 
 
+def _widths(faces: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """How much of a picture the faces of a kind take, the median; 0 for none found."""
+    return {
+        kind: float(np.median([share for share in shares if share] or [0.0]))
+        for kind, shares in faces.items()
+    }
+
+
+def _are_alike(one: float, other: float) -> bool:
+    """Whether faces are framed alike, as far as is known."""
+    low, high = sorted((one, other))
+    return not low or high / low <= _MAX_RATIO_OF_SHARES
+
+
+def _trained_widths(workdir: Workdir) -> dict[str, float]:
+    """`_widths` of the training pictures.
+
+    Raises:
+        RequestError: They are not there.
+    """
+    dataset = catalog.load(workdir.data, "train", needs="either")
+    faces = _find_faces([dataset])
+    return {} if faces is None else _widths(faces)
+
+
+def _compare_framing(
+    found: Mapping[str, float], trained: Mapping[str, float]
+) -> list[str]:
+    """Warns of faces that are cut out otherwise than those of a training."""
+    return [
+        f"{kind} faces are {found[kind]:.0%} as wide as their pictures, and were "
+        f"{width:.0%} in the training: the detector does not know faces that are cut "
+        "out so, and its scores say nothing of them; cut them out alike"
+        for kind, width in trained.items()
+        if not _are_alike(found[kind], width)
+    ]
+
+
 def _framed_otherwise(faces: Mapping[str, Sequence[float]]) -> list[str]:
-    real, fake = (
-        np.median([share for share in faces[kind] if share] or [0.0])
-        for kind in ("real", "fake")
-    )
-    if not real or not fake:
-        return []
-    if max(real, fake) / min(real, fake) <= _MAX_RATIO_OF_SHARES:
+    real, fake = (_widths(faces)[kind] for kind in ("real", "fake"))
+    if _are_alike(real, fake):
         return []
     return [
         f"faces are {real:.0%} as wide as real pictures and {fake:.0%} as wide as fake "

@@ -53,6 +53,17 @@ def find(backbone: Backbone) -> Path:
     return path
 
 
+def is_installed(backbone: Backbone) -> bool:
+    """Whether a package that carries weights of a backbone is installed.
+
+    Its file is not looked at; see `find`.
+
+    Args:
+        backbone: The network.
+    """
+    return backbone.packaged is not None and _installed(backbone.packaged) is not None
+
+
 def _installed(source: PackagedWeights) -> metadata.Distribution | None:
     for name in source.distributions:
         try:

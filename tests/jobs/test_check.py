@@ -4,6 +4,7 @@
 
 import json
 import shlex
+import shutil
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from fakedet_jax.cli import flags, modes
 from fakedet_jax.config import BackboneConfig, CheckConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs import check
+from fakedet_jax.jobs.train import train
 from fakedet_jax.systems import advice
 from tests import tiny
 from tests.data.pictures import colourful, encode, write_folder
@@ -129,6 +131,37 @@ def test_faces_that_are_framed_otherwise_are_warned_of():
     assert check._framed_otherwise({"real": [0.0], "fake": near}) == []
 
 
+def test_faces_unlike_those_of_a_training_are_warned_of():
+    trained = {"real": 0.7, "fake": 0.7}
+    (line,) = check._compare_framing({"real": 0.4, "fake": 0.65}, trained)
+    assert "real faces are 40% as wide" in line and "70% in the training" in line
+    assert check._compare_framing({"real": 0.0, "fake": 0.75}, trained) == []
+
+
+def test_faces_are_compared_with_those_of_a_workdir(
+    crops, tmp_path, unmeasured, monkeypatch
+):
+    data = tiny.write_pictures(tmp_path / "trained")
+    with tiny.registered():
+        train(tiny.train_config(data, tmp_path / "run", recipe={"num_epochs": 1}))
+    wide = {"real": [0.7], "fake": [0.7]}
+
+    def find(datasets):
+        near = all(str(data) in dataset.names[0] for dataset in datasets)
+        return {"real": [0.4], "fake": [0.7]} if near else wide
+
+    monkeypatch.setattr(check, "_find_faces", find)
+    found = _check(crops, workdir=tmp_path / "run")
+    assert not found["framing"]["like_training"]
+    assert "real faces are 70% as wide" in found["warnings"][-1]
+    monkeypatch.setattr(check, "_find_faces", lambda _: wide)
+    found = _check(crops, workdir=tmp_path / "run")
+    assert "as wide as those of the training" in check.to_text(found)
+    shutil.rmtree(data)
+    found = _check(crops, workdir=tmp_path / "run")
+    assert "like those of the training: `data_dir`" in found["unchecked"][-1]
+
+
 @pytest.mark.slow
 def test_real_faces_are_found_and_the_commands_are_accepted(shared_data, unmeasured):
     found = _check(shared_data / "faces256")
@@ -190,12 +223,15 @@ def test_a_folder_without_classes_is_refused(tmp_path, capsys):
         (300, 300, None, [("amtennet", True), ("fakespotter", False)]),
         (300, 300, "FILE", [("fakespotter", True), ("amtennet", True)]),
         (300, 40, "FILE", [("fakespotter", True), ("amtennet", False)]),
-        (30, 40, None, [("amtennet", False), ("fakespotter", False)]),
+        (30, 40, None, [("fakespotter", False), ("amtennet", False)]),
         (3000, 0, None, [("exif_anomaly", True)]),
         (30, 0, "FILE", [("exif_anomaly", False)]),
     ],
 )
-def test_the_detector_follows_from_the_pictures(num_real, num_fake, weights, expected):
+def test_the_detector_follows_from_the_pictures(
+    num_real, num_fake, weights, expected, monkeypatch
+):
+    monkeypatch.setattr(advice.packaged, "is_installed", lambda backbone: False)
     found = advice.advise(num_real, num_fake, backbone=None, weights=weights)
     assert [(one.name, one.fits) for one in found] == expected
     for one in found:
@@ -203,6 +239,27 @@ def test_the_detector_follows_from_the_pictures(num_real, num_fake, weights, exp
         values = {**one.flags, "detector": one.name, "workdir": "w"}
         flags.check_accepted("train", modes.classes(), values)
         assert one.name in systems.names()
+
+
+@pytest.mark.parametrize("number", [30, 300])
+def test_weights_of_a_package_are_enough(number, monkeypatch):
+    monkeypatch.setattr(
+        advice.packaged, "is_installed", lambda backbone: backbone.packaged is not None
+    )
+    first, second = advice.advise(number, number, backbone=None, weights=None)
+    assert (first.name, first.fits) == ("fakespotter", True)
+    assert first.flags == {"backbone": "dlib_resnet29", "select_by": "auc"}
+    assert second.fits == (number == 300)
+    other = advice.advise(number, number, backbone="mobilefacenet", weights=None)
+    (lacking,) = (one for one in other if one.name == "fakespotter")
+    assert not lacking.fits
+    assert "the weights of mobilefacenet" in lacking.reason
+
+
+def test_without_weights_the_way_to_some_is_told(monkeypatch):
+    monkeypatch.setattr(advice.packaged, "is_installed", lambda backbone: False)
+    *_, lacking = advice.advise(300, 300, backbone=None, weights=None)
+    assert "run pip install -e '.[recognition]'" in lacking.reason
 
 
 def test_few_pictures_get_as_many_updates_as_the_recipe_for_few():

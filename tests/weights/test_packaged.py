@@ -47,7 +47,9 @@ def install(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", SOURCE.distributions)
 def test_the_file_of_a_package_is_found(install, name):
+    assert not packaged.is_installed(BACKBONE)
     path = install(name)
+    assert packaged.is_installed(BACKBONE)
     assert packaged.find(BACKBONE) == path
     variables, card = store.load(BACKBONE, None)
     expected = networks.random_arrays()["params/act/slope"]
