@@ -77,12 +77,11 @@ class OperatingPoint:
         'unsure: real after shift'
         """
         decision, *others = self.decide(values)
-        reasons = []
         if decision == UNSURE and self.unsure_between is not None:
             low, high = self.unsure_between
-            reasons.append(f"score between the thresholds {low:.4g} and {high:.4g}")
-        reasons += [
-            f"{other} after {name}"
+            return f"{UNSURE}: score between the thresholds {low:.4g} and {high:.4g}"
+        reasons = [
+            f"{'between the thresholds' if other == UNSURE else other} after {name}"
             for name, other in zip(changes, others, strict=True)
             if other != decision
         ]

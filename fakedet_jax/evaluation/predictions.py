@@ -33,7 +33,7 @@ _LOGGER = logging.getLogger(__name__)
 
 HEADER = (
     *("path", "face", "score", "decision", "error", "note", "log_odds"),
-    *("mean_score", "faces", "frames"),
+    *("mean_score", "faces", "frames", "face_pixels"),
 )
 # The number of the row for all faces of a video.
 ALL = "all"
@@ -50,6 +50,8 @@ PROVENANCE = "provenance"
 # Of the frames that were searched, a face has a score in at least this share by
 # default; what a face detector sees for a moment is often no face.
 _LEAST_SHARE = 0.1
+# A face is told to be enlarged from here on.
+_LEAST_ENLARGED = 2.0
 # Reason of a crop whose score is NaN or infinite.
 NOT_FINITE = "has a score that is not a finite number"
 
@@ -71,6 +73,11 @@ class FaceResult:
         mean_score: Mean score; of all faces, the mean of their scores.
         faces: Number of faces with a score that the row is about.
         frames: Number of pictures with a score that the row is about.
+        face_pixels: Shorter side of the region that was cut out, in pixels of the
+            picture; of a video the median over these frames, and of all faces that of
+            the one with the highest score. `None` if it has no score.
+        enlarged: How many times the network's input is as large as what it sees of the
+            picture; 0 where that is not known.
         changed: The scores after mild changes, in the order of `stability.CHANGES`;
             empty where these are not asked for.
     """
@@ -83,6 +90,8 @@ class FaceResult:
     mean_score: float | None = None
     faces: int = 0
     frames: int = 0
+    face_pixels: int | None = None
+    enlarged: float = 0.0
     changed: tuple[float, ...] = ()
 
     @property
@@ -98,15 +107,21 @@ class FaceResult:
         return min(self.scores), max(self.scores)
 
     def remark(self, point: OperatingPoint) -> str:
-        """What there is to say of this face beside `note`: why it is not decided."""
+        """What there is to say of this face beside `note`.
+
+        That is why it is not decided, and that it has few pixels.
+        """
         if not self.scores:
             return ""
         changes = tuple(stability.CHANGES) if self.changed else ()
-        return point.why_unsure(self.scores, changes)
+        size = ""
+        if self.enlarged >= _LEAST_ENLARGED:
+            size = f"the face is enlarged {self.enlarged:.1f} times"
+        return _joined(size, point.why_unsure(self.scores, changes))
 
     def full_note(self, point: OperatingPoint) -> str:
         """The `note` of its row: how the file differs, and what to say of the face."""
-        return "; ".join(filter(None, (self.note, self.remark(point))))
+        return _joined(self.note, self.remark(point))
 
 
 class FileResult(FileRows[Sequence[float]]):
@@ -122,6 +137,7 @@ class FileResult(FileRows[Sequence[float]]):
         *,
         all_faces: bool = False,
         min_track_frames: int | None = None,
+        framing: Framing | None = None,
     ) -> None:
         """Starts without rows.
 
@@ -131,10 +147,13 @@ class FileResult(FileRows[Sequence[float]]):
             min_track_frames: A face of a video with a score in fewer frames has no
                 row; None for a tenth of the frames that were searched, where all faces
                 are scored and one is seen that often.
+            framing: Of the network, to tell how much faces are enlarged; None where
+                that is not asked for.
         """
         super().__init__(is_video)
         self._has_all = is_video and all_faces
         self._min_frames = min_track_frames if is_video else 1
+        self._framing = framing
 
     def add(self, row: Row, result: Sequence[float] | None) -> None:
         """Adds a row and its log-odds; what is not finite becomes a reason."""
@@ -147,7 +166,7 @@ class FileResult(FileRows[Sequence[float]]):
         found = self.results()
         least = self._least_frames(list(map(len, found.values())))
         results = [
-            _to_face(face, odds, self.note)
+            self._with_size(_to_face(face, odds, self.note))
             for face, odds in found.items()
             if len(odds) >= least
         ]
@@ -164,6 +183,22 @@ class FileResult(FileRows[Sequence[float]]):
             results = [FaceResult(0, None, reason=reason, note=self.note)]
         results.sort(key=lambda result: result.face or 0)
         return [*results, _of_all(results)] if self._has_all else results
+
+    def _with_size(self, result: FaceResult) -> FaceResult:
+        """Adds how large a face was in the pictures that have a score."""
+        sides = [
+            row.crop_side
+            for row, odds in self.rows
+            if odds is not None and row.face == result.face and row.crop_side
+        ]
+        if not sides:
+            return result
+        side = float(np.median(sides))
+        return dataclasses.replace(
+            result,
+            face_pixels=round(side),
+            enlarged=_enlargement(side, self._framing),
+        )
 
     def _least_frames(self, lengths: list[int]) -> int:
         """Scored frames that a face needs for a row."""
@@ -191,6 +226,22 @@ def _of_all(results: list[FaceResult]) -> FaceResult:
         frames=sum(result.frames for result in scored),
         changed=tuple(map(max, zip(*(own.changed for own in scored), strict=True))),
     )
+
+
+def _joined(*notes: str) -> str:
+    return "; ".join(filter(None, notes))
+
+
+def _enlargement(side: float, framing: Framing | None) -> float:
+    """How many times the input is as large as its region of a square of that side.
+
+    >>> _enlargement(64.0, Framing(112, 96, 0.875))
+    2.0
+    """
+    if framing is None:
+        return 0.0
+    part = framing.largest
+    return max(part.height, part.width) / (side * part.central_share)
 
 
 class PredictionOutput:
@@ -299,11 +350,12 @@ class PredictionOutput:
                 self.counts[decision or "error"] += 1
             number_or_all = ALL if face.face is None else face.face
             counts = (face.faces, face.frames) if face.faces else ("", "")
+            side = "" if face.face_pixels is None else face.face_pixels
             self._table.writerow(
                 (
                     *(file.path, number_or_all, face.score, decision),
                     *(face.reason, face.full_note(self._point), face.log_odds),
-                    *(face.mean_score, *counts),
+                    *(face.mean_score, *counts, side),
                     *(face.range if self._stability else ()),
                     *((result.provenance,) if self._has_provenance else ()),
                 )

@@ -57,7 +57,10 @@ class Row:
         score: Confidence of the face detector, in [0, 1]; NaN if it gives none.
         box: Left, top, right, bottom of the face in pixels of the upright picture;
             empty if there is none.
-        crop_box: The region that the crop shows, likewise.
+        crop_box: The region that the crop shows, likewise; of an aligned crop the
+            smallest box around it.
+        crop_side: Shorter side of that region, as it is turned, in the same pixels; 0
+            if there is no crop.
         landmarks: Five points (x, y) in pixels of the crop; empty if there is no crop.
         width: Width of the upright picture in pixels; 0 if unknown.
         height: Height of the upright picture in pixels; 0 if unknown.
@@ -83,6 +86,7 @@ class Row:
     tags: tuple[float, ...] = ()
     note: str = ""
     provenance: str = ""
+    crop_side: float = 0.0
 
 
 # A row, and the crop of a written one: uint8 [height, width, 3].
@@ -164,7 +168,15 @@ def extract_example(example: Example, media: MediaConfig) -> Iterator[Outcome]:
     height, width = picture.shape[:2]
     whole = (0.0, 0.0, float(width), float(height))
     yield (
-        Row(WRITTEN, face=0, box=whole, crop_box=whole, width=width, height=height),
+        Row(
+            WRITTEN,
+            face=0,
+            box=whole,
+            crop_box=whole,
+            width=width,
+            height=height,
+            crop_side=float(min(height, width)),
+        ),
         picture,
     )
 
@@ -492,9 +504,11 @@ def _cut(
     region = crops.map_box(
         crops.invert(crop.transform), (0, 0, *crop.pixels.shape[1::-1])
     )
+    side = min(crop.pixels.shape[:2])
     row = dataclasses.replace(
         row,
         crop_box=tuple(region.astype(np.float32).tolist()),
+        crop_side=side / math.sqrt(abs(np.linalg.det(crop.transform[:, :2]))),
         landmarks=tuple(map(tuple, crop.face.landmarks.tolist())),
     )
     return row, crop.pixels

@@ -208,6 +208,7 @@ def _open_output(
                 FileResult,
                 all_faces=files.cropping.may_take_all,
                 min_track_frames=config.min_track_frames,
+                framing=info.framing,
             ),
             stability=config.stability,
             has_provenance=config.provenance,

@@ -41,6 +41,7 @@ _COLUMNS = {
     "mean_score": "double",
     "faces": "int32",
     "frames": "int32",
+    "face_pixels": "int32",
     "least": "double",
     "most": "double",
     PROVENANCE: "string",
@@ -128,6 +129,7 @@ def _open_job(
                 FileResult,
                 all_faces=how.may_take_all,
                 min_track_frames=config.min_track_frames,
+                framing=info.framing,
             ),
             to_rows=functools.partial(
                 _rows, model, info.point, config.stability, config.provenance
@@ -170,6 +172,7 @@ def _rows(
                 face.mean_score,
                 face.faces or None,
                 face.frames or None,
+                face.face_pixels,
                 *(face.range if has_range else ()),
                 *((file.provenance or None,) if has_provenance else ()),
                 model,

@@ -394,6 +394,8 @@ def _row_entry(
             "log_odds": _short(face.log_odds or 0.0),
             "frames": face.frames,
         }
+        if face.face_pixels is not None:
+            entry["face_pixels"] = face.face_pixels
         if remark := face.remark(info.point):
             entry["note"] = remark
         if face.changed:

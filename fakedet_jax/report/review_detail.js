@@ -208,6 +208,8 @@ function facts(row) {
     ["Log-odds", row.log_odds === undefined ? "" : minus(row.log_odds.toPrecision(4))],
     ["Frames scored", row.frames > 1 ? count(row.frames) : ""],
     ["Size", row.size ? `${count(row.size[0])} × ${count(row.size[1])} pixels` : ""],
+    ["Face cut out", row.face_pixels === undefined ? ""
+      : `${count(row.face_pixels)} pixels of its shorter side`],
     ["Face detector", row.confidence === undefined ? ""
       : `confidence ${row.confidence.toFixed(2)}`],
     ["Says of its origin", file.origin],

@@ -72,3 +72,10 @@ def test_ties_are_missed_together_or_not_at_all():
     assert 0 < lower < log_odds.scores(-1.0)
     lower = operating_point.at_miss_rate(values, 0.3, _NONE)
     assert log_odds.scores(-1.0) < lower <= log_odds.scores(2.0)
+
+
+def test_a_change_that_leads_between_the_thresholds_is_a_reason():
+    point = operating_point.OperatingPoint(0.5, (0.4, 0.8))
+    found = point.why_unsure([0.9, 0.6, 0.3, 0.95], ["one", "two", "three"])
+    assert found == "unsure: between the thresholds after one, real after two"
+    assert point.why_unsure([0.9, 0.85], ["one"]) == ""

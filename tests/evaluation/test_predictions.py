@@ -62,6 +62,7 @@ def write(*files, threshold=0.5, unsure_between=None, copies=None, **settings):
         output.finish(number)
     parsed = [list(csv.reader(io.StringIO(t.getvalue()))) for t in (table, frames)]
     assert parsed[0].pop(0) == list(HEADER)
+    output.written_sides = [row.pop() for row in parsed[0]]
     output.written_counts = [row[-3:] for row in parsed[0]]
     for row in parsed[0]:
         del row[-3:]
@@ -141,8 +142,7 @@ def test_why_a_face_is_unsure_stands_beside_how_it_is_framed():
     output.finish(0)
     (found,) = csv.DictReader(io.StringIO(table.getvalue()))
     assert found["note"] == (
-        "is not square; unsure: score between the thresholds 0.4 and 0.6, fake after "
-        "JPEG 75"
+        "is not square; unsure: score between the thresholds 0.4 and 0.6"
     )
     # Files are counted by how they are framed.
     assert output.notes == {"is not square": 1}
@@ -359,6 +359,39 @@ def test_what_there_is_to_say_of_a_file_is_in_its_rows_and_counted():
     assert output.written_notes == [note, note, ""]
     assert [row[-1] for row in table] == ["", "shows no face", ""]
     assert output.notes == {note: 2}
+
+
+def _sized(frame, score, side, face=0):
+    row, _ = scored(frame, score, face)
+    return dataclasses.replace(row, crop_side=side), score
+
+
+def test_a_row_tells_how_large_the_face_was():
+    frames = [_sized(0, 0.1, 30.0), _sized(1, 0.2, 33.0), _sized(2, 0.2, 200.0)]
+    other = [_sized(0, 0.9, 120.4, face=1), (scored(1, 0.9, face=2)[0], math.nan)]
+    output, table, _ = write(
+        (VIDEO, [*frames, *other]),
+        (PHOTO, [left_out(NO_FACE)]),
+        (PHOTO, [scored(-1, 0.5)]),
+        all_faces=True,
+        framing=Framing(100, 80, 0.8),
+    )
+    assert [row[1] for row in table] == ["0", "1", "2", "all", "0", "0"]
+    # The median of a track; of the video that of the face whose score it has.
+    assert output.written_sides == ["33", "120", "", "120", "", ""]
+    note = "the face is enlarged 3.8 times"  # 100 / (33 × 0.8)
+    assert output.written_notes == [note, "", "", "", "", ""]
+
+
+@pytest.mark.parametrize(("side", "is_told"), [(51, False), (50, True)])
+def test_a_face_is_enlarged_from_twice_on(side, is_told):
+    row = dataclasses.replace(_sized(-1, 0.45, float(side))[0], note="is large")
+    output, _, _ = write(
+        (PHOTO, [(row, 0.45)]), unsure_between=(0.4, 0.5), framing=Framing.square(100)
+    )
+    reason = "unsure: score between the thresholds 0.4 and 0.5"
+    expected = ["is large", *(["the face is enlarged 2.0 times"] * is_told), reason]
+    assert output.written_notes == ["; ".join(expected)]
 
 
 def test_what_the_network_saw_is_drawn():

@@ -97,6 +97,21 @@ def test_an_aligned_crop_is_square_and_tells_its_region(photo):
     np.testing.assert_allclose(row.crop_box, (24, 24, 76, 76), atol=0.1)
 
 
+@pytest.mark.parametrize("size", [None, 26, 104])
+def test_the_side_of_a_crop_is_that_in_the_photograph(photo, size):
+    ((row, _),) = photo_of(photo, [(40, 40, 80, 80)], size=size)
+    assert row.crop_side == pytest.approx(52)  # 1.3 × 40.
+
+
+def test_the_side_of_an_aligned_crop_is_that_of_the_turned_square(photo):
+    turn = np.deg2rad(30)
+    rotation = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    face = Face.at((30, 30, 70, 70), TEMPLATE * 40 @ rotation + 50)
+    ((row, _),) = photo_of(photo, [face], align=True, size=104)
+    assert row.crop_side == pytest.approx(52, rel=1e-3)
+    assert row.crop_box[2] - row.crop_box[0] > 65
+
+
 def test_a_photograph_without_a_face_says_so(photo):
     ((row, pixels),) = photo_of(photo, [])
     assert (row.status, row.reason, pixels) == (LEFT_OUT, "shows no face", None)

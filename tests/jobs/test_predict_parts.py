@@ -117,6 +117,7 @@ def test_scores_are_those_of_a_single_table(workdir, photographs, tmp_path, flag
             assert float(row[name]) == pytest.approx(float(whole[name]), rel=1e-5)
         assert ("least" in row) == ("least" in whole) == bool(flags)
         assert row["note"] == whole["note"]
+        assert row["face_pixels"] == whole["face_pixels"] == "20"
         assert row.get("provenance") == whole.get("provenance")
         assert ("provenance" in row) == bool(flags)
 
@@ -344,6 +345,17 @@ def test_carried_columns_keep_their_types(workdir, photographs, tmp_path):
         zip(table["id"], table["weight"], strict=True)
     )
     assert parquet.read_schema(merged).field("weight").type == pyarrow.float64()
+
+
+def test_a_folder_with_other_columns_is_refused(workdir, photographs, tmp_path, capfd):
+    assert _predict(workdir, tmp_path / "run", photographs) == 0
+    path = tmp_path / "run" / "request.json"
+    request = json.loads(path.read_text())
+    del request["columns"]["face_pixels"]  # As of an earlier version.
+    path.write_text(json.dumps(request))
+    capfd.readouterr()
+    assert _predict(workdir, tmp_path / "run", photographs) == 2
+    assert "columns" in capfd.readouterr().err
 
 
 @pytest.fixture(scope="module")

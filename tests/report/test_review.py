@@ -82,10 +82,15 @@ def test_the_least_and_the_most_after_changes_are_told(tmp_path):
 
 def test_the_picture_around_a_face_is_copied_smaller(tmp_path, photo):
     row = reviews.face(
-        box=(100, 200, 300, 500), crop_box=(50, 200, 350, 500), width=1000, height=800
+        box=(100, 200, 300, 500),
+        crop_box=(50, 200, 350, 500),
+        crop_side=300.0,
+        width=1000,
+        height=800,
     )
     reviews.write(tmp_path / "review", [(photo, [(row, [1.0])])])
     (found,) = reviews.read(tmp_path / "review")[0]["faces"]
+    assert found["face_pixels"] == 300
     with Image.open(tmp_path / "review" / found["picture"]) as copy:
         assert copy.size == (640, 512)
         near = np.asarray(copy.resize((1000, 800)), float)
