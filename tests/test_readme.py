@@ -129,10 +129,10 @@ def _fill(place, shared_data):
         "--output=WEIGHTS",
         place,
     )
-    # As README.md does it, so that its command finds the compiled program.
+    # A detector with traces, which some pages extract.
     _run(
-        "python main.py --mode=train --detector=amtennet --schedule=cosine "
-        "--num_epochs=60 --data_dir=PICTURES --workdir=TRAINED",
+        "python main.py --mode=train --detector=amtennet --data_dir=PICTURES "
+        "--workdir=TRAINED",
         place,
     )
 
