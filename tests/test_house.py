@@ -26,7 +26,7 @@ FLOORS = (
     (
         *("systems.base", "systems.identity", "systems.programs"),
         *("systems.training_run", "systems.verdict", "systems.advice"),
-        *("systems.table_run", "systems.feature_cache"),
+        *("systems.table_run", "systems.feature_cache", "systems.perturbed"),
     ),
     ("systems.features", "fusion"),
     ("workdir", "evaluation", "report", "training"),

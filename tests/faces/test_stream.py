@@ -140,6 +140,7 @@ def test_a_long_video_waits_for_its_batches(files, monkeypatch):
     assert [queue.maxsize for queue in waiting] == [2, 2, 2]
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("reading", [Reading(), Reading(num_workers=2)])
 @pytest.mark.parametrize("name", ["a.png", "b.mp4"])
 def test_an_unexpected_error_costs_one_file(files, name, reading):

@@ -272,6 +272,7 @@ def test_pictures_can_be_perturbed(workdir, data_dir, tmp_path):
     assert [row["score"] for row in found] == [row["score"] for row in expected]
 
 
+@pytest.mark.slow
 def test_the_seed_decides_what_a_mix_does(workdir):
     scores = [
         _scores(_evaluate(workdir, perturb="mix", seed=seed)[1]) for seed in (0, 0, 1)
@@ -662,6 +663,7 @@ def test_verdicts_that_mild_changes_flip_are_counted(workdir):
     assert "Verdicts that flip" in (folder / "report.html").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_without_unsure_pictures_nothing_is_said_of_them(workdir):
     summary, folder = _evaluate(workdir, name="sure", report=True)
     assert not any("unsure" in name for name in summary)

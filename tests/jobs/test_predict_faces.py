@@ -262,6 +262,7 @@ def test_frames_that_are_scored_whole_are_warned_of(workdir, media, tmp_path, ca
     )
 
 
+@pytest.mark.slow
 def test_copies_are_written_for_scored_files_alone(workdir, media, tmp_path):
     run(workdir, tmp_path, media, frames=FRAMES, annotated=tmp_path / "copies")
     names = {

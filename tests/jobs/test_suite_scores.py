@@ -102,6 +102,7 @@ def _score(workdir, exported, paths):
     return scores, detector.info.threshold
 
 
+@pytest.mark.slow
 def test_our_own_scores_give_what_the_suite_gives(
     data_dir, exported, paths, tmp_path, monkeypatch
 ):

@@ -148,6 +148,7 @@ def test_a_finished_run_takes_more_epochs(data_dir, trained, workdir, tmp_path):
     assert tiny.result(workdir) != tiny.result(trained)
 
 
+@pytest.mark.slow
 def test_a_rate_that_rises_again_is_warned_of(data_dir, tmp_path, capsys):
     flags = [*tiny.train_flags(data_dir, tmp_path), "--schedule=cosine"]
     assert tiny.run_cli(*flags, "--num_epochs=1") == 0

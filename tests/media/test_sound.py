@@ -68,6 +68,7 @@ def _start_of_tone(path):
     return np.concatenate(times)[loud][0] - float(first.pts * first.time_base)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("name", "codec", "settings"),
     [

@@ -84,6 +84,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.few(30)
 @pytest.mark.parametrize(
     "selection",
     [

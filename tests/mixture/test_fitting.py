@@ -126,7 +126,7 @@ def test_a_stream_is_traced_once(monkeypatch, num_devices):
     assert accumulate_fn._cache_size() == 1
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("covariance_type", TYPES)
 def test_a_compiler_gets_what_a_fit_runs(monkeypatch, covariance_type):
     runs = []

@@ -157,6 +157,7 @@ def test_precision_where_fakes_are_rare():
     assert found["basis"] == 100
 
 
+@pytest.mark.slow
 def test_no_fakes_found_leave_the_precision_undefined(tmp_path):
     content = _written(tmp_path, evaluation(threshold=0.95)).content
     assert "No fake was found, so the precision is not defined." in content

@@ -198,6 +198,7 @@ def _part(summary, number, strengths):
     return {**summary, "conditions": conditions}
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("number", "strengths"), [(1, 1), (1, 5), (3, 5)])
 def test_a_small_suite_fills_a_figure(written, number, strengths):
     summary = _part(written[0], number, strengths)

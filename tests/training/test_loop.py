@@ -193,6 +193,7 @@ def test_a_worse_step_does_not_become_the_best(data_dir, tmp_path):
     assert tiny.facts(tmp_path / "best") == {"step": 6}
 
 
+@pytest.mark.slow
 def test_a_run_of_two_processes_is_resumed_by_one(data_dir, tmp_path, caplog):
     stop = tiny.at_step(6, lambda: os.kill(os.getpid(), signal.SIGTERM))
     with stop, pytest.raises(Stopped):

@@ -313,6 +313,7 @@ def test_averaging_does_not_change_the_steps():
     np.testing.assert_allclose(averaged[0], plain[0], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_eight_devices_give_the_average_of_one():
     batches = _examples(tiny.SIZE, 16, num_batches=8)
     (_, one), (_, eight) = (

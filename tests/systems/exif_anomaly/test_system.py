@@ -92,6 +92,7 @@ def _scores(workdir, images):
     return np.asarray(jax.jit(fitted.probability_fn)(fitted.variables, images))[:, 1]
 
 
+@pytest.mark.slow
 def test_its_log_odds_have_a_gradient(trained, root):
     fitted = _load(trained)
     images = _images(root / "others")[:2]
@@ -228,7 +229,7 @@ def test_commands_train_evaluate_and_predict(flags, tmp_path, root, trained, cap
     ).read_bytes()
     evaluate = ("--mode=evaluate", f"--workdir={workdir}", f"--data_dir={others}")
     assert tiny.run_cli(*evaluate, "--num_resamples=0") == 0
-    folder = workdir / "evaluations" / "folder_test"
+    folder = workdir / "evaluations" / "folder_others_test"
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["num_examples"] == 11
     assert {"auc", "real_average_precision", "tau_iso", "manipulated_accuracy"} <= set(
@@ -366,6 +367,7 @@ def test_fakes_of_the_validation_split_are_only_looked_at(refit, tmp_path):
     assert (first.validation, set(second.validation)) == ({}, {"accuracy", "auc"})
 
 
+@pytest.mark.slow
 def test_a_class_for_the_test_alone_does_not_hinder_the_training(refit, tmp_path):
     counts = {**tiny.NUM_PHOTOGRAPHS, "test/real": 3, "test/fake": 4}
     folder = tiny.write_photographs(tmp_path / "photographs", counts)
@@ -419,6 +421,7 @@ def test_a_tag_that_no_photograph_tells_is_done_without(tmp_path, caplog):
     assert "validation/tau_aperture" not in rows[-1]
 
 
+@pytest.mark.slow
 def test_identical_photographs_fit_with_a_warning(refit, tmp_path, caplog):
     folder = tiny.write_photographs(tmp_path / "photographs")
     for path in folder.rglob("*.jpg"):

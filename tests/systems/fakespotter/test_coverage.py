@@ -253,6 +253,7 @@ def test_devices_exchange_nothing(variables, thresholds, neuron, function):
     assert not re.search(collectives, lowered.compile().as_text())
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("size", [1, 5, BATCH])
 def test_thresholds_by_any_batching(variables, thresholds, size):
     starts = range(0, BATCH, size)

@@ -417,6 +417,7 @@ def _tables(monkeypatch):
     return noted
 
 
+@pytest.mark.slow
 def test_every_picture_is_a_row_and_so_is_its_mirror_image(
     trained, tmp_path, fit, monkeypatch
 ):
@@ -477,6 +478,7 @@ def test_many_classes_become_real_and_fake(tmp_path, fit, monkeypatch):
     assert sorted(labels) == ["fake"] * 5 + ["real"] * 2
 
 
+@pytest.mark.slow
 def test_one_device_fits_what_eight_fit(trained, tmp_path, fit, monkeypatch):
     noted = _tables(monkeypatch)
     fit(tmp_path / "eight")

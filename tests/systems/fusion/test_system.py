@@ -132,6 +132,7 @@ def test_members_see_their_own_framing_in_one_pass(root, members, workdir):
         np.testing.assert_array_equal(own, to_input(picture, part))
 
 
+@pytest.mark.slow
 def test_mild_changes_are_made_to_each_members_input(root, workdir):
     framing = systems.load(workdir, parallel.data_mesh()).info.framing
     sheet = to_input(_test_pictures(root)[0], framing)

@@ -300,6 +300,7 @@ def test_sharded_gradients_equal_the_whole():
         _assert_close(found[name], expected[name], name)
 
 
+@pytest.mark.slow
 def test_sharded_step_gathers_nothing():
     assert "all-gather" not in _sharded_step()[0]
 

@@ -45,6 +45,7 @@ def test_a_published_layout_gives_the_evidence_of_timm():
     assert list(out)[-1] == "fc"
 
 
+@pytest.mark.slow
 def test_a_converted_detector_is_a_workdir(tmp_path):
     variables, card, _ = converted.convert(NARROW, weights())
     with tiny.registration(systems, NARROW):

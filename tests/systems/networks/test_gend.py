@@ -53,6 +53,7 @@ def test_losses_and_gradients_are_those_of_pytorch(name):
     np.testing.assert_allclose(gradient, golden["gradient"], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_without_pairs_there_is_nothing_to_lose():
     rows = headed.unit_length(jnp.ones((1, 4)))
     assert gend.uniformity(rows) == gend.alignment(rows, jnp.zeros(1, int)) == 0
@@ -159,6 +160,7 @@ def test_a_published_checkpoint_scores_as_in_pytorch(published, tmp_path, name):
     np.testing.assert_allclose(out["embedding"], GOLDEN["gend"]["embedding"], atol=1e-5)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("name", "flags", "message"),
     [

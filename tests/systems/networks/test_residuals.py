@@ -13,6 +13,7 @@ from tests.models import QUICK
 from tests.systems.networks import rival_outputs
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("kind", residuals.KINDS)
 def test_equals_pytorch(kind):
     model = residuals.ResidualNet(kind, 2)

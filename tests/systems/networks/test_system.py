@@ -269,6 +269,7 @@ def test_a_training_on_perturbed_pictures_can_be_stopped(data_dir, tmp_path, cop
     assert whole["config"]["perturb"] == list(_PERTURB)
 
 
+@pytest.mark.slow
 def test_perturbed_pictures_are_other_pictures(data_dir, tmp_path):
     plain, perturbed = (
         tiny.fit(data_dir, tmp_path / name, perturb=perturb, recipe={"num_epochs": 1})

@@ -103,6 +103,7 @@ def test_reused_trace_ends_with_the_trace_blue_first(whole, whole_reused):
     _assert_equal(whole_reused[..., 9:], whole[..., ::-1])
 
 
+@pytest.mark.slow
 def test_eager_equals_jit(whole):
     _assert_equal(traces.extract(VARIABLES, IMAGES), whole)
 
