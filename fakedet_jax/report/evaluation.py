@@ -352,14 +352,20 @@ def evaluation_table(summary: Mapping[str, Any]) -> str:
         summary: as `write_evaluation` returns it.
 
     Returns:
-        Lines of text, one for each number; other lists are omitted.
+        Lines of text: one for each number, and then for each text; other lists are
+        omitted.
 
-    >>> print(evaluation_table({"auc": 0.5, "auc_interval": [0.4, 0.6], "classes": []}))
+    >>> shown = {"auc": 0.5, "auc_interval": [0.4, 0.6], "classes": [], "unit": "frame"}
+    >>> print(evaluation_table(shown))
     auc  0.5000  [0.4000, 0.6000]
+    unit: frame
     """
-    rows = []
+    rows, texts = [], []
     for name, value in summary.items():
         if isinstance(value, list | dict) or name.endswith("_interval"):
+            continue
+        if isinstance(value, str):  # As long as it likes.
+            texts.append(f"{name}: {value}")
             continue
         known = "undefined" if value is None else str(value)
         shown = f"{value:.4f}" if isinstance(value, float) else known
@@ -374,7 +380,7 @@ def evaluation_table(summary: Mapping[str, Any]) -> str:
             rows.append((name, f"{found['found']:.4f}", interval))
         else:
             rows.append((name, "unknown", page.needed_for(found["false_alarms"])))
-    return "\n".join(text_table(rows, left=range(3)))
+    return "\n".join([*text_table(rows, left=range(3)), *texts])
 
 
 def telling_indices(
