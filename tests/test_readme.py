@@ -44,6 +44,7 @@ SKIPPED = {
     "--engine=ray": "needs Ray",
     "--container=": "the weights at hand are the only ones in their file",
     "--mode=suite ": "takes minutes; see tests/jobs/test_suite.py",
+    "--files": "takes minutes; see tests/jobs/test_benchmark_files.py",
     "fakespotter_robustness.flags": "takes minutes; see tests/jobs/test_suite.py",
 }
 QUICK = ("--num_epochs=1", "--batch_size=8")
