@@ -24,6 +24,7 @@ from fakedet_jax.cli.modes import MODES, check_mode, classes, define_flags, exec
 from fakedet_jax.errors import RequestError
 from fakedet_jax.runtime import plugins
 from fakedet_jax.runtime.signals import Stopped
+from fakedet_jax.runtime.text import joined
 
 __all__ = ["as_flags", "define_flags", "execute", "run"]
 
@@ -117,8 +118,7 @@ def _main(arguments: Sequence[str]) -> None:
     except RequestError as error:
         _exit(str(error), 2)
     except Stopped as stopped:
-        message = "; ".join(filter(None, (str(stopped), stopped.advice)))
-        _exit(message, 128 + stopped.signum)
+        _exit(joined(str(stopped), stopped.advice), 128 + stopped.signum)
     except KeyboardInterrupt:
         _exit("interrupted", 128 + signal.SIGINT)
     except BrokenPipeError:

@@ -34,8 +34,8 @@ class BenchmarkConfig(Settings):
     output: Path | None = option(None, "JSON file for the results.")
     files: bool = option(
         False,
-        "Whether JPEG files are scored as predict does it, in turns with reading and "
-        "the network alone.",
+        "Whether picture files are scored as predict does it, in turns with reading "
+        "and the network alone.",
     )
     face_detector_model: Path | None = option(
         None, "ONNX file of yunet; with it, finding and reading faces are measured too."

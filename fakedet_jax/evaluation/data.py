@@ -3,7 +3,6 @@
 """What a trained detector is measured on, and what its scores there amount to."""
 
 import dataclasses
-import json
 import logging
 import re
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ from fakedet_jax.evaluation import groups, log_odds
 from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.evaluation.scoring import Scored
 from fakedet_jax.perturb.treatment import Treatment
+from fakedet_jax.runtime import records
 from fakedet_jax.workdir import Workdir, open_workdir
 
 _LOGGER = logging.getLogger(__name__)
@@ -226,10 +226,11 @@ def check_free(results: Path, data_dir: Path | None) -> None:
         RequestError: There are results of the pictures of another folder.
     """
     try:
-        earlier = json.loads((results / "metrics.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        path = results / "metrics.json"
+        earlier = records.read(path, dict[str, Any], advice="evaluate again")
+    except RequestError:
         return  # No evaluation is complete there.
-    before = earlier.get(DATA_DIR) if isinstance(earlier, dict) else None
+    before = earlier.get(DATA_DIR)
     # Earlier versions did not write it.
     if before is None or data_dir is None or before == str(data_dir.resolve()):
         return

@@ -16,6 +16,7 @@ from fakedet_jax.evaluation import log_odds, metrics, operating_point
 from fakedet_jax.evaluation.calibration import Calibration
 from fakedet_jax.evaluation.operating_point import OperatingPoint
 from fakedet_jax.media.framing import Framing
+from fakedet_jax.runtime import text
 
 # Log-odds of validation pictures of a kind that are stored, to choose another threshold
 # later.
@@ -95,7 +96,7 @@ class DetectorInfo:
                 _too_few(false_alarms, self.num_real, "false alarms", "real", "above"),
                 _too_few(misses, self.num_fake, "misses", "fake", "below"),
             )
-            return "; ".join(filter(None, doubts))
+            return text.joined(*doubts)
         rate = self.max_false_alarms
         if rate is not None and (
             doubt := _too_few(rate, self.num_real, "false alarms", "real", "above")

@@ -117,11 +117,11 @@ class FaceResult:
         size = ""
         if self.enlarged >= _LEAST_ENLARGED:
             size = f"the face is enlarged {self.enlarged:.1f} times"
-        return _joined(size, point.why_unsure(self.scores, changes))
+        return text.joined(size, point.why_unsure(self.scores, changes))
 
     def full_note(self, point: OperatingPoint) -> str:
         """The `note` of its row: how the file differs, and what to say of the face."""
-        return _joined(self.note, self.remark(point))
+        return text.joined(self.note, self.remark(point))
 
 
 class FileResult(FileRows[Sequence[float]]):
@@ -226,10 +226,6 @@ def _of_all(results: list[FaceResult]) -> FaceResult:
         frames=sum(result.frames for result in scored),
         changed=tuple(map(max, zip(*(own.changed for own in scored), strict=True))),
     )
-
-
-def _joined(*notes: str) -> str:
-    return "; ".join(filter(None, notes))
 
 
 def _enlargement(side: float, framing: Framing | None) -> float:

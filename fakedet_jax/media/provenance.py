@@ -30,7 +30,7 @@ from typing import Any
 from PIL.ExifTags import Base
 
 from fakedet_jax.media import decode, exif, formats, heif, metadata
-from fakedet_jax.runtime.text import one_line
+from fakedet_jax.runtime.text import joined, one_line
 
 INSTALL = "install 'fakedet-jax[provenance]' to read it"
 
@@ -72,7 +72,7 @@ def describe(encoded: bytes) -> str:
         f"metadata: unreadable ({_clean(damage)})" if damage else "",
         f"camera: {_describe_camera(encoded, kind, values, missing)}",
     ]
-    return "; ".join(filter(None, phrases))
+    return joined(*phrases)
 
 
 def c2pa_version() -> str | None:

@@ -21,6 +21,7 @@ from fakedet_jax.evaluation.operating_point import UNSURE, OperatingPoint
 from fakedet_jax.report import canvas, curves, figures, html, page
 from fakedet_jax.report.text_table import text_table
 from fakedet_jax.runtime import storage
+from fakedet_jax.runtime.text import joined
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -145,9 +146,7 @@ class Evaluation:
         scores = np.stack([self.scores, *self.changed.values()], axis=1).tolist()
         notes = self.notes or [""] * len(self.names)
         return [
-            "; ".join(
-                filter(None, (note, self._point.why_unsure(own, [*self.changed])))
-            )
+            joined(note, self._point.why_unsure(own, [*self.changed]))
             if decision == UNSURE
             else note
             for note, decision, own in zip(notes, self.decisions, scores, strict=True)

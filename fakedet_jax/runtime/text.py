@@ -54,6 +54,15 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
+def joined(*parts: str) -> str:
+    """Joins what there is to say into one line; empty parts are left out.
+
+    >>> joined("is cut off", "", "shows no face")
+    'is cut off; shows no face'
+    """
+    return "; ".join(filter(None, parts))
+
+
 def one_line(error: BaseException) -> str:
     r"""Writes the message of an error on one line.
 

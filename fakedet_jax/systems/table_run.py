@@ -19,9 +19,10 @@ from fakedet_jax.evaluation.scoring import Scored
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.runtime import checkpoint, parallel
 from fakedet_jax.runtime.signals import Stopped, StopRequest
+from fakedet_jax.systems import perturbed
 from fakedet_jax.systems.base import FitRequest
 from fakedet_jax.systems.feature_cache import CheckFn
-from fakedet_jax.systems.options import SelectionOptions
+from fakedet_jax.systems.options import PerturbOptions, SelectionOptions
 from fakedet_jax.systems.verdict import judge
 from fakedet_jax.training import loop, table_training, writers
 
@@ -63,7 +64,7 @@ def fit(
         detector: Its name.
         framing: Of the pictures.
         prepare: From training and validation pictures, whose classes are real and
-            fake, to the task.
+            fake and which are perturbed already, to the task.
 
     Raises:
         RequestError: The pictures are not as expected.
@@ -73,12 +74,19 @@ def fit(
     config = request.config
     options = config.options
     assert isinstance(options, SelectionOptions)
+    assert isinstance(options, PerturbOptions)
     with checkpoint.Store(config.workdir / "best", max_to_keep=None) as bests:
         if bests.steps():
             _LOGGER.info("%s is trained already", config.workdir)
             return
-        validation = request.validation.as_binary()
-        task = prepare(request.train.as_binary(), validation)
+        train, validation = (
+            perturbed.pictures(options, dataset.as_binary(), config.seed, copies)
+            for dataset, copies in (
+                (request.train, options.perturb_copies),
+                (request.validation, 1),
+            )
+        )
+        task = prepare(train, validation)
 
         def validate(step: int, params: Any) -> loop.Verdict:
             info = DetectorInfo(
@@ -150,16 +158,17 @@ def stopping(stop: StopRequest) -> CheckFn:
     return check
 
 
-def refuse_profile(config: TrainConfig, features: str) -> None:
-    """Refuses to trace the steps of such a training.
+def check(config: TrainConfig, features: str) -> None:
+    """Refuses what such a training cannot do, such as to trace its steps.
 
     Args:
         config: The settings.
         features: What the classifier sees, in words.
 
     Raises:
-        RequestError: That was asked for.
+        RequestError: That was asked for, or a perturbation is not as expected.
     """
+    perturbed.check(config.options)
     if config.profile is not None:
         raise RequestError(
             f"`profile_dir`: {config.detector} trains on {features}, in steps that are "

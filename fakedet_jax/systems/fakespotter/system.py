@@ -24,7 +24,7 @@ from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.evaluation.scoring import Scored
 from fakedet_jax.runtime import parallel
-from fakedet_jax.systems import perturbed, table_run
+from fakedet_jax.systems import table_run
 from fakedet_jax.systems.base import (
     Benchmark,
     FitRequest,
@@ -88,8 +88,7 @@ class FakeSpotter:
         """
         del recipe, mesh  # The batches of the classifier are not cut.
         options: FakeSpotterOptions = config.options
-        table_run.refuse_profile(config, "counts")
-        perturbed.check(options)
+        table_run.check(config, "counts")
         settings = count_settings(options, options.dtype)
         weights, card = store.load(settings.backbone, options.weights)
         return Plan({"weights": card["digest"]}, weights)
@@ -189,9 +188,6 @@ class FakeSpotter:
     ) -> table_run.Task:
         options: FakeSpotterOptions = request.config.options
         counter = self._counter(request, settings)
-        seed = request.config.seed
-        train = perturbed.pictures(options, train, seed, options.perturb_copies)
-        validation = perturbed.pictures(options, validation, seed, copies=1)
         thresholds = counter.fit_thresholds(train)
         counts, labels = table_run.training_rows(
             lambda side: counter.count(train, thresholds, mirrored=side),

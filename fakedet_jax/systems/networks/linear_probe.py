@@ -34,7 +34,7 @@ from fakedet_jax.models.backbone import Backbone
 from fakedet_jax.models.dtypes import DTYPES
 from fakedet_jax.models.parameters import Layer, Published
 from fakedet_jax.runtime import parallel
-from fakedet_jax.systems import perturbed, table_run
+from fakedet_jax.systems import table_run
 from fakedet_jax.systems.base import FitRequest, Plan
 from fakedet_jax.systems.feature_cache import FeatureCache
 from fakedet_jax.systems.networks import headed
@@ -96,8 +96,7 @@ class LinearProbe(NetworkDetector):
             RequestError: They are not named, or do not fit, or steps are to be traced.
         """
         del recipe, mesh  # The batches of the linear layer are not cut.
-        table_run.refuse_profile(config, "embeddings")
-        perturbed.check(config.options)
+        table_run.check(config, "embeddings")
         weights, card = store.load(self.backbone, config.options.weights)
         return Plan({**self.architecture, "weights": card["digest"]}, weights)
 
@@ -141,9 +140,6 @@ class LinearProbe(NetworkDetector):
     ) -> table_run.Task:
         options: LinearProbeOptions = request.config.options
         embeddings = _Embeddings(self, request)
-        seed = request.config.seed
-        train = perturbed.pictures(options, train, seed, options.perturb_copies)
-        validation = perturbed.pictures(options, validation, seed, copies=1)
         rows, labels = table_run.training_rows(
             lambda side: embeddings.of(train, mirrored=side), train, options.flip
         )
