@@ -9,7 +9,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from fakedet_jax.media.framing import Framing
-from fakedet_jax.runtime import parallel
+from fakedet_jax.runtime import parallel, platforms
 from fakedet_jax.runtime.dispatch import NUM_IN_FLIGHT
 
 # Pictures at a time where nobody knows the memory, as on CPUs.
@@ -77,7 +77,9 @@ def _need(picture_fn: Any, variables: Any, framing: Framing, mesh: Mesh) -> _Nee
         np.uint8,
         sharding=parallel.batch_sharding(mesh),
     )
-    jitted = jax.jit(picture_fn, out_shardings=parallel.batch_sharding(mesh))
+    jitted = platforms.jit(
+        picture_fn, mesh, out_shardings=parallel.batch_sharding(mesh)
+    )
     with jax.set_mesh(mesh):
         told = jitted.lower(variables, images).compile().memory_analysis()
     assert told is not None  # For the type checker: all platforms tell.

@@ -22,7 +22,7 @@ from fakedet_jax.errors import RequestError
 from fakedet_jax.media import batching
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.perturb.treatment import Treatment
-from fakedet_jax.runtime import parallel, progress, text
+from fakedet_jax.runtime import parallel, platforms, progress, text
 from fakedet_jax.runtime.dispatch import dispatch
 
 _LOGGER = logging.getLogger(__name__)
@@ -242,8 +242,8 @@ class Scorer:
         self.mesh = mesh
         self.batch_size = batch_size
         self.local_batch_size = parallel.local_batch_size(batch_size, mesh)
-        self._compiled = jax.jit(
-            picture_fn, out_shardings=parallel.batch_sharding(mesh)
+        self._compiled = platforms.jit(
+            picture_fn, mesh, out_shardings=parallel.batch_sharding(mesh)
         )
 
     def stream(

@@ -34,7 +34,7 @@ from fakedet_jax.library.pictures import Picture, Pictures
 from fakedet_jax.media import batching
 from fakedet_jax.media.decode import to_input
 from fakedet_jax.models import precision
-from fakedet_jax.runtime import parallel
+from fakedet_jax.runtime import parallel, platforms
 from fakedet_jax.systems.base import Fitted
 from fakedet_jax.systems.features import Feature, FeatureRequest
 from fakedet_jax.workdir import Workdir, open_workdir
@@ -136,8 +136,10 @@ class Detector:
         # Compiled once.
         self._features: dict[str, Feature] = {}
         self._map_maker: MapMaker | None = None
-        self._log_probabilities = jax.jit(
-            fitted.log_probability_fn, out_shardings=parallel.batch_sharding(mesh)
+        self._log_probabilities = platforms.jit(
+            fitted.log_probability_fn,
+            mesh,
+            out_shardings=parallel.batch_sharding(mesh),
         )
 
     def __repr__(self) -> str:

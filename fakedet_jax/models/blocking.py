@@ -13,6 +13,8 @@ import jax
 import numpy as np
 from jax import lax
 
+from fakedet_jax.runtime import platforms
+
 
 def split_blocks(batch: jax.Array) -> jax.Array:
     """Reshapes a batch into one block per device of the ambient mesh.
@@ -76,7 +78,7 @@ def picture_by_picture(
 
         return map_pictures(one, planes)
 
-    return lax.platform_dependent(operands, planes, cpu=looped, default=function)
+    return platforms.choose(operands, planes, cpu=looped, default=function)
 
 
 def sum_pictures(

@@ -23,6 +23,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from fakedet_jax.models import blocking, pooling, precision
+from fakedet_jax.runtime import platforms
 
 Dtype = Any
 Initializer = Callable[..., jax.Array]
@@ -240,7 +241,7 @@ def _moments(
         centred = planes - per_feature(mean, planes, axis=axis)
         return mean, jnp.square(centred).mean(axes)
 
-    found: tuple[jax.Array, jax.Array] = lax.platform_dependent(
+    found: tuple[jax.Array, jax.Array] = platforms.choose(
         planes, around, cpu=mean_first, default=at_once
     )
     return found
@@ -328,7 +329,7 @@ def conv2d(
         on_cpus = functools.partial(_depthwise_by_taps, stride=stride, margins=margins)
     else:
         return general(planes, kernel)
-    return lax.platform_dependent(planes, kernel, cpu=on_cpus, default=general)
+    return platforms.choose(planes, kernel, cpu=on_cpus, default=general)
 
 
 def max_pool(
@@ -374,7 +375,7 @@ def max_pool(
     def by_window(planes: jax.Array) -> jax.Array:
         return nn.max_pool(planes, (window, window), (stride, stride), (height, width))
 
-    return lax.platform_dependent(
+    return platforms.choose(
         planes,
         cpu=by_taps,
         cuda=channel_first,

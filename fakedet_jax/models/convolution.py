@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from fakedet_jax.models import blocking, channel_last, precision
+from fakedet_jax.runtime import platforms
 
 # Above this fan-in a picture's patches outgrow the cache and XLA's kernel wins.
 _LARGEST_CPU_FAN_IN = 640
@@ -63,7 +64,7 @@ def conv2d(
 
     if stride != 1 or size == 1 or size * size * in_features > _LARGEST_CPU_FAN_IN:
         return general(planes, kernel, bias)
-    return lax.platform_dependent(
+    return platforms.choose(
         planes,
         kernel,
         bias,

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from fakedet_jax.models import blocking, channel_last, convolution, pooling
+from fakedet_jax.runtime import platforms
 
 Dtype = channel_last.Dtype
 
@@ -121,7 +122,7 @@ class Conv(nn.Module):
             convolved += channel_last.per_feature(bias, convolved, axis=1)
             return convolved, pooled + channel_last.per_feature(bias, pooled, axis=1)
 
-        found: tuple[jax.Array, jax.Array] = lax.platform_dependent(
+        found: tuple[jax.Array, jax.Array] = platforms.choose(
             planes, *self._parameters(planes), cpu=bias_first, default=bias_last
         )
         return found

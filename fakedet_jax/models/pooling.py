@@ -22,6 +22,7 @@ import numpy as np
 from jax import lax
 
 from fakedet_jax.models import blocking
+from fakedet_jax.runtime import platforms
 
 # Padding before and behind height, and before and behind width, pixels.
 Margins = tuple[tuple[int, int], tuple[int, int]]
@@ -70,7 +71,7 @@ def max_pool(planes: jax.Array, window: int = 3, stride: int = 2) -> jax.Array:
     by_taps = functools.partial(
         max_pool_by_taps, window=window, stride=stride, margins=margins
     )
-    return lax.platform_dependent(
+    return platforms.choose(
         planes,
         cpu=functools.partial(by_taps, one_by_one=True),
         cuda=by_taps,

@@ -14,7 +14,7 @@ from fakedet_jax.compiler import Program
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation.scoring import PictureFn
 from fakedet_jax.media.framing import Framing
-from fakedet_jax.runtime import checkpoint, parallel
+from fakedet_jax.runtime import checkpoint, parallel, platforms
 from fakedet_jax.systems.options import Options
 from fakedet_jax.training import loop
 
@@ -92,7 +92,7 @@ def training(
     """
     mesh = request.mesh
     state = checkpoint.abstract_like(
-        jax.eval_shape(made.init_state), parallel.replicated(mesh)
+        platforms.eval_shape(made.init_state), parallel.replicated(mesh)
     )
     labels = jax.ShapeDtypeStruct(
         (request.num_pictures, *label.shape),
@@ -120,7 +120,7 @@ def of_pictures(
     """
     mesh = request.mesh
     return Program(
-        jax.jit(picture_fn, out_shardings=parallel.batch_sharding(mesh)),
+        platforms.jit(picture_fn, mesh, out_shardings=parallel.batch_sharding(mesh)),
         (
             checkpoint.abstract_like(variables, parallel.replicated(mesh)),
             _pictures(request, framing),

@@ -15,7 +15,7 @@ from jax.sharding import Mesh
 
 from fakedet_jax.data.pipeline import TrainIterator
 from fakedet_jax.models.preprocessing import Preprocessing
-from fakedet_jax.runtime import checkpoint, parallel
+from fakedet_jax.runtime import checkpoint, parallel, platforms
 from fakedet_jax.systems.base import FitRequest
 from fakedet_jax.training import freezing, loop, optim, steps, writers
 from fakedet_jax.training.recipe import Recipe
@@ -42,7 +42,9 @@ class Training:
             mesh: The devices.
         """
         # Made on the devices, and in one go: dozens of small kernels less.
-        return jax.jit(self.init_state, out_shardings=parallel.replicated(mesh))()
+        return platforms.jit(
+            self.init_state, mesh, out_shardings=parallel.replicated(mesh)
+        )()
 
 
 def create(
@@ -133,7 +135,7 @@ def check_trainable(
 def _parameters(model: nn.Module, preprocessing: Preprocessing) -> Any:
     """Shapes of the parameters of a network; nothing is computed."""
     pictures = jax.ShapeDtypeStruct((1, *preprocessing.framing.shape), jnp.float32)
-    return jax.eval_shape(model.init, jax.random.key(0), pictures)["params"]
+    return platforms.eval_shape(model.init, jax.random.key(0), pictures)["params"]
 
 
 def reading(request: FitRequest) -> dict[str, int]:

@@ -15,7 +15,7 @@ from jax.sharding import Mesh
 
 from fakedet_jax.config import ProfileConfig
 from fakedet_jax.data import pipeline
-from fakedet_jax.runtime import checkpoint, parallel, progress
+from fakedet_jax.runtime import checkpoint, parallel, platforms, progress
 from fakedet_jax.runtime.signals import Stopped, StopRequest
 from fakedet_jax.training import profiling, writers
 from fakedet_jax.training.steps import Metrics, TrainState, Variables
@@ -239,8 +239,9 @@ def compile_step(train_step: TrainStep, mesh: Mesh) -> TrainStep:
         state that it is given cannot be used again.
     """
     whole, cut = parallel.replicated(mesh), parallel.batch_sharding(mesh)
-    return jax.jit(
+    return platforms.jit(
         train_step,
+        mesh,
         donate_argnums=0,
         in_shardings=(whole, cut, cut),
         out_shardings=(whole, whole),

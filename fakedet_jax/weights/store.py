@@ -15,7 +15,7 @@ import fakedet_jax
 from fakedet_jax.errors import RequestError
 from fakedet_jax.models.backbone import Backbone
 from fakedet_jax.models.preprocessing import Preprocessing
-from fakedet_jax.runtime import storage
+from fakedet_jax.runtime import platforms, storage
 from fakedet_jax.weights import (
     encoder_files,
     folder,
@@ -194,7 +194,7 @@ def abstract(backbone: Backbone) -> Variables:
     Returns:
         Nested dicts of `jax.ShapeDtypeStruct`, float32.
     """
-    return jax.eval_shape(lambda: _init(backbone))
+    return platforms.eval_shape(lambda: _init(backbone))
 
 
 def initial(backbone: Backbone) -> Variables:

@@ -20,7 +20,7 @@ from fakedet_jax.config import BenchmarkConfig, TrainConfig
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.errors import RequestError
 from fakedet_jax.media import exif
-from fakedet_jax.runtime import measurement, parallel, peer
+from fakedet_jax.runtime import measurement, parallel, peer, platforms
 from fakedet_jax.systems.base import Benchmark
 from fakedet_jax.systems.exif_anomaly import embedding, programs
 from fakedet_jax.systems.exif_anomaly import ranker as face_ranker
@@ -123,7 +123,9 @@ class AnomalyBenchmark(Benchmark):
             },
         )
         named = embedding.create({"embedder": embedder.name, "dtype": config.dtype})
-        embed = jax.jit(named.embed, out_shardings=parallel.batch_sharding(mesh))
+        embed = platforms.jit(
+            named.embed, mesh, out_shardings=parallel.batch_sharding(mesh)
+        )
         compiled = loop.compile_step(training.step, mesh)
 
         def step() -> Any:

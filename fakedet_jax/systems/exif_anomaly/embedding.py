@@ -13,6 +13,7 @@ from fakedet_jax.evaluation.scoring import PictureFn
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.models import backbones
 from fakedet_jax.models.dtypes import DTYPES
+from fakedet_jax.runtime import platforms
 from fakedet_jax.systems.exif_anomaly import ranker as face_ranker
 from fakedet_jax.systems.exif_anomaly.options import ExifAnomalyOptions
 from fakedet_jax.workdir import Workdir
@@ -77,10 +78,10 @@ def create(settings: Mapping[str, Any]) -> Embedding:
         return heads
 
     pictures = jax.ShapeDtypeStruct((1, *preprocessing.framing.shape), jnp.uint8)
-    abstract = jax.eval_shape(
+    abstract = platforms.eval_shape(
         lambda images: network.init(jax.random.key(0), preprocessing(images)), pictures
     )
-    shape = jax.eval_shape(embed, abstract, pictures).shape
+    shape = platforms.eval_shape(embed, abstract, pictures).shape
     return Embedding(
         settings={
             "embedder": embedder.name if is_ranker else None,

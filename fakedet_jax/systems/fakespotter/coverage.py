@@ -58,7 +58,7 @@ from jax import lax
 from fakedet_jax.errors import RequestError
 from fakedet_jax.models import blocking
 from fakedet_jax.models.preprocessing import Preprocessing
-from fakedet_jax.runtime import parallel
+from fakedet_jax.runtime import parallel, platforms
 
 # What one neuron is; the paper leaves it open. "unit": every number in a layer's
 # output. "channel": the mean of a feature over the plane, or over the tokens of an
@@ -129,7 +129,7 @@ class Coverage:
             shapes.update({name: values.shape for name, values in out.items()})
 
         shape = (1, *self.preprocessing.framing.shape)
-        jax.eval_shape(note_shapes, jax.ShapeDtypeStruct(shape, jnp.uint8))
+        platforms.eval_shape(note_shapes, jax.ShapeDtypeStruct(shape, jnp.uint8))
         if self.neuron == "channel":
             return {name: shape[-1] for name, shape in shapes.items()}
         return {name: math.prod(shape[1:]) for name, shape in shapes.items()}
@@ -162,7 +162,7 @@ class Coverage:
             outputs = self._outputs(variables, images)
             return _stack(values.mean(_neuron_axes(values)) for values in outputs)
 
-        return lax.platform_dependent(
+        return platforms.choose(
             jnp.asarray(images),
             cpu=functools.partial(_walk, on_cpus),
             default=elsewhere,
@@ -208,7 +208,7 @@ class Coverage:
                 counts.append(self._plain_count(after, values))
             return _stack(counts[1:])
 
-        return lax.platform_dependent(
+        return platforms.choose(
             jnp.asarray(images),
             cpu=functools.partial(_walk, on_cpus),
             default=elsewhere,

@@ -16,7 +16,7 @@ from jax.sharding import Mesh
 from fakedet_jax.config import BackboneFeatureConfig, InputConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.media.framing import Framing
-from fakedet_jax.runtime import parallel, records
+from fakedet_jax.runtime import parallel, platforms, records
 from fakedet_jax.systems.fakespotter import coverage
 from fakedet_jax.systems.fakespotter.counts import (
     CountSettings,
@@ -97,8 +97,10 @@ def backbone_features(
             )
             chosen = counter.thresholds_of(request.open_batches())
         placed = parallel.replicate(request.mesh, chosen)
-        compiled = jax.jit(
-            network.counts, out_shardings=parallel.batch_sharding(request.mesh)
+        compiled = platforms.jit(
+            network.counts,
+            request.mesh,
+            out_shardings=parallel.batch_sharding(request.mesh),
         )
         return Feature(
             compute=lambda images: compiled(variables, images, placed),

@@ -33,7 +33,7 @@ from fakedet_jax.models import backbones, evidence, resnet
 from fakedet_jax.models.backbone import Backbone
 from fakedet_jax.models.dtypes import DTYPES
 from fakedet_jax.models.parameters import Layer, Published
-from fakedet_jax.runtime import parallel
+from fakedet_jax.runtime import parallel, platforms
 from fakedet_jax.systems import table_run
 from fakedet_jax.systems.base import FitRequest, Plan
 from fakedet_jax.systems.feature_cache import FeatureCache
@@ -187,7 +187,7 @@ class _Embeddings:
         """Float32 `[num_examples, features]`, the same in every process."""
         shapes = store.abstract(self._detector.backbone)
         pictures = jax.ShapeDtypeStruct((1, *self._detector.framing.shape), jnp.uint8)
-        row = jax.eval_shape(self._embed, shapes, pictures)
+        row = platforms.eval_shape(self._embed, shapes, pictures)
         return self._cache.rows(
             "embeddings",
             dataset,

@@ -22,7 +22,7 @@ from fakedet_jax.models.backbone import Backbone
 from fakedet_jax.models.dtypes import DTYPES
 from fakedet_jax.models.parameters import Published
 from fakedet_jax.models.preprocessing import Preprocessing
-from fakedet_jax.runtime import parallel
+from fakedet_jax.runtime import parallel, platforms
 from fakedet_jax.systems import perturbed, training_run
 from fakedet_jax.systems.base import (
     Benchmark,
@@ -256,7 +256,7 @@ class NetworkDetector:
     def abstract_variables(self, model: nn.Module) -> Any:
         """Shapes of the variables of its network; nothing is computed."""
         pictures = jax.ShapeDtypeStruct((1, *self.framing.shape), jnp.float32)
-        return jax.eval_shape(model.init, jax.random.key(0), pictures)
+        return platforms.eval_shape(model.init, jax.random.key(0), pictures)
 
     def step_options(self, options: Any) -> dict[str, Any]:
         """How it is trained besides its recipe: options of `training_run.create`."""

@@ -34,6 +34,7 @@ import numpy as np
 from fakedet_jax.errors import RequestError
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.report.traces import traces_figure
+from fakedet_jax.runtime import platforms
 from fakedet_jax.systems.features import Feature, FeatureFn, FeatureRequest
 from fakedet_jax.systems.networks import amtennet
 
@@ -216,7 +217,7 @@ def features(variables: Variables, framing: Framing) -> Mapping[str, FeatureFn]:
     """
     picture = jax.ShapeDtypeStruct((1, *framing.shape), np.uint8)
     try:
-        shape = jax.eval_shape(jit_extract, variables, picture)
+        shape = platforms.eval_shape(extract, variables, picture)
     except RequestError:
         return {}
 
