@@ -157,6 +157,31 @@ def hold_out(
     return items
 
 
+def groups(items: Iterable[Item], seed: int = 0) -> list[list[int]]:
+    """Groups items that belong together, in an order that only the seed decides.
+
+    Args:
+        items: The items. Those without any link to others belong together where their
+            paths are equal.
+        seed: Of the order.
+
+    Returns:
+        The indices of the members of each group.
+
+    >>> people = [("a.png", "Ann"), ("b.png", "Bob"), ("c.png", "Ann")]
+    >>> items = [Item(p, "photo", "real", False, identities=(i,)) for p, i in people]
+    >>> groups(items)
+    [[1], [0, 2]]
+    """
+    keys = [_keys(item, None) for item in items]
+
+    def place(group: list[int]) -> tuple[float, _Key]:
+        name = _name_of(key for index in group for key in keys[index])
+        return _fraction(name, seed), name
+
+    return sorted(_group(range(len(keys)), keys), key=place)
+
+
 def find_leaks(items: Iterable[Item]) -> list[str]:
     """Finds identities, videos and folders in several splits, and items in none.
 

@@ -59,6 +59,9 @@ class DetectorInfo:
         unsure_rates: The shares of real pictures called fake and of fakes called real
             that these two were chosen for.
         unsure_origin: How they were chosen, a sentence.
+        num_folds: Parts of the training pictures that were held out in turn, and whose
+            pictures count among those of the validation split in all numbers and
+            log-odds here; 0 for none.
     """
 
     detector: str
@@ -81,6 +84,7 @@ class DetectorInfo:
     unsure_between: tuple[float, float] | None = None
     unsure_rates: tuple[float, float] | None = None
     unsure_origin: str = ""
+    num_folds: int = 0
 
     @property
     def point(self) -> OperatingPoint:
@@ -93,14 +97,12 @@ class DetectorInfo:
         if self.unsure_rates is not None:
             false_alarms, misses = self.unsure_rates
             doubts = (
-                _too_few(false_alarms, self.num_real, "false alarms", "real", "above"),
-                _too_few(misses, self.num_fake, "misses", "fake", "below"),
+                self._too_few_real(false_alarms),
+                self._too_few_fake(misses),
             )
             return text.joined(*doubts)
         rate = self.max_false_alarms
-        if rate is not None and (
-            doubt := _too_few(rate, self.num_real, "false alarms", "real", "above")
-        ):
+        if rate is not None and (doubt := self._too_few_real(rate)):
             return doubt
         found = self.threshold_pictures
         if found is None or min(found) >= FEW_PICTURES:
@@ -112,8 +114,8 @@ class DetectorInfo:
             )
         return (
             f"the threshold was chosen on {found[0]} real and {found[1]} fake "
-            f"validation pictures; with fewer than {FEW_PICTURES} of each it is a "
-            "rough one"
+            f"{self._held_out} pictures; with fewer than {FEW_PICTURES} of each it is "
+            "a rough one"
         )
 
     @classmethod
@@ -174,8 +176,8 @@ class DetectorInfo:
             threshold=threshold,
             threshold_origin=(
                 f"The threshold was chosen for at most {allowed} false alarms: "
-                f"{count:,} of the {self.num_real:,} real pictures of the validation "
-                f"split {'reaches' if count == 1 else 'reach'} it, and {low:.1%} to "
+                f"{count:,} of the {self.num_real:,} real {self._held_out} pictures "
+                f"{'reaches' if count == 1 else 'reach'} it, and {low:.1%} to "
                 f"{high:.1%} of others like them may (95 % interval)."
             ),
             threshold_pictures=None,
@@ -224,11 +226,37 @@ class DetectorInfo:
             unsure_origin=(
                 f"Scores from {lower:.4g} to below {upper:.4g} are unsure, so that at "
                 f"most {100 * false_alarm_rate:.4g} % of real pictures are called fake "
-                f"and {100 * miss_rate:.4g} % of fakes real: of the validation split "
-                f"these are {count:,} of {self.num_real:,} and {num_missed:,} of "
-                f"{self.num_fake:,}, and of others like them {low:.1%} to {high:.1%} "
-                f"and {ends[0]:.1%} to {ends[1]:.1%} may be (95 % intervals)."
+                f"and {100 * miss_rate:.4g} % of fakes real: of the {self._held_out} "
+                f"pictures these are {count:,} of {self.num_real:,} and "
+                f"{num_missed:,} of {self.num_fake:,}, and of others like them "
+                f"{low:.1%} to {high:.1%} and {ends[0]:.1%} to {ends[1]:.1%} may be "
+                "(95 % intervals)."
             ),
+        )
+
+    @property
+    def _held_out(self) -> str:
+        """What the pictures are called that the threshold rests on."""
+        return "held-out" if self.num_folds else "validation"
+
+    def _too_few_real(self, rate: float) -> str:
+        """Why a rate of false alarms cannot be kept for sure; empty where it can."""
+        if metrics.num_allowed(rate, self.num_real):
+            return ""
+        return (
+            f"at most {100 * rate:.4g} % false alarms need at least "
+            f"{math.ceil(1 / rate):,} real {self._held_out} pictures, there are "
+            f"{self.num_real:,}: the threshold lies above the scores of all of them"
+        )
+
+    def _too_few_fake(self, rate: float) -> str:
+        """The same for a rate of misses."""
+        if metrics.num_allowed(rate, self.num_fake):
+            return ""
+        return (
+            f"at most {100 * rate:.4g} % misses need at least {math.ceil(1 / rate):,} "
+            f"fake {self._held_out} pictures, there are {self.num_fake:,}: the "
+            "threshold lies below the scores of all of them"
         )
 
     def _shown(self, kept: tuple[float, ...]) -> np.ndarray:
@@ -314,17 +342,6 @@ def _kept(log_odds: np.ndarray) -> tuple[float, ...]:
         found = found[places]
     kept: list[float] = found.tolist()
     return tuple(kept)
-
-
-def _too_few(rate: float, number: int, errors: str, kind: str, side: str) -> str:
-    """Why a rate cannot be kept for sure; empty where there are enough pictures."""
-    if metrics.num_allowed(rate, number):
-        return ""
-    return (
-        f"at most {100 * rate:.4g} % {errors} need at least {math.ceil(1 / rate):,} "
-        f"{kind} validation pictures, there are {number:,}: the threshold lies {side} "
-        "the scores of all of them"
-    )
 
 
 def _up_to_date(facts: Mapping[str, Any]) -> dict[str, Any]:

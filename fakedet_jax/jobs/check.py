@@ -432,16 +432,22 @@ def _threshold(validation: Dataset | None) -> str:
     return words
 
 
+def _fewest(dataset: Dataset) -> int:
+    """Pictures of the side that has fewer."""
+    return int(np.bincount(dataset.fake_labels, minlength=2).min())
+
+
 def _detectors(
     config: CheckConfig, splits: Mapping[str, Dataset]
 ) -> list[dict[str, Any]]:
-    train = splits["train"]
+    train, validation = splits["train"], splits.get("validation")
     num_fake = int(train.fake_labels.sum())
     found = advice.advise(
         train.num_examples - num_fake,
         num_fake,
         backbone=config.network.backbone,
         weights=None if config.network.weights is None else str(config.network.weights),
+        few_to_validate=validation is None or _fewest(validation) < WANTED_PICTURES,
     )
     mesh = parallel.data_mesh()
     return [

@@ -23,6 +23,7 @@ from fakedet_jax.jobs import compute
 from fakedet_jax.runtime import parallel, storage
 from fakedet_jax.runtime.signals import StopRequest
 from fakedet_jax.systems.base import FitRequest, read_info
+from fakedet_jax.systems.options import Options, TableOptions
 from fakedet_jax.training.recipe import change
 
 _LOGGER = logging.getLogger(__name__)
@@ -97,9 +98,7 @@ def train(config: TrainConfig) -> None:
         config.workdir,
     )
     if system.needs_fakes:
-        _warn_of_few_pictures(
-            train, validation, getattr(config.options, "max_false_alarms", None)
-        )
+        _warn_of_few_pictures(train, validation, config.options)
     with StopRequest() as stop:
         system.fit(
             FitRequest(
@@ -168,30 +167,41 @@ def _load_splits(data: DataConfig, needs_fakes: bool) -> dict[str, Dataset]:
 
 
 def _warn_of_few_pictures(
-    train: Dataset, validation: Dataset, max_false_alarms: float | None
+    train: Dataset, validation: Dataset, options: Options
 ) -> None:
     """Warns where the threshold will rest on few pictures."""
-    num_fake = int(validation.fake_labels.sum())
-    num_real = validation.num_examples - num_fake
-    if max_false_alarms is not None:
-        needed = math.ceil(1 / max_false_alarms)
+    folds = options.threshold_folds if isinstance(options, TableOptions) else None
+    chosen_on = [validation] if folds is None else [validation, train]
+    num_fake = sum(int(dataset.fake_labels.sum()) for dataset in chosen_on)
+    num_real = sum(dataset.num_examples for dataset in chosen_on) - num_fake
+    where = "validation has" if folds is None else "training and validation have"
+    remedy = ""
+    if isinstance(options, TableOptions) and folds is None:
+        remedy = "; `threshold_folds=5` lets it rest on the training pictures, too"
+    rate = getattr(options, "max_false_alarms", None)
+    if rate is not None:
+        needed = math.ceil(1 / rate)
         if num_real < needed:
             _LOGGER.warning(
-                "validation has %d real pictures; `max_false_alarms=%g` needs at least "
-                "%d, so that the threshold will lie above all of them; raise "
-                "`validation_fraction` or add pictures",
+                "%s %d real pictures; `max_false_alarms=%g` needs at least %d, so that "
+                "the threshold will lie above all of them; raise "
+                "`validation_fraction` or add pictures%s",
+                where,
                 num_real,
-                max_false_alarms,
+                rate,
                 needed,
+                remedy,
             )
     elif 0 < min(num_real, num_fake) < FEW_PICTURES:
         _LOGGER.warning(
-            "validation has %d real and %d fake pictures; with fewer than %d of each "
-            "the threshold is a rough one. About %s real and as many fake pictures, of "
-            "which the same share is held out, would be enough",
+            "%s %d real and %d fake pictures; with fewer than %d of each the threshold "
+            "is a rough one%s. About %s real and as many fake pictures, of which the "
+            "same share is held out, would be enough",
+            where,
             num_real,
             num_fake,
             FEW_PICTURES,
+            remedy,
             f"{_enough_pictures(train, validation):,}",
         )
 
@@ -269,11 +279,11 @@ def find_torn_groups(splits: Mapping[str, Dataset]) -> list[str]:
             is_fake=dataset.is_fake[dataset.labels[place]],
             split=split,
             video=facts.videos[place],
-            identities=tuple(filter(None, facts.identities[place].split(";"))),
+            identities=people,
         )
         for split, dataset in splits.items()
         if (facts := dataset.facts) is not None
-        for place in range(len(facts))
+        for place, people in enumerate(facts.people)
     }
     return data_splits.find_leaks(sorted(items | lying, key=lambda item: item.path))
 

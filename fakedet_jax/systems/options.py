@@ -12,6 +12,8 @@ DTYPES = ("float32", "bfloat16")
 
 # The largest set of AMTENnet's authors has three copies; many more are a mistake.
 _MAX_COPIES = 100
+# Each of them is a training; more tell hardly more.
+_MAX_FOLDS = 20
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -112,4 +114,24 @@ class SelectionOptions(ThresholdOptions):
         "Validation metric that chooses the best step: accuracy, auc or loss; on a "
         "tie the later step is chosen.",
         choices=("accuracy", "auc", "loss"),
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TableOptions(SelectionOptions, PerturbOptions):
+    """How a classifier of features is trained that are computed once."""
+
+    threshold_folds: int | None = option(
+        None,
+        "For few pictures: the threshold also rests on the training pictures, each "
+        "scored by a classifier trained without it. They are dealt into this many "
+        "parts, such as 5, and the classifier is trained anew without each.",
+        minimum=2,
+        maximum=_MAX_FOLDS,
+    )
+    cache_dir: Path | None = option(
+        None,
+        "Folder where neuron counts and embeddings are cached; the user's cache folder "
+        "by default.",
+        may_change=True,
     )

@@ -14,6 +14,21 @@ from fakedet_jax.evaluation.scoring import Scored
 from fakedet_jax.training import loop
 
 
+@dataclasses.dataclass(frozen=True)
+class HeldOut:
+    """Training pictures, each scored by a detector that was trained without it.
+
+    Attributes:
+        log_probabilities: Of the classes, `[n, classes]`.
+        labels: Int `[n]`, the classes.
+        num_folds: Number of such detectors.
+    """
+
+    log_probabilities: np.ndarray
+    labels: np.ndarray
+    num_folds: int
+
+
 def judge(
     info: DetectorInfo,
     dataset: Dataset,
@@ -22,6 +37,7 @@ def judge(
     max_false_alarms: float | None = None,
     calibrate: str = calibration.NONE,
     fakes: str = "fake",
+    held_out: HeldOut | None = None,
 ) -> loop.Verdict:
     """Chooses calibration and threshold on validation pictures, and judges the state.
 
@@ -35,6 +51,8 @@ def judge(
             fake; None to weigh both errors the same.
         calibrate: See `calibration.fit`.
         fakes: What kind of pictures the fakes are, in words.
+        held_out: Further pictures to choose calibration and threshold on. They do not
+            count in the metrics.
 
     Returns:
         The verdict; its facts are `info` with the chosen threshold.
@@ -66,15 +84,25 @@ def judge(
     if auc is not None:
         values["auc"] = auc
     merit = -values["loss"] if select_by == "loss" else values.get(select_by, 0.0)
+    where = "pictures of the validation split"
+    if held_out is not None:
+        own = log_odds.of_classes(held_out.log_probabilities, info.is_fake)
+        evidence = np.concatenate([evidence, own])
+        fake = np.append(fake, np.asarray(dataset.is_fake)[held_out.labels])
+        fake = fake.astype(np.int32)
+        where = (
+            "held-out pictures, those of the validation split and those of the "
+            "training, each scored by a classifier trained without it"
+        )
     line = calibration.fit(evidence, fake, calibrate)
     threshold = operating_point.best(evidence, fake, line)
     num_fake = int(fake.sum())
     origin = (
         f"The threshold was chosen on {len(fake) - num_fake} real and {num_fake} "
-        f"{fakes} pictures of the validation split: it has the best mean of the rates "
-        "at which both are recognised there."
+        f"{fakes} {where}: it has the best mean of the rates at which both are "
+        "recognised there."
     )
-    if auc is None:
+    if num_fake in (0, len(fake)):
         kind = BINARY_CLASSES[int(fake[0])]
         origin = (
             "The threshold is one half and was not chosen: the validation split holds "
@@ -85,6 +113,7 @@ def judge(
         threshold=threshold,
         threshold_origin=origin,
         threshold_pictures=(len(fake) - num_fake, num_fake),
+        num_folds=0 if held_out is None else held_out.num_folds,
         validation=values,
         calibration=line,
         **kept_log_odds(evidence[fake == 0], evidence[fake == 1]),

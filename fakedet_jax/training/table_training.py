@@ -5,7 +5,7 @@
 import dataclasses
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import flax.linen as nn
@@ -26,17 +26,32 @@ _MAX_LOG_LINES = 10
 
 
 @dataclasses.dataclass(frozen=True)
+class Epoch:
+    """The state after an epoch.
+
+    Attributes:
+        number: Of the epoch, from 1.
+        step: Number of updates up to it.
+        params: The parameters.
+        metrics: Mean loss and accuracy of the epoch, and the rate of its last update.
+    """
+
+    number: int
+    step: int
+    params: Any
+    metrics: dict[str, float]
+
+
+@dataclasses.dataclass(frozen=True)
 class Best:
     """The state after the best epoch.
 
     Attributes:
-        step: Number of updates up to it.
-        params: The parameters.
-        verdict: Result of validating them.
+        epoch: The epoch.
+        verdict: Result of validating it.
     """
 
-    step: int
-    params: Any
+    epoch: Epoch
     verdict: loop.Verdict
 
 
@@ -51,19 +66,16 @@ def train(
     writer: writers.Writer,
     stop: StopRequest,
 ) -> Best:
-    """Trains by binary cross-entropy and keeps the best epoch.
+    """Trains by binary cross-entropy and keeps the best epoch; see `epochs`.
 
-    An epoch is one compiled loop over shuffled rows; its last batch is filled up with
-    the first rows of the same epoch. The same seed gives bit-identical parameters on
-    the same machine. Training takes seconds, so a run that was stopped starts anew.
+    Training takes seconds, so a run that was stopped starts anew.
 
     Args:
-        model: Network from float32 `[batch, columns]` to logits `[batch]` of being
-            fake.
-        features: Float32 `[n, columns]`, finite.
-        labels: Int `[n]`, 0 for real and 1 for fake.
-        recipe: Optimisation settings; at most `n` rows make a batch.
-        seed: Seed of the initial parameters and of the order of rows.
+        model: See `epochs`.
+        features: See `epochs`.
+        labels: See `epochs`.
+        recipe: See `epochs`.
+        seed: See `epochs`.
         validate: From step and parameters to a verdict.
         writer: Records the metrics of every epoch.
         stop: Tells when the run is asked to stop.
@@ -75,6 +87,52 @@ def train(
         RequestError: There are no rows, or rows of one class only.
         NonFiniteLossError: The loss is not finite.
         Stopped: The run was asked to stop.
+    """
+    best: Best | None = None
+    writer.truncate_after(0)
+    log_every = math.ceil(recipe.num_epochs / _MAX_LOG_LINES)
+    for epoch in epochs(model, features, labels, recipe=recipe, seed=seed):
+        verdict = validate(epoch.step, epoch.params)
+        recorded = {f"train/{name}": value for name, value in epoch.metrics.items()}
+        writer.write(epoch.step, {**recorded, **verdict.metrics})
+        if best is None or verdict.merit >= best.verdict.merit:
+            best = Best(epoch, verdict)
+        if epoch.number % log_every == 0:
+            _LOGGER.info("epoch %d: loss %.4f", epoch.number, epoch.metrics["loss"])
+        if signum := parallel.agree_on_maximum(stop.signum or 0):
+            raise Stopped(signum)
+    assert best is not None
+    return best
+
+
+def epochs(
+    model: nn.Module,
+    features: np.ndarray,
+    labels: np.ndarray,
+    *,
+    recipe: optim.Recipe,
+    seed: int,
+) -> Iterator[Epoch]:
+    """Trains by binary cross-entropy, epoch by epoch.
+
+    An epoch is one compiled loop over shuffled rows; its last batch is filled up with
+    the first rows of the same epoch. The same seed gives bit-identical parameters on
+    the same machine.
+
+    Args:
+        model: Network from float32 `[batch, columns]` to logits `[batch]` of being
+            fake.
+        features: Float32 `[n, columns]`, finite.
+        labels: Int `[n]`, 0 for real and 1 for fake.
+        recipe: Optimisation settings; at most `n` rows make a batch.
+        seed: Seed of the initial parameters and of the order of rows.
+
+    Yields:
+        The state after each epoch of the recipe.
+
+    Raises:
+        RequestError: There are no rows, or rows of one class only.
+        NonFiniteLossError: The loss is not finite.
     """
     if len(np.unique(labels)) != 2:
         raise RequestError(
@@ -117,26 +175,16 @@ def train(
     params = model.init(jax.random.fold_in(key, recipe.num_epochs), inputs[:1])
     params = params["params"]
     carry = (params, optimizer.init(params))
-    best: Best | None = None
-    writer.truncate_after(0)
-    log_every = math.ceil(recipe.num_epochs / _MAX_LOG_LINES)
-    for epoch in range(recipe.num_epochs):
-        carry, loss, correct = run_epoch(carry, np.int32(epoch))
-        step = (epoch + 1) * steps_per_epoch
+    for number in range(1, recipe.num_epochs + 1):
+        carry, loss, correct = run_epoch(carry, np.int32(number - 1))
+        step = number * steps_per_epoch
         if not math.isfinite(loss):
             raise loop.NonFiniteLossError(
-                f"the loss is {float(loss)} in epoch {epoch + 1}"
+                f"the loss is {float(loss)} in epoch {number}"
             )
-        verdict = validate(step, carry[0])
-        rate = float(schedule(step - 1))
-        row = {"loss": loss, "accuracy": correct, "learning_rate": rate}
-        recorded = {f"train/{name}": value for name, value in row.items()}
-        writer.write(step, {**recorded, **verdict.metrics})
-        if best is None or verdict.merit >= best.verdict.merit:
-            best = Best(step, carry[0], verdict)
-        if (epoch + 1) % log_every == 0:
-            _LOGGER.info("epoch %d: loss %.4f", epoch + 1, float(loss))
-        if signum := parallel.agree_on_maximum(stop.signum or 0):
-            raise Stopped(signum)
-    assert best is not None
-    return best
+        metrics = {
+            "loss": float(loss),
+            "accuracy": float(correct),
+            "learning_rate": float(schedule(step - 1)),
+        }
+        yield Epoch(number, step, carry[0], metrics)

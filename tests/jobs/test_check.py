@@ -285,10 +285,17 @@ def test_weights_are_named_in_the_commands(crops, unmeasured, monkeypatch):
     monkeypatch.setattr(check, "_find_faces", lambda *_: {"real": [0.7], "fake": [0.7]})
     network = BackboneConfig(weights="my weights.pth")
     found = _check(crops, network=network)
+    # The classifier, and those that choose a threshold for so few pictures.
     assert found["detectors"][0]["minutes"] == pytest.approx(
-        (3.0 + 0.5 * 3 + 12 * _num_train(found) / 538) / 60
+        (3.0 + 0.5 * 3 + 6 * 12 * _num_train(found) / 538) / 60
     )
+    assert "--threshold_folds=5" in found["commands"][0]
     assert "'--weights=my weights.pth'" in found["commands"][0]
+
+
+def test_enough_validation_pictures_need_no_folds():
+    (one, *_) = advice.advise(300, 300, backbone=None, weights="FILE")
+    assert "threshold_folds" not in one.flags
 
 
 def _num_train(found):

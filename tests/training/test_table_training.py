@@ -137,16 +137,16 @@ def test_the_decay_shows():
 def test_it_learns():
     recipe = dataclasses.replace(_RECIPE, num_epochs=60)
     best = _train(recipe)
-    logits = _MODEL.apply({"params": best.params}, _FEATURES)
+    logits = _MODEL.apply({"params": best.epoch.params}, _FEATURES)
     assert np.mean((np.asarray(logits) > 0) == _LABELS) > 0.9
 
 
 def test_the_same_seed_gives_the_same_parameters():
-    assert _bytes(_train(seed=3).params) == _bytes(_train(seed=3).params)
+    assert _bytes(_train(seed=3).epoch.params) == _bytes(_train(seed=3).epoch.params)
 
 
 def test_another_seed_gives_others():
-    first, second = (_bytes(_train(seed=seed).params) for seed in (3, 4))
+    first, second = (_bytes(_train(seed=seed).epoch.params) for seed in (3, 4))
     assert all(first[name] != second[name] for name in first)
 
 
@@ -162,8 +162,8 @@ def test_every_epoch_is_validated_with_its_step():
 def test_the_best_epoch_is_kept_of_equals_the_later(merits, number):
     watch = _Watch(merits)
     best = _train(watch=watch)
-    assert (best.step, best.verdict.facts) == (3 * number, {"number": number})
-    assert _bytes(best.params) == _bytes(watch.params[number - 1])
+    assert (best.epoch.step, best.verdict.facts) == (3 * number, {"number": number})
+    assert _bytes(best.epoch.params) == _bytes(watch.params[number - 1])
 
 
 def test_a_batch_larger_than_the_table_is_the_table():

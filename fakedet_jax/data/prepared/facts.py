@@ -68,6 +68,11 @@ class Facts:
     def __len__(self) -> int:
         return len(self.names)
 
+    @property
+    def people(self) -> list[tuple[str, ...]]:
+        """The identities of each example, one by one."""
+        return [tuple(filter(None, names.split(";"))) for names in self.identities]
+
     def at(self, indices: Sequence[int] | np.ndarray) -> "Facts":
         """The entries at `indices`, int `[m]`, in that order."""
         chosen = np.asarray(indices, np.int64)

@@ -8,11 +8,7 @@ from typing import ClassVar
 
 from fakedet_jax.config import CountConfig
 from fakedet_jax.settings import Settings, option
-from fakedet_jax.systems.options import (
-    PerturbOptions,
-    PictureOptions,
-    SelectionOptions,
-)
+from fakedet_jax.systems.options import PictureOptions, TableOptions
 
 _MAX_WIDTH = 65536
 
@@ -27,7 +23,7 @@ class BenchmarkOptions(CountConfig):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FakeSpotterOptions(CountConfig, PictureOptions, SelectionOptions, PerturbOptions):
+class FakeSpotterOptions(CountConfig, PictureOptions, TableOptions):
     """What the training can be asked for."""
 
     Benchmark: ClassVar[type[Settings]] = BenchmarkOptions
@@ -37,10 +33,4 @@ class FakeSpotterOptions(CountConfig, PictureOptions, SelectionOptions, PerturbO
         "Widths of the hidden layers of the classifier.",
         minimum=1,
         maximum=_MAX_WIDTH,
-    )
-    cache_dir: Path | None = option(
-        None,
-        "Folder where neuron counts and embeddings are cached; the user's cache folder "
-        "by default.",
-        may_change=True,
     )

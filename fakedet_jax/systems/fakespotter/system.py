@@ -96,7 +96,13 @@ class FakeSpotter:
     def training_pictures(
         self, config: TrainConfig, train: Dataset, validation: Dataset
     ) -> Dataset:
-        """All of them."""
+        """All of them.
+
+        Raises:
+            RequestError: There are too few for the parts asked for.
+        """
+        del validation
+        table_run.check_pictures(config, train)
         return train
 
     def fit(self, request: FitRequest) -> None:
@@ -189,26 +195,26 @@ class FakeSpotter:
         options: FakeSpotterOptions = request.config.options
         counter = self._counter(request, settings)
         thresholds = counter.fit_thresholds(train)
-        counts, labels = table_run.training_rows(
+        rows = table_run.training_rows(
             lambda side: counter.count(train, thresholds, mirrored=side),
             train,
             options.flip,
         )
         to_judge = counter.count(validation, thresholds)
         sizes = settings.network.layer_sizes.values()
-        scaling = _scaling(counts, sizes)
-        real = _scaling(counts[labels == 0], sizes)
+        scaling = _scaling(rows.values, sizes)
+        real = _scaling(rows.values[rows.labels == 0], sizes)
         model = CoverageClassifier(options.widths)
-        validation_inputs = _standardise(scaling, to_judge.values, sizes)
-        classify = jax.jit(
-            lambda params, inputs: _log_probabilities(model, params, inputs)
-        )
+
+        def standardised(counts: np.ndarray) -> np.ndarray:
+            return np.asarray(_standardise(scaling, counts, sizes))
+
         return table_run.Task(
             model,
-            np.asarray(_standardise(scaling, counts, sizes)),
-            labels,
-            score=lambda params: Scored(
-                np.asarray(classify(params, validation_inputs)), to_judge.valid
+            dataclasses.replace(rows, values=standardised(rows.values)),
+            Scored(standardised(to_judge.values), to_judge.valid),
+            log_probabilities=jax.jit(
+                lambda params, inputs: _log_probabilities(model, params, inputs)
             ),
             complete=lambda params: {
                 "backbone": request.plan.weights,

@@ -103,7 +103,13 @@ class LinearProbe(NetworkDetector):
     def training_pictures(
         self, config: TrainConfig, train: Dataset, validation: Dataset
     ) -> Dataset:
-        """All of them, each as often as it is there."""
+        """All of them, each as often as it is there.
+
+        Raises:
+            RequestError: There are too few for the parts asked for.
+        """
+        del validation
+        table_run.check_pictures(config, train)
         return train
 
     def fit(self, request: FitRequest) -> None:
@@ -140,18 +146,14 @@ class LinearProbe(NetworkDetector):
     ) -> table_run.Task:
         options: LinearProbeOptions = request.config.options
         embeddings = _Embeddings(self, request)
-        rows, labels = table_run.training_rows(
+        rows = table_run.training_rows(
             lambda side: embeddings.of(train, mirrored=side), train, options.flip
         )
-        to_judge = embeddings.of(validation, mirrored=False)
-        classify = jax.jit(_log_probabilities)
         return table_run.Task(
             Probe(),
             rows,
-            labels,
-            score=lambda params: Scored(
-                np.asarray(classify(params, to_judge.values)), to_judge.valid
-            ),
+            embeddings.of(validation, mirrored=False),
+            log_probabilities=jax.jit(_log_probabilities),
             complete=lambda params: headed.with_head(
                 request.plan.weights, params[headed.HEAD]
             ),

@@ -3,7 +3,6 @@
 """Training options of detectors that are one network."""
 
 import dataclasses
-from pathlib import Path
 
 from fakedet_jax.config import BackboneConfig
 from fakedet_jax.settings import option
@@ -12,6 +11,7 @@ from fakedet_jax.systems.options import (
     PerturbOptions,
     PictureOptions,
     SelectionOptions,
+    TableOptions,
 )
 
 
@@ -75,17 +75,8 @@ class AmtenNetOptions(NetworkOptions):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class LinearProbeOptions(
-    BackboneConfig, PictureOptions, SelectionOptions, PerturbOptions
-):
+class LinearProbeOptions(BackboneConfig, PictureOptions, TableOptions):
     """What the training of a linear layer on cached embeddings can be asked for."""
-
-    cache_dir: Path | None = option(
-        None,
-        "Folder where neuron counts and embeddings are cached; the user's cache folder "
-        "by default.",
-        may_change=True,
-    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -112,6 +112,31 @@ def test_perturbed_pictures_have_counts_of_their_own(root, fit, trained, tmp_pat
     assert not np.allclose(before["mean"], after["mean"], rtol=1e-3)
 
 
+def test_the_threshold_also_rests_on_held_out_training_pictures(
+    root, fit, trained, tmp_path
+):
+    workdir = fit(tmp_path / "w", threshold_folds=2)
+    alone, both = (_load(one).info for one in (trained, workdir))
+    assert (alone.num_folds, both.num_folds) == (0, 2)
+    assert alone.threshold_pictures == (3, 3)
+    assert both.threshold_pictures == (both.num_real, both.num_fake) == (13, 13)
+    assert "13 real and 13 fake held-out pictures" in both.threshold_origin
+    assert both.doubt.startswith("the threshold was chosen on 13 real and 13 fake held")
+    # Nothing else is another one.
+    assert both.validation == alone.validation
+    assert tiny.arrays(workdir / "best") == tiny.arrays(trained / "best")
+
+
+def test_more_folds_than_pictures_are_refused(flags, tmp_path, capsys):
+    assert tiny.run_cli(*flags, "--threshold_folds=11") == 2
+    assert _complaint(capsys) == (
+        "fakedet: --threshold_folds: 11 parts need as many groups of real training "
+        "pictures that share no person, video or folder, found 10 groups; choose fewer "
+        "parts, or leave it out"
+    )
+    assert not (tmp_path / "workdir").exists()
+
+
 def test_the_workdir_is_complete(trained, root):
     config = json.loads((trained / "config.json").read_text())
     card = json.loads((root / "weights" / "card.json").read_text())
