@@ -11,6 +11,7 @@ instead of paths, and some facts about the run:
 - `face_detector` and `faces`: how the faces of the training pictures were found and cut
   out; "none" and None where that is not known
 - `pictures`: shape and size of the training pictures, see `faces.expected`
+- `face_widths`: how much of them faces take, see `faces.widths`; None if not known
 - `converted_from`: for a detector that others trained, the file that it came from
 """
 
@@ -34,7 +35,12 @@ _NUM_EPOCHS = "num_epochs"
 
 _AGAIN = "train again in another `workdir`"
 
-_FACTS = ("version", "classes", "face_detector", "faces", "pictures", "converted_from")
+# What a run measured of its training pictures when it began.
+MEASURED = ("pictures", "face_widths")
+_FACTS = (
+    *("version", "classes", "face_detector", "faces", "converted_from"),
+    *MEASURED,
+)
 
 _O = TypeVar("_O", bound=settings.Settings)
 
@@ -68,6 +74,12 @@ class Workdir:
     def pictures(self) -> Mapping[str, Any] | None:
         """Shape and size of the training pictures; None if not known."""
         found: Mapping[str, Any] | None = self.record.get("pictures")
+        return found
+
+    @property
+    def face_widths(self) -> Mapping[str, Any] | None:
+        """How wide the faces of the training pictures are; None if not known."""
+        found: Mapping[str, Any] | None = self.record.get("face_widths")
         return found
 
     @property

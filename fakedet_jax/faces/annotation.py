@@ -11,8 +11,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, features
 
-# Okabe and Ito's orange and green, which colour-blind readers can tell apart.
-_COLOURS = {"fake": "#D55E00", "real": "#009E73", "unsure": "#7A7A7A"}
+from fakedet_jax.faces import colours
 
 # Smaller pictures are enlarged, because a label would not fit into them.
 _LEAST_SIDE = 240
@@ -51,7 +50,7 @@ class Mark:
     @property
     def colour(self) -> str:
         """Colour of box and label, hexadecimal RGB."""
-        return _COLOURS[self.decision]
+        return colours.DECISIONS[self.decision]
 
 
 class MovingMark:

@@ -7,10 +7,9 @@ Nothing is trained and nothing is written but the results that were asked for.
 
 import collections
 import logging
-import math
 import shlex
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +23,9 @@ from fakedet_jax.config import CheckConfig, DataConfig
 from fakedet_jax.data import catalog, inspection, leaks, near_duplicates
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.data.folder import WANTED_PICTURES
-from fakedet_jax.errors import ImageError, RequestError
-from fakedet_jax.faces import detection, expected, opencv
+from fakedet_jax.errors import RequestError
+from fakedet_jax.faces import expected, widths
 from fakedet_jax.jobs.train import find_torn_groups
-from fakedet_jax.media.decode import decode
 from fakedet_jax.report.text_table import text_table
 from fakedet_jax.runtime import parallel, storage
 from fakedet_jax.runtime.processes import available_cores
@@ -38,16 +36,12 @@ from fakedet_jax.workdir import Workdir, open_workdir
 _LOGGER = logging.getLogger(__name__)
 
 _SPLITS = ("train", "validation", "test")
-# Pictures of each side that faces are searched for in.
-_NUM_SAMPLED = 40
 # A crop shows little but the face: side of its box / side of the picture.
 _MIN_SHARE_OF_CROP = 0.4
 _NOTHING_TO_RUN = (
     "none yet: collect some hundred pictures of each side, or get the weights of a "
     "face-recognition network, which knows faces already, and run this again"
 )
-# Faces of one side are framed otherwise than those of the other.
-_MAX_RATIO_OF_SHARES = 1.15
 # Comparing more pictures with each other would take minutes.
 _MAX_COMPARED = 50_000
 # Calls of a program that are timed; the first one warms up.
@@ -87,14 +81,14 @@ def check(config: CheckConfig) -> dict[str, Any]:
         split: inspection.inspect(dataset, config.num_threads)
         for split, dataset in splits.items()
     }
-    faces = _find_faces(splits.values())
+    faces = widths.search(splits.values(), config.num_threads)
     warnings, unchecked = _warnings(splits, facts, faces)
     framing = _framing(facts, faces)
     if workdir is not None and faces is not None:
         try:
-            told = _compare_framing(_widths(faces), _trained_widths(workdir))
+            told = _compare_with_training(workdir, faces, config.num_threads)
             framing["like_training"] = not told
-            warnings += told
+            warnings += [told] if told else []
         except RequestError as error:
             unchecked.append(
                 f"whether faces are framed like those of the training: {error}"
@@ -240,40 +234,6 @@ def _size(sizes: Mapping[tuple[int, int], int]) -> str:
     return f"{len(sizes):,} sizes, longer side {min(sides):,} to {max(sides):,}"
 
 
-def _find_faces(datasets: Collection[Dataset]) -> dict[str, list[float]] | None:
-    """How much of some pictures a face takes: side of its box / side of the picture.
-
-    Args:
-        datasets: The splits; what cannot be read is passed over.
-
-    Returns:
-        For `real` and `fake`, a number for each picture that was searched, 0 without a
-        face; None where OpenCV is not installed.
-    """
-    try:
-        detector = detection.create("haar")
-    except RequestError:
-        return None
-    shares: dict[str, list[float]] = {"real": [], "fake": []}
-    with opencv.one_thread():
-        for kind, is_fake in (("real", 0), ("fake", 1)):
-            places = [
-                (dataset, index)
-                for dataset in datasets
-                for index in np.flatnonzero(dataset.fake_labels == is_fake).tolist()
-            ]
-            step = max(1, len(places) // _NUM_SAMPLED)
-            for dataset, index in places[::step][:_NUM_SAMPLED]:
-                try:
-                    picture = decode(dataset.source[index].encoded)
-                    faces = detector.detect(picture)
-                except ImageError:
-                    continue
-                side = min(picture.shape[:2])
-                shares[kind].append(math.sqrt(faces[0].area) / side if faces else 0.0)
-    return shares
-
-
 def _framing(
     facts: Mapping[str, Sequence[Facts]], faces: Mapping[str, Sequence[float]] | None
 ) -> dict[str, Any]:
@@ -346,51 +306,37 @@ def _warnings(
     return warnings, unchecked
 
 
-def _widths(faces: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    """How much of a picture the faces of a kind take, the median; 0 for none found."""
-    return {
-        kind: float(np.median([share for share in shares if share] or [0.0]))
-        for kind, shares in faces.items()
-    }
-
-
-def _are_alike(one: float, other: float) -> bool:
-    """Whether faces are framed alike, as far as is known."""
-    low, high = sorted((one, other))
-    return not low or high / low <= _MAX_RATIO_OF_SHARES
-
-
-def _trained_widths(workdir: Workdir) -> dict[str, float]:
-    """`_widths` of the training pictures.
+def _compare_with_training(
+    workdir: Workdir, faces: Mapping[str, Sequence[float]], num_threads: int
+) -> str:
+    """Warns of faces that are cut out otherwise than those of a training.
 
     Raises:
-        RequestError: They are not there.
+        RequestError: Too few faces were found, or the training pictures are not there
+            and nobody measured them before.
     """
-    dataset = catalog.load(workdir.data, "train", needs="either")
-    faces = _find_faces([dataset])
-    return {} if faces is None else _widths(faces)
-
-
-def _compare_framing(
-    found: Mapping[str, float], trained: Mapping[str, float]
-) -> list[str]:
-    """Warns of faces that are cut out otherwise than those of a training."""
-    return [
-        f"{kind} faces are {found[kind]:.0%} as wide as their pictures, and were "
-        f"{width:.0%} in the training: the detector does not know faces that are cut "
-        "out so, and its scores say nothing of them; cut them out alike"
-        for kind, width in trained.items()
-        if not _are_alike(found[kind], width)
-    ]
+    trained = widths.from_record(workdir.face_widths)
+    if not trained:
+        dataset = catalog.load(workdir.data, "train", needs="either")
+        trained = widths.summarize(widths.search([dataset], num_threads))
+    found = widths.summarize(faces)
+    if not found.keys() & trained.keys():
+        raise RequestError("haar found too few of them")
+    return widths.compare(found, trained)
 
 
 def _framed_otherwise(faces: Mapping[str, Sequence[float]]) -> list[str]:
-    real, fake = (_widths(faces)[kind] for kind in ("real", "fake"))
-    if _are_alike(real, fake):
+    """Warns of faces of one kind that are framed otherwise than those of the other."""
+    found = widths.summarize(faces)
+    if len(found) < len(faces):
+        return []
+    real, fake = found["real"], found["fake"]
+    if real.are_like(fake) and fake.are_like(real):
         return []
     return [
-        f"faces are {real:.0%} as wide as real pictures and {fake:.0%} as wide as fake "
-        "ones: the framing alone tells them apart; cut all faces out alike"
+        f"faces are {real.median:.0%} as wide as real pictures and {fake.median:.0%} "
+        "as wide as fake ones: the framing alone tells them apart; cut all faces out "
+        "alike"
     ]
 
 

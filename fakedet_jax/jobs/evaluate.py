@@ -7,6 +7,7 @@ import concurrent.futures
 import dataclasses
 import functools
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from fakedet_jax.evaluation import stability
 from fakedet_jax.evaluation.data import EvaluationData
 from fakedet_jax.evaluation.info import FEW_PICTURES, DetectorInfo
 from fakedet_jax.evaluation.scoring import Scored, Scorer
-from fakedet_jax.faces import expected
+from fakedet_jax.faces import expected, widths
 from fakedet_jax.faces.cropping import TAKEN_WHOLE
 from fakedet_jax.jobs import compute, origin, threshold
 from fakedet_jax.jobs.saturation import Saturation
@@ -195,6 +196,7 @@ class Evaluator:
             evaluation,
             title=chosen.title,
             facts=facts,
+            warnings=_compare_widths(self.workdir, dataset, config.input.num_threads),
             threshold_origin=_tell_origin(info),
             unsure_origin=info.unsure_origin,
             calibration=info.calibration.reason,
@@ -278,6 +280,20 @@ def _notes(workdir: Workdir, dataset: Dataset, num_threads: int) -> list[str] | 
             note,
         )
     return notes
+
+
+def _compare_widths(
+    workdir: Workdir, dataset: Dataset, num_threads: int
+) -> Sequence[str]:
+    """Warns of faces that are cut out otherwise than those of the training."""
+    trained = widths.from_record(workdir.face_widths)
+    if not trained:
+        return ()
+    found = widths.summarize(widths.search([dataset], num_threads))
+    if not (told := widths.compare(found, trained)):
+        return ()
+    _LOGGER.warning("%s", told)
+    return (told,)
 
 
 def _warn_of_few_videos(summary: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from fakedet_jax.data.folder import VALIDATION_FRACTION, note_folders
 from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation import calibration
 from fakedet_jax.evaluation.info import FEW_PICTURES
-from fakedet_jax.faces import expected
+from fakedet_jax.faces import expected, widths
 from fakedet_jax.jobs import compute
 from fakedet_jax.runtime import parallel, storage
 from fakedet_jax.runtime.signals import StopRequest
@@ -69,15 +69,16 @@ def train(config: TrainConfig) -> None:
     record = workdir.record_of(config, recipe, {**facts, **plan.record})
     is_new = not (config.workdir / workdir.FILE_NAME).exists()
     if not is_new:
-        # What was measured of the pictures when the run began.
-        measured = workdir.open_workdir(config.workdir).pictures
-        record |= {} if measured is None else {"pictures": measured}
+        earlier = workdir.open_workdir(config.workdir).record
+        record |= {name: earlier[name] for name in workdir.MEASURED if name in earlier}
     must_write = workdir.claim(config.workdir, record, can_go_on=system.can_go_on)
     if must_write and jax.process_index() == 0:
         config.workdir.mkdir(parents=True, exist_ok=True)
         if is_new:
             sizes = _check_pictures(config, splits, needs_fakes)
             record["pictures"] = expected.of_pictures(sizes).record
+            searched = widths.search([train], config.input.num_threads)
+            record["face_widths"] = widths.to_record(widths.summarize(searched))
         elif recipe.schedule == "cosine":
             _LOGGER.warning(
                 "`num_epochs` was raised, and `schedule=cosine` spans all epochs: the "

@@ -2,11 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The common style of all figures, drawn with matplotlib objects, not its globals.
 
-Real is blue and fake is orange everywhere (the palette of Okabe and Ito, whose colours
-colour-blind readers can tell apart).
-
-References:
-    M. Okabe and K. Ito, Color Universal Design, 2008.
+Real is blue and fake is orange everywhere, see `faces.colours`.
 """
 
 import io
@@ -28,8 +24,6 @@ if TYPE_CHECKING:
 Corner = Literal["upper right", "lower right", "lower left"]
 Beneath = Literal["outside lower left", "outside lower center", "outside lower right"]
 
-REAL_COLOUR = "#0072B2"
-FAKE_COLOUR = "#D55E00"
 INK = "#222222"
 GREY = "#6b7280"
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fakedet_jax.evaluation import bootstrap, metrics, protocol
+from fakedet_jax.faces import colours
 from fakedet_jax.report import canvas
 from fakedet_jax.report.evaluation import Evaluation
 from fakedet_jax.report.text_table import markdown_table, number, text_table
@@ -47,7 +48,7 @@ _HEADINGS = {
 # For frames and for videos: the distance of the mark from the middle of the row, and
 # its style.
 _LOOKS: dict[str, tuple[float, dict[str, Any]]] = {
-    "auc": (-0.13, {"color": canvas.FAKE_COLOUR, "marker": "o", "markersize": 8}),
+    "auc": (-0.13, {"color": colours.FAKE, "marker": "o", "markersize": 8}),
     "video_auc": (0.13, {"color": canvas.INK, "marker": "D", "markersize": 7}),
 }
 # In inches.

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fakedet_jax.evaluation import metrics
+from fakedet_jax.faces import colours
 from fakedet_jax.report import canvas
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def draw(
         The figure; a sentence replaces a curve that the pictures do not define.
     """
     figure, axes = curve.axes(_SIZE)
-    look = {"color": canvas.FAKE_COLOUR, "linewidth": 2.2}
+    look = {"color": colours.FAKE, "linewidth": 2.2}
     ranks = scores if evidence is None else evidence
     line = curve.plot(axes, fake, ranks, **look)
     if line is None:
@@ -121,7 +122,7 @@ def draw(
             [place[0]],
             [place[1]],
             "o",
-            color=canvas.REAL_COLOUR,
+            color=colours.REAL,
             markersize=9,
             markeredgecolor="white",
             clip_on=False,
@@ -162,12 +163,12 @@ def reliability(
     for count, score, share in zip(*found, strict=True):
         ends = metrics.wilson_interval(round(share * count), int(count)) or (0.0, 1.0)
         if has_intervals:
-            axes.plot([score, score], ends, color=canvas.FAKE_COLOUR, linewidth=1.4)
+            axes.plot([score, score], ends, color=colours.FAKE, linewidth=1.4)
     axes.plot(
         found.mean_scores,
         found.shares_fake,
         "o-",
-        color=canvas.FAKE_COLOUR,
+        color=colours.FAKE,
         linewidth=2.2,
         markersize=7,
         clip_on=False,

@@ -247,6 +247,7 @@ def write_evaluation(
     examples: Sequence[page.Example] = (),
     panels: Mapping[str, html.Panel] | None = None,
     facts: Mapping[str, Any] | None = None,
+    warnings: Sequence[str] = (),
     num_resamples: int = 0,
     seed: int = 0,
     has_page: bool = True,
@@ -271,6 +272,8 @@ def write_evaluation(
         examples: pictures to show, as `telling_indices` chooses them.
         panels: further figures of the page, by the names of their files.
         facts: further entries of `metrics.json`, which the page lists.
+        warnings: sentences on why the numbers may mislead, without their full stops;
+            `warnings` of `metrics.json`, which has none without any.
         num_resamples: bootstrap samples of the confidence intervals; 0 for none.
         seed: of the bootstrap samples.
         has_page: whether the figures and the page are written.
@@ -291,6 +294,8 @@ def write_evaluation(
     summary["num_left_out"] = len(evaluation.left_out)
     summary["without_score"] = dict(evaluation.without_score)
     summary.update(facts or {})
+    if warnings:
+        summary["warnings"] = list(warnings)
     header = ("path", "label", "score", "predicted", "decision", "note", "log_odds")
     storage.write_csv(
         folder / "scores.csv",

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fakedet_jax.evaluation import metrics
+from fakedet_jax.faces import colours
 from fakedet_jax.report import canvas
 
 if TYPE_CHECKING:
@@ -169,10 +170,10 @@ def histogram_rows(
     for index, axes in enumerate(all_axes):
         own = values[labels == index]
         counts, _ = np.histogram(np.clip(own, edges[0], edges[-1]), bins=edges)
-        colour = canvas.FAKE_COLOUR if is_fake[index] else canvas.REAL_COLOUR
+        colour = colours.FAKE if is_fake[index] else colours.REAL
         share = 100 * counts / max(own.size, 1)
         canvas.style(axes)
-        axes.axvspan(*called_fake, color=canvas.FAKE_COLOUR, alpha=0.07, linewidth=0)
+        axes.axvspan(*called_fake, color=colours.FAKE, alpha=0.07, linewidth=0)
         axes.bar(
             edges[:-1], share, np.diff(edges), align="edge", color=colour, linewidth=0
         )

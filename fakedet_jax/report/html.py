@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fakedet_jax.faces import colours
 from fakedet_jax.report import wording
 from fakedet_jax.runtime import text
 
@@ -74,6 +75,7 @@ def _environment() -> "jinja2.Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["colours"] = colours.DECISIONS
     environment.filters |= {
         "as_text": _as_text,
         "count": lambda number: f"{number:,}",

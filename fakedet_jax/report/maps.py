@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import ImageColor
 
 from fakedet_jax.evaluation.attribution import Maps
+from fakedet_jax.faces import colours
 from fakedet_jax.report import wording
 
 NOTE = (
@@ -17,9 +19,10 @@ NOTE = (
     "speaks for fake, blue for real."
 )
 
-# The colours of the pages.
-_FAKE = np.array([184, 74, 0], np.float64)
-_REAL = np.array([0, 114, 178], np.float64)
+_FAKE, _REAL = (
+    np.array(ImageColor.getrgb(colour), np.float64)
+    for colour in (colours.FAKE, colours.REAL)
+)
 _OPACITY = 0.8
 # Cells along a side into which the pixels of a gradient are summed, to be seen.
 _CELLS = 32

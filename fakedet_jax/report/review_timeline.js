@@ -52,10 +52,10 @@ function draw_timeline(row) {
   const between = about.unsure_between;
   if (between) {
     parts.push(draw("rect", { x: left, width: width - left - right, y: y(between[1]),
-      height: y(between[0]) - y(between[1]), fill: "#5b647233" }));
+      height: y(between[0]) - y(between[1]), class: "zone" }));
   } else {
     parts.push(draw("line", { x1: left, x2: width - right, y1: y(about.threshold),
-      y2: y(about.threshold), stroke: "#5b6472", "stroke-dasharray": "5 4" }));
+      y2: y(about.threshold), class: "cut" }));
   }
   parts.push(draw("text", { x: left, y: height - 6 }, shown(start)),
     draw("text", { x: width - right, y: height - 6, "text-anchor": "end" },

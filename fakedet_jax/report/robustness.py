@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fakedet_jax.evaluation import delong, metrics
+from fakedet_jax.faces import colours
 from fakedet_jax.perturb.perturbation import MIX, OPERATIONS
 from fakedet_jax.perturb.suites import Suite
 from fakedet_jax.report import canvas, html
@@ -37,9 +38,9 @@ _COUNTS = ("num_examples", "num_skipped")
 # that heat maps can be compared by eye.
 _SCALE = (
     (-20.0, "#8a3c00"),
-    (-12.0, canvas.FAKE_COLOUR),
+    (-12.0, colours.FAKE),
     (0.0, "#f1f2f4"),  # not white, like the page
-    (5.0, "#86bcdc"),  # canvas.REAL_COLOUR, paler
+    (5.0, "#86bcdc"),  # colours.REAL, paler
 )
 # Up to this change, white is easier to read than black.
 _DARK_CHANGE = -12.0
@@ -434,7 +435,7 @@ def _draw_panel(
     axes.plot(
         range(len(single)),
         [row["auc"] for row in single],
-        color=canvas.FAKE_COLOUR,
+        color=colours.FAKE,
         marker="o",
         linewidth=2.2,
         clip_on=False,

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fakedet_jax.evaluation import metrics
+from fakedet_jax.faces import colours
 from fakedet_jax.report import canvas, study_tables
 from fakedet_jax.report.study_tables import failures, study_table
 from fakedet_jax.report.text_table import NONE
@@ -129,7 +130,7 @@ def study_figure(summary: Mapping[str, Any]) -> "Figure":
     least = min(5 * math.floor(min(known, default=0) / 5), 95)
     drawn = axes.pcolormesh(
         np.ma.masked_invalid(means),
-        cmap=canvas.colours("white", canvas.REAL_COLOUR),
+        cmap=canvas.colours("white", colours.REAL),
         vmin=least,
         vmax=100,
         edgecolors="white",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fakedet_jax.faces import colours
 from fakedet_jax.report import canvas, figures
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ _SPIKE = 2
 # Longer series are drawn pale, with a running average on top.
 _MAX_MARKED_POINTS = 40
 _STYLES = (
-    (canvas.FAKE_COLOUR, "o"),
-    (canvas.REAL_COLOUR, "s"),
+    (colours.FAKE, "o"),
+    (colours.REAL, "s"),
     ("#009E73", "^"),
     ("#CC79A7", "D"),
     ("#56B4E9", "v"),

@@ -100,10 +100,10 @@ def test_a_photograph_is_copied_pixel_for_pixel_but_for_the_drawing(tmp_path, fo
 
 
 def colour_of(picture, mark):
-    """Whether the left side of the box is there, as red or green."""
+    """Whether the left side of the box is there, as orange or blue."""
     left, top, _, bottom = map(round, mark.box)
-    red, green, _ = picture[(top + bottom) // 2, left].astype(int)
-    return "fake" if red > 1.5 * green else "real" if green > 1.5 * red else ""
+    red, _, blue = picture[(top + bottom) // 2, left].astype(int)
+    return "fake" if red > 1.5 * blue else "real" if blue > 1.5 * red else ""
 
 
 def test_a_video_is_copied_with_its_frames_and_times(tmp_path, folder):

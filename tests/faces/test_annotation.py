@@ -26,11 +26,11 @@ def changed(picture):
     return columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
 
 
-def test_fakes_are_reddish_and_real_faces_greenish():
-    red, green, _ = rgb(FAKE)
-    assert red > 2 * green
-    red, green, _ = rgb(REAL)
-    assert green > 2 * red
+def test_fakes_are_orange_and_real_faces_blue():
+    red, _, blue = rgb(FAKE)
+    assert red > 2 * blue
+    red, _, blue = rgb(REAL)
+    assert blue > 2 * red
 
 
 @pytest.mark.parametrize("mark", [FAKE, REAL])

@@ -11,14 +11,15 @@ import pytest
 from PIL import Image
 
 from fakedet_jax import systems
+from fakedet_jax import workdir as workdirs
 from fakedet_jax.cli import flags, modes
 from fakedet_jax.config import BackboneConfig, CheckConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs import check
-from fakedet_jax.jobs.train import train
 from fakedet_jax.systems import advice
 from tests import tiny
 from tests.data.pictures import colourful, encode, write_folder
+from tests.faces import rendered
 
 
 @pytest.fixture
@@ -123,43 +124,65 @@ def test_photographs_are_told_from_crops(tmp_path, unmeasured):
     assert second == ["fakedet", "check", "FACES"]
 
 
-def test_faces_that_are_framed_otherwise_are_warned_of():
+def test_faces_that_are_framed_otherwise_are_warned_of(tmp_path, unmeasured):
     far, near = [0.4] * 20, [0.7] * 20
     (line,) = check._framed_otherwise({"real": far, "fake": near})
     assert "40% as wide as real pictures and 70% as wide as fake" in line
     assert check._framed_otherwise({"real": far, "fake": [*far, 0.0]}) == []
     assert check._framed_otherwise({"real": [0.0], "fake": near}) == []
+    # One kind alone is of all widths.
+    varied = np.linspace(0.2, 0.8, 20).tolist()
+    assert len(check._framed_otherwise({"real": varied, "fake": near})) == 1
+    assert check._framed_otherwise({"real": varied, "fake": varied}) == []
 
 
-def test_faces_unlike_those_of_a_training_are_warned_of():
-    trained = {"real": 0.7, "fake": 0.7}
-    (line,) = check._compare_framing({"real": 0.4, "fake": 0.65}, trained)
-    assert "real faces are 40% as wide" in line and "70% in the training" in line
-    assert check._compare_framing({"real": 0.0, "fake": 0.75}, trained) == []
+@pytest.fixture(scope="module")
+def trained_on_faces(tmp_path_factory):
+    """Tight crops, and a detector of them."""
+    folder = tmp_path_factory.mktemp("check")
+    data = rendered.write_faces(
+        folder / "tight", rendered.TIGHT, ("train", "validation")
+    )
+    return data, tiny.fit(data, folder / "run", recipe={"num_epochs": 1})
 
 
+@pytest.mark.parametrize("is_measured", [True, False])
 def test_faces_are_compared_with_those_of_a_workdir(
-    crops, tmp_path, unmeasured, monkeypatch
+    trained_on_faces, tmp_path, unmeasured, is_measured
 ):
-    data = tiny.write_pictures(tmp_path / "trained")
-    with tiny.registered():
-        train(tiny.train_config(data, tmp_path / "run", recipe={"num_epochs": 1}))
-    wide = {"real": [0.7], "fake": [0.7]}
-
-    def find(datasets):
-        near = all(str(data) in dataset.names[0] for dataset in datasets)
-        return {"real": [0.4], "fake": [0.7]} if near else wide
-
-    monkeypatch.setattr(check, "_find_faces", find)
-    found = _check(crops, workdir=tmp_path / "run")
+    data, trained = trained_on_faces
+    workdir = shutil.copytree(trained, tmp_path / "run")
+    if not is_measured:
+        _forget_widths(workdir)
+    loose = rendered.write_faces(tmp_path / "loose", rendered.LOOSE)
+    found = _check(loose, workdir=workdir)
     assert not found["framing"]["like_training"]
-    assert "real faces are 70% as wide" in found["warnings"][-1]
-    monkeypatch.setattr(check, "_find_faces", lambda _: wide)
-    found = _check(crops, workdir=tmp_path / "run")
+    assert "as wide as their pictures, and were" in found["warnings"][-1]
+    found = _check(data, workdir=workdir)
     assert "as wide as those of the training" in check.to_text(found)
-    shutil.rmtree(data)
-    found = _check(crops, workdir=tmp_path / "run")
+
+
+def test_what_cannot_be_compared_with_a_workdir_is_told(
+    trained_on_faces, crops, tmp_path, unmeasured
+):
+    data, trained = trained_on_faces
+    found = _check(crops, workdir=trained)
+    assert "like those of the training: haar found too few" in found["unchecked"][-1]
+    assert "like_training" not in found["framing"]
+    workdir = shutil.copytree(trained, tmp_path / "run")
+    _forget_widths(workdir)
+    record = json.loads((workdir / workdirs.FILE_NAME).read_text())
+    record["data_dir"] = str(tmp_path / "gone")
+    (workdir / workdirs.FILE_NAME).write_text(json.dumps(record))
+    found = _check(data, workdir=workdir)
     assert "like those of the training: `data_dir`" in found["unchecked"][-1]
+
+
+def _forget_widths(workdir):
+    """Makes it one of a version that did not measure."""
+    record = json.loads((workdir / workdirs.FILE_NAME).read_text())
+    assert record.pop("face_widths")
+    (workdir / workdirs.FILE_NAME).write_text(json.dumps(record))
 
 
 @pytest.mark.slow
@@ -282,7 +305,8 @@ def test_minutes_are_measured(crops):
 
 
 def test_weights_are_named_in_the_commands(crops, unmeasured, monkeypatch):
-    monkeypatch.setattr(check, "_find_faces", lambda *_: {"real": [0.7], "fake": [0.7]})
+    wide = {"real": [0.7] * 8, "fake": [0.7] * 8}
+    monkeypatch.setattr(check.widths, "search", lambda *_: wide)
     network = BackboneConfig(weights="my weights.pth")
     found = _check(crops, network=network)
     # The classifier, and those that choose a threshold for so few pictures.

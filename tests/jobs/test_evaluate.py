@@ -23,6 +23,7 @@ from fakedet_jax.perturb.perturbation import Perturbation
 from fakedet_jax.report import evaluation_table
 from tests import tiny
 from tests.data import pictures
+from tests.faces import rendered
 from tests.jobs import videos
 from tests.prepare.inputs import UNUSABLE
 
@@ -709,6 +710,53 @@ def test_the_pictures_of_the_training_have_no_notes(workdir, caplog):
         _, folder = _evaluate(workdir)
     assert {row["note"] for row in _rows(folder / "scores.csv")} == {""}
     assert not [line for line in caplog.messages if "framed" in line]
+
+
+@pytest.fixture(scope="module")
+def trained_on_faces(tmp_path_factory):
+    """A detector of tight crops, with others for a test."""
+    folder = tmp_path_factory.mktemp("faces")
+    data = rendered.write_faces(
+        folder / "tight", rendered.TIGHT, ("train", "validation", "test")
+    )
+    return tiny.fit(data, folder / "workdir", recipe={"num_epochs": 1})
+
+
+def test_faces_that_are_cut_out_otherwise_are_warned_of(
+    trained_on_faces, tmp_path, caplog
+):
+    loose = rendered.write_faces(tmp_path / "loose", rendered.LOOSE)
+    with caplog.at_level("WARNING", "fakedet_jax"):
+        summary, folder = _evaluate(
+            trained_on_faces, "loose", report=True, data=_folder(loose), split="all"
+        )
+    (told,) = summary["warnings"]
+    assert told in caplog.messages
+    known = workdirs.open_workdir(trained_on_faces).face_widths["real"]["median"]
+    assert f"and were {known:.0%} in the training" in told
+    assert json.loads((folder / "metrics.json").read_text())["warnings"] == [told]
+    page = (folder / "report.html").read_text("utf-8")
+    assert f'<p class="warning">{told[0].upper()}{told[1:]}.</p>' in page
+
+
+def test_faces_that_are_cut_out_alike_are_not_warned_of(trained_on_faces, caplog):
+    with caplog.at_level("WARNING", "fakedet_jax"):
+        summary, folder = _evaluate(trained_on_faces, "alike", report=True)
+    assert "warnings" not in summary
+    assert not [line for line in caplog.messages if "cut out" in line]
+    assert 'class="warning"' not in (folder / "report.html").read_text("utf-8")
+
+
+def test_a_workdir_of_before_is_evaluated_silently(trained_on_faces, tmp_path, caplog):
+    workdir = shutil.copytree(trained_on_faces, tmp_path / "workdir")
+    record = json.loads((workdir / workdirs.FILE_NAME).read_text())
+    del record["face_widths"]
+    (workdir / workdirs.FILE_NAME).write_text(json.dumps(record))
+    loose = rendered.write_faces(tmp_path / "loose", rendered.LOOSE)
+    with caplog.at_level("WARNING", "fakedet_jax"):
+        summary, _ = _evaluate(workdir, data=_folder(loose), split="all")
+    assert "warnings" not in summary
+    assert not [line for line in caplog.messages if "cut out" in line]
 
 
 def test_the_page_can_be_left_out(workdir):

@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -23,6 +24,7 @@ from fakedet_jax.runtime.signals import Stopped
 from fakedet_jax.workdir import open_workdir
 from tests import tiny
 from tests.data import pictures
+from tests.faces import rendered
 from tests.prepare.inputs import config as inputs_config
 from tests.prepare.inputs import write_inputs
 
@@ -489,3 +491,21 @@ def test_a_run_of_before_folders_were_kept_together_splits_them_apart(workdir):
     # Prepared pictures have their splits.
     path.write_text(json.dumps({**record, "faces": {"detector": {"name": "none"}}}))
     assert open_workdir(workdir).data.subfolders == "together"
+
+
+def test_how_wide_faces_are_is_measured_once(tmp_path):
+    data = rendered.write_faces(tmp_path / "faces", rendered.LOOSE, ("train",))
+    shutil.copytree(data / "train", data / "validation")
+    workdir = tiny.fit(data, tmp_path / "workdir", recipe={"num_epochs": 1})
+    known = open_workdir(workdir).face_widths
+    assert 0.4 < known["real"]["narrow"] < known["real"]["median"] < 0.65
+    shutil.rmtree(data / "train" / "real")
+    rendered.write_faces(data, rendered.TIGHT, ("train",))
+    tiny.fit(data, workdir, recipe={"num_epochs": 1})
+    assert open_workdir(workdir).face_widths == known
+
+
+def test_a_training_goes_on_without_opencv(data_dir, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    workdir = tiny.fit(data_dir, tmp_path, recipe={"num_epochs": 1})
+    assert open_workdir(workdir).record["face_widths"] is None

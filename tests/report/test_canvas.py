@@ -11,6 +11,7 @@ import pytest
 from matplotlib import colors
 from PIL import Image
 
+from fakedet_jax.faces import colours
 from fakedet_jax.report import canvas
 from tests.report import samples
 
@@ -72,8 +73,8 @@ def test_the_legend_beneath_is_outside_the_axes():
 
 
 def test_colours_are_at_their_places():
-    found = canvas.colours((0.0, "white"), (0.25, canvas.REAL_COLOUR), (1.0, "black"))
-    assert colors.to_hex(found(0.25), keep_alpha=False).upper() == canvas.REAL_COLOUR
+    found = canvas.colours((0.0, "white"), (0.25, colours.REAL), (1.0, "black"))
+    assert colors.to_hex(found(0.25), keep_alpha=False).upper() == colours.REAL
     assert colors.to_hex(found(1.0)) == "#000000"
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from matplotlib import colors
 
+from fakedet_jax.faces import colours
 from fakedet_jax.report import canvas, figures
 from tests.report import samples
 
@@ -60,7 +61,7 @@ def test_each_class_has_a_histogram():
         counts, _ = np.histogram(scores[labels == label], bins=40, range=(0, 1))
         heights = [bar.get_height() for bar in bars]
         np.testing.assert_allclose(heights, 100 * counts / 20)
-        colour = canvas.FAKE_COLOUR if label else canvas.REAL_COLOUR
+        colour = colours.FAKE if label else colours.REAL
         assert bars[0].get_facecolor() == colors.to_rgba(colour)
         assert axes.get_xlim() == (0, 1)
         assert (shade.get_x(), shade.get_width()) == pytest.approx((0.3, 0.7))

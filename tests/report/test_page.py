@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from fakedet_jax import report
+from fakedet_jax.faces import colours
 from fakedet_jax.report import page
 from tests.report import samples
 from tests.report.samples import HOSTILE, evaluation
@@ -78,6 +79,18 @@ def test_nothing_is_loaded(reader):
         assert Image.open(io.BytesIO(base64.b64decode(png))).format == "PNG"
     policy = dict(reader.attributes)["content"]
     assert policy.startswith("default-src 'none'; img-src data:;")
+
+
+def test_decisions_have_the_colours_of_annotated_copies(folder):
+    text = (folder / "report.html").read_text("utf-8")
+    for decision, colour in colours.DECISIONS.items():
+        assert f"--{decision}: {colour};" in text
+
+
+def test_warnings_stand_above_the_numbers(tmp_path):
+    reader = _written(tmp_path, evaluation(), warnings=[f"mind {HOSTILE}"])
+    assert "script" not in reader.tags
+    assert reader.content.index(f"Mind {HOSTILE}.") < reader.content.index("Accuracy")
 
 
 def test_the_headline_counts_decisions(reader):

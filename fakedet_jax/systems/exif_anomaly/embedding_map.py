@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fakedet_jax.faces import colours
 from fakedet_jax.report import canvas, figures
 from fakedet_jax.runtime.text import counted
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 # Colours and markers advance together, which gives 20 combinations. Triangles are for
 # outliers.
 _REAL_MARKERS = "oDsPX"
-_FAKE_COLOURS = (canvas.FAKE_COLOUR, "#009E73", "#CC79A7", "#E69F00", "#222222")
+_FAKE_COLOURS = (colours.FAKE, "#009E73", "#CC79A7", "#E69F00", "#222222")
 _FAKE_MARKERS = "sDPX"
 _LONG_LABEL = 24
 # Classes are drawn alternately, in parts, so that the last does not cover the others.
@@ -137,9 +138,7 @@ def _principal_components(
 
 def _looks(is_fake: Sequence[bool]) -> list[_Look]:
     """Chooses colour and marker of every class; real classes are always blue."""
-    real = map(
-        _Look, itertools.repeat(canvas.REAL_COLOUR), itertools.cycle(_REAL_MARKERS)
-    )
+    real = map(_Look, itertools.repeat(colours.REAL), itertools.cycle(_REAL_MARKERS))
     fakes = map(_Look, itertools.cycle(_FAKE_COLOURS), itertools.cycle(_FAKE_MARKERS))
     return [next(fakes if fake else real) for fake in is_fake]
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from fakedet_jax.faces import colours
 from fakedet_jax.report import canvas, figures
 from fakedet_jax.report.html import Panel
 from fakedet_jax.report.wording import minus
@@ -167,7 +168,7 @@ def _draw_bars(axes: "Axes", taus: Mapping[str, float | None]) -> None:
 def _draw_bar(axes: "Axes", row: int, tau: float | None) -> None:
     """Draws a bar and its number: beside the bar, or inside a long one."""
     length = tau or 0.0
-    axes.barh(row, length, 0.55, color=canvas.REAL_COLOUR, linewidth=0)
+    axes.barh(row, length, 0.55, color=colours.REAL, linewidth=0)
     within = abs(length) > _MAX_OUTSIDE
     # The text begins there outside a bar to the right, or inside one to the left.
     starts = (length < 0) == within

@@ -5,6 +5,7 @@
 import numpy as np
 import pytest
 
+from fakedet_jax.faces import colours
 from fakedet_jax.report import canvas
 from fakedet_jax.systems.exif_anomaly import embedding_map
 
@@ -52,7 +53,7 @@ def test_the_map_shows_principal_components_of_the_real_pictures():
     real = embeddings[labels == 0].astype(np.float64)
     variances, directions = np.linalg.eigh(np.cov(real.T))
     expected = (real - real.mean(axis=0)) @ directions[:, [-1, -2]]
-    found = _points(figure, colour=canvas.REAL_COLOUR)
+    found = _points(figure, colour=colours.REAL)
     # The sign of a component is free; the points come in turns.
     for column in range(2):
         np.testing.assert_allclose(
@@ -69,8 +70,7 @@ def test_fakes_do_not_move_the_components():
     moved = embeddings.copy()
     moved[labels > 0] += 2.0
     one, other = (
-        _points(_map(rows, labels), colour=canvas.REAL_COLOUR)
-        for rows in (embeddings, moved)
+        _points(_map(rows, labels), colour=colours.REAL) for rows in (embeddings, moved)
     )
     np.testing.assert_array_equal(one, other)
 
@@ -93,7 +93,7 @@ def test_far_fakes_do_not_squeeze_the_real_pictures():
     embeddings, labels = _data()
     embeddings[labels == 1] *= 1e4
     figure = _map(embeddings, labels)
-    reals = _points(figure, colour=canvas.REAL_COLOUR)
+    reals = _points(figure, colour=colours.REAL)
     limits = figure.axes[0].get_xlim(), figure.axes[0].get_ylim()
     assert np.all(np.ptp(reals, axis=0) > 0.25 * np.ptp(limits, axis=1))
 
@@ -176,7 +176,7 @@ def test_every_class_of_a_full_map_has_its_own_look():
     handles = figure.legends[0].legend_handles
     looks = [(line.get_color(), line.get_marker()) for line in handles]
     assert len(set(looks)) == 12
-    real = [colour == canvas.REAL_COLOUR for colour, _ in looks]
+    real = [colour == colours.REAL for colour, _ in looks]
     assert real == [not fake for fake in is_fake]
 
 
