@@ -231,6 +231,30 @@ def error_shares(
     return {"fpr": (called_fake & ~fake, ~fake), "fnr": (~called_fake & fake, fake)}
 
 
+def wilson_intervals(
+    shares: Mapping[str, tuple[NDArray[np.bool_], NDArray[np.bool_]]],
+) -> dict[str, bootstrap.Interval | None]:
+    """The 95 % intervals of shares of pictures that are independent of each other.
+
+    Unlike those of a bootstrap they are not empty where no picture counts, or all do.
+
+    Args:
+        shares: By name two arrays, bool `[n]`, such as those of `error_shares`.
+
+    Returns:
+        By name the two ends, within [0, 1]; None for a share of nothing.
+
+    >>> fake, scores = np.array([False, False, True]), np.array([0.2, 0.7, 0.9])
+    >>> found = wilson_intervals(error_shares(fake, scores, threshold=0.5))
+    >>> [round(end, 3) for end in found["fpr"]]
+    [0.095, 0.905]
+    """
+    return {
+        name: metrics.wilson_interval(int(part.sum()), int(whole.sum()))
+        for name, (part, whole) in shares.items()
+    }
+
+
 def _undecided(
     fake: NDArray[np.bool_], decisions: NDArray[Any]
 ) -> dict[str, tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
@@ -397,14 +421,13 @@ def summarize(
             row["interval"] = None if ends is None else list(ends)
         for rate in FALSE_ALARM_RATES:
             del ends_of[bootstrap.found_name(rate)]
-        for name, (part, whole) in shares.items():
-            if videos is None:
-                # Also where no picture counts, and all resamples agree.
-                counts = int(part.sum()), int(whole.sum())
-                ends_of[name] = metrics.wilson_interval(*counts)
-            elif _share(part, whole) in (0, 1):
-                # Frames of a video are not independent, and how much, nothing tells.
-                ends_of[name] = None
+        if videos is None:
+            ends_of |= wilson_intervals(shares)
+        else:
+            for name, (part, whole) in shares.items():
+                if _share(part, whole) in (0, 1):
+                    # All resamples agree, and nothing tells how alike frames are.
+                    ends_of[name] = None
         for name, ends in ends_of.items():
             result[f"{name}_interval"] = None if ends is None else list(ends)
         result["interval_level"] = bootstrap.LEVEL

@@ -8,15 +8,17 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fakedet_jax.config import CompareConfig
 from fakedet_jax.data.dataset import class_of_label
 from fakedet_jax.errors import RequestError
+from fakedet_jax.evaluation.bootstrap import Interval
 from fakedet_jax.jobs import origin
 from fakedet_jax.report import comparison
+from fakedet_jax.report.comparison_figure import MAX_RUNS
 from fakedet_jax.report.evaluation import Evaluation
 from fakedet_jax.runtime import records, storage, tables
 
@@ -31,7 +33,7 @@ _LOG_ODDS = "log_odds"
 _AGAIN = "run `mode=evaluate` again"
 
 
-def compare(config: CompareConfig) -> dict[str, Evaluation]:
+def compare(config: CompareConfig) -> dict[str, Any]:
     """Writes the curves and the metrics of several evaluations into one folder.
 
     Evaluations decide by the threshold that was stored with their detector; CSV files
@@ -42,7 +44,8 @@ def compare(config: CompareConfig) -> dict[str, Evaluation]:
         config: The settings.
 
     Returns:
-        The evaluations by name. The files are those of `comparison.write_comparison`.
+        The content of `comparison.json`. The files are those of
+        `comparison.write_comparison`.
 
     Raises:
         RequestError: A path or a file is not as expected.
@@ -50,14 +53,16 @@ def compare(config: CompareConfig) -> dict[str, Evaluation]:
     paths = [Path(path) for path in config.paths]
     names = _names(config, paths)
     runs = {name: _read(path) for name, path in zip(names, paths, strict=True)}
-    of_frames = [
-        name for name, path in zip(names, paths, strict=True) if _is_of_frames(path)
-    ]
+    of_frames = {
+        name: intervals
+        for name, path in zip(names, paths, strict=True)
+        if (intervals := _intervals_over_videos(path)) is not None
+    }
     for sentences in comparison.differences(runs).values():
         for sentence in sentences:
             _LOGGER.warning("%s", sentence)
     with storage.writing_to(config.output, "output"):
-        comparison.write_comparison(
+        summary = comparison.write_comparison(
             config.output,
             runs,
             of_frames=of_frames,
@@ -71,7 +76,7 @@ def compare(config: CompareConfig) -> dict[str, Evaluation]:
         config.output / "comparison.csv",
         config.output / "report.html",
     )
-    return runs
+    return summary
 
 
 def _names(config: CompareConfig, paths: Sequence[Path]) -> Sequence[str]:
@@ -79,9 +84,9 @@ def _names(config: CompareConfig, paths: Sequence[Path]) -> Sequence[str]:
         raise RequestError(
             "`mode=compare`: expected folders of evaluations or CSV files, found none"
         )
-    if len(paths) > comparison.MAX_RUNS:
+    if len(paths) > MAX_RUNS:
         raise RequestError(
-            f"`mode=compare`: expected at most {comparison.MAX_RUNS} runs, found "
+            f"`mode=compare`: expected at most {MAX_RUNS} runs, found "
             f"{len(paths)}; compare fewer at a time"
         )
     names = config.names or _tell_apart(paths)
@@ -153,11 +158,23 @@ class _Summary:
     num_examples: int
     fake_classes: frozenset[str]
     num_videos: int = 0
+    # None for an evaluation that drew no resamples.
+    auc_interval: tuple[float, float] | None = None
+    fpr_interval: tuple[float, float] | None = None
+    fnr_interval: tuple[float, float] | None = None
 
 
-def _is_of_frames(path: Path) -> bool:
-    """Whether a run was measured on frames of videos."""
-    return path.is_dir() and _read_summary(path).num_videos > 0
+def _intervals_over_videos(path: Path) -> dict[str, Interval | None] | None:
+    """The intervals of a run on frames of videos; None for other runs."""
+    if not path.is_dir():
+        return None
+    summary = _read_summary(path)
+    if not summary.num_videos:
+        return None
+    return {
+        metric: getattr(summary, f"{metric}_interval")
+        for metric in comparison.WITH_INTERVAL
+    }
 
 
 def _read_evaluation(folder: Path) -> Evaluation:

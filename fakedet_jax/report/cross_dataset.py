@@ -12,7 +12,13 @@ from fakedet_jax.evaluation import bootstrap, metrics, protocol
 from fakedet_jax.faces import colours
 from fakedet_jax.report import canvas
 from fakedet_jax.report.evaluation import Evaluation
-from fakedet_jax.report.text_table import markdown_table, number, text_table
+from fakedet_jax.report.text_table import (
+    csv_cells,
+    markdown_table,
+    number,
+    number_in,
+    text_table,
+)
 from fakedet_jax.report.wording import printable
 from fakedet_jax.runtime import storage
 
@@ -90,7 +96,7 @@ def write_cross_dataset(
         "rows": [_entries(row) for row in rows],
         "pooled": None if pooled is None else _entries(pooled),
     }
-    cells = [_csv_cells(row) for row in _all_rows(summary)]
+    cells = [csv_cells(row) for row in _all_rows(summary)]
     storage.write_csv(
         folder / "cross_dataset.csv",
         list(cells[0]),
@@ -148,10 +154,7 @@ def pooled_row(
             shares=shares,
         )
         if all(own.videos is None for own in evaluations):
-            ends_of |= {
-                name: metrics.wilson_interval(int(part.sum()), int(whole.sum()))
-                for name, (part, whole) in shares.items()
-            }
+            ends_of |= protocol.wilson_intervals(shares)
         row |= {
             f"{name}_interval": None if ends is None else list(ends)
             for name, ends in ends_of.items()
@@ -244,18 +247,6 @@ def _all_rows(summary: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [*summary["rows"], *([] if pooled is None else [pooled])]
 
 
-def _csv_cells(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the cells by column: an interval has two."""
-    cells = {}
-    for key, value in row.items():
-        if key.endswith("_interval"):
-            name = key.removesuffix("_interval")
-            cells[f"{name}_low"], cells[f"{name}_high"] = value or (None, None)
-        else:
-            cells[key] = value
-    return cells
-
-
 def _cells(summary: Mapping[str, Any]) -> list[list[str]]:
     """Returns the table; numbers that no dataset has, have no column."""
     rows = _all_rows(summary)
@@ -283,11 +274,8 @@ def _value(row: Mapping[str, Any], key: str) -> str:
     >>> _value({"auc": 0.91234, "auc_interval": [0.9, 0.925]}, "auc")
     '0.912 [0.900, 0.925]'
     """
-    interval = row[f"{key}_interval"]
-    shown = number(row[key], ".3f")
-    if interval is None or key not in (*_LOOKS, "fpr"):
-        return shown
-    return f"{shown} [{interval[0]:.3f}, {interval[1]:.3f}]"
+    has_interval = key in (*_LOOKS, "fpr")
+    return number_in(row[key], row[f"{key}_interval"] if has_interval else None)
 
 
 def _remarks(summary: Mapping[str, Any]) -> list[str]:

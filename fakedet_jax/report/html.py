@@ -103,6 +103,8 @@ def percent(value: float | None) -> str:
 def _as_text(value: object) -> str:
     if value is None:
         return _DASH
+    if isinstance(value, list):
+        return f"[{', '.join(map(_as_text, value))}]"
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 

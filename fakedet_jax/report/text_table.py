@@ -1,8 +1,9 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Tables of text, for a terminal and for Markdown."""
+"""Tables of text, for a terminal, for Markdown and for CSV files."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 # Stands where a number is undefined or unknown.
 NONE = "—"
@@ -22,6 +23,47 @@ def number(value: float | None, form: str) -> str:
     ('25.0%', '—')
     """
     return NONE if value is None else format(value, form)
+
+
+def number_in(value: float | None, interval: Sequence[float] | None) -> str:
+    """Formats a number with three digits, and its interval if it has one.
+
+    Args:
+        value: the number; None if it is undefined or unknown.
+        interval: its two ends; None if they are not known.
+
+    Returns:
+        The cell.
+
+    >>> number_in(0.25, (0.125, 0.5)), number_in(0.25, None)
+    ('0.250 [0.125, 0.500]', '0.250')
+    """
+    shown = number(value, ".3f")
+    if interval is None:
+        return shown
+    return f"{shown} [{interval[0]:.3f}, {interval[1]:.3f}]"
+
+
+def csv_cells(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The cells of a row by the names of their columns: an interval has two.
+
+    Args:
+        row: values by name; those whose name ends in `_interval` are two ends or None.
+
+    Returns:
+        The same, with `NAME_low` and `NAME_high` in place of `NAME_interval`.
+
+    >>> csv_cells({"auc": 0.9, "auc_interval": [0.8, 0.95]})
+    {'auc': 0.9, 'auc_low': 0.8, 'auc_high': 0.95}
+    """
+    cells = {}
+    for key, value in row.items():
+        if key.endswith("_interval"):
+            name = key.removesuffix("_interval")
+            cells[f"{name}_low"], cells[f"{name}_high"] = value or (None, None)
+        else:
+            cells[key] = value
+    return cells
 
 
 def text_table(

@@ -48,11 +48,11 @@ def _write(path, text=TEXT):
 def _compare(tmp_path, *paths, names=()):
     """The text, and the rows of the table by name."""
     output = tmp_path / "output"
-    runs = compare(
+    summary = compare(
         CompareConfig(paths=tuple(map(str, paths)), output=output, names=names)
     )
     with (output / "comparison.csv").open(newline="", encoding="utf-8") as file:
-        return comparison_table(runs), {
+        return comparison_table(summary), {
             row["name"]: row for row in csv.DictReader(file)
         }
 
@@ -85,6 +85,22 @@ def test_an_evaluation_gives_its_own_metrics(tmp_path):
         assert float(row[name]) == expected[name]
 
 
+def test_rates_of_errors_have_intervals(tmp_path):
+    folder = _write_evaluation(tmp_path / "one", scores=(0.1, 0.3, 0.9))
+    row = _compare(tmp_path, folder)[1]["one"]
+    # Wilson's of 1 of 2: ½ ± 1.96 √(1 / 8 + z² / 16) / (1 + z² / 2)
+    ends = float(row["fpr_low"]), float(row["fpr_high"])
+    assert ends == pytest.approx((0.09453, 0.90547), abs=1e-5)
+
+
+def test_frames_keep_the_intervals_over_videos(tmp_path):
+    known = {"auc_interval": [0.5, 1.0], "fpr_interval": None}
+    folder = _write_evaluation(tmp_path / "one", num_videos=2, **known)
+    row = _compare(tmp_path, folder)[1]["one"]
+    assert (row["auc_low"], row["auc_high"]) == ("0.5", "1.0")
+    assert row["fpr_low"] == row["fnr_low"] == ""
+
+
 @pytest.mark.parametrize("text", [TEXT, TEXT.replace("real", "0").replace("fake", "1")])
 def test_a_csv_file_is_decided_at_one_half(tmp_path, text):
     row = _compare(tmp_path, _write(tmp_path / "x.csv", text))[1]["x"]
@@ -101,7 +117,8 @@ def test_other_columns_blank_lines_and_a_byte_order_mark_do_no_harm(tmp_path):
 def test_text_has_a_line_for_each_run(tmp_path):
     paths = [_write(tmp_path / name) for name in ("x.csv", "y.csv")]
     text, _ = _compare(tmp_path, *paths)
-    assert [line.split()[0] for line in text.splitlines()] == ["run", "x", "y"]
+    words = [line.split()[0] for line in text.splitlines() if line]
+    assert words == 2 * ["run", "x", "y"]
 
 
 def test_names_are_taken(tmp_path):
@@ -201,6 +218,7 @@ def test_an_evaluation_that_lost_rows(tmp_path):
         {"num_examples": [1]},
         {"fake_classes": None},
         {"fake_classes": []},
+        {"auc_interval": [0.5]},
     ],
     ids=str,
 )

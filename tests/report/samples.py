@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Evaluations to report, and a reader of HTML pages."""
 
+import dataclasses
 import html.parser
 import re
 
@@ -24,6 +25,25 @@ def evaluation(**changes):
         "skipped": [("g.png", "the file is empty"), ("h.png", "the file is empty")],
     }
     return report.Evaluation(**(values | changes))
+
+
+def run(seed, separation=1.0, size=60, threshold=0.5):
+    """An evaluation whose classes overlap the less, the larger `separation` is."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2, size)
+    scores = 1 / (1 + np.exp(-rng.normal(separation * (2 * labels - 1), 1)))
+    names = [f"{number}.png" for number in range(size)]
+    return report.Evaluation(names, labels, scores, threshold)
+
+
+def named_runs(*names):
+    """Runs on the same pictures."""
+    return {name: run(7, 0.2 * number) for number, name in enumerate(names, 1)}
+
+
+def moved(one, name="elsewhere.png"):
+    """The same run but for the name of its last picture."""
+    return dataclasses.replace(one, names=[*one.names[:-1], name])
 
 
 def facts(paths, *, is_video=True):

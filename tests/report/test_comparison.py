@@ -4,6 +4,7 @@
 
 import csv
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -11,20 +12,10 @@ from sklearn import metrics as reference
 
 from fakedet_jax import report
 from fakedet_jax.evaluation import delong
-from fakedet_jax.report import canvas, comparison, curves
+from fakedet_jax.report import comparison
 from tests.report import samples
 
-
-def make_run(seed, separation=1.0, size=60, threshold=0.5):
-    """An evaluation whose classes overlap the less, the larger `separation` is."""
-    rng = np.random.default_rng(seed)
-    labels = rng.integers(0, 2, size)
-    scores = 1 / (1 + np.exp(-rng.normal(separation * (2 * labels - 1), 1)))
-    names = [f"{number}.png" for number in range(size)]
-    return report.Evaluation(names, labels, scores, threshold)
-
-
-RUNS = {"one": make_run(0), "two, second try": make_run(1, 0.3, threshold=0.4)}
+RUNS = {"one": samples.run(0), "two, second try": samples.run(1, 0.3, threshold=0.4)}
 
 
 def _rows(folder):
@@ -32,15 +23,20 @@ def _rows(folder):
         return list(csv.DictReader(file))
 
 
-def _named(*names):
-    """Runs on the same pictures."""
-    return {name: make_run(7, 0.2 * number) for number, name in enumerate(names, 1)}
+def _table(runs):
+    return comparison.comparison_table(comparison.summarize(runs))
 
 
 def test_files_of_a_comparison(tmp_path):
     comparison.write_comparison(tmp_path / "new", RUNS)
     found = sorted(path.name for path in (tmp_path / "new").iterdir())
-    assert found == ["comparison.csv", "precision_recall.png", "report.html", "roc.png"]
+    assert found == [
+        "comparison.csv",
+        "comparison.json",
+        "precision_recall.png",
+        "report.html",
+        "roc.png",
+    ]
 
 
 def test_columns_of_the_table(tmp_path):
@@ -57,9 +53,14 @@ def test_columns_of_the_table(tmp_path):
         "fnr",
         "threshold",
         "num_examples",
+        "num_real",
         "num_fake",
         "auc_low",
         "auc_high",
+        "fpr_low",
+        "fpr_high",
+        "fnr_low",
+        "fnr_high",
         "auc_change",
         "auc_change_low",
         "auc_change_high",
@@ -68,7 +69,7 @@ def test_columns_of_the_table(tmp_path):
 
 
 def test_runs_on_the_same_pictures_have_the_interval_of_their_difference(tmp_path):
-    first, other = make_run(0), make_run(0, 4.0)
+    first, other = samples.run(0), samples.run(0, 4.0)
     order = np.random.default_rng(0).permutation(len(other.names))
     shuffled = dataclasses.replace(
         other,
@@ -76,7 +77,7 @@ def test_runs_on_the_same_pictures_have_the_interval_of_their_difference(tmp_pat
         labels=other.labels[order],
         scores=other.scores[order],
     )
-    runs = {"first": first, "other": shuffled, "elsewhere": make_run(1)}
+    runs = {"first": first, "other": shuffled, "elsewhere": samples.run(1)}
     comparison.write_comparison(tmp_path, runs)
     rows = {row["name"]: row for row in _rows(tmp_path)}
     change, ends = delong.difference_interval(first.fake, first.scores, other.scores)
@@ -92,11 +93,65 @@ def test_runs_on_the_same_pictures_have_the_interval_of_their_difference(tmp_pat
     assert "disagree on what is real" in page
 
 
-def test_runs_of_frames_have_no_intervals(tmp_path):
-    runs = {"first": make_run(0), "frames": make_run(0, 4.0)}
-    comparison.write_comparison(tmp_path, runs, of_frames=["frames"])
+def test_runs_of_frames_have_the_intervals_of_their_evaluation(tmp_path):
+    runs = {"first": samples.run(0), "frames": samples.run(0, 4.0)}
+    known = {"auc": (0.75, 1.0), "fpr": (0.0, 0.25), "fnr": None}
+    comparison.write_comparison(tmp_path, runs, of_frames={"frames": known})
     _, row = _rows(tmp_path)
-    assert row["auc_low"] == row["auc_change"] == ""
+    found = [row[f"{name}_{end}"] for name in known for end in ("low", "high")]
+    assert found == ["0.75", "1.0", "0.0", "0.25", "", ""]
+    # Which frames are alike, their scores do not tell.
+    assert row["auc_change"] == ""
+
+
+def _of_counts(called_fake, real, missed, fake, threshold=0.25):
+    """A run of which so many pictures of each kind are on the wrong side."""
+    scores = [
+        # A score that equals the threshold is decided fake.
+        *([threshold] * called_fake + [0.0] * (real - called_fake)),
+        *([0.125] * missed + [1.0] * (fake - missed)),
+    ]
+    names = [str(number) for number in range(real + fake)]
+    return report.Evaluation(names, [0] * real + [1] * fake, scores, threshold)
+
+
+# 2 of 10: (0.2 + 1.9208 / 10) / 1.38415 ± 1.96 √(0.016 + 0.0096) / 1.38415
+# 1 of 8: (0.125 + 1.9208 / 8) / 1.48018 ± 1.96 √(0.013672 + 0.015006) / 1.48018
+COUNTED = _of_counts(2, 10, 1, 8)
+OF_2_IN_10, OF_1_IN_8 = (0.05668, 0.50984), (0.02242, 0.47089)
+
+
+def test_false_alarms_and_misses_at_the_stored_threshold_have_their_intervals(tmp_path):
+    other = _of_counts(0, 10, 8, 8)
+    comparison.write_comparison(tmp_path, {"one": COUNTED, "other": other})
+    summary = json.loads((tmp_path / "comparison.json").read_text())
+    one, two = summary["rows"]
+    assert summary["interval_level"] == 0.95
+    assert (one["threshold"], one["num_real"], one["num_fake"]) == (0.25, 10, 8)
+    assert (one["fpr"], one["fnr"]) == (0.2, 0.125)
+    assert one["fpr_interval"] == pytest.approx(OF_2_IN_10, abs=1e-5)
+    assert one["fnr_interval"] == pytest.approx(OF_1_IN_8, abs=1e-5)
+    # Where none or all are wrong, others still may differ: z² / (n + z²).
+    assert two["fpr_interval"] == pytest.approx([0, 0.27753], abs=1e-5)
+    assert two["fnr_interval"] == pytest.approx([1 - 0.32441, 1], abs=1e-5)
+    row = _rows(tmp_path)[0]
+    ends = [row[f"{rate}_{end}"] for rate in ("fpr", "fnr") for end in ("low", "high")]
+    expected = [*OF_2_IN_10, *OF_1_IN_8]
+    assert list(map(float, ends)) == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_page_and_the_terminal_tell_both_errors_with_intervals(tmp_path):
+    summary = comparison.write_comparison(tmp_path, {"one": COUNTED})
+    content = samples.read(tmp_path).content.replace("\N{NO-BREAK SPACE}", " ")
+    assert "20.0 % 5.7 % to 51.0 %" in content
+    assert "12.5 % 2.2 % to 47.1 %" in content
+    *_, head, row = comparison.comparison_table(summary).splitlines()
+    assert " ".join(head.split()) == "run threshold real false alarms fake misses"
+    assert row.split() == [
+        *("one", "0.2500"),
+        *("10", "0.200", "[0.057,", "0.510]"),
+        *("8", "0.125", "[0.022,", "0.471]"),
+    ]
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -124,34 +179,31 @@ def test_metrics_equal_scikit_learn(tmp_path, name):
 
 
 def test_undefined_precision_is_an_empty_cell(tmp_path):
-    comparison.write_comparison(tmp_path, {"silent": make_run(0, threshold=1.0)})
+    comparison.write_comparison(tmp_path, {"silent": samples.run(0, threshold=1.0)})
     assert _rows(tmp_path)[0]["precision"] == ""
 
 
 def test_undefined_precision_is_a_dash_in_the_terminal():
-    table = comparison.comparison_table({"silent": make_run(0, threshold=1.0)})
+    table = _table({"silent": samples.run(0, threshold=1.0)})
     assert table.splitlines()[1].split()[2] == "—"
 
 
 def test_terminal_table_is_aligned():
-    lines = comparison.comparison_table(RUNS).splitlines()
-    assert len({len(line) for line in lines[: 1 + len(RUNS)]}) == 1
-
-
-def _moved(run, name="elsewhere.png"):
-    """The same run but for the name of its last picture."""
-    return dataclasses.replace(run, names=[*run.names[:-1], name])
+    lines = _table(RUNS).splitlines()
+    height = 1 + len(RUNS)
+    for table in lines[:height], lines[height + 1 : 2 * height + 1]:
+        assert len({len(line) for line in table}) == 1
 
 
 def test_runs_on_the_same_pictures_have_no_differences():
-    runs = _named("one", "two")
+    runs = samples.named_runs("one", "two")
     assert comparison.differences(runs) == {}
-    assert comparison.comparison_table(runs).count("\n") == 2
+    assert "*" not in _table(runs)
 
 
 def test_different_pictures_are_counted_and_one_is_named():
-    one = make_run(0)
-    runs = {"one": one, "same": one, "two": _moved(one)}
+    one = samples.run(0)
+    runs = {"one": one, "same": one, "two": samples.moved(one)}
     assert comparison.differences(runs) == {
         "two": (
             "one and two were measured on different pictures: 1 only in one, 1 only in "
@@ -161,7 +213,7 @@ def test_different_pictures_are_counted_and_one_is_named():
 
 
 def test_contrary_labels_are_counted_and_one_is_named():
-    one = make_run(0)
+    one = samples.run(0)
     labels = np.where(np.arange(60) == 5, 1 - one.labels, one.labels)
     runs = {"one": one, "two": dataclasses.replace(one, labels=labels)}
     assert comparison.differences(runs) == {
@@ -173,146 +225,18 @@ def test_contrary_labels_are_counted_and_one_is_named():
 
 
 def test_rows_that_do_not_compare_are_marked_and_explained_below_the_table():
-    one = make_run(0)
-    runs = {"one": one, "two": _moved(one), "three": one}
-    head, *rows, note = comparison.comparison_table(runs).splitlines()
-    assert [row.split()[0] for row in rows] == ["one", "two*", "three"]
-    assert {len(row) for row in rows} == {len(head)}
+    one = samples.run(0)
+    runs = {"one": one, "two": samples.moved(one), "three": one}
+    *lines, note = _table(runs).splitlines()
+    for rows in lines[1:4], lines[6:]:
+        assert [row.split()[0] for row in rows] == ["one", "two*", "three"]
     assert note == f"* {comparison.differences(runs)['two'][0]}"
 
 
 def test_rows_that_do_not_compare_have_a_note_in_the_file(tmp_path):
-    one = make_run(0)
-    runs = {"one": one, "two": _moved(one)}
+    one = samples.run(0)
+    runs = {"one": one, "two": samples.moved(one)}
     comparison.write_comparison(tmp_path, runs)
     first, second = (row["note"] for row in _rows(tmp_path))
     assert first == ""
     assert second == comparison.differences(runs)["two"][0]
-
-
-BOTH = pytest.mark.parametrize("curve", [curves.PRECISION_RECALL, curves.ROC])
-
-
-def _boxes(figure):
-    """The corners of the axes and of the legend, in inches."""
-    canvas.render(figure)
-    (axes,) = figure.axes
-    boxes = [part.get_window_extent() for part in (axes, axes.get_legend())]
-    return [box.extents / figure.dpi for box in boxes]
-
-
-@BOTH
-def test_equal_runs_give_equal_pictures(curve):
-    one, other = (comparison.comparison_figure(curve, dict(RUNS)) for _ in range(2))
-    assert canvas.render(one) == canvas.render(other)
-
-
-def test_each_run_has_its_curve_and_its_area():
-    figure = comparison.comparison_figure(curves.ROC, RUNS)
-    (axes,) = figure.axes
-    *lines, chance = axes.lines
-    areas = []
-    for line, run in zip(lines, RUNS.values(), strict=True):
-        expected = reference.roc_curve(run.labels, run.scores, drop_intermediate=False)
-        found = line.get_xdata(), line.get_ydata()
-        np.testing.assert_allclose(found, expected[:2])
-        areas.append(reference.roc_auc_score(run.labels, run.scores))
-    assert list(chance.get_ydata()) == [0, 1]
-    assert samples.legend(figure) == [
-        f"{areas[0]:.3f}  one",
-        f"{areas[1]:.3f}  two, second try*",
-        "0.500  chance",
-    ]
-    assert axes.get_legend().get_title().get_text() == "AUC"
-    assert (axes.get_xlim(), axes.get_ylim()) == ((0, 1), (0, 1))
-
-
-def test_chance_is_a_line_where_all_runs_have_the_same_share_of_fakes():
-    runs = _named("one", "two")
-    share = runs["one"].fake.mean()
-    figure = comparison.comparison_figure(curves.PRECISION_RECALL, runs)
-    assert list(figure.axes[0].lines[-1].get_ydata()) == [share, share]
-    assert samples.legend(figure)[-1] == f"{share:.3f}  chance"
-    figure = comparison.comparison_figure(curves.PRECISION_RECALL, RUNS)
-    assert len(figure.axes[0].lines) == len(samples.legend(figure)) == 2
-
-
-@BOTH
-def test_figures_hold_as_many_runs_as_are_allowed(curve):
-    runs = {f"run {n}": make_run(n) for n in range(comparison.MAX_RUNS)}
-    figure = comparison.comparison_figure(curve, runs)
-    looks = {
-        (line.get_color(), str(line.get_linestyle()), str(line._dash_pattern))
-        for line in figure.axes[0].lines[: len(runs)]
-    }
-    assert len(looks) == comparison.MAX_RUNS
-    assert figure.get_figheight() > 7
-
-
-_LONG = "a detector with a long name on MobileFaceNet, activations, seed"
-
-
-@pytest.mark.few(3)
-@BOTH
-@pytest.mark.parametrize(
-    "names",
-    [
-        ("one",),
-        ("one", "two"),
-        tuple("abcdefgh"),
-        tuple(f"{_LONG} {number}" for number in range(8)),
-        ("W" * 60, "i" * 60),
-    ],
-    ids=["one", "two", "eight", "long", "wide"],
-)
-def test_figures_fill_their_canvas_and_no_more(curve, names):
-    figure = comparison.comparison_figure(curve, _named(*names))
-    frame, legend = _boxes(figure)
-    width, height = figure.get_size_inches()
-    np.testing.assert_allclose(frame[2:] - frame[:2], 5.3)
-    assert 0 < frame[0] < 1
-    assert 0 < width - frame[2] < 0.4
-    assert 0 < height - frame[3] < 0.6
-    # The legend is beneath the axes, no wider than they are, and at the bottom.
-    assert 0 < legend[1] < 0.4
-    assert legend[3] < frame[1]
-    assert frame[0] - 0.01 <= legend[0] < legend[2] <= frame[2] + 0.01
-
-
-def test_both_figures_have_the_same_frame():
-    runs = _named("one", "two")
-    (first, *_), (second, *_) = (
-        _boxes(comparison.comparison_figure(curve, runs))
-        for curve in (curves.ROC, curves.PRECISION_RECALL)
-    )
-    np.testing.assert_allclose(first, second)
-
-
-def test_both_ends_of_long_names_are_shown():
-    names = [f"{'x' * 100} {'y' * 100} {number}" for number in (1, 2)]
-    figure = comparison.comparison_figure(curves.ROC, _named(*names))
-    for name, text in zip(names, samples.legend(figure), strict=False):
-        assert text.split("  ")[1].startswith("x")
-        assert text.endswith(name[-10:])
-
-
-@BOTH
-def test_figures_mark_runs_that_do_not_compare(curve):
-    one = make_run(0)
-    figure = comparison.comparison_figure(curve, {"one": one, "two": _moved(one)})
-    marked = [text.endswith("*") for text in samples.legend(figure)]
-    assert marked[:2] == [False, True]
-    (note,) = [text.get_text() for text in figure.texts]
-    assert note.startswith("* not the same pictures")
-    same = comparison.comparison_figure(curve, {"one": one, "two": one})
-    assert not same.texts
-    assert same.get_figheight() < figure.get_figheight()
-
-
-@BOTH
-def test_hostile_names_are_drawn_without_warnings(curve):
-    names = ("$x^2$", "_hidden", "\N{PILE OF POO} f\udcff", "n" * 300, "a\nb")
-    runs = {name: make_run(0) for name in names}
-    figure = comparison.comparison_figure(curve, runs)
-    assert canvas.render(figure)
-    assert len(samples.legend(figure)) == len(names) + 1

@@ -151,7 +151,13 @@ class Diagnose:
         if as_real["auc"] is not None:
             found |= {f"real_{name}": as_real[name] for name in _REAL_METRICS}
         found["log_likelihood_threshold"] = self.detector.threshold
-        return found | (looks.ranked.metrics if looks.ranked is not None else {})
+        if looks.ranked is None:
+            return found
+        intervals = {
+            f"tau_{tag}_interval": list(ends)
+            for tag, ends in looks.ranked.tau_intervals.items()
+        }
+        return found | looks.ranked.metrics | intervals
 
     def _panels(
         self, looks: Looks, dataset: Dataset, evaluation: report.Evaluation

@@ -36,6 +36,11 @@ class ExifAnomalyOptions(EmbedderOptions, BackboneConfig, PictureOptions, LoopOp
     pretrained: Path | None = option(
         None, "Workdir of another run of this detector whose embedding is reused."
     )
+    fine_tune: bool = option(
+        False,
+        "Whether the network of the pretrained run is trained further on these "
+        "photographs, instead of being reused as it is.",
+    )
     paired: bool = option(
         False, "Whether a batch holds each photograph twice, as it is and manipulated."
     )

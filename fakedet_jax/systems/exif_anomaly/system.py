@@ -16,6 +16,8 @@ that neither network nor mixture was fitted to, and no picture is in two splits.
 
 import dataclasses
 import logging
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -49,6 +51,7 @@ from fakedet_jax.systems.exif_anomaly import training as ranking_training
 from fakedet_jax.systems.exif_anomaly.embedding import Embedding
 from fakedet_jax.systems.exif_anomaly.model import AnomalyModel
 from fakedet_jax.systems.exif_anomaly.options import ExifAnomalyOptions
+from fakedet_jax.systems.exif_anomaly.ranker import Embedder
 from fakedet_jax.systems.features import embedding_feature
 from fakedet_jax.systems.programs import ProgramRequest, Programs
 from fakedet_jax.training.recipe import Recipe
@@ -96,26 +99,18 @@ class ExifAnomaly:
         """
         options: ExifAnomalyOptions = config.options
         if options.pretrained is not None:
-            reason = "`pretrained` brings the embedding"
-            refuse(options, ("backbone", "weights", "dtype"), reason)
-            _refuse_training(config, reason)
-            earlier = stored.open_pretrained(options.pretrained, self.name)
-            digest = read_info(earlier).details.get("embedding")
-            named = embedding.of_workdir(earlier).settings
-            return Plan({**named, "weights": None, "pretrained": digest})
+            return self._plan_from(options.pretrained, config, recipe, mesh)
+        if options.fine_tune:
+            raise RequestError(
+                "`fine_tune`: expected the workdir of a trained network as "
+                "`pretrained`, found none; name one, or leave it out"
+            )
         named = embedding.create(vars(options)).settings
         if options.backbone is not None:
             _refuse_training(config, "`backbone` is the embedding")
             network: Backbone | None = embedding.backbones.create(options.backbone)
         else:
-            parallel.local_batch_size(recipe.batch_size, mesh)
-            embedder = face_ranker.create(str(named["embedder"]))
-            training_run.check_trainable(
-                embedder.build(DTYPES[options.dtype]),
-                embedder.preprocessing,
-                options.trainable,
-            )
-            network = embedder.pretrained
+            network = _check_training(named, config, recipe, mesh).pretrained
         if options.weights is None and options.backbone is None:
             return Plan({**named, "weights": None, "pretrained": None})
         if network is None:
@@ -126,6 +121,33 @@ class ExifAnomaly:
         weights, card = store.load(network, options.weights)
         digest = card["digest"]
         return Plan({**named, "weights": digest, "pretrained": None}, weights)
+
+    def _plan_from(
+        self, workdir: Path, config: TrainConfig, recipe: Recipe, mesh: Mesh
+    ) -> Plan:
+        """The plan of a run that takes, or trains further, the network of another."""
+        options: ExifAnomalyOptions = config.options
+        reason = "`pretrained` brings the embedding"
+        refuse(options, ("backbone", "weights", "dtype"), reason)
+        if options.fine_tune:
+            refuse(options, ("embedder",), reason)
+        else:
+            _refuse_training(config, reason)
+        earlier = stored.open_pretrained(workdir, self.name)
+        digest = read_info(earlier).details.get("embedding")
+        named = embedding.of_workdir(earlier).settings
+        weights = None
+        if options.fine_tune:
+            if named["backbone"] is not None:
+                raise RequestError(
+                    "`fine_tune`: expected a network that was trained to rank "
+                    f"photographs, found the backbone {named['backbone']} in "
+                    f"{str(workdir)!r}; leave it out"
+                )
+            _check_training(named, config, recipe, mesh)
+            found = stored.load(earlier, mesh).variables
+            weights = jax.tree.map(parallel.to_host, found)
+        return Plan({**named, "weights": None, "pretrained": digest}, weights)
 
     def training_pictures(
         self, config: TrainConfig, train: Dataset, validation: Dataset
@@ -140,7 +162,7 @@ class ExifAnomaly:
         _photographs(validation, "validation")
         options: ExifAnomalyOptions = config.options
         anomaly_model.check_number(photographs.num_examples, options)
-        if options.pretrained is None and options.backbone is None:
+        if _is_ranking(options):
             return ranking_training.with_portraits(
                 photographs, config.input.num_threads
             )
@@ -252,11 +274,11 @@ class ExifAnomaly:
     def _embedding(self, request: FitRequest) -> tuple[Embedding, int, Any]:
         """The embedding, the step it is of, and its variables on the mesh."""
         options, mesh = request.config.options, request.mesh
-        if options.pretrained is not None:
+        if options.pretrained is not None and not options.fine_tune:
             earlier = stored.open_pretrained(options.pretrained, self.name)
             found = stored.load(earlier, mesh)
             return found.embedded, found.info.step, found.variables
-        named = embedding.create(vars(options))
+        named = embedding.create(request.plan.record)
         if options.backbone is not None:
             return named, 0, parallel.replicate(mesh, request.plan.weights)
         embedder = face_ranker.create(str(named.settings["embedder"]))
@@ -293,6 +315,30 @@ class ExifAnomaly:
                 "num_held_out": fitted.num_held_out,
             },
         )
+
+
+def _is_ranking(options: ExifAnomalyOptions) -> bool:
+    """Whether a network learns to rank the photographs."""
+    is_taken = options.pretrained is not None and not options.fine_tune
+    return not is_taken and options.backbone is None
+
+
+def _check_training(
+    named: Mapping[str, str | None], config: TrainConfig, recipe: Recipe, mesh: Mesh
+) -> Embedder:
+    """The network that is trained, once its batch and what is trained are found fit.
+
+    Raises:
+        RequestError: They are not.
+    """
+    parallel.local_batch_size(recipe.batch_size, mesh)
+    embedder = face_ranker.create(str(named["embedder"]))
+    training_run.check_trainable(
+        embedder.build(DTYPES[str(named["dtype"])]),
+        embedder.preprocessing,
+        config.options.trainable,
+    )
+    return embedder
 
 
 def _refuse_training(config: TrainConfig, reason: str) -> None:

@@ -21,6 +21,7 @@ from fakedet_jax.data import inspection
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.data.portraits import Portraits
 from fakedet_jax.errors import RequestError
+from fakedet_jax.evaluation.bootstrap import Interval
 from fakedet_jax.evaluation.scoring import PictureFn, Scorer
 from fakedet_jax.media import exif
 from fakedet_jax.media.framing import Framing
@@ -56,7 +57,8 @@ def train(
     Args:
         request: The photographs: real pictures only, those of the training from
             `with_portraits`.
-        embedder: The network. Its body starts from the weights of the plan, if any.
+        embedder: The network. It starts from the weights of the plan, if any: its body,
+            or all of it where a trained one is fine-tuned.
         embedded: The embedding that it gives.
 
     Returns:
@@ -71,7 +73,7 @@ def train(
     assert embedded.rank is not None
     training_run.run(
         request,
-        embedder.build(DTYPES[options.dtype]),
+        embedder.build(DTYPES[str(embedded.settings["dtype"])]),
         embedder.preprocessing,
         # Paired photographs fill two rows each.
         num_examples=request.train.num_examples * (2 if options.paired else 1),
@@ -85,7 +87,7 @@ def train(
             **training_run.reading(request),
         ),
         validate=_validator(request, embedded.framing, embedded.rank),
-        start_from=START_BODY_FROM,
+        start_from=_start_from_all if options.fine_tune else START_BODY_FROM,
         best_folder=_BESTS,
         trainable=options.trainable,
         objective=make_objective(options.manipulated_weight),
@@ -155,10 +157,12 @@ class Ranked:
         taus: Kendall's τ between score and setting, for each of `exif.TAGS`; None
             where fewer than two photographs tell it.
         manipulated_accuracy: Of originals and manipulated faces, half of each.
+        tau_intervals: The 95 % intervals of `taus`, where they are known.
     """
 
     taus: dict[str, float | None]
     manipulated_accuracy: float
+    tau_intervals: dict[str, Interval] = dataclasses.field(default_factory=dict)
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -213,15 +217,23 @@ def measure(
         for label in range(2)
         if (scored.valid & (both.labels == label)).any()
     ]
+    sides = {
+        tag: (original[readable, place], known.tags[readable, place])
+        for place, tag in enumerate(exif.TAGS)
+    }
+    intervals = {
+        tag: anomaly_metrics.kendall_tau_interval(*both) for tag, both in sides.items()
+    }
     return Ranked(
-        taus={
-            tag: anomaly_metrics.kendall_tau(
-                original[readable, place], known.tags[readable, place]
-            )
-            for place, tag in enumerate(exif.TAGS)
-        },
+        taus={tag: anomaly_metrics.kendall_tau(*both) for tag, both in sides.items()},
         manipulated_accuracy=float(np.mean(shares)),
+        tau_intervals={tag: ends for tag, ends in intervals.items() if ends},
     )
+
+
+def _start_from_all(fresh: Any, trained: Any) -> Any:
+    """The variables of a trained network, those of its heads too."""
+    return trained
 
 
 def _validator(

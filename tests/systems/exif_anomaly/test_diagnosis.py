@@ -131,7 +131,11 @@ def test_the_summary_counts_as_the_authors_do(compared, detector):
 def test_the_summary_tells_how_photographs_are_ranked(compared):
     summary = _metrics(compared["others"])
     names = ["tau_iso", "tau_aperture", "tau_exposure_time", "tau_focal_length"]
-    assert [name for name in summary if name.startswith("tau_")] == names
+    found = [name for name in summary if name.startswith("tau_")]
+    assert found == [*names, *(f"{name}_interval" for name in names)]
+    for name in names:
+        low, high = summary[f"{name}_interval"]
+        assert -1 <= low <= summary[name] <= high <= 1
     assert all(-1 <= summary[name] <= 1 for name in names)
     assert 0 <= summary["manipulated_accuracy"] <= 1
 

@@ -12,6 +12,7 @@ import sklearn.metrics
 from fakedet_jax.evaluation import metrics
 from fakedet_jax.systems.exif_anomaly.metrics import (
     kendall_tau,
+    kendall_tau_interval,
     summarize_real_positive,
 )
 
@@ -108,6 +109,57 @@ def test_kendall_tau_counts_pairs(seed):
 def test_kendall_tau_leaves_unknown_values_out():
     with_unknown = kendall_tau([1, 9, 2, 3, -5], [1, math.nan, 3, 2, math.nan])
     assert with_unknown == kendall_tau([1, 2, 3], [1, 3, 2])
+
+
+@pytest.mark.parametrize("levels", [4, 1000])
+def test_the_interval_of_kendall_tau_is_that_of_a_jackknife(levels):
+    rng = np.random.default_rng(levels)
+    true = rng.integers(0, levels, 25).astype(np.float64)
+    predicted = true + rng.integers(0, levels, 25)
+    true[3] = math.nan
+    known = np.flatnonzero(~np.isnan(true))
+    tau = kendall_tau(predicted, true)
+    without_one = [
+        kendall_tau(predicted[known[known != place]], true[known[known != place]])
+        for place in known
+    ]
+    # The mean of n values, each n − 1 times as far away, has the variance of τ.
+    error = math.sqrt(23 / 24 * 24 * np.var(without_one))
+    expected = tau - 1.96 * error, tau + 1.96 * error
+    found = kendall_tau_interval(predicted, true)
+    assert found == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_interval_of_kendall_tau_by_hand():
+    # Of four pictures one pair is reversed: τ = 4 / 6. Without one of that pair it is
+    # 1, without another 1 / 3, twice each: √(3 / 4 · 4 / 9) = √(1 / 3).
+    found = kendall_tau_interval([1, 2, 4, 3], [1, 2, 3, 4])
+    assert found == pytest.approx((2 / 3 - 1.95996 / math.sqrt(3), 1.0), abs=1e-5)
+
+
+def test_the_interval_of_kendall_tau_covers_that_of_many_samples():
+    # Of a normal distribution, τ is 2 / π times the arcsine of the correlation.
+    rng = np.random.default_rng(0)
+    correlation, covered = 0.6, 0
+    for _ in range(200):
+        true, noise = rng.normal(size=(2, 60))
+        predicted = correlation * true + math.sqrt(1 - correlation**2) * noise
+        low, high = kendall_tau_interval(predicted, true)
+        covered += low <= 2 / math.pi * math.asin(correlation) <= high
+    assert 0.9 < covered / 200 < 0.99
+
+
+@pytest.mark.parametrize(
+    ("predicted", "true"),
+    [
+        ([1, 1, 1], [1, 2, 3]),
+        ([1, 2], [1, 2]),
+        # Without the last one, all values are equal.
+        ([1, 2, 3], [4, 4, 5]),
+    ],
+)
+def test_the_interval_of_kendall_tau_is_none_where_undefined(predicted, true):
+    assert kendall_tau_interval(predicted, true) is None
 
 
 @pytest.mark.parametrize(

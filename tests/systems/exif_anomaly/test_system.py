@@ -87,6 +87,11 @@ def _images(folder):
     return np.stack([to_input(decode(path.read_bytes()), framing) for path in paths])
 
 
+def _digest(workdir):
+    """That of the embedding."""
+    return tiny.facts(workdir / "best")["details"]["embedding"]
+
+
 def _scores(workdir, images):
     fitted = _load(workdir)
     return np.asarray(jax.jit(fitted.probability_fn)(fitted.variables, images))[:, 1]
@@ -319,15 +324,61 @@ def test_one_device_trains_as_eight(trained, root, tmp_path, monkeypatch):
 def test_the_embedding_of_another_run_is_taken(refit, trained, tmp_path, no_training):
     workdir = refit(tmp_path / "workdir", covariance="diagonal")
     assert tiny.arrays(workdir / "best") == tiny.arrays(trained / "best")
-    digest = tiny.facts(trained / "best")["details"]["embedding"]
-    assert tiny.facts(workdir / "best")["details"]["embedding"] == digest
+    digest = _digest(trained)
+    assert _digest(workdir) == digest
     config = json.loads((workdir / "config.json").read_text())
     assert (config["pretrained"], config["embedder"]) == (digest, "tiny_ranker")
     saved = mixture.load(workdir / "mixture.npz")
     assert saved.mixture.covariance_type == "diagonal"
     # And so on, from one to the next.
     again = refit(tmp_path / "again", pretrained=workdir)
-    assert tiny.facts(again / "best")["details"]["embedding"] == digest
+    assert _digest(again) == digest
+
+
+def test_a_network_of_another_run_is_trained_further(refit, trained, tmp_path):
+    # A step so small that rounding takes it away: what is left is the start.
+    rates = {"learning_rate": 1e-30, "final_learning_rate": 0.0}
+    recipe = {"batch_size": 8, "num_epochs": 1, **rates}
+    workdir = refit(tmp_path / "workdir", fine_tune=True, recipe=recipe)
+    before, after = (
+        _load(place).variables["network"]["params"] for place in (trained, workdir)
+    )
+    jax.tree.map(np.testing.assert_array_equal, before, after)
+    config = json.loads((workdir / "config.json").read_text())
+    assert (config["pretrained"], config["embedder"]) == (
+        _digest(trained),
+        "tiny_ranker",
+    )
+    # It is another embedding all the same: the normalisations have learnt.
+    assert _digest(workdir) != _digest(trained)
+    rows = writers.read_rows(workdir / "metrics.jsonl")
+    assert any("validation/tau_iso" in row for row in rows)
+
+
+def test_only_what_is_trainable_leaves_the_start(refit, trained, tmp_path):
+    recipe = {"batch_size": 8, "num_epochs": 1, "learning_rate": 0.01}
+    settings = {"fine_tune": True, "recipe": recipe, "trainable": "heads"}
+    workdir = refit(tmp_path / "workdir", **settings)
+    before, after = (
+        _load(place).variables["network"]["params"] for place in (trained, workdir)
+    )
+    jax.tree.map(np.testing.assert_array_equal, before["body"], after["body"])
+    moved = np.abs(before["heads"]["kernel"] - after["heads"]["kernel"])
+    assert 0 < np.max(moved) < 0.1
+
+
+@pytest.mark.slow
+def test_a_recogniser_ranks_nothing_to_train_further(root, refit, tmp_path):
+    recogniser = _fit(
+        root / "photographs",
+        tmp_path / "recogniser",
+        embedder=None,
+        recipe={},
+        backbone=tiny.BACKBONE.name,
+        weights=root / "weights",
+    )
+    with pytest.raises(RequestError, match=r"`fine_tune`: .* the backbone tiny_faces"):
+        refit(tmp_path / "workdir", pretrained=recogniser, fine_tune=True)
 
 
 def test_the_same_mixture_is_fitted_to_the_same_embedding(refit, trained, tmp_path):
@@ -510,6 +561,7 @@ def test_photographs_are_needed(tmp_path, flags, capsys):
         ("--weights={root}/weights", "--weights: --embedder=tiny_ranker starts from"),
         ("--backbone=tiny_faces", "--embedder: --backbone is the embedding; leave it"),
         ("--pretrained={root}", "--embedder: --pretrained brings the embedding; leav"),
+        ("--fine_tune", "--fine_tune: expected the workdir of a trained network as"),
         ("--detector=amtennet", "--embedder: amtennet has no such option, only exif_"),
     ],
 )
