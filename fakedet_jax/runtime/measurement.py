@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.sharding import Mesh
 
-from fakedet_jax.runtime import parallel
+from fakedet_jax.runtime import parallel, platforms
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -115,7 +115,8 @@ def count_flops(jitted: Any, arguments: tuple[Any, ...]) -> float | None:
         The count of XLA, None where it gives none.
     """
     try:
-        lowered = jitted.trace(*arguments).lower(lowering_platforms=("tpu",))
+        whole = platforms.for_every_platform(jitted)
+        lowered = whole.trace(*arguments).lower(lowering_platforms=("tpu",))
         costs = lowered.cost_analysis()
     except (NotImplementedError, RuntimeError) as error:
         _LOGGER.info("XLA does not count the arithmetic here (%s)", error)

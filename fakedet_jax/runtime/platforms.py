@@ -22,6 +22,8 @@ from jax.sharding import Mesh
 _ON_CPUS: contextvars.ContextVar[bool | None] = contextvars.ContextVar(
     "on_cpus", default=None
 )
+# Where a function that is traced for known devices keeps the one it was made of.
+_WHOLE = "with_every_form"
 
 
 def choose(
@@ -64,6 +66,19 @@ def jit(function: Callable[..., Any], mesh: Mesh, **options: Any) -> Any:
     return jax.jit(_traced(function, on_cpus), **options)
 
 
+def for_every_platform(jitted: Any) -> Any:
+    """The function of `jit` with all forms, as to lower it for absent devices.
+
+    Args:
+        jitted: Function that `jit` or `jax.jit` returned.
+
+    Returns:
+        A jitted function that holds every form; of `jax.jit`, the same.
+    """
+    function = getattr(jitted.__wrapped__, _WHOLE, None)
+    return jitted if function is None else jax.jit(function)
+
+
 def eval_shape(function: Callable[..., Any], *arguments: Any) -> Any:
     """`jax.eval_shape`; all forms have the same shapes, so one is traced.
 
@@ -86,4 +101,5 @@ def _traced(function: Callable[..., Any], on_cpus: bool) -> Callable[..., Any]:
         finally:
             _ON_CPUS.reset(token)
 
+    setattr(traced, _WHOLE, function)
     return traced

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fakedet_jax.runtime import measurement, parallel
+from fakedet_jax.runtime import measurement, parallel, platforms
 
 
 def test_seconds_are_the_median_of_calls_that_were_waited_for(monkeypatch):
@@ -31,11 +31,25 @@ def test_arithmetic_of_a_convolution_does_not_depend_on_the_devices():
     assert counts == [2 * 8 * 4 * 8 * 8 * 9 * 3] * 2
 
 
-def test_unknown_arithmetic_is_none():
+def test_loops_over_pictures_on_cpus_are_counted_as_the_whole_batch():
+    def squared(rows):
+        return platforms.choose(
+            rows,
+            cpu=lambda rows: jax.lax.map(lambda row: row * row, rows),
+            default=lambda rows: rows * rows,
+        )
+
+    jitted = platforms.jit(squared, parallel.data_mesh())
+    rows = jax.ShapeDtypeStruct((8, 5), np.float32)
+    assert measurement.count_flops(jitted, (rows,)) == 8 * 5
+
+
+def test_unknown_arithmetic_is_none(monkeypatch):
     class Traced:
         def trace(self, *arguments):
             raise NotImplementedError("no cost analysis")
 
+    monkeypatch.setattr(platforms, "for_every_platform", lambda jitted: jitted)
     assert measurement.count_flops(Traced(), ()) is None
 
 

@@ -66,6 +66,16 @@ def test_a_platform_without_its_own_form_takes_the_default():
     np.testing.assert_array_equal(found, jnp.cos(X))
 
 
+def test_every_form_can_be_had_again(traced, function):
+    on_cpus = platforms.jit(function, parallel.data_mesh())
+    on_cpus.trace(X)
+    whole = platforms.for_every_platform(on_cpus)
+    assert "platform_index" in str(whole.trace(X).jaxpr)
+    assert set(traced) == {"cpu", "cuda", "default"}
+    # Of `jax.jit` nothing was left out.
+    assert platforms.for_every_platform(whole) is whole
+
+
 def test_without_a_mesh_every_form_is_kept(traced, function):
     jax.jit(function).trace(X)
     assert set(traced) == {"cpu", "cuda", "default"}
