@@ -171,7 +171,7 @@ def groups(items: Iterable[Item], seed: int = 0) -> list[list[int]]:
     >>> people = [("a.png", "Ann"), ("b.png", "Bob"), ("c.png", "Ann")]
     >>> items = [Item(p, "photo", "real", False, identities=(i,)) for p, i in people]
     >>> groups(items)
-    [[1], [0, 2]]
+    [[0, 2], [1]]
     """
     keys = [_keys(item, None) for item in items]
 

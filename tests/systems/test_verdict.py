@@ -210,4 +210,4 @@ def test_a_share_of_false_alarms_chooses_the_threshold(dataset):
     threshold = verdict.facts["threshold"]
     assert scores[1] < threshold <= scores[2]
     assert verdict.metrics["validation/threshold"] == threshold
-    assert "1 of the 3 real pictures" in verdict.facts["threshold_origin"]
+    assert "1 of the 3 real validation pictures" in verdict.facts["threshold_origin"]
