@@ -215,7 +215,7 @@ function facts(row) {
   const found = [
     ["Path", file.path],
     ["Log-odds", row.log_odds === undefined ? "" : minus(row.log_odds.toPrecision(4))],
-    ["Frames scored", row.frames > 1 ? count(row.frames) : ""],
+    ["Crops scored", row.frames > 1 ? count(row.frames) : ""],
     ["Size", row.size ? `${count(row.size[0])} × ${count(row.size[1])} pixels` : ""],
     ["Face cut out", row.face_pixels === undefined ? ""
       : `${count(row.face_pixels)} pixels on its shorter side`
