@@ -118,6 +118,18 @@ class DetectorInfo:
             "a rough one"
         )
 
+    @property
+    def origin_with_doubt(self) -> str:
+        """How the threshold was chosen, and what speaks against it; sentences."""
+        was_chosen = all(self.threshold_pictures or (1,))
+        if not self.doubt or not was_chosen:  # The origin says that it was not.
+            return self.threshold_origin
+        doubt = f"{self.doubt[0].upper()}{self.doubt[1:]}"
+        if self.max_false_alarms is None and self.unsure_rates is None:
+            # The numbers stand in the origin.
+            doubt = f"With fewer than {FEW_PICTURES} of each it is a rough one"
+        return f"{self.threshold_origin} {doubt}."
+
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> "DetectorInfo":
         """From what `dataclasses.asdict` gave, through JSON.

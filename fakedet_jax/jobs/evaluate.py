@@ -21,7 +21,7 @@ from fakedet_jax.errors import ImageError
 from fakedet_jax.evaluation import data as evaluation_data
 from fakedet_jax.evaluation import stability
 from fakedet_jax.evaluation.data import EvaluationData
-from fakedet_jax.evaluation.info import FEW_PICTURES, DetectorInfo
+from fakedet_jax.evaluation.info import DetectorInfo
 from fakedet_jax.evaluation.scoring import Scored, Scorer
 from fakedet_jax.faces import expected, widths
 from fakedet_jax.faces.cropping import TAKEN_WHOLE
@@ -197,7 +197,7 @@ class Evaluator:
             title=chosen.title,
             facts=facts,
             warnings=_compare_widths(self.workdir, dataset, config.input.num_threads),
-            threshold_origin=_tell_origin(info),
+            threshold_origin=info.origin_with_doubt,
             unsure_origin=info.unsure_origin,
             calibration=info.calibration.reason,
             config=_describe(
@@ -220,18 +220,6 @@ class Evaluator:
         page = f"; open {folder / 'report.html'} to read it" if config.report else ""
         _LOGGER.info("wrote %s%s", folder / "metrics.json", page)
         return summary, evaluation
-
-
-def _tell_origin(info: DetectorInfo) -> str:
-    """How the threshold was chosen, and what speaks against it."""
-    was_chosen = all(info.threshold_pictures or (1,))
-    if not info.doubt or not was_chosen:  # The origin says that it was not.
-        return info.threshold_origin
-    doubt = f"{info.doubt[0].upper()}{info.doubt[1:]}"
-    if info.max_false_alarms is None and info.unsure_rates is None:
-        # The numbers stand in the origin.
-        doubt = f"With fewer than {FEW_PICTURES} of each it is a rough one"
-    return f"{info.threshold_origin} {doubt}."
 
 
 def _warn_of_files_without_score(evaluation: report.Evaluation) -> None:

@@ -80,6 +80,7 @@ def _environment() -> "jinja2.Environment":
         "as_text": _as_text,
         "count": lambda number: f"{number:,}",
         "points": points,
+        "score": wording.score,
         "percent": percent,
         "pictures": functools.partial(text.counted, noun="picture"),
     }
@@ -109,5 +110,10 @@ def _as_text(value: object) -> str:
 
 
 def points(value: float) -> str:
-    """Formats a difference of shares in points of a hundred, always with its sign."""
-    return wording.minus(f"{100 * value:+.1f}")
+    """Formats a difference of shares in points of a hundred, with its sign.
+
+    >>> points(0.012), points(-0.0001)
+    ('+1.2', '0.0')
+    """
+    shown = f"{100 * value:+.1f}"
+    return wording.minus(shown) if float(shown) else shown[1:]

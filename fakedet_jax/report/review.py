@@ -150,9 +150,8 @@ class Review:
             "title": f"Review of {text.counted(len(files), 'file')}",
             "about": _about(info, layers_of),
             "detector": detector,
-            "threshold_origin": info.threshold_origin,
+            "threshold_origin": info.origin_with_doubt,
             "unsure_origin": info.unsure_origin,
-            "doubt": info.doubt,
             "facts": facts,
         }
 
@@ -208,15 +207,16 @@ class Review:
         entry = _file_entry(file, result, {face.face for face, _ in judged})
         seen: list[tuple[int, int, _Seen]] = []
         frames: set[int] = set()
-        highest = max(best.values(), key=lambda one: one.log_odds, default=None)
+        leading = _leading(judged)
         numbers = {face: self._num_faces + place for place, face in enumerate(best)}
         self._num_faces += len(best)
         for place, (face, decision) in enumerate(judged):
-            own = highest if face.face is None else best.get(face.face)
-            if face.score is None:
-                own = None
+            shown = leading if face.face is None else face.face
+            own = None if face.score is None or shown is None else best.get(shown)
             row = own.row if own else _only_picture(file, result)
             row_entry = _row_entry(face, decision, row, self._info)
+            if face.face is None and leading is not None:
+                row_entry["leading"] = leading
             if own is not None:
                 row_entry["image"] = f"{FACES}/{numbers[own.row.face]:06}.jpg"
                 seen.append((numbers[own.row.face], place, own))
@@ -296,6 +296,16 @@ class Review:
         if self._is_new:
             with contextlib.suppress(OSError):
                 self._folder.rmdir()
+
+
+def _leading(judged: Sequence[tuple[FaceResult, str]]) -> int | None:
+    """The number of the face with the highest score, which is that of all faces."""
+    scored = [
+        (face.score, face.face)
+        for face, _ in judged
+        if face.face is not None and face.score is not None
+    ]
+    return max(scored, key=lambda one: one[0])[1] if scored else None
 
 
 def _about(info: DetectorInfo, layers_of: str) -> dict[str, Any]:

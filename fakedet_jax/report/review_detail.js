@@ -94,14 +94,18 @@ function why(row) {
   if (own === "unsure") return `is between ${low.toFixed(3)} and ${high.toFixed(3)}`;
   const side = is_high ? `at or above ${high.toFixed(3)}` : `below ${low.toFixed(3)}`;
   if (own === row.kind) return `is ${side}`;
-  return `is ${side}, but changes that nobody would notice turn the decision round`;
+  return `is ${side}, but mild changes of the picture turn the decision round`;
 }
 
 function scale(row) {
   const mark = (css, left, place = {}) =>
     at(make("span", { class: css }), { left: percent(left), ...place });
-  const parts = [make("span", { class: "line" })];
   const between = about.unsure_between;
+  // What is nearly undecided has nearly no colour.
+  const middle = between ? (between[0] + between[1]) / 2 : about.threshold;
+  const parts = [at(make("span", { class: "line" }), {
+    background: `linear-gradient(90deg, var(--real), #dfe3e8 ${percent(middle)}, var(--fake))`,
+  })];
   if (between) {
     parts.push(mark("zone", between[0], { width: percent(between[1] - between[0]) }));
   } else {
@@ -126,7 +130,7 @@ function pictures(row) {
   if (row.image) {
     figures.push(make("figure", { class: "face" },
       make("img", { src: row.image, alt: "The face" }),
-      make("figcaption", {}, "What the network saw" + when(row))));
+      make("figcaption", {}, "What the network saw" + of_whom(row) + when(row))));
   }
   if (row.picture) {
     const boxes = row.box ? [
@@ -145,10 +149,15 @@ function pictures(row) {
   return figures.length ? [make("div", { class: "pictures" }, ...figures)] : [];
 }
 
+function of_whom(row) {
+  if (row.leading === undefined) return "";
+  return ` of face ${row.leading}, which has the highest score of all faces,`;
+}
+
 function when(row) {
   if (row.frame === undefined) return "";
   const time = row.time === undefined ? "" : `, at ${shown_time(row.time)}`;
-  return ` in the frame with the highest score, number ${count(row.frame)}${time}`;
+  return ` in frame ${count(row.frame)}${time}, where it scores highest`;
 }
 
 function box_on(row, box, css) {
@@ -165,7 +174,7 @@ function stability(row) {
   const facts = about.changes.flatMap((name, place) =>
     [make("dt", {}, name), make("dd", {}, shown_score(row.changed[place]))]);
   return [
-    make("h3", {}, "The score after changes that nobody would notice"),
+    make("h3", {}, "The score after mild changes of the picture"),
     make("dl", { class: "facts-list pairs" }, make("dt", {}, "as it is"),
       make("dd", {}, shown_score(row.score)), ...facts),
   ];
@@ -206,10 +215,11 @@ function facts(row) {
   const found = [
     ["Path", file.path],
     ["Log-odds", row.log_odds === undefined ? "" : minus(row.log_odds.toPrecision(4))],
-    ["Frames scored", row.frames > 1 ? count(row.frames) : ""],
+    ["Crops scored", row.frames > 1 ? count(row.frames) : ""],
     ["Size", row.size ? `${count(row.size[0])} × ${count(row.size[1])} pixels` : ""],
     ["Face cut out", row.face_pixels === undefined ? ""
-      : `${count(row.face_pixels)} pixels of its shorter side`],
+      : `${count(row.face_pixels)} pixels on its shorter side`
+        + (row.frames > 1 ? ", the median of its frames" : "")],
     ["Face detector", row.confidence === undefined ? ""
       : `confidence ${row.confidence.toFixed(2)}`],
     ["Says of its origin", file.origin],

@@ -102,7 +102,7 @@ function show_order() {
     head.querySelector("i").textContent = is_chosen ? (state.falls ? " ↓" : " ↑") : "";
   }
   byId("sort").value = state.column;
-  byId("turn").textContent = state.falls ? "↓ falling" : "↑ rising";
+  byId("turn").textContent = state.falls ? "↓ descending" : "↑ ascending";
   for (const button of byId("kinds").children) {
     button.setAttribute("aria-pressed", String(button.dataset.kind === state.kind));
   }

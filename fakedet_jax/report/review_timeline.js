@@ -9,8 +9,7 @@ function timeline(row) {
     at(make("span", { class: "dot" }), { background: colour(row, place) }),
     `face ${track.face} `));
   const legend = has_colours(row) ? keys
-    : [row.face === "all" ? `Scores of ${count(tracks.length)} faces`
-      : `Face ${row.face} is drawn dark, the other faces of the video grey`];
+    : [`Face ${drawn_face(row)} is drawn dark, the other ${count(tracks.length - 1)} grey`];
   return [
     make("h3", {}, "Scores of the video"),
     make("div", { class: "timeline" }),
@@ -21,8 +20,10 @@ function timeline(row) {
 // Of more tracks, no reader tells the colours apart.
 const has_colours = (row) => row.file.tracks.length <= TRACK_COLOURS.length;
 
-const is_own = (row, place) =>
-  row.face === "all" || row.file.tracks[place].face === row.face;
+// The row of all faces has the score of one of them.
+const drawn_face = (row) => row.leading ?? row.face;
+
+const is_own = (row, place) => row.file.tracks[place].face === drawn_face(row);
 
 function colour(row, place) {
   if (has_colours(row)) return TRACK_COLOURS[place];

@@ -144,7 +144,7 @@ def _page(
             "auc_interval": None,
             "auc_change_interval": None,
             **row,
-            "title": "everything"
+            "title": "Everything"
             if row["operation"] == MIX
             else OPERATIONS[row["operation"]].title,
             "strength": _strength(row),

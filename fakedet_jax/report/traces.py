@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fakedet_jax.report import canvas
+from fakedet_jax.report import canvas, wording
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -117,6 +117,6 @@ def _picture(
     low, high = limits or (None, None)
     axes.imshow(image, cmap=cmap, vmin=low, vmax=high, interpolation="nearest")
     axes.set_title(title, fontsize=10, fontweight="bold", color=canvas.INK)
-    axes.set_xlabel(note, fontsize=8, color=canvas.GREY)
+    axes.set_xlabel(wording.minus(note), fontsize=8, color=canvas.GREY)
     axes.set_xticks([])
     axes.set_yticks([])

@@ -29,3 +29,14 @@ def minus(number: str) -> str:
     '−1,234.5'
     """
     return number.replace("-", "\N{MINUS SIGN}")
+
+
+def score(value: float) -> str:
+    """Formats a score; none is shown as certain.
+
+    >>> score(0.9999), score(0.25)
+    ('> 0.999', '0.250')
+    """
+    if value < 0.001:
+        return "< 0.001"
+    return "> 0.999" if value > 0.999 else f"{value:.3f}"

@@ -135,10 +135,13 @@ def test_a_video_has_scores_of_each_face_over_time(tmp_path):
         [2, pytest.approx(0.0474259)],
     ]
     assert [row["face"] for row in video["faces"]] == [0, 1, "all"]
-    # What is shown is the frame of the highest score.
+    # What is shown is the frame of the highest score, and of all faces that of the one
+    # whose score they have, although the other is higher in one frame.
     frames = [row["frame"] for row in video["faces"]]
-    assert frames == [25, 0, 25]
-    assert video["faces"][2]["image"] == video["faces"][0]["image"]
+    assert frames == [25, 0, 0]
+    assert video["faces"][2]["leading"] == 1
+    assert video["faces"][2]["score"] == video["faces"][1]["score"]
+    assert video["faces"][2]["image"] == video["faces"][1]["image"]
     expected = reviews.picture(2)
     saved = _open(tmp_path / "review" / video["faces"][0]["image"])
     assert np.abs(saved - expected).max() < 5
