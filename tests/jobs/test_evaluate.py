@@ -545,7 +545,8 @@ def test_a_share_of_false_alarms_sets_the_threshold(workdir):
     assert summary["max_false_alarms"] == 0.34
     assert summary["threshold_real_pictures"] == 3
     assert "threshold_pictures" not in summary
-    assert "1 of the 3 real validation pictures" in (folder / "report.html").read_text("utf-8")
+    page = (folder / "report.html").read_text("utf-8")
+    assert "1 of the 3 real validation pictures" in page
 
 
 def test_too_few_real_pictures_for_a_share_are_warned_of(workdir, capsys):
