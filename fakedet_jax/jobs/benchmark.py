@@ -39,8 +39,7 @@ _JPEG_SIDE = 256
 _JPEG_QUALITY = 90
 _NUM_JPEGS = 64
 
-# How the table shows a result: its name, what it is, its unit and what divides it.
-_ROWS: tuple[tuple[str, str, str, float], ...] = (
+_ROWS: tuple[measurement.Row, ...] = (
     ("pipeline_images_per_second", "Input pipeline alone", "images/s", 1),
     *benchmark_files.ROWS,
     *benchmark_faces.ROWS,

@@ -34,8 +34,7 @@ from fakedet_jax.media.decode import decode
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.runtime import measurement
 
-# Rows of a table of results: name, description, unit and divisor.
-ROWS: tuple[tuple[str, str, str, float], ...] = (
+ROWS: tuple[measurement.Row, ...] = (
     ("face_frames_per_second", "Faces of frames, 640 × 360", "frames/s", 1),
     ("face_photographs_per_second", "Faces of JPEG files, 1 MP", "photographs/s", 1),
     ("crops_read_per_second", "Prepared crops, read by 2 processes", "crops/s", 1),

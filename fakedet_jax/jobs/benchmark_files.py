@@ -24,10 +24,10 @@ from fakedet_jax.evaluation.scoring import LogProbabilityFn, Scorer
 from fakedet_jax.faces import cropping, stream
 from fakedet_jax.faces.stream import FaceBatch, FaceFile, Reading
 from fakedet_jax.media.framing import Framing
+from fakedet_jax.runtime import measurement
 from fakedet_jax.runtime.processes import available_cores
 
-# Rows of a table of results: name, description, unit and divisor.
-ROWS: tuple[tuple[str, str, str, float], ...] = (
+ROWS: tuple[measurement.Row, ...] = (
     ("files_read_per_second", "Reading files, as predict does", "files/s", 1),
     ("files_network_per_second", "Network, in turns with reading", "images/s", 1),
     ("files_scored_per_second", "Reading and scoring at a time", "files/s", 1),

@@ -27,8 +27,7 @@ _LOGGER = logging.getLogger(__name__)
 
 Results = dict[str, Any]
 
-# How the table shows a result: its name, what it is, its unit and what divides it.
-_ROWS = (
+_ROWS: tuple[measurement.Row, ...] = (
     ("flops_per_image", "Arithmetic", "GFLOP/{row}", 1e9),
     ("bytes_per_image", "Memory moved", "MB/{row}", 1e6),
     ("temporary_bytes", "Temporaries, one device", "GB", 1e9),

@@ -19,6 +19,9 @@ from jax.sharding import Mesh
 
 from fakedet_jax.runtime import parallel, platforms
 
+# How a table shows a result: its name, what it is, its unit and what divides it.
+Row = tuple[str, str, str, float]
+
 _LOGGER = logging.getLogger(__name__)
 
 # A run repeats its call for about this long, as the clock is not exact.

@@ -46,7 +46,7 @@ _RATIOS = (
 )
 
 
-def rows(works: Mapping[str, str]) -> tuple[tuple[str, str, str, float], ...]:
+def rows(works: Mapping[str, str]) -> tuple[measurement.Row, ...]:
     """How the table of the benchmark shows comparisons.
 
     Args:

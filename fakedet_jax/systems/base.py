@@ -19,7 +19,7 @@ from fakedet_jax.media.framing import Framing
 from fakedet_jax.models.backbone import Backbone
 from fakedet_jax.models.parameters import Published
 from fakedet_jax.perturb.treatment import Treatment
-from fakedet_jax.runtime import checkpoint, parallel
+from fakedet_jax.runtime import checkpoint, measurement, parallel
 from fakedet_jax.runtime.signals import StopRequest
 from fakedet_jax.settings import Settings
 from fakedet_jax.systems.features import FeatureFn
@@ -194,7 +194,7 @@ class Benchmark:
     """
 
     framing: Framing
-    rows: Sequence[tuple[str, str, str, float]]
+    rows: Sequence[measurement.Row]
 
     def measure(self, dataset: Dataset) -> dict[str, Any]:
         """Measures on training pictures; speeds are of all devices together.

@@ -41,8 +41,7 @@ _MAX_FITS = 3
 
 _MIXTURE = f"{_NUM_ROWS:,} × {_NUM_FEATURES}, {_NUM_COMPONENTS} components"
 
-# How the table shows a result: its name, what it is, its unit and what divides it.
-ROWS: tuple[tuple[str, str, str, float], ...] = (
+ROWS: tuple[measurement.Row, ...] = (
     ("ranking_images_per_second", "Training to rank", "images/s", 1),
     ("embedding_images_per_second", "Embedding", "images/s", 1),
     ("mixture_seconds", f"Mixture of {_MIXTURE}, {_NUM_ITERATIONS} iterations", "s", 1),

@@ -40,8 +40,7 @@ Results = dict[str, Any]
 # Pictures on which the counts of both number formats are compared.
 _NUM_COMPARED = 256
 
-# How the table shows a result: its name, what it is, its unit and what divides it.
-ROWS: tuple[tuple[str, str, str, float], ...] = (
+ROWS: tuple[measurement.Row, ...] = (
     ("forward_images_per_second", "Backbone alone", "images/s", 1),
     ("counts_images_per_second", "Counting all layers", "images/s", 1),
     ("counts_cost", "Counting, more than the backbone", "%", 0.01),

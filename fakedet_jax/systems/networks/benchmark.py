@@ -29,7 +29,7 @@ _LOGGER = logging.getLogger(__name__)
 
 Results = dict[str, Any]
 
-ROWS: tuple[tuple[str, str, str, float], ...] = (
+ROWS: tuple[measurement.Row, ...] = (
     ("train_images_per_second", "Training step", "images/s", 1),
     ("evaluation_images_per_second", "Evaluation", "images/s", 1),
     ("pipeline_per_train", "Input pipeline / training step", "× (3 wanted)", 1),
