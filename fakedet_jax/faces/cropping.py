@@ -13,7 +13,7 @@ from msgspec import Meta
 from fakedet_jax.config import FaceConfig, FrameConfig, MediaConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.faces import crops, detection
-from fakedet_jax.faces.detector import FaceDetector
+from fakedet_jax.faces.detector import FaceDetector, WholePicture
 from fakedet_jax.faces.expected import Expected
 from fakedet_jax.media import options
 from fakedet_jax.media.decode import MIN_SIDE
@@ -104,6 +104,16 @@ class Cropping:
     def may_search(self) -> bool:
         """Whether a face detector searches some pictures at least."""
         return self.is_search or self.otherwise is not None
+
+    @property
+    def takes_whole(self) -> bool:
+        """Whether pictures are taken as they are."""
+        return (
+            type(self.detector) is WholePicture
+            and self.scale is None
+            and self.size is None
+            and not self.align
+        )
 
     @property
     def is_search(self) -> bool:

@@ -15,7 +15,7 @@ from fakedet_jax.data.prepared.examples import Example
 from fakedet_jax.errors import ImageError, RequestError
 from fakedet_jax.faces import crops, masks, shots, tracking
 from fakedet_jax.faces.cropping import Cropping
-from fakedet_jax.faces.face import Face, largest_first
+from fakedet_jax.faces.face import NUM_LANDMARKS, Face, check_picture, largest_first
 from fakedet_jax.media import exif, provenance
 from fakedet_jax.media.decode import (
     check_sides,
@@ -37,6 +37,9 @@ GIVEN_EMPTY = "empty in the file of tags"
 
 # Smallest area of a face that replaces the main one, relative to the main one's.
 MIN_AREA = 1 / 4
+
+# Of a face that nobody searched for.
+_UNKNOWN_LANDMARKS = ((math.nan, math.nan),) * NUM_LANDMARKS
 
 # Up to here the frames of a video are kept in memory; beyond, the file is read twice.
 MAX_HELD_BYTES = 256 * 2**20
@@ -165,20 +168,7 @@ def extract_example(example: Example, media: MediaConfig) -> Iterator[Outcome]:
     except ImageError as error:
         yield Row(LEFT_OUT, str(error)), None
         return
-    height, width = picture.shape[:2]
-    whole = (0.0, 0.0, float(width), float(height))
-    yield (
-        Row(
-            WRITTEN,
-            face=0,
-            box=whole,
-            crop_box=whole,
-            width=width,
-            height=height,
-            crop_side=float(min(height, width)),
-        ),
-        picture,
-    )
+    yield _whole(picture, Row(WRITTEN))
 
 
 class Guarded:
@@ -257,6 +247,9 @@ def from_picture(
         RequestError: OpenCV is not installed or rejects the model.
     """
     cropping, note = cropping.of_size(*picture.shape[:2])
+    if cropping.takes_whole:
+        yield _whole(picture, Row(WRITTEN, tags=tags, note=note))
+        return
     try:
         faces = cropping.detector.detect(picture, name)
     except ImageError as error:
@@ -512,6 +505,30 @@ def _cut(
         landmarks=tuple(map(tuple, crop.face.landmarks.tolist())),
     )
     return row, crop.pixels
+
+
+def _whole(picture: np.ndarray, row: Row) -> Outcome:
+    """Takes a picture as its only crop: the outcome of `_cut` without its arithmetic.
+
+    That arithmetic is a sixth of the time of a small JPEG file.
+    """
+    try:
+        check_picture(picture)
+    except ImageError as error:
+        return dataclasses.replace(row, status=LEFT_OUT, reason=str(error)), None
+    height, width = picture.shape[:2]
+    box = (0.0, 0.0, float(width), float(height))
+    row = dataclasses.replace(
+        row,
+        face=0,
+        box=box,
+        crop_box=box,
+        crop_side=float(min(height, width)),
+        landmarks=_UNKNOWN_LANDMARKS,
+        width=width,
+        height=height,
+    )
+    return row, picture
 
 
 def _left_out(reason: str, picture: np.ndarray, frame: Frame | None = None) -> Row:

@@ -392,3 +392,27 @@ def test_the_face_of_a_4k_photograph_keeps_its_pixels(tmp_path):
     left, top, right, bottom = map(round, row.crop_box)
     np.testing.assert_array_equal(pixels, picture[top:bottom, left:right])
     assert pixels.shape == (520, 520, 3)
+
+
+def test_a_whole_picture_is_told_as_a_crop_of_it_would_be():
+    picture, how = colourful(40, 56), Cropping(WholePicture(), scale=None)
+    assert how.takes_whole
+    (face,) = how.detector.detect(picture)
+    expected, pixels = extraction._cut(picture, face, 0, extraction.Row(WRITTEN), how)
+    (found,) = extraction.from_picture(picture, "a.png", how)
+    assert repr(found[0]) == repr(expected)
+    np.testing.assert_array_equal(found[1], pixels)
+
+
+def test_a_whole_picture_that_is_too_small_is_left_out():
+    how = Cropping(WholePicture(), scale=None)
+    ((row, pixels),) = extraction.from_picture(colourful(9, 30), "a.png", how)
+    assert (row.status, pixels) == (LEFT_OUT, None)
+    assert row.reason == "is only 30×9 pixels; at least 16×16 are needed"
+
+
+@pytest.mark.parametrize(
+    "settings", [{"scale": 1.3}, {"size": 32}, {"align": True, "size": 32}]
+)
+def test_what_is_cut_or_resized_is_not_whole(settings):
+    assert not Cropping(WholePicture(), **{"scale": None, **settings}).takes_whole
