@@ -104,9 +104,9 @@ def _fill(place, shared_data):
         for kind in kinds:
             found = sorted((faces / "train" / kind).iterdir())
             for split, chosen in (
-                ("train", found[:4]),
-                ("validation", found[4:6]),
-                ("test", found[6:8]),
+                ("train", found[:5]),
+                ("validation", found[5:7]),
+                ("test", found[7:9]),
             ):
                 target = place / folder / split / kind
                 target.mkdir(parents=True)
