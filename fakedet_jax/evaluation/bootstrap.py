@@ -23,10 +23,10 @@ from fakedet_jax.evaluation import metrics
 
 LEVEL = 0.95
 
-# The calibration error is a sum of absolute values, which chance raises: in resamples by
-# some b over the estimate, and in the estimate by at most b / (√2 - 1) over the truth.
-# That much it is where scores are calibrated, so that every gap is chance alone and a
-# resample adds as much variance again.
+# The calibration error is a sum of absolute values, which chance raises: in resamples
+# by some b over the estimate, and in the estimate by at most b / (√2 - 1) over the
+# truth. It is that much where scores are calibrated, so that every gap is chance alone
+# and a resample adds as much variance again.
 _MOST_BIAS = 1 + math.sqrt(2)
 
 # Number of weights in memory at once; a few such arrays fit a processor's cache.

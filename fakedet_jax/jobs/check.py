@@ -40,8 +40,8 @@ _SPLITS = ("train", "validation", "test")
 # A crop shows little but the face: side of its box / side of the picture.
 _MIN_SHARE_OF_CROP = 0.4
 _NOTHING_TO_RUN = (
-    "none yet: collect some hundred pictures of each side, or get the weights of a "
-    "face-recognition network, which knows faces already, and run this again"
+    "none yet: collect some hundred pictures of each side, or fewer and the weights of "
+    "a face-recognition network, which knows faces already, and run this again"
 )
 # Comparing more pictures with each other would take minutes.
 _MAX_COMPARED = 50_000
@@ -385,6 +385,8 @@ def _threshold(validation: Dataset | None) -> str:
     words = f"validation has {num_real:,} real and {num_fake:,} fake pictures"
     if not num_real:
         return f"{words}; without real ones no threshold can be chosen"
+    if not num_fake and any(validation.is_fake):
+        return f"{words}; without fake ones no threshold can be chosen"
     words += (
         f"; a threshold chosen on {counted(num_real, 'real picture')} cannot promise "
         f"fewer false alarms than 1 in {num_real:,}"

@@ -53,11 +53,11 @@ def _fails(capsys, *arguments, code=2):
         (
             ["train", "--workdir=w", "--select_by=acuracy"],
             "--select_by: expected accuracy, auc, loss, found 'acuracy'; did you mean "
-            "accuracy?",
+            "accuracy or auc?",
         ),
         (
             ["train", "--workdir=w", "--detector=fakespotter", "--backbone=facnet"],
-            "did you mean facenet?",
+            "found 'facnet'; did you mean facenet or mobilefacenet?",
         ),
         (["--mode=fly"], "--mode: 'fly' is no mode; expected one of check, train, "),
         (["--mode=pedict"], "--mode: 'pedict' is no mode; did you mean predict?"),
@@ -119,8 +119,10 @@ def test_a_workdir_without_a_detector_is_named(capsys, tmp_path, mode, exists):
     workdir = tmp_path if exists else tmp_path / "nowhere"
     files = [str(tmp_path)] if mode == "predict" else []
     line = _fails(capsys, f"--mode={mode}", f"--workdir={workdir}", *files)
-    advice = "no detector was trained" if exists else f"the folder '{workdir}' does not"
-    assert f"--workdir: '{workdir / 'config.json'}' is missing; {advice}" in line
+    told = f"'{workdir}' does not exist; name the folder of a training"
+    if exists:
+        told = f"'{workdir / 'config.json'}' is missing; no detector was trained"
+    assert f"--workdir: {told}" in line
     assert ("fakedet train" in line) == exists
 
 

@@ -3,6 +3,7 @@
 """Tests of fakedet_jax.jobs.check."""
 
 import json
+import math
 import shlex
 import shutil
 
@@ -17,6 +18,7 @@ from fakedet_jax.config import BackboneConfig, CheckConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs import check
 from fakedet_jax.systems import advice
+from fakedet_jax.systems.programs import DEFAULT_BATCH_SIZE
 from tests import tiny
 from tests.data.pictures import colourful, encode, write_folder
 from tests.faces import rendered
@@ -333,6 +335,16 @@ def test_minutes_are_measured(crops):
     assert 0 < minutes < 10
 
 
+@pytest.mark.parametrize(
+    ("counts", "missing"),
+    [({"validation/real": 4}, "fake"), ({"validation/gan": 4}, "real")],
+)
+def test_a_threshold_needs_both_sides(tmp_path, unmeasured, counts, missing):
+    counts = {"train/real": 8, "train/gan": 8, **counts}
+    found = _check(write_folder(tmp_path / "data", counts, 16))
+    assert f"without {missing} ones no threshold can be chosen" in found["threshold"]
+
+
 def test_few_training_pictures_are_warned_of(crops, unmeasured):
     found = _check(crops)
     (line,) = (line for line in found["warnings"] if "learns little" in line)
@@ -346,9 +358,11 @@ def test_weights_are_named_in_the_commands(tmp_path, unmeasured, monkeypatch):
     monkeypatch.setattr(check.widths, "search", lambda *_: wide)
     network = BackboneConfig(weights="my weights.pth")
     found = _check(crops, network=network)
+    num_train = _num_train(found)
+    num_calls = 3 * math.ceil(num_train / DEFAULT_BATCH_SIZE)
     # The classifier, and those that choose a threshold for so few pictures.
     assert found["detectors"][0]["minutes"] == pytest.approx(
-        (3.0 + 0.5 * 3 + 6 * 12 * _num_train(found) / 538) / 60
+        (3.0 + 0.5 * num_calls + 6 * 12 * num_train / 538) / 60
     )
     assert "--threshold_folds=5" in found["commands"][0]
     assert "'--weights=my weights.pth'" in found["commands"][0]
