@@ -266,7 +266,7 @@ def _summarise(
     if info.unsure_between is not None or config.stability:
         decisions = f"{num_fake:,} fake, {num_real:,} real, {num_unsure:,} unsure"
     errors = f"{output.num_failed:,} with an error"
-    if output.reasons:
+    if output.reasons and len(found) > 1:
         errors += f": {_most_frequent(output.reasons)}"
     _LOGGER.info(
         f"{text.counted(len(found), 'file')}: {output.num_scored:,} scored "
@@ -286,8 +286,7 @@ def _summarise(
             )
         raise RuntimeError(
             text.joined(
-                f"none of the {len(found):,} files could be scored: "
-                f"{_most_frequent(output.reasons)}",
+                f"none of the {len(found):,} files could be scored",
                 f"{config.output} has the reason of each" if config.output else "",
             )
         )
