@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fakedet_jax.errors import RequestError
+from fakedet_jax.runtime.text import joined, suggest, unknown
 
 _S = TypeVar("_S", bound="Settings")
 
@@ -75,18 +76,19 @@ class Option:
         if isinstance(value, tuple):
             wrong = [element for element in value if element not in self._choices]
             if self.choices and (wrong or not value):
+                near = [suggest(str(element), self._names) for element in wrong]
                 raise RequestError(
-                    f"`{name}`: expected some of {', '.join(map(str, self._choices))}, "
-                    f"found {', '.join(map(repr, wrong)) or 'none'}"
+                    joined(
+                        f"`{name}`: expected some of {', '.join(self._names)}, found "
+                        f"{', '.join(map(repr, wrong)) or 'none'}",
+                        *near,
+                    )
                 )
             for element in value if not self.choices else ():
                 self.check(name, element)
             return
         if self.choices is not None and value not in self._choices:
-            raise RequestError(
-                f"`{name}`: expected {', '.join(map(str, self._choices))}, found "
-                f"{value!r}"
-            )
+            raise RequestError(unknown(name, value, self._choices))
         if isinstance(value, bool) or not isinstance(value, int | float):
             return
         is_valid = (
@@ -103,6 +105,10 @@ class Option:
     def _choices(self) -> Sequence[object]:
         found = self.choices or ()
         return found() if callable(found) else found
+
+    @property
+    def _names(self) -> list[str]:
+        return [str(choice) for choice in self._choices]
 
     @property
     def _bounds(self) -> str:
@@ -360,7 +366,11 @@ def describe(type_: Any) -> str:
         return {int: "whole numbers", float: "numbers"}.get(
             typing.get_args(type_)[0], "a list of names"
         )
-    words = {bool: "true or false", int: "a whole number", float: "a number"}
+    words = {
+        bool: "true or false",
+        int: "a whole number such as 10",
+        float: "a number such as 0.01",
+    }
     return words.get(type_, "text" if type_ is str else "a path")
 
 

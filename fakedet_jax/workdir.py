@@ -184,7 +184,7 @@ def open_workdir(path: Path, field: str = "workdir") -> Workdir:
             f"no detector was trained in that folder; run `mode=train` "
             f"`workdir={path}` first"
             if path.exists()
-            else f"the folder {str(path)!r} does not exist; name that of a training"
+            else "name the folder of a training"
         ),
     )
     if record.get("dataset") == "folder" and record.get("faces") is None:

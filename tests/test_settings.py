@@ -147,9 +147,9 @@ def test_json_is_flat_and_comes_back():
 @pytest.mark.parametrize(
     ("found", "message"),
     [
-        ({"size": "many"}, "here: size: expected a whole number, found 'many'"),
-        ({"size": 1.5}, "here: size: expected a whole number, found 1.5"),
-        ({"size": True}, "here: size: expected a whole number, found True"),
+        ({"size": "many"}, "here: size: expected a whole number such as 10, found"),
+        ({"size": 1.5}, "here: size: expected a whole number .* found 1.5"),
+        ({"size": True}, "here: size: expected a whole number .* found True"),
         ({"size": 0}, "here: `size`: expected at least 1, found 0"),
         ({"mode": ["plain"]}, "here: mode: expected text"),
     ],

@@ -138,7 +138,9 @@ def from_list(path: Path, column: str, reserved: Sequence[str]) -> Inputs:
     """
     source = f"`inputs`: {str(path)!r}"
     if not path.is_file():
-        what = "is missing"
+        if not path.exists():
+            raise RequestError(f"{source} {files.MISSING}")
+        what = "is not a regular file"
         if path.is_dir():
             what = "is a folder without one prepared dataset"
         raise RequestError(

@@ -3,7 +3,6 @@
 """What arguments mean before their flags are read: a sub-command, a cry for help."""
 
 import dataclasses
-import difflib
 from collections.abc import Collection, Sequence
 
 _HELP = ("--help", "-help", "-h", "-?", "--helpshort", "-helpshort")
@@ -51,29 +50,3 @@ def read(arguments: Sequence[str], modes: Collection[str]) -> Arguments:
         any(flag in _HELP for flag in flags),
         any(flag in _VERSION for flag in flags),
     )
-
-
-def suggest(name: str, known: Collection[str], form: str = "{}") -> str:
-    """Names what a misspelt word may have meant.
-
-    Args:
-        name: The word.
-        known: The valid words.
-        form: How to write each of them.
-
-    Returns:
-        Such as `did you mean --num_epochs?`; empty where nothing is near.
-
-    >>> suggest("epochs", ["num_epochs", "workdir"], "--{}")
-    'did you mean --num_epochs?'
-    """
-    name = name.replace("-", "_").lower()
-    near = difflib.get_close_matches(name, list(known), 3)
-    # One that starts alike or has the same words is nearer than ratios tell.
-    near += [word for word in sorted(known) if name and word.startswith(name)][:3]
-    near = list(dict.fromkeys(near))[:3]
-    if name in near:
-        near = [name]
-    if not near:
-        return ""
-    return f"did you mean {' or '.join(form.format(word) for word in near)}?"

@@ -4,6 +4,7 @@
 
 import collections
 import dataclasses
+import functools
 import re
 import typing
 from collections.abc import Mapping, Sequence
@@ -13,8 +14,8 @@ from typing import Any, TypeVar
 from absl import flags
 
 from fakedet_jax import settings, systems
-from fakedet_jax.cli.arguments import suggest
 from fakedet_jax.errors import RequestError
+from fakedet_jax.runtime.text import suggest
 from fakedet_jax.settings import Leaf, Settings
 
 FLAGS = flags.FLAGS
@@ -49,8 +50,8 @@ def define(modes: Mapping[str, type[Settings]]) -> None:
         _definer(types)(name, None, _help(by_mode))
     flags.DEFINE_bool("distributed", None, "Join the processes of a cluster.")
     flags.DEFINE_string("coordinator_address", None, "HOST:PORT of process 0.")
-    flags.DEFINE_integer("num_processes", None, "Number of processes.")
-    flags.DEFINE_integer("process_id", None, "Number of this process, from 0.")
+    _definer([int])("num_processes", None, "Number of processes.")
+    _definer([int])("process_id", None, "Number of this process, from 0.")
 
 
 def given(modes: Mapping[str, type[Settings]]) -> dict[str, Any]:
@@ -247,9 +248,34 @@ def _definer(types: Sequence[Any]) -> Any:
         raise TypeError(f"one flag cannot hold values of {kinds}")
     return {
         bool: flags.DEFINE_bool,
-        int: flags.DEFINE_integer,
-        float: flags.DEFINE_float,
+        int: functools.partial(_define_number, int),
+        float: functools.partial(_define_number, float),
     }.get(kinds.pop(), flags.DEFINE_string)
+
+
+def _define_number(kind: type, name: str, default: None, help: str) -> None:
+    parser = _NumberParser(kind)
+    flags.DEFINE(parser, name, default, help, serializer=flags.ArgumentSerializer())
+
+
+class _NumberParser(flags.ArgumentParser):
+    """Parses a whole number or a number, and says so where it finds none."""
+
+    def __init__(self, kind: type) -> None:
+        super().__init__()
+        self._kind = kind
+        self._parser = flags.IntegerParser() if kind is int else flags.FloatParser()
+
+    def parse(self, argument: Any) -> Any:
+        try:
+            return self._parser.parse(argument)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"expected {settings.describe(self._kind)}, found {argument!r}"
+            ) from error
+
+    def flag_type(self) -> str:
+        return self._parser.flag_type()
 
 
 def _help(by_mode: Mapping[str, Sequence[Leaf]]) -> str:

@@ -13,8 +13,8 @@ from absl import flags as absl_flags
 
 from fakedet_jax import config
 from fakedet_jax.cli import flags
-from fakedet_jax.cli.arguments import suggest
 from fakedet_jax.errors import RequestError
+from fakedet_jax.runtime.text import suggest
 from fakedet_jax.settings import Settings
 
 _LOGGER = logging.getLogger(__name__)
@@ -187,8 +187,9 @@ def _read_study(paths: tuple[str, ...], values: dict[str, Any]) -> config.StudyC
     """The study's own settings, and the flags that it hands on to its trainings."""
     if len(paths) != 1:
         raise RequestError(
-            "`mode=study` takes one file, such as "
-            f"experiments/tables/amten_table5.json, found {len(paths)}"
+            "`mode=study`: name one file, such as "
+            "experiments/tables/amten_table5.json; "
+            f"found {', '.join(map(repr, paths)) or 'none'}"
         )
     own = {
         name: values[name] for name in flags.names(config.StudyConfig) if name in values

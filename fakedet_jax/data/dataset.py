@@ -197,8 +197,11 @@ def check_sides(dataset: Dataset, where: str, needs: str) -> None:
             "name the folder of real pictures 'real', or 'real_' and more, or list it "
             "in `real_classes`"
         )
+    part = (
+        where if dataset.split == "all" else f"the split {dataset.split!r} of {where}"
+    )
     message = (
-        f"`data_dir`: the split {dataset.split!r} of {where} holds no {kind} pictures; "
+        f"`data_dir`: {part} holds no {kind} pictures; "
         f"found the classes {', '.join(map(repr, dataset.classes))} "
         f"({dataset.reading})"
     )

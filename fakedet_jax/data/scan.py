@@ -10,7 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from fakedet_jax.errors import RequestError
-from fakedet_jax.media.files import PICTURE_EXTENSIONS, find_pictures, list_folder
+from fakedet_jax.media.files import (
+    MISSING,
+    PICTURE_EXTENSIONS,
+    find_pictures,
+    list_folder,
+)
 from fakedet_jax.media.video import VIDEO_EXTENSIONS
 
 PHOTO, VIDEO = "photo", "video"
@@ -152,6 +157,13 @@ def note(what: str, names: Sequence[str]) -> list[str]:
 def _entries(folder: Path) -> list[Path]:
     try:
         return list_folder(folder)
+    except FileNotFoundError as error:
+        raise RequestError(f"`data_dir`: {str(folder)!r} {MISSING}") from error
+    except NotADirectoryError as error:
+        raise RequestError(
+            f"`data_dir`: expected a folder, found a file, {str(folder)!r}; check the "
+            "path"
+        ) from error
     except OSError as error:
         raise RequestError(
             f"`data_dir`: expected a folder that can be read, found {str(folder)!r} "

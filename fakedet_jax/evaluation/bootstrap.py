@@ -12,6 +12,7 @@ References:
     percentile interval.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -21,6 +22,12 @@ from numpy.typing import ArrayLike, NDArray
 from fakedet_jax.evaluation import metrics
 
 LEVEL = 0.95
+
+# The calibration error is a sum of absolute values, which chance raises: in resamples
+# by some b over the estimate, and in the estimate by at most b / (√2 - 1) over the
+# truth. It is that much where scores are calibrated, so that every gap is chance alone
+# and a resample adds as much variance again.
+_MOST_BIAS = 1 + math.sqrt(2)
 
 # Number of weights in memory at once; a few such arrays fit a processor's cache.
 _BLOCK_SIZE = 2**17
@@ -179,7 +186,10 @@ def intervals(
     evidence: ArrayLike | None = None,
     shares: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
 ) -> dict[str, Interval | None]:
-    """Computes percentile intervals by drawing whole groups with replacement.
+    """Computes intervals by drawing whole groups with replacement.
+
+    They are percentile intervals. That of the calibration error goes further down, by
+    the most that chance can have added to it, as it would not even hold the estimate.
 
     A resample has as many groups as there are, real or fake: the share of real ones
     varies as it would in another collection. A resample without real or without fake
@@ -278,6 +288,11 @@ def intervals(
         if drawn.size:
             low, high = np.quantile(drawn, ends).tolist()
             result[name] = low, high
+            if name == "calibration_error":
+                estimate = sum(abs(own.sum()) for own in gaps_of_bins) / group.size
+                added = max(0.0, float(drawn.mean()) - estimate)
+                low = max(0.0, low - (1 + _MOST_BIAS) * added)
+                result[name] = min(low, estimate), max(high, estimate)
     return result
 
 

@@ -250,6 +250,7 @@ class PredictionOutput:
             there are any, `unsure`.
         num_scored: Number of files with a score.
         num_failed: Number of files without one.
+        reasons: Numbers of files without a score, by the reason of their first face.
         notes: Numbers of files that differ from the training pictures, by note.
     """
 
@@ -283,6 +284,7 @@ class PredictionOutput:
         """
         self.counts = collections.Counter(fake=0, real=0, error=0)
         self.num_scored = self.num_failed = 0
+        self.reasons: collections.Counter[str] = collections.Counter()
         self.notes: collections.Counter[str] = collections.Counter()
         self._files = files
         self._point = point
@@ -361,6 +363,8 @@ class PredictionOutput:
         is_scored = any(face.score is not None for face in faces)
         self.num_scored += is_scored
         self.num_failed += not is_scored
+        if not is_scored:
+            self.reasons[faces[0].reason] += 1
         for problem in result.problems if is_scored else ():
             _LOGGER.warning("%s was scored, but %s", file.path, problem)
         result.rows.sort(key=lambda entry: (entry[0].frame, entry[0].face))

@@ -17,6 +17,7 @@ from fakedet_jax.errors import RequestError
 from fakedet_jax.faces.boxes_file import read_boxes
 from fakedet_jax.faces.detector import FaceDetector, GivenBoxes, WholePicture
 from fakedet_jax.faces.opencv import Haar, YuNet, load_cascade, read_model
+from fakedet_jax.runtime import text
 
 DETECTORS = ("none", "haar", "yunet", "boxes")
 
@@ -66,9 +67,7 @@ def create(
             OpenCV is not installed.
     """
     if name not in DETECTORS:
-        raise RequestError(
-            f"`face_detector`: expected one of {', '.join(DETECTORS)}, found {name!r}"
-        )
+        raise RequestError(text.unknown("face_detector", name, DETECTORS))
     _check_belongs(name, "yunet", "face_detector_model", model)
     _check_belongs(name, "boxes", "face_boxes", boxes)
     if min_score is not None and name != "yunet":

@@ -26,6 +26,7 @@ from fakedet_jax.data.folder import WANTED_PICTURES
 from fakedet_jax.errors import RequestError
 from fakedet_jax.faces import expected, widths
 from fakedet_jax.jobs.train import find_torn_groups
+from fakedet_jax.media.files import MISSING
 from fakedet_jax.report.text_table import text_table
 from fakedet_jax.runtime import parallel, storage
 from fakedet_jax.runtime.processes import available_cores
@@ -39,8 +40,8 @@ _SPLITS = ("train", "validation", "test")
 # A crop shows little but the face: side of its box / side of the picture.
 _MIN_SHARE_OF_CROP = 0.4
 _NOTHING_TO_RUN = (
-    "none yet: collect some hundred pictures of each side, or get the weights of a "
-    "face-recognition network, which knows faces already, and run this again"
+    "none yet: collect some hundred pictures of each side, or fewer and the weights of "
+    "a face-recognition network, which knows faces already, and run this again"
 )
 # Comparing more pictures with each other would take minutes.
 _MAX_COMPARED = 50_000
@@ -175,22 +176,30 @@ def _root(config: CheckConfig) -> Path:
     if len(config.paths) != 1:
         found = "none" if not config.paths else ", ".join(map(repr, config.paths))
         raise RequestError(
-            "`mode=check` takes one folder with a folder for each class, such as "
-            f"PICTURES, found {found}"
+            "`mode=check`: name one folder, which holds a folder of pictures for each "
+            f"class; found {found}"
         )
     root = Path(config.paths[0])
+    if not root.exists():
+        raise RequestError(f"`mode=check`: {str(root)!r} {MISSING}")
     if not root.is_dir():
-        raise RequestError(f"`mode=check`: {str(root)!r} is not a folder")
+        raise RequestError(
+            f"`mode=check`: {str(root)!r} is a file; name the folder that holds a "
+            "folder of pictures for each class"
+        )
     return root
 
 
 def _load(data: DataConfig) -> dict[str, Dataset]:
     """The splits that a training would have; those without a picture are left out."""
-    catalog.load(data, "all", needs="either")  # What is wrong with all of it, first.
+    # What is wrong with all of it, first: nothing learns without real ones.
+    everything = catalog.load(data, "all", needs="real")
+    # That there are no fakes at all is told once, among the warnings.
+    needs = "either" if everything.fake_labels.any() else "real"
     splits = {}
     for split in _SPLITS:
         try:
-            splits[split] = catalog.load(data, split, needs="either")
+            splits[split] = catalog.load(data, split, needs=needs)
         except RequestError as error:
             _LOGGER.info("no split %s: %s", split, error)
     if "train" not in splits:
@@ -286,6 +295,11 @@ def _warnings(
     unchecked = []
     num_fake = sum(int(one.fake_labels.sum()) for one in splits.values())
     num_real = _total(splits) - num_fake
+    of_training = int(dataset.fake_labels.sum())
+    few = advice.shortage(
+        {"real": dataset.num_examples - of_training, "fake": of_training}
+    )
+    warnings += [few] if few and num_fake else []
     for kind, number in (("real", num_real), ("fake", num_fake)):
         if not number:
             warnings.append(f"there are no {kind} pictures")
@@ -371,8 +385,12 @@ def _threshold(validation: Dataset | None) -> str:
     words = f"validation has {num_real:,} real and {num_fake:,} fake pictures"
     if not num_real:
         return f"{words}; without real ones no threshold can be chosen"
-    lowest = 1 / num_real
-    words += f", so that a threshold holds false alarms below {lowest:.1%} at best"
+    if not num_fake and any(validation.is_fake):
+        return f"{words}; without fake ones no threshold can be chosen"
+    words += (
+        f"; a threshold chosen on {counted(num_real, 'real picture')} cannot promise "
+        f"fewer false alarms than 1 in {num_real:,}"
+    )
     if min(num_real, num_fake or num_real) < WANTED_PICTURES:
         words += f"; with fewer than {WANTED_PICTURES} of each it is a rough one"
     return words

@@ -45,9 +45,7 @@ def convert(config: ConvertConfig) -> dict[str, Any]:
             published[name] = cast(NetworkDetector, system)
     known = [*networks, *published]
     if config.model not in known:
-        raise RequestError(
-            f"`model`: expected one of {', '.join(known)}, found {config.model!r}"
-        )
+        raise RequestError(text.unknown("model", config.model, known))
     store.check_output(config.output)
     tensor_file = formats.read(config.weights, config.container)
     if config.model in networks:

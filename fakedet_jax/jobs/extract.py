@@ -25,7 +25,7 @@ from fakedet_jax.evaluation.scoring import stream
 from fakedet_jax.faces.file_rows import FileRows
 from fakedet_jax.faces.stream import NO_PICTURE
 from fakedet_jax.jobs import compute
-from fakedet_jax.jobs.files import Files, open_files, tell_notes
+from fakedet_jax.jobs.files import Files, check_paths, open_files, tell_notes
 from fakedet_jax.media import batching
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.runtime import parallel, progress, storage, text
@@ -264,6 +264,7 @@ def _check(config: ExtractConfig) -> None:
             "`mode=extract`: expected files or a dataset, found both (`dataset` or "
             f"`data_dir`, and {config.paths[0]!r}); leave one out"
         )
+    check_paths(config.paths)
     for field, named in _FILE_SETTINGS.items():
         if getattr(config, field) and not config.paths:
             raise RequestError(

@@ -4,14 +4,18 @@
 
 import dataclasses
 import logging
-from collections.abc import Callable, Generator, Mapping
+import os
+from collections.abc import Callable, Generator, Mapping, Sequence
 
 from jax.sharding import Mesh
 
 from fakedet_jax.config import FilesConfig
+from fakedet_jax.data import scan
+from fakedet_jax.errors import RequestError
 from fakedet_jax.faces import cropping, expected, stream
 from fakedet_jax.faces.cropping import TAKEN_WHOLE, Cropping
 from fakedet_jax.faces.stream import FaceBatch, FaceFile, Reading
+from fakedet_jax.media.files import ADDRESS, MISSING, is_address
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.runtime import parallel, text
 from fakedet_jax.workdir import Workdir
@@ -56,6 +60,37 @@ class Files:
             reading=self.reading,
             has_provenance=has_provenance,
         )
+
+
+def check_paths(paths: Sequence[str]) -> None:
+    """Refuses paths of which none exists; where some do, the others become rows.
+
+    Args:
+        paths: Files and folders, as they were named.
+
+    Raises:
+        RequestError: None of them exists.
+    """
+    if not paths or not all(map(_is_missing, paths)):
+        return
+    first = paths[0]
+    reason = ADDRESS if is_address(first) else MISSING
+    if len(paths) == 1 or reason == ADDRESS:
+        raise RequestError(f"{first!r} {reason}")
+    raise RequestError(
+        f"none of the {len(paths):,} files and folders exists: {scan.some(paths)}; "
+        "check the paths"
+    )
+
+
+def _is_missing(path: str) -> bool:
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):  # Why it cannot be read becomes its row.
+        return False
+    return False
 
 
 def tell_notes(notes: Mapping[str, int], noun: str = "file") -> None:

@@ -26,7 +26,7 @@ from fakedet_jax.faces import stream
 from fakedet_jax.faces.cropping import Cropping
 from fakedet_jax.faces.stream import Reading
 from fakedet_jax.jobs import compute
-from fakedet_jax.jobs.files import tell_notes
+from fakedet_jax.jobs.files import check_paths, tell_notes
 from fakedet_jax.models import precision
 from fakedet_jax.runtime import parallel, text
 from fakedet_jax.runtime.signals import Stopped, StopRequest
@@ -161,6 +161,7 @@ def _check(mode: Mode, config: Config) -> None:
             f"`mode={mode.name}`: expected files and folders or a list (`inputs`), "
             f"found {found}"
         )
+    check_paths(config.paths)
     assert config.output is not None
     output = config.output.resolve()
     for path in config.paths:

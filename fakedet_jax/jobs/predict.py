@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`mode=predict`: scores photographs, videos and folders of both, as CSV."""
 
+import collections
 import contextlib
 import functools
 import logging
@@ -24,9 +25,9 @@ from fakedet_jax.evaluation.predictions import (
 )
 from fakedet_jax.evaluation.scoring import Scorer
 from fakedet_jax.faces.annotated_copies import AnnotatedCopies
-from fakedet_jax.faces.stream import NO_PICTURE
+from fakedet_jax.faces.stream import NO_PICTURE, FaceFile
 from fakedet_jax.jobs import compute, threshold
-from fakedet_jax.jobs.files import Files, open_files, tell_notes
+from fakedet_jax.jobs.files import Files, check_paths, open_files, tell_notes
 from fakedet_jax.jobs.review import open_review
 from fakedet_jax.jobs.saturation import Saturation
 from fakedet_jax.report.review import PAGE, check_folder
@@ -111,7 +112,7 @@ def predict(config: PredictConfig) -> dict[str, int]:
                     picture = batch["image"][item.position]
                     output.add(item.file, item.row, rows[item.position], picture)
             output.flush()
-    _summarise(config, output, len(found), detector.info)
+    _summarise(config, output, found, detector.info)
     saturation.tell()
     return dict(output.counts)
 
@@ -134,6 +135,7 @@ def _check(config: PredictConfig) -> None:
         raise RequestError(
             "`mode=predict`: name files or folders, such as PHOTOS/; found none"
         )
+    check_paths(config.paths)
     tables = [path.resolve() for path in (config.output, config.frame_scores) if path]
     if len(set(tables)) < len(tables):
         raise RequestError(
@@ -241,7 +243,10 @@ def _tell_part(config: PredictConfig, output: PredictionOutput, num_files: int) 
 
 
 def _summarise(
-    config: PredictConfig, output: PredictionOutput, num_files: int, info: DetectorInfo
+    config: PredictConfig,
+    output: PredictionOutput,
+    found: Sequence[FaceFile],
+    info: DetectorInfo,
 ) -> None:
     """Logs the counts of files and decisions.
 
@@ -260,9 +265,12 @@ def _summarise(
     )
     if info.unsure_between is not None or config.stability:
         decisions = f"{num_fake:,} fake, {num_real:,} real, {num_unsure:,} unsure"
+    errors = f"{output.num_failed:,} with an error"
+    if output.reasons and len(found) > 1:
+        errors += f": {_most_frequent(output.reasons)}"
     _LOGGER.info(
-        f"{text.counted(num_files, 'file')}: {output.num_scored:,} scored "
-        f"({faces}{decisions}), {output.num_failed:,} with an error"
+        f"{text.counted(len(found), 'file')}: {output.num_scored:,} scored "
+        f"({faces}{decisions}), {errors}"
     )
     tell_notes(output.notes)
     if config.annotated is not None and output.num_scored:
@@ -271,7 +279,29 @@ def _summarise(
         _LOGGER.info("open %s to review the results", config.report / PAGE)
     if not output.num_scored:
         # Scripts check the exit code, not the `error` column.
-        what = "the only file could not be scored"
-        if num_files > 1:
-            what = f"none of the {num_files} files could be scored"
-        raise RuntimeError(f"{what}; the CSV says why")
+        if len(found) == 1:
+            (reason,) = output.reasons
+            raise RuntimeError(
+                f"the only file could not be scored: {found[0].path} {reason}"
+            )
+        raise RuntimeError(
+            text.joined(
+                f"none of the {len(found):,} files could be scored",
+                f"{config.output} has the reason of each" if config.output else "",
+            )
+        )
+    tables = [str(path) for path in (config.output, config.frame_scores) if path]
+    if tables:
+        verb = "is" if len(tables) == 1 else "are"
+        _LOGGER.info("%s %s written", " and ".join(tables), verb)
+
+
+def _most_frequent(reasons: collections.Counter[str]) -> str:
+    """The reason that most files have, and how many have others.
+
+    >>> _most_frequent(collections.Counter({"shows no face": 3, "is empty": 1}))
+    '3 × shows no face, 1 × other reasons'
+    """
+    ((reason, count),) = reasons.most_common(1)
+    rest = reasons.total() - count
+    return f"{count:,} × {reason}" + (f", {rest:,} × other reasons" if rest else "")

@@ -22,6 +22,7 @@ from fakedet_jax.faces import expected, widths
 from fakedet_jax.jobs import compute
 from fakedet_jax.runtime import parallel, storage
 from fakedet_jax.runtime.signals import StopRequest
+from fakedet_jax.systems import advice
 from fakedet_jax.systems.base import FitRequest, read_info
 from fakedet_jax.systems.options import Options, TableOptions
 from fakedet_jax.training.recipe import change
@@ -99,6 +100,7 @@ def train(config: TrainConfig) -> None:
         config.workdir,
     )
     if system.needs_fakes:
+        _warn_of_few_to_learn_from(train, config.options)
         _warn_of_few_pictures(train, validation, config.options)
     with StopRequest() as stop:
         system.fit(
@@ -167,6 +169,16 @@ def _load_splits(data: DataConfig, needs_fakes: bool) -> dict[str, Dataset]:
     return splits
 
 
+def _warn_of_few_to_learn_from(train: Dataset, options: Options) -> None:
+    """Warns where a side has few training pictures."""
+    num_fake = int(train.fake_labels.sum())
+    counts = {"real": train.num_examples - num_fake}
+    if not options.makes_fakes:
+        counts["fake"] = num_fake
+    if few := advice.shortage(counts, advice.least_pictures(options)):
+        _LOGGER.warning("%s", few)
+
+
 def _warn_of_few_pictures(
     train: Dataset, validation: Dataset, options: Options
 ) -> None:
@@ -196,14 +208,15 @@ def _warn_of_few_pictures(
     elif 0 < min(num_real, num_fake) < FEW_PICTURES:
         _LOGGER.warning(
             "%s %d real and %d fake pictures; with fewer than %d of each the threshold "
-            "is a rough one%s. About %s real and as many fake pictures, of which the "
-            "same share is held out, would be enough",
+            "is a rough one%s. You need about %s real and %s fake pictures in all for "
+            "%d of each in validation",
             where,
             num_real,
             num_fake,
             FEW_PICTURES,
             remedy,
-            f"{_enough_pictures(train, validation):,}",
+            *2 * [f"{_enough_pictures(train, validation):,}"],
+            FEW_PICTURES,
         )
 
 

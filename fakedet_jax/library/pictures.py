@@ -149,6 +149,11 @@ def _to_uint8(
             f"`{name}`: expected uint8, from 0 to 255, found {array.dtype}; bring the "
             "numbers into that range and convert them with astype(np.uint8)"
         )
+    if num_nan := int(np.isnan(array).sum()):
+        raise RequestError(
+            f"`{name}`: holds NaN, which is no number, in {num_nan:,} of "
+            f"{array.size:,} places; look at where the array is computed"
+        )
     low, high = float(array.min()), float(array.max())
     if not scale:
         raise RequestError(

@@ -24,6 +24,13 @@ PICTURE_EXTENSIONS = frozenset(
     ]
 )
 
+# What to say of a path that a request names and that is not there.
+MISSING = "does not exist; check the path"
+# What to say of one in a bucket or of the web.
+ADDRESS = (
+    "is an address, of which files are not read; mount what it names, or copy it here"
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class FoundFile:
@@ -79,6 +86,11 @@ def list_folder(folder: Path) -> list[Path]:
     return sorted(entries, key=lambda entry: os.fsencode(entry.name))
 
 
+def is_address(path: str | Path) -> bool:
+    """Whether a path looks like an address, such as `gs://bucket/photo.jpg`."""
+    return re.match(r"[a-z][a-z0-9+.-]+:/", str(path)) is not None
+
+
 def check_regular(path: Path, noun: str) -> int:
     """Checks that a path is a regular file, without opening it.
 
@@ -99,11 +111,8 @@ def check_regular(path: Path, noun: str) -> int:
     except FileNotFoundError:
         if path.is_symlink():
             raise ImageError("is a link to a file that does not exist") from None
-        if re.match(r"[a-z][a-z0-9+.-]+:/", str(path)):
-            raise ImageError(
-                "is an address, of which files are not read; mount what it names, or "
-                "copy it here"
-            ) from None
+        if is_address(path):
+            raise ImageError(ADDRESS) from None
         raise ImageError("does not exist") from None
     except (OSError, ValueError) as error:  # A null character is a `ValueError`.
         raise unreadable(error) from error

@@ -511,6 +511,7 @@ def _draw(evaluation: Evaluation, summary: Mapping[str, Any]) -> dict[str, html.
     classes, is_fake = evaluation.classes, evaluation.is_fake
     matrix = np.asarray(summary["confusion_matrix"], np.int64)
     error = summary["calibration_error"]
+    has_intervals = evaluation.videos is None
     return {
         "scores": html.Panel(
             "Distribution of the scores",
@@ -540,11 +541,14 @@ def _draw(evaluation: Evaluation, summary: Mapping[str, Any]) -> dict[str, html.
         ),
         "reliability": html.Panel(
             "Are scores probabilities?",
-            curves.reliability(
-                fake, scores, error, has_intervals=evaluation.videos is None
+            curves.reliability(fake, scores, error, has_intervals=has_intervals),
+            "Each point is about a tenth of the pictures. Across is the mean of their "
+            "scores, upwards the share of fakes among them. On the dashed line both "
+            "are the same. "
+            + (
+                "The vertical lines are 95 % intervals of the share."
+                if has_intervals
+                else "Frames of a video are alike, so that no intervals are drawn."
             ),
-            "Each point is a tenth of the pictures or so: the mean of their scores, "
-            "and the share of fakes among them, for pictures that are no frames with "
-            "its 95 % interval. On the dashed line both are the same.",
         ),
     }

@@ -130,10 +130,11 @@ function set_up() {
     state.words = event.target.value;
     refresh();
   });
-  const sizes = Object.fromEntries(KINDS.map((kind) =>
-    [kind, rows.filter((row) => row.kind === kind).length]));
-  const kinds = [["", "All", rows.length],
-    ...KINDS.filter((kind) => sizes[kind]).map((kind) => [kind, kind, sizes[kind]])];
+  // The row of a whole video repeats a face of it, and is no face of its own.
+  const faces = rows.filter((row) => row.face !== "all");
+  const kinds = [["", "All", faces.length],
+    ...KINDS.filter((kind) => rows.some((row) => row.kind === kind)).map((kind) =>
+      [kind, kind, faces.filter((row) => row.kind === kind).length])];
   byId("kinds").append(...kinds.map(([kind, text, number]) => make("button",
     { type: "button", "data-kind": kind, onclick: () => { state.kind = kind; refresh(); } },
     kind ? make("span", { class: `dot ${kind}` }) : "", `${text} `,

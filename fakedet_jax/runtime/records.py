@@ -66,12 +66,16 @@ def read(
     Raises:
         RequestError: The file is missing, cannot be read, or holds something else.
     """
-    source = f"`{field}`: {str(path)!r}" if field else repr(str(path))
+    prefix = f"`{field}`: " if field else ""
+    source = f"{prefix}{str(path)!r}"
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise RequestError(f"{source} is missing; {if_missing or advice}") from error
+        what = f"{source} is missing"
+        if not path.parent.exists():  # Then its folder was named, and is not there.
+            what = f"{prefix}{str(path.parent)!r} does not exist"
+        raise RequestError(f"{what}; {if_missing or advice}") from error
     except OSError as error:
         reason = error.strerror or error
         raise RequestError(f"{source} cannot be read ({reason}); {advice}") from error

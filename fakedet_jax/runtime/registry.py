@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Generic, Protocol, TypeVar
 
 from fakedet_jax.errors import RequestError
+from fakedet_jax.runtime import text
 
 
 class _Named(Protocol):
@@ -79,9 +80,7 @@ class Registry(Generic[_T]):
             RequestError: Nothing is registered under this name.
         """
         if name not in self._values:
-            raise RequestError(
-                f"`{self._field}`: expected {', '.join(self._values)}, found {name!r}"
-            )
+            raise RequestError(text.unknown(self._field, name, self._values))
         return self._values[name]
 
     def __contains__(self, name: object) -> bool:

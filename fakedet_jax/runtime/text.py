@@ -1,9 +1,11 @@
 # Copyright 2026 The fakedet_jax Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Text for people: plurals, messages of errors, and file names made from any text."""
+"""Text for people: plurals, errors, near words, and file names made from any text."""
 
 import collections
+import difflib
 import re
+from collections.abc import Collection
 
 _MAX_NAME = 80
 # Names that Windows reserves, with any extension.
@@ -76,3 +78,50 @@ def one_line(error: BaseException) -> str:
     ('two lines', 'EOFError')
     """
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def suggest(name: str, known: Collection[str], form: str = "{}") -> str:
+    """Names what a misspelt word may have meant.
+
+    Args:
+        name: The word.
+        known: The valid words.
+        form: How to write each of them.
+
+    Returns:
+        Such as `did you mean --num_epochs?`; empty where nothing is near.
+
+    >>> suggest("epochs", ["num_epochs", "workdir"], "--{}")
+    'did you mean --num_epochs?'
+    """
+    name = name.replace("-", "_").lower()
+    near = difflib.get_close_matches(name, list(known), 3)
+    # One that starts alike or has the same words is nearer than ratios tell.
+    near += [word for word in sorted(known) if name and word.startswith(name)][:3]
+    near = list(dict.fromkeys(near))[:3]
+    if name in near:
+        near = [name]
+    if not near:
+        return ""
+    return f"did you mean {' or '.join(form.format(word) for word in near)}?"
+
+
+def unknown(field: str, name: object, known: Collection[object]) -> str:
+    """Says that a setting has a value that is none of its names.
+
+    Args:
+        field: Name of the setting.
+        name: The value.
+        known: The valid names.
+
+    Returns:
+        A line with the valid names and, where one is near, what may have been meant.
+
+    >>> unknown("colour", "gren", ["red", "green"])
+    "`colour`: expected red, green, found 'gren'; did you mean green?"
+    >>> unknown("colour", 7, ["red", "green"])
+    '`colour`: expected red, green, found 7'
+    """
+    names = [str(one) for one in known]
+    near = suggest(name, names) if isinstance(name, str) else ""
+    return joined(f"`{field}`: expected {', '.join(names)}, found {name!r}", near)

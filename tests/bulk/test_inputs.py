@@ -132,7 +132,7 @@ def test_nested_columns_are_refused(tmp_path):
 
 
 def test_a_list_that_is_missing_a_folder_or_empty_is_refused(tmp_path):
-    with pytest.raises(RequestError, match=r"no\.txt' is missing"):
+    with pytest.raises(RequestError, match=r"no\.txt' does not exist; check the path"):
         _list(tmp_path / "no.txt")
     with pytest.raises(RequestError, match="is a folder"):
         _list(tmp_path)

@@ -32,17 +32,3 @@ def test_sub_command_and_help_are_told_from_the_rest(given, mode, rest, wants_he
 def test_the_version_is_asked_for_anywhere_before_the_files():
     assert arguments.read(["train", "--version"], _MODES).wants_version
     assert not arguments.read(["predict", "--", "--version"], _MODES).wants_version
-
-
-@pytest.mark.parametrize(
-    ("word", "expected"),
-    [
-        ("pre", "did you mean prepare or predict?"),
-        ("trian", "did you mean train?"),
-        ("Train", "did you mean train?"),
-        ("zzz", ""),
-        ("", ""),
-    ],
-)
-def test_near_words_are_suggested(word, expected):
-    assert arguments.suggest(word, _MODES) == expected

@@ -48,7 +48,17 @@ def _fails(capsys, *arguments, code=2):
         (["predict", "--inpust=3"], "did you mean --inputs?"),
         (["--wrokdir=x"], "did you mean --workdir?"),
         (["train", "--zzzz"], "'zzzz'; see fakedet train --help"),
-        (["train", "--batch_size=many"], "invalid literal"),
+        (["train", "--batch_size=many"], "see fakedet train --help"),
+        (["train", "--workdir=w", "--detector=meso5"], "did you mean meso4"),
+        (
+            ["train", "--workdir=w", "--select_by=acuracy"],
+            "--select_by: expected accuracy, auc, loss, found 'acuracy'; did you mean "
+            "accuracy or auc?",
+        ),
+        (
+            ["train", "--workdir=w", "--detector=fakespotter", "--backbone=facnet"],
+            "found 'facnet'; did you mean facenet or mobilefacenet?",
+        ),
         (["--mode=fly"], "--mode: 'fly' is no mode; expected one of check, train, "),
         (["--mode=pedict"], "--mode: 'pedict' is no mode; did you mean predict?"),
         (["pedict"], "'pedict' is no mode; did you mean predict?"),
@@ -62,8 +72,16 @@ def _fails(capsys, *arguments, code=2):
         (["--mode=train"], "--workdir: this setting is required (Folder of the"),
         (["--mode=evaluate"], "--workdir: this setting is required"),
         (["--mode=predict", "a.jpg"], "--workdir: this setting is required"),
-        (["--mode=train", "--batch_size=many"], "--batch_size=many: invalid literal"),
-        (["--mode=train", "--learning_rate=x"], "--learning_rate=x: could not conv"),
+        (
+            ["--mode=train", "--batch_size=many"],
+            "expected a whole number such as 10, found 'many'",
+        ),
+        (
+            ["--mode=train", "--learning_rate=x"],
+            "expected a number such as 0.01, found 'x'",
+        ),
+        (["train", "--max_false_alarms=1%"], "a number such as 0.01, found '1%'"),
+        (["train", "--process_id=one"], "a whole number such as 10, found 'one'"),
         (["--mode=train", "--flip=maybe"], "--flip=maybe: "),
         (
             ["--mode=train", "--workdir=w", "--num_threads=0"],
@@ -79,7 +97,7 @@ def _fails(capsys, *arguments, code=2):
         ),
         (
             ["--mode=train", "--workdir=w", "--perturb_copies=x"],
-            "--perturb_copies=x: could not convert",
+            "--perturb_copies=x: expected a number such as 0.01, found 'x'",
         ),
         (["--mode=train", "--workdir"], "Missing value for flag --workdir"),
         (["--mode=train", "a.jpg"], "`fakedet train` takes no files, found 'a.jpg'"),
@@ -101,8 +119,10 @@ def test_a_workdir_without_a_detector_is_named(capsys, tmp_path, mode, exists):
     workdir = tmp_path if exists else tmp_path / "nowhere"
     files = [str(tmp_path)] if mode == "predict" else []
     line = _fails(capsys, f"--mode={mode}", f"--workdir={workdir}", *files)
-    advice = "no detector was trained" if exists else f"the folder '{workdir}' does not"
-    assert f"--workdir: '{workdir / 'config.json'}' is missing; {advice}" in line
+    told = f"'{workdir}' does not exist; name the folder of a training"
+    if exists:
+        told = f"'{workdir / 'config.json'}' is missing; no detector was trained"
+    assert f"--workdir: {told}" in line
     assert ("fakedet train" in line) == exists
 
 

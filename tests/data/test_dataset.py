@@ -123,7 +123,7 @@ def test_a_side_that_is_needed_and_missing_is_named(labels, needs, missing):
     if missing is None:
         check_sides(dataset, "here", needs)
         return
-    message = f"`data_dir`: the split 'all' of here holds no {missing} pictures; found"
+    message = f"`data_dir`: here holds no {missing} pictures; found"
     with pytest.raises(RequestError, match=message):
         check_sides(dataset, "here", needs)
 

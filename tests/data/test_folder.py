@@ -151,10 +151,11 @@ def test_missing_split_folder_is_named_with_what_was_found(tmp_path, split, pres
 
 
 def test_missing_folder(tmp_path):
-    with pytest.raises(
-        RequestError, match=r"folder that can be read, found '.*nowhere' \(No such"
-    ):
+    with pytest.raises(RequestError, match=r"nowhere' does not exist; check the path"):
         load_folder(tmp_path / "nowhere", "train")
+    (tmp_path / "file").touch()
+    with pytest.raises(RequestError, match="expected a folder, found a file, "):
+        load_folder(tmp_path / "file", "train")
 
 
 def test_empty_folder(tmp_path):

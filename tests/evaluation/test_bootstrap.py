@@ -84,7 +84,29 @@ def test_intervals_equal_those_of_resamples_that_are_written_out(num_groups):
     )
     for name, own in values.items():
         expected = np.percentile(own, [2.5, 97.5])
+        if name == "calibration_error":
+            estimate = metrics.reliability(fake, scores).error
+            added = max(0, np.mean(own) - estimate)
+            low = max(0, expected[0] - (2 + np.sqrt(2)) * added)
+            expected = [min(low, estimate), max(expected[1], estimate)]
         assert found[name] == pytest.approx(expected, abs=1e-12), name
+
+
+def test_a_calibration_error_lies_in_its_interval_and_may_be_chance():
+    """Of scores that are probabilities, whose true error is 0."""
+    holds_truth = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        scores = 1 / (1 + np.exp(-rng.normal(0, 2, 200)))
+        fake = rng.random(200) < scores
+        found = bootstrap.intervals(
+            *(fake, scores, 0.5, np.arange(200)), num_resamples=200, seed=seed
+        )
+        low, high = found["calibration_error"]
+        assert low <= metrics.reliability(fake, scores).error <= high
+        holds_truth.append(low == 0)
+    # Percentiles alone hold it never.
+    assert np.mean(holds_truth) > 0.75
 
 
 def test_the_size_of_blocks_does_not_matter(monkeypatch):

@@ -27,7 +27,7 @@ def create(detector="none", **settings):
     ("settings", "message"),
     [
         ({"detector": ""}, r"`face_detector`: expected one of .*; say how"),
-        ({"detector": "mtcnn"}, "`face_detector`: expected one of"),
+        ({"detector": "mtcnn"}, "`face_detector`: expected none, haar"),
         ({"scale": 1.5}, "`face_scale` is for face detectors that find boxes"),
         ({"detector": "haar", "scale": 0.0}, "`face_scale`: expected a number above 0"),
         (

@@ -148,7 +148,7 @@ def test_places_are_those_of_the_whole_picture(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("retina", {}, "`face_detector`: expected one of none, haar, yunet, boxes"),
+        ("retina", {}, "`face_detector`: expected none, haar, yunet, boxes"),
         ("yunet", {}, "needs `face_detector_model=FILE`"),
         ("boxes", {}, "needs `face_boxes=FILE`"),
         ("haar", {"model": "x"}, "`face_detector_model` is for `face_detector=yunet`"),

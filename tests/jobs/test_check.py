@@ -3,6 +3,7 @@
 """Tests of fakedet_jax.jobs.check."""
 
 import json
+import math
 import shlex
 import shutil
 
@@ -17,6 +18,7 @@ from fakedet_jax.config import BackboneConfig, CheckConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.jobs import check
 from fakedet_jax.systems import advice
+from fakedet_jax.systems.programs import DEFAULT_BATCH_SIZE
 from tests import tiny
 from tests.data.pictures import colourful, encode, write_folder
 from tests.faces import rendered
@@ -51,6 +53,9 @@ def test_classes_numbers_and_sizes_are_told(crops, unmeasured):
     assert found["unusable"] == []
     num_real = sum(row["pictures"]["validation"] for row in found["classes"][:2])
     assert f"validation has {num_real} real" in found["threshold"]
+    assert (
+        f"cannot promise fewer false alarms than 1 in {num_real}" in found["threshold"]
+    )
     text = check.to_text(found)
     assert "real_b  real" in text
     assert "rough" in text
@@ -222,9 +227,10 @@ def test_results_are_written(crops, tmp_path, unmeasured):
 @pytest.mark.parametrize(
     ("paths", "message"),
     [
-        ([], "`fakedet check` takes one folder with a folder for each class"),
+        ([], "`fakedet check`: name one folder, which holds a folder of pictures for"),
         (["a", "b"], "found 'a', 'b'"),
-        (["/nowhere"], "'/nowhere' is not a folder"),
+        (["/nowhere"], "'/nowhere' does not exist; check the path"),
+        ([__file__], "test_check.py' is a file; name the folder"),
     ],
 )
 def test_a_wrong_request_is_one_line(capsys, paths, message):
@@ -232,6 +238,22 @@ def test_a_wrong_request_is_one_line(capsys, paths, message):
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_without_real_pictures_one_line_says_what_to_do(tmp_path, capsys):
+    root = write_folder(tmp_path / "data", {"photos": 20, "ai": 20}, 16)
+    assert tiny.run_cli("check", str(root)) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    (line,) = captured.err.splitlines()
+    assert f"{root} holds no real pictures; found the classes 'ai', 'photos'" in line
+    assert "name the folder of real pictures 'real', or 'real_' and more" in line
+
+
+def test_without_fakes_it_is_said_once(tmp_path, unmeasured, caplog):
+    found = _check(write_folder(tmp_path / "data", {"real": 30}, 16))
+    assert found["warnings"] == ["there are no fake pictures"]
+    assert "no fake pictures" not in caplog.text
 
 
 def test_a_folder_without_classes_is_refused(tmp_path, capsys):
@@ -245,7 +267,9 @@ def test_a_folder_without_classes_is_refused(tmp_path, capsys):
     [
         (300, 300, None, [("amtennet", True), ("fakespotter", False)]),
         (300, 300, "FILE", [("fakespotter", True), ("amtennet", True)]),
-        (300, 40, "FILE", [("fakespotter", True), ("amtennet", False)]),
+        (300, 60, "FILE", [("fakespotter", True), ("amtennet", False)]),
+        (300, 40, "FILE", [("fakespotter", False), ("amtennet", False)]),
+        (0, 300, "FILE", [("fakespotter", False), ("amtennet", False)]),
         (30, 40, None, [("fakespotter", False), ("amtennet", False)]),
         (3000, 0, None, [("exif_anomaly", True)]),
         (30, 0, "FILE", [("exif_anomaly", False)]),
@@ -264,7 +288,7 @@ def test_the_detector_follows_from_the_pictures(
         assert one.name in systems.names()
 
 
-@pytest.mark.parametrize("number", [30, 300])
+@pytest.mark.parametrize("number", [60, 300])
 def test_weights_of_a_package_are_enough(number, monkeypatch):
     monkeypatch.setattr(
         advice.packaged, "is_installed", lambda backbone: backbone.packaged is not None
@@ -277,6 +301,13 @@ def test_weights_of_a_package_are_enough(number, monkeypatch):
     (lacking,) = (one for one in other if one.name == "fakespotter")
     assert not lacking.fits
     assert "the weights of mobilefacenet" in lacking.reason
+
+
+def test_the_side_with_few_pictures_is_named():
+    counts, network = advice.advise(300, 1, backbone=None, weights="FILE")
+    assert counts.reason.endswith("of each side, and there is only 1 fake picture")
+    _, network = advice.advise(80, 90, backbone=None, weights="FILE")
+    assert network.reason.endswith("there are only 80 real and 90 fake pictures")
 
 
 def test_without_weights_the_way_to_some_is_told(monkeypatch):
@@ -304,17 +335,39 @@ def test_minutes_are_measured(crops):
     assert 0 < minutes < 10
 
 
-def test_weights_are_named_in_the_commands(crops, unmeasured, monkeypatch):
+@pytest.mark.parametrize(
+    ("counts", "missing"),
+    [({"validation/real": 4}, "fake"), ({"validation/gan": 4}, "real")],
+)
+def test_a_threshold_needs_both_sides(tmp_path, unmeasured, counts, missing):
+    counts = {"train/real": 8, "train/gan": 8, **counts}
+    found = _check(write_folder(tmp_path / "data", counts, 16))
+    assert f"without {missing} ones no threshold can be chosen" in found["threshold"]
+
+
+def test_few_training_pictures_are_warned_of(crops, unmeasured):
+    found = _check(crops)
+    (line,) = (line for line in found["warnings"] if "learns little" in line)
+    assert "with fewer than 50 of each side" in line
+    assert not any(one["fits"] for one in found["detectors"])
+
+
+def test_weights_are_named_in_the_commands(tmp_path, unmeasured, monkeypatch):
+    crops = write_folder(tmp_path / "data", {"real": 110, "gan": 110}, 16)
     wide = {"real": [0.7] * 8, "fake": [0.7] * 8}
     monkeypatch.setattr(check.widths, "search", lambda *_: wide)
     network = BackboneConfig(weights="my weights.pth")
     found = _check(crops, network=network)
+    num_train = _num_train(found)
+    num_calls = 3 * math.ceil(num_train / DEFAULT_BATCH_SIZE)
     # The classifier, and those that choose a threshold for so few pictures.
     assert found["detectors"][0]["minutes"] == pytest.approx(
-        (3.0 + 0.5 * 3 + 6 * 12 * _num_train(found) / 538) / 60
+        (3.0 + 0.5 * num_calls + 6 * 12 * num_train / 538) / 60
     )
     assert "--threshold_folds=5" in found["commands"][0]
     assert "'--weights=my weights.pth'" in found["commands"][0]
+
+    assert not any("learns little" in line for line in found["warnings"])
 
 
 def test_enough_validation_pictures_need_no_folds():

@@ -229,7 +229,10 @@ def test_an_onnx_file_scores_the_same(workdir, tmp_path):
         ({"output": "a.zip", "format": "onnx"}, "expected the name of a .onnx file"),
         ({"output": "detector.pkl"}, "`output`: expected the name of a .zip file"),
         ({"output": "gone/detector.zip"}, "`output`: .* cannot be written"),
-        ({"workdir": "gone"}, "`workdir`: .* is missing"),
+        (
+            {"workdir": "gone"},
+            "`workdir`: .*gone' does not exist; name the folder of a training",
+        ),
     ],
 )
 def test_wrong_requests(workdir, tmp_path, changes, message):

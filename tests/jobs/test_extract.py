@@ -346,6 +346,12 @@ def test_files_and_a_dataset_together_are_refused(
         extract.extract(request)
 
 
+def test_files_of_which_none_exists_are_refused(tmp_path, request_for):
+    request = request_for(tmp_path / "out", paths=(str(tmp_path / "nowhere.png"),))
+    with pytest.raises(RequestError, match=r"nowhere\.png' does not exist; check the"):
+        extract.extract(request)
+
+
 def test_a_folder_without_pictures_is_refused(tmp_path, request_for):
     (tmp_path / "empty").mkdir()
     request = request_for(tmp_path / "out", paths=(str(tmp_path / "empty"),))

@@ -200,10 +200,13 @@ def test_the_output_file_holds_what_standard_output_would(
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["bad.jpg"], "the only file could not be scored; the CSV says why"),
         (
-            ["bad.jpg", "missing.jpg"],
-            "none of the 2 files could be scored; the CSV says why",
+            ["bad.jpg"],
+            "the only file could not be scored: {}/bad.jpg is empty (0 bytes)",
+        ),
+        (
+            ["bad.jpg", "bad.jpg", "missing.jpg"],
+            "none of the 3 files could be scored",
         ),
     ],
 )
@@ -217,7 +220,30 @@ def test_a_run_without_any_score_fails_after_its_table(
     rows = _parse(captured.out)
     assert [row["path"] for row in rows] == paths
     assert rows[0]["error"] == "is empty (0 bytes)"
-    assert captured.err.splitlines()[-1] == f"fakedet: {message}"
+    assert captured.err.splitlines()[-1] == f"fakedet: {message.format(tmp_path)}"
+
+
+def test_without_any_score_the_table_that_has_the_reasons_is_named(
+    workdir, tmp_path, capfd
+):
+    for name in ("one.jpg", "two.jpg"):
+        (tmp_path / name).write_bytes(b"")
+    table = tmp_path / "scores.csv"
+    flags = [f"--workdir={workdir}", f"--output={table}"]
+    paths = [str(tmp_path / name) for name in ("one.jpg", "two.jpg")]
+    assert tiny.run_cli("predict", *flags, *paths) == 1
+    summary, error = capfd.readouterr().err.splitlines()[-2:]
+    assert summary.endswith("2 with an error: 2 × is empty (0 bytes)")
+    assert error.endswith(f"files could be scored; {table} has the reason of each")
+
+
+def test_the_written_tables_are_named(workdir, data_dir, tmp_path, capfd):
+    good = data_dir / "test" / "real" / "000.png"
+    tables = [tmp_path / name for name in ("scores.csv", "frames.csv")]
+    flags = [f"--output={tables[0]}", f"--frame_scores={tables[1]}"]
+    assert tiny.run_cli("predict", f"--workdir={workdir}", *flags, str(good)) == 0
+    last = capfd.readouterr().err.splitlines()[-1]
+    assert last == f"{tables[0]} and {tables[1]} are written"
 
 
 def test_compiled_programs_are_kept(workdir, data_dir, tmp_path, capfd, monkeypatch):
@@ -331,9 +357,17 @@ def test_one_file_is_no_files(workdir, data_dir, capfd):
     [
         ([], "`fakedet predict`: name files or folders"),
         (["{empty}"], "`paths`: no photographs or videos in "),
-        (["{empty}/a.jpg", "--output={full}"], "--output: '"),
+        (["{empty}/a.jpg"], "'{empty}/a.jpg' does not exist; check the path"),
+        (["{empty}/a.jpg", "--output={empty}/x"], "'{empty}/a.jpg' does not exist"),
+        (["{full}/a.txt/x"], "'{full}/a.txt/x' does not exist; check the path"),
         (
-            ["{empty}/a.jpg", "--compilation_cache_dir=/dev/null"],
+            ["{empty}/a", "{empty}/b"],
+            "none of the 2 files and folders exists: '{empty}/a', '{empty}/b'; check",
+        ),
+        (["gs://bucket/a.jpg"], "'gs://bucket/a.jpg' is an address, of which files"),
+        (["{full}/a.txt", "--output={full}"], "--output: '"),
+        (
+            ["{full}/a.txt", "--compilation_cache_dir=/dev/null"],
             "--compilation_cache_dir: expected a folder that can be written, found "
             "'/dev/null' (",
         ),
@@ -343,6 +377,11 @@ def test_one_file_is_no_files(workdir, data_dir, capfd):
     ids=[
         "no files",
         "an empty folder",
+        "a missing file",
+        "a missing file and parts",
+        "a file as folder",
+        "missing files",
+        "an address",
         "a folder as output",
         "cache",
         "batch size",
@@ -358,6 +397,7 @@ def test_a_wrong_request_is_one_line(workdir, tmp_path, capfd, arguments, messag
     assert tiny.run_cli("--mode=predict", f"--workdir={workdir}", *arguments) == 2
     captured = capfd.readouterr()
     assert captured.out == ""
+    message = message.format(empty=empty, full=full)
     assert captured.err.startswith(f"fakedet: {message}")
     assert captured.err.count("\n") == 1
 

@@ -324,7 +324,10 @@ def test_a_changed_part_is_not_merged(workdir, photographs, tmp_path, capfd):
     [
         (["--output=t.csv"], "takes the folder of one run"),
         (["--output=t.txt", "run"], "--output: expected a name that ends in"),
-        (["--output=t.csv", "nowhere"], "request.json' is missing"),
+        (
+            ["--output=t.csv", "nowhere"],
+            "'nowhere' does not exist; name the folder that a run",
+        ),
     ],
 )
 def test_merge_refuses_what_is_no_run(tmp_path, monkeypatch, capfd, arguments, message):

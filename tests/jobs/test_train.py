@@ -324,7 +324,7 @@ def test_a_final_rate_may_be_as_large_as_the_rate(final):
 @pytest.mark.parametrize(
     ("counts", "message"),
     [
-        (None, "expected a folder that can be read"),
+        (None, "data' does not exist; check the path"),
         ({}, "holds no class folders"),
         ({"real": 40}, "holds no fake pictures"),
         ({"fake": 40}, "holds no real pictures"),
@@ -458,12 +458,23 @@ def test_few_pictures_hold_out_a_larger_share_that_a_resumed_run_keeps(
     assert "validation gets 20 % of them instead of 5 %" in errors
     assert "raise --validation_fraction" not in errors
     # 13 of 62 pictures are held out, so that 100 would be of 477.
-    assert "About 480 real and as many fake pictures" in errors
+    wanted = "You need about 480 real and 480 fake pictures in all for 100 of each in"
+    assert wanted in errors
     stored = json.loads((tmp_path / "workdir" / "config.json").read_text())
     assert stored["validation_fraction"] == 0.2
     assert tiny.run_cli(*flags, "--num_epochs=2") == 0
     assert tiny.run_cli(*flags, "--num_epochs=2", "--validation_fraction=0.05") == 2
     assert "validation_fraction=0.2 (now 0.05)" in capsys.readouterr().err
+
+
+def test_few_training_pictures_of_a_side_are_warned_of(tmp_path, capsys):
+    counts = {"train/real": 4, "train/fake": 1, "validation/real": 2}
+    root = pictures.write_folder(tmp_path / "data", counts | {"validation/fake": 2}, 16)
+    assert tiny.run_cli(*tiny.train_flags(root, tmp_path / "workdir")) == 0
+    errors = capsys.readouterr().err
+    assert (
+        "for training there are only 4 real and 1 fake pictures; with fewer" in errors
+    )
 
 
 def test_classes_and_folders_are_told_of_before_the_training(tmp_path, capsys):

@@ -24,7 +24,7 @@ _FLOATS = colourful(20, 24, 1) / np.float32(255)
         (_FLOATS, "expected uint8, from 0 to 255, found float32", "`scale=True`"),
         (_FLOATS * 255, "found float32 from 0 to 255", "astype(np.uint8)"),
         (_FLOATS * 4 - 2, "found float32 from", "undo the normalisation"),
-        (np.full((20, 20, 3), np.nan), "found float64 from nan", "undo"),
+        (np.full((20, 20, 3), np.nan), "holds NaN", "in 1,200 of 1,200 places"),
         (np.zeros((20, 24), np.uint8), "found [20, 24]", "repeat a grey picture"),
         (np.zeros((20, 24, 1), np.uint8), "found [20, 24, 1]", "repeat a grey"),
         (np.zeros((20, 24, 4), np.uint8), "found [20, 24, 4]", "picture[..., :3]"),
@@ -71,7 +71,11 @@ def test_a_folder_is_refused(tmp_path):
 def test_floats_are_scaled_on_request():
     ((_, scaled),) = pictures.split(_FLOATS, scale=True)
     np.testing.assert_array_equal(scaled, colourful(20, 24, 1))
-    for wrong in (_FLOATS * 255, _FLOATS - 0.5, np.full((20, 20, 3), np.nan)):
+    unknown = _FLOATS.copy()
+    unknown[3, 4] = np.nan
+    with pytest.raises(RequestError, match=r"holds NaN, .* in 3 of 1,440 places"):
+        pictures.split(unknown, scale=True)
+    for wrong in (_FLOATS * 255, _FLOATS - 0.5):
         with pytest.raises(RequestError, match=r"`scale=True` takes numbers from 0 to"):
             pictures.split(wrong, scale=True)
 

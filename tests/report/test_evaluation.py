@@ -150,6 +150,21 @@ def test_photographs_have_no_scores_of_videos(tmp_path):
     assert "num_videos" not in result
 
 
+@pytest.mark.parametrize(
+    ("is_video", "told"),
+    [
+        (False, "The vertical lines are 95 % intervals of the share."),
+        (True, "Frames of a video are alike, so that no intervals are drawn."),
+    ],
+)
+def test_the_page_says_what_the_reliability_diagram_shows(tmp_path, is_video, told):
+    found = evaluation(facts=samples.facts("abcd", is_video=is_video))
+    report.write_evaluation(tmp_path, found, title="t")
+    page = (tmp_path / "report.html").read_text()
+    assert "Across is the mean of their scores, upwards the share of fakes" in page
+    assert told in page
+
+
 def test_facts_of_other_pictures_are_refused():
     with pytest.raises(ValueError, match="4 names but 3 facts"):
         evaluation(facts=samples.facts("abc"))

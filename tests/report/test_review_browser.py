@@ -171,6 +171,18 @@ def test_rows_are_sorted_by_each_column(visit, review):
     assert kinds == sorted(kinds, key=order.index)
 
 
+def test_faces_are_counted_and_the_rows_of_videos_are_not(visit, review):
+    page = visit(review)
+    kinds = page.locator("tbody .kind").all_inner_texts()
+    names = page.locator("tbody .name").all_inner_texts()
+    (of_video,) = (
+        kind for kind, name in zip(kinds, names, strict=True) if "all faces" in name
+    )
+    told = page.locator("#kinds button").all_inner_texts()
+    assert told[0] == f"All {len(kinds) - 1}"
+    assert f"{of_video} {kinds.count(of_video) - 1}" in told
+
+
 def test_rows_are_filtered_by_decision_and_words(visit, review):
     page = visit(review)
     num_all = page.locator("tbody tr").count()

@@ -181,6 +181,15 @@ def test_objects_with_arbitrary_keys_have_no_unknown_fields():
         convert({"x": {"name": "a", "b": 1}}, dict[str, Part], forbid_unknown=True)
 
 
+def test_a_missing_folder_is_named_instead_of_its_file(tmp_path):
+    with pytest.raises(RequestError) as caught:
+        records.read(
+            tmp_path / "nowhere" / "a.json", Whole, field="workdir", advice="mend it"
+        )
+    folder = str(tmp_path / "nowhere")
+    assert str(caught.value) == f"`workdir`: {folder!r} does not exist; mend it"
+
+
 def test_a_missing_file_is_named_with_its_setting(path):
     assert refused(path) == " is missing"
     message = f"`data_dir`: {str(path)!r} is missing; make it; mend it"

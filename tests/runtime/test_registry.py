@@ -34,6 +34,8 @@ def test_an_unknown_name_is_answered_with_the_known_ones():
     registry.register("two", 2)
     with pytest.raises(RequestError, match="`thing`: expected one, two, found 'three'"):
         registry["three"]
+    with pytest.raises(RequestError, match=r"found 'tow'; did you mean two\?$"):
+        registry["tow"]
 
 
 def test_what_is_unregistered_is_gone():

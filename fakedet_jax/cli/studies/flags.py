@@ -5,7 +5,6 @@
 What can be seen to be wrong is found before the first training, not days later.
 """
 
-import difflib
 from collections.abc import Sequence
 
 from fakedet_jax import systems
@@ -14,6 +13,7 @@ from fakedet_jax.cli.studies import file as study_file
 from fakedet_jax.config import DataConfig, StudyConfig, TrainConfig
 from fakedet_jax.errors import RequestError
 from fakedet_jax.perturb import specification
+from fakedet_jax.runtime.text import suggest
 from fakedet_jax.training.recipe import change
 
 
@@ -62,10 +62,9 @@ def _check_names(texts: Sequence[str]) -> None:
     for text in texts:
         name = study_file.flag_name(text)
         if name not in known and name.removeprefix("no") not in known:
-            close = difflib.get_close_matches(name, known, 1)
-            hint = f"such as --{close[0]}" if close else "see --help"
+            hint = suggest(name, known, "--{}") or "see `fakedet train --help`"
             raise RequestError(
-                f"--{name}: expected a flag of --mode=train, {hint}, found {text!r}"
+                f"--{name}: expected a flag of --mode=train, found {text!r}; {hint}"
             )
 
 

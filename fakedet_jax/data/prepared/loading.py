@@ -15,6 +15,7 @@ from fakedet_jax.data.folder import SPLITS, check_split
 from fakedet_jax.data.prepared.facts import FILE_NAME, Facts
 from fakedet_jax.data.tfds_source import TfdsSource, is_complete, quiet
 from fakedet_jax.errors import RequestError
+from fakedet_jax.media.files import MISSING
 from fakedet_jax.runtime import records
 from fakedet_jax.runtime.text import one_line
 
@@ -190,6 +191,8 @@ def _of_split(facts: Facts, data_dir: str | Path, name: str, split: str) -> Fact
 def _check_prepared(data_dir: str | Path, name: str) -> None:
     if is_prepared(data_dir, name):
         return
+    if not Path(data_dir).exists():
+        raise RequestError(f"`data_dir`: {str(data_dir)!r} {MISSING}")
     instructions = layouts.create(name).instructions
     raise RequestError(
         f"`data_dir`: expected a prepared dataset {name} in {str(data_dir)!r}, found "

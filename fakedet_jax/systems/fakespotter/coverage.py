@@ -58,7 +58,7 @@ from jax import lax
 from fakedet_jax.errors import RequestError
 from fakedet_jax.models import blocking
 from fakedet_jax.models.preprocessing import Preprocessing
-from fakedet_jax.runtime import parallel, platforms
+from fakedet_jax.runtime import parallel, platforms, text
 
 # What one neuron is; the paper leaves it open. "unit": every number in a layer's
 # output. "channel": the mean of a feature over the plane, or over the tokens of an
@@ -112,9 +112,7 @@ class Coverage:
 
     def __post_init__(self) -> None:
         if self.neuron not in NEURONS:
-            raise RequestError(
-                f"`neuron`: expected one of {', '.join(NEURONS)}, found {self.neuron!r}"
-            )
+            raise RequestError(text.unknown("neuron", self.neuron, NEURONS))
 
     @functools.cached_property
     def layer_sizes(self) -> dict[str, int]:

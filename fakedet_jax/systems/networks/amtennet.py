@@ -27,6 +27,7 @@ from fakedet_jax.media.framing import Framing
 from fakedet_jax.models import layers, pooling
 from fakedet_jax.models.parameters import Layer, Published
 from fakedet_jax.models.preprocessing import Preprocessing
+from fakedet_jax.runtime import text
 from fakedet_jax.systems.features import FeatureFn
 from fakedet_jax.systems.networks.options import AmtenNetOptions
 from fakedet_jax.systems.networks.system import NetworkDetector
@@ -384,9 +385,7 @@ def create(options: AmtenNetOptions | None = None) -> NetworkDetector:
                 f"variant {options.amten_variant} of it; leave one of the two out"
             )
         if residual not in residuals.KINDS:
-            raise RequestError(
-                f"`residual`: expected {', '.join(residuals.KINDS)}, found {residual!r}"
-            )
+            raise RequestError(text.unknown("residual", residual, residuals.KINDS))
         return NetworkDetector(
             name="amtennet",
             build=functools.partial(residuals.ResidualNet, residual),
@@ -397,9 +396,7 @@ def create(options: AmtenNetOptions | None = None) -> NetworkDetector:
         )
     name = options.amten_variant or "amten"
     if name not in VARIANTS:
-        raise RequestError(
-            f"`amten_variant`: expected {', '.join(VARIANTS)}, found {name!r}"
-        )
+        raise RequestError(text.unknown("amten_variant", name, VARIANTS))
     variant = VARIANTS[name]
     return NetworkDetector(
         name="amtennet",

@@ -67,11 +67,11 @@ def test_right_flags_pass(given):
     [
         (
             "--learning_rte=3",
-            "--learning_rte: expected a flag of --mode=train, such as --learning_rate, "
-            "found '--learning_rte=3'",
+            "--learning_rte: expected a flag of --mode=train, found "
+            "'--learning_rte=3'; did you mean --learning_rate",
         ),
         ("--noflap", "--noflap: expected a flag of --mode=train, "),
-        ("--x=1", "--x: expected a flag of --mode=train, see --help, found '--x=1'"),
+        ("--x=1", "--x: expected a flag of --mode=train, found '--x=1'; see `fakedet "),
         ("--detector=meso5", "`detector`: expected "),
         ("--detector", "`detector`: expected "),
         ("--amten_variant=amten_9", "`amten_variant`: expected "),

@@ -137,6 +137,8 @@ def test_nothing_prepared_is_a_request_error_with_instructions(tmp_path):
         prepared.load(tmp_path, "ffhq", "train")
     assert "`mode=prepare` `dataset=ffhq`" in str(e.value)
     assert "NVlabs/ffhq-dataset" in str(e.value)
+    with pytest.raises(RequestError, match="nowhere' does not exist; check the path"):
+        prepared.load(tmp_path / "nowhere", "ffhq", "train")
 
 
 def test_a_folder_without_any_dataset_has_no_info(tmp_path):

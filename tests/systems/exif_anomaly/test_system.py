@@ -578,7 +578,7 @@ def test_wrong_flags_are_refused_before_anything_is_written(
     [
         (
             "--pretrained={root}/nowhere",
-            "--pretrained: '{root}/nowhere/config.json' is missing",
+            "--pretrained: '{root}/nowhere' does not exist; name the folder",
         ),
         (
             "--pretrained={root}/empty",
