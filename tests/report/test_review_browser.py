@@ -199,6 +199,17 @@ def test_rows_are_filtered_by_decision_and_words(visit, review):
     assert page.inner_text("#shown") == "No row has all of this."
 
 
+def _wait(page, expression):
+    """Waits until an expression holds.
+
+    Playwright's own waiting evaluates it inside the page, whose policy forbids that.
+    """
+    end = time.monotonic() + 10
+    while not page.evaluate(expression):
+        assert time.monotonic() < end, expression
+        page.wait_for_timeout(20)
+
+
 def test_a_detail_shows_face_box_changes_maps_and_layers(visit, review):
     page = visit(review)
     page.locator("tbody tr").first.click()
@@ -208,9 +219,10 @@ def test_a_detail_shows_face_box_changes_maps_and_layers(visit, review):
         assert words in text
     assert "evidence of the network, not of the picture" in text
     assert "two" in detail.locator(".layers").inner_text()
-    page.wait_for_function(
+    _wait(
+        page,
         "[...document.querySelectorAll('#detail img')]"
-        ".every((image) => image.loading === 'lazy' || image.naturalWidth > 0)"
+        ".every((image) => image.loading === 'lazy' || image.naturalWidth > 0)",
     )
     picture = detail.locator(".boxed").bounding_box()
     box = detail.locator(".boxed .box").bounding_box()
@@ -292,9 +304,7 @@ def test_all_is_done_with_the_keyboard(visit, review):
     page.keyboard.press("Escape")
     assert not page.locator("#detail").is_visible()
     # A dialog tells a moment later that it was closed.
-    page.wait_for_function(
-        "document.activeElement.closest('tr')?.dataset.number === '1'"
-    )
+    _wait(page, "document.activeElement.closest('tr')?.dataset.number === '1'")
 
 
 @pytest.mark.parametrize("size", [WIDE, NARROW])
