@@ -82,8 +82,8 @@ def load(
     >>> load("no_such_run")
     Traceback (most recent call last):
         ...
-    fakedet_jax.errors.RequestError: `workdir`: 'no_such_run/config.json' is missing; \
-the folder 'no_such_run' does not exist; name that of a training
+    fakedet_jax.errors.RequestError: `workdir`: 'no_such_run' does not exist; name \
+the folder of a training
     """
     opened = open_workdir(Path(workdir))
     point = VerdictConfig(
