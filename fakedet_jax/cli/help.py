@@ -22,7 +22,7 @@ _INDENT = 28
 
 _EXAMPLES = (
     ("what pictures are good for, and which detector suits them", "check"),
-    ("train a detector", "train"),
+    ("train a detector, with the flags that check prints", "train"),
     ("score photographs", "predict"),
 )
 
