@@ -134,6 +134,16 @@ class Dataset:
         """int32 `[num_examples]`: 1 where the example is fake, 0 where it is real."""
         return np.asarray(self.is_fake, np.int32)[self.labels]
 
+    @property
+    def num_fake(self) -> int:
+        """Number of fake examples, readable or not."""
+        return int(self.fake_labels.sum())
+
+    @property
+    def num_real(self) -> int:
+        """Number of real examples, readable or not."""
+        return self.num_examples - self.num_fake
+
     @functools.cached_property
     def digest(self) -> str:
         """Identifies the examples, their order and labels, but not their folder."""

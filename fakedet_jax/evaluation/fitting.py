@@ -77,9 +77,7 @@ def _need(picture_fn: Any, variables: Any, framing: Framing, mesh: Mesh) -> _Nee
         np.uint8,
         sharding=parallel.batch_sharding(mesh),
     )
-    jitted = platforms.jit(
-        picture_fn, mesh, out_shardings=parallel.batch_sharding(mesh)
-    )
+    jitted = platforms.jit_rows(picture_fn, mesh)
     with jax.set_mesh(mesh):
         told = jitted.lower(variables, images).compile().memory_analysis()
     assert told is not None  # For the type checker: all platforms tell.

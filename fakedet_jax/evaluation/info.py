@@ -98,7 +98,7 @@ class DetectorInfo:
             false_alarms, misses = self.unsure_rates
             doubts = (
                 self._too_few_real(false_alarms),
-                self._too_few_fake(misses),
+                self._too_few(misses, self.num_fake, "misses", "fake", "below"),
             )
             return text.joined(*doubts)
         rate = self.max_false_alarms
@@ -251,25 +251,20 @@ class DetectorInfo:
         """What the pictures are called that the threshold rests on."""
         return "held-out" if self.num_folds else "validation"
 
-    def _too_few_real(self, rate: float) -> str:
-        """Why a rate of false alarms cannot be kept for sure; empty where it can."""
-        if metrics.num_allowed(rate, self.num_real):
+    def _too_few(
+        self, rate: float, number: int, errors: str, kind: str, side: str
+    ) -> str:
+        """Why a rate of errors cannot be kept for sure; empty where it can."""
+        if metrics.num_allowed(rate, number):
             return ""
         return (
-            f"at most {100 * rate:.4g} % false alarms need at least "
-            f"{math.ceil(1 / rate):,} real {self._held_out} pictures, there are "
-            f"{self.num_real:,}: the threshold lies above the scores of all of them"
+            f"at most {100 * rate:.4g} % {errors} need at least "
+            f"{math.ceil(1 / rate):,} {kind} {self._held_out} pictures, there are "
+            f"{number:,}: the threshold lies {side} the scores of all of them"
         )
 
-    def _too_few_fake(self, rate: float) -> str:
-        """The same for a rate of misses."""
-        if metrics.num_allowed(rate, self.num_fake):
-            return ""
-        return (
-            f"at most {100 * rate:.4g} % misses need at least {math.ceil(1 / rate):,} "
-            f"fake {self._held_out} pictures, there are {self.num_fake:,}: the "
-            "threshold lies below the scores of all of them"
-        )
+    def _too_few_real(self, rate: float) -> str:
+        return self._too_few(rate, self.num_real, "false alarms", "real", "above")
 
     def _shown(self, kept: tuple[float, ...]) -> np.ndarray:
         """The scores of log-odds that are kept, float64 `[n]`."""

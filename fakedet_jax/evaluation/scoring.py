@@ -242,9 +242,7 @@ class Scorer:
         self.mesh = mesh
         self.batch_size = batch_size
         self.local_batch_size = parallel.local_batch_size(batch_size, mesh)
-        self._compiled = platforms.jit(
-            picture_fn, mesh, out_shardings=parallel.batch_sharding(mesh)
-        )
+        self._compiled = platforms.jit_rows(picture_fn, mesh)
 
     def stream(
         self, variables: Any, batches: Iterable[tuple[_Tag, batching.Batch | None]]

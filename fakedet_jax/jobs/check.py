@@ -293,12 +293,9 @@ def _warnings(
     warnings += find_torn_groups(splits)
     warnings += _duplicates(facts)
     unchecked = []
-    num_fake = sum(int(one.fake_labels.sum()) for one in splits.values())
+    num_fake = sum(one.num_fake for one in splits.values())
     num_real = _total(splits) - num_fake
-    of_training = int(dataset.fake_labels.sum())
-    few = advice.shortage(
-        {"real": dataset.num_examples - of_training, "fake": of_training}
-    )
+    few = advice.shortage({"real": dataset.num_real, "fake": dataset.num_fake})
     warnings += [few] if few and num_fake else []
     for kind, number in (("real", num_real), ("fake", num_fake)):
         if not number:
@@ -380,8 +377,7 @@ def _threshold(validation: Dataset | None) -> str:
     """What a threshold would rest on."""
     if validation is None:
         return "there is no picture to choose a threshold on"
-    num_fake = int(validation.fake_labels.sum())
-    num_real = validation.num_examples - num_fake
+    num_real, num_fake = validation.num_real, validation.num_fake
     words = f"validation has {num_real:,} real and {num_fake:,} fake pictures"
     if not num_real:
         return f"{words}; without real ones no threshold can be chosen"
@@ -396,22 +392,17 @@ def _threshold(validation: Dataset | None) -> str:
     return words
 
 
-def _fewest(dataset: Dataset) -> int:
-    """Pictures of the side that has fewer."""
-    return int(np.bincount(dataset.fake_labels, minlength=2).min())
-
-
 def _detectors(
     config: CheckConfig, splits: Mapping[str, Dataset]
 ) -> list[dict[str, Any]]:
     train, validation = splits["train"], splits.get("validation")
-    num_fake = int(train.fake_labels.sum())
     found = advice.advise(
-        train.num_examples - num_fake,
-        num_fake,
+        train.num_real,
+        train.num_fake,
         backbone=config.network.backbone,
         weights=None if config.network.weights is None else str(config.network.weights),
-        few_to_validate=validation is None or _fewest(validation) < WANTED_PICTURES,
+        few_to_validate=validation is None
+        or min(validation.num_real, validation.num_fake) < WANTED_PICTURES,
     )
     mesh = parallel.data_mesh()
     return [

@@ -171,10 +171,9 @@ def _load_splits(data: DataConfig, needs_fakes: bool) -> dict[str, Dataset]:
 
 def _warn_of_few_to_learn_from(train: Dataset, options: Options) -> None:
     """Warns where a side has few training pictures."""
-    num_fake = int(train.fake_labels.sum())
-    counts = {"real": train.num_examples - num_fake}
+    counts = {"real": train.num_real}
     if not options.makes_fakes:
-        counts["fake"] = num_fake
+        counts["fake"] = train.num_fake
     if few := advice.shortage(counts, advice.least_pictures(options)):
         _LOGGER.warning("%s", few)
 
@@ -185,8 +184,8 @@ def _warn_of_few_pictures(
     """Warns where the threshold will rest on few pictures."""
     folds = options.threshold_folds if isinstance(options, TableOptions) else None
     chosen_on = [validation] if folds is None else [validation, train]
-    num_fake = sum(int(dataset.fake_labels.sum()) for dataset in chosen_on)
-    num_real = sum(dataset.num_examples for dataset in chosen_on) - num_fake
+    num_real = sum(dataset.num_real for dataset in chosen_on)
+    num_fake = sum(dataset.num_fake for dataset in chosen_on)
     where = "validation has" if folds is None else "training and validation have"
     remedy = ""
     if isinstance(options, TableOptions) and folds is None:

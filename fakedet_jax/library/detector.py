@@ -136,11 +136,7 @@ class Detector:
         # Compiled once.
         self._features: dict[str, Feature] = {}
         self._map_maker: MapMaker | None = None
-        self._log_probabilities = platforms.jit(
-            fitted.log_probability_fn,
-            mesh,
-            out_shardings=parallel.batch_sharding(mesh),
-        )
+        self._log_probabilities = platforms.jit_rows(fitted.log_probability_fn, mesh)
 
     def __repr__(self) -> str:
         """Name, classes, threshold and folder."""

@@ -62,7 +62,7 @@ def write_comparison(
     # A comparison that is repeated is incomplete until it has finished again.
     (folder / "comparison.json").unlink(missing_ok=True)
     summary = summarize(runs, of_frames)
-    marked = differences(runs)
+    marked = [row["name"] for row in summary["rows"] if row["note"]]
     drawn = []
     for name, curve, title in (
         ("precision_recall", curves.PRECISION_RECALL, "Precision against recall"),

@@ -18,6 +18,8 @@ import jax
 from jax import lax
 from jax.sharding import Mesh
 
+from fakedet_jax.runtime import parallel
+
 # Whether the function being traced runs on CPUs; None where that is not known.
 _ON_CPUS: contextvars.ContextVar[bool | None] = contextvars.ContextVar(
     "on_cpus", default=None
@@ -64,6 +66,19 @@ def jit(function: Callable[..., Any], mesh: Mesh, **options: Any) -> Any:
     """
     on_cpus = mesh.devices.flat[0].platform == "cpu"
     return jax.jit(_traced(function, on_cpus), **options)
+
+
+def jit_rows(function: Callable[..., Any], mesh: Mesh) -> Any:
+    """`jit` for a function whose results have a row for each picture of a batch.
+
+    Args:
+        function: As for `jit`.
+        mesh: As for `jit`.
+
+    Returns:
+        The jitted function; its results are cut along the mesh.
+    """
+    return jit(function, mesh, out_shardings=parallel.batch_sharding(mesh))
 
 
 def for_every_platform(jitted: Any) -> Any:

@@ -17,7 +17,7 @@ from fakedet_jax.errors import RequestError
 from fakedet_jax.evaluation.scoring import PictureFn
 from fakedet_jax.media.batching import Batch
 from fakedet_jax.media.framing import Framing
-from fakedet_jax.runtime import parallel, platforms
+from fakedet_jax.runtime import platforms
 from fakedet_jax.workdir import Workdir, open_workdir
 
 
@@ -99,9 +99,7 @@ def embedding_feature(
     def feature(request: FeatureRequest) -> Feature:
         picture = jax.ShapeDtypeStruct((1, *framing.shape), np.uint8)
         shape = platforms.eval_shape(embed, variables, picture)
-        compiled = platforms.jit(
-            embed, request.mesh, out_shardings=parallel.batch_sharding(request.mesh)
-        )
+        compiled = platforms.jit_rows(embed, request.mesh)
         return Feature(
             compute=lambda images: compiled(variables, images),
             row_shape=shape.shape[1:],

@@ -120,7 +120,7 @@ def of_pictures(
     """
     mesh = request.mesh
     return Program(
-        platforms.jit(picture_fn, mesh, out_shardings=parallel.batch_sharding(mesh)),
+        platforms.jit_rows(picture_fn, mesh),
         (
             checkpoint.abstract_like(variables, parallel.replicated(mesh)),
             _pictures(request, framing),

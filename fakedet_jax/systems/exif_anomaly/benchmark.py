@@ -122,9 +122,7 @@ class AnomalyBenchmark(Benchmark):
             },
         )
         named = embedding.create({"embedder": embedder.name, "dtype": config.dtype})
-        embed = platforms.jit(
-            named.embed, mesh, out_shardings=parallel.batch_sharding(mesh)
-        )
+        embed = platforms.jit_rows(named.embed, mesh)
         compiled = loop.compile_step(training.step, mesh)
 
         def step() -> Any:

@@ -97,11 +97,7 @@ def backbone_features(
             )
             chosen = counter.thresholds_of(request.open_batches())
         placed = parallel.replicate(request.mesh, chosen)
-        compiled = platforms.jit(
-            network.counts,
-            request.mesh,
-            out_shardings=parallel.batch_sharding(request.mesh),
-        )
+        compiled = platforms.jit_rows(network.counts, request.mesh)
         return Feature(
             compute=lambda images: compiled(variables, images, placed),
             row_shape=(len(sizes),),

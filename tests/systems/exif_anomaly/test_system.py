@@ -367,9 +367,10 @@ def test_only_what_is_trainable_leaves_the_start(refit, trained, tmp_path):
     assert 0 < np.max(moved) < 0.1
 
 
-@pytest.mark.slow
-def test_a_recogniser_ranks_nothing_to_train_further(root, refit, tmp_path):
-    recogniser = _fit(
+@pytest.fixture
+def recogniser(root, tmp_path):
+    """A run whose embedding is that of a recognition network."""
+    return _fit(
         root / "photographs",
         tmp_path / "recogniser",
         embedder=None,
@@ -377,6 +378,10 @@ def test_a_recogniser_ranks_nothing_to_train_further(root, refit, tmp_path):
         backbone=tiny.BACKBONE.name,
         weights=root / "weights",
     )
+
+
+@pytest.mark.slow
+def test_a_recogniser_ranks_nothing_to_train_further(recogniser, refit, tmp_path):
     with pytest.raises(RequestError, match=r"`fine_tune`: .* the backbone tiny_faces"):
         refit(tmp_path / "workdir", pretrained=recogniser, fine_tune=True)
 
@@ -389,16 +394,8 @@ def test_the_same_mixture_is_fitted_to_the_same_embedding(refit, trained, tmp_pa
 
 
 @pytest.mark.slow
-def test_a_recogniser_can_embed(root, tmp_path, no_training):
-    workdir = _fit(
-        root / "photographs",
-        tmp_path / "workdir",
-        embedder=None,
-        recipe={},
-        backbone=tiny.BACKBONE.name,
-        weights=root / "weights",
-    )
-    fitted = _load(workdir)
+def test_a_recogniser_can_embed(root, no_training, recogniser):
+    fitted = _load(recogniser)
     assert fitted.diagnose.detector.embedded.rank is None
     assert fitted.info.framing == tiny.BACKBONE.preprocessing.framing
     card = json.loads((root / "weights" / "card.json").read_text())
