@@ -85,6 +85,7 @@ for _name, _options, _system in (
     ("hand_crafted_res", _NETWORK, "networks.hand_crafted:DETECTOR"),
     ("xception", _NETWORK, "networks.xception:DETECTOR"),
     ("autogan", _NETWORK, "networks.spectrum:DETECTOR"),
+    ("block_dct", "networks.options:BlockDctOptions", "networks.block_dct:DETECTOR"),
     (
         "linear_probe",
         "networks.options:LinearProbeOptions",

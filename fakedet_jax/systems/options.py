@@ -58,6 +58,12 @@ class PerturbOptions(Options):
         "Perturbations of the training pictures, of which one is drawn for each "
         "picture: none, OPERATION:STRENGTH, OPERATION:mix or mix.",
     )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PerturbCopiesOptions(PerturbOptions):
+    """The same, of a training that can see several copies of a picture."""
+
     perturb_copies: float | None = option(
         None,
         "Size of a fixed perturbed training set, as a multiple of the training "
@@ -118,7 +124,7 @@ class SelectionOptions(ThresholdOptions):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TableOptions(SelectionOptions, PerturbOptions):
+class TableOptions(SelectionOptions, PerturbCopiesOptions):
     """How a classifier of features is trained that are computed once."""
 
     threshold_folds: int | None = option(

@@ -11,7 +11,7 @@ from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.errors import RequestError
 from fakedet_jax.perturb import specification
 from fakedet_jax.perturb.treatment import Treatment, fixed_set
-from fakedet_jax.systems.options import PerturbOptions
+from fakedet_jax.systems.options import PerturbCopiesOptions, PerturbOptions
 
 
 def check(options: PerturbOptions) -> None:
@@ -21,7 +21,8 @@ def check(options: PerturbOptions) -> None:
         RequestError: A perturbation is unknown, or there is none to make copies with.
     """
     specification.parse_all(options.perturb)
-    if options.perturb_copies is not None and not options.perturb:
+    copies = isinstance(options, PerturbCopiesOptions) and options.perturb_copies
+    if copies and not options.perturb:
         raise RequestError(
             "`perturb_copies`: there is nothing to do to the pictures; give "
             "`perturb` too, or leave it out"

@@ -13,7 +13,7 @@ from fakedet_jax.errors import RequestError
 from fakedet_jax.media.decode import decode
 from fakedet_jax.perturb import apply, specification
 from fakedet_jax.systems import perturbed
-from fakedet_jax.systems.options import PerturbOptions
+from fakedet_jax.systems.options import PerturbCopiesOptions, PerturbOptions
 from tests import tiny
 
 _OPTIONS = PerturbOptions(perturb=("none", "median_filter:3"))
@@ -77,4 +77,4 @@ def test_pictures_are_the_same_each_time_and_in_other_processes(dataset):
 
 def test_copies_of_what_is_not_perturbed_are_refused():
     with pytest.raises(RequestError, match=r"^`perturb_copies`: there is nothing"):
-        perturbed.check(PerturbOptions(perturb_copies=2.0))
+        perturbed.check(PerturbCopiesOptions(perturb_copies=2.0))

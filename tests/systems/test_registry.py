@@ -42,6 +42,7 @@ def test_the_systems_are_the_published_ones():
         "hand_crafted_res",
         "xception",
         "autogan",
+        "block_dct",
         "linear_probe",
         "gend",
         "cnndetection",

@@ -5,9 +5,9 @@
 import dataclasses
 
 from fakedet_jax.config import FusionMembersConfig
-from fakedet_jax.systems.options import ThresholdOptions
+from fakedet_jax.systems.options import PerturbOptions, ThresholdOptions
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FusionOptions(FusionMembersConfig, ThresholdOptions):
+class FusionOptions(FusionMembersConfig, ThresholdOptions, PerturbOptions):
     """What the training can be asked for."""

@@ -37,7 +37,7 @@ from fakedet_jax.evaluation.scoring import (
 from fakedet_jax.fusion import model
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.runtime import checkpoint, parallel
-from fakedet_jax.systems import identity
+from fakedet_jax.systems import identity, perturbed
 from fakedet_jax.systems.base import (
     Benchmark,
     FitRequest,
@@ -89,6 +89,7 @@ class FusedDetector:
             raise RequestError(
                 f"`{name}`: {self.name} trains no network in steps; leave it out"
             )
+        perturbed.check(config.options)
         paths = config.options.members
         if len(paths) < 2:
             raise RequestError(
@@ -137,6 +138,11 @@ class FusedDetector:
                 _LOGGER.info("%s is trained already", config.workdir)
                 return
             members: list[Fitted] = request.plan.weights
+            # Each once: several copies would promise more than the pictures can.
+            validation = perturbed.pictures(
+                config.options, request.validation, config.seed, 1
+            )
+            request = dataclasses.replace(request, validation=validation)
             scored = _score(members, request)
             info, parameters = self._fit(members, scored, request)
             if jax.process_index() == 0:

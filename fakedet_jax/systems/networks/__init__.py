@@ -8,6 +8,8 @@ Each module has a network and its detector; `system` trains and loads them.
 __all__ = [
     "amtennet",
     "benchmark",
+    "block_dct",
+    "cached",
     "cnndetection",
     "community_forensics",
     "converted",

@@ -23,27 +23,17 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax.sharding import Mesh
 
-from fakedet_jax.config import TrainConfig
 from fakedet_jax.data.dataset import Dataset
-from fakedet_jax.evaluation.scoring import Scored, Scorer
 from fakedet_jax.models import backbones, evidence, resnet
 from fakedet_jax.models.backbone import Backbone
 from fakedet_jax.models.dtypes import DTYPES
 from fakedet_jax.models.parameters import Layer, Published
-from fakedet_jax.runtime import parallel, platforms
 from fakedet_jax.systems import table_run
-from fakedet_jax.systems.base import FitRequest, Plan
-from fakedet_jax.systems.feature_cache import FeatureCache
-from fakedet_jax.systems.networks import headed
+from fakedet_jax.systems.base import FitRequest
+from fakedet_jax.systems.networks import cached, headed
 from fakedet_jax.systems.networks.options import LinearProbeOptions
-from fakedet_jax.systems.networks.system import NetworkDetector
-from fakedet_jax.systems.options import PictureOptions
-from fakedet_jax.training import steps
 from fakedet_jax.training.recipe import Recipe
-from fakedet_jax.weights import store
 
 # The encoder of those who name none.
 PUBLISHED = "clip_vit_l14"
@@ -51,8 +41,6 @@ PUBLISHED = "clip_vit_l14"
 CENTRAL_SHARE = 224 / 256
 
 _KERNEL_INIT = nn.initializers.normal(0.02)
-# Pictures that go through the encoder at a time.
-_EMBED_BATCH = 32
 _RECIPE = Recipe(optimizer="adam", learning_rate=1e-4, batch_size=256, num_epochs=100)
 
 
@@ -66,17 +54,12 @@ class Probe(nn.Module):
         return found[:, 0]
 
 
-def _log_probabilities(params: Any, embeddings: jax.Array) -> jax.Array:
-    """Of real and fake, float32 `[batch, 2]`."""
-    found = jnp.asarray(Probe().apply({"params": params}, embeddings))
-    return jax.nn.log_softmax(evidence.to_logits(found[:, None]))
-
-
 @dataclasses.dataclass(frozen=True)
-class LinearProbe(NetworkDetector):
+class LinearProbe(cached.CachedDetector):
     """The detector. Classes are real and fake whatever the dataset has."""
 
-    can_go_on: bool = False
+    needs_weights: bool = True
+    sees: str = "embeddings"
 
     @property
     def backbone(self) -> Backbone:
@@ -84,139 +67,38 @@ class LinearProbe(NetworkDetector):
         assert self.pretrained is not None
         return self.pretrained
 
-    def check(self, options: PictureOptions, recipe: Recipe, mesh: Mesh) -> None:
-        """Refuses batches that cannot be cut, where nothing is cached."""
-        del options
-        parallel.local_batch_size(recipe.batch_size, mesh)
-
-    def plan(self, config: TrainConfig, recipe: Recipe, mesh: Mesh) -> Plan:
-        """Reads the weights of the encoder.
-
-        Raises:
-            RequestError: They are not named, or do not fit, or steps are to be traced.
-        """
-        del recipe, mesh  # The batches of the linear layer are not cut.
-        table_run.check(config, "embeddings")
-        weights, card = store.load(self.backbone, config.options.weights)
-        return Plan({**self.architecture, "weights": card["digest"]}, weights)
-
-    def training_pictures(
-        self, config: TrainConfig, train: Dataset, validation: Dataset
-    ) -> Dataset:
-        """All of them, each as often as it is there.
-
-        Raises:
-            RequestError: There are too few for the parts asked for.
-        """
-        del validation
-        table_run.check_pictures(config, train)
-        return train
-
-    def fit(self, request: FitRequest) -> None:
-        """Embeds the pictures, or reads their embeddings from the cache, and trains.
-
-        A run that was stopped while it embedded goes on there.
-
-        Raises:
-            RequestError: The pictures are not as expected.
-            Stopped: The run was asked to stop; what was embedded is in the cache.
-            NonFiniteLossError: The training diverged.
-        """
-        table_run.fit(
-            request,
-            self.name,
-            self.framing,
-            lambda train, validation: self._prepare(request, train, validation),
-        )
-
-    def trained_model(self, num_classes: int, options: PictureOptions) -> nn.Module:
-        """Its network, for a training without a cache."""
-        return self.model(num_classes, options.dtype)
-
-    def step_options(self, options: PictureOptions) -> dict[str, Any]:
-        """How the linear layer is trained where nothing is cached."""
-        del options
-        return {
-            "trainable": self.trainable,
-            "objective": steps.classification(self.loss),
-        }
-
-    def _prepare(
+    def task(
         self, request: FitRequest, train: Dataset, validation: Dataset
     ) -> table_run.Task:
+        """A linear layer on the embeddings of the encoder."""
         options: LinearProbeOptions = request.config.options
-        embeddings = _Embeddings(self, request)
-        rows = table_run.training_rows(
-            lambda side: embeddings.of(train, mirrored=side), train, options.flip
-        )
-        return table_run.Task(
-            Probe(),
-            rows,
-            embeddings.of(validation, mirrored=False),
-            log_probabilities=jax.jit(_log_probabilities),
-            complete=lambda params: headed.with_head(
-                request.plan.weights, params[headed.HEAD]
-            ),
-        )
-
-
-class _Embeddings:
-    """Embeddings of datasets, from the cache where they are there."""
-
-    def __init__(self, detector: LinearProbe, request: FitRequest) -> None:
-        config, options = request.config, request.config.options
-        self._detector, self._request = detector, request
-        self._network = detector.backbone.build(DTYPES[options.dtype], "layer")
-        self._cache = FeatureCache(
-            options.cache_dir,
-            {
-                "backbone": detector.backbone.name,
+        weights = request.plan.weights
+        network = self.backbone.build(DTYPES[options.dtype], "layer")
+        embeddings = cached.Features(
+            request,
+            self,
+            functools.partial(headed.embed, network, self.preprocessing),
+            what="embeddings",
+            doing="embedding",
+            variables=weights,
+            described={
+                "backbone": self.backbone.name,
                 "weights": str(request.plan.record["weights"]),
                 "dtype": options.dtype,
             },
-            detector.preprocessing,
-            num_threads=config.input.num_threads,
-            check=table_run.stopping(request.stop),
         )
-        self._scorers: dict[bool, Scorer] = {}
-
-    @functools.cached_property
-    def _variables(self) -> Any:
-        """On the devices, once something has to be embedded."""
-        return parallel.replicate(self._request.mesh, self._request.plan.weights)
-
-    def of(self, dataset: Dataset, *, mirrored: bool) -> Scored:
-        """Float32 `[num_examples, features]`, the same in every process."""
-        shapes = store.abstract(self._detector.backbone)
-        pictures = jax.ShapeDtypeStruct((1, *self._detector.framing.shape), jnp.uint8)
-        row = platforms.eval_shape(self._embed, shapes, pictures)
-        return self._cache.rows(
-            "embeddings",
-            dataset,
-            np.zeros((0, *row.shape[1:]), np.float32),
-            lambda part: self._compute(part, mirrored),
-            doing="embedding",
-            mirrored=mirrored,
+        rows = table_run.training_rows(
+            lambda side: embeddings.of(train, mirrored=side), train, options.flip
         )
-
-    def _embed(self, variables: Any, images: jax.Array) -> jax.Array:
-        preprocessing = self._detector.preprocessing
-        return headed.embed(self._network, preprocessing, variables, images)
-
-    def _compute(self, part: Dataset, mirrored: bool) -> Scored:
-        if mirrored not in self._scorers:
-            mesh = self._request.mesh
-
-            def mirror(variables: Any, images: jax.Array) -> jax.Array:
-                return self._embed(variables, images[:, :, ::-1])
-
-            self._scorers[mirrored] = Scorer(
-                mirror if mirrored else self._embed,
-                mesh,
-                parallel.round_up_batch_size(_EMBED_BATCH, mesh),
-            )
-        return self._scorers[mirrored].score_dataset(
-            self._variables, part, self._detector.framing, self._request.config.input
+        model = Probe()
+        return table_run.Task(
+            model,
+            rows,
+            embeddings.of(validation, mirrored=False),
+            log_probabilities=jax.jit(
+                functools.partial(cached.log_probabilities, model)
+            ),
+            complete=lambda params: headed.with_head(weights, params[headed.HEAD]),
         )
 
 

@@ -8,7 +8,7 @@ from fakedet_jax.config import BackboneConfig
 from fakedet_jax.settings import option
 from fakedet_jax.systems.options import (
     LoopOptions,
-    PerturbOptions,
+    PerturbCopiesOptions,
     PictureOptions,
     SelectionOptions,
     TableOptions,
@@ -16,7 +16,9 @@ from fakedet_jax.systems.options import (
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class NetworkOptions(PictureOptions, SelectionOptions, LoopOptions, PerturbOptions):
+class NetworkOptions(
+    PictureOptions, SelectionOptions, LoopOptions, PerturbCopiesOptions
+):
     """What every network detector can be asked for."""
 
     batch_norm_fraction: float | None = option(
@@ -77,6 +79,11 @@ class AmtenNetOptions(NetworkOptions):
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LinearProbeOptions(BackboneConfig, PictureOptions, TableOptions):
     """What the training of a linear layer on cached embeddings can be asked for."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BlockDctOptions(PictureOptions, TableOptions):
+    """What the training of two layers on cached scales can be asked for."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -129,8 +129,18 @@ class NetworkDetector:
         Raises:
             RequestError: See `check`; or the weights do not fit.
         """
-        options: NetworkOptions = config.options
-        self.check(options, recipe, mesh)
+        self.check(config.options, recipe, mesh)
+        return self.start(config.options)
+
+    def start(self, options: PictureOptions) -> Plan:
+        """Reads the weights to start from, if any.
+
+        Args:
+            options: Of the training.
+
+        Raises:
+            RequestError: They do not fit, or there should be others.
+        """
         if self.pretrained is None:
             if options.weights is None:
                 return Plan({**self.architecture, "weights": None})

@@ -22,6 +22,7 @@ from fakedet_jax.jobs import evaluate, train
 from fakedet_jax.media import batching
 from fakedet_jax.media.decode import decode, to_input
 from fakedet_jax.runtime import parallel
+from fakedet_jax.systems import perturbed
 from tests import tiny
 from tests.data import pictures
 
@@ -119,6 +120,29 @@ def test_the_fusion_is_that_of_validation(root, members, workdir):
     assert (info.num_real, info.num_fake) == (12, 16)
 
 
+def test_it_is_fitted_to_perturbed_validation_pictures(root, members, tmp_path):
+    config = _config(
+        root, members, tmp_path / "fused", perturb=("none", "median_filter:3")
+    )
+    train.train(config)
+    fitted = systems.load(tmp_path / "fused", parallel.data_mesh())
+    # Each picture counts once, perturbed or not.
+    assert (fitted.info.num_real, fitted.info.num_fake) == (12, 16)
+    plain = catalog.load(config.data, "validation")
+    validation = perturbed.pictures(config.options, plain, config.seed, 1)
+    shown = [decode(validation.source[row].encoded) for row in range(28)]
+    odds = np.stack([_member_odds(root / name, shown) for name in members], axis=1)
+    classes = [validation.classes[label] for label in validation.labels]
+    expected = fusion.fit(["a", "b"], odds, validation.fake_labels == 1, classes)
+    found = jax.tree.map(np.asarray, fitted.variables["fusion"])
+    expected_knots = np.array(expected.fusion.knots)
+    np.testing.assert_allclose(found["knots"], expected_knots, rtol=1e-3, atol=1e-3)
+    unchanged = [decode(plain.source[row].encoded) for row in range(28)]
+    others = np.stack([_member_odds(root / name, unchanged) for name in members], 1)
+    other = fusion.fit(["a", "b"], others, plain.fake_labels == 1, classes)
+    assert not np.allclose(other.fusion.knots, expected_knots, rtol=1e-3, atol=1e-3)
+
+
 def test_members_see_their_own_framing_in_one_pass(root, members, workdir):
     info = systems.load(workdir, parallel.data_mesh()).info
     parts = [
@@ -189,6 +213,7 @@ def test_a_finished_one_is_left_as_it_is(root, members, workdir, caplog):
         ({"members": ("network", "network")}, "'.*network' twice"),
         ({"members": ("network", "none")}, "`members`: .*none"),
         ({"recipe": {"num_epochs": 2}}, "`num_epochs`: .*leave it out"),
+        ({"perturb": ("nonsense",)}, "`perturb`: .*'nonsense'"),
     ],
     ids=str,
 )

@@ -7,7 +7,6 @@ The encoders have random weights, so that only the path is tested, and no accura
 
 import csv
 import json
-import logging
 
 import jax
 import numpy as np
@@ -20,7 +19,7 @@ from fakedet_jax.media.framing import Framing
 from fakedet_jax.models import backbones
 from fakedet_jax.models.encoders import clip
 from fakedet_jax.runtime import parallel
-from fakedet_jax.systems.networks import linear_probe
+from fakedet_jax.systems.networks import cached
 from fakedet_jax.systems.networks.options import LinearProbeOptions
 from tests import tiny
 from tests.golden import encoder_weights
@@ -110,14 +109,15 @@ def test_scores_are_those_of_a_linear_layer_on_the_embedding(root):
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
-def test_a_second_training_embeds_nothing(root, tmp_path, caplog, monkeypatch):
+def test_a_second_training_embeds_nothing(root, tmp_path, capsys, monkeypatch):
     def refuse(*_):
         raise AssertionError("the encoder was run")
 
-    monkeypatch.setattr(linear_probe._Embeddings, "_compute", refuse)
-    with caplog.at_level(logging.INFO, logger="fakedet_jax"):
-        assert tiny.run_cli(*flags(root, tmp_path), "--num_epochs=2") == 0
-    assert "embedding" not in caplog.text
+    monkeypatch.setattr(cached.Features, "_score", refuse)
+    assert tiny.run_cli(*flags(root, tmp_path), "--num_epochs=2") == 0
+    shown = capsys.readouterr().err
+    assert "epoch 2: loss" in shown
+    assert "embedding" not in shown
     assert (tmp_path / "best").is_dir()
 
 

@@ -30,6 +30,7 @@ COUNTS = {
     "hand_crafted_res": 8_484_354,
     "xception": 20_811_050,
     "autogan": 21_285_698,
+    "block_dct": 25_077,
     # Of which 769 are trained.
     "linear_probe": 303_966_977,
     # Of which 104,450 are trained.

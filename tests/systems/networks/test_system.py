@@ -166,8 +166,8 @@ def test_an_unknown_name_lists_the_valid_ones():
     names = ", ".join(systems.names())
     assert names == (
         "amtennet, meso4, mesoinception4, mislnet, hand_crafted_res, xception, "
-        "autogan, linear_probe, gend, cnndetection, community_forensics, "
-        "fakespotter, exif_anomaly, fusion"
+        "autogan, block_dct, linear_probe, gend, cnndetection, "
+        "community_forensics, fakespotter, exif_anomaly, fusion"
     )
     with pytest.raises(RequestError, match=f"`detector`: expected {names}, found 'x'"):
         systems.create("x")
