@@ -137,7 +137,7 @@ class TableOptions(SelectionOptions, PerturbCopiesOptions):
     )
     cache_dir: Path | None = option(
         None,
-        "Folder where neuron counts and embeddings are cached; the user's cache folder "
-        "by default.",
+        "Folder where neuron counts, embeddings and other features are cached; the "
+        "user's cache folder by default.",
         may_change=True,
     )
