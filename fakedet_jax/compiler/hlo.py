@@ -265,7 +265,12 @@ def collectives(module: Module) -> list[dict[str, object]]:
         kind = instruction.kind.removesuffix("-start")
         if kind in _COLLECTIVES:
             counts[_plain_kind(kind)] += times
-            given = sum(_bytes(computation, name) for name in instruction.operands)
+            # What lies in a small memory of the chip is sent, too.
+            given = sum(
+                shape.num_bytes
+                for name in instruction.operands
+                for shape in _made(computation, name)
+            )
             num_bytes[_plain_kind(kind)] += times * int(given)
     return [
         {"kind": kind, "count": counts[kind], "bytes": num_bytes[kind]}
@@ -375,12 +380,12 @@ def _called(instruction: Instruction) -> Iterator[str]:
         yield from [one] if one else _NAME.findall(several)
 
 
+def _made(computation: Computation, name: str) -> tuple[Shape, ...]:
+    return computation[name].shapes if name in computation else ()
+
+
 def _bytes(computation: Computation, name: str) -> float:
-    if name not in computation:
-        return 0
-    return sum(
-        shape.num_bytes for shape in computation[name].shapes if not shape.is_on_chip
-    )
+    return _sum_of(_made(computation, name))
 
 
 def _bytes_read(

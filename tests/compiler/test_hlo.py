@@ -48,6 +48,23 @@ def test_collectives_are_told_with_their_bytes():
     ]
 
 
+def test_arrays_in_a_small_memory_are_sent_too():
+    module = hlo.parse(
+        """HloModule step
+
+ENTRY %main (x: f32[378,64], y: f32[64]) -> (f32[378,64], f32[64]) {
+  %x = f32[378,64]{0,1:T(8,128)S(1)} parameter(0)
+  %y = f32[64]{0:T(128)} parameter(1)
+  ROOT %all = (f32[378,64]{0,1:T(8,128)S(1)}, f32[64]{0:T(128)}) all-reduce(%x, %y)
+}
+"""
+    )
+    (found,) = hlo.collectives(module)
+    assert found["bytes"] == 4 * (378 * 64 + 64)
+    # But are not moved between the chip and its large memory.
+    assert hlo.kernel_bytes(module) == 2 * 4 * 64
+
+
 def test_long_sums_in_bfloat16_are_told():
     (found,) = hlo.low_precision_reductions(hlo.parse(_GPU))
     assert found == hlo.LowPrecisionReduction(
