@@ -171,6 +171,7 @@ def _is_training(command):
         "--mode=train" in command
         or "_faces.flags" in command
         or ("few_pictures.flags" in command)
+        or ("post_processed.flags" in command)
     )
 
 

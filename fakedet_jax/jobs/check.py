@@ -60,7 +60,7 @@ def check(config: CheckConfig) -> dict[str, Any]:
 
     Returns:
         What was found, JSON-able: `classes`, `splits`, `unusable`, `framing`,
-        `warnings`, `unchecked`, `detectors` (the best first) and `commands`.
+        `warnings`, `unchecked`, `detectors` (what fits first) and `commands`.
 
     Raises:
         RequestError: There is no such folder, or it holds no labelled pictures.

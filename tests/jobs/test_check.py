@@ -321,7 +321,12 @@ def test_few_pictures_get_as_many_updates_as_the_recipe_for_few():
         advice.advise(number, number, backbone=None, weights=None)[0]
         for number in (325, 50_000)
     )
-    assert few.flags == {"schedule": "cosine", "num_epochs": "60"}
+    assert few.flags == {
+        "schedule": "cosine",
+        "num_epochs": "60",
+        "batch_size": "16",
+        "perturb": "none,mix",
+    }
     assert few.num_calls == 11 * 60
     assert many.flags == {}
 
