@@ -279,6 +279,26 @@ def agree_on_rows(num_rows: int) -> int:
     return -parallel.agree_on_maximum(-num_rows)
 
 
+def check_folder(folder: Path | None) -> None:
+    """Makes the folder of the tables, which may be one that is only read.
+
+    Args:
+        folder: The folder; None for that of the user.
+
+    Raises:
+        RequestError: It cannot be made.
+    """
+    if folder is None:
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RequestError(
+            f"`cache_dir`: {str(folder)!r} cannot be written "
+            f"({error.strerror or error}); name another folder"
+        ) from error
+
+
 def open_table(folder: Path, key: Mapping[str, Any], empty: Rows) -> Table:
     """The table of a key in a folder of tables, with or without rows yet.
 

@@ -55,8 +55,9 @@ class PerturbOptions(Options):
 
     perturb: tuple[str, ...] = option(
         (),
-        "Perturbations of the training pictures, of which one is drawn for each "
-        "picture: none, OPERATION:STRENGTH, OPERATION:mix or mix.",
+        "Perturbations of the training pictures, or of those that a fusion is fitted "
+        "to, of which one is drawn for each picture: none, OPERATION:STRENGTH, "
+        "OPERATION:mix or mix.",
     )
 
 

@@ -21,7 +21,7 @@ from fakedet_jax.evaluation.scoring import Scored
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.runtime import checkpoint, parallel
 from fakedet_jax.runtime.signals import Stopped, StopRequest
-from fakedet_jax.systems import perturbed
+from fakedet_jax.systems import feature_cache, perturbed
 from fakedet_jax.systems.base import FitRequest
 from fakedet_jax.systems.feature_cache import CheckFn
 from fakedet_jax.systems.options import TableOptions
@@ -271,7 +271,8 @@ def check(config: TrainConfig, features: str) -> None:
         features: What the classifier sees, in words.
 
     Raises:
-        RequestError: That was asked for, or a perturbation is not as expected.
+        RequestError: That was asked for, a perturbation is not as expected, or the
+            cache has no place.
     """
     perturbed.check(config.options)
     if config.profile is not None:
@@ -279,3 +280,4 @@ def check(config: TrainConfig, features: str) -> None:
             f"`profile_dir`: {config.detector} trains on {features}, in steps that are "
             "not traced; leave it out"
         )
+    feature_cache.check_folder(config.options.cache_dir)

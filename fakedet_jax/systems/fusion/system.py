@@ -354,8 +354,10 @@ def _check_held_out(path: str, config: DataConfig, validation: Dataset) -> None:
         data = open_workdir(Path(path), "members").data
     except RequestError:  # Of a converted detector; nobody knows.
         return
-    if (data.dataset, data.data_dir) != (config.dataset, config.data_dir):
+    if data.dataset != config.dataset or not _is_same(data.data_dir, config.data_dir):
         return
+    # Names begin with the folder as it was given.
+    data = dataclasses.replace(data, data_dir=config.data_dir)
     trained = catalog.load(data, "train", needs="either")
     known = set(trained.names) & set(validation.names)
     if known:
@@ -365,6 +367,13 @@ def _check_held_out(path: str, config: DataConfig, validation: Dataset) -> None:
             "train it with the same share held out (`validation_fraction` was "
             f"{data.validation_fraction}, now {config.validation_fraction})"
         )
+
+
+def _is_same(one: Path | None, other: Path | None) -> bool:
+    """Whether two folders are the same one; both may be none."""
+    if one is None or other is None:
+        return one is other
+    return one.resolve() == other.resolve()
 
 
 def _score(members: Sequence[Fitted], request: FitRequest) -> Scored:

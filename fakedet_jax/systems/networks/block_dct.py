@@ -58,8 +58,8 @@ _TO_YCBCR = np.array(
 )
 # Added to the scales before the logarithm, in levels: less is rounding.
 _OFFSET = 0.1
-# More deviations from the training pictures count as these: a picture without colours
-# is far from all of them, and says nothing by that.
+# More deviations from the training pictures count as these, so that a few scales that
+# are far from all of them, such as those of a grey picture's colours, decide less.
 _MOST = 4.0
 
 
@@ -142,7 +142,7 @@ def log_scales(images: jax.Array) -> jax.Array:
     found = [_mean_magnitudes(images[:, shift:, shift:]) for shift in SHIFTS]
     # Frequency 0 is the first of each channel.
     values = jnp.stack(found, axis=1)[..., 1:]
-    return jnp.log(values + _OFFSET).reshape(len(images), -1)
+    return jnp.log(values + _OFFSET).reshape(images.shape[0], -1)
 
 
 def _mean_magnitudes(images: jax.Array) -> jax.Array:
@@ -156,7 +156,7 @@ def _mean_magnitudes(images: jax.Array) -> jax.Array:
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
         precision=lax.Precision.HIGHEST,
     )
-    return jnp.abs(coefficients).mean((1, 2)).reshape(len(images), 3, -1)
+    return jnp.abs(coefficients).mean((1, 2)).reshape(images.shape[0], 3, -1)
 
 
 def _kernel() -> np.ndarray:

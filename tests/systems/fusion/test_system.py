@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import json
 import shutil
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -241,7 +242,9 @@ def test_members_that_disagree_on_classes_are_refused(root, members, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_member_that_knows_validation_pictures_is_refused(members, tmp_path):
+def test_a_member_that_knows_validation_pictures_is_refused(
+    members, tmp_path, monkeypatch
+):
     data_dir = pictures.write_folder(
         tmp_path / "pictures", {"real": 30, "fake": 30}, tiny.SIZE
     )
@@ -249,13 +252,20 @@ def test_a_member_that_knows_validation_pictures_is_refused(members, tmp_path):
     member = tiny.fit(
         data_dir, tmp_path / "member", data=kept, recipe={"num_epochs": 1}
     )
-    for fraction, is_known in ((0.5, True), (0.2, False)):
+    # Workdirs know their pictures by the whole path, and people name another one.
+    monkeypatch.chdir(tmp_path)
+    relative = dataclasses.replace(kept, data_dir=Path("pictures"))
+    for data, fraction, is_known in (
+        (kept, 0.5, True),
+        (relative, 0.5, True),
+        (kept, 0.2, False),
+    ):
         config = tiny.train_config(
             data_dir,
             tmp_path / f"fused_{fraction}",
             detector="fusion",
             members=(members[0], str(member)),
-            data=dataclasses.replace(kept, validation_fraction=fraction),
+            data=dataclasses.replace(data, validation_fraction=fraction),
         )
         if is_known:
             with pytest.raises(RequestError, match=r"was trained on \d+ of the"):

@@ -125,6 +125,13 @@ def test_it_tells_smooth_pictures(root, tmp_path, capsys):
     )
 
 
+def test_it_is_deployed_for_any_number_of_crops(root, tmp_path, capsys):
+    path = tmp_path / "detector.zip"
+    workdir = f"--workdir={root / 'workdir'}"
+    assert tiny.run_cli("--mode=deploy", workdir, f"--output={path}") == 0
+    assert "takes any number of RGB crops of 256 × 256" in capsys.readouterr().out
+
+
 def test_the_stored_network_is_what_was_trained(root):
     fitted = systems.load(root / "workdir", parallel.data_mesh())
     images = np.uint8(_noise(3, 256, 256, 3))
@@ -174,6 +181,7 @@ def test_a_second_training_transforms_nothing(root, tmp_path, capsys, monkeypatc
             "--profile_dir: block_dct trains on scales of coefficients, in steps",
         ),
         ("--self_blended=0.5", "--self_blended: block_dct has no such option"),
+        (f"--cache_dir={__file__}", f"--cache_dir: '{__file__}' cannot be written"),
     ],
 )
 def test_what_it_cannot_do_is_refused(root, tmp_path, capsys, flag, message):
