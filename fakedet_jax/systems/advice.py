@@ -24,7 +24,8 @@ from fakedet_jax.weights import packaged
 # starts from nothing needs hundreds of each, one that others trained some hundred faces
 # in all.
 _FEW_FOR_A_NETWORK, _FEW_FOR_FEATURES = 200, 50
-# Updates and passes of the recipe for few pictures, and the published passes.
+# Updates, in batches of the default size, and passes of the recipe for few pictures,
+# and the published passes.
 _NUM_STEPS, _MAX_EPOCHS, _NUM_EPOCHS = 660, 60, 10
 # Half of its pictures are post-processed, in small batches.
 _POST_PROCESSED = {"batch_size": "16", "perturb": "none,mix"}
@@ -125,9 +126,8 @@ def _network(num_real: int, num_fake: int) -> Advice:
     few = _only({"real": num_real, "fake": num_fake}, _FEW_FOR_A_NETWORK)
     reason = (
         "learns traces of manipulation from these pictures alone; with 540 pictures "
-        "it reached an AUC of 0.97 on those of the same sources, and 0.94 on those of "
-        "another GAN and other cameras; another training reached 0.66 on faces that "
-        "were framed otherwise"
+        "it reached an AUC of 0.97 on those of the same sources, 0.94 on those of "
+        "another GAN and other cameras, and 0.53 on faces that were framed otherwise"
     )
     if few:
         reason = f"needs hundreds of training pictures of each side, and there {few}"

@@ -93,10 +93,7 @@ class Table:
         except OSError as error:
             is_writable, reason = False, error.strerror or str(error)
         if not is_writable:
-            raise RequestError(
-                f"`cache_dir`: {str(self.folder.parent)!r} cannot be written "
-                f"({reason}); name another folder"
-            )
+            raise _cannot_be_written(self.folder.parent, reason)
 
     def append(self, num_rows: int, part: Rows) -> None:
         """Writes a part behind the first rows of a prepared folder.
@@ -293,10 +290,7 @@ def check_folder(folder: Path | None) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RequestError(
-            f"`cache_dir`: {str(folder)!r} cannot be written "
-            f"({error.strerror or error}); name another folder"
-        ) from error
+        raise _cannot_be_written(folder, error.strerror or str(error)) from error
 
 
 def open_table(folder: Path, key: Mapping[str, Any], empty: Rows) -> Table:
@@ -309,6 +303,13 @@ def open_table(folder: Path, key: Mapping[str, Any], empty: Rows) -> Table:
     """
     digest = digest_of([json.dumps(key, sort_keys=True), str(FORMAT)])
     return Table(folder / digest, key, empty)
+
+
+def _cannot_be_written(folder: Path, reason: str) -> RequestError:
+    return RequestError(
+        f"`cache_dir`: {str(folder)!r} cannot be written ({reason}); name another "
+        "folder"
+    )
 
 
 def _length(rows: Rows) -> int:

@@ -23,7 +23,6 @@ from fakedet_jax.runtime import checkpoint, parallel
 from fakedet_jax.runtime.signals import Stopped, StopRequest
 from fakedet_jax.systems import feature_cache, perturbed
 from fakedet_jax.systems.base import FitRequest
-from fakedet_jax.systems.feature_cache import CheckFn
 from fakedet_jax.systems.options import TableOptions
 from fakedet_jax.systems.verdict import HeldOut, judge
 from fakedet_jax.training import loop, table_training, writers
@@ -235,7 +234,7 @@ def training_rows(
     )
 
 
-def stopping(stop: StopRequest) -> CheckFn:
+def stopping(stop: StopRequest) -> feature_cache.CheckFn:
     """A function that raises where any process was asked to stop.
 
     Args:

@@ -19,7 +19,6 @@ References:
 """
 
 import dataclasses
-import functools
 import math
 from typing import Any
 
@@ -32,6 +31,7 @@ from jax import lax
 from fakedet_jax.data.dataset import Dataset
 from fakedet_jax.media.framing import Framing
 from fakedet_jax.models import channel_last, evidence, resnet
+from fakedet_jax.models.dtypes import DTYPES
 from fakedet_jax.models.preprocessing import Preprocessing
 from fakedet_jax.systems import table_run
 from fakedet_jax.systems.base import FitRequest
@@ -198,14 +198,12 @@ class BlockDct(cached.CachedDetector):
             found = channel_last.BatchNorm().apply(norm, values, train=False)
             return np.asarray(limited(jnp.asarray(found)))
 
-        head = Head(self.model(2, request.config.options.dtype).dtype)
+        head = Head(DTYPES[request.config.options.dtype])
         return table_run.Task(
             head,
             dataclasses.replace(rows, values=standardised(rows.values)),
             dataclasses.replace(to_judge, values=standardised(to_judge.values)),
-            log_probabilities=jax.jit(
-                functools.partial(cached.log_probabilities, head)
-            ),
+            log_probabilities=cached.log_probability_fn(head),
             complete=lambda params: {
                 "params": {"norm": norm["params"], **params},
                 "batch_stats": {"norm": norm["batch_stats"]},

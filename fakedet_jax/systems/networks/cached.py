@@ -4,7 +4,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -164,11 +164,8 @@ class Features:
             dataset: The pictures.
             mirrored: Whether they are mirrored.
         """
-        shapes = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), self._variables
-        )
         pictures = jax.ShapeDtypeStruct((1, *self._framing.shape), jnp.uint8)
-        row = platforms.eval_shape(self._compute, shapes, pictures)
+        row = platforms.eval_shape(self._compute, self._variables, pictures)
         return self._cache.rows(
             self._what,
             dataset,
@@ -195,14 +192,22 @@ class Features:
         )
 
 
-def log_probabilities(model: nn.Module, params: Any, features: np.ndarray) -> jax.Array:
-    """Of real and fake, float32 `[batch, 2]`.
+def log_probability_fn(model: nn.Module) -> Callable[[Any, Any], jax.Array]:
+    """What trained layers say of features, compiled.
 
     Args:
-        model: The trained layers, from features `[batch, columns]` to evidence of a
-            fake `[batch]`.
-        params: Their parameters.
-        features: Float `[batch, columns]`.
+        model: The layers, from features `[batch, columns]` to evidence of a fake
+            `[batch]`.
+
+    Returns:
+        `fn(params, features)` from the parameters of the layers and float `[batch,
+        columns]` to the logarithms of the probabilities of real and fake, float32
+        `[batch, 2]`.
     """
-    found = jnp.asarray(model.apply({"params": params}, features))
-    return jax.nn.log_softmax(evidence.to_logits(found[:, None]))
+
+    @jax.jit
+    def log_probabilities(params: Any, features: jax.Array) -> jax.Array:
+        found = jnp.asarray(model.apply({"params": params}, features))
+        return jax.nn.log_softmax(evidence.to_logits(found[:, None]))
+
+    return log_probabilities

@@ -95,9 +95,7 @@ class LinearProbe(cached.CachedDetector):
             model,
             rows,
             embeddings.of(validation, mirrored=False),
-            log_probabilities=jax.jit(
-                functools.partial(cached.log_probabilities, model)
-            ),
+            log_probabilities=cached.log_probability_fn(model),
             complete=lambda params: headed.with_head(weights, params[headed.HEAD]),
         )
 

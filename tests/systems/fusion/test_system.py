@@ -24,6 +24,7 @@ from fakedet_jax.media import batching
 from fakedet_jax.media.decode import decode, to_input
 from fakedet_jax.runtime import parallel
 from fakedet_jax.systems import perturbed
+from fakedet_jax.systems.fusion import system
 from tests import tiny
 from tests.data import pictures
 
@@ -272,6 +273,17 @@ def test_a_member_that_knows_validation_pictures_is_refused(
                 train.train(config)
         else:
             train.train(config)
+
+
+@pytest.mark.parametrize("relative", [False, True])
+def test_a_member_is_known_by_its_folder(root, members, monkeypatch, relative):
+    monkeypatch.chdir(root)
+    data_dir = Path("pictures") if relative else root / "pictures"
+    config = tiny.train_config(data_dir, root / "x").data
+    seen = catalog.load(config, "train")
+    with pytest.raises(RequestError, match="was trained on 16 of the 16 validation"):
+        system._check_held_out(members[0], config, seen)
+    system._check_held_out(members[0], config, catalog.load(config, "validation"))
 
 
 def test_validation_needs_both_kinds(root, members, tmp_path):
